@@ -1,0 +1,22 @@
+"""One kind of error for what the user can mend, and the way a command line reports it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """A mistake in a config, a file or the environment; its text is one line that says what to do."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(str(message).split()))
+
+
+def run_cli(main: Callable[[], None]) -> None:
+    """Call ``main``; print a `UserError` as one line on stderr and exit with status 2."""
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

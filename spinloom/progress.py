@@ -1,0 +1,94 @@
+"""Progress of long work: a line now and then, on the terminal if there is one and always in the log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+
+def clock(seconds: float) -> str:
+    """Format a duration as ``h:mm:ss`` or ``m:ss``."""
+    minutes, rest = divmod(int(round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Report how far a job is.
+
+    Several jobs share one terminal, so each prints whole lines and no moving bar.
+
+    Parameters
+    ----------
+    label : str
+        What is being done; begins each line.
+    total, unit : float, str
+        Amount of work and its unit, e.g. ``160, "replicas"``.
+    rate_unit, rate_per : str, float
+        The speed shown is ``rate_per`` times the work done per second, in ``rate_unit``.
+    log : path or None
+        File that gets every line; truncated at the start.
+    done : float
+        Work that was already there.
+    interval : float
+        Least time between two lines on the terminal, s.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        total: float,
+        unit: str,
+        *,
+        rate_unit: str,
+        rate_per: float = 1.0,
+        log: str | Path | None = None,
+        done: float = 0,
+        interval: float = 5.0,
+    ):
+        self.label, self.total, self.unit = label, total, unit
+        self.rate_unit, self.rate_per, self.interval = rate_unit, rate_per, interval
+        self.done = self.before = done
+        self.console = Console(stderr=True, highlight=False)
+        self.terminal = sys.stderr.isatty()
+        self.log: TextIO | None = None
+        if log is not None:
+            Path(log).parent.mkdir(parents=True, exist_ok=True)
+            self.log = open(log, "w", encoding="utf-8")
+        self.start = time.monotonic()
+        self.shown = -float("inf")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exc) -> None:
+        if self.log is not None:
+            self.log.close()
+
+    def say(self, text: str) -> None:
+        """Write a line to the log, and to the terminal if there is one."""
+        if self.log is not None:
+            self.log.write(text + "\n")
+            self.log.flush()
+        if self.terminal:
+            self.console.print(text, markup=False)
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Count ``amount`` more work as done and report it."""
+        self.done += amount
+        now = time.monotonic()
+        finished = self.done >= self.total
+        if now - self.shown < self.interval and not finished:
+            return
+        self.shown = now
+        speed = (self.done - self.before) / max(now - self.start, 1e-9)
+        left = (self.total - self.done) / speed if speed > 0 else float("inf")
+        self.say(
+            f"{self.label}: {self.done:g}/{self.total:g} {self.unit}, {speed * self.rate_per:.3g} {self.rate_unit}, "
+            + (f"took {clock(now - self.start)}" if finished else f"{clock(left)} left")
+            + (f", {note}" if note else "")
+        )
