@@ -1,0 +1,187 @@
+"""The kernel card: all that a trainer needs to know about a device, as a directory of small tables.
+
+It is the contract between the calibration and the network stage; where its numbers come from (a simulation, a
+measurement, a law) is told in ``card.json`` and changes nothing else. Every column is described in
+``docs/calibration.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration.tables import CARD, conform, contiguous, entry
+from spinloom.errors import UserError
+from spinloom.files import read_json, read_table, sha256_text, write_csv, write_json
+
+SCHEMA_VERSION = 1
+FLAGS = ("volatile", "reset_before_write", "destructive_read")
+SUM_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class KernelCard:
+    """A device as tables (schemas of the same names in `calibration.tables`) and one dictionary.
+
+    Attributes
+    ----------
+    states : DataFrame
+        One row per state, in ascending position.
+    pulses : DataFrame
+        One row per pulse.
+    transitions : DataFrame
+        One row per (pulse, state_from, state_to).
+    population : DataFrame
+        One row per device instance.
+    reads : DataFrame
+        One row per state.
+    meta : dict
+        Content of ``card.json``.
+    """
+
+    states: pd.DataFrame
+    pulses: pd.DataFrame
+    transitions: pd.DataFrame
+    population: pd.DataFrame
+    reads: pd.DataFrame
+    meta: dict[str, Any]
+
+    @classmethod
+    def read(cls, directory: str | Path) -> KernelCard:
+        """Read and validate the card in ``directory``.
+
+        Raises
+        ------
+        UserError
+            If a file is absent, damaged or breaks the contract.
+        """
+        directory = Path(directory)
+        # before the tables: a newer card may hold tables that this version cannot judge
+        meta = read_json(directory / "card.json")
+        _check_meta(meta, directory / "card.json")
+        tables = {name: read_table(directory / f"{name}.csv") for name in CARD}
+        return cls(**tables, meta=meta).validate(directory)
+
+    def write(self, directory: str | Path) -> None:
+        """Validate the card, then write it; other files in ``directory`` stay.
+
+        All files are written to a temporary directory first and then moved one by one, ``card.json`` last and
+        an older one removed first: whatever happens in between, no card is ever half old and half new.
+
+        Raises
+        ------
+        UserError
+            If the card breaks the contract; then nothing is written.
+        """
+        directory = Path(directory)
+        card = self.validate(directory)
+        if directory.exists() and not directory.is_dir():
+            raise UserError(f"{directory}: is a file; allowed is a directory for the card")
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as name:
+            temporary = Path(name)
+            for table in CARD:
+                write_csv(getattr(card, table), temporary / f"{table}.csv")
+            write_json(card.meta, temporary / "card.json")
+            (directory / "card.json").unlink(missing_ok=True)
+            for file in [*(f"{table}.csv" for table in CARD), "card.json"]:
+                os.replace(temporary / file, directory / file)
+
+    def validate(self, where: str | Path = "card") -> KernelCard:
+        """Return the card with the contract's types and order of rows and columns.
+
+        Parameters
+        ----------
+        where : str or Path
+            Directory of the card, for errors.
+
+        Raises
+        ------
+        UserError
+            Names the file, the column, what was found and what is allowed.
+        """
+        where = Path(where)
+        _check_meta(self.meta, where / "card.json")
+        tables = {name: conform(getattr(self, name), schema, where / f"{name}.csv") for name, schema in CARD.items()}
+        card = KernelCard(**tables, meta=self.meta)
+        contiguous(card.states["state"], where / "states.csv")
+        contiguous(card.pulses["pulse"], where / "pulses.csv")
+        if list(card.reads["state"]) != list(card.states["state"]):
+            raise UserError(
+                f"{where / 'reads.csv'}: column state has {list(card.reads['state'])}; "
+                f"allowed is each state of states.csv once, 0..{len(card.states) - 1}"
+            )
+        total = card.states["occupancy"].sum()
+        if abs(total - 1) > SUM_TOLERANCE:
+            raise UserError(f"{where / 'states.csv'}: column occupancy sums to {total!r}; allowed is 1 within 1e-9")
+        _check_transitions(card, where / "transitions.csv")
+        return card
+
+    @property
+    def kernel(self) -> np.ndarray:
+        """Probabilities, float64[pulses, states, states], indexed by pulse, from, to."""
+        states = len(self.states)
+        return self.transitions["probability"].to_numpy().reshape(len(self.pulses), states, states)
+
+    @property
+    def rows_repeat(self) -> bool:
+        """Whether the state before a write does not matter, because each write begins with a reset."""
+        return self.meta["flags"]["reset_before_write"]
+
+    @property
+    def interval(self) -> float:
+        """Probability that each [ci_low, ci_high] holds; NaN if the card does not tell."""
+        return self.meta.get("posterior", {}).get("interval", float("nan"))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the texts of the five tables: cards with the same hash hold the same numbers."""
+        texts = (getattr(self, name).to_csv(index=False, lineterminator="\n") for name in CARD)
+        return sha256_text("\n".join(texts))
+
+
+def _check_meta(meta: Any, where: Path) -> None:
+    version = entry(meta, "schema_version", where, int)
+    if version != SCHEMA_VERSION:
+        newer = " is newer than this program" if version > SCHEMA_VERSION else ""
+        raise UserError(f"{where}: schema_version {version}{newer}; allowed is {SCHEMA_VERSION}")
+    entry(meta, "name", where, str)
+    entry(meta, "source.kind", where, str)
+    for flag in FLAGS:
+        entry(meta, f"flags.{flag}", where, bool)
+
+
+def _check_transitions(card: KernelCard, where: Path) -> None:
+    table, pulses, states = card.transitions, len(card.pulses), len(card.states)
+    wanted = np.stack(np.indices((pulses, states, states)), axis=-1).reshape(-1, 3)
+    found = table[["pulse", "state_from", "state_to"]].to_numpy()
+    if found.shape != wanted.shape or (found != wanted).any():
+        found_set, wanted_set = set(map(tuple, found)), set(map(tuple, wanted))
+        missing, extra = sorted(wanted_set - found_set), sorted(found_set - wanted_set)
+        row, verb = (missing[0], "is missing") if missing else (extra[0], "is unknown")
+        raise UserError(
+            f"{where}: row pulse {row[0]}, state_from {row[1]}, state_to {row[2]} {verb}; "
+            f"allowed is every combination of {pulses} pulses and {states} states once"
+        )
+    sums = card.kernel.sum(axis=-1)
+    wrong = np.argwhere(np.abs(sums - 1) > SUM_TOLERANCE)
+    if len(wrong):
+        pulse, state = wrong[0]
+        raise UserError(
+            f"{where}: column probability of pulse {pulse}, state_from {state} sums to {sums[pulse, state]!r}; "
+            "allowed is 1 within 1e-9"
+        )
+    outside = table[(table["probability"] < table["ci_low"]) | (table["probability"] > table["ci_high"])]
+    if len(outside):
+        row = outside.iloc[0]
+        raise UserError(
+            f"{where}: pulse {row['pulse']:g}, state_from {row['state_from']:g}, state_to {row['state_to']:g} has "
+            f"probability {row['probability']:g} outside [ci_low, ci_high] = [{row['ci_low']:g}, {row['ci_high']:g}]; "
+            "allowed is ci_low <= probability <= ci_high"
+        )

@@ -1,0 +1,259 @@
+"""What every table of this stage must look like, and the one-line errors when it does not.
+
+Column names carry the unit: ``energy_mean_J`` is in joules; a name without a unit suffix is a number or a label.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from spinloom.errors import UserError
+
+UNITS = {"_A_per_m2": "A/m^2", "_S": "S", "_V": "V", "_J": "J", "_K": "K", "_m": "m", "_s": "s"}
+
+CHANNELS = ("gate+sot",)
+
+
+def _integer(*checks: pa.Check) -> pa.Column:
+    # not coerced: pandas would cut 0.5 down to 0 without a word
+    return pa.Column("int64", list(checks))
+
+
+def _number(*checks: pa.Check, nullable: bool = False) -> pa.Column:
+    return pa.Column(
+        "float64", [pa.Check(np.isfinite, error="a finite number"), *checks], coerce=True, nullable=nullable
+    )
+
+
+def _at_least_0(nullable: bool = False) -> pa.Column:
+    return _number(pa.Check.ge(0, error="a number >= 0"), nullable=nullable)
+
+
+def _positive() -> pa.Column:
+    return _number(pa.Check.gt(0, error="a number > 0"))
+
+
+def _fraction() -> pa.Column:
+    return _number(pa.Check.in_range(0, 1, error="a number in 0..1"))
+
+
+def _label(*allowed: str) -> pa.Column:
+    return pa.Column(str, [pa.Check.isin(allowed, error=" or ".join(allowed))] if allowed else None)
+
+
+def _index() -> pa.Column:
+    return _integer(pa.Check.ge(0, error="an integer >= 0"))
+
+
+# the kernel card: strict, because a column nobody documented is a column nobody checked
+STATES = pa.DataFrameSchema(
+    {
+        "state": _index(),
+        "position_m": _number(nullable=True),
+        "position_low_m": _number(nullable=True),
+        "position_high_m": _number(nullable=True),
+        "conductance_S": _positive(),
+        "conductance_sd_S": _at_least_0(),
+        "occupancy": _fraction(),
+    },
+    strict=True,
+    unique=["state"],
+)
+PULSES = pa.DataFrameSchema(
+    {
+        "pulse": _index(),
+        "channel": _label(),
+        "voltage_V": _number(nullable=True),
+        "current_density_A_per_m2": _number(nullable=True),
+        "duration_s": _positive(),
+        "polarity": _integer(pa.Check.isin([-1, 0, 1], error="-1, 0 or 1")),
+        "temperature_K": _at_least_0(),
+        "energy_mean_J": _at_least_0(),
+        "energy_sd_J": _at_least_0(),
+        "energy_sot_J": _at_least_0(nullable=True),
+        "energy_gate_J": _at_least_0(nullable=True),
+        "energy_reset_J": _at_least_0(nullable=True),
+        "latency_s": _at_least_0(),
+    },
+    strict=True,
+    unique=["pulse"],
+)
+TRANSITIONS = pa.DataFrameSchema(
+    {
+        "pulse": _index(),
+        "state_from": _index(),
+        "state_to": _index(),
+        "count": _index(),
+        "probability": _fraction(),
+        "ci_low": _fraction(),
+        "ci_high": _fraction(),
+    },
+    strict=True,
+    unique=["pulse", "state_from", "state_to"],
+)
+POPULATION = pa.DataFrameSchema(
+    {
+        "instance": _integer(),
+        "events": _index(),
+        "position_offset_m": _number(nullable=True),
+        "position_offset_se_m": _at_least_0(nullable=True),
+        "conductance_offset_S": _number(),
+    },
+    strict=True,
+    unique=["instance"],
+)
+READS = pa.DataFrameSchema(
+    {
+        "state": _index(),
+        "read_voltage_V": _number(),
+        "energy_J": _at_least_0(),
+        "latency_s": _at_least_0(),
+        "noise_sd_S": _at_least_0(),
+    },
+    strict=True,
+    unique=["state"],
+)
+CARD = {
+    "states": STATES,
+    "pulses": PULSES,
+    "transitions": TRANSITIONS,
+    "population": POPULATION,
+    "reads": READS,
+}
+
+# what the device stage hands over: it may carry more columns than this stage needs
+EVENTS = pa.DataFrameSchema(
+    {
+        "pulse": _index(),
+        "voltage_V": _number(),
+        "instance": _integer(),
+        "replica": _integer(),
+        "start_position_m": _number(nullable=True),
+        "final_position_m": _number(nullable=True),
+        "wall_state": _label("single", "lost", "multiple"),
+        "spec_hash": _label(),
+    },
+    unique=["pulse", "instance", "replica"],
+)
+PULSE_PLAN = pa.DataFrameSchema(
+    {
+        "pulse": _index(),
+        "channel": _label(*CHANNELS),
+        "voltage_V": _number(),
+        "current_density_A_per_m2": _number(),
+        "duration_s": _positive(),
+        "settle_s": _at_least_0(),
+        "temperature_K": _at_least_0(),
+    },
+    unique=["pulse"],
+)
+
+
+def unit(column: str) -> str:
+    """Return the unit that the column's name carries, ``"1"`` for a number or label without one."""
+    return next((unit for suffix, unit in UNITS.items() if column.endswith(suffix)), "1")
+
+
+def conform(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str | Path) -> pd.DataFrame:
+    """Return ``table`` with the schema's types, the schema's column order and rows sorted by its key.
+
+    Parameters
+    ----------
+    table : DataFrame
+    schema : DataFrameSchema
+        One of this module's.
+    where : str or Path
+        File that the table belongs to; begins the error.
+
+    Raises
+    ------
+    UserError
+        Names the file, the column, what was found and what is allowed.
+    """
+    if table.empty:
+        raise UserError(f"{where}: no rows; at least one is needed")
+    try:
+        table = schema.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        raise UserError(f"{where}: {_first_failure(errors.failure_cases, table, schema)}") from None
+    known = list(schema.columns)
+    rest = [column for column in table.columns if column not in schema.columns]
+    return table[known + rest].sort_values(schema.unique, ignore_index=True)
+
+
+def _first_failure(failures: pd.DataFrame, table: pd.DataFrame, schema: pa.DataFrameSchema) -> str:
+    # a missing or unknown column explains every failure after it, so it is told first
+    order = ["column_in_dataframe", "column_in_schema"]
+    rank = failures["check"].map(lambda check: order.index(check) if check in order else len(order))
+    first = failures.loc[rank.idxmin()]
+    column, check, found = first["column"], str(first["check"]), first["failure_case"]
+    found = found.item() if isinstance(found, np.generic) else found
+    if check == "column_in_dataframe":
+        return f"column {found} is missing; needed are {', '.join(schema.columns)}"
+    if check == "column_in_schema":
+        return f"unknown column {found}; allowed are {', '.join(schema.columns)}"
+    if check == "multiple_fields_uniqueness":
+        row = table.loc[first["index"], schema.unique]
+        names = ", ".join(f"{name} {value}" for name, value in row.items())
+        return f"{names} occurs more than once; each ({', '.join(schema.unique)}) may occur once"
+    at = "" if pd.isna(first["index"]) else f" in row {int(first['index'])}"
+    if check == "not_nullable":
+        return f"column {column} is empty{at}; every row needs a value"
+    if check.startswith(("dtype", "coerce_dtype")):
+        return f"column {column} has {found!r}{at}; allowed is type {schema.columns[column].dtype}"
+    return f"column {column} has {found!r}{at}; allowed is {check}"
+
+
+def contiguous(values: pd.Series, where: str | Path) -> None:
+    """Check that sorted ``values`` are 0, 1, 2, ...; they index arrays later.
+
+    Raises
+    ------
+    UserError
+        Names the column and the first value out of line.
+    """
+    for wanted, found in enumerate(values):
+        if found != wanted:
+            raise UserError(
+                f"{where}: column {values.name} has {found} where {wanted} is expected; allowed is 0..{len(values) - 1}"
+            )
+
+
+def entry(document: Any, key: str, where: str | Path, kind: type = float, least: float | None = None) -> Any:
+    """Return ``document["a"]["b"]`` for ``key`` ``"a.b"``.
+
+    Parameters
+    ----------
+    document : dict
+        Content of a JSON file.
+    key : str
+        Dotted path of the entry.
+    where : str or Path
+        The JSON file; begins the error.
+    kind : type
+        ``float`` (any finite number, returned as float), ``int``, ``bool`` or ``str``.
+    least : float or None
+        Numbers must be greater than this.
+
+    Raises
+    ------
+    UserError
+        If the entry is absent, of another type or too small.
+    """
+    value = document
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            raise UserError(f"{where}: key {key} is missing")
+        value = value[part]
+    # a bool is an int to Python, but never a length or a count
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise UserError(f"{where}: {key} is {value!r}; allowed is a value of type {kind.__name__}")
+    if kind in (int, float) and not (np.isfinite(value) and (least is None or value > least)):
+        raise UserError(f"{where}: {key} is {value!r}; allowed is a number{'' if least is None else f' > {least:g}'}")
+    return kind(value)

@@ -1,0 +1,1 @@
+"""Stage 1: micromagnetic sweeps of write events."""

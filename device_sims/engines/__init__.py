@@ -1,0 +1,64 @@
+"""Engines: who can turn a `Problem` into a trajectory.
+
+An engine is a module (or package) with ``run(problems) -> Iterator[Result]``, in the order of ``problems``. It is
+registered here with its version, by name only: planning a sweep must not import a solver. The version belongs to each
+simulation's identity; raise it when a change alters results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+
+from device_sims.problem import Problem
+from spinloom.errors import UserError
+
+REGISTRY = {"llg": ("device_sims.engines.llg.ensemble", "1")}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trajectory.
+
+    Attributes
+    ----------
+    t_s : float64[n]
+        Time of each record, from 0, s.
+    m : float32 or float64 [n, 3, ny, nx]
+        Unit magnetisation at those times, zero outside the mask.
+    mask : bool[ny, nx]
+    phase_end : dict
+        Index of the record at the end of each phase, by the phase's name.
+    energies_J : dict
+        Energy of each term, and ``total``, in the last record, J.
+    """
+
+    t_s: np.ndarray
+    m: np.ndarray
+    mask: np.ndarray
+    phase_end: dict[str, int]
+    energies_J: dict[str, float]
+
+
+def version(name: str) -> str:
+    """Return an engine's version.
+
+    Raises
+    ------
+    UserError
+        If there is no such engine.
+    """
+    if name not in REGISTRY:
+        raise UserError(f"device_sims.engine: found '{name}', allowed: {', '.join(REGISTRY)}")
+    return REGISTRY[name][1]
+
+
+def run(name: str, problems: Sequence[Problem]) -> Iterator[Result]:
+    """Run problems on the named engine, yielding results in order."""
+    version(name)
+    module: ModuleType = import_module(REGISTRY[name][0])
+    return module.run(problems)

@@ -1,0 +1,1 @@
+"""The built-in solver: batched Landau-Lifshitz-Gilbert dynamics in JAX."""
