@@ -16,7 +16,7 @@ Conventions (those of the reference data in `docs/device_sims.md`):
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,7 @@ class Problem:
     temperature_K: float
     numerics: Numerics
     record_interval_s: float
-    stream: tuple[str | int | float, ...] = field(default=())
+    stream: tuple[str | int | float, ...] = (0, "thermal field")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""

@@ -51,6 +51,12 @@ def plan(section: dict) -> list[Chunk]:
     return chunks
 
 
+def plan_checked(section: dict) -> list[Chunk]:
+    """Check the section as only its device family can, then `plan`."""
+    devices.family(section).check(section)
+    return plan(section)
+
+
 def chunk_paths(directory: str | Path, spec_hash: str) -> tuple[Path, Path]:
     """Return the paths of a chunk's events and trajectories."""
     directory = Path(directory)

@@ -17,7 +17,7 @@ from device_sims.problem import Mesh
 
 
 class Kernel(NamedTuple):
-    """Transforms of the non-local tensor (``[4, py, px // 2 + 1]``: xx yy zz real, xy real) and own factors."""
+    """Transforms of the non-local tensor (``[4, px // 2 + 1, py]``: xx yy zz xy, all real) and own factors."""
 
     spectrum: np.ndarray
     own: np.ndarray  # [3]
@@ -41,13 +41,18 @@ def kernel(mesh: Mesh) -> Kernel:
         full[py - ny + 1 :, :nx] = odd * part[:0:-1, :]
         full[py - ny + 1 :, px - nx + 1 :] = part[:0:-1, :0:-1]
         # every part is even under inversion, so its transform is real
-        spectra.append(np.fft.rfft2(full).real)
+        spectra.append(np.fft.rfft2(full).real.T)
     return Kernel(np.stack(spectra), own, (py, px))
 
 
 def nonlocal_field(m, spectrum, padded):
-    """Return the reduced field of all other cells."""
-    transform = jnp.fft.rfft2(m, s=padded)
+    """Return the reduced field of all other cells.
+
+    Transforms go axis by axis, so that those along x skip the rows that are only padding.
+    """
+    py, px = padded
+    ny, nx = m.shape[1:]
+    transform = jnp.fft.fft(jnp.swapaxes(jnp.fft.rfft(m, n=px), 1, 2), n=py)
     nxx, nyy, nzz, nxy = spectrum
     product = jnp.stack(
         [
@@ -56,4 +61,5 @@ def nonlocal_field(m, spectrum, padded):
             nzz * transform[2],
         ]
     )
-    return -jnp.fft.irfft2(product, s=padded)[:, : m.shape[1], : m.shape[2]]
+    rows = jnp.swapaxes(jnp.fft.ifft(product)[:, :, :ny], 1, 2)
+    return -jnp.fft.irfft(rows, n=px)[:, :, :nx]

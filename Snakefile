@@ -1,0 +1,29 @@
+"""Spinloom: micromagnetics -> transition table -> trained network -> report.
+
+Targets: all (default), device_sims, calibration, network, report. Another study: --configfile configs/NAME.yaml.
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/device_sims.smk"
+include: "workflow/rules/calibration.smk"
+include: "workflow/rules/network.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.device_sims.input,
+        rules.calibration.input,
+        rules.network.input,
+        rules.report.input,

@@ -1,0 +1,215 @@
+"""A kernel card as arrays for training: sampler tables, weights, levels, spreads, energies.
+
+Weights. A conductance G becomes the weight ``w = (G - G_ref) / G_scale``. G_ref and G_scale are chosen such that
+the lowest and the highest *nominal level* are -1 and +1. The nominal level of a pulse is what one may expect of it,
+
+    L_k = sum_s' p_k(s') G(s'),      p_k(s') = sum_s q(s) T_k[s, s'],
+
+with q the occupancy of the from-states. With overlapping states the levels lie inside the range of the
+conductances, so single devices reach beyond -1 and +1.
+
+Sampler. Each row T_k[s, :] is turned into an alias table (Walker 1977; Vose, IEEE TSE 17, 972 (1991)) built in
+integers: probabilities are rounded to multiples of 2^-32 that sum to exactly 1, and the table reproduces these
+multiples without further rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from spinloom.errors import UserError
+from spinloom.files import canonical_json, sha256_text
+
+BITS = 32
+MAX_STATES = 127  # states are int8
+
+
+def alias_row(probabilities: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Build the integer alias table of one distribution.
+
+    Parameters
+    ----------
+    probabilities : ndarray, float64[S]
+        Sum to 1.
+    columns : int
+        Number of columns, a power of two, at least 2 and at least S.
+
+    Returns
+    -------
+    threshold : ndarray, uint32[columns]
+        Out of the ``2^32 / columns`` words that fall into a column, how many keep the column's own state.
+    alias : ndarray, int32[columns]
+        State taken by the other words.
+    """
+    total, capacity = 1 << BITS, (1 << BITS) // columns
+    exact = np.asarray(probabilities, dtype=np.float64) / np.sum(probabilities) * total
+    share = [int(v) for v in np.floor(exact)] + [0] * (columns - len(exact))
+    # largest remainders make the sum exact; only possible outcomes may gain, an impossible one stays impossible
+    order = sorted(np.flatnonzero(exact > 0).tolist(), key=lambda s: (share[s] - exact[s], s))
+    lack = total - sum(share)
+    for i in range(lack):
+        share[order[i % len(order)]] += 1
+    threshold, alias = [capacity] * columns, list(range(columns))
+    small = [c for c in range(columns) if share[c] < capacity]
+    large = [c for c in range(columns) if share[c] > capacity]
+    while small:
+        low, high = small.pop(), large[-1]
+        threshold[low], alias[low] = share[low], high
+        share[high] -= capacity - share[low]
+        if share[high] <= capacity:
+            large.pop()
+            if share[high] < capacity:
+                small.append(high)
+    return np.array(threshold, dtype=np.uint32), np.array(alias, dtype=np.int32)
+
+
+def alias_probabilities(threshold: np.ndarray, alias: np.ndarray, states: int) -> np.ndarray:
+    """Return the distribution (float64[states]) that an alias table realises, exactly."""
+    columns = len(threshold)
+    counts = [0] * columns
+    for column in range(columns):
+        counts[column] += int(threshold[column])
+        counts[int(alias[column])] += (1 << BITS) // columns - int(threshold[column])
+    return np.array(counts[:states], dtype=np.float64) / float(1 << BITS)
+
+
+@dataclass(frozen=True)
+class DeviceModel:
+    """One kind of synapse. Weights and their spreads are dimensionless (see the module text); energies in J."""
+
+    name: str
+    states: tuple[int, ...]  # names of the S states, as on the card
+    pulses: tuple[int | str, ...]  # names of the K pulses, as on the card
+    transition: np.ndarray  # float64[K, S, S], rows sum to 1
+    threshold: np.ndarray  # uint32[K * S * columns]
+    alias: np.ndarray  # int32[K * S * columns]
+    columns: int  # power of two >= S
+    occupancy: np.ndarray  # float64[S], sums to 1
+    state_weight: np.ndarray  # float32[S]
+    state_spread: np.ndarray  # float32[S], sd of the weight within a state
+    level: np.ndarray  # float32[K], nominal levels in rising order
+    level_pulse: np.ndarray  # int32[K], the pulse behind each level
+    instance_weight: np.ndarray  # float32[I], offset of each named instance
+    read_sd: np.ndarray  # float32[S], read noise of the weight
+    write_energy: np.ndarray  # float64[K], J
+    write_latency: np.ndarray  # float64[K], s
+    write_voltage: np.ndarray  # float64[K], V
+    read_energy: np.ndarray  # float64[S], J
+    read_voltage: np.ndarray  # float64[S], V
+    g_ref: float  # S (siemens)
+    g_scale: float  # S (siemens)
+    flags: dict
+
+    @property
+    def uniform_read_noise(self) -> bool:
+        """Whether all states read equally noisily (then a column's noise needs no second product)."""
+        return bool(np.all(self.read_sd == self.read_sd[0]))
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of all values: equal for cards and options that train alike."""
+        values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        return sha256_text(canonical_json(values))
+
+    @classmethod
+    def from_card(cls, card, options: dict | None = None) -> DeviceModel:
+        """Turn a kernel card into arrays.
+
+        Parameters
+        ----------
+        card : KernelCard
+            Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and the dict ``meta``.
+        options : dict
+            Config section ``network.device``: ``within_state_spread``, ``read_noise``, ``device_to_device``; a
+            spread that is switched off is zero.
+
+        Raises
+        ------
+        UserError
+            If the card cannot serve as a synapse: rows that do not sum to 1, more than 127 states, fewer than two
+            distinct nominal levels, values that are not finite.
+        """
+        options = options or {}
+        states, pulses = card.states, card.pulses
+        names, kinds = tuple(states["state"].tolist()), tuple(pulses["pulse"].tolist())
+        count = len(names)
+        if not 2 <= count <= MAX_STATES:
+            raise UserError(f"states.csv: number of states: found {count}, allowed 2 to {MAX_STATES}")
+        conductance = _column(states, "conductance_S", "states.csv")
+        occupancy = np.clip(_column(states, "occupancy", "states.csv"), 0, None)
+        occupancy = occupancy / occupancy.sum() if occupancy.sum() > 0 else np.full(count, 1 / count)
+        transition = _transition(card.transitions, kinds, names)
+
+        nominal = np.einsum("s,kst,t->k", occupancy, transition, conductance)
+        low, high = nominal.min(), nominal.max()
+        if not high > low:
+            raise UserError("transitions.csv: all pulses lead to the same mean conductance; no weight can be stored")
+        reference, scale = (high + low) / 2, (high - low) / 2
+        order = np.argsort(nominal, kind="stable")
+
+        columns = max(2, 1 << (count - 1).bit_length())
+        rows = [alias_row(row, columns) for table in transition for row in table]
+        reads = card.reads.set_index("state").reindex(names).reset_index()
+        read_sd = _column(reads, "noise_sd_S", "reads.csv") / scale * bool(options.get("read_noise", True))
+        spread = _column(states, "conductance_sd_S", "states.csv") / scale
+        offsets = np.zeros(1)
+        if options.get("device_to_device", True) and len(card.population):
+            offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale
+        return cls(
+            name=str(card.meta.get("name", "device")),
+            states=names,
+            pulses=kinds,
+            transition=transition,
+            threshold=np.concatenate([t for t, _ in rows]),
+            alias=np.concatenate([a for _, a in rows]),
+            columns=columns,
+            occupancy=occupancy,
+            state_weight=((conductance - reference) / scale).astype(np.float32),
+            state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),
+            level=((nominal[order] - reference) / scale).astype(np.float32),
+            level_pulse=order.astype(np.int32),
+            instance_weight=offsets.astype(np.float32),
+            read_sd=read_sd.astype(np.float32),
+            write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),
+            write_latency=_column(pulses, "latency_s", "pulses.csv"),
+            write_voltage=_column(pulses, "voltage_V", "pulses.csv"),
+            read_energy=_column(reads, "energy_J", "reads.csv"),
+            read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
+            g_ref=float(reference),
+            g_scale=float(scale),
+            flags=dict(card.meta.get("flags", {})),
+        )
+
+
+def read_card(directory: str | Path, options: dict | None = None) -> DeviceModel:
+    """Read a card directory as a `DeviceModel`."""
+    from calibration.card import KernelCard
+
+    return DeviceModel.from_card(KernelCard.read(directory), options)
+
+
+def _column(table: pd.DataFrame, name: str, file: str) -> np.ndarray:
+    if name not in table:
+        raise UserError(f"{file}: column {name} is missing")
+    values = table[name].to_numpy(dtype=np.float64)
+    if not np.all(np.isfinite(values)):
+        raise UserError(f"{file}: {name}: found values that are missing or not finite, allowed finite numbers")
+    return values
+
+
+def _transition(table: pd.DataFrame, pulses: tuple, states: tuple) -> np.ndarray:
+    """Return ``float64[K, S, S]``; absent rows of the table are zeros."""
+    wide = table.pivot_table(index=["pulse", "state_from"], columns="state_to", values="probability", aggfunc="sum")
+    wide = wide.reindex(index=pd.MultiIndex.from_product([pulses, states]), columns=list(states)).fillna(0.0)
+    dense = wide.to_numpy(dtype=np.float64).reshape(len(pulses), len(states), len(states))
+    bad = np.argwhere(~(np.abs(dense.sum(axis=2) - 1) <= 1e-6) | (dense.min(axis=2) < 0))
+    if len(bad):
+        pulse, state = bad[0]
+        raise UserError(
+            f"transitions.csv: pulse {pulses[pulse]}, state_from {states[state]}: found probabilities that sum to "
+            f"{dense[pulse, state].sum():.6g}, allowed non-negative numbers that sum to 1"
+        )
+    return dense / dense.sum(axis=2, keepdims=True)

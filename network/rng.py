@@ -1,0 +1,95 @@
+"""Counter-based random words, written so that XLA fuses them into the code that uses them.
+
+Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw, SC'11): a block cipher turns the counter (step, position)
+into two 32-bit words. Nothing is stored, so a run can be resumed at any step, and a synapse's words do not depend on
+which other synapses are looked at. The generators that come with JAX compile and run several times slower on a CPU
+in this place, because their loops cannot be fused.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from spinloom.streams import Name, digest
+
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = np.uint32(0x1BD11BDA)
+
+
+def threefry2x32(key: tuple, counter: tuple) -> tuple[jax.Array, jax.Array]:
+    """Encrypt counters.
+
+    Parameters
+    ----------
+    key, counter : pairs of uint32 arrays
+        Broadcast against each other.
+
+    Returns
+    -------
+    pair of uint32 arrays
+    """
+    schedule = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
+    a, b = counter[0] + schedule[0], counter[1] + schedule[1]
+    for block in range(5):
+        for rotation in ROTATIONS[block % 2]:
+            a = a + b
+            b = ((b << np.uint32(rotation)) | (b >> np.uint32(32 - rotation))) ^ a
+        a = a + schedule[(block + 1) % 3]
+        b = b + schedule[(block + 2) % 3] + np.uint32(block + 1)
+    return a, b
+
+
+def stream(seed: int, *names: Name) -> jax.Array:
+    """Return the key of a named stream (`spinloom.streams`), its first 64 bits, as uint32[2]."""
+    return jnp.asarray(digest(seed, *names)[:2])
+
+
+def words(
+    key: jax.Array, step: jax.Array | int, shape: tuple[int, int], rows: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Return two random words for each position of ``shape``.
+
+    Parameters
+    ----------
+    key : jax.Array, uint32[2]
+        Names the stream.
+    step : int32
+        Counts the uses of the stream.
+    shape : tuple
+        (rows, columns); up to 2^32 positions.
+    rows : jax.Array, int32[rows]
+        Numbers of the rows wanted, if they are not 0, 1, ...: a row has the same words alone and among others.
+
+    Returns
+    -------
+    pair of uint32[shape]
+    """
+    rows = jax.lax.iota(jnp.uint32, shape[0]) if rows is None else rows.astype(jnp.uint32)
+    position = rows[:, None] * jnp.uint32(shape[1]) + jax.lax.iota(jnp.uint32, shape[1])[None, :]
+    step = jnp.asarray(step).astype(jnp.uint32)
+    one = (1, 1)
+    return threefry2x32(
+        (key[0].reshape(one), key[1].reshape(one)), (jnp.broadcast_to(step.reshape(one), shape), position)
+    )
+
+
+def uniform(word: jax.Array) -> jax.Array:
+    """Map words to a uniform deviate of mean 0 and sd 1 (float32)."""
+    signed = jax.lax.bitcast_convert_type(word, jnp.int32).astype(jnp.float32)
+    return (signed + 0.5) * jnp.float32(12**0.5 / 2**32)
+
+
+def normal(key: jax.Array, step: jax.Array | int, shape: tuple[int, int]) -> jax.Array:
+    """Return standard normal deviates by inversion, float32[shape] (see `words` for the parameters)."""
+
+    def draw():
+        half = -(-shape[1] // 2)
+        word = jnp.concatenate(words(key, step, (shape[0], half)), axis=1)[:, : shape[1]]
+        # 23 bits and a half: exact in float32 and never 0 or 1, so the deviate is finite (at most 5.3)
+        centred = ((word >> 9).astype(jnp.float32) + 0.5) * jnp.float32(2**-22) - 1
+        return jnp.float32(2**0.5) * jax.lax.erf_inv(centred)
+
+    # The condition always holds. It keeps XLA from fusing the draw into each of its uses in the forward and the
+    # backward pass, which would repeat it (a step then took four times as long).
+    return jax.lax.cond(jnp.asarray(step) >= 0, draw, lambda: jnp.zeros(shape, jnp.float32))

@@ -1,0 +1,147 @@
+r"""Accumulate in float, quantise to the nominal levels, program the device when its level has been left by a margin.
+
+The in-situ rule of Misba et al. (arXiv 2111.07284) on the quantised network of Hubara et al. (arXiv 1609.07061):
+
+    w   = the analogue weight of the device (a stochastic value)
+    g   = dLoss/dw at w (straight-through estimator)
+    a   = clip(a - optimiser(g), -1, 1)                    float memory, one per synapse
+    if a lies outside the device's band: program it with the pulse whose nominal level is nearest to a
+
+Levels L_0 < ... < L_{K-1} need not be evenly spaced. The band of level k reaches beyond the mid-points to its
+neighbours by the fraction m (``margin``) of the distance to that neighbour:
+
+    (L_{k-1} + L_k)/2 - m (L_k - L_{k-1})  <=  a  <=  (L_k + L_{k+1})/2 + m (L_{k+1} - L_k),
+
+open at both ends of the scale. For even spacing d this is |a - L_k| <= (1/2 + m) d. A margin of 0 is plain rounding.
+
+What is compared (``compare``):
+
+command
+    the level last asked for. One write per level crossed; a device that went astray stays so until the next crossing,
+    and the network learns around it. Costs ceil(log2 K) bits of memory per synapse, and no read.
+state
+    the state the device is in (write-verify by the training itself). A state serves the level nearest to its weight
+    and every level whose nearest state it is; its band reaches from the lowest to the highest of them, so that each
+    level has a state that ends the attempts. Costs one read of every device per step.
+
+The accumulator starts uniformly distributed over the scale and every device is programmed to it once, which counts as
+a write: with small initial weights an odd number of levels would round every weight to zero, and the network would be
+dead for ever.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from spinloom.errors import UserError
+
+from network.device import DeviceModel
+from network.rules.float_baseline import bits, initial, step
+from network.sampling import Array, Plan
+
+COMPARE = ("command", "state")
+
+
+class Memory(NamedTuple):
+    """Digital memory of the rule."""
+
+    accumulator: tuple[jax.Array, ...]  # float32[inputs, outputs] per layer
+    optimizer: optax.OptState
+    command: tuple[jax.Array, ...] | None  # int8[inputs, outputs] per layer: level last asked for
+
+
+def bands(level: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper end of each level's band, ``float32[K]`` each (see the module text)."""
+    gap = np.diff(level.astype(np.float64))
+    middle = (level[:-1].astype(np.float64) + level[1:]) / 2
+    low = np.concatenate([[-np.inf], middle - margin * gap])
+    high = np.concatenate([middle + margin * gap, [np.inf]])
+    return low.astype(np.float32), high.astype(np.float32)
+
+
+def state_bands(
+    state_weight: np.ndarray, level: np.ndarray, margin: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper end of each state's band, ``float32[S]`` each (see the module text)."""
+    low, high = bands(level, margin)
+    distance = np.abs(state_weight[:, None] - level[None, :])
+    serves = np.zeros(distance.shape, dtype=bool)
+    serves[np.arange(len(state_weight)), distance.argmin(axis=1)] = True
+    serves[distance.argmin(axis=0), np.arange(len(level))] = True
+    return (
+        np.where(serves, low[None, :], np.inf).min(axis=1).astype(np.float32),
+        np.where(serves, high[None, :], -np.inf).max(axis=1).astype(np.float32),
+    )
+
+
+class AccumulateQuantiseProgram:
+    """See the module text. Options: ``margin`` (default 0.1), ``compare`` (default "command")."""
+
+    uses_device = True
+
+    def __init__(self, device: DeviceModel, optimizer: optax.GradientTransformation, options: dict):
+        options = {"margin": 0.1, "compare": "command", **options}
+        if unknown := sorted(set(options) - {"margin", "compare"}):
+            raise UserError(f"network.rule_options: found {', '.join(unknown)}, allowed margin, compare")
+        margin, compare = options["margin"], options["compare"]
+        if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin <= 10:
+            raise UserError(f"network.rule_options.margin: found {margin!r}, allowed 0 to 10")
+        if compare not in COMPARE:
+            raise UserError(f"network.rule_options.compare: found {compare!r}, allowed {', '.join(COMPARE)}")
+        for flag in ("volatile", "destructive_read"):
+            if device.flags.get(flag):
+                raise UserError(f"card.json: flags.{flag}: found true, allowed false for accumulate_quantise_program")
+        self.optimizer = optimizer
+        self.by_state = compare == "state"
+        self.state_reads_per_step = int(self.by_state)
+        self.level_bits = max(1, int(np.ceil(np.log2(len(device.level)))))
+        self.middle = [float(v) for v in bands(device.level, 0.0)[1][:-1]]
+        self.level_pulse = jnp.asarray(device.level_pulse, dtype=jnp.int8)
+        ends = state_bands(device.state_weight, device.level, margin) if self.by_state else bands(device.level, margin)
+        self.low, self.high = (jnp.asarray(end) for end in ends)
+
+    def quantise(self, accumulator: jax.Array) -> jax.Array:
+        """Return the index of the nominal level nearest to each value, ``int8`` of the same shape."""
+        level = jnp.zeros(accumulator.shape, jnp.int8)
+        for middle in self.middle:
+            level = level + (accumulator > middle)
+        return level
+
+    def init(
+        self, keys: tuple[jax.Array, ...], shapes: tuple[tuple[int, int], ...]
+    ) -> tuple[Memory, tuple[Plan, ...]]:
+        """Draw the accumulator uniformly in -1 to 1 and ask for every device to be programmed to it."""
+        accumulator = initial(keys, shapes)
+        target = tuple(self.quantise(a) for a in accumulator)
+        plans = tuple(Plan(self.level_pulse[t], jnp.ones(t.shape, bool)) for t in target)
+        return Memory(accumulator, self.optimizer.init(accumulator), None if self.by_state else target), plans
+
+    def weights(self, memory: Memory, arrays: tuple[Array, ...]) -> tuple[jax.Array, ...]:
+        """Return the analogue weights of the devices."""
+        return tuple(array.weight for array in arrays)
+
+    def propose(
+        self, memory: Memory, arrays: tuple[Array, ...], gradients: tuple[jax.Array, ...]
+    ) -> tuple[Memory, tuple[Plan, ...]]:
+        """Accumulate, then program what has left its band."""
+        accumulator, optimizer = step(self.optimizer, memory.accumulator, memory.optimizer, gradients)
+        commands, plans = [], []
+        for layer, value in enumerate(accumulator):
+            held = arrays[layer].state if self.by_state else memory.command[layer]
+            mask = (value < self.low[held]) | (value > self.high[held])
+            target = self.quantise(value)
+            plans.append(Plan(self.level_pulse[target], mask))
+            if not self.by_state:
+                commands.append(jnp.where(mask, target, held))
+        return Memory(accumulator, optimizer, None if self.by_state else tuple(commands)), tuple(plans)
+
+    def memory_bits(self, memory: Memory) -> dict[str, int]:
+        """Count the accumulator, the optimiser's moments and, if kept, the last command."""
+        count = {"accumulator": bits(memory.accumulator), "optimizer": bits(memory.optimizer)}
+        if not self.by_state:
+            count["command"] = self.level_bits * sum(c.size for c in memory.command)
+        return count

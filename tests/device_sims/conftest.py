@@ -1,0 +1,77 @@
+"""Problems that several tests use."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+
+
+def track(**changes) -> Problem:
+    """The racetrack of the reference trajectories: 512 x 64 x 1 nm, 4 nm cells, wall in the middle, T = 0."""
+    problem = Problem(
+        mesh=Mesh(128, 16, (4e-9, 4e-9, 1e-9)),
+        geometry=Geometry(),
+        material=Material(1e6, 1.5e-11, 0.02, Ku_J_per_m3=8e5, spin_hall_angle=0.1),
+        schedule=(Phase("run", 2e-10),),
+        initial=Initial("wall", position_m=256e-9, width_m=12e-9),
+        temperature_K=0.0,
+        numerics=Numerics(1e-13, "rk4", "float64", "stage"),
+        record_interval_s=5e-11,
+    )
+    return replace(problem, **changes)
+
+
+def with_material(problem: Problem, **changes) -> Problem:
+    return replace(problem, material=replace(problem.material, **changes))
+
+
+def with_numerics(problem: Problem, **changes) -> Problem:
+    return replace(problem, numerics=replace(problem.numerics, **changes))
+
+
+@pytest.fixture(scope="session")
+def section() -> dict:
+    """A device_sims section small enough to simulate in a test, at 300 K with rough edges."""
+    return {
+        "seed": 3,
+        "engine": "llg",
+        "device": "domain_wall",
+        "domain_wall": {
+            "track": {"length_m": 96e-9, "width_m": 24e-9, "thickness_m": 1e-9, "cell_m": 4e-9},
+            "material": {"Ms_A_per_m": 1e6, "A_J_per_m": 1.5e-11, "Ku_J_per_m3": 8e5, "D_J_per_m2": 1e-3, "alpha": 0.3},
+            "gate": {
+                "mechanism": "vcma",
+                "vcma_coefficient_J_per_V_m": 1e-13,
+                "dielectric_thickness_m": 1e-9,
+                "magnetostriction": 2.5e-4,
+                "stress_Pa_per_V": 1e8,
+            },
+            "sot": {
+                "current_density_A_per_m2": 2e11,
+                "duration_s": 2e-11,
+                "spin_hall_angle": -0.1,
+                "field_like_ratio": 0.0,
+            },
+            "roughness": {"rms_m": 1e-9, "correlation_length_m": 2e-8},
+            "notches": {"positions_m": [], "depth_m": 0.0, "width_m": 2e-8},
+            "wall": {"start_m": 48e-9, "rest_s": 1e-11, "settle_s": 1e-11},
+            "temperature_K": 300.0,
+        },
+        "sweep": {"voltages_V": [-0.5, 0.5], "instances": 2, "replicas_per_instance": 2, "instances_per_chunk": 1},
+        "numerics": {
+            "integrator": "rk4",
+            "dt_s": 4e-13,
+            "precision": "float32",
+            "demag_update": "step",
+            "record_interval_s": 1e-11,
+        },
+    }
+
+
+def reference(name: str) -> np.ndarray:
+    """Return a reference trajectory: columns t, mx, my, mz."""
+    from pathlib import Path
+
+    return np.loadtxt(Path(__file__).parent.parent / "reference" / name, delimiter=",", skiprows=1, usecols=(0, 1, 2, 3))

@@ -1,0 +1,69 @@
+"""Equilibria with known shapes."""
+
+import numpy as np
+import pytest
+from scipy.optimize import curve_fit
+
+from device_sims.engines.llg import ensemble
+from device_sims.engines.llg.fields import spin_torque
+from device_sims.problem import MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from tests.device_sims.conftest import track
+
+A, K = 1.5e-11, 1.7e5
+
+
+def relaxed(mesh, initial, D=0.0):
+    problem = Problem(
+        mesh, Geometry(), Material(1e6, A, 1.0, Ku_J_per_m3=K, D_J_per_m2=D), (Phase("relax", 1e-9),),
+        initial, 0.0, Numerics(2.5e-14, "rk4", "float64", demag=False), 1e-9,
+    )  # fmt: skip
+    (result,) = ensemble.run([problem])
+    return result.m[-1]
+
+
+def test_wall_width_is_sqrt_a_over_k():
+    mesh = Mesh(200, 1, (1e-9, 1e-9, 1e-9))
+    m = relaxed(mesh, Initial("wall", position_m=100e-9, width_m=14e-9))
+    x = np.arange(200) + 0.5
+    (position, width), _ = curve_fit(lambda x, q, w: -np.tanh((x - q) / w), x, m[2, 0], p0=(100, 12))
+    assert width == pytest.approx(np.sqrt(A / K) * 1e9, rel=0.01)
+    assert position == pytest.approx(100, abs=1e-3)
+
+
+@pytest.mark.parametrize("D", [0.4e-3, -0.4e-3])
+def test_edges_cant_by_rohart_and_thiaville(D):
+    """sin(theta) = D / (2 sqrt(A K)) at the edge, outwards or inwards by the sign of D."""
+    mesh = Mesh(150, 1, (1e-9, 1e-9, 1e-9))
+    mx = relaxed(mesh, Initial("uniform", (0, 0, 1)), D)[0, 0]
+    # from the cells' centres to the edge
+    at_left = np.polyval(np.polyfit(np.arange(4) + 0.5, mx[:4], 3), 0.0)
+    at_right = np.polyval(np.polyfit(np.arange(4) + 0.5, mx[:-5:-1], 3), 0.0)
+    expected = abs(D) / (2 * np.sqrt(A * K))
+    assert abs(at_right) == pytest.approx(expected, abs=4e-3)
+    assert at_right == pytest.approx(-at_left, abs=1e-9)
+    # dm/dn = -(D/2A)(z x n) x m: at the right edge d(mx)/dx = -(D/2A) mz
+    assert np.sign(at_right) == -np.sign(D)
+
+
+def test_edge_canting_converges_with_the_cell():
+    D, errors = 0.4e-3, []
+    for cell in (2e-9, 1e-9, 0.5e-9):
+        n = round(100e-9 / cell)
+        mesh = Mesh(n, 1, (cell, cell, 1e-9))
+        problem = Problem(
+            mesh, Geometry(), Material(1e6, A, 1.0, Ku_J_per_m3=K, D_J_per_m2=D), (Phase("relax", 4e-10),),
+            Initial("uniform", (0, 0, 1)), 0.0, Numerics(1e-14, "rk4", "float64", demag=False), 4e-10,
+        )  # fmt: skip
+        (result,) = ensemble.run([problem])
+        mx = result.m[-1][0, 0]
+        edge = np.polyval(np.polyfit(np.arange(4) + 0.5, mx[:-5:-1], 3), 0.0)
+        errors.append(abs(abs(edge) - D / (2 * np.sqrt(A * K))))
+    assert errors[0] > 1.6 * errors[1] > 1.6**2 * errors[2]
+    assert errors[2] < 2e-3
+
+
+def test_spin_orbit_field_is_329_microtesla_times_ten():
+    problem = track()
+    a, b = spin_torque.strength(problem, Phase("pulse", 1e-9, current_density_A_per_m2=1e11))
+    assert a * problem.material.Ms_A_per_m * MU0 == pytest.approx(3.291e-3, abs=1e-6)
+    assert b == 0

@@ -1,0 +1,81 @@
+"""Thermal equilibrium. Fixed seeds; each test's false-alarm rate for a right solver is stated."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from device_sims.engines.llg import ensemble
+from device_sims.engines.llg.solver import Solver
+from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+
+
+def equilibrium(material, temperature, dt, duration, field_T=(0.0, 0.0, 0.0), mesh=None, scheme="rk4", start=(0, 0, 1)):
+    return Problem(
+        mesh or Mesh(64, 64, (3e-9, 3e-9, 1e-9)),
+        Geometry(), material, (Phase("wait", duration, field_T=field_T),), Initial("uniform", start),
+        temperature, Numerics(dt, scheme, "float32", demag=False), duration, stream=(11, "equilibrium"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme, dt", [("rk4", 2e-13), ("heun", 1e-13)])
+def test_macrospins_obey_boltzmann(scheme, dt):
+    """4096 uncoupled cells: mz ~ exp(K V mz^2 / kT), uniform azimuth. KS at 1e-3: false alarms 0.2 % in all."""
+    energy_over_kT = 2.0
+    volume = 9e-27
+    Ku = energy_over_kT * BOLTZMANN * 300 / volume
+    material = Material(1e6, 0.0, 0.5, Ku_J_per_m3=Ku)
+    # from the hard plane, so that both wells fill without crossing a barrier
+    problem = equilibrium(material, 300.0, dt, 2e-10, scheme=scheme, start=(1, 0, 0))
+    (result,) = ensemble.run([problem])
+    mz = result.m[-1][2].ravel()
+    grid = np.linspace(-1, 1, 20001)
+    density = np.exp(energy_over_kT * grid**2)
+    cumulative = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    cumulative /= cumulative[-1]
+    assert kstest(mz, lambda z: np.interp(z, grid, cumulative)).pvalue > 1e-3
+    azimuth = np.arctan2(result.m[-1][1], result.m[-1][0]).ravel()
+    assert kstest(azimuth, "uniform", args=(-np.pi, 2 * np.pi)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("temperature", [100.0, 300.0])
+def test_thermometer_shows_the_set_temperature(temperature):
+    """kB T = mu0 Ms V <sum |m x H|^2> / (2 <sum m.H>) for exchange and applied field (PRE 82, 031111), to 3 %.
+
+    The estimate's own scatter here is 0.5 %, so a false alarm is a six-sigma event.
+    """
+    material = Material(1e6, 1.5e-11, 0.3)
+    problem = equilibrium(material, temperature, 1e-13, 2e-11, field_T=(0.0, 0.0, 1.0))
+    solver = Solver(problem)
+    system, drive = solver.system(problem), solver.drive(problem, problem.schedule[0])
+    state = solver.start(problem)
+    key = jax.random.key(4, impl="threefry4x32")
+    torque = along = 0.0
+    for index in range(40):
+        state = solver.advance(system, drive, state, key, 100 * index, 100)
+        if index < 10:
+            continue
+        fields = solver.local(system, drive, tuple(state.m))
+        h = sum(np.asarray(fields[name], np.float64) for name in ("exchange", "zeeman"))
+        m = np.asarray(state.m, np.float64)
+        # a cell's bond with itself is a constant energy: it exerts no torque and must not count along m
+        h += np.asarray(system.bonds, np.float64) * m
+        torque += (np.cross(m, h, axis=0) ** 2).sum()
+        along += (m * h).sum()
+    unit = MU0 * material.Ms_A_per_m**2 * problem.mesh.cell_volume_m3
+    assert unit * torque / (2 * along) / BOLTZMANN == pytest.approx(temperature, rel=0.03)
+
+
+def test_streams_decide_the_noise_and_nothing_else_does():
+    problem = equilibrium(Material(1e6, 1e-11, 0.1), 300.0, 1e-13, 2e-12, mesh=Mesh(8, 4, (4e-9, 4e-9, 1e-9)))
+    other = replace(problem, stream=(11, "another"))
+    first = [result.m[-1] for result in ensemble.run([problem, other])]
+    second = [result.m[-1] for result in ensemble.run([other, problem, other])]
+    np.testing.assert_array_equal(first[0], second[1])
+    np.testing.assert_array_equal(first[1], second[0])
+    assert np.abs(first[0] - first[1]).max() > 1e-3
+    # recording more often must not change the path
+    finer = next(ensemble.run([replace(problem, record_interval_s=5e-13)]))
+    np.testing.assert_array_equal(finer.m[-1], first[0])

@@ -1,0 +1,30 @@
+"""The checked config, one file per stage with what that stage sees of it, and each stage's sources.
+
+A stage's rule has its section file and its source files as inputs: Snakemake compares them by content, so a stage
+reruns when its own part of the config or its own code has changed, and not otherwise.
+"""
+
+from pathlib import Path
+
+from device_sims import sweep
+from spinloom import config as study_config
+from spinloom.errors import UserError
+
+try:
+    config = study_config.resolve(config, "config")
+    CHUNKS = sweep.plan_checked(study_config.section(config, "device_sims"))
+except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+STUDY = Path("results") / config["study"]
+SECTIONS = study_config.write_sections(config, STUDY / "config")
+LOGS = STUDY / "logs"
+
+
+def sources(*packages):
+    return sorted(str(path) for package in packages for path in Path(package).rglob("*.py"))
+
+
+COMMON = sources("spinloom")
+CAPTIONS = Path("workflow/report").resolve()

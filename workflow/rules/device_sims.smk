@@ -1,0 +1,86 @@
+"""Stage 1. In: the device_sims section. Out: device_sims/{events,trajectories,pulses,points,device}.
+
+Each chunk of the sweep is a job of its own, at a path that is the hash of what the engine sees; the section file is
+an `ancient` input because the hash already says whether a chunk is still the one that is wanted.
+"""
+
+DEVICE_SIMS = STUDY / "device_sims"
+ENGINE_SOURCES = [
+    path
+    for path in sources("device_sims")
+    if Path(path).name not in ("figures.py", "tables.py", "__main__.py")
+]
+
+
+rule simulate:
+    input:
+        ENGINE_SOURCES,
+        section=ancient(SECTIONS["device_sims"]),
+    output:
+        DEVICE_SIMS / "chunks/{spec}.events.parquet",
+        DEVICE_SIMS / "chunks/{spec}.trajectories.parquet",
+    log:
+        LOGS / "device_sims/{spec}.log",
+    wildcard_constraints:
+        spec="[0-9a-f]{64}",
+    resources:
+        mem_mb=1500,
+    shell:
+        "python -m device_sims chunk --config {input.section:q} --spec {wildcards.spec:q}"
+        " --output $(dirname {output[0]:q}) --log {log:q}"
+
+
+rule collect:
+    input:
+        sources("device_sims"),
+        COMMON,
+        chunks=[
+            path
+            for chunk in CHUNKS
+            for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.spec_hash)
+        ],
+        section=SECTIONS["device_sims"],
+    output:
+        DEVICE_SIMS / "events.parquet",
+        DEVICE_SIMS / "events.csv",
+        DEVICE_SIMS / "trajectories.parquet",
+        DEVICE_SIMS / "pulses.csv",
+        DEVICE_SIMS / "points.csv",
+        DEVICE_SIMS / "device.json",
+    log:
+        LOGS / "device_sims/collect.log",
+    params:
+        chunks=DEVICE_SIMS / "chunks",
+        output=DEVICE_SIMS,
+    shell:
+        "python -m device_sims collect --config {input.section:q} --chunks {params.chunks:q}"
+        " --output {params.output:q} 2>&1 | tee {log:q}"
+
+
+rule wall_position_figure:
+    input:
+        "device_sims/figures.py",
+        "device_sims/__main__.py",
+        tables=rules.collect.output,
+        section=SECTIONS["device_sims"],
+    output:
+        report(
+            STUDY / "figures/wall_position.png",
+            caption=str(CAPTIONS / "wall_position.rst"),
+            category="1 Device",
+            labels={"figure": "wall position against time"},
+        ),
+    log:
+        LOGS / "device_sims/figures.log",
+    params:
+        tables=DEVICE_SIMS,
+        output=STUDY / "figures",
+    shell:
+        "python -m device_sims figures --config {input.section:q} --tables {params.tables:q}"
+        " --output {params.output:q} 2>&1 | tee {log:q}"
+
+
+rule device_sims:
+    input:
+        rules.collect.output,
+        rules.wall_position_figure.output,
