@@ -119,15 +119,15 @@ class Initial:
 class Numerics:
     """How time is stepped.
 
-    ``demag_update`` is ``stage`` (the full stray field at each evaluation) or ``step``: the cell's own
-    demagnetising field at each evaluation and the field of all other cells once a step, extrapolated linearly in
-    time to the later stages (second order, like the drive's own error; `docs/device_sims.md` shows what it costs).
+    ``demag_interval_steps`` 0 means the full stray field at each evaluation. With n > 0 only the cell's own
+    demagnetising field is evaluated each time; the field of all other cells is evaluated every n steps and
+    extrapolated linearly in time in between (second order; `docs/device_sims.md` shows what it costs).
     """
 
     dt_s: float
-    integrator: str = "rk4"
+    integrator: str = "heun"
     precision: str = "float32"
-    demag_update: str = "step"
+    demag_interval_steps: int = 4
     demag: bool = True
 
 

@@ -14,11 +14,10 @@ os.environ["XLA_FLAGS"] = (
 ).strip()
 os.environ["NPROC"] = "1"
 
+from network import datasets, settings  # noqa: E402
 from spinloom.errors import UserError, run_cli  # noqa: E402
 from spinloom.files import canonical_json, read_table, sha256_text, write_json  # noqa: E402
 from spinloom.progress import Progress  # noqa: E402
-
-from network import datasets, settings  # noqa: E402
 
 
 def data(arguments: argparse.Namespace) -> None:

@@ -14,13 +14,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
 
 
 def code_digest() -> str:
     """Return a hash of this stage's source files: a checkpoint does not outlive a change of the code."""
     root = Path(__file__).parent
-    return sha256_text("".join(f"{path.relative_to(root)} {sha256_file(path)}\n" for path in sorted(root.rglob("*.py"))))
+    files = sorted(root.rglob("*.py"))
+    return sha256_text("".join(f"{path.relative_to(root)} {sha256_file(path)}\n" for path in files))
 
 
 def identity(**parts: Any) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 
@@ -175,7 +176,8 @@ class DeviceModel:
             read_sd=read_sd.astype(np.float32),
             write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),
             write_latency=_column(pulses, "latency_s", "pulses.csv"),
-            write_voltage=_column(pulses, "voltage_V", "pulses.csv"),
+            # not every pulse has a gate voltage; then its line is not charged
+            write_voltage=_column(pulses.fillna({"voltage_V": 0.0}), "voltage_V", "pulses.csv"),
             read_energy=_column(reads, "energy_J", "reads.csv"),
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),

@@ -9,9 +9,9 @@ assumption behind it.
 from __future__ import annotations
 
 import numpy as np
-from spinloom.errors import UserError
 
 from network.device import DeviceModel
+from spinloom.errors import UserError
 
 # name -> (value, assumption); docs/network.md says where they come from
 ENERGY_DEFAULTS: dict[str, tuple[float, str]] = {
@@ -69,7 +69,8 @@ def counts(meter: dict) -> dict[str, float]:
         raise UserError(f"meter.json: {meter['rule']}: writes by pulse and writes by device differ")
     samples = meter["samples"]
     back = sum(a * b for a, b in meter["shapes"][1:])
-    reads = (synapses + back + meter["state_reads_per_step"] * synapses * meter["steps"] / samples) * meter["uses_device"]
+    verified = meter["state_reads_per_step"] * synapses * meter["steps"] / samples
+    reads = (synapses + back + verified) if meter["uses_device"] else 0
     return {
         "synapses": synapses,
         "writes": writes,
@@ -143,23 +144,27 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
             add(phase, "array", "read lines", n_cells * line * volt2, "N_cells * C_cell * V_read^2",
                 "row and column line charged once per product", N_cells=n_cells, C_cell=line, V2=volt2)  # fmt: skip
         add("training", "array", "write lines", cells * line * pulse2, "N_cells * C_cell * <V_pulse^2>",
-            "row and column line of the device charged once per write", N_cells=cells, C_cell=line, V2=pulse2)  # fmt: skip
+            "row and column line of the device charged once per write",
+            N_cells=cells, C_cell=line, V2=pulse2)  # fmt: skip
         digital("training", synapses)  # the gradient is an outer product of digital vectors
     else:
         digital("training", 2 * synapses + back_synapses)
         digital("inference", synapses)
         add("inference", "system", "weight memory", synapses * WORD * bit, "N * 32 bit * E_bit",
             "one image at a time: every weight read once", N=synapses, E_bit=bit)  # fmt: skip
-        add("training", "system", "weight memory", 3 * synapses * WORD * bit * share, "3 * N * 32 bit * E_bit * steps/samples",
+        add("training", "system", "weight memory", 3 * synapses * WORD * bit * share,
+            "3 * N * 32 bit * E_bit * steps/samples",
             "read once per step for forward, backward and gradient", N=synapses, E_bit=bit)  # fmt: skip
     add("training", "system", "optimiser memory", 2 * memory * bit * share, "2 * bits * E_bit * steps/samples",
         "each bit of accumulator and moments read and written once per step", bits=memory, E_bit=bit)  # fmt: skip
-    add("training", "system", "gradient memory", 2 * synapses * WORD * bit * share, "2 * N * 32 bit * E_bit * steps/samples",
+    add("training", "system", "gradient memory", 2 * synapses * WORD * bit * share,
+        "2 * N * 32 bit * E_bit * steps/samples",
         "summed over the batch in registers, written and read once per step", N=synapses, E_bit=bit)  # fmt: skip
     add("training", "system", "activation memory", 4 * columns * WORD * bit, "4 * N_col * 32 bit * E_bit",
         "forward value and error of each column written and read once", N_col=columns, E_bit=bit)  # fmt: skip
     add("training", "system", "optimiser arithmetic", OPTIMIZER_OPERATIONS * synapses * operation * share,
-        "12 * N * E_op * steps/samples", "12 float operations per synapse and step", N=synapses, E_op=operation)  # fmt: skip
+        "12 * N * E_op * steps/samples", "12 float operations per synapse and step",
+        N=synapses, E_op=operation)  # fmt: skip
     for phase, number in (("training", NORM_OPERATIONS), ("inference", 2)):
         add(phase, "system", "normalisation", number * columns * operation, f"{number} * N_col * E_op",
             "batch normalisation and ReLU in float", N_col=columns, E_op=operation)  # fmt: skip

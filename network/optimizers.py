@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import optax
+
 from spinloom.errors import UserError
 
 ALLOWED = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "lion")

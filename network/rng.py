@@ -11,6 +11,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from spinloom.streams import Name, digest
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

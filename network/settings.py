@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from network import datasets
 from spinloom.errors import UserError
 from spinloom.files import read_json
-
-from network import datasets
 
 BASELINE = "float_baseline"
 
@@ -90,8 +89,6 @@ def read(path: str | Path) -> Settings:
         )
     settings = Settings(**section)
     if settings.batch_size > images - settings.validation_images:
-        raise UserError(
-            f"network.batch_size: found {settings.batch_size}, allowed at most the {images - settings.validation_images} "
-            f"images left for training"
-        )
+        left = images - settings.validation_images
+        raise UserError(f"network.batch_size: found {settings.batch_size}, allowed 1 to {left} (validation excluded)")
     return settings

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from spinloom.errors import UserError
-from spinloom.files import read_json, read_table, write_csv, write_json
 
 from network import metering
 from network.device import DeviceModel
 from network.settings import Settings
+from spinloom.errors import UserError
+from spinloom.files import read_json, read_table, write_csv, write_json
 
 HISTORY_COLUMNS = [
     "rule", "replicate", "epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy",
@@ -120,8 +120,8 @@ def energy_table(meters: list[dict], device: DeviceModel, section: dict) -> pd.D
         if mine[0]["uses_device"]:
             written = [float(np.array(meter["writes_by_pulse"]) @ device.write_energy) for meter in mine]
             values = pd.Series([
-                metering.programming_energy_per_presentation(energy, meter["samples"] // meter["epochs"], meter["epochs"])
-                for energy, meter in zip(written, mine, strict=True)
+                metering.programming_energy_per_presentation(energy, run["samples"] // run["epochs"], run["epochs"])
+                for energy, run in zip(written, mine, strict=True)
             ])  # fmt: skip
             rows.append({"rule": rule, "phase": "training", "level": "device", "term": "programming per presentation",
                          **_spread(values, "energy_J"), "formula": "N_writes * E_write / (N_train * epochs)",

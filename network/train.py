@@ -15,14 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from spinloom.errors import UserError
-from spinloom.streams import generator
 
 from network import checkpoint, models, rng, rules, sampling
 from network.datasets import Data
 from network.device import DeviceModel
 from network.optimizers import make as make_optimizer
 from network.settings import Settings
+from spinloom.errors import UserError
+from spinloom.streams import generator
 
 EVALUATION_BATCH = 500
 
@@ -193,7 +193,9 @@ class Trainer:
         pairs = labels.astype(np.int64) * self.classes + np.concatenate(answers)
         return np.bincount(pairs, minlength=self.classes**2).reshape(self.classes, self.classes)
 
-    def run(self, directory: Path, data_id: str, report: Callable[[int, dict], None], say: Callable[[str], None]) -> dict:
+    def run(
+        self, directory: Path, data_id: str, report: Callable[[int, dict], None], say: Callable[[str], None]
+    ) -> dict:
         """Train all epochs, resuming from ``directory/checkpoint.npz`` if it belongs to this very run.
 
         Parameters
@@ -247,9 +249,13 @@ class Trainer:
     def identity(self, data_id: str) -> str:
         """Return the hash that a checkpoint must carry to be resumed by this run."""
         return checkpoint.identity(
-            settings=self.settings.identity(), options=self.settings.options_of(self.rule_name), device=self.device.digest,
-            rule=self.rule_name, replicate=self.replicate, data=data_id,
-        )  # fmt: skip
+            settings=self.settings.identity(),
+            options=self.settings.options_of(self.rule_name),
+            device=self.device.digest,
+            rule=self.rule_name,
+            replicate=self.replicate,
+            data=data_id,
+        )
 
     def _row(self, number: int, meter: Meter, validation: np.ndarray | None, test: np.ndarray | None) -> dict:
         """Return one epoch as a dict of JSON values; ``writes_by_pulse`` is [K]."""

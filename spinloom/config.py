@@ -23,6 +23,33 @@ def schema() -> dict[str, Any]:
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
+def load(path: str | Path, overlay: str | Path | None = None) -> dict[str, Any]:
+    """Return the checked config of ``path`` with ``overlay`` laid over it, key by key.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, or the config is wrong.
+    """
+    config: dict[str, Any] = {}
+    for source in filter(None, (path, overlay)):
+        try:
+            layer = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{source}: cannot be read ({error.strerror})") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{source}: not valid YAML: {error}") from None
+        if not isinstance(layer, dict):
+            raise UserError(f"{source}: found no keys, allowed: a YAML mapping")
+        config = _overlay(config, layer)
+    return resolve(config, str(overlay or path))
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {key for key in above if isinstance(above[key], dict) and isinstance(below.get(key), dict)}
+    return {**below, **above, **{key: _overlay(below[key], above[key]) for key in both}}
+
+
 def resolve(config: dict[str, Any], source: str = "config") -> dict[str, Any]:
     """Return a checked copy of ``config`` with every default filled in.
 

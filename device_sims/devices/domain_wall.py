@@ -179,7 +179,7 @@ def _problem(section: dict, voltage: float, instance: int, replica: int) -> Prob
             dt_s=numerics["dt_s"],
             integrator=numerics["integrator"],
             precision=numerics["precision"],
-            demag_update=numerics["demag_update"],
+            demag_interval_steps=numerics["demag_interval_steps"],
         ),
         record_interval_s=numerics["record_interval_s"],
         # the voltage itself and not its place in the list, so that reordering the sweep changes nothing

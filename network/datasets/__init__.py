@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from spinloom.errors import UserError
-
 from network.datasets.fashion_mnist import DATASET as FASHION_MNIST
 from network.datasets.idx import Data, IdxDataset
 from network.datasets.mnist import DATASET as MNIST
+from spinloom.errors import UserError
 
 REGISTRY: dict[str, IdxDataset] = {"mnist": MNIST, "fashion_mnist": FASHION_MNIST}
 

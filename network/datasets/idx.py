@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from spinloom.errors import UserError
-from spinloom.files import atomic, sha256_file
 
 from network.datasets import sources
+from spinloom.errors import UserError
+from spinloom.files import atomic, sha256_file
 
 
 class Data(NamedTuple):
@@ -138,7 +138,9 @@ class IdxDataset:
         return {
             "dataset": self.name,
             "title": self.title,
-            "files": [{"name": f.name, "bytes": f.size, "sha256": f.sha256, "shape": list(f.shape)} for f in self.files],
+            "files": [
+                {"name": f.name, "bytes": f.size, "sha256": f.sha256, "shape": list(f.shape)} for f in self.files
+            ],
             "classes": self.classes,
             "train_images": len(data.train_labels),
             "test_images": len(data.test_labels),

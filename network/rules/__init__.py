@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import jax
-from spinloom.errors import UserError
 
 from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram
 from network.rules.float_baseline import FloatBaseline
 from network.sampling import Array, Plan
+from spinloom.errors import UserError
 
 REGISTRY: dict[str, type] = {
     "accumulate_quantise_program": AccumulateQuantiseProgram,

@@ -37,11 +37,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from spinloom.errors import UserError
 
 from network.device import DeviceModel
 from network.rules.float_baseline import bits, initial, step
 from network.sampling import Array, Plan
+from spinloom.errors import UserError
 
 COMPARE = ("command", "state")
 

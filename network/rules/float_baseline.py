@@ -11,9 +11,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from spinloom.errors import UserError
 
 from network import rng
+from spinloom.errors import UserError
 
 
 class Memory(NamedTuple):

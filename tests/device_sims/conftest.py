@@ -17,7 +17,7 @@ def track(**changes) -> Problem:
         schedule=(Phase("run", 2e-10),),
         initial=Initial("wall", position_m=256e-9, width_m=12e-9),
         temperature_K=0.0,
-        numerics=Numerics(1e-13, "rk4", "float64", "stage"),
+        numerics=Numerics(1e-13, "rk4", "float64", 0),
         record_interval_s=5e-11,
     )
     return replace(problem, **changes)
@@ -61,10 +61,10 @@ def section() -> dict:
         },
         "sweep": {"voltages_V": [-0.5, 0.5], "instances": 2, "replicas_per_instance": 2, "instances_per_chunk": 1},
         "numerics": {
-            "integrator": "rk4",
-            "dt_s": 4e-13,
+            "integrator": "heun",
+            "dt_s": 2e-13,
             "precision": "float32",
-            "demag_update": "step",
+            "demag_interval_steps": 2,
             "record_interval_s": 1e-11,
         },
     }

@@ -106,7 +106,7 @@ def _together(solver: Solver, problems: Sequence[Problem]) -> Iterator[Result]:
             ends[phase.name] = len(records) - 1
     for index, problem in enumerate(problems):
         own = [record[index] for record in records]
-        last = State(state.m[index], state.stray[index])
+        last: State = jax.tree.map(lambda leaf: leaf[index], state)
         yield _result(solver, problem, systems[index], drives[index], own, times, ends, last)
 
 

@@ -52,10 +52,11 @@ class Drive(NamedTuple):
 
 
 class State(NamedTuple):
-    """Magnetisation and the last step's non-local stray field, for its extrapolation."""
+    """Magnetisation, and the last two evaluations of the other cells' stray field, for its extrapolation."""
 
     m: jax.Array  # [3, ny, nx]
     stray: jax.Array  # [3, ny, nx]
+    earlier: jax.Array  # [3, ny, nx]
 
 
 class Solver:
@@ -76,7 +77,7 @@ class Solver:
         self.spectrum = jnp.asarray(self.kernel.spectrum, self.dtype)
         self.exchange = exchange.coefficients(problem)
         self.dmi = dmi.coefficients(problem)
-        self.thermal = thermal.standard_deviation(problem)
+        self.thermal = jnp.asarray(thermal.standard_deviation(problem) * thermal.levels(), self.dtype)
         self.advance = jax.jit(self._advance)
         self.local = jax.jit(self._local)
         self.stray = jax.jit(self._stray)
@@ -101,7 +102,8 @@ class Solver:
 
     def state(self, m) -> State:
         """Return a state at rest in ``m``: the stray field's past is its present."""
-        return State(m, self.stray(m))
+        stray = self.stray(m)
+        return State(m, stray, stray)
 
     # -- physics -------------------------------------------------------------------------------------------------
     def _stray(self, m):
@@ -134,41 +136,43 @@ class Solver:
         u = cross(m, t)
         return jnp.stack([(t[i] + material.alpha * u[i]) * (-1 / (1 + material.alpha**2)) for i in range(3)])
 
-    def _noise(self, key, index, shape):
-        """Return the thermal field of step ``index``; float32 normals are far finer than the statistics they feed."""
-        if not self.thermal:
-            return jnp.zeros((3, 1, 1), self.dtype)
-        normal = jax.random.normal(jax.random.fold_in(key, index), shape, jnp.float32)
-        return self.thermal * normal.astype(self.dtype)
-
-    def _step(self, system: System, drive: Drive, state: State, noise) -> State:
-        m = state.m
-        if self.problem.numerics.demag_update == "stage":
-            stray = state.stray
+    def _step(self, system: System, drive: Drive, state: State, noise, index) -> State:
+        m, stray, earlier = state
+        interval = self.problem.numerics.demag_interval_steps
+        if interval == 0:
 
             def rate(m, _):
                 return self._rate(system, drive, m, self._stray(m) + noise)
         else:
-            stray = self._stray(m)
-            trend = stray - state.stray
+            phase = index % interval
+            stray, earlier = jax.lax.cond(phase == 0, lambda: (self._stray(m), stray), lambda: (stray, earlier))
+            trend = (stray - earlier) / interval
 
             def rate(m, c):
-                return self._rate(system, drive, m, stray + c * trend + noise)
+                return self._rate(system, drive, m, stray + (phase + c).astype(self.dtype) * trend + noise)
 
         m = INTEGRATORS[self.problem.numerics.integrator](rate, m, self.step_size)
         norm = jnp.sqrt(jnp.maximum((m * m).sum(0), jnp.finfo(self.dtype).tiny))
-        return State(m / norm, stray)
+        return State(m / norm, stray, earlier)
 
     def _advance(self, system: System, drive: Drive, state: State, key, first, count) -> State:
         """Take ``count`` steps; ``first`` numbers the first of them in the random stream."""
 
-        def body(index, carry):
-            # The next step's noise is part of the carry because a loop's carry lies in memory: used directly, XLA on
-            # CPU computes the random bits again inside every consumer, a hundred times slower.
-            state, noise = carry
-            return self._step(system, drive, state, noise), self._noise(key, index + 1, state.m.shape)
+        if not self.problem.temperature_K:
+            return jax.lax.fori_loop(first, first + count, lambda i, s: self._step(system, drive, s, 0.0, i), state)
 
-        return jax.lax.fori_loop(first, first + count, body, (state, self._noise(key, first, state.m.shape)))[0]
+        def words(index):
+            return thermal.words(key, index, system.mask.shape)
+
+        def body(index, carry):
+            # The noise of the next step and the random words of the one after are part of the carry because a loop's
+            # carry lies in memory: used directly, XLA on CPU computes them again inside every consumer.
+            state, noise, later = carry
+            state = self._step(system, drive, state, noise, index)
+            return state, thermal.noise(later, self.thermal), words(index + 2)
+
+        start = (state, thermal.noise(words(first), self.thermal), words(first + 1))
+        return jax.lax.fori_loop(first, first + count, body, start)[0]
 
     # -- observables ---------------------------------------------------------------------------------------------
     def energies(self, system: System, drive: Drive, m) -> dict[str, float]:

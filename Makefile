@@ -1,0 +1,40 @@
+# make run | test | lint | smoke | clean.  STUDY=configs/NAME.yaml chooses another study for `run`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUDY ?=
+OVERLAY := $(if $(STUDY),--configfile $(STUDY))
+
+.PHONY: run smoke test lint clean
+
+run: $(VENV)/run.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake $(OVERLAY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom report $(STUDY)
+
+smoke:
+	@$(MAKE) --no-print-directory run STUDY=configs/smoke.yaml
+
+test: $(VENV)/test.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
+
+clean:
+	rm -rf $(VENV) .snakemake .cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+
+$(VENV)/run.stamp: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is older than 3.11; call make with PYTHON=python3.11 or newer"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements-test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@

@@ -1,0 +1,25 @@
+"""``python -m spinloom report [OVERLAY]``: check a study's config and print where its report is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spinloom import config
+from spinloom.errors import UserError, run_cli
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m spinloom", description=__doc__)
+    parser.add_argument("command", choices=["report"])
+    parser.add_argument("overlay", nargs="?", help="config laid over config.yaml")
+    arguments = parser.parse_args()
+    study = config.load("config.yaml", arguments.overlay)
+    path = Path("results") / study["study"] / "report.html"
+    if not path.exists():
+        raise UserError(f"{path}: not there yet; run snakemake")
+    print(f"Report: {path}")
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,163 @@
+"""Planning, running and collecting a sweep."""
+
+import copy
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from device_sims import sweep
+from device_sims.devices import domain_wall
+from spinloom import files
+from spinloom.errors import UserError
+
+
+def hashes(section):
+    return [chunk.spec_hash for chunk in sweep.plan(section)]
+
+
+@pytest.fixture(scope="module")
+def done(section, tmp_path_factory):
+    """The sweep, simulated once."""
+    directory = tmp_path_factory.mktemp("sweep")
+    for spec in hashes(section):
+        sweep.run_chunk(section, spec, directory / "chunks")
+    sweep.collect(section, directory / "chunks", directory / "tables")
+    return directory
+
+
+def changed(section, path, value):
+    section = copy.deepcopy(section)
+    *parents, last = path.split(".")
+    place = section
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return section
+
+
+def test_a_chunk_is_named_by_what_the_engine_sees(section):
+    own = hashes(section)
+    assert len(set(own)) == 4
+    assert set(hashes(changed(section, "sweep.voltages_V", [0.5, -0.5]))) == set(own)
+    assert set(own) < set(hashes(changed(section, "sweep.voltages_V", [-0.5, 0.5, 0.7])))
+    for path, value in [
+        ("seed", 4),
+        ("domain_wall.material.alpha", 0.31),
+        ("domain_wall.roughness.rms_m", 1.1e-9),
+        ("domain_wall.temperature_K", 301.0),
+        ("numerics.dt_s", 1e-13),
+        ("domain_wall.wall.start_m", 47e-9),
+    ]:
+        assert not set(hashes(changed(section, path, value))) & set(own), path
+    # the strain constants say nothing while the gate works by VCMA
+    assert hashes(changed(section, "domain_wall.gate.magnetostriction", 3e-4)) == own
+
+
+def test_tables_have_every_event_once(section, done):
+    events = pd.read_parquet(done / "tables" / "events.parquet")
+    assert len(events) == 8 and events["wall_state"].eq("single").all()
+    assert sorted(zip(events["pulse"], events["instance"], events["replica"])) == [
+        (p, i, r) for p in range(2) for i in range(2) for r in range(2)
+    ]
+    assert events["final_position_m"].nunique() == 8
+    assert (events["start_position_m"] - 48e-9).abs().max() < 10e-9
+    parts = events[[f"energy_{n}_J" for n in ("exchange", "dmi", "anisotropy", "demag")]].sum(axis=1)
+    assert (parts - events["energy_total_J"]).abs().max() < 1e-9 * events["energy_total_J"].abs().max() + 1e-24
+    trajectories = pd.read_parquet(done / "tables" / "trajectories.parquet")
+    last = trajectories.groupby(["pulse", "instance", "replica"])["position_m"].last().to_numpy()
+    assert (last == events["final_position_m"].to_numpy()).all()
+    assert len(trajectories) == 8 * 5
+    spelt = pd.read_csv(done / "tables" / "events.csv")
+    pd.testing.assert_frame_equal(spelt, events, check_exact=True, check_dtype=False)
+
+
+def test_bytes_do_not_depend_on_run_or_chunking(section, done, tmp_path):
+    first = hashes(section)[0]
+    sweep.run_chunk(section, first, tmp_path / "again")
+    for one, other in zip(sweep.chunk_paths(done / "chunks", first), sweep.chunk_paths(tmp_path / "again", first)):
+        assert one.read_bytes() == other.read_bytes()
+    coarse = changed(section, "sweep.instances_per_chunk", 2)
+    for spec in hashes(coarse):
+        sweep.run_chunk(coarse, spec, tmp_path / "coarse")
+    sweep.collect(coarse, tmp_path / "coarse", tmp_path / "tables")
+    columns = lambda path: pd.read_parquet(path).drop(columns="spec_hash")  # noqa: E731
+    pd.testing.assert_frame_equal(
+        columns(done / "tables" / "events.parquet"), columns(tmp_path / "tables" / "events.parquet"), check_exact=True
+    )
+    assert (done / "tables" / "pulses.csv").read_bytes() == (tmp_path / "tables" / "pulses.csv").read_bytes()
+
+
+def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_path):
+    specs = hashes(section)
+    for path in (done / "chunks").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    one, other = (sweep.chunk_paths(tmp_path, spec)[0] for spec in specs[:2])
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(UserError, match="required: spec_hash"):
+        sweep.collect(section, tmp_path, tmp_path / "tables")
+    other.unlink()
+    with pytest.raises(UserError, match="no file"):
+        sweep.collect(section, tmp_path, tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_gate_mechanisms(section):
+    config = section["domain_wall"]
+    assert domain_wall.Ku_change(config, 0.9) == pytest.approx(9e4)
+    strain = {**config, "gate": {**config["gate"], "mechanism": "strain"}}
+    # 3/2 lambda_s sigma with 250 ppm and 100 MPa
+    assert domain_wall.Ku_change(strain, 1.0) == pytest.approx(3.75e4)
+
+
+@pytest.mark.parametrize(
+    "path, value, message",
+    [
+        ("domain_wall.track.cell_m", 5e-9, "domain_wall.track.cell_m: found 5e-09, allowed: a length that divides"),
+        ("domain_wall.track.cell_m", 2e-7, "domain_wall.track.cell_m"),
+        ("domain_wall.wall.start_m", 1e-6, "domain_wall.wall.start_m"),
+        ("sweep.voltages_V", [1.0, 1.0], "each voltage once"),
+        ("sweep.voltages_V", [-9.0], "easy axis into the plane"),
+        ("numerics.record_interval_s", 1e-13, "whole number of steps"),
+        ("domain_wall.sot.duration_s", 2.05e-11, "whole number of steps"),
+        ("domain_wall.roughness.rms_m", 9e-8, "cut a strip"),
+        ("engine", "oommf3", "allowed: llg"),
+        ("device", "skyrmion", "allowed: domain_wall"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(section, path, value, message):
+    with pytest.raises(UserError, match=message) as error:
+        sweep.plan_checked(changed(section, path, value))
+    assert "\n" not in str(error.value)
+
+
+def test_divergence_names_replica_and_time(section, tmp_path):
+    # float32 overflows within a few steps of 10 ps
+    wild = changed(changed(section, "numerics.dt_s", 1e-11), "domain_wall.sot.current_density_A_per_m2", 1e13)
+    wild = changed(wild, "domain_wall.material.A_J_per_m", 1e-10)
+    wild = changed(wild, "domain_wall.temperature_K", 1e30)
+    with pytest.raises(UserError, match="not finite at .* s; reduce numerics.dt_s"):
+        sweep.run_chunk(wild, hashes(wild)[0], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_command_line_reports_errors_and_progress(section, done, tmp_path):
+    config = tmp_path / "device_sims.json"
+    files.write_json(section, config)
+
+    def call(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "device_sims", *arguments], capture_output=True, text=True, check=False
+        )
+
+    wrong = call("chunk", "--config", config, "--spec", "0" * 64, "--output", tmp_path / "out")
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: --spec") and wrong.stderr.count("\n") == 1
+    spec = hashes(section)[1]
+    right = call("chunk", "--config", config, "--spec", spec, "--output", tmp_path / "out", "--log", tmp_path / "log")
+    assert right.returncode == 0 and right.stderr == ""
+    assert "2/2 replicas" in (tmp_path / "log").read_text() and "ns/s" in (tmp_path / "log").read_text()
+    for one, other in zip(sweep.chunk_paths(done / "chunks", spec), sweep.chunk_paths(tmp_path / "out", spec)):
+        assert one.read_bytes() == other.read_bytes()
+    drawn = call("figures", "--config", config, "--tables", done / "tables", "--output", tmp_path)
+    assert drawn.returncode == 0 and (tmp_path / "wall_position.png").read_bytes()[:4] == b"\x89PNG"

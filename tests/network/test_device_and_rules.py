@@ -1,0 +1,165 @@
+"""Card to weights, and the hysteresis of the device rule on uneven levels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from network import rng, rules, sampling
+from network.device import DeviceModel
+from network.layers import crossbar
+from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram, bands, state_bands
+from spinloom.errors import UserError
+from tests.network.conftest import make_card
+
+LEVELS = np.array([-1.0, -0.5, 0.5, 1.0], np.float32)  # gaps 0.5, 1, 0.5; mid-points -0.75, 0, 0.75
+
+
+def test_nominal_levels_span_minus_one_to_one(device, card):
+    assert device.level[0] == -1 and device.level[-1] == 1 and np.all(np.diff(device.level) > 0)
+    # the level is what a pulse may be expected to give, not the state it aims at
+    conductance = card.states["conductance_S"].to_numpy()
+    expected = device.transition[0, 0] @ conductance
+    assert expected == pytest.approx(device.g_ref - device.g_scale, rel=1e-12)
+    np.testing.assert_allclose(device.state_weight, (conductance - device.g_ref) / device.g_scale, rtol=1e-6)
+    assert device.state_weight[0] < -1 and device.state_weight[-1] > 1  # overlapping outcomes pull the levels inwards
+
+
+def test_levels_are_sorted_whatever_the_order_of_pulses(card):
+    flipped = card.transitions.assign(pulse=4 - card.transitions["pulse"])
+    object.__setattr__(card, "transitions", flipped)
+    device = DeviceModel.from_card(card)
+    assert list(device.level_pulse) == [4, 3, 2, 1, 0] and np.all(np.diff(device.level) > 0)
+
+
+def test_card_that_cannot_hold_a_weight(card):
+    same = card.transitions.assign(probability=0.2)
+    object.__setattr__(card, "transitions", same)
+    with pytest.raises(UserError, match="same mean conductance"):
+        DeviceModel.from_card(card)
+    object.__setattr__(card, "transitions", same.assign(probability=0.3))
+    with pytest.raises(UserError, match=r"pulse 0, state_from 0: found probabilities that sum to 1.5"):
+        DeviceModel.from_card(card)
+
+
+def test_bands_of_uneven_levels():
+    low, high = bands(LEVELS, 0.1)
+    # by hand: mid-point minus or plus 0.1 of the gap it lies in
+    np.testing.assert_allclose(high[:3], [-0.75 + 0.05, 0.0 + 0.1, 0.75 + 0.05], atol=1e-6)
+    np.testing.assert_allclose(low[1:], [-0.75 - 0.05, 0.0 - 0.1, 0.75 - 0.05], atol=1e-6)
+    assert low[0] == -np.inf and high[3] == np.inf
+    # even levels: |a - L| <= (1/2 + m) d
+    low, high = bands(np.array([-1, 0, 1], np.float32), 0.25)
+    np.testing.assert_allclose([low[1], high[1]], [-0.75, 0.75])
+
+
+def test_every_level_has_a_state_that_ends_the_attempts():
+    states = np.array([-1.3, -0.9, 0.8, 1.2], np.float32)  # no state is nearest to the level 0.5 but 0.8 serves it
+    low, high = state_bands(states, LEVELS, 0.0)
+    for level in np.linspace(-1, 1, 201):
+        assert np.any((low <= level) & (level <= high))
+    np.testing.assert_allclose([low[0], high[0]], [-np.inf, -0.75])
+
+
+class Fixed:
+    """An optimiser that moves by minus the gradient."""
+
+    init = staticmethod(lambda value: ())
+    update = staticmethod(lambda g, s, v: (tuple(-x for x in g), s))
+
+
+def rule_at(device, accumulator, command, margin):
+    rule = AccumulateQuantiseProgram(device, Fixed, {"margin": margin, "compare": "command"})
+    memory, _ = rule.init((rng.stream(1, "w"),), ((1, len(accumulator)),))
+    memory = memory._replace(
+        accumulator=(jnp.asarray([accumulator], jnp.float32),), command=(jnp.asarray([command], jnp.int8),)
+    )
+    return rule, memory
+
+
+def test_program_only_what_left_its_band(device):
+    level = device.level
+    step = float(level[2] - level[1])
+    edge = float(level[1] + level[2]) / 2
+    start = [edge - 0.01] * 4
+    target = np.array([edge + 0.05 * step, edge + 0.15 * step, 1.7, -3.0])
+    rule, memory = rule_at(device, start, [1, 1, 1, 1], 0.1)
+    memory, (plan,) = rule.propose(memory, None, (jnp.asarray([np.array(start) - target], jnp.float32),))
+    assert plan.mask.tolist() == [[False, True, True, True]]
+    assert plan.pulse.tolist()[0][1:] == [2, 4, 0]
+    assert memory.command[0].tolist() == [[1, 2, 4, 0]]
+    np.testing.assert_allclose(memory.accumulator[0][0], np.clip(target, -1, 1), atol=1e-6)  # clipped
+    # asked once is asked once: without a new gradient nothing is programmed again
+    _, (again,) = rule.propose(memory, None, (jnp.zeros((1, 4)),))
+    assert not again.mask.any()
+
+
+def test_compare_state_programs_until_the_device_agrees(device):
+    rule = rules.make("accumulate_quantise_program", device, Fixed, {"margin": 0.0, "compare": "state"})
+    memory, _ = rule.init((rng.stream(1, "w"),), ((1, 5),))
+    memory = memory._replace(accumulator=(jnp.zeros((1, 5)),))
+    state = jnp.arange(5, dtype=jnp.int8)[None]
+    array = sampling.Array(state, jnp.zeros((1, 5)), jnp.zeros((1, 5)), jnp.zeros((1, 5), jnp.int32))
+    _, (plan,) = rule.propose(memory, (array,), (jnp.zeros((1, 5)),))
+    nearest = int(np.abs(device.level).argmin())
+    assert plan.mask.tolist() == [[s != nearest for s in range(5)]]
+
+
+def test_no_dead_network(device):
+    """The start spreads the devices over all states; one write each, and it is counted by the caller's plan."""
+    rule = rules.make("accumulate_quantise_program", device, optax.adam(1e-3), {})
+    _, (plan,) = rule.init((rng.stream(1, "w"),), ((64, 64),))
+    share = np.bincount(np.asarray(plan.pulse).ravel(), minlength=5) / 64**2
+    assert plan.mask.all() and share.min() > 0.05
+
+
+def test_memory_is_counted_honestly(device):
+    shapes = ((7, 3), (3, 2))
+    keys = (rng.stream(1, "w", 0), rng.stream(1, "w", 1))
+    for optimizer, moments in ((optax.adam(1e-3), 2), (optax.sgd(1e-2), 0)):
+        rule = rules.make("accumulate_quantise_program", device, optimizer, {})
+        bits = rule.memory_bits(rule.init(keys, shapes)[0])
+        assert bits == {"accumulator": 27 * 32, "optimizer": moments * 27 * 32, "command": 27 * 3}
+    rule = rules.make("float_baseline", device, optax.adam(1e-3), {})
+    assert rule.memory_bits(rule.init(keys, shapes)[0]) == {"weights": 27 * 32, "optimizer": 2 * 27 * 32}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nonesuch", {}, "network.rule: found 'nonesuch', allowed accumulate_quantise_program, float_baseline"),
+        ("accumulate_quantise_program", {"margin": -1}, "network.rule_options.margin: found -1"),
+        ("accumulate_quantise_program", {"margins": 1}, "network.rule_options: found margins"),
+        ("accumulate_quantise_program", {"compare": "x"}, "network.rule_options.compare: found 'x'"),
+        ("float_baseline", {"margin": 0.1}, "network.rule_options: found margin"),
+    ],
+)
+def test_wrong_rule_options(device, name, options, message):
+    with pytest.raises(UserError, match=message):
+        rules.make(name, device, optax.sgd(0.1), options)
+
+
+def test_volatile_device_is_refused():
+    device = DeviceModel.from_card(make_card(flags={"volatile": True}))
+    with pytest.raises(UserError, match="flags.volatile"):
+        rules.make("accumulate_quantise_program", device, optax.sgd(0.1), {})
+
+
+def test_column_noise_equals_noise_on_every_weight():
+    """Noise injected at the column has the variance of independent noise on each weight."""
+    random = np.random.default_rng(0)
+    x, weight = random.random((1, 30)).astype(np.float32), random.normal(size=(30, 4)).astype(np.float32)
+    sd = random.uniform(0.1, 0.5, (30, 4)).astype(np.float32)
+    noise = rng.normal(rng.stream(1, "n"), 0, (20000, 4))
+    many = np.repeat(x, 20000, axis=0)
+    column = np.asarray(crossbar(jnp.asarray(many), jnp.asarray(weight), jnp.asarray(sd**2), noise))
+    direct = np.stack([(x[0] @ (weight + sd * random.normal(size=sd.shape))) for _ in range(20000)])
+    np.testing.assert_allclose(column.std(axis=0), direct.std(axis=0), rtol=0.03)
+    np.testing.assert_allclose(column.mean(axis=0), x[0] @ weight, atol=0.05)
+    # one number for all synapses is the same as an array of it
+    flat = crossbar(jnp.asarray(many), jnp.asarray(weight), jnp.float32(0.04), noise)
+    full = crossbar(jnp.asarray(many), jnp.asarray(weight), jnp.full((30, 4), 0.04), noise)
+    np.testing.assert_allclose(flat, full, rtol=1e-4, atol=1e-5)
+    gradient = jax.grad(lambda x: crossbar(x, jnp.asarray(weight), jnp.float32(0.04), noise[:1]).sum())(jnp.asarray(x))
+    np.testing.assert_allclose(gradient[0], weight.sum(axis=1), rtol=1e-5)  # the noise is not differentiated

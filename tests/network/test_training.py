@@ -1,0 +1,200 @@
+"""Runs: they learn, repeat to the byte, resume to the byte, and count what they do."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from network import checkpoint, settings
+from network.device import DeviceModel
+from network.metering import (
+    ENERGY_DEFAULTS,
+    counts,
+    energy_terms,
+    programming_energy_per_presentation,
+    totals,
+)
+from network.summary import write_run
+from network.train import Trainer
+from spinloom.errors import UserError
+from tests.network.conftest import make_card
+
+
+def quiet(*_):
+    pass
+
+
+def train(config, folder, rule="accumulate_quantise_program", card=None, replicate=0, report=quiet, **changes):
+    section = settings.read(config(**changes))
+    device = DeviceModel.from_card(card or make_card(), section.device)
+    from network import datasets
+
+    dataset = datasets.get("toy")
+    dataset.ensure(section.cache, section.folder, quiet)
+    folder.mkdir(exist_ok=True)
+    result = Trainer(section, device, rule, replicate, dataset.load(section.cache)).run(folder, "toy", report, quiet)
+    write_run(folder, result, device)
+    return result, device
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("rule", ["float_baseline", "accumulate_quantise_program"])
+def test_learns(config, tmp_path, rule):
+    result, _ = train(config, tmp_path / "run", rule)
+    first, last = result["history"][1], result["history"][-1]
+    assert last["test_accuracy"] > 0.9 > 0.25  # chance is 0.25
+    assert last["train_loss"] < first["train_loss"] / 2
+    assert np.trace(result["confusion"]) / 200 == last["test_accuracy"]
+
+
+def test_read_noise_that_drowns_the_weights_stops_learning(config, tmp_path):
+    """The noise of the card really reaches the columns."""
+    result, _ = train(config, tmp_path / "run", card=make_card(read_noise_S=2e-2))
+    assert result["history"][-1]["test_accuracy"] < 0.6
+
+
+def test_same_bytes_again_and_after_resume(config, tmp_path):
+    whole, twice, broken = (tmp_path / name for name in ("whole", "twice", "broken"))
+    train(config, whole)
+    train(config, twice)
+    assert contents(whole) == contents(twice)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(images, row):
+        if row["epoch"] == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(config, broken, report=interrupt)
+    assert set(contents(broken)) == {"checkpoint.npz"}  # no half results
+    resumed = []
+    train(config, broken, report=lambda images, row: resumed.append(row["epoch"]))
+    assert resumed == [2, 3]  # went on after epoch 2
+    assert contents(broken) == contents(whole)
+
+
+def test_longer_run_goes_on_from_the_shorter(config, tmp_path):
+    short, long = tmp_path / "short", tmp_path / "long"
+    train(config, short, epochs=2)
+    train(config, short, epochs=3)
+    train(config, long, epochs=3)
+    assert contents(short) == contents(long)
+
+
+def test_checkpoint_of_another_run_is_not_used(config, tmp_path):
+    train(config, tmp_path / "a", seed=2)
+    other = tmp_path / "b"
+    other.mkdir()
+    shutil.copy(tmp_path / "a" / "checkpoint.npz", other)
+    train(config, other)
+    train(config, tmp_path / "c")
+    assert contents(other) == contents(tmp_path / "c") != contents(tmp_path / "a")
+    (other / "checkpoint.npz").write_bytes(b"damaged")
+    assert checkpoint.load(other / "checkpoint.npz", "x", {}) is None
+
+
+def test_replicates_and_seeds_differ_but_rules_share_their_batches(config, tmp_path):
+    runs = [train(config, tmp_path / f"{i}", replicate=i, epochs=1)[0] for i in range(2)]
+    assert runs[0]["history"][1]["train_loss"] != runs[1]["history"][1]["train_loss"]
+    section = settings.read(config())
+    from network import datasets
+
+    data, device = datasets.get("toy").load(section.cache), DeviceModel.from_card(make_card())
+    first, second = (Trainer(section, device, rule, 0, data) for rule in ("float_baseline", section.rule))
+    a, b = first.start()[0].memory.weight, second.start()[0].memory.accumulator
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_nothing_finite_left(config, tmp_path):
+    with pytest.raises(UserError, match="rule float_baseline, replicate 0: the training loss is not finite in epoch 1"):
+        train(config, tmp_path / "run", "float_baseline", optimizer={"name": "sgd", "learning_rate": 1e38})
+    assert not contents(tmp_path / "run")
+
+
+def test_counts_are_the_sums_of_the_epochs(config, tmp_path):
+    result, device = train(config, tmp_path / "run")
+    meter, history = result["meter"], result["history"]
+    synapses = 16 * 12 + 12 * 4
+    assert sum(history[0]["writes_by_pulse"]) == synapses == meter["first_writes"]  # every device once at the start
+    assert np.sum([row["writes_by_pulse"] for row in history], axis=0).tolist() == meter["writes_by_pulse"]
+    assert sum(meter["writes_by_pulse"]) == sum(meter["writes_by_layer"]) > synapses
+    assert 0 < meter["transitions"] <= sum(meter["writes_by_pulse"])
+    assert [sum(row) for row in meter["devices_by_state"]] == [16 * 12, 12 * 4]
+    assert meter["samples"] == 3 * 600 and meter["steps"] == 3 * 30
+    cost = counts(meter)
+    assert cost["writes_per_sample"] == sum(meter["writes_by_pulse"]) / 1800
+    assert cost["device_reads_per_sample"] == synapses + 12 * 4  # forward, and backward but for the first layer
+    assert cost["memory_bits_per_synapse"] == 32 + 64 + 3
+    assert max(meter["most_writes_on_a_device"]) == cost["most_writes_on_a_device"] >= 1
+    meter["writes_by_layer"][0] += 1
+    with pytest.raises(UserError, match="differ"):
+        counts(meter)
+
+
+def test_a_larger_margin_writes_less(config, tmp_path):
+    writes = []
+    for margin in (0.0, 0.1, 0.5):
+        result, _ = train(config, tmp_path / str(margin), rule_options={"margin": margin}, epochs=2)
+        writes.append(sum(result["meter"]["writes_by_pulse"]))
+    assert writes[0] > writes[1] > writes[2]
+
+
+def test_compare_state_costs_reads_and_saves_memory(config, tmp_path):
+    result, _ = train(config, tmp_path / "run", rule_options={"compare": "state"}, epochs=1)
+    cost = counts(result["meter"])
+    assert cost["memory_bits_per_synapse"] == 96
+    assert cost["device_reads_per_sample"] == pytest.approx(240 + 48 + 240 / 20)
+
+
+def test_thirteen_picojoule():
+    """arXiv 2111.07284: 13 pJ per presentation over 10 epochs of MNIST are 7.8 uJ of programming."""
+    assert programming_energy_per_presentation(7.8e-6, 60000, 10) == pytest.approx(13e-12, rel=1e-12)
+    # at 3.2 fJ per write that is about 4000 writes per sample
+    assert programming_energy_per_presentation(4062.5 * 3.2e-15 * 600000, 60000, 10) == pytest.approx(13e-12)
+
+
+def test_energy_terms_by_hand(config, tmp_path):
+    result, device = train(config, tmp_path / "run")
+    meter = result["meter"]
+    terms = energy_terms(meter, device, {})
+    value = {(t["phase"], t["term"]): t["energy_J"] for t in terms}
+    by_pulse = np.array(meter["writes_by_pulse"])
+    assert value["training", "writes"] == pytest.approx((by_pulse * 3e-15 * np.arange(1, 6)).sum() / 1800)
+    read = np.array(meter["devices_by_state"]) @ (1e-17 * np.arange(1, 6))
+    assert value["inference", "reads"] == pytest.approx(read.sum())
+    assert value["training", "reads"] == pytest.approx(read.sum() + read[1])
+    assert value["inference", "ADC"] == pytest.approx((12 + 4) * ENERGY_DEFAULTS["adc_energy_J"][0])
+    assert value["training", "DAC"] == pytest.approx((16 + 12 + 4) * ENERGY_DEFAULTS["dac_energy_J"][0])
+    assert value["training", "ADC"] == pytest.approx((12 + 4 + 12) * ENERGY_DEFAULTS["adc_energy_J"][0])
+    assert value["training", "float products"] == pytest.approx(240 * ENERGY_DEFAULTS["float_mac_energy_J"][0])
+    bits = 240 * 99
+    assert value["training", "optimiser memory"] == pytest.approx(
+        2 * bits * ENERGY_DEFAULTS["float_memory_energy_J_per_bit"][0] / 20
+    )
+    sums = totals(terms)
+    assert sums["training", "device"] == pytest.approx(value["training", "writes"] + value["training", "reads"])
+    assert sums["training", "system"] == pytest.approx(sum(v for (p, _), v in value.items() if p == "training"))
+    assert sums["inference", "device"] < sums["inference", "array"] < sums["inference", "system"]
+    # a constant of the config replaces the default
+    none = energy_terms(meter, device, {"adc_energy_J": 0})
+    assert {t["term"]: t["energy_J"] for t in none if t["phase"] == "inference"}["ADC"] == 0
+
+
+def test_float_baseline_has_no_device_energy(config, tmp_path):
+    result, device = train(config, tmp_path / "run", "float_baseline", epochs=1)
+    sums = totals(energy_terms(result["meter"], device, {}))
+    assert sums["training", "device"] == sums["training", "array"] == 0 < sums["inference", "system"]
+    assert counts(result["meter"])["writes"] == counts(result["meter"])["device_reads_per_sample"] == 0
+
+
+@pytest.mark.parametrize("section", [{"adc_J": 1}, {"adc_energy_J": -1}, {"adc_energy_J": True}])
+def test_wrong_energy_constants(config, tmp_path, section):
+    result, device = train(config, tmp_path / "run", "float_baseline", epochs=1)
+    with pytest.raises(UserError, match="network.energy"):
+        energy_terms(result["meter"], device, section)
