@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from matplotlib.ticker import MaxNLocator
 
 from spinloom.files import atomic, read_table  # noqa: E402
 
@@ -38,6 +39,7 @@ def _curve(axes, table: pd.DataFrame, column: str, factor: float = 1.0) -> None:
         axes.fill_between(mean.index, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
         axes.plot(of_rule["epoch"], of_rule[column] * factor, ".", color=colour, markersize=3)
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
 
 

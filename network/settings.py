@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from network import datasets
+from network import datasets, metering
 from spinloom.errors import UserError
 from spinloom.files import read_json
 
@@ -87,6 +87,7 @@ def read(path: str | Path) -> Settings:
             f"network.layers: found {layers[0]} inputs and {layers[-1]} outputs, allowed {dataset.inputs} and "
             f"{dataset.classes} for {dataset.name}"
         )
+    metering.constants(section.get("energy", {}))  # a run must not end in an error that was there at its start
     settings = Settings(**section)
     if settings.batch_size > images - settings.validation_images:
         left = images - settings.validation_images

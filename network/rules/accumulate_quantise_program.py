@@ -78,6 +78,16 @@ def state_bands(
     )
 
 
+def lookup(table: jax.Array, index: jax.Array) -> jax.Array:
+    """Return ``table[index]``; for a short table by comparisons, which a CPU does several at a time."""
+    if len(table) > 8:
+        return table[index]
+    value = jnp.full(index.shape, table[0])
+    for i in range(1, len(table)):
+        value = jnp.where(index == i, table[i], value)
+    return value
+
+
 class AccumulateQuantiseProgram:
     """See the module text. Options: ``margin`` (default 0.1), ``compare`` (default "command")."""
 
@@ -132,9 +142,9 @@ class AccumulateQuantiseProgram:
         commands, plans = [], []
         for layer, value in enumerate(accumulator):
             held = arrays[layer].state if self.by_state else memory.command[layer]
-            mask = (value < self.low[held]) | (value > self.high[held])
+            mask = (value < lookup(self.low, held)) | (value > lookup(self.high, held))
             target = self.quantise(value)
-            plans.append(Plan(self.level_pulse[target], mask))
+            plans.append(Plan(lookup(self.level_pulse, target), mask))
             if not self.by_state:
                 commands.append(jnp.where(mask, target, held))
         return Memory(accumulator, optimizer, None if self.by_state else tuple(commands)), tuple(plans)

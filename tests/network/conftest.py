@@ -12,9 +12,9 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from calibration.card import KernelCard
 from scipy.stats import norm
 
+from calibration.card import KernelCard
 from network import datasets
 from network.datasets.idx import IdxDataset, IdxFile
 from network.device import DeviceModel
@@ -22,7 +22,7 @@ from network.device import DeviceModel
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory):
-    """Share compiled programs between the runs of a session: most of a tiny run's time would go into compiling."""
+    """Share compiled programs between all tests: most of a tiny run's time would go into compiling."""
     settings = {
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.2,

@@ -10,7 +10,6 @@ from network import rng, sampling
 from network.device import DeviceModel, alias_probabilities, alias_row
 from tests.network.conftest import make_card
 
-
 # compiled once for all tests of the same shape
 program = jax.jit(sampling.program, static_argnames="pulses")
 
@@ -43,8 +42,8 @@ def test_transitions_follow_the_card(memory):
     pulses, states = len(device.pulses), len(device.states)
     for pulse in range(pulses):
         for state in range(states):
-            array = sampling.Array(*(jnp.full(shape, v, t) for v, t in
-                                     ((state, jnp.int8), (0, jnp.float32), (0, jnp.float32), (0, jnp.int32))))  # fmt: skip
+            zero = jnp.zeros(shape)
+            array = sampling.Array(jnp.full(shape, state, jnp.int8), zero, zero, jnp.zeros(shape, jnp.int32))
             plan = sampling.Plan(jnp.full(shape, pulse, jnp.int8), jnp.ones(shape, bool))
             key = rng.stream(3, "test", pulse, state)
             moved, info = program(key, 0, array, plan, table, pulses)
