@@ -145,7 +145,7 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
         for path in paths:
             found = files.read_parquet_metadata(path).get("spec_hash") if path.exists() else "no file"
             if found != chunk.spec_hash:
-                raise UserError(f"{path}: found {found}, required: spec_hash {chunk.spec_hash}; delete it and run again")
+                raise UserError(f"{path}: found {found}, required: spec_hash {chunk.spec_hash}; delete it, run again")
         pulse = pulses.iloc[chunk.pulse]
         own = files.read_table(paths[0])
         own.insert(0, "pulse", chunk.pulse)

@@ -84,17 +84,17 @@ def section(config: dict[str, Any], stage: str) -> dict[str, Any]:
 
 
 def write_sections(config: dict[str, Any], directory: str | Path) -> dict[str, str]:
-    """Write each stage's section as JSON if it is not there already; return the paths.
+    """Write the whole config as ``resolved.json`` and each stage's section as ``STAGE.json``; return the paths.
 
     A file that already has the right content is left alone, so that its time of change means a change.
     """
     paths = {}
-    for stage in STAGES:
-        path = Path(directory) / f"{stage}.json"
-        text = json.dumps(section(config, stage), sort_keys=True, indent=1) + "\n"
+    for name, content in {"resolved": config, **{stage: section(config, stage) for stage in STAGES}}.items():
+        path = Path(directory) / f"{name}.json"
+        text = json.dumps(content, sort_keys=True, indent=1) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             files.write_text(text, path)
-        paths[stage] = str(path)
+        paths[name] = str(path)
     return paths
 
 
@@ -112,6 +112,11 @@ def _numbers(value: Any, rules: dict[str, Any]) -> Any:
             return value
         return int(number) if rules["type"] == "integer" and number.is_integer() else number
     return value
+
+
+def sources(*packages: str) -> list[str]:
+    """Return the Python files of packages, sorted: what a workflow rule names as a stage's sources."""
+    return sorted(str(path) for package in packages for path in Path(package).rglob("*.py"))
 
 
 def _fill(value: Any, rules: dict[str, Any]) -> None:

@@ -65,8 +65,8 @@ def check(section: dict) -> None:
         effective = config["material"]["Ku_J_per_m3"] + change - MU0 * config["material"]["Ms_A_per_m"] ** 2 / 2
         if effective <= 0:
             raise UserError(
-                f"device_sims.sweep.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3 and turns the "
-                "film's easy axis into the plane; allowed: voltages that leave Ku above mu0 Ms^2/2"
+                f"device_sims.sweep.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3 and turns "
+                "the film's easy axis into the plane; allowed: voltages that leave Ku above mu0 Ms^2/2"
             )
     # building them checks that durations are whole steps and that no edge cuts the track
     for event in events(section):

@@ -13,7 +13,7 @@ from calibration.tables import CARD, unit
 from spinloom.errors import UserError
 
 FILES = sorted([*(f"{name}.csv" for name in CARD), "card.json"])
-DOCUMENT = Path(__file__).parents[2] / "docs" / "calibration.md"
+DOCUMENT = Path(__file__).parents[2] / "results" / "README.md"
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Problems that several tests use."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +73,5 @@ def section() -> dict:
 
 def reference(name: str) -> np.ndarray:
     """Return a reference trajectory: columns t, mx, my, mz."""
-    from pathlib import Path
-
-    return np.loadtxt(Path(__file__).parent.parent / "reference" / name, delimiter=",", skiprows=1, usecols=(0, 1, 2, 3))
+    path = Path(__file__).parent.parent / "reference" / name
+    return np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 1, 2, 3))

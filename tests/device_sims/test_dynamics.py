@@ -76,7 +76,7 @@ def test_energy_never_rises_and_m_stays_of_length_one():
         solver = Solver(problem)
         system, drive, state = solver.system(problem), solver.drive(problem, problem.schedule[0]), solver.start(problem)
         energies = [solver.energies(system, drive, state.m)["total"]]
-        for index in range(40):
+        for _ in range(40):
             state = solver.advance(system, drive, state, jax.random.key(0), 0, 20)
             energies.append(solver.energies(system, drive, state.m)["total"])
             np.testing.assert_allclose((np.asarray(state.m) ** 2).sum(0), 1, atol=1e-12)
@@ -117,7 +117,9 @@ def test_turning_all_spins_by_pi_about_z_turns_d_and_polarisation():
 
 @pytest.mark.parametrize("scheme, interval, order", [("heun", 0, 2), ("rk4", 0, 4), ("rk4", 1, 2), ("heun", 2, 2)])
 def test_order_of_convergence_in_time(scheme, interval, order):
-    problem = with_numerics(driven(with_material(track(), D_J_per_m2=0.5e-3)), demag_interval_steps=interval, integrator=scheme)
+    problem = with_numerics(
+        driven(with_material(track(), D_J_per_m2=0.5e-3)), demag_interval_steps=interval, integrator=scheme
+    )
     problem = replace(problem, schedule=(replace(problem.schedule[0], duration_s=1.6e-11),), record_interval_s=1.6e-11)
 
     def final(dt):

@@ -10,7 +10,7 @@ from tests.device_sims.conftest import track
 
 
 def test_edges_have_the_set_roughness_and_correlation():
-    """4000 edges of 60 cells; relative scatter of the variance estimate is below 1 %, bound 4 %: false alarms < 1e-4."""
+    """4000 edges of 60 cells: the variance scatters by less than 1 %; a bound of 4 % gives false alarms < 1e-4."""
     edges = np.array([geometry.rough_edge(Roughness(2e-9, 20e-9, 1, i), "top", 60, 4e-9) for i in range(4000)])
     assert (edges**2).mean() == pytest.approx(4e-18, rel=0.04)
     for lag in (1, 5):

@@ -22,6 +22,8 @@ rule card:
         LOGS / "calibration/card.log",
     params:
         output=CARD,
+    conda:
+        "../../environment.yml"
     shell:
         "python -m calibration card --config {input.section:q} --events {input.events:q}"
         " --pulses {input.pulses:q} --device {input.device:q} --output {params.output:q} --log {log:q}"
@@ -29,6 +31,7 @@ rule card:
 
 rule card_figures:
     input:
+        sources("calibration"),
         card=rules.card.output,
         events=DEVICE_SIMS / "events.parquet",
         section=SECTIONS["calibration"],
@@ -56,6 +59,8 @@ rule card_figures:
     params:
         card=CARD,
         output=STUDY / "figures",
+    conda:
+        "../../environment.yml"
     shell:
         "python -m calibration figures --card {params.card:q} --events {input.events:q}"
         " --config {input.section:q} --output {params.output:q} 2>&1 | tee {log:q}"

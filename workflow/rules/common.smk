@@ -8,6 +8,7 @@ from pathlib import Path
 
 from device_sims import sweep
 from spinloom import config as study_config
+from spinloom.config import sources
 from spinloom.errors import UserError
 
 try:
@@ -20,11 +21,6 @@ except UserError as error:
 STUDY = Path("results") / config["study"]
 SECTIONS = study_config.write_sections(config, STUDY / "config")
 LOGS = STUDY / "logs"
-
-
-def sources(*packages):
-    return sorted(str(path) for package in packages for path in Path(package).rglob("*.py"))
-
 
 COMMON = sources("spinloom")
 CAPTIONS = Path("workflow/report").resolve()

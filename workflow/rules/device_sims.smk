@@ -6,9 +6,9 @@ an `ancient` input because the hash already says whether a chunk is still the on
 
 DEVICE_SIMS = STUDY / "device_sims"
 ENGINE_SOURCES = [
-    path
-    for path in sources("device_sims")
-    if Path(path).name not in ("figures.py", "tables.py", "__main__.py")
+    *(path for path in sources("device_sims") if Path(path).name not in ("figures.py", "tables.py", "__main__.py")),
+    "spinloom/files.py",
+    "spinloom/streams.py",
 ]
 
 
@@ -23,22 +23,22 @@ rule simulate:
         LOGS / "device_sims/{spec}.log",
     wildcard_constraints:
         spec="[0-9a-f]{64}",
+    params:
+        output=DEVICE_SIMS / "chunks",
     resources:
         mem_mb=1500,
+    conda:
+        "../../environment.yml"
     shell:
         "python -m device_sims chunk --config {input.section:q} --spec {wildcards.spec:q}"
-        " --output $(dirname {output[0]:q}) --log {log:q}"
+        " --output {params.output:q} --log {log:q}"
 
 
 rule collect:
     input:
         sources("device_sims"),
         COMMON,
-        chunks=[
-            path
-            for chunk in CHUNKS
-            for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.spec_hash)
-        ],
+        chunks=[path for chunk in CHUNKS for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.spec_hash)],
         section=SECTIONS["device_sims"],
     output:
         DEVICE_SIMS / "events.parquet",
@@ -52,6 +52,8 @@ rule collect:
     params:
         chunks=DEVICE_SIMS / "chunks",
         output=DEVICE_SIMS,
+    conda:
+        "../../environment.yml"
     shell:
         "python -m device_sims collect --config {input.section:q} --chunks {params.chunks:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
@@ -75,6 +77,8 @@ rule wall_position_figure:
     params:
         tables=DEVICE_SIMS,
         output=STUDY / "figures",
+    conda:
+        "../../environment.yml"
     shell:
         "python -m device_sims figures --config {input.section:q} --tables {params.tables:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"

@@ -18,6 +18,8 @@ rule data:
         NETWORK / "data.json",
     log:
         LOGS / "network/data.log",
+    conda:
+        "../../environment.yml"
     shell:
         "python -m network data --config {input.section:q} --output {output:q} --log {log:q}"
 
@@ -37,14 +39,16 @@ rule train:
     wildcard_constraints:
         rule="[a-z_]+",
         replicate="[0-9]+",
-    params:
-        card=CARD,
     resources:
         mem_mb=1800,
+    params:
+        card=CARD,
+    conda:
+        "../../environment.yml"
     shell:
         "python -m network train --config {input.section:q} --card {params.card:q}"
         " --rule {wildcards.rule:q} --replicate {wildcards.replicate:q}"
-        " --output $(dirname {output[0]:q}) --log {log:q}"
+        " --output {params.output:q} --log {log:q}"
 
 
 rule summarise:
@@ -67,10 +71,10 @@ rule summarise:
         LOGS / "network/summarise.log",
     params:
         card=CARD,
-        runs=expand(
-            str(NETWORK / "runs/{rule}_{replicate}"), rule=TRAINED, replicate=REPLICATES
-        ),
+        runs=expand(str(NETWORK / "runs/{rule}_{replicate}"), rule=TRAINED, replicate=REPLICATES),
         output=SUMMARY,
+    conda:
+        "../../environment.yml"
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
         " --card {params.card:q} --output {params.output:q} 2>&1 | tee {log:q}"
@@ -78,6 +82,8 @@ rule summarise:
 
 rule network_figures:
     input:
+        "network/figures.py",
+        "network/__main__.py",
         tables=rules.summarise.output,
     output:
         report(
@@ -109,9 +115,10 @@ rule network_figures:
     params:
         tables=SUMMARY,
         output=STUDY / "figures",
+    conda:
+        "../../environment.yml"
     shell:
-        "python -m network figures --summary {params.tables:q} --output {params.output:q}"
-        " 2>&1 | tee {log:q}"
+        "python -m network figures --summary {params.tables:q} --output {params.output:q}" " 2>&1 | tee {log:q}"
 
 
 rule network:

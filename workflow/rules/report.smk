@@ -17,7 +17,9 @@ rule report_html:
     log:
         LOGS / "report.log",
     params:
-        config=STUDY / "config/resolved.json",
+        config=SECTIONS["resolved"],
+    conda:
+        "../../environment.yml"
     shell:
         # the running workflow holds the lock, and its targets other than this one are complete
         "snakemake wall_position_figure card_figures network_figures --report {output:q} --nolock"

@@ -15,7 +15,7 @@ import numpy as np
 
 from device_sims import geometry
 from device_sims.engines import Result
-from device_sims.engines.llg.solver import Drive, Solver, State, System
+from device_sims.engines.llg.solver import Drive, Solver, System
 from device_sims.problem import Phase, Problem
 from spinloom import streams
 from spinloom.errors import UserError
@@ -55,7 +55,6 @@ def _shape(problem: Problem):
     return replace(problem, geometry=None, initial=None, stream=(), schedule=phases)
 
 
-
 def _frames(problem: Problem) -> Iterator[tuple[Phase, int, bool]]:
     """Yield ``(phase, number of steps, phase ends here)`` for each record."""
     every = problem.steps(problem.record_interval_s)
@@ -81,7 +80,7 @@ def _alone(solver: Solver, problem: Problem, index: int) -> Result:
         _check(records[-1], problem, index, taken)
         if is_end:
             ends[phase.name] = len(records) - 1
-    return _result(solver, problem, system, drives, records, times, ends, state)
+    return _result(solver, problem, system, drives, records, times, ends, state.m)
 
 
 def _together(solver: Solver, problems: Sequence[Problem]) -> Iterator[Result]:
@@ -106,8 +105,7 @@ def _together(solver: Solver, problems: Sequence[Problem]) -> Iterator[Result]:
             ends[phase.name] = len(records) - 1
     for index, problem in enumerate(problems):
         own = [record[index] for record in records]
-        last: State = jax.tree.map(lambda leaf: leaf[index], state)
-        yield _result(solver, problem, systems[index], drives[index], own, times, ends, last)
+        yield _result(solver, problem, systems[index], drives[index], own, times, ends, state.m[index])
 
 
 def _check(m: np.ndarray, problem: Problem, index: int, taken: int) -> None:
@@ -118,11 +116,11 @@ def _check(m: np.ndarray, problem: Problem, index: int, taken: int) -> None:
         )
 
 
-def _result(solver, problem, system, drives, records, times, ends, state) -> Result:
+def _result(solver, problem, system, drives, records, times, ends, m) -> Result:
     return Result(
         t_s=np.asarray(times) * problem.numerics.dt_s,
         m=np.stack(records),
         mask=geometry.mask(problem.geometry, problem.mesh),
         phase_end=ends,
-        energies_J=solver.energies(system, drives[problem.schedule[-1].name], state.m),
+        energies_J=solver.energies(system, drives[problem.schedule[-1].name], m),
     )

@@ -189,4 +189,3 @@ class Solver:
         energies = {name: -unit / (1 if name == "zeeman" else 2) * float((m64 * h).sum()) for name, h in fields.items()}
         energies["anisotropy"] += unit / 2 * float(np.asarray(system.ku, np.float64).sum()) * float(drive.ku_factor)
         return {**energies, "total": sum(energies.values())}
-

@@ -29,7 +29,7 @@ def standard_deviation(problem: Problem) -> float:
 
 
 def levels() -> np.ndarray:
-    """Return the 1024 noise values, ``float64[1024]``: normal quantiles, the outermost pair moved to make kurtosis 3."""
+    """Return the noise values, ``float64[1024]``: normal quantiles, the outermost pair moved to make kurtosis 3."""
     z = ndtri((np.arange(1024) + 0.5) / 1024)
 
     def stretched(outer):
