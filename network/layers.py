@@ -49,9 +49,7 @@ def crossbar(x: jax.Array, weight: jax.Array, variance: jax.Array | None, noise:
     return current + jnp.sqrt(total) * noise
 
 
-def batch_norm(
-    x: jax.Array, norm: Norm, statistics: Statistics, training: bool
-) -> tuple[jax.Array, Statistics]:
+def batch_norm(x: jax.Array, norm: Norm, statistics: Statistics, training: bool) -> tuple[jax.Array, Statistics]:
     """Normalise each column over the batch (Ioffe and Szegedy, arXiv 1502.03167).
 
     Parameters

@@ -160,7 +160,7 @@ def program(
         # rows beyond the count are fillers: nothing may be counted or written there
         plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
         part, info = _program_rows(key, step, rows, part, plan_part, table, pulses)
-                # the offset never changes, so it is not written back
+        # the offset never changes, so it is not written back
         put = [old.at[rows].set(new, mode="drop") for old, new in zip(array, part, strict=True)]
         return Array(*put)._replace(offset=array.offset), info
 

@@ -296,4 +296,3 @@ class Trainer:
             "state_reads_per_step": self.rule.state_reads_per_step,
             "memory_bits": self.rule.memory_bits(state.memory),
         }
-

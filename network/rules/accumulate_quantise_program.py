@@ -63,9 +63,7 @@ def bands(level: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
     return low.astype(np.float32), high.astype(np.float32)
 
 
-def state_bands(
-    state_weight: np.ndarray, level: np.ndarray, margin: float
-) -> tuple[np.ndarray, np.ndarray]:
+def state_bands(state_weight: np.ndarray, level: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the lower and upper end of each state's band, ``float32[S]`` each (see the module text)."""
     low, high = bands(level, margin)
     distance = np.abs(state_weight[:, None] - level[None, :])
@@ -121,9 +119,7 @@ class AccumulateQuantiseProgram:
             level = level + (accumulator > middle)
         return level
 
-    def init(
-        self, keys: tuple[jax.Array, ...], shapes: tuple[tuple[int, int], ...]
-    ) -> tuple[Memory, tuple[Plan, ...]]:
+    def init(self, keys: tuple[jax.Array, ...], shapes: tuple[tuple[int, int], ...]) -> tuple[Memory, tuple[Plan, ...]]:
         """Draw the accumulator uniformly in -1 to 1 and ask for every device to be programmed to it."""
         accumulator = initial(keys, shapes)
         target = tuple(self.quantise(a) for a in accumulator)

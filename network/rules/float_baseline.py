@@ -74,5 +74,3 @@ def step(
 def bits(tree) -> int:
     """Return the size of all arrays of one or more axes in ``tree`` (a step counter is not memory of synapses)."""
     return sum(leaf.nbytes * 8 for leaf in jax.tree.leaves(tree) if leaf.ndim)
-
-

@@ -99,9 +99,7 @@ def test_spread_is_drawn_at_programming_and_held(device):
 
 
 def test_switches_turn_spreads_off(card):
-    device = DeviceModel.from_card(
-        card, {"within_state_spread": False, "read_noise": False, "device_to_device": False}
-    )
+    device = DeviceModel.from_card(card, {"within_state_spread": False, "read_noise": False, "device_to_device": False})
     array, _ = sampling.fabricate((rng.stream(1, "a"), rng.stream(1, "b")), (50, 9), device, sampling.tables(device))
     assert set(np.unique(np.asarray(array.weight))) <= set(device.state_weight)
     assert not device.read_sd.any()

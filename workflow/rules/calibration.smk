@@ -20,10 +20,10 @@ rule card:
         CARD / "card.json",
     log:
         LOGS / "calibration/card.log",
-    params:
-        output=CARD,
     conda:
         "../../environment.yml"
+    params:
+        output=CARD,
     shell:
         "python -m calibration card --config {input.section:q} --events {input.events:q}"
         " --pulses {input.pulses:q} --device {input.device:q} --output {params.output:q} --log {log:q}"
@@ -56,11 +56,11 @@ rule card_figures:
         ),
     log:
         LOGS / "calibration/figures.log",
+    conda:
+        "../../environment.yml"
     params:
         card=CARD,
         output=STUDY / "figures",
-    conda:
-        "../../environment.yml"
     shell:
         "python -m calibration figures --card {params.card:q} --events {input.events:q}"
         " --config {input.section:q} --output {params.output:q} 2>&1 | tee {log:q}"

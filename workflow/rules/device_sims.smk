@@ -23,12 +23,12 @@ rule simulate:
         LOGS / "device_sims/{spec}.log",
     wildcard_constraints:
         spec="[0-9a-f]{64}",
-    params:
-        output=DEVICE_SIMS / "chunks",
-    resources:
-        mem_mb=1500,
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        output=DEVICE_SIMS / "chunks",
     shell:
         "python -m device_sims chunk --config {input.section:q} --spec {wildcards.spec:q}"
         " --output {params.output:q} --log {log:q}"
@@ -49,11 +49,11 @@ rule collect:
         DEVICE_SIMS / "device.json",
     log:
         LOGS / "device_sims/collect.log",
+    conda:
+        "../../environment.yml"
     params:
         chunks=DEVICE_SIMS / "chunks",
         output=DEVICE_SIMS,
-    conda:
-        "../../environment.yml"
     shell:
         "python -m device_sims collect --config {input.section:q} --chunks {params.chunks:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
@@ -74,11 +74,11 @@ rule wall_position_figure:
         ),
     log:
         LOGS / "device_sims/figures.log",
+    conda:
+        "../../environment.yml"
     params:
         tables=DEVICE_SIMS,
         output=STUDY / "figures",
-    conda:
-        "../../environment.yml"
     shell:
         "python -m device_sims figures --config {input.section:q} --tables {params.tables:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"

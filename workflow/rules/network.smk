@@ -5,7 +5,7 @@ Each rule and each seed trains in a job of its own.
 
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
-TRAINED = [config["network"]["rule"], config["network"]["baseline"]]
+TRAINED = [config["network"]["rule"], *filter(None, [config["network"]["baseline"]])]
 REPLICATES = range(config["network"]["seeds"])
 RUN_FILES = ["history.csv", "confusion.csv", "meter.json"]
 
@@ -39,12 +39,13 @@ rule train:
     wildcard_constraints:
         rule="[a-z_]+",
         replicate="[0-9]+",
+    conda:
+        "../../environment.yml"
     resources:
         mem_mb=1800,
     params:
         card=CARD,
-    conda:
-        "../../environment.yml"
+        output=str(NETWORK / "runs/{rule}_{replicate}"),
     shell:
         "python -m network train --config {input.section:q} --card {params.card:q}"
         " --rule {wildcards.rule:q} --replicate {wildcards.replicate:q}"
@@ -69,12 +70,12 @@ rule summarise:
         SUMMARY / "confusion.csv",
     log:
         LOGS / "network/summarise.log",
+    conda:
+        "../../environment.yml"
     params:
         card=CARD,
         runs=expand(str(NETWORK / "runs/{rule}_{replicate}"), rule=TRAINED, replicate=REPLICATES),
         output=SUMMARY,
-    conda:
-        "../../environment.yml"
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
         " --card {params.card:q} --output {params.output:q} 2>&1 | tee {log:q}"
@@ -112,11 +113,11 @@ rule network_figures:
         ),
     log:
         LOGS / "network/figures.log",
+    conda:
+        "../../environment.yml"
     params:
         tables=SUMMARY,
         output=STUDY / "figures",
-    conda:
-        "../../environment.yml"
     shell:
         "python -m network figures --summary {params.tables:q} --output {params.output:q}" " 2>&1 | tee {log:q}"
 

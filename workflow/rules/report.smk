@@ -16,10 +16,10 @@ rule report_html:
         STUDY / "report.html",
     log:
         LOGS / "report.log",
-    params:
-        config=SECTIONS["resolved"],
     conda:
         "../../environment.yml"
+    params:
+        config=SECTIONS["resolved"],
     shell:
         # the running workflow holds the lock, and its targets other than this one are complete
         "snakemake wall_position_figure card_figures network_figures --report {output:q} --nolock"

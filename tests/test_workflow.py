@@ -1,0 +1,107 @@
+"""The workflow as a user calls it: what runs, what does not, and how errors look. Nothing is simulated here.
+
+Dry runs in a copy of the tree, so that the checkout's own results are not touched.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PARTS = ["Snakefile", "config.yaml", "environment.yml", "workflow", "configs", "spinloom", "device_sims", "calibration"]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tree")
+    for part in [*PARTS, "network"]:
+        source = ROOT / part
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, directory / part, ignore=ignore) if source.is_dir() else shutil.copy(source, directory)
+    os.symlink("workflow/profiles", directory / "profiles")
+    return directory
+
+
+def snakemake(tree, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=tree, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def jobs(tree, *arguments):
+    """Return how often each rule would run."""
+    done = snakemake(tree, "-n", *arguments)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout + done.stderr
+    if "Nothing to be done" in text:
+        return {}
+    table = text.split("Job stats:")[1].split("total")[0].splitlines()[3:]
+    return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
+
+
+def test_default_study_plans_all_stages(tree):
+    assert jobs(tree) == {
+        "simulate": 10, "collect": 1, "wall_position_figure": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
+        "summarise": 1, "network_figures": 1, "report_html": 1, "all": 1,
+    }  # fmt: skip
+
+
+def test_targets_stop_at_their_stage(tree):
+    assert not {"card", "train"} & set(jobs(tree, "device_sims"))
+    assert not {"train", "data", "report_html"} & set(jobs(tree, "calibration"))
+    assert "report_html" not in jobs(tree, "network")
+
+
+def test_overlays_are_laid_over_the_default(tree):
+    planned = jobs(tree, "--configfile", "configs/smoke.yaml")
+    assert planned["simulate"] == 3 and planned["train"] == 4
+
+
+def overlay(tree, path, value):
+    *parents, last = path.split(".")
+    content = {last: value}
+    for key in reversed(parents):
+        content = {key: content}
+    (tree / "overlay.yaml").write_text(yaml.safe_dump({"study": "scratch", **content}))
+    return "overlay.yaml"
+
+
+@pytest.mark.parametrize(
+    "path, value, message",
+    [
+        ("device_sims.engine", "mumax4", "device_sims.engine: found mumax4, allowed: llg"),
+        ("device_sims.domain_wall.track.cell_m", 7e-9, "track.cell_m: found 7e-09, allowed: a length that divides"),
+        ("network.rule", "hebbian", "network.rule: found hebbian"),
+        ("calibration.states.cuont", 3, "did you mean 'count'?"),
+        ("device_sims.sweep.voltages_V", [], "allowed: at least 1 entries"),
+    ],
+)
+def test_a_wrong_config_is_one_line_and_writes_nothing(tree, path, value, message):
+    done = snakemake(tree, "--configfile", overlay(tree, path, value))
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error") or "Error" in line]
+    assert done.returncode != 0
+    assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
+    assert not (tree / "results" / "scratch").exists()
+
+
+def test_the_data_dictionary_names_every_column():
+    """Checked against a real study where one has been run here, and against the schemas always."""
+    from calibration import tables as card_tables
+    from device_sims import tables
+
+    text = (ROOT / "results" / "README.md").read_text()
+    columns = {
+        c for schema in (tables.EVENTS, tables.TRAJECTORIES, tables.PULSES, tables.POINTS) for c in schema.columns
+    }
+    columns |= {c for schema in card_tables.CARD.values() for c in schema.columns}
+    for path in (ROOT / "results").glob("*/network/summary/*.csv"):
+        columns |= set(pd.read_csv(path).columns)
+    assert {c for c in columns if f"`{c}`" not in text} == set()
