@@ -90,8 +90,17 @@ class Material:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A rectangle ``x0 <= x < x1, y0 <= y < y1`` (cell centres, m from the box's corner) whose Ku is scaled."""
+
+    x_m: tuple[float, float]
+    y_m: tuple[float, float]
+    Ku_factor: float
+
+
+@dataclass(frozen=True)
 class Phase:
-    """A stretch of time with constant drives; Ku(x, y, t) is the material's Ku map times ``Ku_factor``."""
+    """A stretch of time with constant drives."""
 
     name: str
     duration_s: float
@@ -133,7 +142,10 @@ class Numerics:
 
 @dataclass(frozen=True)
 class Problem:
-    """What an engine needs to know to compute trajectories."""
+    """What an engine needs to know to compute trajectories.
+
+    ``Ku(x, y, t)`` is the material's Ku, times the factors of all ``regions`` that hold the cell, times the phase's.
+    """
 
     mesh: Mesh
     geometry: Geometry
@@ -144,6 +156,7 @@ class Problem:
     numerics: Numerics
     record_interval_s: float
     stream: tuple[str | int | float, ...] = (0, "thermal field")
+    regions: tuple[Region, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""
@@ -165,6 +178,7 @@ class Problem:
             numerics=Numerics(**data["numerics"]),
             record_interval_s=data["record_interval_s"],
             stream=tuple(data["stream"]),
+            regions=tuple(Region(tuple(r["x_m"]), tuple(r["y_m"]), r["Ku_factor"]) for r in data["regions"]),
         )
 
     def hash(self) -> str:

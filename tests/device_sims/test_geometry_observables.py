@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from device_sims import geometry, observables
-from device_sims.problem import Geometry, Mesh, Problem, Roughness
+from device_sims.problem import Geometry, Mesh, Problem, Region, Roughness
 from spinloom.errors import UserError
 from tests.device_sims.conftest import track
 
@@ -76,7 +76,8 @@ def test_wall_states():
 
 
 def test_problem_survives_json_and_its_hash_sees_every_field():
-    problem = track(geometry=Geometry("strip", 4e-8, Roughness(1e-9, 2e-8, 1, 0), (1e-8,), 1e-9, 2e-9))
+    geometry = Geometry("strip", 4e-8, Roughness(1e-9, 2e-8, 1, 0), (1e-8,), 1e-9, 2e-9)
+    problem = track(geometry=geometry, regions=(Region((0.0, 1e-7), (0.0, 1e-8), 1.1),))
     assert Problem.from_dict(problem.to_dict()) == problem
     assert Problem.from_dict(problem.to_dict()).hash() == problem.hash()
     assert problem.hash() != track().hash()

@@ -6,7 +6,8 @@ from scipy.optimize import curve_fit
 
 from device_sims.engines.llg import ensemble
 from device_sims.engines.llg.fields import spin_torque
-from device_sims.problem import MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from device_sims.observables import wall_position
+from device_sims.problem import MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region
 from tests.device_sims.conftest import track
 
 A, K = 1.5e-11, 1.7e5
@@ -60,6 +61,24 @@ def test_edge_canting_converges_with_the_cell():
         errors.append(abs(abs(edge) - D / (2 * np.sqrt(A * K))))
     assert errors[0] > 1.6 * errors[1] > 1.6**2 * errors[2]
     assert errors[2] < 2e-3
+
+
+def test_a_wall_moves_to_the_step_where_ku_is_lower():
+    """Wall energy 4 sqrt(A K): across a step in Ku the wall is pulled into the softer side, whichever that is."""
+    mesh, ends = Mesh(80, 1, (2e-9, 2e-9, 1e-9)), []
+    for factors in ((1.0, 0.8), (0.8, 1.0)):
+        problem = Problem(
+            mesh, Geometry(), Material(1e6, A, 1.0, Ku_J_per_m3=K), (Phase("relax", 1e-9),),
+            Initial("wall", position_m=80e-9, width_m=9.4e-9), 0.0,
+            Numerics(1e-13, "rk4", "float64", demag=False), 1e-9,
+            regions=tuple(
+                Region(x, (0.0, 1.0), factor) for x, factor in zip(((0.0, 80e-9), (80e-9, 1.0)), factors)
+            ),
+        )  # fmt: skip
+        (result,) = ensemble.run([problem])
+        ends.append(float(wall_position(result.m[-1, 2], result.mask, 2e-9)))
+    assert ends[0] > 90e-9 and ends[1] < 70e-9
+    assert ends[0] + ends[1] == pytest.approx(160e-9, abs=1e-10)
 
 
 def test_spin_orbit_field_is_329_microtesla_times_ten():

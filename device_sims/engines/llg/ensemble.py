@@ -27,8 +27,8 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
     Parameters
     ----------
     problems : sequence of Problem
-        Must share mesh, numerics, temperature, constants and the lengths of phases; they may differ in geometry, drive
-        strengths, Ku factor, initial state and random stream.
+        Must share mesh, numerics, temperature, constants and the lengths of phases; they may differ in geometry,
+        regions, drive strengths, Ku factors, initial state and random stream.
     batch : bool, optional
         Advance all together; default: on a GPU only.
 
@@ -52,7 +52,7 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
 
 def _shape(problem: Problem):
     phases = tuple((phase.name, phase.duration_s) for phase in problem.schedule)
-    return replace(problem, geometry=None, initial=None, stream=(), schedule=phases)
+    return replace(problem, geometry=None, initial=None, stream=(), regions=(), schedule=phases)
 
 
 def _frames(problem: Problem) -> Iterator[tuple[Phase, int, bool]]:
