@@ -8,6 +8,7 @@ OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 .PHONY: run smoke test lint clean
 
 run: $(VENV)/run.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom check $(STUDY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake $(OVERLAY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom report $(STUDY)
 

@@ -60,7 +60,8 @@ def pulse_table(plan: pd.DataFrame, device: Any, device_path: str, config: Any, 
     plan : DataFrame
         `calibration.tables.PULSE_PLAN`.
     device, config : dict
-        Device file (track geometry, ``reset_before_write``) and calibration config (``write_energy``).
+        Device file (track geometry, ``gate_dielectric_thickness_m``, ``reset_before_write``) and calibration config
+        (``write_energy``).
     device_path, config_path : str
         Their names, for errors.
 
@@ -76,8 +77,9 @@ def pulse_table(plan: pd.DataFrame, device: Any, device_path: str, config: Any, 
     def material(key: str, least: float | None = 0) -> float:
         return entry(config, f"write_energy.{key}", config_path, least=least)
 
+    thickness = entry(device, "gate_dielectric_thickness_m", device_path, least=0)
     line = (material("resistivity_ohm_m"), width, material("heavy_metal_thickness_m"), length)
-    gate = (material("gate_relative_permittivity"), width, length, material("gate_dielectric_thickness_m"))
+    gate = (material("gate_relative_permittivity"), width, length, thickness)
     reset_time = material("reset_duration_s", least=None) if reset else 0.0
     reset_energy = line_energy(material("reset_current_density_A_per_m2", least=None), reset_time, *line)
 

@@ -10,6 +10,28 @@ from spinloom.errors import UserError
 METHODS = ("nearest_mean", "equal_width", "equal_population")
 
 
+def check_count(config: dict, pulses: int) -> None:
+    """Check the number of states against the number of pulses.
+
+    Parameters
+    ----------
+    config : dict
+        The calibration section.
+    pulses : int
+        Number of pulses of the sweep.
+
+    Raises
+    ------
+    UserError
+        If ``nearest_mean`` is asked for another number of states than there are pulses.
+    """
+    method, count = config["states"]["method"], config["states"]["count"]
+    if method == "nearest_mean" and count != pulses:
+        raise UserError(
+            f"calibration.states.count: found {count}, allowed: {pulses}, the number of pulses (nearest_mean)"
+        )
+
+
 def state_edges(
     events: pd.DataFrame, method: str, count: int, track_length: float, where: str = "config"
 ) -> np.ndarray:

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from spinloom import files
+from spinloom import config, files
 from spinloom.errors import run_cli
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
 
     chunk = commands.add_parser("chunk", help="simulate one chunk of a sweep")
-    chunk.add_argument("--spec", required=True, help="hash of the chunk")
+    chunk.add_argument("--chunk", required=True, help="hash of the chunk")
     chunk.add_argument("--log", help="file for progress lines")
 
     collect = commands.add_parser("collect", help="gather chunks into tables")
@@ -28,14 +28,14 @@ def main() -> None:
         command.add_argument("--config", required=True, help="JSON file with the device_sims section and the seed")
         command.add_argument("--output", required=True, help="directory to write to")
     arguments = parser.parse_args()
-    section = files.read_json(arguments.config)
+    section = config.check_section(files.read_json(arguments.config), "device_sims", arguments.config)
 
     if arguments.command == "chunk":
         # One thread a process: processes are the parallelism, and the number of threads must not change a result.
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
         from device_sims import sweep
 
-        sweep.run_chunk(section, arguments.spec, arguments.output, arguments.log)
+        sweep.run_chunk(section, arguments.chunk, arguments.output, arguments.log)
     elif arguments.command == "collect":
         from device_sims import sweep
 

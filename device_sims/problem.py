@@ -185,19 +185,19 @@ class Problem:
         """Return the SHA-256 of the canonical JSON."""
         return sha256_text(canonical_json(self.to_dict()))
 
-    def steps(self, duration_s: float) -> int:
-        """Return how many time steps make ``duration_s``.
+    def steps(self, duration_s: float, name: str = "duration_s") -> int:
+        """Return how many time steps make ``duration_s``; ``name`` is what to call it in the error.
 
         Raises
         ------
         UserError
-            If it is not a whole number of steps.
+            If it is not a whole number of steps, or more than 1e9 of them.
         """
         count = duration_s / self.numerics.dt_s
-        if abs(count - round(count)) > 1e-6 * max(count, 1.0):
+        if not 0.5 < count < 1e9 or abs(count - round(count)) > 1e-6 * count:
             raise UserError(
-                f"a phase or record interval of {duration_s:g} s is not a whole number of steps of "
-                f"numerics.dt_s = {self.numerics.dt_s:g} s"
+                f"{name}: found {duration_s:g}, allowed: a whole number (1 to 1e9) of steps of "
+                f"numerics.dt_s = {self.numerics.dt_s:g}"
             )
         return round(count)
 

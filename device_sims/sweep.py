@@ -21,13 +21,14 @@ from spinloom.progress import Progress
 
 @dataclass(frozen=True)
 class Chunk:
-    """Write events of one pulse on a few instances, and their hash."""
+    """Write events of one pulse on a few instances; the hash of each, and that of the chunk, made of them."""
 
     pulse: int
     instances: tuple[int, ...]
     events: tuple[Event, ...]
+    spec_hashes: tuple[str, ...]
     engine: str
-    spec_hash: str
+    chunk_hash: str
 
     @property
     def simulated_s(self) -> float:
@@ -44,11 +45,16 @@ def plan(section: dict) -> list[Chunk]:
         grouped.setdefault((event.pulse, event.instance // block), []).append(event)
     chunks = []
     for (pulse, _), events in grouped.items():
-        spec = {"engine": engine, "version": version, "problems": [event.problem.to_dict() for event in events]}
         instances = tuple(sorted({event.instance for event in events}))
-        spec_hash = files.sha256_text(files.canonical_json(spec))
-        chunks.append(Chunk(pulse, instances, tuple(events), engine, spec_hash))
+        hashes = tuple(_spec_hash(engine, version, event) for event in events)
+        chunk_hash = files.sha256_text(files.canonical_json(hashes))
+        chunks.append(Chunk(pulse, instances, tuple(events), hashes, engine, chunk_hash))
     return chunks
+
+
+def _spec_hash(engine: str, version: str, event: Event) -> str:
+    spec = {"engine": engine, "version": version, "problem": event.problem.to_dict()}
+    return files.sha256_text(files.canonical_json(spec))
 
 
 def plan_checked(section: dict) -> list[Chunk]:
@@ -57,13 +63,13 @@ def plan_checked(section: dict) -> list[Chunk]:
     return plan(section)
 
 
-def chunk_paths(directory: str | Path, spec_hash: str) -> tuple[Path, Path]:
+def chunk_paths(directory: str | Path, chunk_hash: str) -> tuple[Path, Path]:
     """Return the paths of a chunk's events and trajectories."""
     directory = Path(directory)
-    return directory / f"{spec_hash}.events.parquet", directory / f"{spec_hash}.trajectories.parquet"
+    return directory / f"{chunk_hash}.events.parquet", directory / f"{chunk_hash}.trajectories.parquet"
 
 
-def run_chunk(section: dict, spec_hash: str, directory: str | Path, log: str | Path | None = None) -> None:
+def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | Path | None = None) -> None:
     """Simulate a chunk and write its two tables.
 
     The tables carry neither the pulse's number nor anything else of the config that the engine does not see: those
@@ -75,12 +81,12 @@ def run_chunk(section: dict, spec_hash: str, directory: str | Path, log: str | P
         If the section has no such chunk.
     """
     chunks = plan(section)
-    matching = [chunk for chunk in chunks if chunk.spec_hash == spec_hash]
+    matching = [chunk for chunk in chunks if chunk.chunk_hash == chunk_hash]
     if not matching:
-        raise UserError(f"--spec: found {spec_hash}, allowed: the hash of a chunk of this config")
+        raise UserError(f"--chunk: found {chunk_hash}, allowed: the hash of a chunk of this config")
     (chunk,) = matching
+    others = [c for c in chunks if c.chunk_hash != chunk_hash]
     total = sum(len(c.events) for c in chunks)
-    finished = sum(len(c.events) for c in chunks if chunk_paths(directory, c.spec_hash)[0].exists())
     voltage = section["sweep"]["voltages_V"][chunk.pulse]
     label = f"device_sims {voltage:+g} V, instances {chunk.instances[0]}-{chunk.instances[-1]}"
     rows, records = [], []
@@ -93,15 +99,39 @@ def run_chunk(section: dict, spec_hash: str, directory: str | Path, log: str | P
         log=log,
     ) as progress:
         results = engines.run(chunk.engine, [event.problem for event in chunk.events])
-        for count, (event, result) in enumerate(zip(chunk.events, results, strict=True), start=1):
+        for event, spec_hash, result in zip(chunk.events, chunk.spec_hashes, results, strict=True):
             row, record = _observe(event, result)
-            rows.append(row)
+            rows.append({**row, "spec_hash": spec_hash})
             records.append(record)
-            progress.advance(1, f"{finished + count}/{total} of the sweep")
-    metadata = {"spec_hash": spec_hash, "engine": chunk.engine, "engine_version": engines.version(chunk.engine)}
-    events_path, trajectories_path = chunk_paths(directory, spec_hash)
-    files.write_parquet(pd.concat(records, ignore_index=True), trajectories_path, metadata)
-    files.write_parquet(pd.DataFrame(rows), events_path, metadata)
+            finished = sum(len(c.events) for c in others if chunk_paths(directory, c.chunk_hash)[0].exists())
+            progress.advance(1, f"{finished + len(rows)}/{total} of the sweep")
+    metadata = {"chunk_hash": chunk_hash, "engine": chunk.engine, "engine_version": engines.version(chunk.engine)}
+    # events last: their file says that the chunk is done
+    tables_ = (pd.DataFrame(rows), pd.concat(records, ignore_index=True))
+    for path, table in reversed(list(zip(chunk_paths(directory, chunk_hash), tables_))):
+        files.write_parquet(table, path, {**metadata, "content_hash": _content_hash(table)})
+
+
+def _content_hash(table: pd.DataFrame) -> str:
+    return files.sha256_text(table.to_csv(index=False))
+
+
+def _read_chunk(chunk: Chunk, directory: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a chunk's events and trajectories, or raise if they are not what the sweep asked for."""
+    tables_ = []
+    for path in chunk_paths(directory, chunk.chunk_hash):
+        if not path.exists():
+            raise UserError(f"{path}: not there; simulate it first")
+        stored, table = files.read_parquet_metadata(path), files.read_table(path)
+        if stored.get("chunk_hash") != chunk.chunk_hash:
+            raise UserError(f"{path}: found chunk_hash {stored.get('chunk_hash')}, required: that of the file's name")
+        if stored.get("content_hash") != _content_hash(table):
+            raise UserError(f"{path}: its content has been changed since it was simulated; delete it and run again")
+        tables_.append(table)
+    events, trajectories = tables_
+    if tuple(events["spec_hash"]) != chunk.spec_hashes:
+        raise UserError(f"{chunk_paths(directory, chunk.chunk_hash)[0]}: holds other write events than its name says")
+    return events, trajectories
 
 
 def _observe(event: Event, result: engines.Result) -> tuple[dict, pd.DataFrame]:
@@ -141,23 +171,17 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
     pulses = tables.checked(family.pulses(section), tables.PULSES, "pulses.csv")
     events, trajectories, points = [], [], []
     for chunk in plan(section):
-        paths = chunk_paths(chunk_directory, chunk.spec_hash)
-        for path in paths:
-            found = files.read_parquet_metadata(path).get("spec_hash") if path.exists() else "no file"
-            if found != chunk.spec_hash:
-                raise UserError(f"{path}: found {found}, required: spec_hash {chunk.spec_hash}; delete it, run again")
+        own, track = _read_chunk(chunk, chunk_directory)
         pulse = pulses.iloc[chunk.pulse]
-        own = files.read_table(paths[0])
         own.insert(0, "pulse", chunk.pulse)
         own.insert(1, "voltage_V", pulse["voltage_V"])
-        own["spec_hash"] = chunk.spec_hash
         events.append(own)
-        track = files.read_table(paths[1])
         track.insert(0, "pulse", chunk.pulse)
         trajectories.append(track)
+        paths = chunk_paths(chunk_directory, chunk.chunk_hash)
         points.append(
             {
-                "spec_hash": chunk.spec_hash,
+                "chunk_hash": chunk.chunk_hash,
                 "pulse": chunk.pulse,
                 "voltage_V": pulse["voltage_V"],
                 "instance_first": chunk.instances[0],
@@ -183,7 +207,7 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
         "instances": section["sweep"]["instances"],
         "replicas_per_instance": section["sweep"]["replicas_per_instance"],
     }
-    metadata = {"sweep_hash": files.sha256_text(files.canonical_json([p["spec_hash"] for p in points]))}
+    metadata = {"sweep_hash": files.sha256_text(files.canonical_json(list(event_table["spec_hash"])))}
     files.write_parquet(event_table, output / "events.parquet", metadata)
     files.write_csv(event_table, output / "events.csv")
     files.write_parquet(trajectory_table, output / "trajectories.parquet", metadata)

@@ -66,7 +66,7 @@ PULSES = pa.DataFrameSchema(
 )
 POINTS = pa.DataFrameSchema(
     {
-        "spec_hash": pa.Column(str),
+        "chunk_hash": pa.Column(str),
         "pulse": _index,
         "voltage_V": pa.Column(float),
         "instance_first": _index,
@@ -79,7 +79,7 @@ POINTS = pa.DataFrameSchema(
     },
     strict=True,
     ordered=True,
-    unique=["spec_hash"],
+    unique=["chunk_hash"],
 )
 
 

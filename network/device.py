@@ -137,6 +137,8 @@ class DeviceModel:
         states, pulses = card.states, card.pulses
         names, kinds = tuple(states["state"].tolist()), tuple(pulses["pulse"].tolist())
         count = len(names)
+        if not 2 <= len(kinds) <= MAX_STATES:
+            raise UserError(f"pulses.csv: number of pulses: found {len(kinds)}, allowed 2 to {MAX_STATES}")
         if not 2 <= count <= MAX_STATES:
             raise UserError(f"states.csv: number of states: found {count}, allowed 2 to {MAX_STATES}")
         conductance = _column(states, "conductance_S", "states.csv")
@@ -158,7 +160,7 @@ class DeviceModel:
         spread = _column(states, "conductance_sd_S", "states.csv") / scale
         offsets = np.zeros(1)
         if options.get("device_to_device", True) and len(card.population):
-            offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale
+            offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale * _reliability(card)
         return cls(
             name=str(card.meta.get("name", "device")),
             states=names,
@@ -191,6 +193,20 @@ def read_card(directory: str | Path, options: dict | None = None) -> DeviceModel
     from calibration.card import KernelCard
 
     return DeviceModel.from_card(KernelCard.read(directory), options)
+
+
+def _reliability(card) -> np.ndarray:
+    """Return by how much each instance's offset is to be believed, ``float64[instances]`` from 0 to 1.
+
+    The best linear prediction of a random effect is its estimate times var_device / (var_device + se^2): an offset
+    estimated from few writes is mostly the noise of those writes, which the transition table already holds. A card
+    that says nothing of its devices' spread is taken at its word.
+    """
+    between = (card.meta.get("spread") or {}).get("device_to_device_sd_m")
+    if between is None:
+        return np.ones(len(card.population))
+    error = card.population["position_offset_se_m"].fillna(0.0).to_numpy(np.float64)
+    return np.divide(between**2, between**2 + error**2, out=np.zeros_like(error), where=between**2 + error**2 > 0)
 
 
 def _column(table: pd.DataFrame, name: str, file: str) -> np.ndarray:

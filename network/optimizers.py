@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-import optax
-
 from spinloom.errors import UserError
 
-ALLOWED = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "lion")
+# name -> settings beside the learning rate
+SETTINGS = {
+    "adam": ("b1", "b2", "eps"),
+    "adamw": ("b1", "b2", "eps", "weight_decay"),
+    "sgd": ("momentum",),
+    "rmsprop": ("decay", "eps", "momentum"),
+    "adagrad": ("eps",),
+    "lion": ("b1", "b2", "weight_decay"),
+}
 
 
-def make(section: dict) -> optax.GradientTransformation:
-    """Build an optimiser from ``{"name": ..., "learning_rate": ..., ...}``; further keys go to optax.
+def check(section: dict) -> tuple[str, dict]:
+    """Return the name and the settings in ``{"name": ..., "learning_rate": ..., ...}``.
 
     Raises
     ------
     UserError
         If the name or a setting is unknown.
     """
-    settings = dict(section)
-    name = settings.pop("name", None)
-    if name not in ALLOWED:
-        raise UserError(f"network.optimizer.name: found {name!r}, allowed {', '.join(ALLOWED)}")
-    rate = settings.get("learning_rate")
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
-        raise UserError(f"network.optimizer.learning_rate: found {rate!r}, allowed a positive number")
-    try:
-        return getattr(optax, name)(**settings)
-    except TypeError as error:
-        raise UserError(f"network.optimizer: {name} does not take these settings ({error})") from None
+    settings = {"learning_rate": 1e-3, **section}
+    name = settings.pop("name", "adam")
+    if name not in SETTINGS:
+        raise UserError(f"network.optimizer.name: found {name!r}, allowed {', '.join(SETTINGS)}")
+    allowed = ("learning_rate", *SETTINGS[name])
+    if unknown := sorted(set(settings) - set(allowed)):
+        raise UserError(f"network.optimizer: found {', '.join(unknown)}, allowed {', '.join(allowed)} for {name}")
+    for key, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise UserError(f"network.optimizer.{key}: found {value!r}, allowed a number of at least 0")
+    if not settings["learning_rate"]:
+        raise UserError("network.optimizer.learning_rate: found 0, allowed a positive number")
+    return name, settings
+
+
+def make(section: dict):
+    """Build the optax optimiser of a section; errors as of `check`."""
+    import optax  # imported here: checking a config must not pay for JAX
+
+    name, settings = check(section)
+    return getattr(optax, name)(**settings)

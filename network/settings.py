@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from network import datasets, metering
+from network import datasets, metering, optimizers
 from spinloom.errors import UserError
 from spinloom.files import read_json
 
@@ -35,21 +35,28 @@ class Settings:
     @property
     def cache(self) -> Path:
         """Folder of checked data files."""
-        return Path(self.data.get("cache") or "~/.cache/spinloom").expanduser()
+        return _folder("cache", self.data.get("cache") or "~/.cache/spinloom")
 
     @property
     def folder(self) -> Path | None:
         """Folder where the user put the data files, if any."""
-        return Path(self.data["folder"]).expanduser() if self.data.get("folder") else None
+        return _folder("folder", self.data["folder"]) if self.data.get("folder") else None
 
     def options_of(self, rule: str) -> dict:
-        """Return the options for ``rule``; the config's ``rule_options`` belong to the config's rule alone."""
-        return self.rule_options if rule == self.rule else {}
+        """Return the options for ``rule``; the baseline has none, whatever the config's rule is."""
+        return self.rule_options if rule == self.rule and rule != BASELINE else {}
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the course of a run: not where data lie, how many seeds or epochs, nor energies."""
         keys = ("dataset", "layers", "seed", "batch_size", "validation_images", "optimizer", "device")
         return {key: getattr(self, key) for key in keys}
+
+
+def _folder(key: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"network.data.{key}: found {text!r}, allowed a path with a known home ({error})") from None
 
 
 def _whole(section: dict, key: str, low: int, high: int) -> None:
@@ -59,14 +66,18 @@ def _whole(section: dict, key: str, low: int, high: int) -> None:
 
 
 def read(path: str | Path) -> Settings:
-    """Read the network section of the config from a JSON file.
+    """Read the network section of the config from a JSON file; errors as of `check`."""
+    return check(read_json(path), path)
+
+
+def check(section: Any, path: str | Path = "config") -> Settings:
+    """Return the network section of the config as an object.
 
     Raises
     ------
     UserError
-        If a key is missing or unknown, or does not fit the data set.
+        If a key is missing or unknown, or does not fit the data set, the rule or the optimiser.
     """
-    section = read_json(path)
     if not isinstance(section, dict):
         raise UserError(f"{path}: found no JSON object, allowed the network section of the config")
     known = set(Settings.__dataclass_fields__)
@@ -92,4 +103,8 @@ def read(path: str | Path) -> Settings:
     if settings.batch_size > images - settings.validation_images:
         left = images - settings.validation_images
         raise UserError(f"network.batch_size: found {settings.batch_size}, allowed 1 to {left} (validation excluded)")
+    for name, folder in (("cache", settings.cache), ("folder", settings.folder)):
+        if folder is not None and not str(folder).isprintable():
+            raise UserError(f"network.data.{name}: found {str(folder)!r}, allowed a printable path")
+    optimizers.check(settings.optimizer)
     return settings

@@ -1,4 +1,4 @@
-"""``python -m spinloom report [OVERLAY]``: check a study's config and print where its report is."""
+"""``python -m spinloom check | report [OVERLAY]``: check a study's config; print where its report is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from spinloom.errors import UserError, run_cli
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m spinloom", description=__doc__)
-    parser.add_argument("command", choices=["report"])
+    parser.add_argument("command", choices=["check", "report"])
     parser.add_argument("overlay", nargs="?", help="config laid over config.yaml")
     arguments = parser.parse_args()
     study = config.load("config.yaml", arguments.overlay)
+    if arguments.command == "check":
+        return
     path = Path("results") / study["study"] / "report.html"
     if not path.exists():
         raise UserError(f"{path}: not there yet; run snakemake")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,38 @@ def schema() -> dict[str, Any]:
 
 
 def load(path: str | Path, overlay: str | Path | None = None) -> dict[str, Any]:
-    """Return the checked config of ``path`` with ``overlay`` laid over it, key by key.
+    """Return the checked config of ``path`` with the file ``overlay`` laid over it, key by key.
 
     Raises
     ------
     UserError
         If a file cannot be read, or the config is wrong.
     """
-    config: dict[str, Any] = {}
-    for source in filter(None, (path, overlay)):
-        try:
-            layer = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"{source}: cannot be read ({error.strerror})") from None
-        except yaml.YAMLError as error:
-            raise UserError(f"{source}: not valid YAML: {error}") from None
-        if not isinstance(layer, dict):
-            raise UserError(f"{source}: found no keys, allowed: a YAML mapping")
-        config = _overlay(config, layer)
-    return resolve(config, str(overlay or path))
+    return resolve(_overlay(read(path), read(overlay) if overlay else {}), str(overlay or path))
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file; tags and anything else that could run code are refused.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or is no mapping.
+    """
+    try:
+        layer = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(layer, dict):
+        raise UserError(f"{path}: found no keys, allowed: a YAML mapping")
+    return layer
+
+
+def laid_over(path: str | Path, layer: dict[str, Any]) -> dict[str, Any]:
+    """Return the checked config of ``path`` with ``layer``, as Snakemake read it from ``--configfile``, over it."""
+    return resolve(_overlay(read(path), layer), f"{path} and overlays" if layer else str(path))
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +65,7 @@ def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve(config: dict[str, Any], source: str = "config") -> dict[str, Any]:
-    """Return a checked copy of ``config`` with every default filled in.
+    """Return a checked copy of ``config`` with every default filled in and every number in the type of its key.
 
     Parameters
     ----------
@@ -65,17 +79,36 @@ def resolve(config: dict[str, Any], source: str = "config") -> dict[str, Any]:
     UserError
         One line with the key, what was found and what is allowed.
     """
-    config = _numbers(copy.deepcopy(config), schema())
-    validator = jsonschema.Draft202012Validator(schema())
+    return _resolve(config, schema(), source)
+
+
+def check_section(content: Any, stage: str, source: str) -> dict[str, Any]:
+    """Return a checked and completed copy of a stage's section file; errors as of `resolve`."""
+    rules = schema()["properties"]
+    own = rules[stage]
+    own = {**own, "properties": {"seed": rules["seed"], **own["properties"]}, "required": ["seed", *own["required"]]}
+    return _resolve(content, own, source)
+
+
+def _resolve(config: Any, rules: dict[str, Any], source: str) -> dict[str, Any]:
+    for path, value in _leaves(config):
+        if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > 2**53:
+            raise UserError(f"{source}: {path}: found {_short(value)}, allowed: finite numbers up to 2^53")
+    config = _numbers(copy.deepcopy(config), rules)
+    validator = jsonschema.Draft202012Validator(rules)
     errors = sorted(validator.iter_errors(config), key=lambda e: (-len(e.absolute_path), str(e.absolute_path)))
     if errors:
         raise UserError(f"{source}: {_explain(errors[0])}")
-    _fill(config, schema())
-    try:
-        files.canonical_json(config)
-    except ValueError:
-        raise UserError(f"{source}: found a number that is NaN or infinite, allowed: finite numbers") from None
-    return config
+    _fill(config, rules)
+    return _numbers(config, rules)
+
+
+def _leaves(value: Any, path: str = ""):
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    if not isinstance(value, (dict, list)):
+        yield path, value
 
 
 def section(config: dict[str, Any], stage: str) -> dict[str, Any]:
@@ -86,10 +119,13 @@ def section(config: dict[str, Any], stage: str) -> dict[str, Any]:
 def write_sections(config: dict[str, Any], directory: str | Path) -> dict[str, str]:
     """Write the whole config as ``resolved.json`` and each stage's section as ``STAGE.json``; return the paths.
 
-    A file that already has the right content is left alone, so that its time of change means a change.
+    ``training.json`` is the network's section without the energy constants, which no training depends on. A file that
+    already has the right content is left alone, so that its time of change means a change.
     """
+    parts = {"resolved": config, **{stage: section(config, stage) for stage in STAGES}}
+    parts["training"] = {key: value for key, value in parts["network"].items() if key != "energy"}
     paths = {}
-    for name, content in {"resolved": config, **{stage: section(config, stage) for stage in STAGES}}.items():
+    for name, content in parts.items():
         path = Path(directory) / f"{name}.json"
         text = json.dumps(content, sort_keys=True, indent=1) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -99,19 +135,24 @@ def write_sections(config: dict[str, Any], directory: str | Path) -> dict[str, s
 
 
 def _numbers(value: Any, rules: dict[str, Any]) -> Any:
-    """Return ``value`` with texts such as ``2e11``, which YAML 1.1 does not read as a number, made numbers."""
+    """Return ``value`` with each number in the type of its key, so that 300 and 300.0 are one config.
+
+    Texts such as ``2e11``, which YAML 1.1 does not read as a number, are numbers too.
+    """
     if isinstance(value, dict):
         known = rules.get("properties", {})
         return {key: _numbers(item, known.get(key, {})) for key, item in value.items()}
     if isinstance(value, list):
         return [_numbers(item, rules.get("items", {})) for item in value]
-    if isinstance(value, str) and rules.get("type") in ("number", "integer"):
-        try:
-            number = float(value)
-        except ValueError:
-            return value
-        return int(number) if rules["type"] == "integer" and number.is_integer() else number
-    return value
+    if rules.get("type") not in ("number", "integer") or isinstance(value, bool):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return value
+    if rules["type"] == "number":
+        return number if math.isfinite(number) else value
+    return int(number) if number.is_integer() else value
 
 
 def sources(*packages: str) -> list[str]:
@@ -152,7 +193,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
         "maxLength": "at most {} characters",
     }
     limit = error.validator_value
-    if rule == "enum":
+    if rule == "not":
+        text = "letters, digits, _ and -"
+    elif rule == "enum":
         text = ", ".join(map(str, limit))
     elif rule == "uniqueItems":
         text = "each entry once"

@@ -75,7 +75,7 @@ class Progress:
             self.log.write(text + "\n")
             self.log.flush()
         if self.terminal:
-            self.console.print(text, markup=False)
+            self.console.print(text, markup=False, soft_wrap=True)
 
     def advance(self, amount: float, note: str = "") -> None:
         """Count ``amount`` more work as done and report it."""

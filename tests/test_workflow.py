@@ -65,12 +65,16 @@ def test_overlays_are_laid_over_the_default(tree):
     assert planned["simulate"] == 3 and planned["train"] == 4
 
 
-def overlay(tree, path, value):
+def test_float_baseline_alone_can_be_the_rule(tree):
+    assert jobs(tree, "--configfile", overlay(tree, "network.rule", "float_baseline", "baseline"))["train"] == 3
+
+
+def overlay(tree, path, value, study="scratch"):
     *parents, last = path.split(".")
     content = {last: value}
     for key in reversed(parents):
         content = {key: content}
-    (tree / "overlay.yaml").write_text(yaml.safe_dump({"study": "scratch", **content}))
+    (tree / "overlay.yaml").write_text(yaml.safe_dump({"study": study, **content}))
     return "overlay.yaml"
 
 
@@ -82,6 +86,10 @@ def overlay(tree, path, value):
         ("network.rule", "hebbian", "network.rule: found hebbian"),
         ("calibration.states.cuont", 3, "did you mean 'count'?"),
         ("device_sims.sweep.voltages_V", [], "allowed: at least 1 entries"),
+        ("calibration.states.count", 4, "calibration.states.count: found 4, allowed: 5"),
+        ("network.layers", [100, 10], "network.layers: found 100 inputs"),
+        ("network.optimizer", {"name": "sgd", "b1": 0.9}, "network.optimizer: found b1"),
+        ("network.data.cache", "~nosuchuser/x", "network.data.cache: found '~nosuchuser/x'"),
     ],
 )
 def test_a_wrong_config_is_one_line_and_writes_nothing(tree, path, value, message):

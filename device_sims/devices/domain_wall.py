@@ -32,6 +32,7 @@ from device_sims.problem import (
 )
 from spinloom.errors import UserError
 
+MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard
 EDGE_MARGIN_CELLS = 1  # room beside the nominal width for edges that bulge outward
 
 
@@ -60,21 +61,45 @@ def check(section: dict) -> None:
     voltages = section["sweep"]["voltages_V"]
     if len(set(voltages)) != len(voltages):
         raise UserError(f"device_sims.sweep.voltages_V: found {voltages}, allowed: each voltage once")
+    number = len(voltages) * section["sweep"]["instances"] * section["sweep"]["replicas_per_instance"]
+    if number > MAX_EVENTS:
+        raise UserError(f"device_sims.sweep: found {number} write events, allowed: at most {MAX_EVENTS}")
     for voltage in voltages:
-        change = Ku_change(config, voltage)
-        effective = config["material"]["Ku_J_per_m3"] + change - MU0 * config["material"]["Ms_A_per_m"] ** 2 / 2
-        if effective <= 0:
+        _check_voltage(config, voltage)
+    for position in config["notches"]["positions_m"]:
+        if position > track["length_m"]:
             raise UserError(
-                f"device_sims.sweep.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3 and turns "
-                "the film's easy axis into the plane; allowed: voltages that leave Ku above mu0 Ms^2/2"
+                f"device_sims.domain_wall.notches.positions_m: found {position:g}, allowed: 0 to {track['length_m']:g}"
             )
-    # building them checks that durations are whole steps and that no edge cuts the track
-    for event in events(section):
-        for phase in event.problem.schedule:
-            event.problem.steps(phase.duration_s)
-        event.problem.steps(event.problem.record_interval_s)
-        if event.pulse == 0 and event.replica == 0:
-            geometry.mask(event.problem.geometry, event.problem.mesh)
+    problem = _problem(section, voltages[0], 0, 0)
+    for key, duration in (
+        ("wall.rest_s", wall["rest_s"]),
+        ("sot.duration_s", config["sot"]["duration_s"]),
+        ("wall.settle_s", wall["settle_s"]),
+    ):
+        problem.steps(duration, f"device_sims.domain_wall.{key}")
+    problem.steps(problem.record_interval_s, "device_sims.numerics.record_interval_s")
+    for instance in range(section["sweep"]["instances"]):
+        try:
+            geometry.mask(_problem(section, voltages[0], instance, 0).geometry, problem.mesh)
+        except UserError as error:
+            raise UserError(f"device_sims.domain_wall, instance {instance}: {error}") from None
+
+
+def _check_voltage(config: dict, voltage: float) -> None:
+    change, material = Ku_change(config, voltage), config["material"]
+    effective = material["Ku_J_per_m3"] + change - MU0 * material["Ms_A_per_m"] ** 2 / 2
+    found = f"device_sims.sweep.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3"
+    if effective <= 0:
+        raise UserError(
+            f"{found} and turns the film's easy axis into the plane; allowed: voltages that leave Ku above mu0 Ms^2/2"
+        )
+    width = math.sqrt(material["A_J_per_m"] / effective)
+    if width < config["track"]["cell_m"]:
+        raise UserError(
+            f"{found}: the wall's width parameter sqrt(A/K_eff) is then {width:.3g} m; allowed: at least a cell "
+            f"(track.cell_m = {config['track']['cell_m']:g}), or the lattice pins the wall"
+        )
 
 
 def Ku_change(config: dict, voltage_V: float) -> float:
@@ -127,6 +152,7 @@ def describe(section: dict) -> dict:
         "track_length_m": track["length_m"],
         "track_width_m": track["width_m"],
         "film_thickness_m": track["thickness_m"],
+        "gate_dielectric_thickness_m": section["domain_wall"]["gate"]["dielectric_thickness_m"],
     }
 
 

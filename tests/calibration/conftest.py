@@ -32,7 +32,6 @@ CONFIG = {
         "resistivity_ohm_m": 2e-7,
         "heavy_metal_thickness_m": 5e-9,
         "gate_relative_permittivity": 9.8,
-        "gate_dielectric_thickness_m": 1.2e-9,
         "reset_current_density_A_per_m2": 2e11,
         "reset_duration_s": 3e-9,
     },
@@ -45,6 +44,7 @@ DEVICE = {
     "track_length_m": LENGTH,
     "track_width_m": WIDTH,
     "film_thickness_m": 1e-9,
+    "gate_dielectric_thickness_m": 1.2e-9,
     "seed": 1,
 }
 

@@ -84,5 +84,5 @@ def test_problem_survives_json_and_its_hash_sees_every_field():
 
 
 def test_a_phase_must_be_whole_steps():
-    with pytest.raises(UserError, match="whole number of steps"):
+    with pytest.raises(UserError, match="a whole number"):
         track().steps(1.05e-13)

@@ -14,7 +14,7 @@ from spinloom.errors import UserError
 
 
 def hashes(section):
-    return [chunk.spec_hash for chunk in sweep.plan(section)]
+    return [chunk.chunk_hash for chunk in sweep.plan(section)]
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +82,8 @@ def test_bytes_do_not_depend_on_run_or_chunking(section, done, tmp_path):
     for spec in hashes(coarse):
         sweep.run_chunk(coarse, spec, tmp_path / "coarse")
     sweep.collect(coarse, tmp_path / "coarse", tmp_path / "tables")
-    columns = lambda path: pd.read_parquet(path).drop(columns="spec_hash")  # noqa: E731
-    pd.testing.assert_frame_equal(
-        columns(done / "tables" / "events.parquet"), columns(tmp_path / "tables" / "events.parquet"), check_exact=True
-    )
+    for name in ("events.parquet", "events.csv", "trajectories.parquet", "device.json"):
+        assert (done / "tables" / name).read_bytes() == (tmp_path / "tables" / name).read_bytes(), name
     assert (done / "tables" / "pulses.csv").read_bytes() == (tmp_path / "tables" / "pulses.csv").read_bytes()
 
 
@@ -95,10 +93,15 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
         (tmp_path / path.name).write_bytes(path.read_bytes())
     one, other = (sweep.chunk_paths(tmp_path, spec)[0] for spec in specs[:2])
     other.write_bytes(one.read_bytes())
-    with pytest.raises(UserError, match="required: spec_hash"):
+    with pytest.raises(UserError, match="required: that of the file's name"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
     other.unlink()
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="not there"):
+        sweep.collect(section, tmp_path, tmp_path / "tables")
+    table = pd.read_parquet(done / "chunks" / other.name)
+    table.loc[0, "final_position_m"] += 1e-12
+    files.write_parquet(table, other, files.read_parquet_metadata(done / "chunks" / other.name))
+    with pytest.raises(UserError, match="has been changed"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
 
@@ -119,8 +122,13 @@ def test_gate_mechanisms(section):
         ("domain_wall.wall.start_m", 1e-6, "domain_wall.wall.start_m"),
         ("sweep.voltages_V", [1.0, 1.0], "each voltage once"),
         ("sweep.voltages_V", [-9.0], "easy axis into the plane"),
-        ("numerics.record_interval_s", 1e-13, "whole number of steps"),
-        ("domain_wall.sot.duration_s", 2.05e-11, "whole number of steps"),
+        ("numerics.record_interval_s", 1e-13, "device_sims.numerics.record_interval_s: found 1e-13, allowed: a whole"),
+        ("numerics.record_interval_s", 1e-25, "record_interval_s: found 1e-25"),
+        ("domain_wall.sot.duration_s", 2.05e-11, "device_sims.domain_wall.sot.duration_s: found 2.05e-11"),
+        ("domain_wall.wall.rest_s", 1e-25, "wall.rest_s: found 1e-25"),
+        ("domain_wall.notches.positions_m", [9e-6], "notches.positions_m: found 9e-06"),
+        ("sweep.voltages_V", [50.0], "at least a cell"),
+        ("sweep.replicas_per_instance", 10**6, "write events, allowed: at most"),
         ("domain_wall.roughness.rms_m", 9e-8, "cut a strip"),
         ("engine", "oommf3", "allowed: llg"),
         ("device", "skyrmion", "allowed: domain_wall"),
@@ -151,10 +159,13 @@ def test_command_line_reports_errors_and_progress(section, done, tmp_path):
             [sys.executable, "-m", "device_sims", *arguments], capture_output=True, text=True, check=False
         )
 
-    wrong = call("chunk", "--config", config, "--spec", "0" * 64, "--output", tmp_path / "out")
-    assert wrong.returncode == 2 and wrong.stderr.startswith("error: --spec") and wrong.stderr.count("\n") == 1
+    wrong = call("chunk", "--config", config, "--chunk", "0" * 64, "--output", tmp_path / "out")
+    files.write_json({"seed": 1}, tmp_path / "empty.json")
+    empty = call("collect", "--config", tmp_path / "empty.json", "--chunks", tmp_path, "--output", tmp_path / "out")
+    assert empty.returncode == 2 and "key 'engine' is missing" in empty.stderr and empty.stderr.count("\n") == 1
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: --chunk") and wrong.stderr.count("\n") == 1
     spec = hashes(section)[1]
-    right = call("chunk", "--config", config, "--spec", spec, "--output", tmp_path / "out", "--log", tmp_path / "log")
+    right = call("chunk", "--config", config, "--chunk", spec, "--output", tmp_path / "out", "--log", tmp_path / "log")
     assert right.returncode == 0 and right.stderr == ""
     assert "2/2 replicas" in (tmp_path / "log").read_text() and "ns/s" in (tmp_path / "log").read_text()
     for one, other in zip(sweep.chunk_paths(done / "chunks", spec), sweep.chunk_paths(tmp_path / "out", spec)):

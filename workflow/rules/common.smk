@@ -6,14 +6,19 @@ reruns when its own part of the config or its own code has changed, and not othe
 
 from pathlib import Path
 
+from calibration import states
 from device_sims import sweep
+from network import settings
 from spinloom import config as study_config
 from spinloom.config import sources
 from spinloom.errors import UserError
 
 try:
-    config = study_config.resolve(config, "config")
+    # not by Snakemake's `configfile:`, which would evaluate a file that asks for it
+    config = study_config.laid_over("config.yaml", config)
     CHUNKS = sweep.plan_checked(study_config.section(config, "device_sims"))
+    states.check_count(config["calibration"], len(config["device_sims"]["sweep"]["voltages_V"]))
+    settings.check(study_config.section(config, "network"))
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)

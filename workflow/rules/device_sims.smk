@@ -17,12 +17,12 @@ rule simulate:
         ENGINE_SOURCES,
         section=ancient(SECTIONS["device_sims"]),
     output:
-        DEVICE_SIMS / "chunks/{spec}.events.parquet",
-        DEVICE_SIMS / "chunks/{spec}.trajectories.parquet",
+        DEVICE_SIMS / "chunks/{chunk}.events.parquet",
+        DEVICE_SIMS / "chunks/{chunk}.trajectories.parquet",
     log:
-        LOGS / "device_sims/{spec}.log",
+        LOGS / "device_sims/{chunk}.log",
     wildcard_constraints:
-        spec="[0-9a-f]{64}",
+        chunk="[0-9a-f]{64}",
     conda:
         "../../environment.yml"
     resources:
@@ -30,7 +30,7 @@ rule simulate:
     params:
         output=DEVICE_SIMS / "chunks",
     shell:
-        "python -m device_sims chunk --config {input.section:q} --spec {wildcards.spec:q}"
+        "python -m device_sims chunk --config {input.section:q} --chunk {wildcards.chunk:q}"
         " --output {params.output:q} --log {log:q}"
 
 
@@ -38,7 +38,7 @@ rule collect:
     input:
         sources("device_sims"),
         COMMON,
-        chunks=[path for chunk in CHUNKS for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.spec_hash)],
+        chunks=[path for chunk in CHUNKS for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.chunk_hash)],
         section=SECTIONS["device_sims"],
     output:
         DEVICE_SIMS / "events.parquet",

@@ -5,7 +5,7 @@ Each rule and each seed trains in a job of its own.
 
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
-TRAINED = [config["network"]["rule"], *filter(None, [config["network"]["baseline"]])]
+TRAINED = list(dict.fromkeys(filter(None, [config["network"]["rule"], config["network"]["baseline"]])))
 REPLICATES = range(config["network"]["seeds"])
 RUN_FILES = ["history.csv", "confusion.csv", "meter.json"]
 
@@ -13,7 +13,7 @@ RUN_FILES = ["history.csv", "confusion.csv", "meter.json"]
 rule data:
     input:
         sources("network/datasets"),
-        section=SECTIONS["network"],
+        section=SECTIONS["training"],
     output:
         NETWORK / "data.json",
     log:
@@ -26,12 +26,13 @@ rule data:
 
 rule train:
     input:
-        sources("network"),
+        [path for path in sources("network") if not path.endswith("figures.py")],
         COMMON,
-        sources("calibration"),
+        "calibration/card.py",
+        "calibration/tables.py",
         data=NETWORK / "data.json",
         card=rules.card.output,
-        section=SECTIONS["network"],
+        section=SECTIONS["training"],
     output:
         expand(str(NETWORK / "runs/{{rule}}_{{replicate}}/{file}"), file=RUN_FILES),
     log:
