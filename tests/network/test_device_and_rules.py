@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 
 from network import rng, rules, sampling
@@ -163,3 +164,24 @@ def test_column_noise_equals_noise_on_every_weight():
     np.testing.assert_allclose(flat, full, rtol=1e-4, atol=1e-5)
     gradient = jax.grad(lambda x: crossbar(x, jnp.asarray(weight), jnp.float32(0.04), noise[:1]).sum())(jnp.asarray(x))
     np.testing.assert_allclose(gradient[0], weight.sum(axis=1), rtol=1e-5)  # the noise is not differentiated
+
+
+def test_offsets_are_believed_as_far_as_devices_differ():
+    """Offset times var_device / (var_device + se^2), which is 0 without and 1 with much spread between devices."""
+    card = make_card()
+    card.population["position_offset_se_m"] = 6e-9
+    plain = DeviceModel.from_card(card).instance_weight
+    assert np.abs(plain).max() > 0
+    for between, expected in ((0.0, 0.0), (6e-9, 0.5), (8e-9, 0.64), (1.0, 1.0)):
+        card.meta["spread"] = {"device_to_device_sd_m": between}
+        np.testing.assert_allclose(DeviceModel.from_card(card).instance_weight, expected * plain, rtol=1e-6)
+
+
+def test_more_pulses_than_a_byte_counts_are_refused():
+    card = make_card()
+    many = [card.pulses.iloc[[0]].assign(pulse=number) for number in range(128)]
+    rows = card.transitions[card.transitions["pulse"] == 0]
+    card.pulses = pd.concat(many, ignore_index=True)
+    card.transitions = pd.concat([rows.assign(pulse=number) for number in range(128)], ignore_index=True)
+    with pytest.raises(UserError, match="number of pulses: found 128, allowed 2 to 127"):
+        DeviceModel.from_card(card)
