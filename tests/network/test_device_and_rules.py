@@ -1,5 +1,7 @@
 """Card to weights, and the hysteresis of the device rule on uneven levels."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -181,7 +183,10 @@ def test_more_pulses_than_a_byte_counts_are_refused():
     card = make_card()
     many = [card.pulses.iloc[[0]].assign(pulse=number) for number in range(128)]
     rows = card.transitions[card.transitions["pulse"] == 0]
-    card.pulses = pd.concat(many, ignore_index=True)
-    card.transitions = pd.concat([rows.assign(pulse=number) for number in range(128)], ignore_index=True)
+    card = replace(
+        card,
+        pulses=pd.concat(many, ignore_index=True),
+        transitions=pd.concat([rows.assign(pulse=number) for number in range(128)], ignore_index=True),
+    )
     with pytest.raises(UserError, match="number of pulses: found 128, allowed 2 to 127"):
         DeviceModel.from_card(card)
