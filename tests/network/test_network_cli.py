@@ -13,6 +13,7 @@ import pytest
 from network.__main__ import main
 from spinloom.errors import UserError, run_cli
 from spinloom.files import write_json
+from tests.dictionary import documented
 from tests.network.conftest import make_card
 
 RULE = "accumulate_quantise_program"
@@ -48,6 +49,9 @@ def test_from_data_to_figures(study, capsys, monkeypatch):
 
     history = pd.read_csv(folder / "summary" / "history.csv")
     assert len(history) == 4 * 3 and not any("per_s" == c or "time" in c for c in history)
+    for name in ("history", "summary", "writes", "energy", "confusion"):
+        columns = pd.read_csv(folder / "summary" / f"{name}.csv").columns
+        assert set(documented(f"summary/{name}.csv")) == set(columns), name
     summary = pd.read_csv(folder / "summary" / "summary.csv")
     last = history[(history["rule"] == RULE) & (history["epoch"] == 2)]["test_accuracy"]
     row = summary[(summary["rule"] == RULE) & (summary["selection"] == "last")].iloc[0]
