@@ -74,7 +74,7 @@ def main() -> None:
             f"{nx}x{ny}", precision, f"{temperature:g}", integrator, f"{dt * 1e12:g}", f"{interval or 'stage'}",
             f"{seconds * 1e6:.0f}", f"{stages * 1e-9 / dt:.0f}", f"{dt * 1e9 / seconds:.2f}", f"{seconds / floor:.1f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=None if Console().is_terminal else 120).print(table)
 
 
 if __name__ == "__main__":
