@@ -12,7 +12,7 @@ from calibration.card import KernelCard
 from calibration.show import show
 from calibration.tables import entry
 from spinloom.errors import UserError, run_cli
-from spinloom.files import read_json, sha256_file
+from spinloom.files import read_json, sha256_file, write_png
 from spinloom.progress import Progress
 
 
@@ -55,9 +55,9 @@ def _figures(args: argparse.Namespace) -> None:
     if sha256_file(args.events) != made_from:
         raise UserError(f"{args.events}: not the events that {args.card} was made from; allowed is sha256 {made_from}")
     output = Path(args.output)
-    figures.save(figures.position_histograms(card, events), output / "final_positions.png")
-    figures.save(figures.transition_matrix(card), output / "transitions.png")
-    figures.save(figures.conductance_map(card), output / "conductance.png")
+    write_png(figures.position_histograms(card, events), output / "final_positions.png")
+    write_png(figures.transition_matrix(card), output / "transitions.png")
+    write_png(figures.conductance_map(card), output / "conductance.png")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from calibration.card import KernelCard
-from spinloom.files import atomic
 
 NM, US = 1e9, 1e6
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write ``figure`` as PNG atomically; the same picture gives the same bytes.
-
-    A bare ``Figure`` draws with Agg, whatever the backend, so no display is needed.
-    """
-    with atomic(path) as temporary:
-        # no "Software" entry: it would tie the bytes to the version of the library
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
 
 
 def position_histograms(card: KernelCard, events: pd.DataFrame) -> Figure:

@@ -29,6 +29,5 @@ def wall_position(trajectories: pd.DataFrame, pulses: pd.DataFrame, rest_s: floa
         axis.set_title(f"{pulse.voltage_V:+g} V")
         axis.set_xlabel("time (ns)")
     axes[0][0].set_ylabel("wall position (nm)")
-    with files.atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    files.write_png(figure, path)
     plt.close(figure)

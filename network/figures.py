@@ -13,17 +13,10 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from matplotlib.ticker import MaxNLocator
 
-from spinloom.files import atomic, read_table  # noqa: E402
+from spinloom.files import read_table, write_png  # noqa: E402
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: safe for colour-blind
 LEVELS = ("device", "array", "system")
-
-
-def _save(figure, path: Path) -> None:
-    with atomic(path) as temporary:
-        # without the metadata, the file would name the version of the library
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
-    plt.close(figure)
 
 
 def _label(rule: str) -> str:
@@ -48,7 +41,8 @@ def accuracy(history: pd.DataFrame, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
     _curve(axes, history[history["epoch"] > 0], "test_accuracy", 100)
     axes.set_ylabel("test accuracy (%)")
-    _save(figure, path)
+    write_png(figure, path)
+    plt.close(figure)
 
 
 def writes(history: pd.DataFrame, path: Path) -> None:
@@ -58,7 +52,8 @@ def writes(history: pd.DataFrame, path: Path) -> None:
     _curve(axes, table, "writes_per_sample")
     axes.set_ylabel("writes per sample")
     axes.set_ylim(bottom=0)
-    _save(figure, path)
+    write_png(figure, path)
+    plt.close(figure)
 
 
 def energy(table: pd.DataFrame, path: Path) -> None:
@@ -78,7 +73,8 @@ def energy(table: pd.DataFrame, path: Path) -> None:
         axes.set_title(phase)
     panels[0].set_ylabel("energy per sample (J)")
     panels[0].legend(frameon=False)
-    _save(figure, path)
+    write_png(figure, path)
+    plt.close(figure)
 
 
 def confusion(table: pd.DataFrame, path: Path) -> None:
@@ -95,7 +91,8 @@ def confusion(table: pd.DataFrame, path: Path) -> None:
     axes.set(xlabel="answer", ylabel="true class", title=_label(rule))
     axes.set_xticks(range(len(percent)), matrix.columns)
     axes.set_yticks(range(len(percent)), matrix.index)
-    _save(figure, path)
+    write_png(figure, path)
+    plt.close(figure)
 
 
 def draw_all(summary: Path, output: Path) -> None:

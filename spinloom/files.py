@@ -79,6 +79,13 @@ def write_parquet(table: pd.DataFrame, path: str | Path, metadata: dict[str, str
         pq.write_table(arrow, temporary, compression="zstd")
 
 
+def write_png(figure, path: str | Path) -> None:
+    """Write a matplotlib figure as PNG, atomically; the same picture gives the same bytes."""
+    with atomic(path) as temporary:
+        # no "Software" entry: it would tie the bytes to the version of the library
+        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+
+
 def read_parquet_metadata(path: str | Path) -> dict[str, str]:
     """Return the schema metadata that `write_parquet` stored."""
     try:
