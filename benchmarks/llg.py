@@ -19,12 +19,12 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from device_sims.engines.llg.solver import Solver
 from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
 from spinloom import streams
+from spinloom.progress import table_console
 
 FLOPS = {"float32": 45e9, "float64": 22.5e9}
 CASES = [
@@ -74,7 +74,7 @@ def main() -> None:
             f"{nx}x{ny}", precision, f"{temperature:g}", integrator, f"{dt * 1e12:g}", f"{interval or 'stage'}",
             f"{seconds * 1e6:.0f}", f"{stages * 1e-9 / dt:.0f}", f"{dt * 1e9 / seconds:.2f}", f"{seconds / floor:.1f}",
         )  # fmt: skip
-    Console(width=None if Console().is_terminal else 120).print(table)
+    table_console().print(table)
 
 
 if __name__ == "__main__":

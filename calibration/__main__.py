@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from calibration.build import build_card, read_events
 from calibration.card import KernelCard
 from calibration.show import show
 from calibration.tables import entry
 from spinloom.errors import UserError, run_cli
 from spinloom.files import read_json, sha256_file, write_png
-from spinloom.progress import Progress
+from spinloom.progress import Progress, table_console
 
 
 def _card(args: argparse.Namespace) -> None:
@@ -37,9 +35,7 @@ def _card(args: argparse.Namespace) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    console = Console(highlight=False)
-    # into a file or a pipe nothing needs to be folded to 80 columns
-    show(KernelCard.read(args.card), console if console.is_terminal else Console(highlight=False, width=200))
+    show(KernelCard.read(args.card), table_console())
 
 
 def _figures(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ os.environ["NPROC"] = "1"
 from network import datasets, settings  # noqa: E402
 from spinloom.errors import UserError, run_cli  # noqa: E402
 from spinloom.files import canonical_json, read_table, sha256_text, write_json  # noqa: E402
-from spinloom.progress import Progress  # noqa: E402
+from spinloom.progress import Progress, table_console  # noqa: E402
 
 
 def data(arguments: argparse.Namespace) -> None:
@@ -77,7 +77,6 @@ def figures(arguments: argparse.Namespace) -> None:
 
 def show(arguments: argparse.Namespace) -> None:
     """Print the summary as a table."""
-    from rich.console import Console
     from rich.table import Table
 
     rows = read_table(arguments.directory / "summary.csv")
@@ -91,7 +90,7 @@ def show(arguments: argparse.Namespace) -> None:
             f"{100 * row['test_accuracy_mean']:.2f}{sd}", f"{row['writes_per_sample_mean']:.4g}",
             f"{row['most_writes_on_a_device']:g}", f"{row['memory_bits_per_synapse']:g}",
         )  # fmt: skip
-    Console().print(table)
+    table_console().print(table)
 
 
 def parser() -> argparse.ArgumentParser:

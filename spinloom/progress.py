@@ -10,6 +10,12 @@ from typing import TextIO
 from rich.console import Console
 
 
+def table_console() -> Console:
+    """Return a console on stdout for tables; into a file or a pipe nothing is folded to 80 columns."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
 def clock(seconds: float) -> str:
     """Format a duration as ``h:mm:ss`` or ``m:ss``."""
     minutes, rest = divmod(int(round(seconds)), 60)
