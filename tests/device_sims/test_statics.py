@@ -1,11 +1,13 @@
 """Equilibria with known shapes."""
 
+import jax
 import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
 from device_sims.engines.llg import ensemble
 from device_sims.engines.llg.fields import spin_torque
+from device_sims.engines.llg.solver import Solver
 from device_sims.observables import wall_position
 from device_sims.problem import MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region
 from tests.device_sims.conftest import track
@@ -79,6 +81,31 @@ def test_a_wall_moves_to_the_step_where_ku_is_lower():
         ends.append(float(wall_position(result.m[-1, 2], result.mask, 2e-9)))
     assert ends[0] > 90e-9 and ends[1] < 70e-9
     assert ends[0] + ends[1] == pytest.approx(160e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("along", ["x", "y"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_cycloids_have_the_energies_of_the_continuum(along, sign):
+    """w_exchange = A k^2 and w_DMI = D k for a cycloid in either direction, on cells that are not square."""
+    n, cell, D, wavelength = 200, (1e-9, 2e-9, 1e-9), 0.7e-3, 100e-9
+    mesh = Mesh(n, 1, cell) if along == "x" else Mesh(1, n, cell)
+    problem = Problem(
+        mesh, Geometry(), Material(1e6, A, 1.0, D_J_per_m2=D), (Phase("none", 1e-12),),
+        Initial("uniform"), 0.0, Numerics(1e-13, "rk4", "float64", demag=False), 1e-12,
+    )  # fmt: skip
+    k = sign * 2 * np.pi / wavelength
+    position = np.arange(n) * (cell[0] if along == "x" else cell[1])
+    m = np.zeros((3, mesh.ny, mesh.nx))
+    m[0 if along == "x" else 1].flat = np.sin(k * position)
+    m[2].flat = np.cos(k * position)
+    with jax.enable_x64(True):
+        solver = Solver(problem)
+        energies = solver.energies(
+            solver.system(problem), solver.drive(problem, problem.schedule[0]), jax.numpy.asarray(m)
+        )
+    volume = (n - 1) * mesh.cell_volume_m3  # as many bonds as cells but one
+    assert energies["exchange"] == pytest.approx(A * k**2 * volume, rel=5e-3)
+    assert energies["dmi"] == pytest.approx(D * k * volume, rel=5e-3)
 
 
 def test_spin_orbit_field_is_329_microtesla_times_ten():
