@@ -1,5 +1,6 @@
 """Common ground: config errors, atomic files, streams, progress."""
 
+import ast
 import copy
 import io
 from pathlib import Path
@@ -197,3 +198,11 @@ def test_progress_says_amount_speed_and_time_left(tmp_path, monkeypatch):
         "sweep: 2/4 replicas, 1.5 ns/s, 0:04 left, half",
         "sweep: 4/4 replicas, 1.5 ns/s, took 0:08",
     ]
+
+
+def test_every_approx_states_its_absolute_tolerance():
+    """pytest's default of 1e-12 is larger than most quantities in SI units here: such a test cannot fail."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "approx":
+                assert any(keyword.arg == "abs" for keyword in node.keywords), f"{path.name}:{node.lineno}"

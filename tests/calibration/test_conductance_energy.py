@@ -19,7 +19,7 @@ def test_conductance_limits():
 
 def test_tmr_is_the_relative_difference_of_resistance():
     parallel, antiparallel = 1 / JUNCTION.parallel_S, 1 / JUNCTION.antiparallel_S
-    assert (antiparallel - parallel) / parallel == pytest.approx(1.5)
+    assert (antiparallel - parallel) / parallel == pytest.approx(1.5, abs=0, rel=1e-9)
 
 
 def test_reads(study):
@@ -32,14 +32,14 @@ def test_reads(study):
 def test_line_energy_of_the_worked_example():
     # 3e11 A/m^2, 2e-7 ohm m, 60 nm x 5 nm x 600 nm, 1 ns: 3.2 fJ; the same from I^2 R t
     energy = line_energy(-3e11, 1e-9, 2e-7, 60e-9, 5e-9, 600e-9)
-    assert energy == pytest.approx(3.24e-15)
+    assert energy == pytest.approx(3.24e-15, abs=0, rel=1e-9)
     current, resistance = 3e11 * 60e-9 * 5e-9, 2e-7 * 600e-9 / (60e-9 * 5e-9)
-    assert energy == pytest.approx(current**2 * resistance * 1e-9)
+    assert energy == pytest.approx(current**2 * resistance * 1e-9, abs=0, rel=1e-9)
 
 
 def test_gate_energy():
     # 8.854e-12 x 9.8 x 60 nm x 600 nm / 1.2 nm = 2.603 fF; at 2 V 10.41 fJ
-    assert gate_energy(2.0, 9.8, 60e-9, 600e-9, 1.2e-9) == pytest.approx(10.41e-15, rel=1e-3)
+    assert gate_energy(2.0, 9.8, 60e-9, 600e-9, 1.2e-9) == pytest.approx(10.41e-15, rel=1e-3, abs=0)
 
 
 def test_pulse_table_adds_reset_pulse_and_settling(study):

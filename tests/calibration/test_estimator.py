@@ -120,7 +120,10 @@ def test_device_spread_is_clipped_at_zero():
 
 def test_spread_that_the_writes_cannot_tell_is_none():
     one_device = random_effects(np.array([1.0, 3]), np.zeros(2, int), np.zeros(2, int))
-    assert one_device.cycle_to_cycle_sd_m == pytest.approx(np.sqrt(2)) and one_device.device_to_device_sd_m is None
+    assert (
+        one_device.cycle_to_cycle_sd_m == pytest.approx(np.sqrt(2), abs=0, rel=1e-9)
+        and one_device.device_to_device_sd_m is None
+    )
     one_write_each = random_effects(np.array([1.0, 3]), np.zeros(2, int), np.array([0, 1]))
     assert one_write_each.cycle_to_cycle_sd_m is None and one_write_each.p_value is None
 

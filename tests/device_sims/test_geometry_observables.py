@@ -12,10 +12,10 @@ from tests.device_sims.conftest import track
 def test_edges_have_the_set_roughness_and_correlation():
     """4000 edges of 60 cells: the variance scatters by less than 1 %; a bound of 4 % gives false alarms < 1e-4."""
     edges = np.array([geometry.rough_edge(Roughness(2e-9, 20e-9, 1, i), "top", 60, 4e-9) for i in range(4000)])
-    assert (edges**2).mean() == pytest.approx(4e-18, rel=0.04)
+    assert (edges**2).mean() == pytest.approx(4e-18, rel=0.04, abs=0)
     for lag in (1, 5):
         expected = 4e-18 * np.exp(-lag * 4e-9 / 20e-9)
-        assert (edges[:, lag:] * edges[:, :-lag]).mean() == pytest.approx(expected, rel=0.06)
+        assert (edges[:, lag:] * edges[:, :-lag]).mean() == pytest.approx(expected, rel=0.06, abs=0)
 
 
 def test_sides_and_instances_are_independent_and_repeatable():
@@ -63,7 +63,7 @@ def test_wall_position_is_the_area_of_the_up_part():
     mask = np.ones((10, 100), bool)
     mask[:5, :50] = False  # the left half is half as wide: 250 + 500 cells
     mz = np.where(np.arange(100) < 50, 1.0, -1.0) * np.ones((10, 1)) * mask
-    assert observables.wall_position(mz, mask, 1.0) == pytest.approx(100 * 250 / 750)
+    assert observables.wall_position(mz, mask, 1.0) == pytest.approx(100 * 250 / 750, abs=0, rel=1e-9)
 
 
 def test_wall_states():

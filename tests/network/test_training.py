@@ -149,14 +149,16 @@ def test_compare_state_costs_reads_and_saves_memory(config, tmp_path):
     result, _ = train(config, tmp_path / "run", rule_options={"compare": "state"}, epochs=1)
     cost = counts(result["meter"])
     assert cost["memory_bits_per_synapse"] == 96
-    assert cost["device_reads_per_sample"] == pytest.approx(240 + 48 + 240 / 20)
+    assert cost["device_reads_per_sample"] == pytest.approx(240 + 48 + 240 / 20, abs=0, rel=1e-9)
 
 
 def test_thirteen_picojoule():
     """arXiv 2111.07284: 13 pJ per presentation over 10 epochs of MNIST are 7.8 uJ of programming."""
-    assert programming_energy_per_presentation(7.8e-6, 60000, 10) == pytest.approx(13e-12, rel=1e-12)
+    assert programming_energy_per_presentation(7.8e-6, 60000, 10) == pytest.approx(13e-12, rel=1e-12, abs=0)
     # at 3.2 fJ per write that is about 4000 writes per sample
-    assert programming_energy_per_presentation(4062.5 * 3.2e-15 * 600000, 60000, 10) == pytest.approx(13e-12)
+    assert programming_energy_per_presentation(4062.5 * 3.2e-15 * 600000, 60000, 10) == pytest.approx(
+        13e-12, abs=0, rel=1e-9
+    )
 
 
 def test_energy_terms_by_hand(config, tmp_path):
@@ -165,21 +167,33 @@ def test_energy_terms_by_hand(config, tmp_path):
     terms = energy_terms(meter, device, {})
     value = {(t["phase"], t["term"]): t["energy_J"] for t in terms}
     by_pulse = np.array(meter["writes_by_pulse"])
-    assert value["training", "writes"] == pytest.approx((by_pulse * 3e-15 * np.arange(1, 6)).sum() / 1800)
+    assert value["training", "writes"] == pytest.approx(
+        (by_pulse * 3e-15 * np.arange(1, 6)).sum() / 1800, abs=0, rel=1e-9
+    )
     read = np.array(meter["devices_by_state"]) @ (1e-17 * np.arange(1, 6))
-    assert value["inference", "reads"] == pytest.approx(read.sum())
-    assert value["training", "reads"] == pytest.approx(read.sum() + read[1])
-    assert value["inference", "ADC"] == pytest.approx((12 + 4) * ENERGY_DEFAULTS["adc_energy_J"][0])
-    assert value["training", "DAC"] == pytest.approx((16 + 12 + 4) * ENERGY_DEFAULTS["dac_energy_J"][0])
-    assert value["training", "ADC"] == pytest.approx((12 + 4 + 12) * ENERGY_DEFAULTS["adc_energy_J"][0])
-    assert value["training", "float products"] == pytest.approx(240 * ENERGY_DEFAULTS["float_mac_energy_J"][0])
+    assert value["inference", "reads"] == pytest.approx(read.sum(), abs=0, rel=1e-9)
+    assert value["training", "reads"] == pytest.approx(read.sum() + read[1], abs=0, rel=1e-9)
+    assert value["inference", "ADC"] == pytest.approx((12 + 4) * ENERGY_DEFAULTS["adc_energy_J"][0], abs=0, rel=1e-9)
+    assert value["training", "DAC"] == pytest.approx(
+        (16 + 12 + 4) * ENERGY_DEFAULTS["dac_energy_J"][0], abs=0, rel=1e-9
+    )
+    assert value["training", "ADC"] == pytest.approx(
+        (12 + 4 + 12) * ENERGY_DEFAULTS["adc_energy_J"][0], abs=0, rel=1e-9
+    )
+    assert value["training", "float products"] == pytest.approx(
+        240 * ENERGY_DEFAULTS["float_mac_energy_J"][0], abs=0, rel=1e-9
+    )
     bits = 240 * 99
     assert value["training", "optimiser memory"] == pytest.approx(
-        2 * bits * ENERGY_DEFAULTS["float_memory_energy_J_per_bit"][0] / 20
+        2 * bits * ENERGY_DEFAULTS["float_memory_energy_J_per_bit"][0] / 20, abs=0, rel=1e-9
     )
     sums = totals(terms)
-    assert sums["training", "device"] == pytest.approx(value["training", "writes"] + value["training", "reads"])
-    assert sums["training", "system"] == pytest.approx(sum(v for (p, _), v in value.items() if p == "training"))
+    assert sums["training", "device"] == pytest.approx(
+        value["training", "writes"] + value["training", "reads"], abs=0, rel=1e-9
+    )
+    assert sums["training", "system"] == pytest.approx(
+        sum(v for (p, _), v in value.items() if p == "training"), abs=0, rel=1e-9
+    )
     assert sums["inference", "device"] < sums["inference", "array"] < sums["inference", "system"]
     # a constant of the config replaces the default
     none = energy_terms(meter, device, {"adc_energy_J": 0})
