@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import curve_fit
 
 from device_sims.engines.llg import ensemble
-from device_sims.engines.llg.fields import spin_torque
+from device_sims.engines.llg.fields import anisotropy, spin_torque
 from device_sims.engines.llg.solver import Solver
 from device_sims.observables import wall_position
 from device_sims.problem import MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region
@@ -113,3 +113,12 @@ def test_spin_orbit_field_is_329_microtesla_times_ten():
     a, b = spin_torque.strength(problem, Phase("pulse", 1e-9, current_density_A_per_m2=1e11))
     assert a * problem.material.Ms_A_per_m * MU0 == pytest.approx(3.291e-3, abs=1e-6)
     assert b == 0
+
+
+def test_torque_and_anisotropy_fields_by_hand():
+    """a (m x p) + b p for m = x, p = y; and Ku's field scales with the phase's factor."""
+    ones, zeros = jax.numpy.ones((1, 1)), jax.numpy.zeros((1, 1))
+    field = spin_torque.field((ones, zeros, zeros), (0.0, 1.0, 0.0), 2.0, 0.5)
+    assert [float(component[0, 0]) for component in field] == [0.0, 0.5, 2.0]
+    field = anisotropy.field((zeros, zeros, 0.5 * ones), 3.0 * ones, 0.8)
+    assert [float(component[0, 0]) for component in field] == pytest.approx([0.0, 0.0, 1.2], abs=1e-6)
