@@ -138,7 +138,7 @@ EVENTS = pa.DataFrameSchema(
         "wall_state": _label("single", "lost", "multiple"),
         "spec_hash": _label(),
     },
-    unique=["pulse", "instance", "replica"],
+    unique=["pulse", "instance", "replica", "spec_hash"],
 )
 PULSE_PLAN = pa.DataFrameSchema(
     {

@@ -1,13 +1,14 @@
-"""Command line of stage 1: ``python -m device_sims chunk | collect | figures``."""
+"""Command line of stage 1: ``python -m device_sims chunk | collect | figures`` for sweeps, ``run`` for one problem."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 
 from spinloom import config, files
-from spinloom.errors import run_cli
+from spinloom.errors import UserError, run_cli
 
 
 def main() -> None:
@@ -21,18 +22,45 @@ def main() -> None:
     collect = commands.add_parser("collect", help="gather chunks into tables")
     collect.add_argument("--chunks", required=True, help="directory of the chunks")
 
-    figures = commands.add_parser("figures", help="draw wall position against time")
-    figures.add_argument("--tables", required=True, help="directory that `collect` wrote")
+    figure = commands.add_parser("figure", help="draw how the device answers its pulses")
+    figure.add_argument("--tables", required=True, help="directory that `collect` wrote")
 
-    for command in (chunk, collect, figures):
+    for command in (chunk, collect, figure):
         command.add_argument("--config", required=True, help="JSON file with the device_sims section and the seed")
         command.add_argument("--output", required=True, help="directory to write to")
-    arguments = parser.parse_args()
-    section = config.check_section(files.read_json(arguments.config), "device_sims", arguments.config)
 
+    run = commands.add_parser("run", help="run one problem file (docs/problem_file.md)")
+    run.add_argument("problem", help="problem file (YAML)")
+    run.add_argument("--engine", default="llg", help="who computes it (default: llg)")
+    run.add_argument("--output", required=True, help="directory of this run; the same command goes on in it")
+    run.add_argument("--replicas", type=_count("--replicas", 1), help="repetitions with a thermal noise of their own")
+    run.add_argument("--seed", type=_count("--seed", 0), help="in place of the file's")
+
+    commands.add_parser("engines", help="list the engines and whether each can run here")
+    commands.add_parser("schema", help="print the JSON Schema of problem files")
+    arguments = parser.parse_args()
+    # One thread a process: processes are the parallelism, and the number of threads must not change a result.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+
+    if arguments.command == "schema":
+        from device_sims import problem_file
+
+        print(json.dumps(problem_file.schema(), indent=1))
+    elif arguments.command == "engines":
+        from device_sims.run import show_engines
+
+        show_engines()
+    elif arguments.command == "run":
+        from device_sims.run import run as run_problem
+
+        run_problem(arguments.problem, arguments.engine, arguments.output, arguments.replicas, arguments.seed)
+    else:
+        _sweep(arguments)
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    section = config.check_section(files.read_json(arguments.config), "device_sims", arguments.config)
     if arguments.command == "chunk":
-        # One thread a process: processes are the parallelism, and the number of threads must not change a result.
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
         from device_sims import sweep
 
         sweep.run_chunk(section, arguments.chunk, arguments.output, arguments.log)
@@ -41,15 +69,22 @@ def main() -> None:
 
         sweep.collect(section, arguments.chunks, arguments.output)
     else:
-        from device_sims import figures as drawing
+        from device_sims import devices
 
-        directory = Path(arguments.tables)
-        drawing.wall_position(
-            files.read_table(directory / "trajectories.parquet"),
-            files.read_table(directory / "pulses.csv"),
-            section["domain_wall"]["wall"]["rest_s"],
-            Path(arguments.output) / "wall_position.png",
-        )
+        names = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")
+        tables = {name.split(".")[0]: files.read_table(Path(arguments.tables) / name) for name in names}
+        devices.family(section).draw(section, tables, Path(arguments.output) / "device_response.png")
+
+
+def _count(option: str, least: int):
+    """Return an option's type: whole numbers from ``least`` up to 2^53, beyond which JSON is not exact."""
+
+    def whole_number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= 2**53:
+            raise UserError(f"{option}: found {text!r}, allowed: whole numbers from {least} to 2^53")
+        return int(text)
+
+    return whole_number
 
 
 if __name__ == "__main__":

@@ -6,20 +6,23 @@ same canonical JSON are the same problem.
 
 Conventions (those of the reference data in `docs/device_sims.md`):
 
-* SI units; x runs along the track, z is the film normal; arrays over cells have shape ``(ny, nx)``.
+* SI units; x runs along the track, z is the film normal; arrays over cells have shape ``(nz, ny, nx)``.
 * Interfacial DMI energy density ``w = D [mz div m - (m . grad) mz]`` (the sign of mumax3's ``Dind``; the D of
   ubermag's ``Cnv_z`` has the opposite sign). With D > 0 a wall from up (left) to down has mx < 0 at its centre.
 * The damping-like torque of a current density J with spin polarisation vector p is that of an effective field
-  ``a (m x p)``, the field-like one that of ``b p``, with ``a = hbar theta J / (2 e mu0 Ms t)`` and ``b = ratio a``.
+  ``a (m x p)``, the field-like one that of ``b p``, with ``a = hbar theta J / (2 e mu0 Ms t)`` and ``b = ratio a``;
+  for a Slonczewski junction theta is its polarisation P, and ``a`` is multiplied by
+  ``2 L^2 / (L^2 + 1 + (L^2 - 1) m.p)``, 1 for ``L = 1``. t is the thickness of the film (all layers of cells).
+* The Zhang-Li torque of a velocity u along x is ``dm/dt = -u dm/dx + beta m x (u dm/dx)`` (before solving for the
+  damping): a positive u carries a texture to the right.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
@@ -35,11 +38,21 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Mesh:
-    """A film of ``nx`` x ``ny`` cells and one cell of thickness."""
+    """``nx`` x ``ny`` x ``nz`` cells; the origin is a corner of the box."""
 
     nx: int
     ny: int
     cell_m: Vector
+    nz: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of an array over cells."""
+        return self.nz, self.ny, self.nx
+
+    @property
+    def size_m(self) -> Vector:
+        return self.nx * self.cell_m[0], self.ny * self.cell_m[1], self.nz * self.cell_m[2]
 
     @property
     def cell_volume_m3(self) -> float:
@@ -60,11 +73,21 @@ class Roughness:
 
 
 @dataclass(frozen=True)
+class DataFile:
+    """A file that a problem depends on; the hash of its content, not its path, belongs to the problem's identity."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Geometry:
     """Where there is magnetic material.
 
-    ``kind`` is ``box`` (all of it), ``disc`` (diameter = the shorter side) or ``strip`` (a track of ``width_m``
-    in the middle of the box, with optional rough edges and notches).
+    ``kind`` is ``box`` (all of it), ``disc`` (diameter ``size_m[0]``), ``ellipse`` and ``rectangle`` (axes or sides
+    ``size_m``), each in the middle of the box and as large as the box if ``size_m`` is None; ``strip`` (a track of
+    ``width_m`` in the middle of the box, with optional rough edges and notches); or ``file`` (the dark pixels of an
+    image stretched over the box, or the cells where an OVF file's first component is not zero).
     """
 
     kind: str = "box"
@@ -73,11 +96,16 @@ class Geometry:
     notch_positions_m: tuple[float, ...] = ()
     notch_depth_m: float = 0.0
     notch_width_m: float = 0.0
+    size_m: tuple[float, float] | None = None
+    file: DataFile | None = None
 
 
 @dataclass(frozen=True)
 class Material:
-    """Uniform material constants; the easy axis is z."""
+    """Material constants, uniform but for the problem's ``regions`` and ``maps``.
+
+    The anisotropy energy is ``Ku sin^2 + Ku2 sin^4`` of the angle to ``axis``.
+    """
 
     Ms_A_per_m: float
     A_J_per_m: float
@@ -87,34 +115,85 @@ class Material:
     spin_hall_angle: float = 0.0
     field_like_ratio: float = 0.0
     polarisation: Vector = (0.0, 1.0, 0.0)
+    Ku2_J_per_m3: float = 0.0
+    axis: Vector = (0.0, 0.0, 1.0)
+    slonczewski_lambda: float = 1.0
+    zhang_li_beta: float = 0.0
+
+
+MAPPED = ("Ms_A_per_m", "A_J_per_m", "alpha", "Ku_J_per_m3", "D_J_per_m2")  # what may differ from cell to cell
 
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle ``x0 <= x < x1, y0 <= y < y1`` (cell centres, m from the box's corner) whose Ku is scaled."""
+    """A rectangle ``x0 <= x < x1, y0 <= y < y1`` (cell centres, m from the box's corner).
+
+    ``factors`` are pairs of a constant of `MAPPED` and what it is multiplied by there. A phase can drive the Ku of a
+    region by its ``name``.
+    """
 
     x_m: tuple[float, float]
     y_m: tuple[float, float]
-    Ku_factor: float
+    factors: tuple[tuple[str, float], ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Map:
+    """A constant of `MAPPED` read from a scalar OVF file with the mesh's number of cells, SI units."""
+
+    constant: str
+    file: DataFile
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """``start + (stop - start) t / duration + amplitude sin(2 pi f t + phase)``, t from the start of the phase."""
+
+    start: float
+    stop: float
+    amplitude: float = 0.0
+    frequency_Hz: float = 0.0
+    phase_rad: float = 0.0
+
+
+Drive = float | Waveform
+
+
+def waveform(drive: Drive) -> Waveform:
+    """Return a drive as a waveform; a number is a constant."""
+    return drive if isinstance(drive, Waveform) else Waveform(drive, drive)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of time with constant drives."""
+    """A stretch of time; each drive is a number or a `Waveform`.
+
+    ``region_Ku_factors`` are pairs of a region's name and a factor on the Ku inside it.
+    """
 
     name: str
     duration_s: float
-    Ku_factor: float = 1.0
-    current_density_A_per_m2: float = 0.0
-    field_T: Vector = (0.0, 0.0, 0.0)
+    Ku_factor: Drive = 1.0
+    current_density_A_per_m2: Drive = 0.0
+    field_T: tuple[Drive, Drive, Drive] = (0.0, 0.0, 0.0)
+    zhang_li_u_m_per_s: Drive = 0.0
+    region_Ku_factors: tuple[tuple[str, Drive], ...] = ()
 
 
 @dataclass(frozen=True)
 class Initial:
-    """The state at t = 0: ``uniform`` along ``direction``, or one ``wall`` between up (left) and down (right).
+    """The state at t = 0.
 
-    The wall is ``m = (c sech u cos phi, c sech u sin phi, -tanh u)``, ``u = (x - position) / width``, with the
-    azimuth ``phi`` at its centre; c is 1.
+    ``uniform`` along ``direction``; a ``wall`` between up (left) and down (right), or the reverse if ``up_left`` is
+    false; a ``vortex`` (circulation counterclockwise, core up) in the middle of the box; or a ``file`` (OVF, three
+    components).
+
+    The wall is ``m = (sech u cos phi, sech u sin phi, -+ tanh u)`` with the azimuth ``phi`` at its centre and
+    ``u = ((x - position) cos(tilt) - (y - middle) sin(tilt)) / width``.
+
+    ``relax_tolerance``: if not None the state is relaxed, at T = 0 and under the drives of t = 0 without any current,
+    until ``max |m x H| / Ms`` is below it.
     """
 
     kind: str
@@ -122,6 +201,10 @@ class Initial:
     position_m: float = 0.0
     width_m: float = 1e-8
     azimuth_rad: float = 0.0
+    tilt_rad: float = 0.0
+    up_left: bool = True
+    file: DataFile | None = None
+    relax_tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +214,8 @@ class Numerics:
     ``demag_interval_steps`` 0 means the full stray field at each evaluation. With n > 0 only the cell's own
     demagnetising field is evaluated each time; the field of all other cells is evaluated every n steps and
     extrapolated linearly in time in between (second order; `docs/device_sims.md` shows what it costs).
+
+    ``tolerance`` is the error per step in m that an adaptive integrator keeps; its first step is ``dt_s``.
     """
 
     dt_s: float
@@ -138,13 +223,15 @@ class Numerics:
     precision: str = "float32"
     demag_interval_steps: int = 4
     demag: bool = True
+    tolerance: float = 1e-6
 
 
 @dataclass(frozen=True)
 class Problem:
     """What an engine needs to know to compute trajectories.
 
-    ``Ku(x, y, t)`` is the material's Ku, times the factors of all ``regions`` that hold the cell, times the phase's.
+    A constant in a cell is the material's, or that of its map, times the factors of all ``regions`` that hold the
+    cell; Ku also times the phase's factors.
     """
 
     mesh: Mesh
@@ -157,6 +244,7 @@ class Problem:
     record_interval_s: float
     stream: tuple[str | int | float, ...] = (0, "thermal field")
     regions: tuple[Region, ...] = ()
+    maps: tuple[Map, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""
@@ -165,25 +253,15 @@ class Problem:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Problem:
         """Inverse of `to_dict`."""
-        roughness = data["geometry"]["roughness"]
-        geometry = {**data["geometry"], "roughness": None if roughness is None else Roughness(**roughness)}
-        geometry["notch_positions_m"] = tuple(geometry["notch_positions_m"])
-        return cls(
-            mesh=Mesh(**{**data["mesh"], "cell_m": tuple(data["mesh"]["cell_m"])}),
-            geometry=Geometry(**geometry),
-            material=Material(**{**data["material"], "polarisation": tuple(data["material"]["polarisation"])}),
-            schedule=tuple(Phase(**{**phase, "field_T": tuple(phase["field_T"])}) for phase in data["schedule"]),
-            initial=Initial(**{**data["initial"], "direction": tuple(data["initial"]["direction"])}),
-            temperature_K=data["temperature_K"],
-            numerics=Numerics(**data["numerics"]),
-            record_interval_s=data["record_interval_s"],
-            stream=tuple(data["stream"]),
-            regions=tuple(Region(tuple(r["x_m"]), tuple(r["y_m"]), r["Ku_factor"]) for r in data["regions"]),
-        )
+        return _built(cls, data)
 
     def hash(self) -> str:
-        """Return the SHA-256 of the canonical JSON."""
-        return sha256_text(canonical_json(self.to_dict()))
+        """Return the SHA-256 of the canonical JSON, in which a file is its content and not its path."""
+        return sha256_text(canonical_json(self.identity()))
+
+    def identity(self) -> dict[str, Any]:
+        """Return `to_dict` without the paths of files."""
+        return _pathless(self.to_dict())
 
     def steps(self, duration_s: float, name: str = "duration_s") -> int:
         """Return how many time steps make ``duration_s``; ``name`` is what to call it in the error.
@@ -214,19 +292,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def initial_magnetisation(problem: Problem, mask: np.ndarray) -> np.ndarray:
-    """Return the initial unit magnetisation, ``float64[3, ny, nx]``, zero outside the mask."""
-    mesh, initial = problem.mesh, problem.initial
-    m = np.zeros((3, mesh.ny, mesh.nx))
-    if initial.kind == "uniform":
-        direction = np.asarray(initial.direction, float)
-        m[:] = (direction / np.linalg.norm(direction))[:, None, None]
-    elif initial.kind == "wall":
-        x = (np.arange(mesh.nx) + 0.5) * mesh.cell_m[0]
-        u = (x - initial.position_m) / initial.width_m
-        m[0] = np.cos(initial.azimuth_rad) / np.cosh(u)
-        m[1] = np.sin(initial.azimuth_rad) / np.cosh(u)
-        m[2] = -np.tanh(u)
-    else:
-        raise UserError(f"initial.kind: found '{initial.kind}', allowed: uniform, wall")
-    return m * mask
+def _pathless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _pathless(item) for key, item in value.items() if not (key == "path" and "sha256" in value)}
+    return [_pathless(item) for item in value] if isinstance(value, list) else value
+
+
+def _built(kind: Any, value: Any) -> Any:
+    """Return ``value``, as `_plain` left it, as an instance of the annotation ``kind``."""
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{field.name: _built(hints[field.name], value[field.name]) for field in dataclasses.fields(kind)})
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        if kinds[-1] is Ellipsis:
+            return tuple(_built(kinds[0], item) for item in value)
+        return tuple(_built(item_kind, item) for item_kind, item in zip(kinds, value, strict=True))
+    if get_origin(kind) in (Union, UnionType):
+        made_of_fields = [k for k in get_args(kind) if dataclasses.is_dataclass(k)]
+        if isinstance(value, dict):
+            return _built(made_of_fields[0], value)
+        tuples = [k for k in get_args(kind) if get_origin(k) is tuple]
+        return _built(tuples[0], value) if tuples and isinstance(value, list) else value
+    return value

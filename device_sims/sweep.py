@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from device_sims import devices, engines, observables, tables
-from device_sims.devices import Event
+from device_sims import devices, engines, tables
+from device_sims.devices import Batch
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import Progress
@@ -21,18 +20,25 @@ from spinloom.progress import Progress
 
 @dataclass(frozen=True)
 class Chunk:
-    """Write events of one pulse on a few instances; the hash of each, and that of the chunk, made of them."""
+    """Batches of one pulse on a few instances; the hash of each, and that of the chunk, made of them."""
 
     pulse: int
-    instances: tuple[int, ...]
-    events: tuple[Event, ...]
+    batches: tuple[Batch, ...]
     spec_hashes: tuple[str, ...]
     engine: str
     chunk_hash: str
 
     @property
+    def instances(self) -> tuple[int, ...]:
+        return tuple(sorted({batch.instance for batch in self.batches}))
+
+    @property
+    def replicas(self) -> int:
+        return sum(batch.replicas for batch in self.batches)
+
+    @property
     def simulated_s(self) -> float:
-        return sum(event.problem.duration_s for event in self.events)
+        return sum(batch.replicas * batch.problem.duration_s for batch in self.batches)
 
 
 def plan(section: dict) -> list[Chunk]:
@@ -40,20 +46,20 @@ def plan(section: dict) -> list[Chunk]:
     engine = section["engine"]
     version = engines.version(engine)
     block = section["sweep"]["instances_per_chunk"]
-    grouped: dict[tuple[int, int], list[Event]] = {}
-    for event in devices.family(section).events(section):
-        grouped.setdefault((event.pulse, event.instance // block), []).append(event)
+    grouped: dict[tuple[int, int], list[Batch]] = {}
+    for batch in devices.family(section).batches(section):
+        grouped.setdefault((batch.pulse, batch.instance // block), []).append(batch)
     chunks = []
-    for (pulse, _), events in grouped.items():
-        instances = tuple(sorted({event.instance for event in events}))
-        hashes = tuple(_spec_hash(engine, version, event) for event in events)
-        chunk_hash = files.sha256_text(files.canonical_json(hashes))
-        chunks.append(Chunk(pulse, instances, tuple(events), hashes, engine, chunk_hash))
+    for (pulse, _), batches in grouped.items():
+        hashes = tuple(_spec_hash(engine, version, batch) for batch in batches)
+        contents = [[spec_hash, batch.replicas] for spec_hash, batch in zip(hashes, batches)]
+        chunk_hash = files.sha256_text(files.canonical_json(contents))
+        chunks.append(Chunk(pulse, tuple(batches), hashes, engine, chunk_hash))
     return chunks
 
 
-def _spec_hash(engine: str, version: str, event: Event) -> str:
-    spec = {"engine": engine, "version": version, "problem": event.problem.to_dict()}
+def _spec_hash(engine: str, version: str, batch: Batch) -> str:
+    spec = {"engine": engine, "version": version, "problem": batch.problem.identity()}
     return files.sha256_text(files.canonical_json(spec))
 
 
@@ -86,24 +92,29 @@ def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | 
         raise UserError(f"--chunk: found {chunk_hash}, allowed: the hash of a chunk of this config")
     (chunk,) = matching
     others = [c for c in chunks if c.chunk_hash != chunk_hash]
-    total = sum(len(c.events) for c in chunks)
-    voltage = section["sweep"]["voltages_V"][chunk.pulse]
-    label = f"device_sims {voltage:+g} V, instances {chunk.instances[0]}-{chunk.instances[-1]}"
+    total = sum(c.replicas for c in chunks)
+    family = devices.family(section)
+    label = f"device_sims pulse {chunk.pulse}, instances {chunk.instances[0]}-{chunk.instances[-1]}"
+    work = [
+        (batch, spec_hash, replica, problem)
+        for batch, spec_hash in zip(chunk.batches, chunk.spec_hashes)
+        for replica, problem in enumerate(batch.problems())
+    ]
     rows, records = [], []
     with Progress(
         label,
-        len(chunk.events),
+        chunk.replicas,
         "replicas",
         rate_unit="simulated ns/s",
-        rate_per=chunk.simulated_s * 1e9 / len(chunk.events),
+        rate_per=chunk.simulated_s * 1e9 / chunk.replicas,
         log=log,
     ) as progress:
-        results = engines.run(chunk.engine, [event.problem for event in chunk.events])
-        for event, spec_hash, result in zip(chunk.events, chunk.spec_hashes, results, strict=True):
-            row, record = _observe(event, result)
+        results = engines.run(chunk.engine, [problem for *_, problem in work])
+        for (batch, spec_hash, replica, problem), result in zip(work, results, strict=True):
+            row, record = _observe(family, batch, replica, problem, result)
             rows.append({**row, "spec_hash": spec_hash})
             records.append(record)
-            finished = sum(len(c.events) for c in others if chunk_paths(directory, c.chunk_hash)[0].exists())
+            finished = sum(c.replicas for c in others if chunk_paths(directory, c.chunk_hash)[0].exists())
             progress.advance(1, f"{finished + len(rows)}/{total} of the sweep")
     metadata = {"chunk_hash": chunk_hash, "engine": chunk.engine, "engine_version": engines.version(chunk.engine)}
     # events last: their file says that the chunk is done
@@ -129,38 +140,28 @@ def _read_chunk(chunk: Chunk, directory: str | Path) -> tuple[pd.DataFrame, pd.D
             raise UserError(f"{path}: its content has been changed since it was simulated; delete it and run again")
         tables_.append(table)
     events, trajectories = tables_
-    if tuple(events["spec_hash"]) != chunk.spec_hashes:
+    expected = [h for h, batch in zip(chunk.spec_hashes, chunk.batches) for _ in range(batch.replicas)]
+    if list(events["spec_hash"]) != expected:
         raise UserError(f"{chunk_paths(directory, chunk.chunk_hash)[0]}: holds other write events than its name says")
     return events, trajectories
 
 
-def _observe(event: Event, result: engines.Result) -> tuple[dict, pd.DataFrame]:
-    dx = event.problem.mesh.cell_m[0]
-    position = observables.wall_position(result.m[:, 2], result.mask, dx)
-    state = observables.wall_state(result.m[-1, 2], result.mask)
-    mean = np.array([observables.mean_magnetisation(m, result.mask) for m in result.m])
-    names = {"instance": event.instance, "replica": event.replica}
-    energies = {
-        f"energy_{name}_J": result.energies_J.get(name, 0.0)
-        for name in ("exchange", "dmi", "anisotropy", "demag", "total")
-    }
-    row = {
-        **names,
-        "start_position_m": float(position[result.phase_end["rest"]]),
-        "pulse_end_position_m": float(position[result.phase_end["pulse"]]),
-        "final_position_m": float(position[-1]) if state == observables.SINGLE else float("nan"),
-        "wall_state": state,
-        **energies,
-    }
-    record = pd.DataFrame({**names, "t_s": result.t_s, "position_m": position, **dict(zip(("mx", "my", "mz"), mean.T))})
-    return row, record
+def _observe(family, batch: Batch, replica: int, problem, result: engines.Result) -> tuple[dict, pd.DataFrame]:
+    names = {"instance": batch.instance, "replica": replica}
+    own, track = family.observe(batch, problem, result)
+    energies = {f"energy_{name}_J": 0.0 for name in tables.ENERGIES}
+    energies |= {f"energy_{name}_J": float(values[-1]) for name, values in result.energies_J.items()}
+    row = {**names, **own, **energies}
+    apart = {name: own[name] for name in family.KEYS}
+    key = {"instance": batch.instance, **apart, "replica": replica}
+    return row, pd.DataFrame({**key, "t_s": result.t_s, **track})
 
 
 def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> None:
     """Gather the sweep's chunks into the stage's tables.
 
-    Writes ``events.parquet`` and ``.csv``, ``trajectories.parquet``, ``pulses.csv``, ``points.csv`` and
-    ``device.json`` into ``output``.
+    Writes ``events.parquet`` and ``.csv``, ``trajectories.parquet``, ``pulses.csv``, ``summary.csv``, ``points.csv``
+    and ``device.json`` into ``output``.
 
     Raises
     ------
@@ -168,13 +169,14 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
         If a chunk is missing, or a file's content is not what its name says.
     """
     output, family = Path(output), devices.family(section)
-    pulses = tables.checked(family.pulses(section), tables.PULSES, "pulses.csv")
+    pulses = tables.checked(family.pulses(section), tables.pulses(family), "pulses.csv")
     events, trajectories, points = [], [], []
     for chunk in plan(section):
         own, track = _read_chunk(chunk, chunk_directory)
         pulse = pulses.iloc[chunk.pulse]
         own.insert(0, "pulse", chunk.pulse)
-        own.insert(1, "voltage_V", pulse["voltage_V"])
+        for place, column in enumerate(family.REPEATED, start=1):
+            own.insert(place, column, pulse[column])
         events.append(own)
         track.insert(0, "pulse", chunk.pulse)
         trajectories.append(track)
@@ -183,21 +185,21 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
             {
                 "chunk_hash": chunk.chunk_hash,
                 "pulse": chunk.pulse,
-                "voltage_V": pulse["voltage_V"],
                 "instance_first": chunk.instances[0],
                 "instance_last": chunk.instances[-1],
-                "replicas": len(chunk.events),
+                "replicas": chunk.replicas,
                 "engine": chunk.engine,
                 "engine_version": engines.version(chunk.engine),
                 "events_file": paths[0].name,
                 "trajectories_file": paths[1].name,
             }
         )
-    order = ["pulse", "instance", "replica"]
+    order = tables.keys(family)
     event_table = pd.concat(events).sort_values(order, ignore_index=True)
     trajectory_table = pd.concat(trajectories).sort_values([*order, "t_s"], ignore_index=True)
-    event_table = tables.checked(event_table, tables.EVENTS, "events.parquet")
-    trajectory_table = tables.checked(trajectory_table, tables.TRAJECTORIES, "trajectories.parquet")
+    event_table = tables.checked(event_table, tables.events(family), "events.parquet")
+    trajectory_table = tables.checked(trajectory_table, tables.trajectories(family), "trajectories.parquet")
+    summary = tables.checked(family.summarise(section, pulses, event_table), tables.summary(family), "summary.csv")
     point_table = tables.checked(pd.DataFrame(points), tables.POINTS, "points.csv")
     device = {
         **family.describe(section),
@@ -212,5 +214,6 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
     files.write_csv(event_table, output / "events.csv")
     files.write_parquet(trajectory_table, output / "trajectories.parquet", metadata)
     files.write_csv(pulses, output / "pulses.csv")
+    files.write_csv(summary, output / "summary.csv")
     files.write_csv(point_table, output / "points.csv")
     files.write_json(device, output / "device.json")

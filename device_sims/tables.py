@@ -1,74 +1,73 @@
-"""Schemas of the tables that this stage writes; checked whenever one is written."""
+"""Schemas of the tables that this stage writes; checked whenever one is written.
+
+What is common to all device families is here, what is a family's own are its ``*_COLUMNS``.
+"""
 
 from __future__ import annotations
+
+from types import ModuleType
 
 import pandas as pd
 import pandera.pandas as pa
 
-from device_sims.observables import LOST, MULTIPLE, SINGLE
 from spinloom.errors import UserError
 
-_index = pa.Column(int, pa.Check.ge(0))
-_energy = pa.Column(float)
-_position = pa.Column(float, pa.Check.ge(0))
+ENERGIES = ("exchange", "dmi", "anisotropy", "demag", "zeeman", "total")
 
-EVENTS = pa.DataFrameSchema(
-    {
+_index = pa.Column(int, pa.Check.ge(0))
+_hash = pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"))
+
+
+def _schema(columns: dict, unique: list[str]) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(columns, strict=True, ordered=True, unique=unique)
+
+
+def keys(family: ModuleType) -> list[str]:
+    """Return the columns that identify a trajectory of a family's sweep, in the order of its tables."""
+    return ["pulse", "instance", *family.KEYS, "replica"]
+
+
+def pulses(family: ModuleType) -> pa.DataFrameSchema:
+    """``pulses.csv``: one row per pulse."""
+    return _schema(family.PULSE_COLUMNS, ["pulse"])
+
+
+def events(family: ModuleType) -> pa.DataFrameSchema:
+    """``events.parquet``: one row per write event; energies at its end."""
+    columns = {
         "pulse": _index,
-        "voltage_V": pa.Column(float),
+        **{name: family.PULSE_COLUMNS[name] for name in family.REPEATED},
         "instance": _index,
         "replica": _index,
-        "start_position_m": _position,
-        "pulse_end_position_m": _position,
-        # absent where there is no longer one wall to have a position
-        "final_position_m": pa.Column(float, pa.Check.ge(0), nullable=True),
-        "wall_state": pa.Column(str, pa.Check.isin([SINGLE, LOST, MULTIPLE])),
-        "energy_exchange_J": _energy,
-        "energy_dmi_J": _energy,
-        "energy_anisotropy_J": _energy,
-        "energy_demag_J": _energy,
-        "energy_total_J": _energy,
-        "spec_hash": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$")),
-    },
-    strict=True,
-    ordered=True,
-    unique=["pulse", "instance", "replica"],
-)
-TRAJECTORIES = pa.DataFrameSchema(
-    {
+        **family.EVENT_COLUMNS,
+        **{f"energy_{name}_J": pa.Column(float) for name in ENERGIES},
+        "spec_hash": _hash,
+    }
+    return _schema(columns, keys(family))
+
+
+def trajectories(family: ModuleType) -> pa.DataFrameSchema:
+    """``trajectories.parquet``: one row per write event and record."""
+    columns = {
         "pulse": _index,
         "instance": _index,
+        **{name: family.EVENT_COLUMNS[name] for name in family.KEYS},
         "replica": _index,
         "t_s": pa.Column(float, pa.Check.ge(0)),
-        "position_m": _position,
-        "mx": pa.Column(float),
-        "my": pa.Column(float),
-        "mz": pa.Column(float),
-    },
-    strict=True,
-    ordered=True,
-    unique=["pulse", "instance", "replica", "t_s"],
-)
-PULSES = pa.DataFrameSchema(
+        **family.TRAJECTORY_COLUMNS,
+    }
+    return _schema(columns, [*keys(family), "t_s"])
+
+
+def summary(family: ModuleType) -> pa.DataFrameSchema:
+    """``summary.csv``: the family's figures per pulse."""
+    return pa.DataFrameSchema(family.SUMMARY_COLUMNS, strict=True, ordered=True)
+
+
+POINTS = _schema(
     {
+        "chunk_hash": _hash,
         "pulse": _index,
-        "channel": pa.Column(str),
-        "voltage_V": pa.Column(float),
-        "Ku_change_J_per_m3": pa.Column(float),
-        "current_density_A_per_m2": pa.Column(float),
-        "duration_s": pa.Column(float, pa.Check.gt(0)),
-        "settle_s": pa.Column(float, pa.Check.ge(0)),
-        "temperature_K": pa.Column(float, pa.Check.ge(0)),
-    },
-    strict=True,
-    ordered=True,
-    unique=["pulse"],
-)
-POINTS = pa.DataFrameSchema(
-    {
-        "chunk_hash": pa.Column(str),
-        "pulse": _index,
-        "voltage_V": pa.Column(float),
         "instance_first": _index,
         "instance_last": _index,
         "replicas": pa.Column(int, pa.Check.gt(0)),
@@ -77,9 +76,7 @@ POINTS = pa.DataFrameSchema(
         "events_file": pa.Column(str),
         "trajectories_file": pa.Column(str),
     },
-    strict=True,
-    ordered=True,
-    unique=["chunk_hash"],
+    ["chunk_hash"],
 )
 
 

@@ -15,13 +15,18 @@ import yaml
 from spinloom import files
 from spinloom.errors import UserError
 
-SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
 STAGES = ("device_sims", "calibration", "network")
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the config."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    """Return the JSON Schema of the config: each device family's part is a file of its own beside it."""
+    rules = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text(encoding="utf-8"))
+    device_sims = rules["properties"]["device_sims"]["properties"]
+    for path in sorted((SCHEMAS / "devices").glob("*.yaml")):
+        device_sims[path.stem] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        device_sims["device"].setdefault("enum", []).append(path.stem)
+    return rules
 
 
 def load(path: str | Path, overlay: str | Path | None = None) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def resolve(config: dict[str, Any], source: str = "config") -> dict[str, Any]:
     UserError
         One line with the key, what was found and what is allowed.
     """
-    return _resolve(config, schema(), source)
+    return resolve_with(schema(), config, source)
 
 
 def check_section(content: Any, stage: str, source: str) -> dict[str, Any]:
@@ -87,10 +92,14 @@ def check_section(content: Any, stage: str, source: str) -> dict[str, Any]:
     rules = schema()["properties"]
     own = rules[stage]
     own = {**own, "properties": {"seed": rules["seed"], **own["properties"]}, "required": ["seed", *own["required"]]}
-    return _resolve(content, own, source)
+    return resolve_with(own, content, source)
 
 
-def _resolve(config: Any, rules: dict[str, Any], source: str) -> dict[str, Any]:
+def resolve_with(rules: dict[str, Any], config: Any, source: str) -> dict[str, Any]:
+    """Return a checked and completed copy of ``config`` by any schema; arguments and errors as of `resolve`.
+
+    The schema may use what `resolve` can fill in and explain: ``properties`` and ``items``, no references.
+    """
     for path, value in _leaves(config):
         if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > 2**53:
             raise UserError(f"{source}: {path}: found {_short(value)}, allowed: finite numbers up to 2^53")
@@ -140,17 +149,21 @@ def _numbers(value: Any, rules: dict[str, Any]) -> Any:
     Texts such as ``2e11``, which YAML 1.1 does not read as a number, are numbers too.
     """
     if isinstance(value, dict):
-        known = rules.get("properties", {})
-        return {key: _numbers(item, known.get(key, {})) for key, item in value.items()}
+        known, other = rules.get("properties", {}), rules.get("additionalProperties")
+        other = other if isinstance(other, dict) else {}
+        return {key: _numbers(item, known.get(key, other)) for key, item in value.items()}
     if isinstance(value, list):
         return [_numbers(item, rules.get("items", {})) for item in value]
-    if rules.get("type") not in ("number", "integer") or isinstance(value, bool):
+    kinds = rules.get("type", [])
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    is_text = isinstance(value, str) and "string" in kinds
+    if is_text or isinstance(value, bool) or not {"number", "integer"} & set(kinds):
         return value
     try:
         number = float(value)
     except (TypeError, ValueError):
         return value
-    if rules["type"] == "number":
+    if "number" in kinds:
         return number if math.isfinite(number) else value
     return int(number) if number.is_integer() else value
 
@@ -167,6 +180,8 @@ def _fill(value: Any, rules: dict[str, Any]) -> None:
                 value[key] = copy.deepcopy(rule["default"])
             if key in value:
                 _fill(value[key], rule)
+    for item in value if isinstance(value, list) else ():
+        _fill(item, rules.get("items", {}))
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
@@ -175,7 +190,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if rule == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in known)
-        close = difflib.get_close_matches(str(unknown), known, n=1)
+        # names end in their unit, which is what one forgets
+        close = difflib.get_close_matches(str(unknown), known, n=1) or [k for k in known if k.startswith(f"{unknown}_")]
         hint = f" (did you mean '{close[0]}'?)" if close else ""
         return f"{path}: found unknown key '{_short(unknown)}'{hint}, allowed: {', '.join(known)}"
     if rule == "required":

@@ -50,7 +50,7 @@ def jobs(tree, *arguments):
 
 def test_default_study_plans_all_stages(tree):
     assert jobs(tree) == {
-        "simulate": 10, "collect": 1, "wall_position_figure": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
+        "simulate": 10, "collect": 1, "device_figure": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
         "summarise": 1, "network_figures": 1, "report_html": 1, "all": 1,
     }  # fmt: skip
 
@@ -86,7 +86,7 @@ def overlay(tree, path, value, study="scratch"):
         ("device_sims.domain_wall.track.cell_m", 7e-9, "track.cell_m: found 7e-09, allowed: a length that divides"),
         ("network.rule", "hebbian", "network.rule: found hebbian"),
         ("calibration.states.cuont", 3, "did you mean 'count'?"),
-        ("device_sims.sweep.voltages_V", [], "allowed: at least 1 entries"),
+        ("device_sims.domain_wall.pulses.voltages_V", [], "allowed: at least 1 entries"),
         ("calibration.states.count", 4, "calibration.states.count: found 4, allowed: 5"),
         ("network.layers", [100, 10], "network.layers: found 100 inputs"),
         ("network.optimizer", {"name": "sgd", "b1": 0.9}, "network.optimizer: found b1"),

@@ -1,29 +1,53 @@
-"""Device families: a config section becomes problems.
+"""Device families: a config section becomes problems, and trajectories become rows of tables.
 
-A family is a module with ``check(section)``, ``pulses(section) -> DataFrame``, ``events(section) -> list[Event]`` and
-``describe(section) -> dict``. ``section`` is the config's ``device_sims`` part plus the study's ``seed``.
+A family is a module with
+
+* ``check(section)``: what a schema cannot check; raises `UserError` naming the first key that cannot be;
+* ``pulses(section) -> DataFrame``: one row per pulse, columns ``PULSE_COLUMNS``;
+* ``batches(section) -> list[Batch]``: what to simulate, ordered by pulse and instance;
+* ``observe(batch, problem, result) -> (dict, dict)``: a row of ``EVENT_COLUMNS`` (without energies, which are common
+  to all) and the arrays over time of ``TRAJECTORY_COLUMNS`` for one trajectory;
+* ``summarise(section, pulses, events) -> DataFrame``: the family's figures per pulse, columns ``SUMMARY_COLUMNS``;
+* ``draw(section, tables, path)``: the family's figure, from a dict of its tables;
+* ``describe(section) -> dict``: what the read-out needs to know of the device.
+
+``*_COLUMNS`` are dicts from a column's name to its pandera column, in order; ``REPEATED`` names the columns of pulses
+that events repeat, ``KEYS`` the event columns that tell batches of the same pulse and instance apart. ``section`` is the
+config's ``device_sims`` part plus the study's ``seed``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 
 from device_sims.problem import Problem
 from spinloom.errors import UserError
 
-REGISTRY = {"domain_wall": "device_sims.devices.domain_wall"}
+REGISTRY = {
+    "domain_wall": "device_sims.devices.domain_wall",
+    "stt_mtj": "device_sims.devices.stt_mtj",
+    "vcma_mtj": "device_sims.devices.vcma_mtj",
+    "notched_wire": "device_sims.devices.notched_wire",
+}
 
 
 @dataclass(frozen=True)
-class Event:
-    """One write event: which pulse, on which device instance, which repetition, and the problem that simulates it."""
+class Batch:
+    """Repetitions of one pulse on one device instance: the problem that simulates it, and how often.
+
+    The repetitions differ in their random stream alone, which is the problem's with the replica's number behind it.
+    """
 
     pulse: int
     instance: int
-    replica: int
     problem: Problem
+    replicas: int
+
+    def problems(self) -> list[Problem]:
+        """Return the problem of each replica."""
+        return [replace(self.problem, stream=(*self.problem.stream, number)) for number in range(self.replicas)]
 
 
 def family(section: dict) -> ModuleType:
@@ -32,9 +56,11 @@ def family(section: dict) -> ModuleType:
     Raises
     ------
     UserError
-        If there is no such family.
+        If there is no such family, or its part of the section is missing.
     """
     name = section["device"]
     if name not in REGISTRY:
         raise UserError(f"device_sims.device: found '{name}', allowed: {', '.join(REGISTRY)}")
+    if name not in section:
+        raise UserError(f"device_sims.{name}: this section is missing; device_sims.device asks for it")
     return import_module(REGISTRY[name])

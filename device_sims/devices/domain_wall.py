@@ -1,39 +1,65 @@
-"""Voltage-controlled domain-wall racetrack, reset before write.
+"""Voltage-controlled domain-wall racetrack.
 
-A perpendicular track lies on a heavy metal. A wall waits at the reset position; the same spin-orbit current pulse is
-given every time, and the gate voltage held during the pulse decides, through the anisotropy, how far the wall travels
-(after Misba et al., arXiv 2010.10076 and 2111.07284). Below the DMI speed limit a wall's speed goes with its width
-sqrt(A / K_eff), and that is what the voltage changes.
+A perpendicular track lies on a heavy metal. The same spin-orbit current pulse is given every time, and the gate voltage
+held during the pulse decides, through the anisotropy, how far the wall travels (after Misba et al., arXiv 2010.10076
+and 2111.07284). Below the DMI speed limit a wall's speed goes with its width sqrt(A / K_eff), and that is what the
+voltage changes.
 
 The gate acts by one of two mechanisms:
 
 * ``vcma``: dKu = xi V / (d t), xi the coefficient (J/(V m)), d the dielectric's and t the film's thickness;
 * ``strain``: dKu = 3/2 lambda_s (stress per volt) V, after a piezoelectric layer.
+
+A write begins in one of two ways: with ``write_mode: reset`` the wall waits at ``wall.start_m``; with ``present_state``
+it is wherever the last write left it, so each of ``pulses.start_positions_m`` is simulated, under current of each of
+``pulses.polarities``.
 """
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 
 from device_sims import geometry
-from device_sims.devices import Event
-from device_sims.problem import (
-    MU0,
-    Geometry,
-    Initial,
-    Material,
-    Mesh,
-    Numerics,
-    Phase,
-    Problem,
-    Roughness,
-)
+from device_sims.devices import Batch, wire
+from device_sims.engines import Result
+from device_sims.observables import SINGLE
+from device_sims.problem import Initial, Material, Phase, Problem
+from spinloom import files
 from spinloom.errors import UserError
 
-MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard
-EDGE_MARGIN_CELLS = 1  # room beside the nominal width for edges that bulge outward
+KEYS = ("nominal_start_m",)
+REPEATED = ("voltage_V",)
+KEYS = ("nominal_start_m",)
+PULSE_COLUMNS = {
+    "pulse": wire.INDEX,
+    "channel": pa.Column(str),
+    "voltage_V": pa.Column(float),
+    "polarity": pa.Column(int, pa.Check.isin([1, -1])),
+    "Ku_change_J_per_m3": pa.Column(float),
+    "current_density_A_per_m2": pa.Column(float),
+    "duration_s": pa.Column(float, pa.Check.gt(0)),
+    "settle_s": pa.Column(float, pa.Check.ge(0)),
+    "temperature_K": pa.Column(float, pa.Check.ge(0)),
+}
+_start = pa.Column(float, pa.Check.gt(0))
+EVENT_COLUMNS = {**wire.EVENT_COLUMNS, "nominal_start_m": _start}
+TRAJECTORY_COLUMNS = wire.TRAJECTORY_COLUMNS
+SUMMARY_COLUMNS = {
+    "pulse": wire.INDEX,
+    "voltage_V": pa.Column(float),
+    "polarity": pa.Column(int, pa.Check.isin([1, -1])),
+    "nominal_start_m": _start,
+    "writes": pa.Column(int, pa.Check.ge(1)),
+    "lost": wire.INDEX,
+    "position_mean_m": wire.POSITION,
+    "position_sd_m": wire.POSITION,
+    "position_sem_m": wire.POSITION,
+}
 
 
 def check(section: dict) -> None:
@@ -44,62 +70,56 @@ def check(section: dict) -> None:
     UserError
         Naming the first key that cannot be.
     """
+    where = "device_sims.domain_wall"
     config = section["domain_wall"]
-    track, wall = config["track"], config["wall"]
-    for key in ("length_m", "width_m"):
-        cells = track[key] / track["cell_m"]
-        if cells < 1 or abs(cells - round(cells)) > 1e-6:
-            raise UserError(
-                f"device_sims.domain_wall.track.cell_m: found {track['cell_m']:g}, "
-                f"allowed: a length that divides {key} = {track[key]:g}"
-            )
-    if not 0 < wall["start_m"] < track["length_m"]:
+    track, wall, axes = config["track"], config["wall"], config["pulses"]
+    wire.check_track(track, where)
+    present = config["write_mode"] == "present_state"
+    if present and not axes["start_positions_m"]:
+        raise UserError(f"{where}.pulses.start_positions_m: found none, allowed: at least one with present_state")
+    if not present and (axes["start_positions_m"] or axes["polarities"] != [1]):
         raise UserError(
-            f"device_sims.domain_wall.wall.start_m: found {wall['start_m']:g}, allowed: between 0 and "
-            f"track.length_m = {track['length_m']:g}"
+            f"{where}.pulses: found start_positions_m or polarities, allowed: only with write_mode present_state"
         )
-    voltages = section["sweep"]["voltages_V"]
-    if len(set(voltages)) != len(voltages):
-        raise UserError(f"device_sims.sweep.voltages_V: found {voltages}, allowed: each voltage once")
-    number = len(voltages) * section["sweep"]["instances"] * section["sweep"]["replicas_per_instance"]
-    if number > MAX_EVENTS:
-        raise UserError(f"device_sims.sweep: found {number} write events, allowed: at most {MAX_EVENTS}")
-    for voltage in voltages:
-        _check_voltage(config, voltage)
+    starts = [("wall.start_m", wall["start_m"])]
+    for key, start in starts + [("pulses.start_positions_m", position) for position in axes["start_positions_m"]]:
+        if not 0 < start < track["length_m"]:
+            raise UserError(
+                f"{where}.{key}: found {start:g}, allowed: between 0 and track.length_m = {track['length_m']:g}"
+            )
+    for key in ("voltages_V", "start_positions_m", "polarities"):
+        if len(set(axes[key])) != len(axes[key]):
+            raise UserError(f"{where}.pulses.{key}: found {axes[key]}, allowed: each once")
+    number = (
+        len(_plan(config))
+        * len(_starts(config))
+        * math.prod(section["sweep"][key] for key in ("instances", "replicas_per_instance"))
+    )
+    if number > wire.MAX_EVENTS:
+        raise UserError(f"device_sims.sweep: found {number} write events, allowed: at most {wire.MAX_EVENTS}")
+    material, cell = config["material"], track["cell_m"]
+    found = f"{where}.material.Ku_J_per_m3: found {material['Ku_J_per_m3']:g}"
+    wire.check_width(material, material["Ku_J_per_m3"], cell, found)
+    for voltage in axes["voltages_V"]:
+        change = Ku_change(config, voltage)
+        found = f"{where}.pulses.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3"
+        wire.check_width(material, material["Ku_J_per_m3"] + change, cell, found)
     for position in config["notches"]["positions_m"]:
         if position > track["length_m"]:
-            raise UserError(
-                f"device_sims.domain_wall.notches.positions_m: found {position:g}, allowed: 0 to {track['length_m']:g}"
-            )
-    problem = _problem(section, voltages[0], 0, 0)
+            raise UserError(f"{where}.notches.positions_m: found {position:g}, allowed: 0 to {track['length_m']:g}")
+    problem = _problem(section, *_plan(config)[0], _starts(config)[0], 0)
     for key, duration in (
         ("wall.rest_s", wall["rest_s"]),
         ("sot.duration_s", config["sot"]["duration_s"]),
         ("wall.settle_s", wall["settle_s"]),
     ):
-        problem.steps(duration, f"device_sims.domain_wall.{key}")
+        problem.steps(duration, f"{where}.{key}")
     problem.steps(problem.record_interval_s, "device_sims.numerics.record_interval_s")
     for instance in range(section["sweep"]["instances"]):
         try:
-            geometry.mask(_problem(section, voltages[0], instance, 0).geometry, problem.mesh)
+            geometry.mask(_problem(section, *_plan(config)[0], _starts(config)[0], instance).geometry, problem.mesh)
         except UserError as error:
-            raise UserError(f"device_sims.domain_wall, instance {instance}: {error}") from None
-
-
-def _check_voltage(config: dict, voltage: float) -> None:
-    change, material = Ku_change(config, voltage), config["material"]
-    effective = material["Ku_J_per_m3"] + change - MU0 * material["Ms_A_per_m"] ** 2 / 2
-    found = f"device_sims.sweep.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3"
-    if effective <= 0:
-        raise UserError(
-            f"{found} and turns the film's easy axis into the plane; allowed: voltages that leave Ku above mu0 Ms^2/2"
-        )
-    width = math.sqrt(material["A_J_per_m"] / effective)
-    if width < config["track"]["cell_m"]:
-        raise UserError(
-            f"{found}: the wall's width parameter sqrt(A/K_eff) is then {width:.3g} m; allowed: at least a cell "
-            f"(track.cell_m = {config['track']['cell_m']:g}), or the lattice pins the wall"
-        )
+            raise UserError(f"{where}, instance {instance}: {error}") from None
 
 
 def Ku_change(config: dict, voltage_V: float) -> float:
@@ -111,73 +131,137 @@ def Ku_change(config: dict, voltage_V: float) -> float:
     return 1.5 * gate["magnetostriction"] * gate["stress_Pa_per_V"] * voltage_V
 
 
+def _plan(config: dict) -> list[tuple[float, int]]:
+    """Return voltage and polarity of each pulse."""
+    axes = config["pulses"]
+    return [(float(voltage), polarity) for polarity in axes["polarities"] for voltage in axes["voltages_V"]]
+
+
+def _starts(config: dict) -> list[float]:
+    if config["write_mode"] == "reset":
+        return [float(config["wall"]["start_m"])]
+    return [float(position) for position in config["pulses"]["start_positions_m"]]
+
+
 def pulses(section: dict) -> pd.DataFrame:
-    """Return one row per pulse of the sweep, in the config's order."""
+    """Return one row per pulse of the sweep: the voltages in the config's order, for each polarity in turn."""
     config = section["domain_wall"]
     return pd.DataFrame(
         [
             {
                 "pulse": index,
                 "channel": "gate+sot",
-                "voltage_V": float(voltage),
+                "voltage_V": voltage,
+                "polarity": polarity,
                 "Ku_change_J_per_m3": Ku_change(config, voltage),
-                "current_density_A_per_m2": float(config["sot"]["current_density_A_per_m2"]),
+                "current_density_A_per_m2": polarity * float(config["sot"]["current_density_A_per_m2"]),
                 "duration_s": float(config["sot"]["duration_s"]),
                 "settle_s": float(config["wall"]["settle_s"]),
                 "temperature_K": float(config["temperature_K"]),
             }
-            for index, voltage in enumerate(section["sweep"]["voltages_V"])
+            for index, (voltage, polarity) in enumerate(_plan(config))
         ]
     )
 
 
-def events(section: dict) -> list[Event]:
-    """Return all write events of the sweep, ordered by pulse, instance, replica."""
-    sweep = section["sweep"]
+def batches(section: dict) -> list[Batch]:
+    """Return the batches of the sweep, ordered by pulse, instance, start position."""
+    sweep, config = section["sweep"], section["domain_wall"]
     return [
-        Event(pulse, instance, replica, _problem(section, voltage, instance, replica))
-        for pulse, voltage in enumerate(sweep["voltages_V"])
+        Batch(pulse, instance, _problem(section, voltage, polarity, start, instance), sweep["replicas_per_instance"])
+        for pulse, (voltage, polarity) in enumerate(_plan(config))
         for instance in range(sweep["instances"])
-        for replica in range(sweep["replicas_per_instance"])
+        for start in _starts(config)
     ]
+
+
+def observe(batch: Batch, problem: Problem, result: Result) -> tuple[dict, dict]:
+    """Return the row of `EVENT_COLUMNS` and the arrays of `TRAJECTORY_COLUMNS` of a trajectory."""
+    row, record = wire.observe(problem, result)
+    return {**row, "nominal_start_m": problem.initial.position_m}, record
+
+
+def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Return how many walls each pulse moved and lost from each start, and where it left them.
+
+    The standard error takes all writes as independent: it leaves out that those on one device share its edges.
+    """
+    rows = []
+    known = pulses.set_index("pulse")
+    for (pulse, start), own in events.groupby(["pulse", "nominal_start_m"], sort=True):
+        final = own.loc[own["wall_state"] == SINGLE, "final_position_m"]
+        sd = final.std(ddof=1) if len(final) > 1 else float("nan")
+        rows.append(
+            {
+                "pulse": pulse,
+                "voltage_V": known.loc[pulse, "voltage_V"],
+                "polarity": int(known.loc[pulse, "polarity"]),
+                "nominal_start_m": start,
+                "writes": len(own),
+                "lost": len(own) - len(final),
+                "position_mean_m": float(final.mean()),
+                "position_sd_m": float(sd),
+                "position_sem_m": float(sd / math.sqrt(max(len(final), 1))),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> None:
+    """Draw wall position against time, one panel per pulse: each replica, and the mean from each start.
+
+    Parameters
+    ----------
+    tables : dict of DataFrame
+        ``pulses`` and ``trajectories``.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    pulses, trajectories = tables["pulses"], tables["trajectories"]
+    rest = section["domain_wall"]["wall"]["rest_s"]
+    figure, axes = plt.subplots(
+        1, len(pulses), figsize=(2.3 * len(pulses) + 0.8, 3.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    colours = plt.get_cmap("viridis")(np.linspace(0.1, 0.85, len(pulses)))
+    several = pulses["polarity"].nunique() > 1
+    for axis, colour, pulse in zip(axes[0], colours, pulses.itertuples()):
+        for _, own in trajectories[trajectories["pulse"] == pulse.pulse].groupby("nominal_start_m"):
+            table = own.pivot(index="t_s", columns=["instance", "replica"], values="position_m")
+            axis.plot(table.index * 1e9, table.to_numpy() * 1e9, color=colour, alpha=0.25, linewidth=0.6)
+            axis.plot(table.index * 1e9, table.mean(axis=1) * 1e9, color="black", linewidth=1.6)
+        axis.axvspan(rest * 1e9, (rest + pulse.duration_s) * 1e9, color="0.93", zorder=0)
+        axis.set_title(f"{pulse.voltage_V:+g} V" + (f", current {pulse.polarity:+d}" if several else ""))
+        axis.set_xlabel("time (ns)")
+    axes[0][0].set_ylabel("wall position (nm)")
+    files.write_png(figure, path)
+    plt.close(figure)
 
 
 def describe(section: dict) -> dict:
     """Return what the read-out needs to know of the device."""
-    track = section["domain_wall"]["track"]
+    config = section["domain_wall"]
+    track = config["track"]
     return {
         "family": "domain_wall",
-        "gate_mechanism": section["domain_wall"]["gate"]["mechanism"],
-        "reset_before_write": True,
+        "gate_mechanism": config["gate"]["mechanism"],
+        "reset_before_write": config["write_mode"] == "reset",
         "track_length_m": track["length_m"],
         "track_width_m": track["width_m"],
         "film_thickness_m": track["thickness_m"],
-        "gate_dielectric_thickness_m": section["domain_wall"]["gate"]["dielectric_thickness_m"],
+        "gate_dielectric_thickness_m": config["gate"]["dielectric_thickness_m"],
     }
 
 
-def _problem(section: dict, voltage: float, instance: int, replica: int) -> Problem:
-    config, numerics, seed = section["domain_wall"], section["numerics"], section["seed"]
-    track, material, wall, rough = config["track"], config["material"], config["wall"], config["roughness"]
-    cell, film = track["cell_m"], track["thickness_m"]
-    roughness = None
-    if rough["rms_m"] > 0:
-        roughness = Roughness(rough["rms_m"], rough["correlation_length_m"], seed, instance)
-    effective = material["Ku_J_per_m3"] - MU0 * material["Ms_A_per_m"] ** 2 / 2
+def _problem(section: dict, voltage: float, polarity: int, start: float, instance: int) -> Problem:
+    config, seed = section["domain_wall"], section["seed"]
+    material, wall = config["material"], config["wall"]
+    mesh, shape = wire.strip(config["track"], config["roughness"], config["notches"], seed, instance)
     return Problem(
-        mesh=Mesh(
-            nx=round(track["length_m"] / cell),
-            ny=round(track["width_m"] / cell) + 2 * EDGE_MARGIN_CELLS,
-            cell_m=(cell, cell, film),
-        ),
-        geometry=Geometry(
-            "strip",
-            width_m=track["width_m"],
-            roughness=roughness,
-            notch_positions_m=tuple(config["notches"]["positions_m"]),
-            notch_depth_m=config["notches"]["depth_m"],
-            notch_width_m=config["notches"]["width_m"],
-        ),
+        mesh=mesh,
+        geometry=shape,
         material=Material(
             **material,
             spin_hall_angle=config["sot"]["spin_hall_angle"],
@@ -189,25 +273,20 @@ def _problem(section: dict, voltage: float, instance: int, replica: int) -> Prob
                 "pulse",
                 config["sot"]["duration_s"],
                 Ku_factor=1 + Ku_change(config, voltage) / material["Ku_J_per_m3"],
-                current_density_A_per_m2=config["sot"]["current_density_A_per_m2"],
+                current_density_A_per_m2=polarity * config["sot"]["current_density_A_per_m2"],
             ),
             Phase("settle", wall["settle_s"]),
         ),
         initial=Initial(
             "wall",
-            position_m=wall["start_m"],
-            width_m=math.sqrt(material["A_J_per_m"] / effective),
+            position_m=start,
+            width_m=wire.rest_width(material),
             # the chirality that the DMI prefers: mx < 0 at the centre for D > 0
             azimuth_rad=math.pi if material["D_J_per_m2"] > 0 else 0.0,
         ),
         temperature_K=config["temperature_K"],
-        numerics=Numerics(
-            dt_s=numerics["dt_s"],
-            integrator=numerics["integrator"],
-            precision=numerics["precision"],
-            demag_interval_steps=numerics["demag_interval_steps"],
-        ),
-        record_interval_s=numerics["record_interval_s"],
-        # the voltage itself and not its place in the list, so that reordering the sweep changes nothing
-        stream=(seed, "thermal field", "domain_wall", float(voltage), instance, replica),
+        numerics=wire.numerics(section["numerics"]),
+        record_interval_s=section["numerics"]["record_interval_s"],
+        # values themselves and not their places in the lists, so that reordering the sweep changes nothing
+        stream=(seed, "thermal field", "domain_wall", voltage, polarity, start, instance),
     )

@@ -1,8 +1,8 @@
 """Engines: who can turn a `Problem` into a trajectory.
 
-An engine is a module (or package) with ``run(problems) -> Iterator[Result]``, in the order of ``problems``. It is
-registered here with its version, by name only: planning a sweep must not import a solver. The version belongs to each
-simulation's identity; raise it when a change alters results.
+An engine is a module with ``run(problems) -> Iterator[Result]``, in the order of ``problems``, and ``probe() ->
+(usable, what was looked for)``. It is registered here with its version, by name only: planning a sweep must not import
+a solver. The version belongs to each simulation's identity; raise it when a change alters results.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ import numpy as np
 from device_sims.problem import Problem
 from spinloom.errors import UserError
 
-REGISTRY = {"llg": ("device_sims.engines.llg.ensemble", "1")}
+REGISTRY = {
+    "llg": ("device_sims.engines.llg.ensemble", "2"),
+    "macrospin": ("device_sims.engines.macrospin", "1"),
+    "collective": ("device_sims.engines.collective", "1"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,20 +32,20 @@ class Result:
     ----------
     t_s : float64[n]
         Time of each record, from 0, s.
-    m : float32 or float64 [n, 3, ny, nx]
+    m : float32 or float64 [n, 3, nz, ny, nx]
         Unit magnetisation at those times, zero outside the mask.
-    mask : bool[ny, nx]
+    mask : bool[nz, ny, nx]
     phase_end : dict
         Index of the record at the end of each phase, by the phase's name.
-    energies_J : dict
-        Energy of each term, and ``total``, in the last record, J.
+    energies_J : dict of float64[n]
+        Energy of each term, and ``total``, at those times, J.
     """
 
     t_s: np.ndarray
     m: np.ndarray
     mask: np.ndarray
     phase_end: dict[str, int]
-    energies_J: dict[str, float]
+    energies_J: dict[str, np.ndarray]
 
 
 def version(name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from device_sims import validation
 from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
 
 
@@ -59,8 +60,10 @@ def section() -> dict:
             "notches": {"positions_m": [], "depth_m": 0.0, "width_m": 2e-8},
             "wall": {"start_m": 48e-9, "rest_s": 1e-11, "settle_s": 1e-11},
             "temperature_K": 300.0,
+            "write_mode": "reset",
+            "pulses": {"voltages_V": [-0.5, 0.5], "start_positions_m": [], "polarities": [1]},
         },
-        "sweep": {"voltages_V": [-0.5, 0.5], "instances": 2, "replicas_per_instance": 2, "instances_per_chunk": 1},
+        "sweep": {"instances": 2, "replicas_per_instance": 2, "instances_per_chunk": 1},
         "numerics": {
             "integrator": "heun",
             "dt_s": 2e-13,
@@ -73,5 +76,5 @@ def section() -> dict:
 
 def reference(name: str) -> np.ndarray:
     """Return a reference trajectory: columns t, mx, my, mz."""
-    path = Path(__file__).parent.parent / "reference" / name
+    path = Path(validation.__file__).parent / "reference" / name
     return np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 1, 2, 3))

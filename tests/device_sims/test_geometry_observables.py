@@ -29,11 +29,11 @@ def test_sides_and_instances_are_independent_and_repeatable():
 
 def test_strip_disc_and_notch_cells():
     mesh = Mesh(20, 8, (1e-9, 1e-9, 1e-9))
-    strip = geometry.mask(Geometry("strip", width_m=6e-9), mesh)
+    strip = geometry.mask(Geometry("strip", width_m=6e-9), mesh)[0]
     assert strip.sum() == 20 * 6 and not strip[0].any() and strip[1].all()
     notched = geometry.mask(
         Geometry("strip", 6e-9, notch_positions_m=(10.5e-9,), notch_depth_m=2e-9, notch_width_m=4e-9), mesh
-    )
+    )[0]
     assert notched[:, 10].sum() == 2 and notched[:, 2].sum() == 6
     # the reference's disc: cells whose centre is strictly inside a 60 nm diameter
     assert geometry.mask(Geometry("disc"), Mesh(20, 20, (3e-9, 3e-9, 1.5e-9))).sum() == 316
@@ -46,8 +46,9 @@ def test_a_cut_track_is_an_error():
 
 
 def wall(position, tilt=0.0, ny=10, nx=100, scale=1.0):
+    """A wall 3 cells wide through ``position`` that moves ``tilt`` cells along x for each cell along y."""
     x, y = np.arange(nx) + 0.5, np.arange(ny) + 0.5 - ny / 2
-    return -scale * np.tanh((x[None, :] - position - tilt * y[:, None]) / 3)
+    return -scale * np.tanh((x[None, :] - position - tilt * y[:, None]) / (3 * np.hypot(1, tilt)))
 
 
 @pytest.mark.parametrize("position", [20.0, 37.3, 80.1])
@@ -55,8 +56,14 @@ def wall(position, tilt=0.0, ny=10, nx=100, scale=1.0):
 @pytest.mark.parametrize("scale", [1.0, 0.8])
 def test_wall_position_minds_neither_tilt_nor_thermal_shortening(position, tilt, scale):
     mask = np.ones((10, 100), bool)
-    found = observables.wall_position(wall(position, tilt, scale=scale), mask, 2e-9)
+    mz = wall(position, tilt, scale=scale)
+    found = observables.wall_position(mz, mask, 2e-9)
     assert found == pytest.approx(2e-9 * position, abs=0.2e-9)
+    # the reversed track, told or found out; three layers alike
+    layers, thick = np.stack([-mz] * 3), np.stack([mask] * 3)
+    for up_left in (False, None):
+        assert observables.wall_position(layers, thick, 2e-9, up_left) == pytest.approx(found, rel=1e-12, abs=0)
+    assert observables.wall_position(mz, mask, 2e-9, None) == found
 
 
 def test_wall_position_is_the_area_of_the_up_part():
@@ -66,18 +73,55 @@ def test_wall_position_is_the_area_of_the_up_part():
     assert observables.wall_position(mz, mask, 1.0) == pytest.approx(100 * 250 / 750, abs=0, rel=1e-9)
 
 
+def bubble(mz, x, y, radius, value=1.0):
+    grid_y, grid_x = np.indices(mz.shape)
+    return np.where((grid_x - x) ** 2 + (grid_y - y) ** 2 < radius**2, value, mz)
+
+
 def test_wall_states():
-    mask = np.ones((10, 100), bool)
-    noise = 0.3 * np.random.default_rng(2).normal(size=(10, 100))
-    assert observables.wall_state(wall(50) + noise, mask) == "single"
-    assert observables.wall_state(np.full((10, 100), 0.9) + noise, mask) == "lost"
-    assert observables.wall_state(-wall(50), mask) == "multiple"
-    assert observables.wall_state(wall(30) * np.sign(60 - np.arange(100)), mask) == "multiple"
+    """Normal noise of 0.3 in every cell; that an island of 9 cells of it counted has odds below 1e-9."""
+    mask = np.ones((40, 100), bool)
+    noise = 0.3 * np.random.default_rng(2).normal(size=mask.shape)
+    steep = np.tan(np.radians(60))
+
+    def state(mz, up_left=True):
+        return observables.wall_state(mz + noise, mask, up_left)
+
+    for tilt in (0, 1, steep, -steep):
+        one = wall(50, tilt, 40)
+        assert state(one) == state(one, None) == state(-one, False) == state(-one, None) == "single"
+        assert state(-one) == state(one, False) == "multiple"
+    bent = -np.tanh((np.arange(100) - 50 - 20 * np.sin(np.arange(40) / 13)[:, None]) / 4)
+    assert state(bent) == "single"
+    # the corner of a tilted wall that is going through the end
+    assert state(wall(97, steep, 40)) == "single"
+    assert state(np.full((40, 100), 0.9)) == state(np.full((40, 100), -0.9)) == "lost"
+    assert state(wall(30, 0, 40) * np.sign(60 - np.arange(100))) == "multiple"
+    assert state(bubble(wall(30, 0, 40), 70, 20, 6)) == state(bubble(wall(30, 0, 40), 12, 20, 6, -1.0)) == "multiple"
+    # a lone bubble and a wall along the track are not the wall
+    assert state(bubble(np.full((40, 100), -0.9), 20, 20, 8)) == "multiple"
+    assert state(np.tanh((np.arange(40) - 20) / 3)[:, None] * np.ones(100)) == "multiple"
+
+
+def test_walls_that_come_and_go_are_events():
+    mask = np.ones((2, 10, 100), bool)
+    one, none = wall(50), np.full((10, 100), 0.9)
+    two = wall(30) * np.sign(60 - np.arange(100))
+
+    def events(*records):
+        mz = np.stack([np.stack([record] * 2) for record in records])
+        return observables.wall_events(np.arange(len(records)) * 1e-9, mz, mask)
+
+    assert events(one, one) == []
+    assert events(one, wall(95), none, none) == [(2e-9, "left_track")]
+    assert events(one, two, none) == [(1e-9, "nucleated"), (2e-9, "annihilated")]
+    assert events(one, two, one) == [(1e-9, "nucleated"), (2e-9, "annihilated")]
+    assert events(none, one) == [(0.0, "left_track"), (1e-9, "nucleated")]
 
 
 def test_problem_survives_json_and_its_hash_sees_every_field():
     geometry = Geometry("strip", 4e-8, Roughness(1e-9, 2e-8, 1, 0), (1e-8,), 1e-9, 2e-9)
-    problem = track(geometry=geometry, regions=(Region((0.0, 1e-7), (0.0, 1e-8), 1.1),))
+    problem = track(geometry=geometry, regions=(Region((0.0, 1e-7), (0.0, 1e-8), (("Ku_J_per_m3", 1.1),)),))
     assert Problem.from_dict(problem.to_dict()) == problem
     assert Problem.from_dict(problem.to_dict()).hash() == problem.hash()
     assert problem.hash() != track().hash()

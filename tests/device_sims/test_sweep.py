@@ -40,8 +40,8 @@ def changed(section, path, value):
 def test_a_chunk_is_named_by_what_the_engine_sees(section):
     own = hashes(section)
     assert len(set(own)) == 4
-    assert set(hashes(changed(section, "sweep.voltages_V", [0.5, -0.5]))) == set(own)
-    assert set(own) < set(hashes(changed(section, "sweep.voltages_V", [-0.5, 0.5, 0.7])))
+    assert set(hashes(changed(section, "domain_wall.pulses.voltages_V", [0.5, -0.5]))) == set(own)
+    assert set(own) < set(hashes(changed(section, "domain_wall.pulses.voltages_V", [-0.5, 0.5, 0.7])))
     for path, value in [
         ("seed", 4),
         ("domain_wall.material.alpha", 0.31),
@@ -120,14 +120,14 @@ def test_gate_mechanisms(section):
         ("domain_wall.track.cell_m", 5e-9, "domain_wall.track.cell_m: found 5e-09, allowed: a length that divides"),
         ("domain_wall.track.cell_m", 2e-7, "domain_wall.track.cell_m"),
         ("domain_wall.wall.start_m", 1e-6, "domain_wall.wall.start_m"),
-        ("sweep.voltages_V", [1.0, 1.0], "each voltage once"),
-        ("sweep.voltages_V", [-9.0], "easy axis into the plane"),
+        ("domain_wall.pulses.voltages_V", [1.0, 1.0], "allowed: each once"),
+        ("domain_wall.pulses.voltages_V", [-9.0], "easy axis into the plane"),
         ("numerics.record_interval_s", 1e-13, "device_sims.numerics.record_interval_s: found 1e-13, allowed: a whole"),
         ("numerics.record_interval_s", 1e-25, "record_interval_s: found 1e-25"),
         ("domain_wall.sot.duration_s", 2.05e-11, "device_sims.domain_wall.sot.duration_s: found 2.05e-11"),
         ("domain_wall.wall.rest_s", 1e-25, "wall.rest_s: found 1e-25"),
         ("domain_wall.notches.positions_m", [9e-6], "notches.positions_m: found 9e-06"),
-        ("sweep.voltages_V", [50.0], "at least a cell"),
+        ("domain_wall.pulses.voltages_V", [50.0], "at least a cell"),
         ("sweep.replicas_per_instance", 10**6, "write events, allowed: at most"),
         ("domain_wall.roughness.rms_m", 9e-8, "cut a strip"),
         ("engine", "oommf3", "allowed: llg"),
@@ -141,11 +141,9 @@ def test_what_cannot_be_is_said_in_one_line(section, path, value, message):
 
 
 def test_divergence_names_replica_and_time(section, tmp_path):
-    # float32 overflows within a few steps of 10 ps
-    wild = changed(changed(section, "numerics.dt_s", 1e-11), "domain_wall.sot.current_density_A_per_m2", 1e13)
-    wild = changed(wild, "domain_wall.material.A_J_per_m", 1e-10)
-    wild = changed(wild, "domain_wall.temperature_K", 1e30)
-    with pytest.raises(UserError, match="not finite at .* s; reduce numerics.dt_s"):
+    # no time step is too large for this mesh, but the noise of such a temperature turns a spin by more than it may
+    wild = changed(section, "domain_wall.temperature_K", 1e9)
+    with pytest.raises(UserError, match=r"replica 0 of the batch .* at .* s; reduce numerics.dt_s"):
         sweep.run_chunk(wild, hashes(wild)[0], tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -170,5 +168,5 @@ def test_command_line_reports_errors_and_progress(section, done, tmp_path):
     assert "2/2 replicas" in (tmp_path / "log").read_text() and "ns/s" in (tmp_path / "log").read_text()
     for one, other in zip(sweep.chunk_paths(done / "chunks", spec), sweep.chunk_paths(tmp_path / "out", spec)):
         assert one.read_bytes() == other.read_bytes()
-    drawn = call("figures", "--config", config, "--tables", done / "tables", "--output", tmp_path)
-    assert drawn.returncode == 0 and (tmp_path / "wall_position.png").read_bytes()[:4] == b"\x89PNG"
+    drawn = call("figure", "--config", config, "--tables", done / "tables", "--output", tmp_path)
+    assert drawn.returncode == 0 and (tmp_path / "device_response.png").read_bytes()[:4] == b"\x89PNG"

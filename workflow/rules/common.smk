@@ -7,7 +7,7 @@ reruns when its own part of the config or its own code has changed, and not othe
 from pathlib import Path
 
 from calibration import states
-from device_sims import sweep
+from device_sims import devices, sweep
 from network import settings
 from spinloom import config as study_config
 from spinloom.config import sources
@@ -16,8 +16,9 @@ from spinloom.errors import UserError
 try:
     # not by Snakemake's `configfile:`, which would evaluate a file that asks for it
     config = study_config.laid_over("config.yaml", config)
-    CHUNKS = sweep.plan_checked(study_config.section(config, "device_sims"))
-    states.check_count(config["calibration"], len(config["device_sims"]["sweep"]["voltages_V"]))
+    DEVICE = study_config.section(config, "device_sims")
+    CHUNKS = sweep.plan_checked(DEVICE)
+    states.check_count(config["calibration"], len(devices.family(DEVICE).pulses(DEVICE)))
     settings.check(study_config.section(config, "network"))
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)

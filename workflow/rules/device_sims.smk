@@ -1,4 +1,4 @@
-"""Stage 1. In: the device_sims section. Out: device_sims/{events,trajectories,pulses,points,device}.
+"""Stage 1. In: the device_sims section. Out: device_sims/{events,trajectories,pulses,summary,points,device}.
 
 Each chunk of the sweep is a job of its own, at a path that is the hash of what the engine sees; the section file is
 an `ancient` input because the hash already says whether a chunk is still the one that is wanted.
@@ -6,7 +6,7 @@ an `ancient` input because the hash already says whether a chunk is still the on
 
 DEVICE_SIMS = STUDY / "device_sims"
 ENGINE_SOURCES = [
-    *(path for path in sources("device_sims") if Path(path).name not in ("figures.py", "tables.py", "__main__.py")),
+    *(path for path in sources("device_sims") if Path(path).name not in ("tables.py", "run.py", "problem_file.py", "__main__.py")),
     "spinloom/files.py",
     "spinloom/streams.py",
 ]
@@ -45,6 +45,7 @@ rule collect:
         DEVICE_SIMS / "events.csv",
         DEVICE_SIMS / "trajectories.parquet",
         DEVICE_SIMS / "pulses.csv",
+        DEVICE_SIMS / "summary.csv",
         DEVICE_SIMS / "points.csv",
         DEVICE_SIMS / "device.json",
     log:
@@ -59,18 +60,18 @@ rule collect:
         " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
-rule wall_position_figure:
+rule device_figure:
     input:
-        "device_sims/figures.py",
+        sources("device_sims/devices"),
         "device_sims/__main__.py",
         tables=rules.collect.output,
         section=SECTIONS["device_sims"],
     output:
         report(
-            STUDY / "figures/wall_position.png",
-            caption=str(CAPTIONS / "wall_position.rst"),
+            STUDY / "figures/device_response.png",
+            caption=str(CAPTIONS / "device_response.rst"),
             category="1 Device",
-            labels={"figure": "wall position against time"},
+            labels={"figure": "response to pulses"},
         ),
     log:
         LOGS / "device_sims/figures.log",
@@ -80,11 +81,11 @@ rule wall_position_figure:
         tables=DEVICE_SIMS,
         output=STUDY / "figures",
     shell:
-        "python -m device_sims figures --config {input.section:q} --tables {params.tables:q}"
+        "python -m device_sims figure --config {input.section:q} --tables {params.tables:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
 rule device_sims:
     input:
         rules.collect.output,
-        rules.wall_position_figure.output,
+        rules.device_figure.output,

@@ -1,22 +1,24 @@
 """The equation of motion and its advance in time.
 
 Landau-Lifshitz-Gilbert in explicit form (Gilbert damping alpha, gamma0 = 2.211e5 m/(A s)), reduced time
-tau = gamma0 Ms t:
+tau = gamma0 Ms0 t:
 
-    dm/dtau = -1/(1 + alpha^2) [ m x h + alpha m x (m x h) ],   h = H_eff / Ms + torque fields
+    dm/dtau = -1/(1 + alpha^2) [ m x h + alpha m x (m x h) ],   h = H_eff / Ms0 + torque fields
 
-which is exact for the spin torques too, because they enter as effective fields (`fields/spin_torque.py`).
+which is exact for the torques of currents too, because they enter as effective fields (`fields/spin_torque.py`,
+`fields/zhang_li.py`).
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from device_sims import geometry
+from device_sims import geometry, material
 from device_sims.engines.llg.fields import (
     Triple,
     anisotropy,
@@ -24,168 +26,285 @@ from device_sims.engines.llg.fields import (
     demag,
     dmi,
     exchange,
-    shifted,
+    neighbours,
     spin_torque,
     thermal,
     total,
-    zeeman,
+    zhang_li,
 )
-from device_sims.engines.llg.integrators import INTEGRATORS
-from device_sims.problem import GAMMA0, MU0, Phase, Problem, initial_magnetisation
+from device_sims.engines.llg.integrators import FIXED, dormand_prince
+from device_sims.initial import initial_magnetisation
+from device_sims.problem import GAMMA0, MU0, Phase, Problem, waveform
 
 
 class System(NamedTuple):
-    """Arrays of one device; all of one dtype. May differ between replicas in a batch."""
+    """Coefficients of one device, numbers where uniform, else ``[nz, ny, nx]``. Replicas of a batch may differ."""
 
-    mask: jax.Array  # [ny, nx], 0 or 1
-    bonds: jax.Array  # [ny, nx]
-    ku: jax.Array  # [ny, nx]
+    mask: jax.Array  # [nz, ny, nx], 0 or 1
+    exchange: exchange.Coefficients
+    dmi: tuple
+    anisotropy: anisotropy.Coefficients
+    torque: jax.Array  # damping-like amplitude per current density
+    noise: jax.Array  # factor on the thermal field
+    alpha: jax.Array
+    ms: jax.Array  # Ms / Ms0
 
 
 class Drive(NamedTuple):
-    """Numbers that change from phase to phase."""
+    """The waveforms of a phase, in steps of dt_s from its begin; rows as in `Values`."""
 
-    ku_factor: jax.Array  # []
-    dl: jax.Array  # [] damping-like amplitude
-    fl: jax.Array  # [] field-like amplitude
-    applied: jax.Array  # [3]
+    start: jax.Array  # [6 + driven regions]
+    slope: jax.Array
+    amplitude: jax.Array
+    turns: jax.Array
+    phase: jax.Array
+    begin: jax.Array  # [] number of the phase's first step
+
+
+class Values(NamedTuple):
+    """Drives at a moment."""
+
+    ku_factor: jax.Array
+    current: jax.Array  # A/m2
+    field: tuple  # B / (mu0 Ms0)
+    velocity: jax.Array  # Zhang-Li u, m/s
+    regions: jax.Array  # factors on the Ku of driven regions
 
 
 class State(NamedTuple):
-    """Magnetisation, and the last two evaluations of the other cells' stray field, for its extrapolation."""
+    """Where a trajectory is.
 
-    m: jax.Array  # [3, ny, nx]
-    stray: jax.Array  # [3, ny, nx]
-    earlier: jax.Array  # [3, ny, nx]
+    Besides m: the last two evaluations of the other cells' stray field, for its extrapolation; abs(m)^2 of the last
+    step before it was normalised; and the step that an adaptive integrator will try next.
+    """
+
+    m: jax.Array  # [3, nz, ny, nx]
+    stray: jax.Array  # [3, nz, ny, nx]
+    earlier: jax.Array  # [3, nz, ny, nx]
+    square: jax.Array  # [nz, ny, nx]
+    step: jax.Array  # []
 
 
 class Solver:
     """A problem made ready for stepping.
 
-    Problems that differ only in geometry instance, Ku, schedule or random stream share one compiled program: what
-    differs is passed in as arrays (`System`, `Drive`, key).
+    Problems that differ only in geometry, drive strengths, initial state or random stream share one compiled program:
+    what differs is passed in as arrays (`System`, `Drive`, key).
     """
 
     def __init__(self, problem: Problem):
         self.problem = problem
-        numerics, material = problem.numerics, problem.material
+        numerics, constants = problem.numerics, problem.material
         self.dtype = jnp.dtype(numerics.precision)
-        self.step_size = numerics.dt_s * GAMMA0 * material.Ms_A_per_m
+        self.unit_time = GAMMA0 * constants.Ms_A_per_m
+        self.step_size = numerics.dt_s * self.unit_time
         self.kernel = demag.kernel(problem.mesh)
         if not numerics.demag:
             self.kernel = self.kernel._replace(spectrum=0 * self.kernel.spectrum, own=0 * self.kernel.own)
         self.spectrum = jnp.asarray(self.kernel.spectrum, self.dtype)
-        self.exchange = exchange.coefficients(problem)
-        self.dmi = dmi.coefficients(problem)
         self.thermal = jnp.asarray(thermal.standard_deviation(problem) * thermal.levels(), self.dtype)
+        self.zhang_li = zhang_li.prepare(problem)
+        # what is absent is not computed: these decide it once, for all replicas of a batch
+        maps = {m.constant for m in problem.maps} | {name for r in problem.regions for name, _ in r.factors}
+        self.uniform_alpha = "alpha" not in maps and "Ms_A_per_m" not in maps
+        self.uniform_ms = "Ms_A_per_m" not in maps
+        self.has_dmi = bool(constants.D_J_per_m2) or "D_J_per_m2" in maps
+        waves = [waveform(d) for phase in problem.schedule for d in _drives(problem, phase)]
+        self.steady = all(w.start == w.stop and not w.amplitude for w in waves)
+        self.has_current = bool(constants.spin_hall_angle)
+        self.has_velocity = any(_moves(phase.zhang_li_u_m_per_s) for phase in problem.schedule)
         self.advance = jax.jit(self._advance)
         self.local = jax.jit(self._local)
         self.stray = jax.jit(self._stray)
 
     # -- preparation ---------------------------------------------------------------------------------------------
     def system(self, problem: Problem) -> System:
-        """Return the arrays of ``problem``, which must share this solver's mesh, material and numerics."""
+        """Return the coefficients of ``problem``, which must share this solver's mesh, material and numerics."""
         mask = geometry.mask(problem.geometry, problem.mesh)
-        arrays = (mask, exchange.bond_sum(problem, mask), anisotropy.strength(problem, mask))
-        return System(*(jnp.asarray(a, self.dtype) for a in arrays))
+        constants = material.constants(problem, mask)
+        system = System(
+            mask,
+            exchange.prepare(problem, constants, mask),
+            dmi.prepare(problem, constants, mask),
+            anisotropy.prepare(problem, constants, mask),
+            spin_torque.prepare(problem, constants, mask),
+            thermal.prepare(problem, constants),
+            constants["alpha"],
+            constants["Ms_A_per_m"] / problem.material.Ms_A_per_m,
+        )
+        return jax.tree.map(lambda a: jnp.asarray(a, self.dtype), system)
 
-    def drive(self, problem: Problem, phase: Phase) -> Drive:
-        """Return the numbers of a phase."""
-        dl, fl = spin_torque.strength(problem, phase)
-        numbers = (phase.Ku_factor, dl, fl, zeeman.strength(problem, phase))
-        return Drive(*(jnp.asarray(n, self.dtype) for n in numbers))
+    def drive(self, problem: Problem, phase: Phase, begin: int = 0) -> Drive:
+        """Return the waveforms of a phase that begins with step ``begin``."""
+        waves = [waveform(d) for d in _drives(problem, phase)]
+        scale = np.ones(len(waves))
+        scale[2:5] = 1 / (MU0 * problem.material.Ms_A_per_m)
+        steps = phase.duration_s / problem.numerics.dt_s
+        columns = (
+            scale * [w.start for w in waves],
+            scale * [(w.stop - w.start) / steps for w in waves],
+            scale * [w.amplitude for w in waves],
+            np.array([w.frequency_Hz * problem.numerics.dt_s for w in waves]),
+            np.array([w.phase_rad / (2 * math.pi) for w in waves]),
+        )
+        return Drive(*(jnp.asarray(c, self.dtype) for c in columns), jnp.asarray(begin))
+
+    def values(self, drive: Drive, step) -> Values:
+        """Return the drives at ``step``, which may be a fraction, counted as the phase's begin is."""
+        now = drive.start
+        if not self.steady:
+            t = jnp.asarray(step - drive.begin, self.dtype)
+            turns = drive.turns * t + drive.phase
+            now = now + drive.slope * t + drive.amplitude * jnp.sin(2 * jnp.pi * (turns - jnp.floor(turns)))
+        return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6:])
 
     def start(self, problem: Problem) -> State:
-        """Return the initial state."""
+        """Return the initial state, relaxed if the problem asks for it."""
         mask = geometry.mask(problem.geometry, problem.mesh)
-        return self.state(jnp.asarray(initial_magnetisation(problem, mask), self.dtype))
+        m = initial_magnetisation(problem, mask)
+        if problem.initial.relax_tolerance is not None:
+            from device_sims.engines.llg.minimise import relaxed
+
+            m = relaxed(problem, m)
+        return self.state(jnp.asarray(m, self.dtype))
 
     def state(self, m) -> State:
         """Return a state at rest in ``m``: the stray field's past is its present."""
         stray = self.stray(m)
-        return State(m, stray, stray)
+        return State(m, stray, stray, (m * m).sum(0), jnp.asarray(self.step_size, self.dtype))
 
     # -- physics -------------------------------------------------------------------------------------------------
-    def _stray(self, m):
+    def _stray(self, m, ms=None):
         if not self.problem.numerics.demag:
             return jnp.zeros_like(m)
-        return demag.nonlocal_field(m, self.spectrum, self.kernel.padded)
+        return demag.nonlocal_field(m if self.uniform_ms else m * ms, self.spectrum, self.kernel.padded)
 
-    def _local(self, system: System, drive: Drive, m: Triple) -> dict[str, Triple]:
-        """Return the reduced fields, by name, that need no more than a cell's neighbours."""
-        neighbours = shifted(m)
-        own = self.kernel.own
+    def _local(self, system: System, values: Values, m: Triple) -> dict[str, Triple]:
+        """Return the reduced fields, by name, that derive from an energy and need no more than a cell's neighbours."""
+        around = neighbours(m)
+        own, constants = self.kernel.own, self.problem.material
+        ku = anisotropy.strength(system.anisotropy, values.ku_factor, values.regions)
         terms = {
-            "exchange": exchange.field(m, neighbours, system.bonds, *self.exchange),
-            "anisotropy": anisotropy.field(m, system.ku, drive.ku_factor),
-            "own": tuple(-float(own[i]) * m[i] for i in range(3)),
-            "zeeman": tuple(drive.applied[i] + jnp.zeros_like(m[i]) for i in range(3)),
+            "exchange": exchange.field(m, around, system.exchange),
+            "anisotropy": anisotropy.field(m, ku, system.anisotropy, constants.axis, bool(constants.Ku2_J_per_m3)),
+            "own": tuple(-float(own[i]) * (m[i] if self.uniform_ms else system.ms * m[i]) for i in range(3)),
+            "zeeman": tuple(values.field[i] + jnp.zeros_like(m[i]) for i in range(3)),
         }
-        if self.problem.material.D_J_per_m2:
-            terms["dmi"] = dmi.field(neighbours, *self.dmi)
+        if self.has_dmi:
+            terms["dmi"] = dmi.field(around, system.dmi)
         return terms
 
-    def _rate(self, system: System, drive: Drive, m, extra):
+    def _rate(self, system: System, values: Values, m, extra):
         """Return dm/dtau; ``extra`` is the field that this evaluation does not compute (stray and thermal)."""
-        material = self.problem.material
+        constants = self.problem.material
         m = tuple(m)
-        h = total(tuple(extra), *self._local(system, drive, m).values())
-        if material.spin_hall_angle:
-            h = total(h, spin_torque.field(m, material.polarisation, drive.dl, drive.fl))
+        h = total(tuple(extra), *self._local(system, values, m).values())
+        if self.has_current:
+            amplitude = system.torque * values.current
+            torque = spin_torque.field(
+                m, constants.polarisation, amplitude, constants.field_like_ratio, constants.slonczewski_lambda
+            )
+            h = total(h, torque)
+        if self.has_velocity:
+            torque = zhang_li.field(m, neighbours(m), self.zhang_li, values.velocity, constants.zhang_li_beta)
+            h = total(h, torque)
+        alpha = constants.alpha if self.uniform_alpha else system.alpha
         t = cross(m, h)
         u = cross(m, t)
-        return jnp.stack([(t[i] + material.alpha * u[i]) * (-1 / (1 + material.alpha**2)) for i in range(3)])
+        return jnp.stack([(t[i] + alpha * u[i]) * (-1 / (1 + alpha**2)) for i in range(3)])
 
     def _step(self, system: System, drive: Drive, state: State, noise, index) -> State:
-        m, stray, earlier = state
+        m, stray, earlier = state.m, state.stray, state.earlier
         interval = self.problem.numerics.demag_interval_steps
         if interval == 0:
 
-            def rate(m, _):
-                return self._rate(system, drive, m, self._stray(m) + noise)
+            def rate(m, c, weight):
+                extra = self._stray(m, system.ms) + weight * noise
+                return self._rate(system, self.values(drive, index + c), m, extra)
         else:
             phase = index % interval
-            stray, earlier = jax.lax.cond(phase == 0, lambda: (self._stray(m), stray), lambda: (stray, earlier))
+            stray, earlier = jax.lax.cond(
+                phase == 0, lambda: (self._stray(m, system.ms), stray), lambda: (stray, earlier)
+            )
             trend = (stray - earlier) / interval
 
-            def rate(m, c):
-                return self._rate(system, drive, m, stray + (phase + c).astype(self.dtype) * trend + noise)
+            def rate(m, c, weight):
+                extra = stray + (phase + c).astype(self.dtype) * trend + weight * noise
+                return self._rate(system, self.values(drive, index + c), m, extra)
 
-        m = INTEGRATORS[self.problem.numerics.integrator](rate, m, self.step_size)
-        norm = jnp.sqrt(jnp.maximum((m * m).sum(0), jnp.finfo(self.dtype).tiny))
-        return State(m / norm, stray, earlier)
+        m = FIXED[self.problem.numerics.integrator](rate, m, self.step_size)
+        square = (m * m).sum(0)
+        return State(
+            m / jnp.sqrt(jnp.maximum(square, jnp.finfo(self.dtype).tiny)), stray, earlier, square, state.step
+        )
 
     def _advance(self, system: System, drive: Drive, state: State, key, first, count) -> State:
         """Take ``count`` steps; ``first`` numbers the first of them in the random stream."""
-
+        if self.problem.numerics.integrator == "dopri5":
+            return self._adapt(system, drive, state, first, count)
         if not self.problem.temperature_K:
             return jax.lax.fori_loop(first, first + count, lambda i, s: self._step(system, drive, s, 0.0, i), state)
 
         def words(index):
             return thermal.words(key, index, system.mask.shape)
 
+        def noise(words):
+            field = thermal.noise(words, self.thermal)
+            return field if self.uniform_alpha else field * system.noise
+
         def body(index, carry):
             # The noise of the next step and the random words of the one after are part of the carry because a loop's
             # carry lies in memory: used directly, XLA on CPU computes them again inside every consumer.
-            state, noise, later = carry
-            state = self._step(system, drive, state, noise, index)
-            return state, thermal.noise(later, self.thermal), words(index + 2)
+            state, field, later = carry
+            state = self._step(system, drive, state, field, index)
+            return state, noise(later), words(index + 2)
 
-        start = (state, thermal.noise(words(first), self.thermal), words(first + 1))
+        start = (state, noise(words(first)), words(first + 1))
         return jax.lax.fori_loop(first, first + count, body, start)[0]
 
+    def _adapt(self, system: System, drive: Drive, state: State, first, count) -> State:
+        """Cover the time of ``count`` steps with steps of the integrator's choice."""
+
+        def rate(m, tau):
+            values = self.values(drive, first + tau / self.step_size)
+            return self._rate(system, values, m, self._stray(m, system.ms))
+
+        stop = jnp.asarray(count * self.step_size, self.dtype)
+        start = jnp.zeros((), self.dtype)
+        m, step, _, _ = dormand_prince(rate, state.m, start, stop, state.step, self.problem.numerics.tolerance)
+        return state._replace(m=m, square=(m * m).sum(0), step=step)
+
     # -- observables ---------------------------------------------------------------------------------------------
-    def energies(self, system: System, drive: Drive, m) -> dict[str, float]:
+    def energies(self, system: System, drive: Drive, m, step=0.0) -> dict[str, float]:
         """Return the energy of each term and their sum, J; sums in float64.
 
-        E = -1/2 mu0 Ms V sum m.H for exchange, DMI and demag; Ku V sum (1 - mz^2) for the anisotropy, which is zero
-        along the easy axis; -mu0 Ms V sum m.H for the applied field.
+        E = -1/2 mu0 Ms V sum m.H for exchange, DMI and demag; -mu0 Ms V sum m.H for the applied field; the anisotropy
+        is zero along the axis.
         """
-        material = self.problem.material
-        unit = MU0 * material.Ms_A_per_m**2 * self.problem.mesh.cell_volume_m3
-        fields = {name: np.asarray(h, np.float64) for name, h in self.local(system, drive, tuple(m)).items()}
-        fields["demag"] = fields.pop("own") + np.asarray(self.stray(m), np.float64)
-        m64 = np.asarray(m, np.float64)
+        constants = self.problem.material
+        unit = MU0 * constants.Ms_A_per_m**2 * self.problem.mesh.cell_volume_m3
+        values = self.values(drive, step)
+        fields = {name: np.asarray(h, np.float64) for name, h in self.local(system, values, tuple(m)).items()}
+        fields["demag"] = fields.pop("own") + np.asarray(self.stray(m, system.ms), np.float64)
+        del fields["anisotropy"]
+        m64 = np.asarray(m, np.float64) * np.asarray(system.ms, np.float64)
         energies = {name: -unit / (1 if name == "zeeman" else 2) * float((m64 * h).sum()) for name, h in fields.items()}
-        energies["anisotropy"] += unit / 2 * float(np.asarray(system.ku, np.float64).sum()) * float(drive.ku_factor)
+        ku = np.asarray(anisotropy.strength(system.anisotropy, values.ku_factor, values.regions), np.float64)
+        ku2 = np.asarray(system.anisotropy.ku2, np.float64)
+        along = np.tensordot(np.asarray(constants.axis), np.asarray(m, np.float64), 1)
+        s = np.asarray(system.mask, np.float64) * (1 - along**2)
+        density = np.asarray(system.ms, np.float64) * (ku / 2 * s + ku2 / 4 * s * s)
+        energies["anisotropy"] = unit * float(density.sum())
         return {**energies, "total": sum(energies.values())}
+
+
+def _drives(problem: Problem, phase: Phase) -> list:
+    """Return a phase's drives in the order of `Values`; a region that it does not drive has factor 1."""
+    regions = dict(phase.region_Ku_factors)
+    own = [regions.get(name, 1.0) for name in anisotropy.driven_regions(problem)]
+    return [phase.Ku_factor, phase.current_density_A_per_m2, *phase.field_T, phase.zhang_li_u_m_per_s, *own]
+
+
+def _moves(drive) -> bool:
+    wave = waveform(drive)
+    return bool(wave.start or wave.stop or wave.amplitude)

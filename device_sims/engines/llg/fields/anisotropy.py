@@ -1,24 +1,51 @@
-"""Uniaxial anisotropy along z with a map in space and a factor in time, w = Ku(x, y) f(t) (1 - mz^2)."""
+"""Uniaxial anisotropy, w = Ku f(t) s + Ku2 s^2 with s = 1 - (m.u)^2 and u the axis; f also by region."""
+
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from device_sims import material
 from device_sims.problem import MU0, Problem
 
 
-def strength(problem: Problem, mask: np.ndarray) -> np.ndarray:
-    """Return ``2 Ku / (mu0 Ms^2)`` at f = 1, ``float64[ny, nx]``."""
-    mesh = problem.mesh
-    x = ((np.arange(mesh.nx) + 0.5) * mesh.cell_m[0])[None, :]
-    y = ((np.arange(mesh.ny) + 0.5) * mesh.cell_m[1])[:, None]
-    ku = problem.material.Ku_J_per_m3 * mask.astype(float)
-    for region in problem.regions:
-        (x0, x1), (y0, y1) = region.x_m, region.y_m
-        ku *= np.where((x0 <= x) & (x < x1) & (y0 <= y) & (y < y1), region.Ku_factor, 1.0)
-    return 2 * ku / (MU0 * problem.material.Ms_A_per_m**2)
+class Coefficients(NamedTuple):
+    ku: np.ndarray  # 2 Ku / (mu0 Ms0 Ms)
+    ku2: np.ndarray  # 4 Ku2 / (mu0 Ms0 Ms)
+    regions: np.ndarray  # [driven regions, nz, ny, nx], 0 or 1
 
 
-def field(m, ku, factor):
-    """Return the reduced anisotropy field."""
-    zero = jnp.zeros_like(m[2])
-    return zero, zero, ku * factor * m[2]
+def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> Coefficients:
+    """Return the reduced strengths, and where the regions lie that are driven by name."""
+    unit = 1 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
+    regions = {region.name: region for region in problem.regions}
+    driven = [material.region_mask(problem.mesh, regions[name]) for name in driven_regions(problem)]
+    return Coefficients(
+        2 * constants["Ku_J_per_m3"] * unit,
+        4 * problem.material.Ku2_J_per_m3 * unit,
+        np.stack(driven).astype(float) if driven else np.zeros((0, 1, 1, 1)),
+    )
+
+
+def driven_regions(problem: Problem) -> tuple[str, ...]:
+    """Return the names of the regions whose Ku any phase drives, sorted."""
+    return tuple(sorted({name for phase in problem.schedule for name, _ in phase.region_Ku_factors}))
+
+
+def strength(coefficients: Coefficients, factor, region_factors):
+    """Return the reduced Ku under the drives of a moment."""
+    ku = coefficients.ku * factor
+    for index in range(coefficients.regions.shape[0]):
+        ku = ku * (1 + coefficients.regions[index] * (region_factors[index] - 1))
+    return ku
+
+
+def field(m, ku, coefficients: Coefficients, axis, fourth: bool):
+    """Return the reduced anisotropy field; ``ku`` is `strength`, ``fourth`` whether there is a Ku2."""
+    if tuple(axis) == (0.0, 0.0, 1.0):
+        c = m[2]
+        zero = jnp.zeros_like(c)
+        return zero, zero, (ku + coefficients.ku2 * (1 - c * c)) * c if fourth else ku * c
+    c = sum(u * component for u, component in zip(axis, m))
+    along = (ku + coefficients.ku2 * (1 - c * c)) * c if fourth else ku * c
+    return tuple(u * along for u in axis)

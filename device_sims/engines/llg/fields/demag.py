@@ -15,51 +15,63 @@ from scipy.fft import next_fast_len
 from device_sims.engines.llg.newell import tensor
 from device_sims.problem import Mesh
 
+FLAT = ("xx", "yy", "zz", "xy")  # in one layer xz and yz vanish
+FULL = (*FLAT, "xz", "yz")
+
 
 class Kernel(NamedTuple):
-    """Transforms of the non-local tensor (``[4, px // 2 + 1, py]``: xx yy zz xy, all real) and own factors."""
+    """Transforms of the non-local tensor (``[4 or 6, pz, px // 2 + 1, py]``, all real) and own factors."""
 
     spectrum: np.ndarray
     own: np.ndarray  # [3]
-    padded: tuple[int, int]  # (py, px)
+    padded: tuple[int, int, int]  # (pz, py, px)
 
 
 def kernel(mesh: Mesh) -> Kernel:
     """Return the kernel of a mesh in float64."""
-    px, py = (next_fast_len(2 * n - 1, real=True) for n in (mesh.nx, mesh.ny))
-    parts = tensor(mesh.nx, mesh.ny, mesh.cell_m)
-    own = np.array([parts["xx"][0, 0], parts["yy"][0, 0], parts["zz"][0, 0]])
+    padded = tuple(1 if n == 1 and axis == 0 else next_fast_len(2 * n - 1, real=True) for axis, n in enumerate(mesh.shape))
+    parts = tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
+    own = np.array([parts[name][0, 0, 0] for name in ("xx", "yy", "zz")])
     spectra = []
-    for name in ("xx", "yy", "zz", "xy"):
+    for name in FLAT if mesh.nz == 1 else FULL:
         part = parts[name].copy()
-        part[0, 0] = 0.0
-        odd = -1.0 if name == "xy" else 1.0
-        full = np.zeros((py, px))
-        ny, nx = mesh.ny, mesh.nx
-        full[:ny, :nx] = part
-        full[:ny, px - nx + 1 :] = odd * part[:, :0:-1]
-        full[py - ny + 1 :, :nx] = odd * part[:0:-1, :]
-        full[py - ny + 1 :, px - nx + 1 :] = part[:0:-1, :0:-1]
+        part[0, 0, 0] = 0.0
+        full = np.zeros(padded)
+        for signs in np.ndindex(2, 2, 2):
+            # the mirror images: negative displacements lie at the far end of the padded box
+            if any(s and n == 1 for s, n in zip(signs, mesh.shape)):
+                continue
+            mirrored = part
+            for axis, sign in enumerate(signs):
+                if sign:
+                    mirrored = np.flip(mirrored.take(range(1, part.shape[axis]), axis), axis)
+            parity = np.prod([-1.0 if sign and "zyx"[axis] in name else 1.0 for axis, sign in enumerate(signs)])
+            parity = 1.0 if name[0] == name[1] else parity
+            place = tuple(slice(p - n + 1, None) if s else slice(0, n) for s, n, p in zip(signs, mesh.shape, padded))
+            full[place] = parity * mirrored
         # every part is even under inversion, so its transform is real
-        spectra.append(np.fft.rfft2(full).real.T)
-    return Kernel(np.stack(spectra), own, (py, px))
+        spectra.append(np.swapaxes(np.fft.rfftn(full).real, 1, 2))
+    return Kernel(np.stack(spectra), own, padded)
 
 
 def nonlocal_field(m, spectrum, padded):
-    """Return the reduced field of all other cells.
+    """Return the reduced field of all other cells, ``[3, nz, ny, nx]`` as ``m``.
 
-    Transforms go axis by axis, so that those along x skip the rows that are only padding.
+    Transforms go axis by axis, so that each skips the rows that are only padding.
     """
-    py, px = padded
-    ny, nx = m.shape[1:]
-    transform = jnp.fft.fft(jnp.swapaxes(jnp.fft.rfft(m, n=px), 1, 2), n=py)
-    nxx, nyy, nzz, nxy = spectrum
-    product = jnp.stack(
-        [
-            nxx * transform[0] + nxy * transform[1],
-            nxy * transform[0] + nyy * transform[1],
-            nzz * transform[2],
-        ]
-    )
-    rows = jnp.swapaxes(jnp.fft.ifft(product)[:, :, :ny], 1, 2)
-    return -jnp.fft.irfft(rows, n=px)[:, :, :nx]
+    pz, py, px = padded
+    nz, ny, nx = m.shape[1:]
+    transform = jnp.fft.fft(jnp.swapaxes(jnp.fft.rfft(m, n=px), 2, 3), n=py)
+    if nz > 1:
+        transform = jnp.fft.fft(transform, n=pz, axis=1)
+    x, y, z = transform
+    nxx, nyy, nzz, nxy = spectrum[:4]
+    product = [nxx * x + nxy * y, nxy * x + nyy * y, nzz * z]
+    if nz > 1:
+        nxz, nyz = spectrum[4:]
+        product = [product[0] + nxz * z, product[1] + nyz * z, product[2] + nxz * x + nyz * y]
+    back = jnp.stack(product)
+    if nz > 1:
+        back = jnp.fft.ifft(back, axis=1)[:, :nz]
+    rows = jnp.swapaxes(jnp.fft.ifft(back)[..., :ny], 2, 3)
+    return -jnp.fft.irfft(rows, n=px)[..., :nx]

@@ -2,24 +2,28 @@
 
 Discretised as an energy of bonds, (D/d) (mz_i mx_j - mx_i mz_j) for j to the right of i and likewise along y, whose
 derivative is the field. Where a neighbour is missing the bond is missing, and the minimum of that energy obeys the
-free-edge condition dm/dn = -(D/2A) (z x n) x m (Rohart and Thiaville, PRB 88, 184422) without a ghost cell.
+free-edge condition dm/dn = -(D/2A) (z x n) x m (Rohart and Thiaville, PRB 88, 184422) without a ghost cell. Between
+cells of different D a bond has their mean.
 """
 
+import numpy as np
+
+from device_sims.engines.llg.fields import Sides, bonds
 from device_sims.problem import MU0, Problem
 
 
-def coefficients(problem: Problem) -> tuple[float, float]:
-    """Return ``D / (mu0 Ms^2 d)`` for bonds along x and y."""
-    material, cell = problem.material, problem.mesh.cell_m
-    strength = material.D_J_per_m2 / (MU0 * material.Ms_A_per_m**2)
-    return strength / cell[0], strength / cell[1]
+def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> tuple:
+    """Return ``D / (mu0 Ms0 Ms d)`` for the bonds left, right, below, above."""
+    unit = 1 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
+    strengths = bonds(constants["D_J_per_m2"], mask, lambda a, b: (a + b) / 2)
+    return tuple(s * unit / problem.mesh.cell_m[axis] for s, axis in zip(strengths, (0, 0, 1, 1)))
 
 
-def field(neighbours, dx, dy):
+def field(around: Sides, coefficients: tuple):
     """Return the reduced DMI field."""
-    left, right, below, above = neighbours
+    left, right, below, above = coefficients
     return (
-        dx * (right[2] - left[2]),
-        dy * (above[2] - below[2]),
-        dx * (left[0] - right[0]) + dy * (below[1] - above[1]),
+        right * around.right[2] - left * around.left[2],
+        above * around.above[2] - below * around.below[2],
+        left * around.left[0] - right * around.right[0] + below * around.below[1] - above * around.above[1],
     )

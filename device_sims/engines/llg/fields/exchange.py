@@ -1,25 +1,36 @@
-"""Exchange: H = 2 A / (mu0 Ms) laplacian m, six-neighbour differences, free surface."""
+"""Exchange: H = 2 A / (mu0 Ms) laplacian m, six-neighbour differences, free surface.
+
+Between cells of different A a bond has their harmonic mean, as the flux through two slabs in series has.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
+from device_sims.engines.llg.fields import Sides, bonds
 from device_sims.problem import MU0, Problem
 
 
-def coefficients(problem: Problem) -> tuple[float, float]:
-    """Return ``2 A / (mu0 Ms^2 d^2)`` for bonds along x and y."""
-    material, cell = problem.material, problem.mesh.cell_m
-    strength = 2 * material.A_J_per_m / (MU0 * material.Ms_A_per_m**2)
-    return strength / cell[0] ** 2, strength / cell[1] ** 2
+class Coefficients(NamedTuple):
+    sides: Sides
+    total: np.ndarray  # [nz, ny, nx] sum over a cell's bonds
 
 
-def bond_sum(problem: Problem, mask: np.ndarray) -> np.ndarray:
-    """Return the summed coefficient of each cell's bonds to magnetic neighbours, ``float64[ny, nx]``."""
-    cx, cy = coefficients(problem)
-    p = np.pad(mask.astype(float), 1)
-    return cx * (p[1:-1, :-2] + p[1:-1, 2:]) + cy * (p[:-2, 1:-1] + p[2:, 1:-1])
+def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> Coefficients:
+    """Return ``2 A / (mu0 Ms0 Ms d^2)`` for each bond, and their sum for each cell."""
+    cell = problem.mesh.cell_m
+    unit = 2 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
+    stiffness = bonds(constants["A_J_per_m"], mask, lambda a, b: 2 * a * b / (a + b + 1e-300))
+    sides = [s * unit / cell[axis] ** 2 for s, axis in zip(stiffness, (0, 0, 1, 1, 2, 2))]
+    inside = np.pad(mask.astype(float), 1)
+    total = np.zeros(mask.shape)
+    for index, (axis, shift) in enumerate((axis, shift) for axis in (2, 1, 0) for shift in (1, -1)):
+        total += sides[index] * np.roll(inside, shift, axis)[1:-1, 1:-1, 1:-1]
+    return Coefficients(Sides(*sides), total * mask)
 
 
-def field(m, neighbours, bonds, cx, cy):
-    """Return the reduced exchange field; ``bonds`` is `bond_sum`."""
-    left, right, below, above = neighbours
-    return tuple(cx * (left[i] + right[i]) + cy * (below[i] + above[i]) - bonds * m[i] for i in range(3))
+def field(m, around: Sides, coefficients: Coefficients):
+    """Return the reduced exchange field."""
+    sides, own = coefficients
+    pairs = [(c, n) for c, n in zip(sides, around) if n is not None]
+    return tuple(sum(c * n[i] for c, n in pairs) - own * m[i] for i in range(3))

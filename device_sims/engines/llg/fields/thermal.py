@@ -21,11 +21,21 @@ from device_sims.problem import BOLTZMANN, GAMMA0, MU0, Problem
 
 
 def standard_deviation(problem: Problem) -> float:
-    """Return the reduced standard deviation (H / Ms)."""
+    """Return the reduced standard deviation (H / Ms) in a cell of the material's alpha and Ms.
+
+    It goes with sqrt(alpha / Ms), which `prepare` gives where they differ.
+    """
     material = problem.material
     variance = 2 * material.alpha * BOLTZMANN * problem.temperature_K
     variance /= GAMMA0 * MU0 * material.Ms_A_per_m * problem.mesh.cell_volume_m3 * problem.numerics.dt_s
     return math.sqrt(variance) / material.Ms_A_per_m
+
+
+def prepare(problem: Problem, constants: dict):
+    """Return the factor on the standard deviation in each cell (1.0 in a uniform material)."""
+    material = problem.material
+    relative = constants["alpha"] / material.alpha * material.Ms_A_per_m / constants["Ms_A_per_m"]
+    return np.sqrt(relative)
 
 
 def levels() -> np.ndarray:
@@ -41,11 +51,11 @@ def levels() -> np.ndarray:
 
 
 def words(key, index, cells):
-    """Return the random words of step ``index``, ``uint32[ny, nx]``."""
+    """Return the random words of step ``index``, ``uint32[nz, ny, nx]``."""
     return jax.random.bits(jax.random.fold_in(key, index), cells, jnp.uint32)
 
 
 def noise(words, table):
-    """Return the noise that ``words`` stand for, ``[3, ny, nx]`` in ``table``'s dtype."""
+    """Return the noise that ``words`` stand for, ``[3, nz, ny, nx]`` in ``table``'s dtype."""
     choices = [(words >> shift) & 1023 for shift in (0, 10, 20)]
     return jnp.stack([table.at[choice].get(mode="promise_in_bounds") for choice in choices])

@@ -1,0 +1,248 @@
+"""Perpendicular spin-transfer-torque junction: a current pulse turns the free layer with some probability.
+
+At a given voltage the torque of a symmetric junction does not depend on its state, although its resistance does
+(Slonczewski, Phys. Rev. B 71, 024411 (2005); Sankey et al., Nat. Phys. 4, 67 (2008)): it is that of the current density
+``J = V/RA`` of the parallel state with the efficiency ``theta = P/(1 + P^2)``. RA is the parallel state's; TMR counts
+for the energy alone. ``slonczewski_lambda`` other than 1 makes the two directions differ.
+
+Voltages are amplitudes: P_to_AP gets -V and AP_to_P gets +V, because a positive current here drives m towards the
+reference layer, which points up.
+
+Beside each simulated probability stand the macrospin's laws, with the drive ``i = V/V_c0`` (see `Axial`):
+
+* ``probability_fokker_planck``: the Fokker-Planck equation of the angle, numerically exact for one moment;
+* ``probability_neel_brown``: ``1 - exp(-t r)``, below V_c0, with Brown's rate over the barrier Delta (1 - i)^2;
+* ``probability_butler``: above V_c0, thermal spread and spread in the pulse, both linearised about the start;
+* ``probability_precessional``: above V_c0, ``1 - erf((pi/2) e^(-t/t_D)/(sqrt2 theta_sigma))``, as used for networks of
+  junctions (Vincent et al., IEEE Trans. Biomed. Circuits Syst. 9, 166 (2015)), with the perpendicular layer's t_D.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.polynomial import legendre
+from scipy.linalg import expm
+from scipy.special import erf
+
+from device_sims.devices import Batch, mtj
+from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
+    EVENT_COLUMNS,
+    KEYS,
+    PULSE_COLUMNS,
+    REPEATED,
+    TRAJECTORY_COLUMNS,
+    observe,
+)
+from device_sims.problem import ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Problem
+
+NAME = "stt_mtj"
+_law = pa.Column(float, pa.Check.between(-1e-9, 1 + 1e-9), nullable=True)
+SUMMARY_COLUMNS = {
+    **mtj.SUMMARY_COLUMNS,
+    "critical_voltage_V": pa.Column(float, pa.Check.gt(0)),
+    "thermal_stability": pa.Column(float, pa.Check.gt(0)),
+    "probability_fokker_planck": _law,
+    "probability_neel_brown": _law,
+    "probability_butler": _law,
+    "probability_precessional": _law,
+}
+
+
+class Axial(NamedTuple):
+    """The axially symmetric macrospin, with x the cosine of the angle from the start.
+
+    ``dx/dt = -w (1 - x^2) (i g(x) - h - x)`` and thermal diffusion ``w/(2 Delta)`` on the sphere, where
+    ``w = alpha gamma0 Hk/(1 + alpha^2)``, h is the offset field along the start over Hk, i the torque's effective field
+    over ``alpha Hk`` and g the Slonczewski factor over its value at the start.
+    """
+
+    rate: float  # w, 1/s
+    delta: float
+    offset: float  # h
+    drive: float  # i
+    lean: float  # ((L^2 - 1)/(L^2 + 1)) towards the start: g = (1 + lean)/(1 + lean x)
+
+    def torque(self, x):
+        """Return ``i g(x)``."""
+        return self.drive * (1 + self.lean) / (1 + self.lean * x)
+
+    @property
+    def excess(self) -> float:
+        """The drive over that at which the start loses its stability: i/(1 + h)."""
+        return self.drive / (1 + self.offset)
+
+    def butler(self, t: float) -> float:
+        """Return the probability to pass the equator within t, for ``i - h > 1``.
+
+        Butler et al., IEEE Trans. Magn. 48, 4684 (2012), equation of the switching distribution,
+        ``exp(-u^2 Delta (i-1)/(i e^(2(i-1)wt) - 1))``, but with the angle u that linear growth reaches when the moment
+        passes the equator, ``u^2 = 2 ((i-1)/i)^(2/(i+1)) 2^((i-1)/(i+1))``, instead of pi/2.
+        """
+        i = self.drive - self.offset
+        square = 2 * ((i - 1) / i) ** (2 / (i + 1)) * 2 ** ((i - 1) / (i + 1))
+        growth = min(2 * (i - 1) * self.rate * t, 700.0)
+        return math.exp(-square * self.delta * (i - 1) / (i * math.exp(growth) - 1))
+
+    def precessional(self, t: float) -> float:
+        """Return ``1 - erf((pi/2) e^(-t/t_D)/(sqrt2 theta_sigma))``, ``t_D = 1/(w (i - h - 1))``."""
+        slowed = math.exp(-t * self.rate * (self.drive - self.offset - 1))
+        return 1 - float(erf(math.pi / 2 * slowed * math.sqrt(self.delta)))  # theta_sigma = 1/sqrt(2 Delta)
+
+    def escape_rate(self) -> float:
+        """Return the rate over the barrier, 1/s, for ``|i - h| < 1``.
+
+        Brown, Phys. Rev. 130, 1677 (1963), high barrier, with a field of -(i - h) Hk: in axial symmetry the torque acts
+        as one. ``w sqrt(Delta/pi) (1 - j^2)(1 - j) exp(-Delta (1 - j)^2)``, j = i - h; without drive half of it is the
+        rate at which a pair of equal wells relaxes.
+        """
+        j = self.drive - self.offset
+        prefactor = self.rate * math.sqrt(self.delta / math.pi) * (1 - j * j) * (1 - j)
+        return prefactor * math.exp(-self.delta * (1 - j) ** 2)
+
+
+@lru_cache(maxsize=512)
+def propagator(axial: Axial, t: float) -> np.ndarray:
+    """Return what time t does to the Legendre coefficients of the density of x, ``float64[modes, modes]``.
+
+    Fokker-Planck equation ``dp/dt = d/dx (1 - x^2) [w/(2 Delta) dp/dx + w (i g(x) - h - x) p]`` by Galerkin's method;
+    the modes resolve Boltzmann's distribution about a pole, ``exp(-2 Delta (1 - x))``, to about 1e-9.
+    """
+    modes = _modes(axial.delta)
+    x, weight = legendre.leggauss(2 * modes)
+    values = legendre.legvander(x, modes - 1)
+    slopes = legendre.legval(x, legendre.legder(np.eye(modes))).T
+    flux = slopes / (2 * axial.delta) + values * (axial.torque(x) - axial.offset - x)[:, None]
+    generator = -axial.rate * (slopes * (weight * (1 - x * x))[:, None]).T @ flux
+    return expm(generator * (np.arange(modes) + 0.5)[:, None] * t)
+
+
+def _modes(delta: float) -> int:
+    return 16 + math.ceil(7 * math.sqrt(delta))
+
+
+def fokker_planck(rest: Axial, pulse: Axial, times: tuple[float, float, float]) -> float:
+    """Return the probability to end beyond ``x = -1/2`` after rest, pulse and relaxation of a moment from x = 1."""
+    modes = _modes(rest.delta)
+    density = np.arange(modes) + 0.5  # of a point at the pole
+    for axial, t in zip((rest, pulse, rest), times):
+        density = propagator(axial, t) @ density
+    beyond = legendre.legval([-mtj.DECIDED, -1.0], legendre.legint(density))
+    return float(np.clip(beyond[0] - beyond[1], 0, 1))
+
+
+def axial(config: dict, direction: str, voltage_V: float) -> Axial:
+    """Return the macrospin under an amplitude of voltage, in the direction in which it destabilises the start."""
+    material, junction, side = config["material"], config["junction"], mtj.DIRECTIONS[direction]
+    field, alpha = mtj.anisotropy_field(config), material["alpha"]
+    a = HBAR * efficiency(junction) * abs(voltage_V) / junction["RA_ohm_m2"]
+    a /= 2 * ELEMENTARY_CHARGE * MU0 * material["Ms_A_per_m"] * config["layer"]["thickness_m"]
+    square = junction["slonczewski_lambda"] ** 2
+    start = 2 * square / (square + 1 + side * (square - 1))
+    return Axial(
+        rate=alpha * GAMMA0 * field / (1 + alpha**2),
+        delta=mtj.stability(config),
+        offset=side * config["stray_field_T"] / MU0 / field,
+        drive=a * start * (1 + alpha * junction["field_like_ratio"]) / (alpha * field),
+        lean=side * (square - 1) / (square + 1),
+    )
+
+
+def efficiency(junction: dict) -> float:
+    """Return ``P/(1 + P^2)``, the torque's efficiency per current density of the parallel state."""
+    return junction["polarisation"] / (1 + junction["polarisation"] ** 2)
+
+
+def critical_voltage(config: dict, direction: str) -> float:
+    """Return the amplitude at which the start state loses its stability at T = 0, V."""
+    return 1.0 / axial(config, direction, 1.0).excess
+
+
+# -- the protocol --------------------------------------------------------------------------------------------------
+def check(section: dict) -> None:
+    """Check what a schema cannot; errors as of `mtj.check`."""
+    mtj.check(section, NAME, _problem)
+
+
+def pulses(section: dict) -> pd.DataFrame:
+    """Return one row per pulse: voltages in the config's order, for each width, for each direction."""
+    config = section[NAME]
+    rows = []
+    for index, (direction, voltage, duration) in enumerate(mtj.plan(config)):
+        signed = -mtj.DIRECTIONS[direction] * voltage
+        rows.append(
+            {
+                "pulse": index,
+                "direction": direction,
+                "voltage_V": signed,
+                "duration_s": duration,
+                "current_density_A_per_m2": signed / config["junction"]["RA_ohm_m2"],
+                "Ku_change_J_per_m3": 0.0,
+                "rest_s": float(config["wait"]["rest_s"]),
+                "relax_s": float(config["wait"]["relax_s"]),
+                "temperature_K": float(config["temperature_K"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def batches(section: dict) -> list[Batch]:
+    """Return the batches of the sweep, ordered by pulse and instance; the same for every engine."""
+    return mtj.batches(section, NAME, _problem)
+
+
+def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Return the statistics of each pulse, and the laws of the nominal device beside them (absent at T = 0)."""
+    config = section[NAME]
+    table = mtj.summarise(config, pulses, events)
+    laws = [_laws(config, pulse) for pulse in pulses.itertuples()]
+    return pd.concat([table, pd.DataFrame(laws)], axis=1)[list(SUMMARY_COLUMNS)]
+
+
+def _laws(config: dict, pulse) -> dict:
+    rest, driven = axial(config, pulse.direction, 0.0), axial(config, pulse.direction, pulse.voltage_V)
+    absent, t = float("nan"), pulse.duration_s
+    hot, above = pulse.temperature_K > 0, driven.drive - driven.offset > 1
+    return {
+        "critical_voltage_V": critical_voltage(config, pulse.direction),
+        "thermal_stability": rest.delta,
+        "probability_fokker_planck": fokker_planck(rest, driven, (pulse.rest_s, t, pulse.relax_s)) if hot else absent,
+        "probability_neel_brown": -math.expm1(-t * driven.escape_rate()) if hot and not above else absent,
+        "probability_butler": driven.butler(t) if hot and above else absent,
+        "probability_precessional": driven.precessional(t) if hot and above else absent,
+    }
+
+
+def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> None:
+    """Draw the probability against voltage; dashed Fokker-Planck, dotted the laws below and above V_c0."""
+    laws = {"probability_fokker_planck": "--", "probability_neel_brown": ":", "probability_butler": ":"}
+    mtj.draw(tables["summary"], "voltage_V", "duration_s", laws, path)
+
+
+def describe(section: dict) -> dict:
+    """Return what the read-out needs to know of the junction."""
+    config = section[NAME]
+    critical = {f"critical_voltage_{d}_V": critical_voltage(config, d) for d in mtj.DIRECTIONS}
+    return {**mtj.describe(section, NAME), **critical}
+
+
+def _problem(section: dict, plan: tuple[str, float, float], instance: int) -> Problem:
+    config, (direction, voltage, _) = section[NAME], plan
+    junction = config["junction"]
+    body = mtj.material(
+        section,
+        NAME,
+        instance,
+        spin_hall_angle=efficiency(junction),
+        field_like_ratio=junction["field_like_ratio"],
+        slonczewski_lambda=junction["slonczewski_lambda"],
+    )
+    current = -mtj.DIRECTIONS[direction] * voltage / junction["RA_ohm_m2"]
+    drives = {"current_density_A_per_m2": current}
+    return mtj.problem(section, NAME, plan, instance, body, drives, (0.0, 0.0, config["stray_field_T"]))

@@ -1,0 +1,383 @@
+"""One moment for the whole body: the limit in which exchange is stiffer than everything else.
+
+The equation is that of the `llg` engine,
+
+    dm/dt = -gamma0/(1 + alpha^2) [ m x H + alpha m x (m x H) ],
+
+with a stray field ``-N Ms m`` whose tensor N is the mean of the cells' own, so that its energy is exactly that of the
+same cells magnetised uniformly, and a thermal field (Brown, Phys. Rev. 130, 1677 (1963)) of the body's volume V:
+``sd = sqrt(2 alpha kB T/(gamma0 mu0 Ms V dt))`` in each component, held for a step. Heun's scheme with the step's noise
+fixed converges to the Stratonovich solution.
+
+Replicas are the lanes of one program of fixed width: a replica's path depends on its own problem and stream, and not on
+how many run beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import groupby
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import erfinv
+
+from device_sims.body import demag_tensor, volume_m3
+from device_sims.engines import Result
+from device_sims.problem import (
+    BOLTZMANN,
+    ELEMENTARY_CHARGE,
+    GAMMA0,
+    HBAR,
+    MU0,
+    Phase,
+    Problem,
+    waveform,
+)
+from spinloom import streams
+from spinloom.errors import UserError
+
+LANES = 256  # a lane costs the same from here to 1024; fewer pay for the loop
+BLOCK = 16  # steps whose noise is drawn at once
+SCALE = np.float32(1 / np.sqrt((erfinv((np.arange(65536) - 32767.5) / 32768) ** 2).mean()))
+MAX_ANGLE_PER_STEP = 0.3  # rad; Heun's error per turn is then below 3 %, and falls with the square
+
+
+class Spin(NamedTuple):
+    """What a lane keeps for its whole run; fields times ``gamma0 dt``, so in radians per step."""
+
+    demag: jax.Array  # [3, 3, lanes]
+    ku: jax.Array  # [lanes], 2 Ku/(mu0 Ms)
+    ku2: jax.Array  # [lanes], 4 Ku2/(mu0 Ms)
+    axis: jax.Array  # [3, lanes]
+    p: jax.Array  # [3, lanes], spin polarisation
+    ratio: jax.Array  # [lanes], field-like over damping-like
+    square: jax.Array  # [lanes], Lambda^2
+    alpha: jax.Array  # [lanes]
+    noise: jax.Array  # [lanes], sd of the thermal field
+
+
+def probe() -> tuple[bool, str]:
+    """Return whether the engine can run here, and on what."""
+    return True, f"JAX {jax.__version__} on {jax.default_backend()}: {jax.devices()[0].device_kind}"
+
+
+def run(problems: Sequence[Problem]) -> Iterator[Result]:
+    """Yield the trajectory of each problem, in order; ``m`` is ``[n, 3, 1, 1, 1]``.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        Must share the timing (phases, dt, record interval) and precision; they may differ in all else.
+
+    Raises
+    ------
+    UserError
+        If one moment cannot stand for a problem, the step is too long for it, or timings differ.
+    """
+    timings = [_timing(problem) for problem in problems]
+    for timing in timings:
+        if timing != timings[0]:
+            raise UserError("the macrospin engine runs problems together only if timing and precision agree")
+    # what is compiled depends on the lane alone, and so do its results
+    for kind, group in groupby(problems, lambda p: (p.temperature_K > 0, _lane(replace(p, stream=())).steady)):
+        members = list(group)
+        for first in range(0, len(members), LANES):
+            with jax.enable_x64(problems[0].numerics.precision == "float64"):
+                results = _together(members[first : first + LANES], *kind)
+            yield from results
+
+
+def _timing(problem: Problem):
+    numerics = problem.numerics
+    phases = tuple((phase.name, phase.duration_s) for phase in problem.schedule)
+    return phases, numerics.dt_s, problem.record_interval_s, numerics.precision
+
+
+def _check(problem: Problem) -> None:
+    material, initial = problem.material, problem.initial
+    driven = any(phase.region_Ku_factors for phase in problem.schedule)
+    velocities = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]
+    refused = (
+        ("material.D_J_per_m2", material.D_J_per_m2, 0.0, "DMI acts on gradients"),
+        ("maps", tuple(m.constant for m in problem.maps), (), "constants are uniform"),
+        ("regions", tuple(r.name for r in problem.regions if r.factors or driven), (), "constants are uniform"),
+        ("initial.kind", initial.kind, "uniform", "there is one moment"),
+        ("initial.relax_tolerance", initial.relax_tolerance, None, "give it a phase at rest"),
+        ("numerics.integrator", problem.numerics.integrator, "heun", "its only scheme"),
+    )
+    for key, found, allowed, reason in refused:
+        if found != allowed:
+            raise UserError(f"{key}: found {found!r}, allowed with the macrospin engine: {allowed!r} ({reason})")
+    if any(w.start or w.stop or w.amplitude for w in velocities):
+        raise UserError("zhang_li_u_m_per_s: allowed with the macrospin engine: 0 (this torque acts on gradients)")
+    if not any(initial.direction):
+        raise UserError("initial.direction: found a zero vector, allowed: vectors of any other length")
+    angle = _largest_angle(problem)
+    if angle > MAX_ANGLE_PER_STEP:
+        limit = problem.numerics.dt_s * MAX_ANGLE_PER_STEP / angle
+        raise UserError(
+            f"numerics.dt_s: found {problem.numerics.dt_s:g}, allowed: at most {limit:.2g} s with the macrospin "
+            f"engine, where the moment turns by up to {MAX_ANGLE_PER_STEP:g} rad a step"
+        )
+
+
+def _largest_angle(problem: Problem) -> float:
+    """Return a bound on the angle per step, without noise."""
+    spin, unit = _spin(problem), _units(problem)
+    angle = 0.0
+    for phase in problem.schedule:
+        start, slope, amplitude = _waves(problem, phase)[:3]
+        stop = start + slope * problem.steps(phase.duration_s)
+        size = unit * (np.maximum(np.abs(start), np.abs(stop)) + np.abs(amplitude))
+        torque = size[1] * max(1.0, spin.square) * (1 + abs(spin.ratio))
+        extremes = (min(start[0], stop[0]) - abs(amplitude[0]), max(start[0], stop[0]) + abs(amplitude[0]))
+        # the part of a field along m turns nothing: what counts is how anisotropic the energy is
+        spread = max(
+            np.ptp(np.linalg.eigvalsh(spin.demag - spin.ku * f * np.outer(spin.axis, spin.axis))) for f in extremes
+        )
+        angle = max(angle, spread + abs(spin.ku2) + torque + np.linalg.norm(size[2:]))
+    return angle
+
+
+# -- preparation -------------------------------------------------------------------------------------------------
+class _Lane(NamedTuple):
+    """A checked problem in numbers; replicas share it."""
+
+    spin: Spin
+    units: np.ndarray
+    waves: np.ndarray  # [phases, 5 parameters, 5 drives]
+    steady: bool
+
+
+@lru_cache(maxsize=256)
+def _lane(problem: Problem) -> _Lane:
+    _check(problem)
+    waves = np.stack([_waves(problem, phase) for phase in problem.schedule])
+    return _Lane(_spin(problem), _units(problem), waves, not waves[:, 1:3].any())
+
+
+def _spin(problem: Problem) -> Spin:
+    """Return a problem's lane, in float64 on the host."""
+    material, numerics = problem.material, problem.numerics
+    unit = GAMMA0 * numerics.dt_s
+    per_ku = unit / (MU0 * material.Ms_A_per_m)
+    moment = material.Ms_A_per_m * volume_m3(problem.geometry, problem.mesh)
+    variance = 2 * material.alpha * BOLTZMANN * problem.temperature_K / (GAMMA0 * MU0 * moment * numerics.dt_s)
+    demag = demag_tensor(problem.geometry, problem.mesh) if numerics.demag else np.zeros((3, 3))
+    return Spin(
+        demag=unit * material.Ms_A_per_m * demag,
+        ku=2 * per_ku * material.Ku_J_per_m3,
+        ku2=4 * per_ku * material.Ku2_J_per_m3,
+        axis=np.array(material.axis),
+        p=np.array(material.polarisation),
+        ratio=material.field_like_ratio,
+        square=material.slonczewski_lambda**2,
+        alpha=material.alpha,
+        noise=unit * math.sqrt(variance),
+    )
+
+
+def _units(problem: Problem) -> np.ndarray:
+    """Return what turns the drives of `_waves` into factors on Ku and radians per step, ``float64[5]``."""
+    material, unit = problem.material, GAMMA0 * problem.numerics.dt_s
+    torque = HBAR * material.spin_hall_angle / (2 * ELEMENTARY_CHARGE * MU0 * material.Ms_A_per_m)
+    torque /= problem.mesh.size_m[2]
+    return np.array([1.0, unit * torque, *[unit / MU0] * 3])
+
+
+def _waves(problem: Problem, phase: Phase) -> np.ndarray:
+    """Return a phase's drives (factor on Ku, current density, three fields), ``float64[5 parameters, 5 drives]``.
+
+    The parameters are those of `Waveform` with time in steps and angles in turns: start, slope, amplitude, turns per
+    step, phase.
+    """
+    dt, steps = problem.numerics.dt_s, problem.steps(phase.duration_s, f"the duration of phase {phase.name}")
+    drives = [waveform(d) for d in (phase.Ku_factor, phase.current_density_A_per_m2, *phase.field_T)]
+    return np.array(
+        [
+            [w.start, (w.stop - w.start) / steps, w.amplitude, w.frequency_Hz * dt, w.phase_rad / (2 * math.pi)]
+            for w in drives
+        ]
+    ).T
+
+
+def _values(waves, step, sine):
+    start, slope, amplitude, turns, phase = waves
+    angle = turns * step + phase
+    return start + slope * step + amplitude * sine(2 * math.pi * (angle - angle.round()))
+
+
+# -- physics -----------------------------------------------------------------------------------------------------
+def _cross(a, b):
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def _rate(spin: Spin, drives, m, noise):
+    """Return dm per step."""
+    p, axis, n = spin.p, spin.axis, spin.demag
+    c = axis[0] * m[0] + axis[1] * m[1] + axis[2] * m[2]
+    uniaxial = (spin.ku * drives[0] + spin.ku2 * (1 - c * c)) * c
+    along = p[0] * m[0] + p[1] * m[1] + p[2] * m[2]
+    a = drives[1] * 2 * spin.square / (spin.square + 1 + (spin.square - 1) * along)
+    torque = _cross(m, p)
+    h = [
+        uniaxial * axis[i]
+        + a * (torque[i] + spin.ratio * p[i])
+        + drives[2 + i]
+        + noise[i]
+        - (n[i, 0] * m[0] + n[i, 1] * m[1] + n[i, 2] * m[2])
+        for i in range(3)
+    ]
+    t = _cross(m, h)
+    u = _cross(m, t)
+    return [-(t[i] + spin.alpha * u[i]) / (1 + spin.alpha**2) for i in range(3)]
+
+
+def _step(spin: Spin, at, m, noise, step):
+    field = [spin.noise * noise[i] for i in range(3)]
+    m = [m[i] for i in range(3)]
+    k1 = _rate(spin, at(step), m, field)
+    k2 = _rate(spin, at(step + 1), [m[i] + k1[i] for i in range(3)], field)
+    m = [m[i] + (k1[i] + k2[i]) / 2 for i in range(3)]
+    norm = jnp.sqrt(m[0] * m[0] + m[1] * m[1] + m[2] * m[2])
+    return jnp.stack([m[i] / norm for i in range(3)])
+
+
+ROTATIONS = np.array([[[10, 26], [11, 21]], [[13, 27], [23, 5]], [[6, 20], [17, 11]], [[25, 10], [18, 20]]], np.uint32)
+
+
+def threefry(key, counter):
+    """Return 128 random bits per counter: Threefry-4x32 with 20 rounds (Salmon et al., SC'11).
+
+    Four rounds at a time in a loop, because XLA on CPU would compute earlier rounds again in each later one.
+
+    Parameters
+    ----------
+    key, counter : sequences of four uint32 arrays of one shape
+
+    Returns
+    -------
+    list of four uint32 arrays
+    """
+    key = [jnp.asarray(k) for k in key]
+    key.append(key[0] ^ key[1] ^ key[2] ^ key[3] ^ jnp.uint32(0x1BD11BDA))
+    rotations = jnp.asarray(ROTATIONS.reshape(2, 2, 2, 2))
+
+    def turned(x, by):
+        return (x << by) | (x >> (32 - by))
+
+    def four_rounds(index, carry):
+        x, key = carry
+        for pair in rotations[index % 2]:
+            x = [x[0] + x[1], x[1], x[2] + x[3], x[3]]
+            x = [x[0], turned(x[1], pair[0, 0]) ^ x[0], x[2], turned(x[3], pair[0, 1]) ^ x[2]]
+            x = [x[0] + x[3], x[1], x[2] + x[1], x[3]]
+            x = [x[0], turned(x[1], pair[1, 1]) ^ x[2], x[2], turned(x[3], pair[1, 0]) ^ x[0]]
+        key = key[1:] + key[:1]
+        x = [word + k for word, k in zip(x, key)]
+        return [*x[:3], x[3] + (index + 1).astype(jnp.uint32)], key
+
+    start = [jnp.asarray(c) + k for c, k in zip(counter, key)]
+    return jax.lax.fori_loop(0, 5, four_rounds, (start, key))[0]
+
+
+def _normals(keys, block, dtype):
+    """Return the normals of a block of steps, ``[BLOCK, 3, lanes]``.
+
+    Six halves of words, of 16 bits each, serve two steps: the midpoints of 65536 equally likely intervals of the normal
+    distribution, scaled to variance 1 (the largest is 4.3, the kurtosis 2.999).
+    """
+    shape = (BLOCK // 2, keys.shape[1])
+    count = jax.lax.broadcasted_iota(jnp.uint32, shape, 0) + (block * (BLOCK // 2)).astype(jnp.uint32)
+    zero = jnp.zeros(shape, jnp.uint32)
+    words = threefry([jnp.broadcast_to(k, shape) for k in keys], [count, zero, zero, zero])
+    halves = jnp.stack([half for word in words[:3] for half in (word >> 16, word & 0xFFFF)], 1)
+    quantile = (halves.astype(jnp.float32) - np.float32(32767.5)) / np.float32(32768)
+    return (SCALE * jax.lax.erf_inv(quantile)).reshape(BLOCK, 3, -1).astype(dtype)
+
+
+@partial(jax.jit, static_argnames=("thermal", "steady"))
+def _advance(spin: Spin, waves, keys, m, begin, first, count, thermal: bool, steady: bool):
+    """Take ``count`` steps from number ``first`` on, in the phase that began with step ``begin``."""
+
+    def at(step):
+        return waves[0] if steady else _values(waves, (step - begin).astype(waves.dtype), jnp.sin)
+
+    if not thermal:
+        return jax.lax.fori_loop(first, first + count, lambda i, m: _step(spin, at, m, jnp.zeros_like(m), i), m)
+
+    def block(index, m):
+        noise = _normals(keys, index, m.dtype)
+        start, stop = jnp.maximum(first, index * BLOCK), jnp.minimum(first + count, (index + 1) * BLOCK)
+        return jax.lax.fori_loop(start, stop, lambda i, m: _step(spin, at, m, noise[i - index * BLOCK], i), m)
+
+    return jax.lax.fori_loop(first // BLOCK, (first + count - 1) // BLOCK + 1, block, m)
+
+
+def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Result]:
+    """Return the results of up to `LANES` problems."""
+    number, first = len(problems), problems[0]
+    padded = problems + problems[-1:] * (LANES - number)
+    lanes = [_lane(replace(p, stream=())) for p in padded]
+    dtype = jnp.dtype(first.numerics.precision)
+
+    def stacked(arrays):
+        return jnp.asarray(np.stack(arrays, -1), dtype)
+
+    spin = Spin(*(stacked(column) for column in zip(*(lane.spin for lane in lanes))))
+    keys = jnp.asarray(np.stack([streams.digest(*p.stream) for p in padded], -1))
+    m = stacked([np.array(p.initial.direction) / np.linalg.norm(p.initial.direction) for p in padded])
+    every = first.steps(first.record_interval_s, "record_interval_s")
+    units = np.stack([lane.units for lane in lanes], -1)
+    records, steps, values, ends, taken = [np.asarray(m)], [0], [], {}, 0
+    for place, phase in enumerate(first.schedule):
+        waves = np.stack([lane.waves[place] for lane in lanes], -1)
+        on_device = waves.copy()
+        on_device[:3] *= units
+        on_device, begin, left = jnp.asarray(on_device, dtype), taken, first.steps(phase.duration_s)
+        if not values:
+            values.append(_values(waves, 0.0, np.sin))
+        while left:
+            count = min(every, left)
+            m = _advance(spin, on_device, keys, m, begin, taken, count, thermal, steady)
+            taken, left = taken + count, left - count
+            records.append(np.asarray(m))
+            steps.append(taken)
+            values.append(_values(waves, float(taken - begin), np.sin))
+        ends[phase.name] = len(records) - 1
+    m = np.stack(records)[..., :number]
+    if not np.isfinite(m).all():
+        lane = int(np.argmin(np.isfinite(m).all((0, 1))))
+        raise UserError(f"macrospin: stream {problems[lane].stream} is not finite; reduce numerics.dt_s")
+    times, values = np.array(steps) * first.numerics.dt_s, np.stack(values)
+    return [
+        Result(
+            t_s=times,
+            m=m[:, :, lane].reshape(-1, 3, 1, 1, 1),
+            mask=np.ones((1, 1, 1), bool),
+            phase_end=dict(ends),
+            energies_J=_energies(problem, m[:, :, lane].astype(np.float64), values[:, :, lane]),
+        )
+        for lane, problem in enumerate(problems)
+    ]
+
+
+def _energies(problem: Problem, m: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the energy of each term at each record; ``m`` is ``[n, 3]``, ``values`` the drives, ``[n, 5]``."""
+    material, volume = problem.material, volume_m3(problem.geometry, problem.mesh)
+    s = 1 - (m @ np.array(material.axis)) ** 2
+    demag = demag_tensor(problem.geometry, problem.mesh) if problem.numerics.demag else np.zeros((3, 3))
+    energies = {
+        "exchange": np.zeros(len(m)),
+        "dmi": np.zeros(len(m)),
+        "anisotropy": volume * (values[:, 0] * material.Ku_J_per_m3 * s + material.Ku2_J_per_m3 * s * s),
+        "demag": MU0 / 2 * material.Ms_A_per_m**2 * volume * np.einsum("ni,ij,nj->n", m, demag, m),
+        "zeeman": -material.Ms_A_per_m * volume * (m * values[:, 2:]).sum(1),
+    }
+    return {**energies, "total": sum(energies.values())}

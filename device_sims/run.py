@@ -1,0 +1,173 @@
+"""One problem file to tables and snapshots: ``python -m device_sims run``.
+
+The output directory belongs to one run, named by the hash of everything that its numbers depend on. A replica is done
+when its table is there, which is written last; so an interrupted run goes on where it was, to the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+
+from device_sims import engines, observables, ovf, problem_file
+from device_sims.problem import Problem
+from spinloom import files
+from spinloom.errors import UserError
+from spinloom.progress import Progress, table_console
+
+WALL = "wall_position_m"
+
+
+def run(
+    source: str | Path, engine: str, output: str | Path, replicas: int | None = None, seed: int | None = None
+) -> None:
+    """Run a problem file and write its results into a directory.
+
+    Parameters
+    ----------
+    source : path
+        Problem file.
+    engine : str
+        Name in `engines.REGISTRY`.
+    output : path
+        Directory for ``problem.json``, ``table.csv`` and ``m000000.ovf``... With replicas those of each lie in
+        ``replica_000000``..., beside ``ensemble.csv`` (last row of each) and ``ensemble_mean.csv``.
+    replicas : int, optional
+        Repetitions with a thermal noise of their own; a run without is the replica 0.
+    seed : int, optional
+        In place of the file's.
+
+    Raises
+    ------
+    UserError
+        If the problem is wrong, the engine cannot run here, or the directory holds something else.
+    """
+    problem, outputs = problem_file.load(source, seed)
+    module = _engine(engine)
+    output = Path(output)
+    identity = {
+        "engine": engine,
+        "engine_version": engines.version(engine),
+        "layout": "single" if replicas is None else "ensemble",
+        "outputs": {"ovf": outputs.ovf, "ovf_format": outputs.ovf_format, "ovf_interval_s": outputs.ovf_interval_s},
+        "problem": problem.identity(),
+        "problem_hash": problem.hash(),
+        "seed": problem.stream[0],
+    }
+    _claim(output, {**identity, "run_hash": files.sha256_text(files.canonical_json(identity))})
+    places = [output] if replicas is None else [output / f"replica_{number:06d}" for number in range(replicas)]
+    missing = [number for number, place in enumerate(places) if not _is_done(place, outputs)]
+    problems = [replace(problem, stream=(*problem.stream, number)) for number in missing]
+    with Progress(
+        f"{Path(source).name}, {engine}",
+        len(places),
+        "replicas",
+        rate_unit="simulated ns/s",
+        rate_per=problem.duration_s * 1e9,
+        done=len(places) - len(missing),
+    ) as progress:
+        try:
+            results = module.run(problems) if problems else ()
+            for number, result in zip(missing, results, strict=True):
+                _write(places[number], problem, outputs, result)
+                progress.advance(1)
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from None
+    if replicas is not None:
+        _write_ensemble(output, places)
+
+
+def _engine(name: str):
+    if name not in engines.REGISTRY:
+        raise UserError(f"--engine: found '{name}', allowed: {', '.join(engines.REGISTRY)}")
+    usable, text = probe(name)
+    if not usable:
+        raise UserError(f"--engine: {name} cannot run here: {text}")
+    return import_module(engines.REGISTRY[name][0])
+
+
+def probe(name: str) -> tuple[bool, str]:
+    """Return whether an engine can run here, and what was looked for."""
+    try:
+        return import_module(engines.REGISTRY[name][0]).probe()
+    except ImportError as error:
+        return False, f"its module cannot be imported ({error})"
+
+
+def show_engines() -> None:
+    """Print the engines and whether each can run here."""
+    table = Table("engine", "version", "usable here", "what was looked for")
+    for name, (_, version) in engines.REGISTRY.items():
+        usable, text = probe(name)
+        table.add_row(name, version, "yes" if usable else "no", text)
+    table_console().print(table)
+
+
+def _claim(output: Path, identity: dict) -> None:
+    """Make the directory this run's, or raise if it is another's."""
+    name = output / "problem.json"
+    try:
+        present = {path for path in output.rglob("*") if path.is_file()}
+        stale = {path for path in present if path.name.startswith(".") and path.suffix in (".csv", ".ovf", ".json")}
+        if name not in present and present:
+            raise UserError(f"{output}: holds files but no problem.json, allowed: an empty or a new directory")
+        found = files.read_json(name) if name in present else {}
+        found = found if isinstance(found, dict) else {}
+        if found.get("run_hash") != identity["run_hash"]:
+            if present - stale - {name}:  # a run that failed before its first result is no loss
+                keys = [key for key in identity if not key.endswith("hash") and found.get(key) != identity[key]]
+                raise UserError(
+                    f"{output}: holds the results of another run (other {', '.join(keys)}), allowed: the same run, or "
+                    "a new directory"
+                )
+            files.write_json(identity, name)
+        for path in stale:  # what a killed run was writing
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"--output: {output}: cannot be used ({error.strerror})") from None
+
+
+def _is_done(place: Path, outputs: problem_file.Outputs) -> bool:
+    if not (place / "table.csv").exists():
+        return False
+    snapshots = outputs.snapshots(files.read_table(place / "table.csv")["t_s"].to_numpy())
+    return all((place / _snapshot(number)).exists() for number in range(len(snapshots)))
+
+
+def _snapshot(number: int) -> str:
+    return f"m{number:06d}.ovf"
+
+
+def _write(place: Path, problem: Problem, outputs: problem_file.Outputs, result: engines.Result) -> None:
+    for number, record in enumerate(outputs.snapshots(result.t_s)):
+        time_s = float(result.t_s[record])
+        cell = problem.mesh.cell_m
+        ovf.write(place / _snapshot(number), result.m[record], cell, format=outputs.ovf_format, time_s=time_s)
+    mean = observables.mean_magnetisation(result.m, result.mask)
+    table = pd.DataFrame({"t_s": result.t_s, "mx": mean[:, 0], "my": mean[:, 1], "mz": mean[:, 2]})
+    for name in sorted(result.energies_J, key=lambda name: (name == "total", name)):
+        table[f"energy_{name}_J"] = result.energies_J[name]
+    mz = result.m[:, 2]
+    one_wall = [state == observables.SINGLE for state in observables.wall_states(mz, result.mask, up_left=None)]
+    position = observables.wall_position(mz, result.mask, problem.mesh.cell_m[0], up_left=None)
+    table[WALL] = np.where(one_wall, position, np.nan)
+    files.write_csv(table, place / "table.csv")
+
+
+def _write_ensemble(output: Path, places: list[Path]) -> None:
+    """Write the last row of each replica, and mean and standard deviation over replicas against time."""
+    # read back, so that it makes no difference which replicas were done before
+    tables = [files.read_table(place / "table.csv") for place in places]
+    last = pd.concat([table.tail(1) for table in tables], ignore_index=True)
+    last.insert(0, "replica", range(len(tables)))
+    files.write_csv(last, output / "ensemble.csv")
+    stacked = pd.concat(tables).groupby("t_s", sort=True)
+    mean, sd = stacked.mean(), stacked.std()
+    columns = {f"{name}_{what}": part[name] for name in mean for what, part in (("mean", mean), ("sd", sd))}
+    columns["replicas_with_one_wall"] = stacked[WALL].count()
+    files.write_csv(pd.DataFrame(columns).reset_index(), output / "ensemble_mean.csv")
