@@ -1,6 +1,6 @@
 """Spinloom: micromagnetics -> transition table -> trained network -> report.
 
-Targets: all (default), device_sims, calibration, network, report. Another study: --configfile configs/NAME.yaml.
+Targets: all (default), device_sims, calibration, network, report, validation. Another study: --configfile configs/NAME.yaml.
 """
 
 import sys
@@ -18,6 +18,7 @@ include: "workflow/rules/device_sims.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/network.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/validation.smk"
 
 
 rule all:

@@ -55,9 +55,14 @@ def read_events(
     kept = events[events["wall_state"] == "single"].reset_index(drop=True)
     lost = len(events) - len(kept)
     if lost > max_lost_fraction * len(events):
+        first = events[events["wall_state"] != "single"].iloc[0]
+        at = first.get("lost_at_s")
+        when = "" if pd.isna(at) else f" at {at:.3g} s"
         raise UserError(
-            f"{path}: {lost} of {len(events)} events lost their wall (column wall_state lost or multiple); "
-            f"allowed is a share of {max_lost_fraction:g} (max_lost_fraction in {where})"
+            f"{path}: {lost} of {len(events)} events lost their wall, the first is pulse {first['pulse']} "
+            f"({first['voltage_V']:g} V), instance {first['instance']}, replica {first['replica']}{when}; allowed is a "
+            f"share of {max_lost_fraction:g} (max_lost_fraction in {where}), so raise it, or lengthen the track or "
+            "shorten the pulse"
         )
     position = kept["final_position_m"]
     outside = kept[~position.between(0.0, track_length)]

@@ -1,4 +1,4 @@
-"""Command line of stage 1: ``python -m device_sims chunk | collect | figures`` for sweeps, ``run`` for one problem."""
+"""Command line of stage 1: ``chunk | collect | figure`` for sweeps, ``run`` for one problem, ``validate`` for evidence."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def main() -> None:
     run.add_argument("--replicas", type=_count("--replicas", 1), help="repetitions with a thermal noise of their own")
     run.add_argument("--seed", type=_count("--seed", 0), help="in place of the file's")
 
+    validate = commands.add_parser("validate", help="check the engines against references (docs/validation.md)")
+    validate.add_argument("--output", default="results/validation", help="directory to write to (default: %(default)s)")
+    validate.add_argument("--only", nargs="+", default=[], metavar="GROUP", help="these groups of checks only")
+    validate.add_argument("--quick", action="store_true", help="the short subset")
+    validate.add_argument("--jobs", type=_count("--jobs", 1), default=1, help="processes (default: 1)")
+    validate.add_argument("--strict", action="store_true", help="exit with 1 if a row is outside its tolerance")
+
     commands.add_parser("engines", help="list the engines and whether each can run here")
     commands.add_parser("schema", help="print the JSON Schema of problem files")
     arguments = parser.parse_args()
@@ -54,6 +61,16 @@ def main() -> None:
         from device_sims.run import run as run_problem
 
         run_problem(arguments.problem, arguments.engine, arguments.output, arguments.replicas, arguments.seed)
+    elif arguments.command == "validate":
+        from device_sims.validation.run import validate as run_checks
+
+        table = run_checks(arguments.output, arguments.only, arguments.quick, arguments.jobs)
+        misses = table[~table["pass"].astype(bool)]
+        for row in misses.itertuples():
+            print(f"outside its tolerance: {row.group}: {row.test}, {row.quantity}: {row.obtained:.6g}")
+        print(f"{len(table) - len(misses)} of {len(table)} rows pass: {arguments.output}/validation.md")
+        if arguments.strict and len(misses):
+            raise SystemExit(1)
     else:
         _sweep(arguments)
 

@@ -94,7 +94,9 @@ def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | 
     others = [c for c in chunks if c.chunk_hash != chunk_hash]
     total = sum(c.replicas for c in chunks)
     family = devices.family(section)
-    label = f"device_sims pulse {chunk.pulse}, instances {chunk.instances[0]}-{chunk.instances[-1]}"
+    pulse = family.pulses(section).iloc[chunk.pulse]
+    drive = ", ".join(f"{name} {pulse[name]}" for name in family.REPEATED)
+    label = f"device_sims {drive}, instances {chunk.instances[0]}-{chunk.instances[-1]}"
     work = [
         (batch, spec_hash, replica, problem)
         for batch, spec_hash in zip(chunk.batches, chunk.spec_hashes)

@@ -103,14 +103,15 @@ def test_a_wrong_config_is_one_line_and_writes_nothing(tree, path, value, messag
 
 def test_the_data_dictionary_lists_each_table_of_the_first_two_stages():
     from calibration import tables as card_tables
-    from device_sims import tables
+    from device_sims import devices, tables
 
     schemas = {
-        "events.parquet": tables.EVENTS,
-        "trajectories.parquet": tables.TRAJECTORIES,
-        "device_sims/pulses.csv": tables.PULSES,
         "points.csv": tables.POINTS,
         **{f"{name}.csv": schema for name, schema in card_tables.CARD.items()},
     }
+    for name in devices.REGISTRY:
+        family = devices.family({"device": name, name: {}})
+        for table in ("pulses", "events", "trajectories", "summary"):
+            schemas[f"{name}: {table}"] = getattr(tables, table)(family)
     for heading, schema in schemas.items():
         assert documented(heading) == list(schema.columns), heading

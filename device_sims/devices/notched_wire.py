@@ -96,29 +96,33 @@ def fit(w: np.ndarray, passed: np.ndarray, writes: np.ndarray) -> Law | None:
     Returns
     -------
     Law or None
-        None if the drives do not tell it: fewer than three, all walls alike, or the likelihood is greatest with w0
-        far outside of them or an infinite b.
+        None if the drives do not tell it: fewer than three, all walls alike, or an error of w0 beyond their range or
+        of b beyond b.
     """
     w, passed, writes = (np.asarray(x, float) for x in (w, passed, writes))
-    if len(np.unique(w)) < 3 or passed.sum() in (0, writes.sum()):
+    total = writes.sum()
+    if len(np.unique(w)) < 3 or passed.sum() in (0, total):
         return None
     unit = np.ptp(w)
     low, z = w.min(), (w - w.min()) / unit
     bounds = [(-1.0, 2.0), (0.1, 1000.0), (1e-3, 1.0)]
 
-    def cost(parameters):
-        p = np.clip(passing_law(z, *parameters), 1e-12, 1 - 1e-12)
-        return -(special.xlogy(passed, p) + special.xlogy(writes - passed, 1 - p)).sum()
+    def law(z0, b, a):
+        below = special.expit(-b * (z - z0))
+        slope = a * below * (1 - below)
+        return np.clip(1 - a * below, 1e-12, 1 - 1e-12), np.stack([-b * slope, (z - z0) * slope, -below])
 
-    starts = [(z0, b, a) for z0 in (0.25, 0.5, 0.75) for b in (5.0, 20.0) for a in (1.0, 0.9)]
+    def cost(parameters):
+        p, gradient = law(*parameters)
+        likelihood = (special.xlogy(passed, p) + special.xlogy(writes - passed, 1 - p)).sum()
+        return -likelihood / total, -gradient @ (passed / p - (writes - passed) / (1 - p)) / total
+
+    starts = [(z0, 10.0, 0.98) for z0 in (0.25, 0.5, 0.75)]
     best = min(
-        (optimize.minimize(cost, start, method="L-BFGS-B", bounds=bounds) for start in starts), key=lambda r: r.fun
+        (optimize.minimize(cost, x, jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12) for x in starts),
+        key=lambda result: result.fun,
     )
-    z0, b, a = best.x
-    below = special.expit(-b * (z - z0))
-    slope = a * below * (1 - below)
-    p = np.clip(1 - a * below, 1e-12, 1 - 1e-12)
-    gradient = np.stack([-b * slope, (z - z0) * slope, -below])
+    p, gradient = law(*best.x)
     free = [min(x - least, most - x) > 1e-6 * (most - least) for x, (least, most) in zip(best.x, bounds)]
     if not (free[0] and free[1]):
         return None
@@ -127,6 +131,9 @@ def fit(w: np.ndarray, passed: np.ndarray, writes: np.ndarray) -> Law | None:
         return None
     error = np.full(3, np.nan)
     error[free] = np.sqrt(np.diag(np.linalg.inv(information)))
+    z0, b, a = best.x.tolist()
+    if error[1] > b or error[0] > 1:
+        return None
     return Law(low + z0 * unit, b / unit, a, *(error * [unit, 1 / unit, 1]).tolist())
 
 

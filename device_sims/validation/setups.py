@@ -81,7 +81,7 @@ def thread(cell_m: float, length_m: float, material: Material, initial: Initial,
         initial=initial,
         temperature_K=0.0,
         numerics=replace(ADAPTIVE, demag=False, **numerics),
-        record_interval_s=phase.duration_s / 20,
+        record_interval_s=max(phase.duration_s / 20, ADAPTIVE.dt_s),
     )
 
 

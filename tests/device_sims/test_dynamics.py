@@ -105,7 +105,9 @@ def test_turning_all_spins_by_pi_about_z_turns_d_and_polarisation():
     assert np.abs(one[-1]).min() > 1e-5
 
 
-@pytest.mark.parametrize("scheme, interval, order", [("heun", 0, 2), ("rk4", 0, 4), ("fdr4", 0, 2), ("rk4", 1, 2), ("fdr4", 2, 2)])
+@pytest.mark.parametrize(
+    "scheme, interval, order", [("heun", 0, 2), ("rk4", 0, 4), ("fdr4", 0, 2), ("rk4", 1, 2), ("fdr4", 2, 2)]
+)
 def test_order_of_convergence_in_time(scheme, interval, order):
     problem = with_numerics(
         driven(with_material(track(), D_J_per_m2=0.5e-3)), demag_interval_steps=interval, integrator=scheme

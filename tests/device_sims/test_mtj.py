@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.special import betainc
 from scipy.stats import binomtest
 
 from device_sims import tables
@@ -51,7 +52,7 @@ def simulated(family, given: dict) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def written():
     """Below, about and above V_c0, in both directions, with an offset field, a field-like torque and asymmetry."""
-    given = section("stt_mtj", voltages_V=[0.5, 0.9, 1.3], durations_s=[4e-9])
+    given = section("stt_mtj", voltages_V=[0.45, 0.6, 0.8], durations_s=[4e-9])
     given["stt_mtj"]["junction"].update(slonczewski_lambda=1.1, field_like_ratio=0.3)
     given["stt_mtj"]["stray_field_T"] = 0.01
     stt_mtj.check(given)
@@ -75,8 +76,8 @@ def test_tables_obey_their_schemas(written):
     assert len(tables.checked(pulses, tables.pulses(stt_mtj), "pulses")) == 6
     assert len(tables.checked(summary, tables.summary(stt_mtj), "summary")) == 6
     signs = pulses.groupby("direction")["voltage_V"].agg(["min", "max"])
-    assert signs.loc["P_to_AP"].tolist() == [-1.3, -0.5]
-    assert signs.loc["AP_to_P"].tolist() == [0.5, 1.3]
+    assert signs.loc["P_to_AP"].tolist() == [-0.8, -0.45]
+    assert signs.loc["AP_to_P"].tolist() == [0.45, 0.8]
     assert (events["switching_time_s"].notna() == events["switched"]).all()
     assert events.loc[events["switched"], "switching_time_s"].between(0, 7e-9).all()
     assert (summary["switched"] + summary["undecided"] <= summary["writes"]).all()
@@ -99,7 +100,7 @@ def test_laws_by_hand():
 
 
 def test_butler_follows_the_simulation_where_the_half_normal_law_does_not():
-    """At twice V_c0 and beyond, over all widths: Butler's distribution to 0.02, the half-normal law off by 0.4."""
+    """At twice V_c0 and beyond, over all widths: Butler's distribution to 0.03, the half-normal law off by 0.56."""
     config = section("stt_mtj")["stt_mtj"]
     rest = stt_mtj.axial(config, "P_to_AP", 0.0)
     rows = []
@@ -112,7 +113,7 @@ def test_butler_follows_the_simulation_where_the_half_normal_law_does_not():
     exact, butler, half_normal = np.array(rows).T
     assert exact.min() < 0.05 and exact.max() > 0.95
     assert np.abs(butler).max() < 0.03
-    assert half_normal.min() == pytest.approx(-0.45, abs=0.1)
+    assert half_normal.min() == pytest.approx(-0.56, abs=0.03)
     assert half_normal.max() < 0.01
 
 
@@ -238,8 +239,7 @@ def test_summary_counts_and_energy():
     )
     (row,) = stt_mtj.summarise(given, pulses, events).to_dict("records")
     assert (row["writes"], row["switched"], row["undecided"], row["probability"]) == (4, 3, 1, 0.75)
-    assert row["ci_low"] == pytest.approx(0.2806, abs=2e-4)
-    assert row["ci_high"] == pytest.approx(0.9723, abs=2e-4)
+    assert betainc(3.5, 1.5, [row["ci_low"], row["ci_high"]]) == pytest.approx([0.025, 0.975], abs=1e-9)
     assert row["switching_time_mean_s"] == pytest.approx(2e-9, rel=1e-9, abs=0)
     area = 208 * (2.5e-9) ** 2  # cells of a disc 16 cells across
     conductance = area / 9.8e-12 * (1 + 1 / 2.2) / 2

@@ -43,7 +43,12 @@ def test_macrospins_obey_boltzmann(scheme, dt):
 
 @pytest.mark.parametrize(
     "temperature, alpha, scheme, dt",
-    [(100.0, 0.3, "fdr4", 4e-13), (300.0, 0.3, "fdr4", 4e-13), (300.0, 0.03, "fdr4", 4e-13), (300.0, 0.3, "heun", 1e-13)],
+    [
+        (100.0, 0.3, "fdr4", 4e-13),
+        (300.0, 0.3, "fdr4", 4e-13),
+        (300.0, 0.03, "fdr4", 4e-13),
+        (300.0, 0.3, "heun", 1e-13),
+    ],
 )
 def test_thermometer_shows_the_set_temperature(temperature, alpha, scheme, dt):
     """kB T = mu0 Ms V <sum |m x H|^2> / (2 <sum m.H>) for exchange and applied field (PRE 82, 031111), to 3 %.
@@ -90,7 +95,7 @@ def test_linear_waves_have_the_temperature_that_theory_says(alpha):
         for index in range(2 * forget):
             noise = rng.standard_normal((2, z.size))
             held = np.sqrt(2 * alpha / x / 2) * (noise[0] + 1j * noise[1])
-            z = integrators.FIXED[scheme](lambda z, c, w: (1j - alpha) * z + w * held, z, x)
+            z = integrators.FIXED[scheme](lambda z, c, w, held=held: (1j - alpha) * z + w * held, z, x)
             if index >= forget:
                 square, samples = square + (np.abs(z) ** 2).mean(), samples + 1
         expected = integrators.temperature_ratio(scheme, alpha, x)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import pytest
+from scipy import integrate
 
 from device_sims import devices, engines
 from device_sims.devices import compare, domain_wall, notched_wire, wire
@@ -25,7 +26,7 @@ def study(name):
 @pytest.fixture(scope="module")
 def present():
     section = study("domain_wall_present_state")
-    section["domain_wall"]["pulses"].update(voltages_V=[1.25, -0.55], start_positions_m=[2e-7, 3e-7, 4e-7])
+    section["domain_wall"]["pulses"].update(voltages_V=[1.25, -0.55], start_positions_m=[2e-7, 4e-7])
     section["sweep"].update(instances=2, replicas_per_instance=4)
     return section
 
@@ -53,14 +54,14 @@ def tables(section):
     family = devices.family(section)
     family.check(section)
     pulses, events, trajectories = family.pulses(section), [], []
-    for batch in family.batches(section):
-        problems = batch.problems()
-        for number, (problem, result) in enumerate(zip(problems, engines.run(section["engine"], problems))):
-            row, record = family.observe(batch, problem, result)
-            key = {"pulse": batch.pulse, "instance": batch.instance, "replica": number}
-            key |= {name: row[name] for name in family.KEYS}
-            events.append({**key, **row})
-            trajectories.append(pd.DataFrame({**key, "t_s": result.t_s, **record}))
+    writes = [(batch, n, problem) for batch in family.batches(section) for n, problem in enumerate(batch.problems())]
+    results = engines.run(section["engine"], [problem for *_, problem in writes])
+    for (batch, number, problem), result in zip(writes, results):
+        row, record = family.observe(batch, problem, result)
+        key = {"pulse": batch.pulse, "instance": batch.instance, "replica": number}
+        key |= {name: row[name] for name in family.KEYS}
+        events.append({**key, **row})
+        trajectories.append(pd.DataFrame({**key, "t_s": result.t_s, **record}))
     events = pd.DataFrame(events)
     made = {
         "pulses": pulses,
@@ -95,7 +96,7 @@ def test_a_position_is_absent_where_there_is_no_single_wall(present):
     problem = domain_wall.batches(present)[0].problem
     row, record = wire.observe(problem, trajectory(problem, [2e-7, 2.2e-7, 4e-7, None, None], 1.0))
     assert row["start_position_m"] == pytest.approx(2.2e-7, abs=2e-10)
-    assert row["wall_state"] == "lost" and row["lost_at_s"] == 3e-9
+    assert row["wall_state"] == "lost" and row["lost_at_s"] == pytest.approx(3e-9, rel=1e-9, abs=0)
     assert np.isnan([row["pulse_end_position_m"], row["final_position_m"]]).all()
     np.testing.assert_array_equal(np.isnan(record["position_m"]), [False, False, False, True, True])
     row, _ = wire.observe(problem, trajectory(problem, [2e-7, 2.2e-7, 4e-7, 4.1e-7]))
@@ -124,12 +125,12 @@ def test_a_wall_has_passed_if_it_ends_beyond_the_notches(notched, positions, up,
 # -- domain wall -----------------------------------------------------------------------------------------------------
 def test_present_state_simulates_every_start_under_both_polarities(present):
     batches = domain_wall.batches(present)
-    assert len(batches) == 2 * 2 * 2 * 3 and [b.pulse for b in batches] == sorted(b.pulse for b in batches)
+    assert len(batches) == 2 * 2 * 2 * 2 and [b.pulse for b in batches] == sorted(b.pulse for b in batches)
     streams = [problem.stream for batch in batches for problem in batch.problems()]
-    assert len(set(streams)) == len(streams) == 96
+    assert len(set(streams)) == len(streams) == 64
     # nothing depends on a place in a list
     other = changed(present, "domain_wall.pulses.voltages_V", [-0.55, 1.25])
-    other = changed(other, "domain_wall.pulses.start_positions_m", [4e-7, 2e-7, 3e-7])
+    other = changed(other, "domain_wall.pulses.start_positions_m", [4e-7, 2e-7])
     assert {b.problem.hash() for b in domain_wall.batches(other)} == {b.problem.hash() for b in batches}
     pulses = domain_wall.pulses(present)
     assert list(zip(pulses["voltage_V"], pulses["polarity"])) == [(1.25, 1), (-0.55, 1), (1.25, -1), (-0.55, -1)]
@@ -143,14 +144,14 @@ def test_present_state_simulates_every_start_under_both_polarities(present):
 def test_present_state_moves_walls_both_ways(present, tmp_path):
     made = tables(present)
     events, summary = made["events"], made["summary"]
-    assert len(events) == 96 and len(summary) == 12 and summary["writes"].eq(8).all()
+    assert len(events) == 64 and len(summary) == 8 and summary["writes"].eq(8).all()
     move = summary["position_mean_m"] - summary["nominal_start_m"]
     assert (np.sign(move) == summary["polarity"]).all()
     # the softer the film the farther, from each start and either way
     far = move.abs().groupby([summary["voltage_V"], summary["nominal_start_m"], summary["polarity"]]).mean()
     assert (far.loc[-0.55] > far.loc[1.25]).all()
-    one = events[(events["pulse"] == 1) & (events["nominal_start_m"] == 3e-7)]["final_position_m"]
-    row = summary[(summary["pulse"] == 1) & (summary["nominal_start_m"] == 3e-7)].iloc[0]
+    one = events[(events["pulse"] == 1) & (events["nominal_start_m"] == 4e-7)]["final_position_m"]
+    row = summary[(summary["pulse"] == 1) & (summary["nominal_start_m"] == 4e-7)].iloc[0]
     assert row["position_mean_m"] == pytest.approx(one.mean(), rel=1e-12, abs=0)
     assert row["position_sem_m"] == pytest.approx(one.std() / np.sqrt(8), rel=1e-12, abs=0)
     domain_wall.draw(present, made, tmp_path / "figure.png")
@@ -169,7 +170,7 @@ def test_present_state_moves_walls_both_ways(present, tmp_path):
         ("pulses.voltages_V", [50.0], "at least a cell"),
         ("material.Ku_J_per_m3", 6e5, "material.Ku_J_per_m3: found 600000 and turns"),
         ("notches.positions_m", [9e-6], "notches.positions_m: found 9e-06"),
-        ("wall.settle_s", 2.05e-11, "wall.settle_s: found 2.05e-11, allowed: a whole number"),
+        ("wall.settle_s", 2.03e-11, "wall.settle_s: found 2.03e-11, allowed: a whole number"),
     ],
 )
 def test_domain_wall_says_what_cannot_be(present, path, value, message):
@@ -184,12 +185,12 @@ def test_notched_wire_passes_more_often_the_harder_it_is_driven(notched, tmp_pat
     summary = made["summary"]
     assert summary["writes"].eq(16).all() and summary["passed"].is_monotonic_increasing
     assert summary["passed"].iloc[0] < 8 < summary["passed"].iloc[-1]
-    assert (summary["ci_low"] < summary["probability"].clip(1e-9)).all() and (
-        summary["ci_high"] > summary["ci_low"]
-    ).all()
-    # Jeffreys' interval of 0 of 16 and of 16 of 16 (Brown, Cai and DasGupta 2001)
+    inside = summary["probability"].between(summary["ci_low"], summary["ci_high"])
+    assert (inside | summary["passed"].isin([0, 16])).all()
+    # Jeffreys' interval of 0 of 16: the upper end of the Beta(1/2, 33/2) law's middle 95 %; t = s^2 takes off its pole
     none = notched_wire.summarise(notched, made["pulses"], made["events"].assign(passed=False)).iloc[0]
-    assert none["ci_high"] == pytest.approx(0.1454, abs=5e-4) and np.isnan(none["law_w0"])
+    below, whole = (integrate.quad(lambda s: 2 * (1 - s * s) ** 15.5, 0, end)[0] for end in (none["ci_high"] ** 0.5, 1))
+    assert below / whole == pytest.approx(0.975, abs=1e-9) and np.isnan(none["law_w0"])
     notched_wire.draw(notched, made, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -210,10 +211,10 @@ def test_nucleated_tracks_answer_nothing(notched):
 
 
 def test_the_fit_finds_the_published_law():
-    """Test values of the law; 200 sets of data: pulls of w0, b, a have mean 0 and sd 1.
+    """Test values of the law; 60 sets of data: pulls of w0, b, a have mean 0 and sd 1.
 
-    The sd of 200 pulls scatters by 5 %, their mean by 0.07; bounds of 25 % and 0.35 leave room for the fit's own bias
-    of order 1/n and are false alarms in less than 1e-4 of all seeds.
+    The sd of 60 pulls scatters by 9 %, their mean by 0.13; bounds of 40 % and 0.6 leave room for the fit's own bias of
+    order 1/n and are false alarms in about 1e-4 of all seeds.
     """
     law = (4.63168, 2.72741, 0.97813)
     np.testing.assert_allclose(
@@ -221,14 +222,14 @@ def test_the_fit_finds_the_published_law():
     )
     w, rng = np.linspace(2, 7, 11), np.random.default_rng(4)
     pulls = []
-    for _ in range(200):
+    for _ in range(60):
         passed = rng.binomial(2000, notched_wire.passing_law(w, *law))
         found = notched_wire.fit(w * 1e-3, passed, np.full(11, 2000))
         values = np.array([found.w0 * 1e3, found.b * 1e-3, found.a])
         pulls.append((values - law) / [found.w0_se * 1e3, found.b_se * 1e-3, found.a_se])
     pulls = np.array(pulls)
-    assert (np.abs(pulls.mean(0)) < 0.35).all()
-    np.testing.assert_allclose(pulls.std(0), 1, atol=0.25)
+    assert (np.abs(pulls.mean(0)) < 0.6).all()
+    np.testing.assert_allclose(pulls.std(0), 1, rtol=0, atol=0.4)
 
 
 def test_a_fit_that_the_data_do_not_tell_is_absent():
@@ -279,17 +280,18 @@ def test_every_drive_pushes_to_the_right(notched, drive, key, value):
 
 # -- the two engines -------------------------------------------------------------------------------------------------
 def test_the_wall_model_moves_walls_as_micromagnetics_does():
-    """T = 0, clean edges, 60 nm track: final positions agree to 6 nm in 100, and are not the same number."""
+    """T = 0, clean edges, 60 nm track: the ways agree within 12 %, and are not the same number."""
     section = study("smoke")
     family = section["domain_wall"]
     family["track"] = {"length_m": 240e-9, "width_m": 40e-9, "thickness_m": 1e-9, "cell_m": 4e-9}
     family["roughness"]["rms_m"] = family["temperature_K"] = 0.0
     family["pulses"]["voltages_V"] = [1.25, -0.55]
     family["wall"].update(rest_s=5e-11, settle_s=5e-11)
+    family["sot"]["duration_s"] = 5e-10
     section["sweep"].update(instances=1, replicas_per_instance=1)
     table = compare.compare(section)
     assert list(table["pulse"]) == [0, 1] and table["lost_llg"].eq(0).all() and table["lost_collective"].eq(0).all()
     moved = table["mean_llg"] - 60e-9
-    assert (moved > 40e-9).all() and (table["difference"].abs() / moved < 0.12).all()
+    assert (moved > 20e-9).all() and (table["difference"].abs() / moved < 0.12).all()
     assert (table["difference"] != 0).all()
     np.testing.assert_allclose(table["mean_collective"] - table["mean_llg"], table["difference"], rtol=0, atol=1e-18)

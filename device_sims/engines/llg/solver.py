@@ -234,9 +234,7 @@ class Solver:
 
         m = FIXED[self.problem.numerics.integrator](rate, m, self.step_size)
         square = (m * m).sum(0)
-        return State(
-            m / jnp.sqrt(jnp.maximum(square, jnp.finfo(self.dtype).tiny)), stray, earlier, square, state.step
-        )
+        return State(m / jnp.sqrt(jnp.maximum(square, jnp.finfo(self.dtype).tiny)), stray, earlier, square, state.step)
 
     def _advance(self, system: System, drive: Drive, state: State, key, first, count) -> State:
         """Take ``count`` steps; ``first`` numbers the first of them in the random stream."""

@@ -29,7 +29,9 @@ class Kernel(NamedTuple):
 
 def kernel(mesh: Mesh) -> Kernel:
     """Return the kernel of a mesh in float64."""
-    padded = tuple(1 if n == 1 and axis == 0 else next_fast_len(2 * n - 1, real=True) for axis, n in enumerate(mesh.shape))
+    padded = tuple(
+        1 if n == 1 and axis == 0 else next_fast_len(2 * n - 1, real=True) for axis, n in enumerate(mesh.shape)
+    )
     parts = tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
     own = np.array([parts[name][0, 0, 0] for name in ("xx", "yy", "zz")])
     spectra = []

@@ -1,0 +1,30 @@
+"""The evidence for the engines (docs/validation.md). Of no study and not part of `all`: run `snakemake validation`."""
+
+VALIDATION = Path("results/validation")
+
+
+rule validation:
+    input:
+        VALIDATION / "validation.csv",
+
+
+rule validate:
+    input:
+        sources("device_sims"),
+        COMMON,
+        sorted(str(path) for path in Path("device_sims/validation/reference").glob("*.csv")),
+    output:
+        VALIDATION / "validation.csv",
+        VALIDATION / "validation.md",
+    log:
+        VALIDATION / "validation.log",
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=2500,
+    params:
+        output=VALIDATION,
+    shell:
+        "python -m device_sims validate --output {params.output:q} --jobs {threads} > {log:q} 2>&1"
+        " || (cat {log:q} >&2; exit 1)"
