@@ -1,4 +1,4 @@
-"""Command line of stage 1: ``chunk | collect | figure`` for sweeps, ``run`` for one problem, ``validate`` for evidence."""
+"""Command line of stage 1: ``chunk | collect | figure`` for sweeps, ``run`` one problem, ``validate`` the engines."""
 
 from __future__ import annotations
 

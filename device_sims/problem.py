@@ -11,7 +11,7 @@ Conventions (those of the reference data in `docs/device_sims.md`):
   ubermag's ``Cnv_z`` has the opposite sign). With D > 0 a wall from up (left) to down has mx < 0 at its centre.
 * The damping-like torque of a current density J with spin polarisation vector p is that of an effective field
   ``a (m x p)``, the field-like one that of ``b p``, with ``a = hbar theta J / (2 e mu0 Ms t)`` and ``b = ratio a``;
-  for a Slonczewski junction theta is its polarisation P, and ``a`` is multiplied by
+  for a Slonczewski junction theta is its polarisation P, and ``a`` (``b`` with it) is multiplied by
   ``2 L^2 / (L^2 + 1 + (L^2 - 1) m.p)``, 1 for ``L = 1``. t is the thickness of the film (all layers of cells).
 * The Zhang-Li torque of a velocity u along x is ``dm/dt = -u dm/dx + beta m x (u dm/dx)`` (before solving for the
   damping): a positive u carries a texture to the right.

@@ -11,7 +11,12 @@ from device_sims import devices, engines
 from spinloom.errors import UserError
 
 # what a write of each family is judged by
-VALUE = {"domain_wall": "final_position_m", "notched_wire": "passed"}
+VALUE = {
+    "domain_wall": "final_position_m",
+    "notched_wire": "passed",
+    "stt_mtj": "switched",
+    "vcma_mtj": "switched",
+}
 
 
 def outcomes(section: dict, engine: str) -> pd.DataFrame:
@@ -44,7 +49,7 @@ def compare(section: dict, reference: str = "llg", model: str = "collective") ->
         One row per pulse (and start, where there are several): the family's ``REPEATED`` columns; ``writes`` and
         ``lost`` (without the value), ``mean`` and ``sd`` of the value, each with ``_ENGINE`` behind it; the means'
         ``difference`` (model minus reference) and its ``standard_error``; ``sd_ratio``. The value is
-        ``final_position_m`` (m) or ``passed``.
+        ``final_position_m`` (m), ``passed`` or ``switched``.
 
     Raises
     ------

@@ -11,7 +11,8 @@ reference layer, which points up.
 Beside each simulated probability stand the macrospin's laws, with the drive ``i = V/V_c0`` (see `Axial`):
 
 * ``probability_fokker_planck``: the Fokker-Planck equation of the angle, numerically exact for one moment;
-* ``probability_neel_brown``: ``1 - exp(-t r)``, below V_c0, with Brown's rate over the barrier Delta (1 - i)^2;
+* ``probability_neel_brown``: ``1 - exp(-t r)``, below V_c0, with Brown's rate over the barrier Delta (1 - i)^2, where
+  that is above 3; a pulse must be long against 1/(alpha gamma0 Hk) besides;
 * ``probability_butler``: above V_c0, thermal spread and spread in the pulse, both linearised about the start;
 * ``probability_precessional``: above V_c0, ``1 - erf((pi/2) e^(-t/t_D)/(sqrt2 theta_sigma))``, as used for networks of
   junctions (Vincent et al., IEEE Trans. Biomed. Circuits Syst. 9, 166 (2015)), with the perpendicular layer's t_D.
@@ -209,19 +210,22 @@ def _laws(config: dict, pulse) -> dict:
     rest, driven = axial(config, pulse.direction, 0.0), axial(config, pulse.direction, pulse.voltage_V)
     absent, t = float("nan"), pulse.duration_s
     hot, above = pulse.temperature_K > 0, driven.drive - driven.offset > 1
+    barrier = driven.delta * (1 - driven.drive + driven.offset) ** 2
     return {
         "critical_voltage_V": critical_voltage(config, pulse.direction),
         "thermal_stability": rest.delta,
         "probability_fokker_planck": fokker_planck(rest, driven, (pulse.rest_s, t, pulse.relax_s)) if hot else absent,
-        "probability_neel_brown": -math.expm1(-t * driven.escape_rate()) if hot and not above else absent,
+        "probability_neel_brown": -math.expm1(-t * driven.escape_rate())
+        if hot and not above and barrier > 3
+        else absent,
         "probability_butler": driven.butler(t) if hot and above else absent,
         "probability_precessional": driven.precessional(t) if hot and above else absent,
     }
 
 
 def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> None:
-    """Draw the probability against voltage; dashed Fokker-Planck, dotted the laws below and above V_c0."""
-    laws = {"probability_fokker_planck": "--", "probability_neel_brown": ":", "probability_butler": ":"}
+    """Draw the probability against voltage; dashed Fokker-Planck, dotted the laws below and far above V_c0."""
+    laws = {"probability_fokker_planck": "--", "probability_neel_brown": ":", "probability_precessional": ":"}
     mtj.draw(tables["summary"], "voltage_V", "duration_s", laws, path)
 
 

@@ -100,7 +100,7 @@ def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> No
     """Draw the probability against the pulse's width; dashed the odd numbers of half periods."""
     summary, half = tables["summary"], half_period(section[NAME])
     turns = range(1, math.ceil(summary["duration_s"].max() / half) + 1, 2)
-    mtj.draw(summary, "duration_s", "voltage_V", {}, path, [number * half for number in turns])
+    mtj.draw(summary, "duration_s", "voltage_V", {"probability": "-"}, path, [number * half for number in turns])
 
 
 def describe(section: dict) -> dict:

@@ -62,7 +62,7 @@ class State(NamedTuple):
 
 def probe() -> tuple[bool, str]:
     """Return that this engine can be used: it needs nothing beyond the package."""
-    return True, f"jax {jax.__version__} on {jax.default_backend()}"
+    return True, f"JAX {jax.__version__} on {jax.default_backend()}"
 
 
 def run(problems: Sequence[Problem]) -> Iterator[Result]:
@@ -71,7 +71,7 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
     Parameters
     ----------
     problems : sequence of Problem
-        Must share mesh, material, temperature, time step, record interval and the lengths of phases.
+        Must share mesh, nominal width, material, temperature, time step, record interval and the lengths of phases.
 
     Raises
     ------
@@ -81,7 +81,9 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
     first = _timing(problems[0])
     for problem in problems:
         if _timing(problem) != first:
-            raise UserError("collective: found problems of different mesh, material or timing in a chunk, allowed: one")
+            raise UserError(
+                "collective: found problems of different mesh, width, material or timing in a chunk, allowed: one"
+            )
     with jax.enable_x64(True):
         for start in range(0, len(problems), LANES):
             yield from _together(problems[start : start + LANES])
@@ -95,6 +97,9 @@ def _timing(problem: Problem):
         problem.temperature_K,
         problem.numerics.dt_s,
         problem.record_interval_s,
+        problem.numerics.demag,
+        problem.geometry.kind,
+        problem.geometry.width_m,
         problem.initial.up_left,
         phases,
     )

@@ -63,7 +63,7 @@ def prepare(problem: Problem) -> Prepared:
     return _prepare(replace(problem, stream=()))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _prepare(problem: Problem) -> Prepared:
     m, initial, mesh = problem.material, problem.initial, problem.mesh
     if problem.geometry.kind not in ("box", "strip"):

@@ -86,7 +86,8 @@ def tunnel_junction():
     problem = Problem(
         Mesh(20, 20, (3e-9, 3e-9, 1.5e-9)), Geometry("disc"),
         Material(1e6, 1.5e-11, 0.02, Ku_J_per_m3=8e5, spin_hall_angle=0.6, polarisation=(0.0, 0.0, 1.0)),
-        (Phase("run", 1e-9, current_density_A_per_m2=-1.5e11),), Initial("uniform", (0.1, 0.0, 1.0)), 0.0, ADAPTIVE, 5e-11,
+        (Phase("run", 1e-9, current_density_A_per_m2=-1.5e11),), Initial("uniform", (0.1, 0.0, 1.0)), 0.0,
+        ADAPTIVE, 5e-11,
     )  # fmt: skip
     error, expected, m = _compared("mtj_disc_stt", problem)
     early = expected[:, 0] < 0.601e-9

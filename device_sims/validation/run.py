@@ -138,7 +138,8 @@ def markdown(table: pd.DataFrame) -> str:
     """Return the table as Markdown, a section per group."""
     misses = table[~table["pass"].astype(bool)]
     text = [
-        f"{len(table)} rows, {len(misses)} outside their tolerance. {table['wall_s'].sum() / 60:.1f} minutes of one core.\n"
+        f"{len(table)} rows, {len(misses)} outside their tolerance; "
+        f"{table['wall_s'].sum() / 60:.1f} minutes of one core.\n"
     ]
     for group, rows in table.groupby("group", sort=False):
         text.append(

@@ -204,8 +204,8 @@ def test_leaves_a_well_at_browns_rate(delta):
     T, alpha = 300.0, 0.5
     Hk = 2 * delta * BOLTZMANN * T / (MU0 * MS * VOLUME)
     rate = 2 * alpha * GAMMA0 * Hk / (1 + alpha**2) * math.sqrt(delta / math.pi) * math.exp(-delta) * (1 - 1 / delta)
-    dt = 0.1 / (GAMMA0 * Hk)
-    rest, wait = 200, round(0.7 / rate / dt)
+    dt = 0.05 / (GAMMA0 * Hk)
+    rest, wait = 400, round(0.7 / rate / dt)
     problem = free(Hk, alpha, T, duration=rest * dt, dt=dt, precision="float32", record_interval_s=wait * dt)
     problem = replace(problem, schedule=(Phase("rest", rest * dt), Phase("wait", wait * dt)))
     mz = np.array([r.m[[r.phase_end["rest"], -1], 2].ravel() for r in macrospin.run(replicas(problem, 2048))])

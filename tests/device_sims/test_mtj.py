@@ -35,7 +35,7 @@ def section(name: str, **pulses) -> dict:
         "engine": given["engine"],
         name: own,
         "sweep": {**given["sweep"], "replicas_per_instance": 512},
-        "numerics": {key: float(value) for key, value in given["numerics"].items()},
+        "numerics": given["numerics"],
     }
 
 

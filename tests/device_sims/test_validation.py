@@ -98,17 +98,8 @@ def test_two_processes_give_the_same_table(tmp_path):
 
 
 def test_command_line(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "device_sims",
-        "validate",
-        "--output",
-        str(tmp_path),
-        "--quick",
-        "--strict",
-        "--only",
-    ]
+    command = [sys.executable, "-m", "device_sims", "validate", "--output", str(tmp_path)]
+    command += ["--quick", "--strict", "--only"]
     done = subprocess.run([*command, "demag"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{tmp_path}/validation.md" in done.stdout

@@ -211,9 +211,9 @@ def test_nucleated_tracks_answer_nothing(notched):
 
 
 def test_the_fit_finds_the_published_law():
-    """Test values of the law; 60 sets of data: pulls of w0, b, a have mean 0 and sd 1.
+    """Test values of the law; 40 sets of data: pulls of w0, b, a have mean 0 and sd 1.
 
-    The sd of 60 pulls scatters by 9 %, their mean by 0.13; bounds of 40 % and 0.6 leave room for the fit's own bias of
+    The sd of 40 pulls scatters by 11 %, their mean by 0.16; bounds of 45 % and 0.7 leave room for the fit's own bias of
     order 1/n and are false alarms in about 1e-4 of all seeds.
     """
     law = (4.63168, 2.72741, 0.97813)
@@ -222,14 +222,14 @@ def test_the_fit_finds_the_published_law():
     )
     w, rng = np.linspace(2, 7, 11), np.random.default_rng(4)
     pulls = []
-    for _ in range(60):
+    for _ in range(40):
         passed = rng.binomial(2000, notched_wire.passing_law(w, *law))
         found = notched_wire.fit(w * 1e-3, passed, np.full(11, 2000))
         values = np.array([found.w0 * 1e3, found.b * 1e-3, found.a])
         pulls.append((values - law) / [found.w0_se * 1e3, found.b_se * 1e-3, found.a_se])
     pulls = np.array(pulls)
-    assert (np.abs(pulls.mean(0)) < 0.6).all()
-    np.testing.assert_allclose(pulls.std(0), 1, rtol=0, atol=0.4)
+    assert (np.abs(pulls.mean(0)) < 0.7).all()
+    np.testing.assert_allclose(pulls.std(0), 1, rtol=0, atol=0.45)
 
 
 def test_a_fit_that_the_data_do_not_tell_is_absent():
