@@ -14,11 +14,10 @@ from calibration.conductance import Junction, read_table_of
 from calibration.derived import derive
 from calibration.energy import pulse_table
 from calibration.estimator import count_transitions, device_offsets, posterior, random_effects, stationary
-from calibration.states import assign_states, state_edges
+from calibration.states import FAMILIES, assign_states, state_edges
 from calibration.tables import CARD, EVENTS, PULSE_PLAN, conform, contiguous, entry, unit
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, sha256_file
-
 
 def read_events(
     path: str | Path, voltage: pd.Series, track_length: float, max_lost_fraction: float, where: str | Path
@@ -111,6 +110,12 @@ def build_card(config_path: str, events_path: str, pulses_path: str, device_path
         If an input is unfit.
     """
     config, device = read_json(config_path), read_json(device_path)
+    family = entry(device, "family", device_path, str)
+    if family not in FAMILIES:
+        raise UserError(
+            f"{device_path}: family: found '{family}', allowed: {', '.join(FAMILIES)}; cards of other families are not "
+            "made yet, so ask the workflow for the target device_sims only"
+        )
     plan = conform(read_table(pulses_path), PULSE_PLAN, pulses_path)
     contiguous(plan["pulse"], pulses_path)
     junction = Junction.from_files(device, device_path, config, config_path)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from spinloom.errors import UserError
 
+FAMILIES = ("domain_wall",)  # whose writes become states here
 METHODS = ("nearest_mean", "equal_width", "equal_population")
 
 

@@ -66,6 +66,12 @@ def test_overlays_are_laid_over_the_default(tree):
     assert planned["simulate"] == 3 and planned["train"] == 4
 
 
+@pytest.mark.parametrize("name, chunks", [("stt_mtj", 60), ("vcma_mtj", 48), ("notched_wire", 8)])
+def test_families_without_a_card_end_with_their_tables(tree, name, chunks):
+    planned = jobs(tree, "--configfile", f"configs/{name}.yaml")
+    assert planned == {"simulate": chunks, "collect": 1, "device_figure": 1, "all": 1}
+
+
 def test_float_baseline_alone_can_be_the_rule(tree):
     assert jobs(tree, "--configfile", overlay(tree, "network.rule", "float_baseline", "baseline"))["train"] == 3
 

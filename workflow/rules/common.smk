@@ -18,7 +18,9 @@ try:
     config = study_config.laid_over("config.yaml", config)
     DEVICE = study_config.section(config, "device_sims")
     CHUNKS = sweep.plan_checked(DEVICE)
-    states.check_count(config["calibration"], len(devices.family(DEVICE).pulses(DEVICE)))
+    HAS_CARD = DEVICE["device"] in states.FAMILIES
+    if HAS_CARD:
+        states.check_count(config["calibration"], len(devices.family(DEVICE).pulses(DEVICE)))
     settings.check(study_config.section(config, "network"))
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)

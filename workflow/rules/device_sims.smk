@@ -5,8 +5,10 @@ an `ancient` input because the hash already says whether a chunk is still the on
 """
 
 DEVICE_SIMS = STUDY / "device_sims"
+# no simulation depends on these
+ASIDE = ("tables.py", "run.py", "problem_file.py", "__main__.py")
 ENGINE_SOURCES = [
-    *(path for path in sources("device_sims") if Path(path).name not in ("tables.py", "run.py", "problem_file.py", "__main__.py")),
+    *(path for path in sources("device_sims") if Path(path).name not in ASIDE and "validation" not in path),
     "spinloom/files.py",
     "spinloom/streams.py",
 ]
