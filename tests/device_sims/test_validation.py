@@ -14,18 +14,21 @@ from device_sims.validation import Curve, Row, run
 from spinloom.errors import UserError
 from tests.dictionary import documented
 
+# the other groups' short checks are those of test_dynamics, test_macrospin and test_collective
+GROUPS = ("demag", "analytic", "thermometer")
+
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     output = tmp_path_factory.mktemp("validation")
-    return output, run.validate(output, quick=True)
+    return output, run.validate(output, GROUPS, quick=True)
 
 
 def test_quick_subset_passes(quick):
     output, table = quick
     assert table["pass"].all(), table[~table["pass"].astype(bool)].to_string()
-    groups = set(table["group"])
-    assert {"demag", "oommf", "analytic", "symmetry", "thermometer"} <= groups
+    groups = tuple(dict.fromkeys(table["group"]))
+    assert groups == GROUPS
     assert list(table.columns) == documented("validation/validation.csv") == list(run.COLUMNS)
     written = pd.read_csv(output / "validation.csv")
     assert written["pass"].dtype == bool
@@ -33,7 +36,6 @@ def test_quick_subset_passes(quick):
     text = (output / "validation.md").read_text()
     assert all(f"### {group}\n" in text for group in groups)
     assert text.count("| pass |") == len(table)
-    assert (output / "oommf_racetracks.png").stat().st_size > 1000
 
 
 def _broken():
@@ -61,7 +63,7 @@ def test_a_wrong_row_stays_in_the_table(broken, tmp_path):
     assert text.startswith("3 rows, 2 outside their tolerance")
     assert text.count("**MISS**") == 2
     assert "x \\| y (by a tenth)" in text
-    assert (tmp_path / "oommf_disc.png").exists()
+    assert (tmp_path / "oommf_disc.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -93,14 +95,14 @@ def test_checks_are_registered_once_and_can_be_named():
 
 
 def test_two_processes_give_the_same_table(tmp_path):
-    tables = [run.validate(tmp_path / str(jobs), ["demag"], True, jobs) for jobs in (1, 2)]
+    tables = [run.validate(tmp_path / str(jobs), ["analytic"], True, jobs) for jobs in (1, 2)]
     pd.testing.assert_frame_equal(*(table.drop(columns="wall_s") for table in tables))
 
 
 def test_command_line(tmp_path):
     command = [sys.executable, "-m", "device_sims", "validate", "--output", str(tmp_path)]
     command += ["--quick", "--strict", "--only"]
-    done = subprocess.run([*command, "demag"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "analytic"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{tmp_path}/validation.md" in done.stdout
     refused = subprocess.run([*command, "demog"], capture_output=True, text=True, check=False)
