@@ -19,6 +19,7 @@ from calibration.tables import CARD, EVENTS, PULSE_PLAN, conform, contiguous, en
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, sha256_file
 
+
 def read_events(
     path: str | Path, voltage: pd.Series, track_length: float, max_lost_fraction: float, where: str | Path
 ) -> tuple[pd.DataFrame, int]:

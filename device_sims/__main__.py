@@ -33,7 +33,9 @@ def main() -> None:
     run.add_argument("problem", help="problem file (YAML)")
     run.add_argument("--engine", default="llg", help="who computes it (default: llg)")
     run.add_argument("--output", required=True, help="directory of this run; the same command goes on in it")
-    run.add_argument("--replicas", type=_count("--replicas", 1), help="repetitions with a thermal noise of their own")
+    run.add_argument(
+        "--replicas", type=_count("--replicas", 1, 10**6), help="repetitions with a thermal noise of their own"
+    )
     run.add_argument("--seed", type=_count("--seed", 0), help="in place of the file's")
 
     validate = commands.add_parser("validate", help="check the engines against references (docs/validation.md)")
@@ -93,12 +95,12 @@ def _sweep(arguments: argparse.Namespace) -> None:
         devices.family(section).draw(section, tables, Path(arguments.output) / "device_response.png")
 
 
-def _count(option: str, least: int):
-    """Return an option's type: whole numbers from ``least`` up to 2^53, beyond which JSON is not exact."""
+def _count(option: str, least: int, most: int = 2**53):
+    """Return an option's type: whole numbers from ``least`` to ``most``; beyond 2^53 JSON is not exact."""
 
     def whole_number(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= 2**53:
-            raise UserError(f"{option}: found {text!r}, allowed: whole numbers from {least} to 2^53")
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise UserError(f"{option}: found {text!r}, allowed: whole numbers from {least} to {most}")
         return int(text)
 
     return whole_number

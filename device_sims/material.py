@@ -31,7 +31,7 @@ def constants(problem: Problem, mask: np.ndarray) -> dict[str, float | np.ndarra
     Returns
     -------
     dict
-        By name: a float if the constant is the same in all magnetic cells, else ``float64[nz, ny, nx]`` with the
+        By name: a float if no map and no region's factor is of the constant, else ``float64[nz, ny, nx]`` with the
         material's own value outside the mask.
 
     Raises
@@ -62,8 +62,8 @@ def constants(problem: Problem, mask: np.ndarray) -> dict[str, float | np.ndarra
             raise UserError(f"{sources[name]}: {name}: found {inside.min():g} in a magnetic cell, allowed: more than 0")
         if name in NOT_NEGATIVE and not (inside >= 0).all():
             raise UserError(f"{sources[name]}: {name}: found {inside.min():g} in a magnetic cell, allowed: 0 or more")
-        same = inside.size == 0 or (inside == inside[0]).all()
-        values[name] = float(inside[0] if inside.size else uniform) if same else np.where(mask, value, uniform)
+        # by what is asked for and not by what comes out, so that devices of one family have arrays of one shape
+        values[name] = np.where(mask, value, uniform) if name in maps or name in factors else uniform
     return values
 
 

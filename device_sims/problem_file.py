@@ -31,7 +31,9 @@ from spinloom import config, files
 from spinloom.errors import UserError
 
 SCHEMA = Path(__file__).parent / "schemas" / "problem.schema.yaml"
-MAX_CELLS, MAX_RECORDS = 2**26, 10**6  # beyond these a slip of the keyboard
+MAX_CELLS, MAX_RECORDS = 2**22, 10**6  # beyond these a slip of the keyboard
+MAX_VALUES = 2 * 10**9  # numbers of all records of m, which an engine holds in memory
+FLOAT32_TOLERANCE = 1e-6  # below it the error of a step is lost in the rounding of m
 
 # the keys that each kind uses, and those that it cannot do without
 GEOMETRY = {
@@ -210,7 +212,7 @@ def _phase(section: dict, index: int) -> Phase:
         field_T=tuple(_drive(value, f"{where}.field_T.{i}") for i, value in enumerate(section["field_T"])),
         region_Ku_factors=tuple(
             (name, _drive(value, f"{where}.region_Ku_factors.{name}"))
-            for name, value in sorted(section["region_Ku_factors"].items())
+            for name, value in sorted(section["region_Ku_factors"].items(), key=lambda item: str(item[0]))
         ),
         **drives,
     )
@@ -223,7 +225,7 @@ def _drive(value: Any, where: str) -> Drive:
     if len(ramp) == 1 or len(sine) == 1 or ramp and "offset" in value or "phase_rad" in value and not sine or not value:
         raise UserError(
             f"{where}: found {{{', '.join(value)}}}, allowed: a number, {{from, to}}, {{offset, amplitude, "
-            "frequency_Hz, phase_rad}} or {{from, to, amplitude, frequency_Hz, phase_rad}}"
+            f"frequency_Hz, phase_rad}} or {{from, to, amplitude, frequency_Hz, phase_rad}}"
         )
     start = value.get("from", value.get("offset", 0.0))
     wave = (value.get("amplitude", 0.0), value.get("frequency_Hz", 0.0), value.get("phase_rad", 0.0))
@@ -240,24 +242,33 @@ def _outputs(section: dict) -> Outputs:
 
 
 def _unit(vector: list[float], where: str) -> tuple[float, float, float]:
-    length = math.hypot(*vector)
-    if length == 0:
+    if not any(vector):
         raise UserError(f"{where}: found the zero vector, allowed: any other")
+    exponent = math.frexp(max(map(abs, vector)))[1]
+    vector = [math.ldexp(component, -exponent) for component in vector]  # exact, and its length is finite
+    length = math.hypot(*vector)
     return tuple(component / length for component in vector)
 
 
 def _file(name: str, where: str, folder: Path) -> DataFile:
-    path = (folder / Path(name).expanduser()).resolve()
     try:
+        path = (folder / Path(name).expanduser()).resolve()
         return DataFile(str(path), files.sha256_file(path))
     except OSError as error:
-        raise UserError(f"{where}: {path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{where}: {folder / name}: cannot be read ({error.strerror})") from None
+    except (ValueError, RuntimeError) as error:  # a NUL in the path, no such user
+        raise UserError(f"{where}: found {name!r}, allowed: the path of a file ({error})") from None
 
 
 def _check(problem: Problem) -> None:
     """Check relations between parts, and that shape, state and constants can be made."""
     problem.steps(problem.record_interval_s, "outputs.record_interval_s")
-    records = 0
+    numerics = problem.numerics
+    if (numerics.integrator, numerics.precision) == ("dopri5", "float32") and numerics.tolerance < FLOAT32_TOLERANCE:
+        raise UserError(
+            f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {FLOAT32_TOLERANCE:g} with float32"
+        )
+    records = 1  # that of t = 0
     driven = [name for phase in problem.schedule for name, _ in phase.region_Ku_factors]
     for where, named in (("schedule", problem.schedule), ("regions", problem.regions)):
         names = [item.name for item in named]
@@ -277,6 +288,12 @@ def _check(problem: Problem) -> None:
             )
     if records > MAX_RECORDS:
         raise UserError(f"outputs.record_interval_s: found {records} records, allowed: at most {MAX_RECORDS}")
+    cells = math.prod(problem.mesh.shape)
+    if 3 * cells * records > MAX_VALUES:
+        raise UserError(
+            f"outputs.record_interval_s: found {records} records of {cells} cells, which are kept in memory, allowed: "
+            f"at most {MAX_VALUES // (3 * cells)} records"
+        )
     for index, region in enumerate(problem.regions):
         if not material.region_mask(problem.mesh, region).any():
             raise UserError(f"regions.{index}: x_m and y_m hold no cell, allowed: at least one cell's centre")

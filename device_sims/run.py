@@ -6,6 +6,8 @@ when its table is there, which is written last; so an interrupted run goes on wh
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -45,10 +47,11 @@ def run(
     Raises
     ------
     UserError
-        If the problem is wrong, the engine cannot run here, or the directory holds something else.
+        If the problem is wrong or too large, the engine cannot run here, or the directory cannot be written or holds
+        something else.
     """
     problem, outputs = problem_file.load(source, seed)
-    module = _engine(engine)
+    _check_engine(engine)
     output = Path(output)
     identity = {
         "engine": engine,
@@ -59,9 +62,22 @@ def run(
         "problem_hash": problem.hash(),
         "seed": problem.stream[0],
     }
-    _claim(output, {**identity, "run_hash": files.sha256_text(files.canonical_json(identity))})
-    places = [output] if replicas is None else [output / f"replica_{number:06d}" for number in range(replicas)]
-    missing = [number for number, place in enumerate(places) if not _is_done(place, outputs)]
+    identity["run_hash"] = files.sha256_text(files.canonical_json(identity))
+    places = [output] if replicas is None else [_replica(output, number) for number in range(replicas)]
+    try:
+        _claim(output, identity)
+        _finish(source, engine, places, problem, outputs)
+        if replicas is not None:
+            _write_ensemble(output, problem, outputs)
+    except OSError as error:
+        raise UserError(f"--output: {output}: cannot be written ({error.strerror or error})") from None
+
+
+def _finish(
+    source: str | Path, engine: str, places: list[Path], problem: Problem, outputs: problem_file.Outputs
+) -> None:
+    """Run the replicas that are not done."""
+    missing = [number for number, place in enumerate(places) if not _is_done(place, problem, outputs)]
     problems = [replace(problem, stream=(*problem.stream, number)) for number in missing]
     with Progress(
         f"{Path(source).name}, {engine}",
@@ -72,23 +88,34 @@ def run(
         done=len(places) - len(missing),
     ) as progress:
         try:
-            results = module.run(problems) if problems else ()
+            results = engines.run(engine, problems) if problems else ()
             for number, result in zip(missing, results, strict=True):
                 _write(places[number], problem, outputs, result)
                 progress.advance(1)
         except UserError as error:
             raise UserError(f"{source}: {error}") from None
-    if replicas is not None:
-        _write_ensemble(output, places)
+        except _too_large() as error:
+            raise UserError(
+                f"{source}: mesh: the engine failed with {math.prod(problem.mesh.shape)} cells "
+                f"({str(error)[:200] or 'out of memory'}), allowed: a mesh and a number of records that fit into memory"
+            ) from None
 
 
-def _engine(name: str):
+def _too_large() -> tuple[type[Exception], ...]:
+    """Return what engines raise when memory runs out; one that does without JAX has not imported it."""
+    return (MemoryError, sys.modules["jax"].errors.JaxRuntimeError) if "jax" in sys.modules else (MemoryError,)
+
+
+def _replica(output: Path, number: int) -> Path:
+    return output / f"replica_{number:06d}"
+
+
+def _check_engine(name: str) -> None:
     if name not in engines.REGISTRY:
         raise UserError(f"--engine: found '{name}', allowed: {', '.join(engines.REGISTRY)}")
     usable, text = probe(name)
     if not usable:
         raise UserError(f"--engine: {name} cannot run here: {text}")
-    return import_module(engines.REGISTRY[name][0])
 
 
 def probe(name: str) -> tuple[bool, str]:
@@ -111,32 +138,44 @@ def show_engines() -> None:
 def _claim(output: Path, identity: dict) -> None:
     """Make the directory this run's, or raise if it is another's."""
     name = output / "problem.json"
-    try:
-        present = {path for path in output.rglob("*") if path.is_file()}
-        stale = {path for path in present if path.name.startswith(".") and path.suffix in (".csv", ".ovf", ".json")}
-        if name not in present and present:
-            raise UserError(f"{output}: holds files but no problem.json, allowed: an empty or a new directory")
-        found = files.read_json(name) if name in present else {}
-        found = found if isinstance(found, dict) else {}
-        if found.get("run_hash") != identity["run_hash"]:
-            if present - stale - {name}:  # a run that failed before its first result is no loss
-                keys = [key for key in identity if not key.endswith("hash") and found.get(key) != identity[key]]
-                raise UserError(
-                    f"{output}: holds the results of another run (other {', '.join(keys)}), allowed: the same run, or "
-                    "a new directory"
-                )
-            files.write_json(identity, name)
-        for path in stale:  # what a killed run was writing
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"--output: {output}: cannot be used ({error.strerror})") from None
+    present = {path for path in output.rglob("*") if path.is_file()}
+    stale = {path for path in present if path.name.startswith(".") and path.suffix in (".csv", ".ovf", ".json")}
+    if name not in present and present:
+        raise UserError(f"{output}: holds files but no problem.json, allowed: an empty or a new directory")
+    found = files.read_json(name) if name in present else {}
+    found = found if isinstance(found, dict) else {}
+    if found.get("run_hash") != identity["run_hash"]:
+        if present - stale - {name}:  # a run that failed before its first result is no loss
+            keys = [key for key in identity if not key.endswith("hash") and found.get(key) != identity[key]]
+            raise UserError(
+                f"{output}: holds the results of another run (other {', '.join(keys)}), allowed: the same run, or "
+                "a new directory"
+            )
+        files.write_json(identity, name)
+    for path in stale:  # what a killed run was writing
+        path.unlink(missing_ok=True)
 
 
-def _is_done(place: Path, outputs: problem_file.Outputs) -> bool:
+def _is_done(place: Path, problem: Problem, outputs: problem_file.Outputs) -> bool:
     if not (place / "table.csv").exists():
         return False
-    snapshots = outputs.snapshots(files.read_table(place / "table.csv")["t_s"].to_numpy())
-    return all((place / _snapshot(number)).exists() for number in range(len(snapshots)))
+    snapshots = outputs.snapshots(_read(place, problem)["t_s"].to_numpy())
+    names = [place / _snapshot(number) for number in range(len(snapshots))]
+    return all(name.is_file() and name.stat().st_size for name in names)
+
+
+def _read(place: Path, problem: Problem) -> pd.DataFrame:
+    name = place / "table.csv"
+    table = files.read_table(name)
+    columns = {"t_s", "mx", "my", "mz", "energy_total_J", WALL}
+    numbers = set(table.select_dtypes("number"))
+    last_s = table["t_s"].iloc[-1] if columns <= numbers == set(table) and len(table) else math.nan
+    if not abs(last_s - problem.duration_s) < problem.numerics.dt_s:
+        raise UserError(
+            f"{name}: is damaged, allowed: columns of numbers ({', '.join(sorted(columns))}, ...) to the end of the "
+            "schedule; remove the file to compute it again"
+        )
+    return table
 
 
 def _snapshot(number: int) -> str:
@@ -159,12 +198,21 @@ def _write(place: Path, problem: Problem, outputs: problem_file.Outputs, result:
     files.write_csv(table, place / "table.csv")
 
 
-def _write_ensemble(output: Path, places: list[Path]) -> None:
-    """Write the last row of each replica, and mean and standard deviation over replicas against time."""
+def _write_ensemble(output: Path, problem: Problem, outputs: problem_file.Outputs) -> None:
+    """Write the last row of each replica that is done, and mean and standard deviation over them against time."""
+    found = (path.name.removeprefix("replica_") for path in output.glob("replica_*"))
+    numbers = sorted(int(text) for text in found if text.isdecimal())
+    numbers = [number for number in numbers if _is_done(_replica(output, number), problem, outputs)]
     # read back, so that it makes no difference which replicas were done before
-    tables = [files.read_table(place / "table.csv") for place in places]
+    tables = [_read(_replica(output, number), problem) for number in numbers]
+    for number, table in zip(numbers, tables):
+        if list(table) != list(tables[0]):
+            raise UserError(
+                f"{_replica(output, number) / 'table.csv'}: found columns {', '.join(table)}, allowed: those of the "
+                f"other replicas, {', '.join(tables[0])}"
+            )
     last = pd.concat([table.tail(1) for table in tables], ignore_index=True)
-    last.insert(0, "replica", range(len(tables)))
+    last.insert(0, "replica", numbers)
     files.write_csv(last, output / "ensemble.csv")
     stacked = pd.concat(tables).groupby("t_s", sort=True)
     mean, sd = stacked.mean(), stacked.std()

@@ -64,9 +64,13 @@ def _spec_hash(engine: str, version: str, batch: Batch) -> str:
 
 
 def plan_checked(section: dict) -> list[Chunk]:
-    """Check the section as only its device family can, then `plan`."""
-    devices.family(section).check(section)
-    return plan(section)
+    """Check the section as only its device family and its engine can, then `plan`."""
+    family = devices.family(section)
+    family.check(section)
+    chunks = plan(section)
+    # the first batch of each chunk: instances differ in their edges only
+    engines.check(section["engine"], section["device"], [chunk.batches[0].problem for chunk in chunks])
+    return chunks
 
 
 def chunk_paths(directory: str | Path, chunk_hash: str) -> tuple[Path, Path]:

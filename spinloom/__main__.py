@@ -16,6 +16,9 @@ def main() -> None:
     arguments = parser.parse_args()
     study = config.load("config.yaml", arguments.overlay)
     if arguments.command == "check":
+        from spinloom.study import plan
+
+        plan(study)
         return
     path = Path("results") / study["study"] / "report.html"
     if not path.exists():

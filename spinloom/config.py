@@ -17,6 +17,23 @@ from spinloom.errors import UserError
 
 SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
 STAGES = ("device_sims", "calibration", "network")
+MAX_DEPTH = 32  # no schema is half as deep; an alias of what it lies in has no end
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without tags that run code, in which no key of a mapping silently replaces an earlier one."""
+
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
+        lines = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault((key.tag, key.value), line) != line:
+                first = lines[key.tag, key.value]
+                raise UserError(
+                    f"{self.name}: line {line}: found key '{_short(key.value)}' again, first in line {first}"
+                )
+        return node
 
 
 def schema() -> dict[str, Any]:
@@ -46,16 +63,18 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If it cannot be read, or is no mapping.
+        If it cannot be read, is no mapping, has a key twice, or is nested without end.
     """
     try:
-        layer = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as stream:  # a stream tells the loader the file's name
+            layer = yaml.load(stream, Loader=_Loader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(layer, dict):
         raise UserError(f"{path}: found no keys, allowed: a YAML mapping")
+    _check_depth(layer, str(path))
     return layer
 
 
@@ -100,6 +119,7 @@ def resolve_with(rules: dict[str, Any], config: Any, source: str) -> dict[str, A
 
     The schema may use what `resolve` can fill in and explain: ``properties`` and ``items``, no references.
     """
+    _check_depth(config, source)
     for path, value in _leaves(config):
         if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > 2**53:
             raise UserError(f"{source}: {path}: found {_short(value)}, allowed: finite numbers up to 2^53")
@@ -112,9 +132,22 @@ def resolve_with(rules: dict[str, Any], config: Any, source: str) -> dict[str, A
     return _numbers(config, rules)
 
 
+def _check_depth(value: Any, source: str, path: str = "", depth: int = 0) -> None:
+    if depth > MAX_DEPTH:
+        raise UserError(
+            f"{source}: {_short(path)}: found more than {MAX_DEPTH} levels, or an alias of what it lies in, "
+            f"allowed: at most {MAX_DEPTH} levels"
+        )
+    for key, item in _items(value):
+        _check_depth(item, source, f"{path}.{key}" if path else str(key), depth + 1)
+
+
+def _items(value: Any):
+    return value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+
+
 def _leaves(value: Any, path: str = ""):
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
+    for key, item in _items(value):
         yield from _leaves(item, f"{path}.{key}" if path else str(key))
     if not isinstance(value, (dict, list)):
         yield path, value

@@ -12,7 +12,7 @@ A family is a module with
 * ``describe(section) -> dict``: what the read-out needs to know of the device.
 
 ``*_COLUMNS`` are dicts from a column's name to its pandera column, in order; ``REPEATED`` names the columns of pulses
-that events repeat, ``KEYS`` the event columns that tell batches of the same pulse and instance apart. ``section`` is the
+that events repeat, ``KEYS`` the event columns that tell batches of one pulse and instance apart. ``section`` is the
 config's ``device_sims`` part plus the study's ``seed``.
 """
 

@@ -22,6 +22,10 @@ REGISTRY = {
     "macrospin": ("device_sims.engines.macrospin", "1"),
     "collective": ("device_sims.engines.collective", "1"),
 }
+# device families that an engine can do, where it cannot do all
+FAMILIES = {"macrospin": ("stt_mtj", "vcma_mtj"), "collective": ("domain_wall", "notched_wire")}
+# modules whose ``check(problem)`` refuses, without loading the solver, what it could not do
+CHECKS = {"llg": "device_sims.engines.llg.stability"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,26 @@ def version(name: str) -> str:
     if name not in REGISTRY:
         raise UserError(f"device_sims.engine: found '{name}', allowed: {', '.join(REGISTRY)}")
     return REGISTRY[name][1]
+
+
+def check(name: str, family: str, problems: Sequence[Problem]) -> None:
+    """Check, before anything is simulated, that an engine can do a family's problems.
+
+    Raises
+    ------
+    UserError
+        Naming the first key that cannot be.
+    """
+    version(name)
+    able = [engine for engine in REGISTRY if family in FAMILIES.get(engine, (family,))]
+    if name not in able:
+        raise UserError(f"device_sims.engine: found {name} with device {family}, allowed: {', '.join(able)}")
+    if name in CHECKS:
+        for problem in problems:
+            try:
+                import_module(CHECKS[name]).check(problem)
+            except UserError as error:
+                raise UserError(f"device_sims.{error}") from None
 
 
 def run(name: str, problems: Sequence[Problem]) -> Iterator[Result]:

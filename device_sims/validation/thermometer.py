@@ -9,8 +9,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from device_sims.engines.llg.integrators import EVALUATIONS, temperature_ratio
+from device_sims.engines.llg.integrators import EVALUATIONS
 from device_sims.engines.llg.solver import Solver
+from device_sims.engines.llg.stability import temperature_ratio
 from device_sims.problem import BOLTZMANN, GAMMA0, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
 from device_sims.validation import Curve, Row
 from spinloom import streams

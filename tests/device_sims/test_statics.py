@@ -74,7 +74,8 @@ def test_a_wall_moves_to_the_step_where_ku_is_lower():
             Initial("wall", position_m=80e-9, width_m=9.4e-9), 0.0,
             Numerics(1e-13, "rk4", "float64", demag=False), 1e-9,
             regions=tuple(
-                Region(x, (0.0, 1.0), (("Ku_J_per_m3", factor),)) for x, factor in zip(((0.0, 80e-9), (80e-9, 1.0)), factors)
+                Region(x, (0.0, 1.0), (("Ku_J_per_m3", factor),))
+                for x, factor in zip(((0.0, 80e-9), (80e-9, 1.0)), factors)
             ),
         )  # fmt: skip
         (result,) = ensemble.run([problem])

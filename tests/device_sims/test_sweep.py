@@ -131,6 +131,8 @@ def test_gate_mechanisms(section):
         ("sweep.replicas_per_instance", 10**6, "write events, allowed: at most"),
         ("domain_wall.roughness.rms_m", 9e-8, "cut a strip"),
         ("engine", "oommf3", "allowed: llg"),
+        ("engine", "macrospin", "device_sims.engine: found macrospin with device domain_wall, allowed: llg, collective"),
+        ("numerics.dt_s", 1e-12, "device_sims.numerics.dt_s: found 1e-12, allowed: at most .* with heun"),
         ("device", "skyrmion", "allowed: domain_wall"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from device_sims.engines.llg import ensemble, integrators
+from device_sims.engines.llg import ensemble, integrators, stability
 from device_sims.engines.llg.solver import Solver
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
 from spinloom import streams
@@ -88,7 +88,7 @@ def test_linear_waves_have_the_temperature_that_theory_says(alpha):
     for scheme, x in (("heun", 0.3 * alpha ** (1 / 3)), ("rk4", 0.8), ("fdr4", 1.6)):
         z = np.array([1.0 + 0j])
         step = integrators.FIXED[scheme](lambda z, c, w: (1j - alpha) * z, z, x)
-        growth = sum(a * ((1j - alpha) * x) ** n for n, a in enumerate(integrators.GROWTH[scheme]))
+        growth = sum(a * ((1j - alpha) * x) ** n for n, a in enumerate(stability.GROWTH[scheme]))
         assert abs(step[0] - growth) < 1e-14
         z, square, samples = np.zeros(10000, complex), 0.0, 0
         forget = int(6 / (2 * alpha * x)) + 1
@@ -98,7 +98,7 @@ def test_linear_waves_have_the_temperature_that_theory_says(alpha):
             z = integrators.FIXED[scheme](lambda z, c, w, held=held: (1j - alpha) * z + w * held, z, x)
             if index >= forget:
                 square, samples = square + (np.abs(z) ** 2).mean(), samples + 1
-        expected = integrators.temperature_ratio(scheme, alpha, x)
+        expected = stability.temperature_ratio(scheme, alpha, x)
         assert square / samples == pytest.approx(float(expected), rel=0.03, abs=0)
 
 

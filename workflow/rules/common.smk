@@ -6,22 +6,16 @@ reruns when its own part of the config or its own code has changed, and not othe
 
 from pathlib import Path
 
-from calibration import states
-from device_sims import devices, sweep
-from network import settings
+from device_sims import sweep
 from spinloom import config as study_config
+from spinloom import study
 from spinloom.config import sources
 from spinloom.errors import UserError
 
 try:
     # not by Snakemake's `configfile:`, which would evaluate a file that asks for it
     config = study_config.laid_over("config.yaml", config)
-    DEVICE = study_config.section(config, "device_sims")
-    CHUNKS = sweep.plan_checked(DEVICE)
-    HAS_CARD = DEVICE["device"] in states.FAMILIES
-    if HAS_CARD:
-        states.check_count(config["calibration"], len(devices.family(DEVICE).pulses(DEVICE)))
-    settings.check(study_config.section(config, "network"))
+    CHUNKS, HAS_CARD = study.plan(config)
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)

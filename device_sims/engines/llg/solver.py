@@ -36,6 +36,8 @@ from device_sims.engines.llg.integrators import FIXED, dormand_prince
 from device_sims.initial import initial_magnetisation
 from device_sims.problem import GAMMA0, MU0, Phase, Problem, waveform
 
+MAX_DRIFT = 0.3  # of abs(m)^2 in one step, before it is normalised
+
 
 class System(NamedTuple):
     """Coefficients of one device, numbers where uniform, else ``[nz, ny, nx]``. Replicas of a batch may differ."""
@@ -74,14 +76,15 @@ class Values(NamedTuple):
 class State(NamedTuple):
     """Where a trajectory is.
 
-    Besides m: the last two evaluations of the other cells' stray field, for its extrapolation; abs(m)^2 of the last
-    step before it was normalised; and the step that an adaptive integrator will try next.
+    Besides m: the last two evaluations of the other cells' stray field, for its extrapolation; the first step that
+    changed a cell's abs(m)^2 by more than `MAX_DRIFT` before m was normalised, -1 if none did; and the step that an
+    adaptive integrator will try next.
     """
 
     m: jax.Array  # [3, nz, ny, nx]
     stray: jax.Array  # [3, nz, ny, nx]
     earlier: jax.Array  # [3, nz, ny, nx]
-    square: jax.Array  # [nz, ny, nx]
+    since: jax.Array  # int32[nz, ny, nx]
     step: jax.Array  # []
 
 
@@ -149,11 +152,12 @@ class Solver:
         )
         return Drive(*(jnp.asarray(c, self.dtype) for c in columns), jnp.asarray(begin))
 
-    def values(self, drive: Drive, step) -> Values:
-        """Return the drives at ``step``, which may be a fraction, counted as the phase's begin is."""
+    def values(self, drive: Drive, step, fraction=0.0) -> Values:
+        """Return the drives ``fraction`` of a step after ``step``, an integer counted as the phase's begin is."""
         now = drive.start
         if not self.steady:
-            t = jnp.asarray(step - drive.begin, self.dtype)
+            # the difference of integers first: a float32 cannot count the steps of a long run
+            t = jnp.asarray(step - drive.begin, self.dtype) + fraction
             turns = drive.turns * t + drive.phase
             now = now + drive.slope * t + drive.amplitude * jnp.sin(2 * jnp.pi * (turns - jnp.floor(turns)))
         return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6:])
@@ -166,15 +170,15 @@ class Solver:
             from device_sims.engines.llg.minimise import relaxed
 
             m = relaxed(problem, m)
-        return self.state(jnp.asarray(m, self.dtype))
+        return self.state(self.system(problem), jnp.asarray(m, self.dtype))
 
-    def state(self, m) -> State:
+    def state(self, system: System, m) -> State:
         """Return a state at rest in ``m``: the stray field's past is its present."""
-        stray = self.stray(m)
-        return State(m, stray, stray, (m * m).sum(0), jnp.asarray(self.step_size, self.dtype))
+        stray = self.stray(m, system.ms)
+        return State(m, stray, stray, jnp.full(m.shape[1:], -1), jnp.asarray(self.step_size, self.dtype))
 
     # -- physics -------------------------------------------------------------------------------------------------
-    def _stray(self, m, ms=None):
+    def _stray(self, m, ms):
         if not self.problem.numerics.demag:
             return jnp.zeros_like(m)
         return demag.nonlocal_field(m if self.uniform_ms else m * ms, self.spectrum, self.kernel.padded)
@@ -220,7 +224,7 @@ class Solver:
 
             def rate(m, c, weight):
                 extra = self._stray(m, system.ms) + weight * noise
-                return self._rate(system, self.values(drive, index + c), m, extra)
+                return self._rate(system, self.values(drive, index, c), m, extra)
         else:
             phase = index % interval
             stray, earlier = jax.lax.cond(
@@ -230,11 +234,14 @@ class Solver:
 
             def rate(m, c, weight):
                 extra = stray + (phase + c).astype(self.dtype) * trend + weight * noise
-                return self._rate(system, self.values(drive, index + c), m, extra)
+                return self._rate(system, self.values(drive, index, c), m, extra)
 
         m = FIXED[self.problem.numerics.integrator](rate, m, self.step_size)
         square = (m * m).sum(0)
-        return State(m / jnp.sqrt(jnp.maximum(square, jnp.finfo(self.dtype).tiny)), stray, earlier, square, state.step)
+        # not (<=), which is false for what is no number too
+        wild = ~(jnp.abs(square - 1) <= MAX_DRIFT) & (system.mask > 0) & (state.since < 0)
+        m = m / jnp.sqrt(jnp.maximum(square, jnp.finfo(self.dtype).tiny))
+        return State(m, stray, earlier, jnp.where(wild, index, state.since), state.step)
 
     def _advance(self, system: System, drive: Drive, state: State, key, first, count) -> State:
         """Take ``count`` steps; ``first`` numbers the first of them in the random stream."""
@@ -264,16 +271,16 @@ class Solver:
         """Cover the time of ``count`` steps with steps of the integrator's choice."""
 
         def rate(m, tau):
-            values = self.values(drive, first + tau / self.step_size)
+            values = self.values(drive, first, tau / self.step_size)
             return self._rate(system, values, m, self._stray(m, system.ms))
 
         stop = jnp.asarray(count * self.step_size, self.dtype)
         start = jnp.zeros((), self.dtype)
         m, step, _, _ = dormand_prince(rate, state.m, start, stop, state.step, self.problem.numerics.tolerance)
-        return state._replace(m=m, square=(m * m).sum(0), step=step)
+        return state._replace(m=m, step=step)
 
     # -- observables ---------------------------------------------------------------------------------------------
-    def energies(self, system: System, drive: Drive, m, step=0.0) -> dict[str, float]:
+    def energies(self, system: System, drive: Drive, m, step=0) -> dict[str, float]:
         """Return the energy of each term and their sum, J; sums in float64.
 
         E = -1/2 mu0 Ms V sum m.H for exchange, DMI and demag; -mu0 Ms V sum m.H for the applied field; the anisotropy

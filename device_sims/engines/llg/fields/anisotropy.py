@@ -7,6 +7,7 @@ import numpy as np
 
 from device_sims import material
 from device_sims.problem import MU0, Problem
+from spinloom.errors import UserError
 
 
 class Coefficients(NamedTuple):
@@ -19,6 +20,9 @@ def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> Coefficients
     """Return the reduced strengths, and where the regions lie that are driven by name."""
     unit = 1 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
     regions = {region.name: region for region in problem.regions}
+    unknown = sorted(set(driven_regions(problem)) - set(regions))
+    if unknown:
+        raise UserError(f"schedule.region_Ku_factors: found {unknown[0]}, allowed: the names of regions")
     driven = [material.region_mask(problem.mesh, regions[name]) for name in driven_regions(problem)]
     return Coefficients(
         2 * constants["Ku_J_per_m3"] * unit,
