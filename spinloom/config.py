@@ -27,12 +27,15 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         lines = {}
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and lines.setdefault((key.tag, key.value), line) != line:
-                first = lines[key.tag, key.value]
+            if (key.tag, key.value) in lines:
                 raise UserError(
-                    f"{self.name}: line {line}: found key '{_short(key.value)}' again, first in line {first}"
+                    f"{self.name}: line {line}: found key '{_short(key.value)}' again, first in line "
+                    f"{lines[key.tag, key.value]}, allowed: each key once"
                 )
+            lines[key.tag, key.value] = line
         return node
 
 

@@ -125,6 +125,33 @@ def test_yaml_tags_are_not_executed(tmp_path):
         config.load(ROOT / "config.yaml", path)
 
 
+@pytest.mark.parametrize(
+    "text", ["seed: 1\nstudy: x\nseed: 2\n", "a:\n  seed: 1\n  seed: 1\n", "\n\nx: [{seed: 1, 'seed': 1}]"]
+)
+def test_a_key_stands_once(tmp_path, text):
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"twice.yaml: line 3: found key 'seed' again, first in line [123], allowed"):
+        config.read(path)
+
+
+def test_aliases_may_be_used_but_not_inside_of_what_they_name(tmp_path):
+    path = tmp_path / "alias.yaml"
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: *a\n")
+    assert config.read(path) == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 1}}
+    for text in ("a: &a [*a]", "x: &x {y: *x}", "x: " + "[" * 200 + "]" * 200):
+        path.write_text(text)
+        with pytest.raises(
+            UserError, match="alias.yaml: .* more than 32 levels, or an alias of what it lies in"
+        ) as error:
+            config.load(path, path)
+        assert len(str(error.value)) < 300
+    layer = {}
+    layer["network"] = layer
+    with pytest.raises(UserError, match="more than 32 levels"):
+        config.laid_over(ROOT / "config.yaml", layer)
+
+
 def test_schema_and_registries_agree():
     schema = config.schema()["properties"]
     assert set(schema["device_sims"]["properties"]["engine"]["enum"]) == set(engines.REGISTRY)

@@ -192,6 +192,30 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
             "mesh.size_m: found [9e-09, 9e-09, 9e-09], allowed: whole",
         ),
         ("mesh.cells", [60000, 60000, 1], "mesh: found 3600000000 cells, allowed: at most"),
+        ("mesh.cells", [2048, 2049, 1], "mesh: found 4196352 cells, allowed: at most 4194304"),
+        ("mesh.cell_m", [1e-320, 4e-9, 1e-9], "mesh.cell_m.0: found 1e-320, allowed: at least 1e-12"),
+        ("mesh.cell_m", [4e-9, 4e-9, 1e-200], "mesh.cell_m.2: found 1e-200, allowed: at least 1e-12"),
+        ("material.maps", {"Ku_J_per_m3": "a\0b"}, "material.maps.Ku_J_per_m3: found 'a\\x00b', allowed: the path"),
+        (
+            "geometry",
+            {"kind": "file", "file": "~no_such_user/x"},
+            "geometry.file: found '~no_such_user/x', allowed: the",
+        ),
+        (
+            "schedule.0.duration_s",
+            5e-6,
+            "outputs.record_interval_s: found 10000001 records, allowed: at most 1000000",
+        ),
+        (
+            "mesh",
+            {"cell_m": [4e-9, 4e-9, 1e-9], "cells": [20000, 20000, 1]},
+            "mesh: found 400000000 cells, allowed: at most",
+        ),
+        (
+            "numerics",
+            {"dt_s": 1e-13, "integrator": "dopri5", "precision": "float32", "tolerance": 9e-7},
+            "numerics.tolerance: found 9e-07, allowed: at least 1e-06 with float32",
+        ),
         (
             "geometry",
             {"kind": "blob"},
@@ -235,7 +259,13 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         ("schedule.0.field_T", [0, 0, "strong"], "schedule.0.field_T.2: found strong, allowed: number or object"),
         ("schedule.0.Ku_factor", {"phase_rad": 1}, "schedule.0.Ku_factor: found {phase_rad}, allowed: a number"),
         ("schedule.0.Ku_factor", {"from": 1, "to": 2, "offset": 1}, "found {from, offset, to}, allowed: a number"),
-        ("schedule.0.Ku_factor", {"amplitude": 2}, "found {amplitude}, allowed: a number"),
+        (
+            "schedule.0.Ku_factor",
+            {"amplitude": 2},
+            "found {amplitude}, allowed: a number, {from, to}, {offset, amplitude, frequency_Hz, phase_rad} or "
+            "{from, to, amplitude, frequency_Hz, phase_rad}",
+        ),
+        ("schedule.0.region_Ku_factors", {1: 2, "gate": 2}, "region_Ku_factors: found '1', allowed: the name of a"),
         ("schedule.0.region_Ku_factors", {"gate": 2}, "region_Ku_factors: found 'gate', allowed: the name of a region"),
         (
             "schedule",
@@ -267,6 +297,28 @@ def test_a_cut_strip_and_a_wrong_map_name_the_file(tmp_path):
     ovf.write(tmp_path / "ms.ovf", np.zeros((1, 4, 20)), (4e-9, 4e-9, 1e-9))
     with pytest.raises(UserError, match=r"problem.yaml: \S+/ms.ovf: Ms_A_per_m: found 0 in a magnetic cell"):
         problem_file.load(write(tmp_path, changed("material.maps", {"Ms_A_per_m": "ms.ovf"})))
+
+
+@pytest.mark.parametrize("length", [1e308, 1.0, 5e-324])
+def test_directions_of_any_length_become_unit_vectors(tmp_path, length):
+    problem, _ = problem_file.load(write(tmp_path, changed("material.axis", [length, -length, 0])))
+    np.testing.assert_allclose(problem.material.axis, [0.5**0.5, -(0.5**0.5), 0], atol=1e-15)
+
+
+def test_dopri5_may_use_float32_at_its_default_tolerance(tmp_path):
+    numerics = {"dt_s": 1e-13, "integrator": "dopri5", "precision": "float32"}
+    assert problem_file.load(write(tmp_path, changed("numerics", numerics)))[0].numerics.tolerance == 1e-6
+
+
+def test_records_must_fit_into_memory(tmp_path):
+    content = changed("schedule.0.duration_s", 2e-9)  # 4001 records
+    content["mesh"]["cells"] = [512, 512, 1]
+    with pytest.raises(
+        UserError, match="outputs.record_interval_s: found 4001 records of 262144 cells.* most 2543 rec"
+    ):
+        problem_file.load(write(tmp_path, content))
+    content["outputs"]["record_interval_s"] = 1e-12
+    assert problem_file.load(write(tmp_path, content))[0].mesh.nx == 512
 
 
 def test_snapshots():

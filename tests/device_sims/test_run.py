@@ -1,10 +1,14 @@
 """Runs of one problem file: tables and snapshots, resumption to the same bytes, directories that are not touched."""
 
+import errno
 import json
 import math
+import os
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -16,7 +20,7 @@ from device_sims import __main__ as cli
 from device_sims import engines, geometry, initial, ovf, problem_file
 from device_sims.problem import GAMMA0, MU0, Problem
 from device_sims.run import run
-from spinloom import streams
+from spinloom import files, streams
 from spinloom.errors import UserError
 from tests.device_sims.test_problem_file import DOCS, SMALL, changed, write
 
@@ -86,6 +90,75 @@ def test_more_replicas_can_be_added_and_a_single_run_is_the_replica_0(tmp_path, 
     assert one["table.csv"] == many["replica_000000/table.csv"] != many["replica_000001/table.csv"]
 
 
+def test_fewer_replicas_keep_the_finished_ones_in_the_tables(tmp_path, fake):
+    path = write(tmp_path, changed("outputs.ovf", "final"))
+    run(path, "fake", tmp_path / "many", 4)
+    before = tree(tmp_path / "many")
+    run(path, "fake", tmp_path / "many", 2)
+    assert tree(tmp_path / "many") == before
+    # one that is not finished and not asked for is left out, and the others keep their numbers
+    (tmp_path / "many" / "replica_000002" / "table.csv").unlink()
+    run(path, "fake", tmp_path / "many", 1)
+    assert list(pd.read_csv(tmp_path / "many" / "ensemble.csv")["replica"]) == [0, 1, 3]
+    # neither is one whose snapshot was cut to nothing
+    (tmp_path / "many" / "replica_000001" / "m000000.ovf").write_bytes(b"")
+    fake.started = []
+    run(path, "fake", tmp_path / "many", 4)
+    assert fake.started == [1, 2] and tree(tmp_path / "many") == before
+
+
+@pytest.mark.parametrize("damage", ["a,b\n1,2\n", "header", "last row", "text"])
+def test_a_damaged_table_is_named(tmp_path, fake, damage):
+    path = write(tmp_path, SMALL)
+    run(path, "fake", tmp_path / "out", 2)
+    table = tmp_path / "out" / "replica_000001" / "table.csv"
+    rows = table.read_text().splitlines(keepends=True)
+    cut = {"header": rows[0], "last row": "".join(rows[:-1]), "text": "".join(rows).replace(rows[1][:3], "zero", 1)}
+    table.write_text(cut.get(damage, damage))
+    with pytest.raises(UserError, match=r"replica_000001/table.csv: is damaged, allowed: columns of numbers"):
+        run(path, "fake", tmp_path / "out", 2)
+    table.unlink()
+    run(path, "fake", tmp_path / "out", 2)
+    assert table.read_text() == "".join(rows)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_full_disk_is_one_line(tmp_path, fake, monkeypatch, number):
+    """Number 0 is the first file written, 1 a table."""
+    write_csv, write_json = files.write_csv, files.write_json
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "write_csv", full if number else write_csv)
+    monkeypatch.setattr(files, "write_json", write_json if number else full)
+    with pytest.raises(UserError, match=r"--output: \S+/out: cannot be written \(No space left on device\)"):
+        run(write(tmp_path, SMALL), "fake", tmp_path / "out", 2)
+
+
+def test_a_limit_on_files_is_one_line_of_the_command(tmp_path):
+    content = changed("outputs.ovf", "each record")
+    content["mesh"]["cells"] = [40, 10, 1]
+    write(tmp_path, content)
+    command = f"ulimit -f 4; {sys.executable} -m device_sims run {tmp_path}/problem.yaml --output {tmp_path}/out"
+    root = Path(__file__).parents[2]
+    done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == f"error: --output: {tmp_path}/out: cannot be written (File too large)"
+
+
+def test_a_mesh_beyond_the_memory_is_one_line(tmp_path, fake, monkeypatch):
+    jax = pytest.importorskip("jax")
+    for kind in (MemoryError, jax.errors.JaxRuntimeError):
+
+        def run_out(problems, kind=kind):
+            raise kind("RESOURCE_EXHAUSTED: Out of memory\nallocating 7 bytes")
+
+        monkeypatch.setattr(fake, "run", run_out)
+        with pytest.raises(UserError, match="problem.yaml: mesh: the engine failed with 80 cells .RESOURCE_EXHAUSTED"):
+            run(write(tmp_path, SMALL), "fake", tmp_path / "out")
+
+
 def test_tables_and_snapshots_hold_the_engines_numbers(tmp_path, fake):
     path = write(tmp_path, changed("outputs.ovf", "final"))
     run(path, "fake", tmp_path / "out", 3)
@@ -146,7 +219,9 @@ def test_a_run_that_failed_before_its_first_result_leaves_the_directory_free(tmp
     assert tree(tmp_path / "out") == tree(tmp_path / "new")
 
 
-@pytest.mark.parametrize(("option", "value"), [("--replicas", "0"), ("--replicas", "2.5"), ("--seed", "-1")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--replicas", "0"), ("--replicas", "1000001"), ("--replicas", "2.5"), ("--seed", "-1")]
+)
 def test_counts_on_the_command_line(tmp_path, monkeypatch, option, value):
     arguments = ["device_sims", "run", str(write(tmp_path, SMALL)), "--output", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", [*arguments, f"{option}={value}"])
@@ -160,7 +235,7 @@ def test_a_directory_with_other_files_is_not_touched(tmp_path, fake):
     (tmp_path / "out" / "thesis.tex").write_text("dear")
     with pytest.raises(UserError, match="holds files but no problem.json, allowed: an empty or a new directory"):
         run(write(tmp_path, SMALL), "fake", tmp_path / "out")
-    with pytest.raises(UserError, match="thesis.tex: cannot be used"):
+    with pytest.raises(UserError, match="--output: .*thesis.tex: cannot be written"):
         run(write(tmp_path, SMALL), "fake", tmp_path / "out" / "thesis.tex")
     assert set(tree(tmp_path / "out")) == {"thesis.tex"}
 

@@ -131,7 +131,7 @@ def test_gate_mechanisms(section):
         ("sweep.replicas_per_instance", 10**6, "write events, allowed: at most"),
         ("domain_wall.roughness.rms_m", 9e-8, "cut a strip"),
         ("engine", "oommf3", "allowed: llg"),
-        ("engine", "macrospin", "device_sims.engine: found macrospin with device domain_wall, allowed: llg, collective"),
+        ("engine", "macrospin", "engine: found macrospin with device domain_wall, allowed: llg, collective"),
         ("numerics.dt_s", 1e-12, "device_sims.numerics.dt_s: found 1e-12, allowed: at most .* with heun"),
         ("device", "skyrmion", "allowed: domain_wall"),
     ],
@@ -145,7 +145,7 @@ def test_what_cannot_be_is_said_in_one_line(section, path, value, message):
 def test_divergence_names_replica_and_time(section, tmp_path):
     # no time step is too large for this mesh, but the noise of such a temperature turns a spin by more than it may
     wild = changed(section, "domain_wall.temperature_K", 1e9)
-    with pytest.raises(UserError, match=r"replica 0 of the batch .* at .* s; reduce numerics.dt_s"):
+    with pytest.raises(UserError, match=r"llg: replica 0 .* at [0-9.e-]+ s; reduce numerics.dt_s"):
         sweep.run_chunk(wild, hashes(wild)[0], tmp_path)
     assert not list(tmp_path.iterdir())
 
