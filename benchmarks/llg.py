@@ -5,11 +5,11 @@ beside it, and two processes at once against one. On a GPU: all replicas togethe
 and a right-hand side (noise, normalisation and stray field included) per replica, evaluations per simulated ns,
 simulated replica-ns per second, and the ratio of the time to a floor.
 
-The floor of a right-hand side on a core is its arithmetic alone, at 45 GFLOP/s of one AVX-512 core in float32, half of
-it in float64: 150 operations per cell for the local terms, the torque and the noise, and 6 real transforms of the padded
-box, of 2.5 N log2 N operations each (the usual count, halved for real data), when the stray field is evaluated. On a GPU
-it is the traffic of the fields through memory at 3.35 TB/s: 12 reads and writes of three components of all cells per
-right-hand side, and 4 passes over the padded complex spectra per stray field.
+The floor of a right-hand side on a core is its arithmetic alone, at 45 GFLOP/s of one AVX-512 core in float32, half
+of it in float64: 150 operations per cell for the local terms, the torque and the noise, and 6 real transforms of the
+padded box, of 2.5 N log2 N operations each (the usual count, halved for real data), when the stray field is
+evaluated. On a GPU it is the traffic of the fields through memory at 3.35 TB/s: 12 reads and writes of three
+components of all cells per right-hand side, and 4 passes over the padded complex spectra per stray field.
 """
 
 from __future__ import annotations
