@@ -104,7 +104,7 @@ def far_but_rarely(study):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (duplicate, "events.parquet: pulse 0, instance 0, replica 4 occurs more than once; each"),
+        (duplicate, "events.parquet: pulse 0, instance 0, replica 4, spec_hash a[ab]* occurs more than once; each"),
         (
             event("final_position_m", 7e-7),
             r"final_position_m has 7e-07 \(pulse 0, instance 0, replica 0\); .* 0..6e-07",
