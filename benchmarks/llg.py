@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
+from device_sims.engines.llg.fields import demag
 from device_sims.engines.llg.integrators import EVALUATIONS
 from device_sims.engines.llg.solver import Solver
 from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
@@ -84,11 +85,10 @@ def seconds_per_step(case: Problem, replicas: int, together: bool, repeats: int,
 
 def floor_per_step(case: Problem, gpu: bool) -> float:
     """Return the least seconds a step of one replica could take, by the module's head."""
-    solver = Solver(case)
     numerics, cells = case.numerics, case.mesh.nx * case.mesh.ny
     stages = EVALUATIONS[numerics.integrator]
     strays = 1 / numerics.demag_interval_steps if numerics.demag_interval_steps else stages
-    padded = int(np.prod(solver.kernel.padded))
+    padded = int(np.prod(demag.kernel(case.mesh).padded))
     if gpu:
         size = 4 if numerics.precision == "float32" else 8
         return size * (stages * 12 * 3 * cells + strays * 4 * 3 * padded) / BANDWIDTH
