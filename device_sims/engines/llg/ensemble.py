@@ -1,7 +1,7 @@
 """Many replicas of a problem.
 
-On a GPU all replicas advance together (vmap). On a CPU each runs to its end alone, because its arrays then stay in
-cache, where a batch would not fit: cores are used by running several processes (measured in `benchmarks/llg.py`).
+On a GPU all replicas advance together (vmap). On a CPU each runs to its end alone: a batch is no faster there
+(`benchmarks/llg.py`), its records need more memory, and cores are used by running several processes.
 """
 
 from __future__ import annotations
