@@ -84,9 +84,12 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
             raise UserError(
                 "collective: found problems of different mesh, width, material or timing in a chunk, allowed: one"
             )
-    with jax.enable_x64(True):
-        for start in range(0, len(problems), LANES):
-            yield from _together(problems[start : start + LANES])
+    for start in range(0, len(problems), LANES):
+        members = problems[start : start + LANES]
+        # no yield inside: what the caller does meanwhile is not to be in float64
+        with jax.enable_x64(True):
+            paths = _together(members)
+        yield from _results(members, *paths)
 
 
 def _timing(problem: Problem):
@@ -222,7 +225,8 @@ _observe_jit = jax.jit(jax.vmap(_observe, in_axes=(None, 0, 0, None, None)))
 
 
 # -- trajectories ----------------------------------------------------------------------------------------------------
-def _together(problems: Sequence[Problem]) -> Iterator[Result]:
+def _together(problems: Sequence[Problem]) -> tuple:
+    """Return the times, the records' indices at the ends of phases, and ``q phi gone width energies`` of all lanes."""
     first = problems[0]
     prepared = [prepare(problem) for problem in problems]
     padded = [*range(len(problems)), *[0] * (LANES - len(problems))]
@@ -259,11 +263,15 @@ def _together(problems: Sequence[Problem]) -> Iterator[Result]:
             record(phase, begin + count)
         taken += steps
         ends[phase.name] = len(records) - 1
-    q, phi, gone, width, energies = (np.stack(column) for column in zip(*records))
+    return np.array(t_s), ends, *(np.stack(column) for column in zip(*records))
+
+
+def _results(problems: Sequence[Problem], t_s, ends, q, phi, gone, width, energies) -> Iterator[Result]:
     for lane, problem in enumerate(problems):
-        m = _laid_on_mesh(problem, prepared[lane].mask, q[:, lane], phi[:, lane], gone[:, lane], width[:, lane])
+        mask = prepare(problem).mask
+        m = _laid_on_mesh(problem, mask, q[:, lane], phi[:, lane], gone[:, lane], width[:, lane])
         parts = dict(zip(ENERGIES, energies[:, lane].T))
-        yield Result(np.array(t_s), m, prepared[lane].mask, dict(ends), {**parts, "total": energies[:, lane].sum(1)})
+        yield Result(t_s.copy(), m, mask, dict(ends), {**parts, "total": energies[:, lane].sum(1)})
 
 
 def _laid_on_mesh(problem: Problem, mask, q, phi, gone, width) -> np.ndarray:

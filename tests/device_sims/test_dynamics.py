@@ -261,3 +261,12 @@ def test_adaptive_steps_do_not_go_on_for_ever_on_rounding():
     problem = body(numerics=Numerics(2e-13, "dopri5", "float32", 0, tolerance=1e-9))
     with pytest.raises(UserError, match="numerics.tolerance: found 1e-09, allowed: at least 1e-06 with float32"):
         list(ensemble.run([problem]))
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_abandoned_run_leaves_the_callers_precision_alone(batch):
+    problem = body(stream=(0, 1))
+    with jax.enable_x64(False):
+        results = ensemble.run([problem, replace(problem, stream=(0, 2))], batch=batch)
+        assert next(results).m.dtype == np.float64
+        assert jax.numpy.asarray(1.0).dtype == np.float32

@@ -48,13 +48,19 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
         if _shape(problem) != _shape(first):
             raise UserError("the llg engine runs problems together only if mesh, numerics, material and timing agree")
         stability.check(problem)
-    with jax.enable_x64(first.numerics.precision == "float64"):
+    wide = first.numerics.precision == "float64"
+    together = batch if batch is not None else jax.default_backend() == "gpu"
+    # no yield inside the context: what the caller does meanwhile is not to be in this precision
+    with jax.enable_x64(wide):
         solver = Solver(first)
-        if batch if batch is not None else jax.default_backend() == "gpu":
-            yield from _together(solver, problems)
-        else:
-            for problem in problems:
-                yield _alone(solver, problem)
+        results = _together(solver, problems) if together else None
+    if together:
+        yield from results
+        return
+    for problem in problems:
+        with jax.enable_x64(wide):
+            result = _alone(solver, problem)
+        yield result
 
 
 def _shape(problem: Problem):
@@ -99,7 +105,7 @@ def _alone(solver: Solver, problem: Problem) -> Result:
     return history.result()
 
 
-def _together(solver: Solver, problems: Sequence[Problem]) -> Iterator[Result]:
+def _together(solver: Solver, problems: Sequence[Problem]) -> list[Result]:
     def stack(trees):
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
@@ -124,8 +130,7 @@ def _together(solver: Solver, problems: Sequence[Problem]) -> Iterator[Result]:
         taken += count
         keep(state, is_end)
         place += is_end
-    for history in histories:
-        yield history.result()
+    return [history.result() for history in histories]
 
 
 class _History:
