@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from device_sims import geometry, material
+from device_sims.engines.llg.stability import ADAPTIVE, LEAST_TOLERANCE
 from device_sims.initial import initial_magnetisation
 from device_sims.problem import (
     DataFile,
@@ -33,7 +34,6 @@ from spinloom.errors import UserError
 SCHEMA = Path(__file__).parent / "schemas" / "problem.schema.yaml"
 MAX_CELLS, MAX_RECORDS = 2**22, 10**6  # beyond these a slip of the keyboard
 MAX_VALUES = 2 * 10**9  # numbers of all records of m, which an engine holds in memory
-FLOAT32_TOLERANCE = 1e-6  # below it the error of a step is lost in the rounding of m
 
 # the keys that each kind uses, and those that it cannot do without
 GEOMETRY = {
@@ -264,9 +264,10 @@ def _check(problem: Problem) -> None:
     """Check relations between parts, and that shape, state and constants can be made."""
     problem.steps(problem.record_interval_s, "outputs.record_interval_s")
     numerics = problem.numerics
-    if (numerics.integrator, numerics.precision) == ("dopri5", "float32") and numerics.tolerance < FLOAT32_TOLERANCE:
+    least = LEAST_TOLERANCE[numerics.precision]
+    if numerics.integrator == ADAPTIVE and numerics.tolerance < least:
         raise UserError(
-            f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {FLOAT32_TOLERANCE:g} with float32"
+            f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {least:g} with {numerics.precision}"
         )
     records = 1  # that of t = 0
     driven = [name for phase in problem.schedule for name, _ in phase.region_Ku_factors]
