@@ -270,3 +270,14 @@ def test_an_abandoned_run_leaves_the_callers_precision_alone(batch):
         results = ensemble.run([problem, replace(problem, stream=(0, 2))], batch=batch)
         assert next(results).m.dtype == np.float64
         assert jax.numpy.asarray(1.0).dtype == np.float32
+
+
+def test_the_first_stray_field_is_that_of_the_cells_own_ms():
+    """It is the past from which the field of other cells is extrapolated in the first steps."""
+    problem = body()
+    with jax.enable_x64(True):
+        solver = Solver(problem)
+        system, state = solver.system(problem), solver.start(problem)
+        right, uniform = (np.asarray(solver.stray(state.m, ms)) for ms in (system.ms, 1.0))
+    np.testing.assert_allclose(np.asarray(state.stray), right, atol=1e-14)
+    assert np.abs(right - uniform).max() > 1e-2
