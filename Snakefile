@@ -1,7 +1,7 @@
 """Spinloom: micromagnetics -> transition table -> trained network -> report.
 
 Targets: all (default), device_sims, calibration, network, report, validation. Another study: --configfile
-configs/NAME.yaml. For a device family whose cards the calibration does not make yet, all is device_sims.
+configs/NAME.yaml. A study may begin with the card (calibration.source) or end with it (network: null).
 """
 
 import sys
@@ -25,5 +25,7 @@ include: "workflow/rules/validation.smk"
 rule all:
     default_target: True
     input:
-        rules.device_sims.input,
-        [rules.calibration.input, rules.network.input, rules.report.input] if HAS_CARD else [],
+        rules.device_sims.input if PLAN.simulates else [],
+        rules.calibration.input,
+        rules.network.input if PLAN.trains else [],
+        rules.report.input,

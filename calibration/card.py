@@ -2,25 +2,25 @@
 
 It is the contract between the calibration and the network stage; where its numbers come from (a simulation, a
 measurement, a law) is told in ``card.json`` and changes nothing else. Every column is described in
-``docs/calibration.md``.
+``results/README.md``.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from calibration.tables import CARD, conform, contiguous, entry
+from calibration.tables import CARD, EXTRAS, conform, contiguous, entry
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, sha256_text, write_csv, write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FLAGS = ("volatile", "reset_before_write", "destructive_read")
 SUM_TOLERANCE = 1e-9
 
@@ -43,6 +43,8 @@ class KernelCard:
         One row per state.
     meta : dict
         Content of ``card.json``.
+    extras : dict of DataFrame
+        Tables of `calibration.tables.EXTRAS` that this card has.
     """
 
     states: pd.DataFrame
@@ -51,6 +53,7 @@ class KernelCard:
     population: pd.DataFrame
     reads: pd.DataFrame
     meta: dict[str, Any]
+    extras: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: str | Path) -> KernelCard:
@@ -66,7 +69,8 @@ class KernelCard:
         meta = read_json(directory / "card.json")
         _check_meta(meta, directory / "card.json")
         tables = {name: read_table(directory / f"{name}.csv") for name in CARD}
-        return cls(**tables, meta=meta).validate(directory)
+        extras = {name: read_table(path) for name in EXTRAS if (path := directory / f"{name}.csv").exists()}
+        return cls(**tables, meta=meta, extras=extras).validate(directory)
 
     def write(self, directory: str | Path) -> None:
         """Validate the card, then write it; other files in ``directory`` stay.
@@ -86,11 +90,13 @@ class KernelCard:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as name:
             temporary = Path(name)
-            for table in CARD:
-                write_csv(getattr(card, table), temporary / f"{table}.csv")
+            for table, content in card.tables.items():
+                write_csv(content, temporary / f"{table}.csv")
             write_json(card.meta, temporary / "card.json")
             (directory / "card.json").unlink(missing_ok=True)
-            for file in [*(f"{table}.csv" for table in CARD), "card.json"]:
+            for table in EXTRAS.keys() - card.extras.keys():  # an older card's
+                (directory / f"{table}.csv").unlink(missing_ok=True)
+            for file in [*(f"{table}.csv" for table in card.tables), "card.json"]:
                 os.replace(temporary / file, directory / file)
 
     def validate(self, where: str | Path = "card") -> KernelCard:
@@ -109,7 +115,10 @@ class KernelCard:
         where = Path(where)
         _check_meta(self.meta, where / "card.json")
         tables = {name: conform(getattr(self, name), schema, where / f"{name}.csv") for name, schema in CARD.items()}
-        card = KernelCard(**tables, meta=self.meta)
+        if unknown := self.extras.keys() - EXTRAS.keys():
+            raise UserError(f"{where}: found table {sorted(unknown)[0]}, allowed: {', '.join([*CARD, *EXTRAS])}")
+        extras = {name: conform(table, EXTRAS[name], where / f"{name}.csv") for name, table in self.extras.items()}
+        card = KernelCard(**tables, meta=self.meta, extras=extras)
         contiguous(card.states["state"], where / "states.csv")
         contiguous(card.pulses["pulse"], where / "pulses.csv")
         if list(card.reads["state"]) != list(card.states["state"]):
@@ -122,6 +131,11 @@ class KernelCard:
             raise UserError(f"{where / 'states.csv'}: column occupancy sums to {total!r}; allowed is 1 within 1e-9")
         _check_transitions(card, where / "transitions.csv")
         return card
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables of the card by name."""
+        return {**{name: getattr(self, name) for name in CARD}, **self.extras}
 
     @property
     def kernel(self) -> np.ndarray:
@@ -141,8 +155,8 @@ class KernelCard:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over the texts of the five tables: cards with the same hash hold the same numbers."""
-        texts = (getattr(self, name).to_csv(index=False, lineterminator="\n") for name in CARD)
+        """SHA-256 over the texts of the tables: cards with the same hash hold the same numbers."""
+        texts = (table.to_csv(index=False, lineterminator="\n") for _, table in sorted(self.tables.items()))
         return sha256_text("\n".join(texts))
 
 

@@ -1,4 +1,4 @@
-"""Wall position -> conductance of the tunnel junction above the track."""
+"""What a device conducts and what a read of it costs: tunnel junctions, uniform or with a wall under them."""
 
 from __future__ import annotations
 
@@ -13,57 +13,53 @@ from calibration.tables import entry
 
 @dataclass(frozen=True)
 class Junction:
-    """A magnetic tunnel junction whose free layer is the whole track.
+    """A magnetic tunnel junction, part of whose free layer is parallel to the reference layer.
 
-    The part of the track behind the wall, 0..x, is parallel to the reference layer and conducts well; the part
-    ahead of it, x..L, is antiparallel. The two parts conduct side by side, so
-
-        G(x) = G_P x/L + G_AP (1 - x/L),   G_P = w L / RA,   G_AP = G_P / (1 + TMR).
+    The parts conduct side by side: ``G = G_P x + G_AP (1 - x)`` for a parallel share x, with ``G_P = area / RA`` and
+    ``G_AP = G_P / (1 + TMR(V))``. The magnetoresistance falls with the voltage, ``TMR(V) = TMR / (1 + (V/V_h)^2)``,
+    V_h being the voltage at which half of it is left (Zhang et al., IEEE Trans. Electron Devices 59, 819 (2012)).
 
     Parameters
     ----------
-    length, width : float
-        Of the track, m.
+    area : float
+        m^2.
     resistance_area : float
         Resistance-area product of the parallel junction, ohm m^2.
     tmr : float
-        Tunnel magnetoresistance ratio (R_AP - R_P) / R_P, e.g. 1.5 for 150 %.
+        Tunnel magnetoresistance ratio (R_AP - R_P) / R_P at zero voltage, e.g. 1.5 for 150 %.
+    half_voltage : float
+        V_h, V; infinite if the ratio does not fall.
     """
 
-    length: float
-    width: float
+    area: float
     resistance_area: float
     tmr: float
-
-    @classmethod
-    def from_files(cls, device: Any, device_path: str, config: Any, config_path: str) -> Junction:
-        """Take the geometry from the device file and the materials from ``readout`` of the config."""
-        return cls(
-            length=entry(device, "track_length_m", device_path, least=0),
-            width=entry(device, "track_width_m", device_path, least=0),
-            resistance_area=entry(config, "readout.RA_ohm_m2", config_path, least=0),
-            tmr=entry(config, "readout.TMR", config_path, least=0),
-        )
+    half_voltage: float = float("inf")
 
     @property
     def parallel_S(self) -> float:
-        """Conductance with the wall at the far end, S."""
-        return self.width * self.length / self.resistance_area
+        """Conductance of the parallel state, S."""
+        return self.area / self.resistance_area
 
-    @property
-    def antiparallel_S(self) -> float:
-        """Conductance with the wall at the start, S."""
-        return self.parallel_S / (1 + self.tmr)
+    def antiparallel_S(self, voltage: float = 0.0) -> float:
+        """Return the conductance of the antiparallel state at ``voltage`` (V), S."""
+        return self.parallel_S / (1 + self.tmr / (1 + (voltage / self.half_voltage) ** 2))
 
-    @property
-    def slope_S_per_m(self) -> float:
-        """dG/dx, S/m; the same everywhere."""
-        return (self.parallel_S - self.antiparallel_S) / self.length
+    def conductance(self, parallel: np.ndarray, voltage: float = 0.0) -> np.ndarray:
+        """Return G in S for parallel shares 0..1 (float64, any shape) at ``voltage`` (V)."""
+        share = np.asarray(parallel, dtype=np.float64)
+        return self.parallel_S * share + self.antiparallel_S(voltage) * (1 - share)
 
-    def conductance(self, position: np.ndarray) -> np.ndarray:
-        """Return G(x) in S for wall positions in m (float64, any shape)."""
-        share = np.asarray(position) / self.length
-        return self.parallel_S * share + self.antiparallel_S * (1 - share)
+
+def half_voltage(config: Any, where: str) -> float:
+    """Return V_h from ``readout.TMR_half_voltage_V``; null is infinite."""
+    given = config["readout"].get("TMR_half_voltage_V")
+    return float("inf") if given is None else entry(config, "readout.TMR_half_voltage_V", where, least=0)
+
+
+def read_voltage(config: Any, where: str) -> float:
+    """Return ``readout.read_voltage_V``, V."""
+    return entry(config, "readout.read_voltage_V", where)
 
 
 def read_table_of(conductance: np.ndarray, config: Any, where: str) -> pd.DataFrame:
@@ -85,7 +81,7 @@ def read_table_of(conductance: np.ndarray, config: Any, where: str) -> pd.DataFr
     DataFrame
         `calibration.tables.READS`.
     """
-    voltage = entry(config, "readout.read_voltage_V", where)
+    voltage = read_voltage(config, where)
     duration = entry(config, "readout.read_duration_s", where, least=0)
     noise = entry(config, "readout.noise_fraction", where)
     return pd.DataFrame(

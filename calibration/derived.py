@@ -1,17 +1,15 @@
-"""Figures of merit that follow from the card's tables alone; printed for every card.
-
-Figures that need pulses of both polarities (up/down asymmetry, symmetry point) or a continuous pulse (inverse
-from probability to pulse, its dead zone) do not exist for a device that is reset before each write.
-"""
+"""Figures of merit that follow from the card's tables alone; printed for every card."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 MISREAD = 0.01
+DRIVES = ("voltage_V", "current_density_A_per_m2", "field_T", "zhang_li_u_m_per_s")
 
 
 def conductance_steps(kernel: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,51 +60,105 @@ def distinguishable_levels(mean: np.ndarray, sd: np.ndarray, misread: float = MI
     return int(chain.max())
 
 
+def response_pairs(kernel: np.ndarray, occupancy: np.ndarray, mean: np.ndarray, pulses: pd.DataFrame) -> list[dict]:
+    """Return what pairs of opposite pulses do to each state: the asymmetry of up and down, and where they balance.
+
+    Two pulses are a pair if they differ in polarity alone: the same gate voltage, opposite currents or junction
+    voltages of one size, the same duration and temperature; or if the card has just one pulse of each polarity.
+
+    Parameters
+    ----------
+    kernel : ndarray, float64[pulses, states, states]
+    occupancy, mean : ndarray, float64[states]
+        Stationary distribution; conductance, S.
+    pulses : DataFrame
+        `calibration.tables.PULSES`.
+
+    Returns
+    -------
+    list of dict
+        ``up`` and ``down`` (pulses, up being the one whose mean step is the larger), ``asymmetry`` per state,
+        (E_up + E_down)/(E_up - E_down), 0 if the steps are opposite, None where both are zero;
+        ``symmetry_point_S``, the conductance at which E_up = -E_down, by linear interpolation between neighbouring
+        states, None if there is none.
+    """
+    step = kernel @ mean - mean
+    size = [*(name for name in DRIVES if name != "voltage_V"), "duration_s", "temperature_K"]
+    gate = pulses["channel"].str.startswith("gate")
+    keys = (
+        pulses[size]
+        .abs()
+        .assign(channel=pulses["channel"], voltage=pulses["voltage_V"].where(gate, pulses["voltage_V"].abs()))
+    )
+    groups = [own for _, own in pulses.groupby([keys[name] for name in keys], dropna=False)]
+    if (pulses["polarity"] > 0).sum() == (pulses["polarity"] < 0).sum() == 1:
+        groups = [pulses[pulses["polarity"] != 0]]
+    pairs = []
+    for own in groups:
+        if sorted(own["polarity"]) != [-1, 1]:
+            continue
+        up, down = sorted(own["pulse"], key=lambda pulse: -float(occupancy @ step[pulse]))
+        total, apart = step[up] + step[down], step[up] - step[down]
+        asymmetry = [float(t / d) if d else None for t, d in zip(total, apart, strict=True)]
+        pairs.append({"up": int(up), "down": int(down), "asymmetry": asymmetry, "symmetry_point_S": _zero(mean, total)})
+    return pairs
+
+
+def _zero(x: np.ndarray, y: np.ndarray) -> float | None:
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    for i in range(len(x) - 1):
+        if y[i] == 0 or y[i] * y[i + 1] < 0:
+            return float(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i])) if y[i] else float(x[i])
+    return float(x[-1]) if y[-1] == 0 else None
+
+
 def derive(
     kernel: np.ndarray,
-    occupancy: np.ndarray,
-    mean: np.ndarray,
-    sd: np.ndarray,
-    noise: np.ndarray,
-    intended: np.ndarray,
-    energy: np.ndarray,
+    states: pd.DataFrame,
+    pulses: pd.DataFrame,
+    reads: pd.DataFrame,
+    rows_repeat: bool,
+    intended: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return all figures as JSON values.
 
     Parameters
     ----------
     kernel : ndarray, float64[pulses, states, states]
-    occupancy : ndarray, float64[states]
-        Stationary distribution under uniformly random pulses.
-    mean, sd, noise : ndarray, float64[states]
-        Conductance, its spread within the state and the noise of one read, S.
-    intended : ndarray, int64[pulses]
-        The state that each pulse is meant to write.
-    energy : ndarray, float64[pulses]
-        Mean energy of one write, J.
+    states, pulses, reads : DataFrame
+        Tables of the card.
+    rows_repeat : bool
+        Whether each write begins with a reset; then no pulse goes up or down.
+    intended : ndarray or None
+        int64[pulses], the state that each pulse is meant to write; None if pulses are steps.
 
     Returns
     -------
     dict
-        ``writes``: per pulse the intended state, the probability to reach it in one write (averaged over the
-        state before with ``occupancy``) and energy / probability, the mean energy of writing until it is
-        reached. ``steps``: per pulse and state before, mean and spread of the conductance step and the
-        probability of no change. ``stationary_distribution``, ``conductance_ratio`` (largest over smallest
-        state mean), ``distinguishable_levels`` and ``distinguishable_misread``.
+        ``writes``: per pulse the probability of a change and the energy per change (averaged over the state before
+        with the occupancy), and, with ``intended``, that state, the probability to reach it in one write and energy /
+        probability, the mean energy of writing until it is reached. ``steps``: per pulse and state before, mean and
+        spread of the conductance step and the probability of no change. ``pairs``: see `response_pairs`.
+        ``stationary_distribution``, ``conductance_ratio`` (largest over smallest state mean),
+        ``distinguishable_levels`` and ``distinguishable_misread``.
     """
+    mean, sd, occupancy = (states[name].to_numpy() for name in ("conductance_S", "conductance_sd_S", "occupancy"))
+    energy = pulses["energy_mean_J"].to_numpy()
     step, step_sd = conductance_steps(kernel, mean, sd)
-    pulses, states = step.shape
-    success = np.array([occupancy @ kernel[pulse, :, intended[pulse]] for pulse in range(pulses)])
+    number, size = step.shape
+    change = 1 - np.einsum("s,kss->k", occupancy, kernel)
+    writes = []
+    for pulse in range(number):
+        own = {"pulse": pulse, "probability_change": float(np.clip(change[pulse], 0, 1))}
+        own["energy_per_change_J"] = _over(energy[pulse], change[pulse])
+        if intended is not None:
+            success = float(occupancy @ kernel[pulse, :, intended[pulse]])
+            own |= {"intended_state": int(intended[pulse]), "probability_intended": success}
+            own["energy_per_success_J"] = _over(energy[pulse], success)
+        writes.append(own)
     return {
-        "writes": [
-            {
-                "pulse": pulse,
-                "intended_state": int(intended[pulse]),
-                "probability_intended": float(success[pulse]),
-                "energy_per_success_J": float(energy[pulse] / success[pulse]),
-            }
-            for pulse in range(pulses)
-        ],
+        "writes": writes,
         "steps": [
             {
                 "pulse": pulse,
@@ -115,11 +167,17 @@ def derive(
                 "conductance_step_sd_S": float(step_sd[pulse, state]),
                 "probability_no_change": float(kernel[pulse, state, state]),
             }
-            for pulse in range(pulses)
-            for state in range(states)
+            for pulse in range(number)
+            for state in range(size)
         ],
+        "pairs": [] if rows_repeat else response_pairs(kernel, occupancy, mean, pulses),
         "stationary_distribution": [float(value) for value in occupancy],
         "conductance_ratio": float(mean.max() / mean.min()),
-        "distinguishable_levels": distinguishable_levels(mean, np.hypot(sd, noise)),
+        "distinguishable_levels": distinguishable_levels(mean, np.hypot(sd, reads["noise_sd_S"].to_numpy())),
         "distinguishable_misread": MISREAD,
     }
+
+
+def _over(energy: float, probability: float) -> float | None:
+    # a write that never succeeds costs no number of joules
+    return float(energy / probability) if probability > 1e-12 else None

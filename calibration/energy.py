@@ -1,19 +1,17 @@
-"""Energy and latency of one write, from circuit quantities.
+"""Energy of one write by mechanism, from circuit quantities.
 
-The write energy is what the drivers spend, not what the magnet stores: Joule heat of the spin-orbit-torque line,
-the charge of the gate, and the reset pulse before. It is the same for every write with the same pulse, so its
-standard deviation is 0; cards of measured devices may carry another.
+The write energy is what the drivers spend, not what the magnet stores: Joule heat of the spin-orbit-torque line and of
+the junction, the charge of the gate, the reset pulse before, the clock that moves a wall by a field. Drivers,
+converters and wires are the network stage's.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.constants import epsilon_0
 
-from calibration.tables import entry
+MECHANISMS = ("sot", "junction", "gate", "reset")
 
 
 def line_energy(current_density, duration, resistivity: float, width: float, thickness: float, length: float):
@@ -33,72 +31,45 @@ def line_energy(current_density, duration, resistivity: float, width: float, thi
     return np.square(current_density) * resistivity * (width * thickness * length) * duration
 
 
-def gate_energy(voltage, relative_permittivity: float, width: float, length: float, thickness: float):
+def gate_energy(voltage, relative_permittivity: float, area: float, thickness: float):
     """Return what the supply delivers to charge the gate and loses until it is discharged, C V^2, J.
 
-    C = eps0 eps_r w L / d is a plate capacitor over the whole track. Half of C V^2 is lost while charging and
-    the stored half while discharging.
+    C = eps0 eps_r A / d is a plate capacitor. Half of C V^2 is lost while charging and the stored half while
+    discharging.
 
     Parameters
     ----------
     voltage : float or ndarray
         V.
-    relative_permittivity, width, length, thickness : float
-        eps_r, w, L and d (m) of the gate dielectric.
+    relative_permittivity, area, thickness : float
+        eps_r, A (m^2) and d (m) of the gate dielectric: the barrier (VCMA) or the piezoelectric (strain).
     """
-    return epsilon_0 * relative_permittivity * width * length / thickness * np.square(voltage)
+    return epsilon_0 * relative_permittivity * area / thickness * np.square(voltage)
 
 
-def pulse_table(plan: pd.DataFrame, device: Any, device_path: str, config: Any, config_path: str) -> pd.DataFrame:
-    """Return the card's pulses: the plan of the device stage with the energy and latency of one write.
+def junction_energy(voltage, duration, conductance):
+    """Return the Joule heat of a voltage pulse across a junction, V^2 t G, J; arguments in V, s, S."""
+    return np.square(voltage) * duration * conductance
 
-    Latency is reset + pulse + settling. The reset's energy and time count only if the device is reset before
-    each write. Polarity is the direction of the current, the quantity that pushes the wall.
+
+def pulse_table(pulses: pd.DataFrame, parts: dict, latency, sd=0.0) -> pd.DataFrame:
+    """Return the card's pulses: ``pulses`` with the energy and latency of one write.
 
     Parameters
     ----------
-    plan : DataFrame
-        `calibration.tables.PULSE_PLAN`.
-    device, config : dict
-        Device file (track geometry, ``gate_dielectric_thickness_m``, ``reset_before_write``) and calibration config
-        (``write_energy``).
-    device_path, config_path : str
-        Their names, for errors.
+    pulses : DataFrame
+        Columns of `calibration.tables.PULSES` up to ``temperature_K``; drives that a device does not have may lack.
+    parts : dict of float or float64[pulses]
+        Mean energy by mechanism (`MECHANISMS`, and ``clock``, which has no column of its own), J.
+    latency, sd : float or float64[pulses]
+        Time of one write, s; standard deviation of its energy between writes, J.
 
     Returns
     -------
     DataFrame
         `calibration.tables.PULSES`.
     """
-    length = entry(device, "track_length_m", device_path, least=0)
-    width = entry(device, "track_width_m", device_path, least=0)
-    reset = entry(device, "reset_before_write", device_path, bool)
-
-    def material(key: str, least: float | None = 0) -> float:
-        return entry(config, f"write_energy.{key}", config_path, least=least)
-
-    thickness = entry(device, "gate_dielectric_thickness_m", device_path, least=0)
-    line = (material("resistivity_ohm_m"), width, material("heavy_metal_thickness_m"), length)
-    gate = (material("gate_relative_permittivity"), width, length, thickness)
-    reset_time = material("reset_duration_s", least=None) if reset else 0.0
-    reset_energy = line_energy(material("reset_current_density_A_per_m2", least=None), reset_time, *line)
-
-    sot = line_energy(plan["current_density_A_per_m2"], plan["duration_s"], *line)
-    charge = gate_energy(plan["voltage_V"], *gate)
-    return pd.DataFrame(
-        {
-            "pulse": plan["pulse"],
-            "channel": plan["channel"],
-            "voltage_V": plan["voltage_V"],
-            "current_density_A_per_m2": plan["current_density_A_per_m2"],
-            "duration_s": plan["duration_s"],
-            "polarity": np.sign(plan["current_density_A_per_m2"]).astype("int64"),
-            "temperature_K": plan["temperature_K"],
-            "energy_mean_J": sot + charge + reset_energy,
-            "energy_sd_J": 0.0,
-            "energy_sot_J": sot,
-            "energy_gate_J": charge,
-            "energy_reset_J": float(reset_energy),
-            "latency_s": reset_time + plan["duration_s"] + plan["settle_s"],
-        }
-    )
+    drives = ("voltage_V", "current_density_A_per_m2", "field_T", "zhang_li_u_m_per_s")
+    table = pulses.assign(**{name: np.nan for name in drives if name not in pulses})
+    table = table.assign(energy_mean_J=sum(parts.values()) + np.zeros(len(pulses)), energy_sd_J=sd)
+    return table.assign(**{f"energy_{name}_J": parts.get(name, np.nan) for name in MECHANISMS}, latency_s=latency)

@@ -1,109 +1,130 @@
-"""Final positions -> discrete states: where the edges lie and which state a position belongs to."""
+"""Values of a coordinate -> discrete states: where the edges lie and which state a value belongs to."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
+from scipy import optimize, special
 
 from spinloom.errors import UserError
 
-FAMILIES = ("domain_wall",)  # whose writes become states here
-METHODS = ("nearest_mean", "equal_width", "equal_population")
+METHODS = ("nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice")
+MOST = 127  # states are int8 in the network stage
+MOST_COMPONENTS = 16  # of a mixture whose number is not given
 
 
-def check_count(config: dict, pulses: int) -> None:
-    """Check the number of states against the number of pulses.
+def check(options: dict, pulses: int, where: str = "calibration") -> None:
+    """Check what a schema cannot say about ``states``.
 
     Parameters
     ----------
-    config : dict
-        The calibration section.
+    options : dict
+        ``method`` (one of `METHODS`, or ``device``: the device has states by nature), ``count`` (None: as many as can
+        be told apart), ``edges`` (list or None), ``misread``.
     pulses : int
-        Number of pulses of the sweep.
+        Number of pulses.
+    where : str
+        Begins the error.
 
     Raises
     ------
     UserError
-        If ``nearest_mean`` is asked for another number of states than there are pulses.
+        If the entries contradict each other.
     """
-    method, count = config["states"]["method"], config["states"]["count"]
-    if method == "nearest_mean" and count != pulses:
-        raise UserError(
-            f"calibration.states.count: found {count}, allowed: {pulses}, the number of pulses (nearest_mean)"
-        )
+    method, count, edges = options["method"], options["count"], options["edges"]
+    if method not in (*METHODS, "device"):
+        raise UserError(f"{where}.states.method: found {method!r}, allowed: device, {', '.join(METHODS)}")
+    if (edges is not None) != (method == "edges"):
+        found, allowed = ("edges", "null") if edges is not None else ("null", "a list of edges")
+        raise UserError(f"{where}.states.edges: found {found}, allowed: {allowed} (states.method {method})")
+    if count is not None and not 2 <= count <= MOST:
+        raise UserError(f"{where}.states.count: found {count}, allowed: 2..{MOST}, or null")
+    if method == "nearest_mean" and count not in (None, pulses):
+        raise UserError(f"{where}.states.count: found {count}, allowed: {pulses}, the number of pulses (nearest_mean)")
+    if method == "lattice" and count is None:
+        raise UserError(f"{where}.states.count: found null, allowed: 2..{MOST} (states.method lattice)")
+    if not 0 < options["misread"] < 0.5:
+        raise UserError(f"{where}.states.misread: found {options['misread']:g}, allowed: a number in 0..0.5")
 
 
 def state_edges(
-    events: pd.DataFrame, method: str, count: int, track_length: float, where: str = "config"
+    values: np.ndarray, pulse: np.ndarray, options: dict, bounds: tuple[float, float], unit: str, where: str
 ) -> np.ndarray:
-    """Return the edges of the position states.
+    """Return the edges of the states.
+
+    Methods:
+
+    - ``nearest_mean``: edges midway between neighbouring pulses' means, so that a value belongs to the pulse whose
+      mean is nearest.
+    - ``equal_width``: the range of all values in equal parts.
+    - ``equal_population``: quantiles of all values, so that each state holds the same number of writes.
+    - ``mixture``: a mixture of normal distributions is fitted to all values (expectation maximisation, McLachlan and
+      Peel, Finite Mixture Models); edges where neighbouring components are equally probable.
+    - ``edges``: those given, the inner ones or all.
+    - ``lattice``: the bounds in equal parts, for devices whose states are quasi-continuous.
+
+    With ``count`` None the number of states is the largest whose neighbours can be told apart: the thresholds
+    between them are crossed with a probability of at most ``misread`` from either side, writes being normal,
+    c_j - c_i >= z (s_i + s_j) with z = 2.326 for 1 %. Centres c and spreads s are those of the pulses
+    (``nearest_mean``: the longest chain of pulses), of the components (``mixture``: their number by the Bayesian
+    information criterion, then the least separated neighbours merged) or, for ``equal_width`` and
+    ``equal_population``, the middle of the state's range of values and the spread of the writes of the pulse whose
+    mean is nearest to it; each state must then hold two writes.
 
     Parameters
     ----------
-    events : DataFrame
-        Columns ``pulse`` and ``final_position_m``, one row per write that kept its wall.
-    method : {"nearest_mean", "equal_width", "equal_population"}
-        ``nearest_mean``: one state per pulse; the edges lie midway between neighbouring pulses' mean positions,
-        so that a position belongs to the pulse whose mean is nearest.
-        ``equal_width``: the range of all positions in ``count`` equal parts.
-        ``equal_population``: quantiles of all positions pooled (linear interpolation), so that each state holds
-        the same number of events.
-    count : int
-        Number of states, at least 2.
-    track_length : float
-        Length of the track, m. The outermost edges are the track's ends, whatever the method: every position
-        that a later write can reach has a state.
+    values : ndarray, float64[n]
+        What the writes led to, in the coordinate.
+    pulse : ndarray, int64[n]
+        What was done.
+    options : dict
+        As for `check`.
+    bounds : tuple of float
+        Outermost edges: the lowest and highest value that a device can have.
+    unit : str
+        Unit of the coordinate, for errors; ``"1"`` for none.
     where : str
-        Name of the config file; begins the error.
+        File that errors name.
 
     Returns
     -------
-    ndarray, float64[count + 1]
-        Edges, m, strictly increasing from 0 to ``track_length``.
+    ndarray, float64[states + 1]
+        Strictly increasing from ``bounds[0]`` to ``bounds[1]``. The same values in any order give the same edges.
 
     Raises
     ------
     UserError
-        If the positions cannot carry that many states.
+        If the values cannot carry that many states, or the given edges are not edges.
     """
-    if count < 2:
-        raise UserError(f"{where}: states.count is {count}; allowed is 2 or more")
-    positions = np.sort(events["final_position_m"].to_numpy())
-    if method == "nearest_mean":
-        means = np.sort(events.groupby("pulse")["final_position_m"].mean().to_numpy())
-        if len(means) != count:
-            raise UserError(
-                f"{where}: states.count is {count} but there are {len(means)} pulses; "
-                "allowed with states.method nearest_mean is one state per pulse"
-            )
-        inner = (means[1:] + means[:-1]) / 2
-    elif method == "equal_width":
-        inner = np.linspace(positions[0], positions[-1], count + 1)[1:-1]
-    elif method == "equal_population":
-        inner = np.quantile(positions, np.arange(1, count) / count)
+    method, count, misread = options["method"], options["count"], options["misread"]
+    if method not in METHODS:
+        raise UserError(f"{where}: states.method: found {method!r}, allowed: {', '.join(METHODS)}")
+    if method == "edges":
+        return _given(options, bounds, unit, where)
+    if count is not None and count < 2:
+        raise UserError(f"{where}: states.count: found {count}, allowed: 2 or more")
+    order = np.lexsort([pulse, values])
+    values, pulse = values[order], pulse[order]
+    z = -special.ndtri(misread)
+    if method == "lattice":
+        return np.linspace(*bounds, count + 1)
+    if method == "mixture":
+        inner = _mixture_edges(values, count, z, unit, where)
+    elif method == "nearest_mean":
+        inner = _midways(values, pulse, count, z, unit, where)
     else:
-        raise UserError(f"{where}: states.method is {method!r}; allowed are {', '.join(METHODS)}")
-    edges = np.concatenate([[0.0], inner, [track_length]])
-    # two pulses with one mean still leave an edge, but no way to tell which of them a position belongs to
-    apart = np.diff(means) if method == "nearest_mean" else np.diff(edges)
-    # widths below rounding error mean that the positions coincide
-    if np.any(apart <= 1e-12 * track_length):
-        what, where_m = ("pulse means", means) if method == "nearest_mean" else ("edges", edges)
-        shown = ", ".join(f"{1e9 * position:g}" for position in where_m)
-        raise UserError(
-            f"{where}: states.count is {count} but {what} coincide ({shown} nm, states.method {method}): "
-            "the final positions are too much alike for that many states; allowed are fewer states"
-        )
+        inner = _parts(values, method, count or _most(values, pulse, method, z, unit, where))[1:-1]
+    edges = np.concatenate([[bounds[0]], inner, [bounds[1]]])
+    _apart(edges, edges, "edges", method, unit, where)
     return edges
 
 
-def assign_states(positions: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the state of each position.
+def assign_states(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the state of each value.
 
     Parameters
     ----------
-    positions : ndarray, float64[n]
-        Wall positions, m.
+    values : ndarray, float64[n]
+        In the coordinate of the edges.
     edges : ndarray, float64[states + 1]
         From `state_edges`. State s holds ``edges[s] < x <= edges[s + 1]``; the outermost states also hold
         what lies on or beyond the ends.
@@ -112,4 +133,205 @@ def assign_states(positions: np.ndarray, edges: np.ndarray) -> np.ndarray:
     -------
     ndarray, int64[n]
     """
-    return np.searchsorted(edges[1:-1], positions, side="left").astype(np.int64)
+    return np.searchsorted(edges[1:-1], values, side="left").astype(np.int64)
+
+
+def _shown(values, unit: str) -> str:
+    return ", ".join(f"{value:g}" for value in values) + ("" if unit == "1" else f" {unit}")
+
+
+def _apart(values: np.ndarray, scale: np.ndarray, what: str, method: str, unit: str, where: str) -> None:
+    # differences below rounding error mean that the values coincide
+    if np.any(np.diff(values) <= 1e-12 * (scale[-1] - scale[0])):
+        raise UserError(
+            f"{where}: states.count: found {len(scale) - 1} but {what} coincide ({_shown(values, unit)}, states.method "
+            f"{method}), allowed: fewer states, because what was written is too much alike"
+        )
+
+
+def _single(what: str, where: str) -> UserError:
+    return UserError(
+        f"{where}: states.count: found null, but no two {what} can be told apart at states.misread, allowed: a number "
+        "of states, a larger misread, or writes that spread less"
+    )
+
+
+def _given(options: dict, bounds: tuple[float, float], unit: str, where: str) -> np.ndarray:
+    edges, count = np.asarray(options["edges"], dtype=float), options["count"]
+    if len(edges) >= 2 and edges[0] == bounds[0] and edges[-1] == bounds[1]:
+        edges = edges[1:-1]
+    inside = np.all(np.isfinite(edges)) and np.all((edges > bounds[0]) & (edges < bounds[1]))
+    if not len(edges) or not inside or np.any(np.diff(edges) <= 0):
+        raise UserError(
+            f"{where}: states.edges: found {_shown(edges, unit)}, allowed: one or more inner edges, increasing, "
+            f"between {_shown(bounds, unit)} (or all edges, those two included)"
+        )
+    if len(edges) + 1 > MOST or count not in (None, len(edges) + 1):
+        raise UserError(
+            f"{where}: states.edges: found {len(edges)} inner edges, allowed: {min(count or MOST, MOST) - 1} "
+            f"({'states.count - 1' if count else 'at most'})"
+        )
+    return np.concatenate([[bounds[0]], edges, [bounds[1]]])
+
+
+def _pulse_moments(values: np.ndarray, pulse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and spread of each pulse's writes, by ascending mean; NaN where nothing was repeated."""
+    _, of = np.unique(pulse, return_inverse=True)
+    n = np.bincount(of)
+    mean = np.bincount(of, values) / n
+    squares = np.bincount(of, (values - mean[of]) ** 2)
+    free = np.maximum(n - 1, 1)
+    pooled = squares.sum() / (n - 1).sum() if (n > 1).any() else np.nan
+    sd = np.sqrt(np.where(n > 1, squares / free, pooled))
+    order = np.argsort(mean, kind="stable")
+    return mean[order], sd[order]
+
+
+def _midways(values: np.ndarray, pulse: np.ndarray, count: int | None, z: float, unit: str, where: str) -> np.ndarray:
+    mean, sd = _pulse_moments(values, pulse)
+    if count is None:
+        kept = longest_chain(mean, sd, z)
+        if len(kept) < 2:
+            raise _single("pulses", where)
+        mean = mean[kept]
+    elif len(mean) != count:
+        raise UserError(
+            f"{where}: states.count: found {count} with {len(mean)} pulses, allowed: {len(mean)}, one state per pulse "
+            "(states.method nearest_mean)"
+        )
+    # two pulses with one mean still leave an edge, but no way to tell which of them a value belongs to
+    _apart(mean, np.append(mean, values[-1]), "pulse means", "nearest_mean", unit, where)
+    return (mean[1:] + mean[:-1]) / 2
+
+
+def longest_chain(mean: np.ndarray, sd: np.ndarray, z: float) -> np.ndarray:
+    """Return which of the ascending means can be kept so that neighbours differ by z times the sum of their sds.
+
+    Parameters
+    ----------
+    mean, sd : ndarray, float64[n]
+        In one unit; a NaN sd is told apart from nothing.
+    z : float
+        Normal quantile.
+
+    Returns
+    -------
+    ndarray, int64[kept]
+        Indices, ascending; of several chains of the same length the first found.
+    """
+    best: list[list[int]] = []
+    for upper in range(len(mean)):
+        below = [
+            best[lower]
+            for lower in range(upper)
+            if mean[upper] > mean[lower] and mean[upper] - mean[lower] >= z * (sd[upper] + sd[lower])
+        ]
+        best.append([*max(below, key=len, default=[]), upper])
+    return np.array(max(best, key=len))
+
+
+def _parts(values: np.ndarray, method: str, count: int) -> np.ndarray:
+    if method == "equal_width":
+        return np.linspace(values[0], values[-1], count + 1)
+    return np.quantile(values, np.arange(count + 1) / count)
+
+
+def _most(values: np.ndarray, pulse: np.ndarray, method: str, z: float, unit: str, where: str) -> int:
+    mean, sd = _pulse_moments(values, pulse)
+    for count in range(min(MOST, len(values) // 2), 1, -1):
+        edges = _parts(values, method, count)
+        centre = (edges[1:] + edges[:-1]) / 2
+        spread = sd[np.abs(centre[:, None] - mean).argmin(axis=1)]
+        apart = np.all((np.diff(centre) >= z * (spread[1:] + spread[:-1])) & (np.diff(centre) > 0))
+        if apart and np.bincount(assign_states(values, edges), minlength=count).min() >= 2:
+            return count
+    raise _single(f"parts of {_shown(values[[0, -1]], unit)}", where)
+
+
+def _mixture_edges(values: np.ndarray, count: int | None, z: float, unit: str, where: str) -> np.ndarray:
+    # in units of the spread: the library's floor of 1e-6 on variances is meant for numbers of order 1
+    centre, scale = values.mean(), values.std()
+    if not scale > 0:
+        raise UserError(f"{where}: states.method: found mixture with one value only, {_shown(values[:1], unit)}")
+    scaled = (values - centre) / scale
+    components = _fit_mixture(scaled, count)[1] if count else _best_mixture(scaled, z)
+    if len(components) < 2:
+        raise _single("components of the mixture", where)
+    inner = [_crossing(lower, upper) for lower, upper in zip(components[:-1], components[1:])]
+    if any(edge is None for edge in inner):
+        raise UserError(
+            f"{where}: states.count: found {count} but two components of the mixture lie within each other, allowed: "
+            "fewer states, because what was written does not show that many clusters"
+        )
+    return centre + scale * np.array(inner)
+
+
+# a component of a mixture: weight, mean, variance
+Component = tuple[float, float, float]
+
+
+def _fit_mixture(values: np.ndarray, count: int) -> tuple[float, list[Component]]:
+    """Return the BIC and the components, by mean, of the better of two fits that start from fixed places."""
+    from sklearn.mixture import GaussianMixture  # imported here: slow, and most cards need no mixture
+
+    table, best = values[:, None], None
+    shares = (np.arange(count) + 0.5) / count
+    for means in (np.quantile(values, shares), values[0] + shares * (values[-1] - values[0])):
+        model = GaussianMixture(
+            count,
+            tol=1e-5,
+            max_iter=2000,
+            weights_init=np.full(count, 1 / count),
+            means_init=means[:, None],
+            precisions_init=np.full((count, 1, 1), (2 * count / (values[-1] - values[0])) ** 2),
+        ).fit(table)
+        if best is None or model.lower_bound_ > best.lower_bound_:
+            best = model
+    order = np.argsort(best.means_.ravel(), kind="stable")
+    parts = (best.weights_, best.means_.ravel(), best.covariances_.ravel())
+    return float(best.bic(table)), [tuple(float(part[index]) for part in parts) for index in order]
+
+
+def _best_mixture(values: np.ndarray, z: float) -> list[Component]:
+    found = []
+    for count in range(1, min(MOST_COMPONENTS, len(np.unique(values)) // 2) + 1):
+        found.append(_fit_mixture(values, count))
+        # the criterion has one broad minimum; three steps without gain are past it
+        if len(found) - 1 - int(np.argmin([bic for bic, _ in found])) >= 3:
+            break
+    components = min(found, key=lambda fit: fit[0])[1] if found else []
+    while len(components) > 1:
+        apart = [_separation(*pair) for pair in zip(components[:-1], components[1:])]
+        closest = int(np.argmin(apart))
+        if apart[closest] >= z:
+            break
+        components[closest : closest + 2] = [_merged(components[closest], components[closest + 1])]
+    return components
+
+
+def _separation(lower: Component, upper: Component) -> float:
+    if _crossing(lower, upper) is None:
+        return 0.0
+    return (upper[1] - lower[1]) / (np.sqrt(lower[2]) + np.sqrt(upper[2]))
+
+
+def _merged(one: Component, other: Component) -> Component:
+    weight = one[0] + other[0]
+    mean = (one[0] * one[1] + other[0] * other[1]) / weight
+    square = (one[0] * (one[2] + (one[1] - mean) ** 2) + other[0] * (other[2] + (other[1] - mean) ** 2)) / weight
+    return weight, mean, square
+
+
+def _crossing(lower: Component, upper: Component) -> float | None:
+    """Return where the components are equally probable between their means; None if one covers the other."""
+
+    def advantage(x: float) -> float:
+        logs = [
+            np.log(weight) - (x - mean) ** 2 / (2 * square) - np.log(square) / 2
+            for weight, mean, square in (lower, upper)
+        ]
+        return logs[0] - logs[1]
+
+    if not advantage(lower[1]) > 0 > advantage(upper[1]):
+        return None
+    return float(optimize.brentq(advantage, lower[1], upper[1], xtol=1e-14))

@@ -14,106 +14,132 @@ import pandera.pandas as pa
 
 from spinloom.errors import UserError
 
-UNITS = {"_A_per_m2": "A/m^2", "_S": "S", "_V": "V", "_J": "J", "_K": "K", "_m": "m", "_s": "s"}
+UNITS = {
+    "_A_per_m2": "A/m^2",
+    "_m_per_s": "m/s",
+    "_per_s": "1/s",
+    "_S": "S",
+    "_V": "V",
+    "_J": "J",
+    "_K": "K",
+    "_T": "T",
+    "_m": "m",
+    "_s": "s",
+}
 
-CHANNELS = ("gate+sot",)
+# where a row of probabilities comes from
+BASES = {
+    "counts": "posterior of counted writes",
+    "law": "a law fitted to counted writes",
+    "interpolated": "between pulses with counted writes",
+    "given": "stated by the source, without counts",
+    "assumed": "the device stays as it is, because nobody wrote from this state with this pulse",
+}
 
 
-def _integer(*checks: pa.Check) -> pa.Column:
+# columns of a schema; the device families build theirs of these too
+def integer(*checks: pa.Check) -> pa.Column:
     # not coerced: pandas would cut 0.5 down to 0 without a word
     return pa.Column("int64", list(checks))
 
 
-def _number(*checks: pa.Check, nullable: bool = False) -> pa.Column:
+def number(*checks: pa.Check, nullable: bool = False) -> pa.Column:
     return pa.Column(
         "float64", [pa.Check(np.isfinite, error="a finite number"), *checks], coerce=True, nullable=nullable
     )
 
 
-def _at_least_0(nullable: bool = False) -> pa.Column:
-    return _number(pa.Check.ge(0, error="a number >= 0"), nullable=nullable)
+def at_least_0(nullable: bool = False) -> pa.Column:
+    return number(pa.Check.ge(0, error="a number >= 0"), nullable=nullable)
 
 
-def _positive() -> pa.Column:
-    return _number(pa.Check.gt(0, error="a number > 0"))
+def positive() -> pa.Column:
+    return number(pa.Check.gt(0, error="a number > 0"))
 
 
-def _fraction() -> pa.Column:
-    return _number(pa.Check.in_range(0, 1, error="a number in 0..1"))
+def fraction() -> pa.Column:
+    return number(pa.Check.in_range(0, 1, error="a number in 0..1"))
 
 
-def _label(*allowed: str) -> pa.Column:
+def label(*allowed: str) -> pa.Column:
     return pa.Column(str, [pa.Check.isin(allowed, error=" or ".join(allowed))] if allowed else None)
 
 
-def _index() -> pa.Column:
-    return _integer(pa.Check.ge(0, error="an integer >= 0"))
+def index() -> pa.Column:
+    return integer(pa.Check.ge(0, error="an integer >= 0"))
 
 
 # the kernel card: strict, because a column nobody documented is a column nobody checked
 STATES = pa.DataFrameSchema(
     {
-        "state": _index(),
-        "position_m": _number(nullable=True),
-        "position_low_m": _number(nullable=True),
-        "position_high_m": _number(nullable=True),
-        "conductance_S": _positive(),
-        "conductance_sd_S": _at_least_0(),
-        "occupancy": _fraction(),
+        "state": index(),
+        "label": label(),
+        "position_m": number(nullable=True),
+        "position_low_m": number(nullable=True),
+        "position_high_m": number(nullable=True),
+        "conductance_S": positive(),
+        "conductance_sd_S": at_least_0(),
+        "count": index(),
+        "occupancy": fraction(),
     },
     strict=True,
     unique=["state"],
 )
 PULSES = pa.DataFrameSchema(
     {
-        "pulse": _index(),
-        "channel": _label(),
-        "voltage_V": _number(nullable=True),
-        "current_density_A_per_m2": _number(nullable=True),
-        "duration_s": _positive(),
-        "polarity": _integer(pa.Check.isin([-1, 0, 1], error="-1, 0 or 1")),
-        "temperature_K": _at_least_0(),
-        "energy_mean_J": _at_least_0(),
-        "energy_sd_J": _at_least_0(),
-        "energy_sot_J": _at_least_0(nullable=True),
-        "energy_gate_J": _at_least_0(nullable=True),
-        "energy_reset_J": _at_least_0(nullable=True),
-        "latency_s": _at_least_0(),
+        "pulse": index(),
+        "channel": label(),
+        "voltage_V": number(nullable=True),
+        "current_density_A_per_m2": number(nullable=True),
+        "field_T": number(nullable=True),
+        "zhang_li_u_m_per_s": number(nullable=True),
+        "duration_s": positive(),
+        "polarity": integer(pa.Check.isin([-1, 0, 1], error="-1, 0 or 1")),
+        "temperature_K": at_least_0(),
+        "energy_mean_J": at_least_0(),
+        "energy_sd_J": at_least_0(),
+        "energy_sot_J": at_least_0(nullable=True),
+        "energy_junction_J": at_least_0(nullable=True),
+        "energy_gate_J": at_least_0(nullable=True),
+        "energy_reset_J": at_least_0(nullable=True),
+        "latency_s": at_least_0(),
     },
     strict=True,
     unique=["pulse"],
 )
+_transition = {"pulse": index(), "state_from": index(), "state_to": index()}
 TRANSITIONS = pa.DataFrameSchema(
     {
-        "pulse": _index(),
-        "state_from": _index(),
-        "state_to": _index(),
-        "count": _index(),
-        "probability": _fraction(),
-        "ci_low": _fraction(),
-        "ci_high": _fraction(),
+        **_transition,
+        "count": index(),
+        "effective_count": at_least_0(),
+        "probability": fraction(),
+        "ci_low": fraction(),
+        "ci_high": fraction(),
+        "basis": label(*BASES),
     },
     strict=True,
-    unique=["pulse", "state_from", "state_to"],
+    unique=list(_transition),
 )
 POPULATION = pa.DataFrameSchema(
     {
-        "instance": _integer(),
-        "events": _index(),
-        "position_offset_m": _number(nullable=True),
-        "position_offset_se_m": _at_least_0(nullable=True),
-        "conductance_offset_S": _number(),
+        "instance": integer(),
+        "events": index(),
+        "conductance_offset_S": number(),
+        "conductance_offset_se_S": at_least_0(nullable=True),
+        "position_offset_m": number(nullable=True),
+        "position_offset_se_m": at_least_0(nullable=True),
     },
     strict=True,
     unique=["instance"],
 )
 READS = pa.DataFrameSchema(
     {
-        "state": _index(),
-        "read_voltage_V": _number(),
-        "energy_J": _at_least_0(),
-        "latency_s": _at_least_0(),
-        "noise_sd_S": _at_least_0(),
+        "state": index(),
+        "read_voltage_V": number(),
+        "energy_J": at_least_0(),
+        "latency_s": at_least_0(),
+        "noise_sd_S": at_least_0(),
     },
     strict=True,
     unique=["state"],
@@ -126,32 +152,47 @@ CARD = {
     "reads": READS,
 }
 
-# what the device stage hands over: it may carry more columns than this stage needs
-EVENTS = pa.DataFrameSchema(
+# tables that a card may have besides
+BY_INSTANCE = pa.DataFrameSchema(
     {
-        "pulse": _index(),
-        "voltage_V": _number(),
-        "instance": _integer(),
-        "replica": _integer(),
-        "start_position_m": _number(nullable=True),
-        "final_position_m": _number(nullable=True),
-        "wall_state": _label("single", "lost", "multiple"),
-        "spec_hash": _label(),
+        "instance": integer(),
+        **_transition,
+        "count": index(),
+        "probability": fraction(),
+        "ci_low": fraction(),
+        "ci_high": fraction(),
     },
-    unique=["pulse", "instance", "replica", "spec_hash"],
+    strict=True,
+    unique=["instance", *_transition],
 )
-PULSE_PLAN = pa.DataFrameSchema(
+HALF_SELECT = pa.DataFrameSchema(
+    {"pulse": index(), "fraction": fraction(), "state_from": index(), "state_to": index(), "probability": fraction()},
+    strict=True,
+    unique=["pulse", "fraction", "state_from", "state_to"],
+)
+RETENTION = pa.DataFrameSchema(
+    {"temperature_K": at_least_0(), "state_from": index(), "state_to": index(), "rate_per_s": at_least_0()},
+    strict=True,
+    unique=["temperature_K", "state_from", "state_to"],
+)
+INVERSE = pa.DataFrameSchema(
     {
-        "pulse": _index(),
-        "channel": _label(*CHANNELS),
-        "voltage_V": _number(),
-        "current_density_A_per_m2": _number(),
-        "duration_s": _positive(),
-        "settle_s": _at_least_0(),
-        "temperature_K": _at_least_0(),
+        "state_from": index(),
+        "state_to": index(),
+        "voltage_V": number(),
+        "temperature_K": at_least_0(),
+        "probability": fraction(),
+        "duration_s": at_least_0(nullable=True),
     },
-    unique=["pulse"],
+    strict=True,
+    unique=["state_from", "state_to", "voltage_V", "temperature_K", "probability"],
 )
+EXTRAS = {
+    "by_instance": BY_INSTANCE,
+    "half_select": HALF_SELECT,
+    "retention": RETENTION,
+    "inverse": INVERSE,
+}
 
 
 def unit(column: str) -> str:

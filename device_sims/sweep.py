@@ -6,7 +6,8 @@ changed parameter simulates what it changes, and changing it back simulates noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -42,20 +43,72 @@ class Chunk:
 
 
 def plan(section: dict) -> list[Chunk]:
-    """Return the chunks of a sweep, in the order of the config."""
-    engine = section["engine"]
+    """Return the chunks of a sweep, in the order of the config.
+
+    A chunk holds one pulse on ``instances_per_chunk`` instances and, if ``replicas_per_chunk`` is given, one block of
+    that many replicas: more replicas are then more chunks, and finished ones stay.
+    """
+    engine, sweep = section["engine"], section["sweep"]
     version = engines.version(engine)
-    block = section["sweep"]["instances_per_chunk"]
-    grouped: dict[tuple[int, int], list[Batch]] = {}
-    for batch in devices.family(section).batches(section):
-        grouped.setdefault((batch.pulse, batch.instance // block), []).append(batch)
+    grouped: dict[tuple[int, int, int], list[Batch]] = {}
+    for batch in batches(section):
+        for block in batch.blocks(sweep["replicas_per_chunk"]):
+            place = (batch.pulse, batch.instance // sweep["instances_per_chunk"], block.first)
+            grouped.setdefault(place, []).append(block)
     chunks = []
-    for (pulse, _), batches in grouped.items():
-        hashes = tuple(_spec_hash(engine, version, batch) for batch in batches)
-        contents = [[spec_hash, batch.replicas] for spec_hash, batch in zip(hashes, batches)]
+    for (pulse, _, _), own in grouped.items():
+        hashes = tuple(_spec_hash(engine, version, batch) for batch in own)
+        contents = [[spec_hash, batch.first, batch.replicas] for spec_hash, batch in zip(hashes, own)]
         chunk_hash = files.sha256_text(files.canonical_json(contents))
-        chunks.append(Chunk(pulse, tuple(batches), hashes, engine, chunk_hash))
+        chunks.append(Chunk(pulse, tuple(own), hashes, engine, chunk_hash))
     return chunks
+
+
+def batches(section: dict) -> list[Batch]:
+    """Return the family's batches with what ``sweep.replicas`` asks for: entries raise, and never lower, a number.
+
+    Raises
+    ------
+    UserError
+        If an entry fits no batch, or names a column that the family's pulses do not have.
+    """
+    family, wanted = devices.family(section), section["sweep"]["replicas"]
+    found = family.batches(section)
+    if not wanted:
+        return found
+    pulses, used = family.pulses(section), set()
+
+    def raised(batch: Batch) -> Batch:
+        values = {**pulses.iloc[batch.pulse].to_dict(), **batch.keys}
+        fitting = [place for place, entry in enumerate(wanted) if _fits(entry, values, place)]
+        used.update(fitting)
+        most = max((wanted[place]["replicas_per_instance"] for place in fitting), default=0)
+        return replace(batch, replicas=max(batch.replicas, most))
+
+    found = [raised(batch) for batch in found]
+    for place, entry in enumerate(wanted):
+        if place not in used:
+            raise UserError(
+                f"device_sims.sweep.replicas.{place}: found {_where(entry)}, which is no pulse of the sweep, "
+                "allowed: values of pulses that it has"
+            )
+    return found
+
+
+def _where(entry: dict) -> dict:
+    return {key: value for key, value in entry.items() if key != "replicas_per_instance"}
+
+
+def _fits(entry: dict, values: dict, place: int) -> bool:
+    for key, value in _where(entry).items():
+        if key not in values:
+            raise UserError(
+                f"device_sims.sweep.replicas.{place}: found {key}, allowed: columns of this family's pulses and events"
+            )
+        same = values[key] == value if isinstance(value, str) else math.isclose(values[key], value, rel_tol=1e-9)
+        if not same:
+            return False
+    return True
 
 
 def _spec_hash(engine: str, version: str, batch: Batch) -> str:
@@ -104,7 +157,7 @@ def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | 
     work = [
         (batch, spec_hash, replica, problem)
         for batch, spec_hash in zip(chunk.batches, chunk.spec_hashes)
-        for replica, problem in enumerate(batch.problems())
+        for replica, problem in enumerate(batch.problems(), start=batch.first)
     ]
     rows, records = [], []
     with Progress(
@@ -193,6 +246,7 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
                 "pulse": chunk.pulse,
                 "instance_first": chunk.instances[0],
                 "instance_last": chunk.instances[-1],
+                "replica_first": chunk.batches[0].first,
                 "replicas": chunk.replicas,
                 "engine": chunk.engine,
                 "engine_version": engines.version(chunk.engine),

@@ -70,6 +70,7 @@ POINTS = _schema(
         "pulse": _index,
         "instance_first": _index,
         "instance_last": _index,
+        "replica_first": _index,
         "replicas": pa.Column(int, pa.Check.gt(0)),
         "engine": pa.Column(str),
         "engine_version": pa.Column(str),

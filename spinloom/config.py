@@ -40,12 +40,15 @@ class _Loader(yaml.SafeLoader):
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the config: each device family's part is a file of its own beside it."""
+    """Return the JSON Schema of the config: each device family's part, and that of a law, is a file of its own."""
     rules = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text(encoding="utf-8"))
     device_sims = rules["properties"]["device_sims"]["properties"]
     for path in sorted((SCHEMAS / "devices").glob("*.yaml")):
         device_sims[path.stem] = yaml.safe_load(path.read_text(encoding="utf-8"))
         device_sims["device"].setdefault("enum", []).append(path.stem)
+    calibration = rules["properties"]["calibration"]["properties"]
+    parametric = yaml.safe_load((SCHEMAS / "sources" / "parametric.yaml").read_text(encoding="utf-8"))
+    calibration["parametric"] = {**parametric, **calibration["parametric"]}
     return rules
 
 
@@ -158,7 +161,7 @@ def _leaves(value: Any, path: str = ""):
 
 def section(config: dict[str, Any], stage: str) -> dict[str, Any]:
     """Return what a stage sees of the config: its own part and the study's seed."""
-    return {"seed": config["seed"], **config[stage]}
+    return {"seed": config["seed"], **(config[stage] or {})}
 
 
 def write_sections(config: dict[str, Any], directory: str | Path) -> dict[str, str]:

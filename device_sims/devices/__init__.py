@@ -18,7 +18,7 @@ config's ``device_sims`` part plus the study's ``seed``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
 
@@ -38,16 +38,27 @@ class Batch:
     """Repetitions of one pulse on one device instance: the problem that simulates it, and how often.
 
     The repetitions differ in their random stream alone, which is the problem's with the replica's number behind it.
+    ``keys`` are the values of the family's ``KEYS``; replicas are numbered from ``first``.
     """
 
     pulse: int
     instance: int
     problem: Problem
     replicas: int
+    keys: dict[str, float] = field(default_factory=dict)
+    first: int = 0
 
     def problems(self) -> list[Problem]:
         """Return the problem of each replica."""
-        return [replace(self.problem, stream=(*self.problem.stream, number)) for number in range(self.replicas)]
+        numbers = range(self.first, self.first + self.replicas)
+        return [replace(self.problem, stream=(*self.problem.stream, number)) for number in numbers]
+
+    def blocks(self, size: int | None) -> list[Batch]:
+        """Return the batch cut after every ``size`` replicas, or whole."""
+        if size is None:
+            return [self]
+        starts = range(0, self.replicas, size)
+        return [replace(self, first=first, replicas=min(size, self.replicas - first)) for first in starts]
 
 
 def family(section: dict) -> ModuleType:

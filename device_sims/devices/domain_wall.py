@@ -168,7 +168,13 @@ def batches(section: dict) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse, instance, start position."""
     sweep, config = section["sweep"], section["domain_wall"]
     return [
-        Batch(pulse, instance, _problem(section, voltage, polarity, start, instance), sweep["replicas_per_instance"])
+        Batch(
+            pulse,
+            instance,
+            _problem(section, voltage, polarity, start, instance),
+            sweep["replicas_per_instance"],
+            {"nominal_start_m": start},
+        )
         for pulse, (voltage, polarity) in enumerate(_plan(config))
         for instance in range(sweep["instances"])
         for start in _starts(config)

@@ -105,7 +105,11 @@ def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> No
 
 def describe(section: dict) -> dict:
     """Return what the read-out needs to know of the junction."""
-    return {**mtj.describe(section, NAME), "half_period_s": half_period(section[NAME])}
+    own = {
+        "half_period_s": half_period(section[NAME]),
+        "gate_dielectric_thickness_m": section[NAME]["gate"]["dielectric_thickness_m"],
+    }
+    return {**mtj.describe(section, NAME), **own}
 
 
 def _problem(section: dict, plan: tuple[str, float, float], instance: int) -> Problem:

@@ -63,7 +63,13 @@ def section() -> dict:
             "write_mode": "reset",
             "pulses": {"voltages_V": [-0.5, 0.5], "start_positions_m": [], "polarities": [1]},
         },
-        "sweep": {"instances": 2, "replicas_per_instance": 2, "instances_per_chunk": 1},
+        "sweep": {
+            "instances": 2,
+            "replicas_per_instance": 2,
+            "instances_per_chunk": 1,
+            "replicas_per_chunk": None,
+            "replicas": [],
+        },
         "numerics": {
             "integrator": "heun",
             "dt_s": 2e-13,

@@ -1,6 +1,7 @@
 """Planning, running and collecting a sweep."""
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -172,3 +173,47 @@ def test_command_line_reports_errors_and_progress(section, done, tmp_path):
         assert one.read_bytes() == other.read_bytes()
     drawn = call("figure", "--config", config, "--tables", done / "tables", "--output", tmp_path)
     assert drawn.returncode == 0 and (tmp_path / "device_response.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_more_replicas_keep_finished_blocks(section):
+    """With blocks of replicas, a chunk of 2 of 2 replicas is a chunk of the first 2 of 5."""
+    few = hashes(section)
+    more = changed(section, "sweep.replicas_per_chunk", 2)
+    more["sweep"]["replicas_per_instance"] = 5
+    assert few == hashes(changed(section, "sweep.replicas_per_chunk", 2))
+    chunks = sweep.plan(more)
+    assert set(few) < {chunk.chunk_hash for chunk in chunks} and len(chunks) == 3 * len(few)
+    streams = [problem.stream for chunk in chunks for batch in chunk.batches for problem in batch.problems()]
+    assert len(set(streams)) == 5 * sum(len(chunk.batches) for chunk in sweep.plan(section))
+
+
+def test_blocks_of_replicas_leave_no_trace_in_the_tables(section, done, tmp_path):
+    cut = changed(section, "sweep.replicas_per_chunk", 1)
+    for spec in hashes(cut):
+        sweep.run_chunk(cut, spec, tmp_path / "chunks")
+    sweep.collect(cut, tmp_path / "chunks", tmp_path / "tables")
+    for name in ("events.parquet", "trajectories.parquet", "summary.csv"):
+        assert (tmp_path / "tables" / name).read_bytes() == (done / "tables" / name).read_bytes()
+
+
+def test_pulses_with_more_replicas_than_the_others(section):
+    voltage = section["domain_wall"]["pulses"]["voltages_V"][0]
+    entry = {"voltage_V": voltage, "replicas_per_instance": 7}
+    chunks = sweep.plan(changed(section, "sweep.replicas", [entry]))
+    assert {(chunk.pulse, batch.replicas) for chunk in chunks for batch in chunk.batches} == {
+        (place, 7 if place == 0 else 2) for place in range(len(section["domain_wall"]["pulses"]["voltages_V"]))
+    }
+    never_fewer = changed(section, "sweep.replicas", [{**entry, "replicas_per_instance": 1}])
+    assert hashes(never_fewer) == hashes(section)
+
+
+@pytest.mark.parametrize(
+    "entry, text",
+    [
+        ({"voltage_V": 77.0}, "sweep.replicas.0: found {'voltage_V': 77.0}, which is no pulse"),
+        ({"field_T": 0.0}, "sweep.replicas.0: found field_T, allowed: columns"),
+    ],
+)
+def test_replicas_of_no_pulse_are_refused(section, entry, text):
+    with pytest.raises(UserError, match=re.escape(text)):
+        sweep.plan(changed(section, "sweep.replicas", [{**entry, "replicas_per_instance": 7}]))

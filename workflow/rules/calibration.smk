@@ -1,15 +1,17 @@
-"""Stage 2. In: stage 1's events, pulses and device, the calibration section. Out: the kernel card and its figures."""
+"""Stage 2. In: stage 1's tables or a user's files, the calibration section. Out: the kernel card and its figures."""
 
 CARD = STUDY / "calibration" / "card"
+WRITES = [DEVICE_SIMS / name for name in ("events.parquet", "pulses.csv", "device.json")] if PLAN.simulates else []
 
 
 rule card:
     input:
         sources("calibration"),
         COMMON,
-        events=DEVICE_SIMS / "events.parquet",
-        pulses=DEVICE_SIMS / "pulses.csv",
-        device=DEVICE_SIMS / "device.json",
+        sorted(str(path) for path in Path("calibration/library").glob("*.yaml")),
+        WRITES,
+        PLAN.card_inputs,
+        "workflow/schemas/sources/parametric.yaml",
         section=SECTIONS["calibration"],
     output:
         CARD / "states.csv",
@@ -18,29 +20,32 @@ rule card:
         CARD / "population.csv",
         CARD / "reads.csv",
         CARD / "card.json",
+        # what an import left out; empty for other sources
+        STUDY / "calibration" / "dropped.csv",
     log:
         LOGS / "calibration/card.log",
     conda:
         "../../environment.yml"
     params:
+        device_sims=f"--device-sims {DEVICE_SIMS}" if PLAN.simulates else "",
         output=CARD,
     shell:
-        "python -m calibration card --config {input.section:q} --events {input.events:q}"
-        " --pulses {input.pulses:q} --device {input.device:q} --output {params.output:q} --log {log:q}"
+        "python -m calibration card --config {input.section:q} {params.device_sims}"
+        " --dropped {output[6]:q} --output {params.output:q} --log {log:q}"
 
 
 rule card_figures:
     input:
         sources("calibration"),
+        WRITES,
         card=rules.card.output,
-        events=DEVICE_SIMS / "events.parquet",
         section=SECTIONS["calibration"],
     output:
         report(
-            STUDY / "figures/final_positions.png",
-            caption=str(CAPTIONS / "final_positions.rst"),
+            STUDY / "figures/writes_by_pulse.png",
+            caption=str(CAPTIONS / "writes_by_pulse.rst"),
             category="2 Transition table",
-            labels={"figure": "1 histograms of the final position"},
+            labels={"figure": "1 outcomes of each pulse"},
         ),
         report(
             STUDY / "figures/transitions.png",
@@ -52,7 +57,13 @@ rule card_figures:
             STUDY / "figures/conductance.png",
             caption=str(CAPTIONS / "conductance.rst"),
             category="2 Transition table",
-            labels={"figure": "3 conductance map"},
+            labels={"figure": "3 conductance response"},
+        ),
+        report(
+            STUDY / "figures/spread.png",
+            caption=str(CAPTIONS / "spread.rst"),
+            category="2 Transition table",
+            labels={"figure": "4 variance within and between devices"},
         ),
     log:
         LOGS / "calibration/figures.log",
@@ -60,9 +71,10 @@ rule card_figures:
         "../../environment.yml"
     params:
         card=CARD,
+        device_sims=f"--device-sims {DEVICE_SIMS}" if PLAN.simulates else "",
         output=STUDY / "figures",
     shell:
-        "python -m calibration figures --card {params.card:q} --events {input.events:q}"
+        "python -m calibration figures --card {params.card:q} {params.device_sims}"
         " --config {input.section:q} --output {params.output:q} 2>&1 | tee {log:q}"
 
 

@@ -15,7 +15,7 @@ from spinloom.errors import UserError
 try:
     # not by Snakemake's `configfile:`, which would evaluate a file that asks for it
     config = study_config.laid_over("config.yaml", config)
-    CHUNKS, HAS_CARD = study.plan(config)
+    PLAN = study.plan(config)
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)

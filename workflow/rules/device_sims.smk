@@ -40,7 +40,7 @@ rule collect:
     input:
         sources("device_sims"),
         COMMON,
-        chunks=[path for chunk in CHUNKS for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.chunk_hash)],
+        chunks=[path for chunk in PLAN.chunks for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.chunk_hash)],
         section=SECTIONS["device_sims"],
     output:
         DEVICE_SIMS / "events.parquet",

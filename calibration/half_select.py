@@ -1,0 +1,89 @@
+"""What a write does to the cells beside the selected one, which see a share of its voltage.
+
+In an array without transistors the cells of the selected row and column see V/2, or V/3 in the V/3 scheme. A pulse at a
+share f of the voltage switches with the law's probability there. For Neel-Brown switching and small probabilities the
+ratio to the full pulse is exp(-Delta (1 - f) V/V_c0): exp(-Delta V/(2 V_c0)) for V/2, exp(-2 Delta V/(3 V_c0)) for V/3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from calibration.tables import HALF_SELECT, conform
+from spinloom.errors import UserError
+
+Rows = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+PULSES = 10**6
+
+
+def table(rows: Rows, pulses: pd.DataFrame, fractions: Sequence[float], where: str = "half_select") -> pd.DataFrame:
+    """Return the kernels of pulses at shares of their voltage.
+
+    Parameters
+    ----------
+    rows : callable
+        (voltage_V, duration_s, temperature_K), each float64[n], to float64[n, states, states]: the device's law.
+    pulses : DataFrame
+        Rows of a card's pulses; uses ``pulse`` (or the row number), ``voltage_V``, ``duration_s``, ``temperature_K``.
+    fractions : sequence of float
+        Shares, above 0 and below 1.
+    where : str
+        Begins the errors.
+
+    Returns
+    -------
+    DataFrame
+        `calibration.tables.HALF_SELECT`.
+
+    Raises
+    ------
+    UserError
+        If a share is no share, or a pulse has no voltage.
+    """
+    for fraction in fractions:
+        if not 0 < fraction < 1:
+            raise UserError(f"{where}: fractions: found {fraction:g}, allowed: more than 0 and less than 1")
+    if "voltage_V" not in pulses or pulses["voltage_V"].isna().any():
+        raise UserError(f"{where}: pulses: found one without voltage_V, allowed: a voltage for every pulse")
+    numbers = pulses["pulse"].to_numpy() if "pulse" in pulses else np.arange(len(pulses))
+    voltage, duration, temperature = (pulses[axis].to_numpy() for axis in ("voltage_V", "duration_s", "temperature_K"))
+    tables = []
+    for fraction in fractions:
+        kernel = rows(fraction * voltage, duration, temperature)
+        pulse, start, stop = np.indices(kernel.shape).reshape(3, -1)
+        columns = {"pulse": numbers[pulse], "fraction": float(fraction), "state_from": start, "state_to": stop}
+        tables.append(pd.DataFrame({**columns, "probability": kernel.ravel()}))
+    return conform(pd.concat(tables, ignore_index=True), HALF_SELECT, where)
+
+
+def disturbs_per_million(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what 10^6 half-selected pulses do to a cell.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `calibration.tables.HALF_SELECT`.
+
+    Returns
+    -------
+    DataFrame
+        ``pulse``, ``fraction``, ``state_from``; ``disturbs``, the mean number of times that 10^6 pulses change the
+        state, if it is put back each time: 10^6 (1 - P_ss); ``untouched``, the probability that none of 10^6 does:
+        P_ss^(10^6).
+    """
+    away = table[table["state_from"] != table["state_to"]]
+    # summed over where it goes: 1 - P_ss would lose disturbs rarer than 1e-16
+    keys = ["pulse", "fraction", "state_from"]
+    lost = away.groupby(keys, as_index=False)["probability"].sum()
+    disturbed = np.minimum(lost["probability"], 1.0)
+    with np.errstate(divide="ignore"):
+        untouched = np.exp(PULSES * np.log1p(-disturbed))
+    return lost[keys].assign(disturbs=PULSES * disturbed, untouched=untouched)
+
+
+def disturb_ratio(thermal_stability: float, voltage_V, critical_voltage_V: float, fraction: float):
+    """Return P(fraction V)/P(V) = exp(-Delta (1 - fraction) V/V_c0) of Neel-Brown switching with small probabilities."""
+    return np.exp(-thermal_stability * (1 - fraction) * np.asarray(voltage_V) / critical_voltage_V)

@@ -1,0 +1,52 @@
+"""Files of measured or published devices -> writes to count, or a kernel card.
+
+One module per format (`REGISTRY`) with ``OPTIONS`` and ``read(path, options) -> Imported``; the formats are described
+in ``docs/import.md``. A further format is one more module and one line here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from calibration.importers import crosssim, events, traces, trains, updown
+from calibration.importers.base import Imported, Option, check_options
+from spinloom.errors import UserError
+
+__all__ = ["OPTIONS", "REGISTRY", "Imported", "Option", "import_file"]
+
+REGISTRY: dict[str, ModuleType] = {
+    "events": events,
+    "trains": trains,
+    "traces": traces,
+    "updown": updown,
+    "crosssim": crosssim,
+}
+OPTIONS: dict[str, dict[str, Option]] = {name: module.OPTIONS for name, module in REGISTRY.items()}
+
+
+def import_file(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Imported:
+    """Read a file or folder of one of the formats.
+
+    Parameters
+    ----------
+    path : str or Path
+    format : str
+        Key of `REGISTRY`.
+    options : dict or None
+        Of `OPTIONS`; values may be text, as a command line gives them.
+
+    Returns
+    -------
+    Imported
+        With ``writes`` for `calibration.assemble`, or with a finished ``card``; ``report`` lists what was left out.
+
+    Raises
+    ------
+    UserError
+        One line that names the file, the row, the column or the option.
+    """
+    if format not in REGISTRY:
+        raise UserError(f"{path}: format: found {format}, allowed: {', '.join(REGISTRY)}")
+    return REGISTRY[format].read(Path(path), check_options(OPTIONS[format], options, f"{path}"))

@@ -1,0 +1,391 @@
+"""Maximum likelihood for the laws of this package, and what a fit is.
+
+Every law is searched on a scale on which its parameters are free: logarithms of what is positive, log-odds of what is
+a probability. There the likelihood is nearly Gaussian, so intervals are formed there too (`Fit.interval`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import linalg, optimize, special, stats
+
+from spinloom.errors import UserError
+
+LOGIT_LIMIT = 25.0  # log-odds at which a probability counts as 0 or 1 in the search
+ON_BOUND = 1e-4  # a bound that costs less log-likelihood than this is where the parameter is
+# standard error on the search scale beyond which data are said not to tell a parameter: e^3 = 20-fold either way
+UNTOLD = {"log": 3.0, "logit": 8.0, "odds": 8.0, "identity": 1e3}
+EXPECTED = 1.0  # smallest expected count of a cell in the chi-square test; smaller cells are pooled (Cochran 1954)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a law and the scale it is searched on.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"identity", "log", "logit", "odds"}
+        Search scale. ``odds``: log(p / p_stay), the ratio to what is left to 1 by all parameters of one `group`.
+    low, high : float
+        Range of the search, in the unit of the parameter.
+    closed : {"", "low", "high", "both"}
+        Bounds that are values of the law (a rate of 0) and not only the end of the search.
+    step : float
+        For ``identity``: a typical size, which makes the scale a number of order 1.
+    group : int
+        For ``odds``: the row that the probability belongs to.
+    """
+
+    name: str
+    kind: str = "log"
+    low: float = 1e-12
+    high: float = 1e12
+    closed: str = ""
+    step: float = 1.0
+    group: int = 0
+
+
+class Scale:
+    """Between the values of parameters and the scale on which they are searched."""
+
+    def __init__(self, parameters: tuple[Parameter, ...]):
+        self.parameters = parameters
+        self.names = [one.name for one in parameters]
+        kinds = np.array([one.kind for one in parameters])
+        self._log, self._logit, self._odds = (kinds == kind for kind in ("log", "logit", "odds"))
+        self._step = np.array([one.step if one.kind == "identity" else 1.0 for one in parameters])
+        self._group = np.array([one.group for one in parameters])
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Return the search coordinates, float64[k], of ``values``, float64[k]."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x = np.asarray(values, float) / self._step
+            x = np.where(self._log, np.log(x), np.where(self._logit, special.logit(x), x))
+            return np.where(self._odds, np.log(values) - np.log(self._stay(values)), x)
+
+    def backward(self, x: np.ndarray) -> np.ndarray:
+        """Return the values, float64[k]; plus or minus infinity is a closed bound."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.where(self._log, np.exp(x), np.where(self._logit, special.expit(x), x * self._step))
+            if self._odds.any():
+                for group in np.unique(self._group[self._odds]):
+                    row = self._odds & (self._group == group)
+                    values[row] = special.softmax(np.append(x[row], 0.0))[:-1]
+        return values
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ends of the search on the scale."""
+        odds = np.where(self._logit | self._odds, LOGIT_LIMIT, np.inf)
+        plain = Scale(tuple(Parameter(p.name, "identity" if p.kind == "odds" else p.kind, step=p.step)
+                            for p in self.parameters))  # fmt: skip
+        low, high = (plain.forward(np.array([getattr(p, end) for p in self.parameters])) for end in ("low", "high"))
+        return np.where(self._odds, -odds, np.maximum(low, -odds)), np.where(self._odds, odds, np.minimum(high, odds))
+
+    def _stay(self, values: np.ndarray) -> np.ndarray:
+        left = np.ones(len(self.parameters))
+        for group in np.unique(self._group[self._odds]):
+            row = self._odds & (self._group == group)
+            left[row] = 1 - np.sum(np.asarray(values)[row])
+        return left
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A law with numbers, and how well they are known.
+
+    Attributes
+    ----------
+    law : str
+        Name in the registry.
+    parameters : dict of float
+        Values, those held fixed included.
+    standard_errors : dict
+        None for what was held fixed or lies on a bound: there the curvature of the likelihood tells no error.
+    covariance : list of list of float
+        Of all parameters in the order of ``parameters``; zeros where the standard error is None.
+    log_likelihood : float
+        Without the terms that do not depend on the parameters; comparable between laws on the same data only.
+    observations : int
+        Writes.
+    aic, bic : float
+        2 k - 2 log L and k ln n - 2 log L, k counting all parameters that were searched.
+    goodness : dict
+        ``test``, ``statistic``, ``dof``, ``p_value`` (None if no degree of freedom is left).
+    held_out_log_likelihood : float or None
+        Sum over the folds of `laws.choose` of the log-likelihood of writes that the fit did not see.
+    conditions : dict
+        What the fit holds for: ranges of the data, options, ``fixed`` and ``on_bound`` parameters.
+    """
+
+    law: str
+    parameters: dict[str, float]
+    standard_errors: dict[str, float | None]
+    covariance: list[list[float]]
+    log_likelihood: float
+    observations: int
+    aic: float
+    bic: float
+    goodness: dict[str, Any]
+    held_out_log_likelihood: float | None = None
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values, all of them finite."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any], where: str = "card.json") -> Fit:
+        """Return the fit that `to_dict` told.
+
+        Raises
+        ------
+        UserError
+            If an entry is missing or unknown.
+        """
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise UserError(f"{where}: laws: not a fit ({error}); allowed are the entries of Fit.to_dict") from None
+
+
+def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Return the derivatives of ``function`` by the free entries of ``x``, last axis, by central differences."""
+    columns = []
+    for entry in np.flatnonzero(free):
+        h = np.zeros(len(x))
+        h[entry] = 1e-5 * max(1.0, abs(x[entry]))
+        columns.append((function(x + h) - function(x - h)) / (2 * h[entry]))
+    return np.stack(columns, axis=-1)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What `maximise` needs: log-probabilities of what may be seen, and how often it was.
+
+    Attributes
+    ----------
+    law : str
+    where : str
+        File, for errors.
+    scale : Scale
+    log_cells : callable
+        Parameter values float64[k] -> log-probabilities float64[rows, cells], or log-densities float64[n].
+    counts : ndarray
+        Of the same shape.
+    fixed : dict of float
+        Parameters held at a value.
+    hint : str
+        What data would tell the parameters; ends the error.
+    """
+
+    law: str
+    where: str
+    scale: Scale
+    log_cells: Callable[[np.ndarray], np.ndarray]
+    counts: np.ndarray
+    fixed: dict[str, float]
+    hint: str
+
+    def log_likelihood(self, x: np.ndarray) -> float:
+        """Return the log-likelihood at search coordinates ``x``."""
+        with np.errstate(invalid="ignore"):
+            terms = np.where(self.counts > 0, self.counts * self.log_cells(self.scale.backward(x)), 0.0)
+        return float(np.maximum(np.nan_to_num(terms, nan=-1e12), -1e12).sum())
+
+    def score(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Return the derivative of the log-likelihood by the free coordinates."""
+        slope = derivative(lambda at: self._finite(at) * (self.counts > 0), x, free)
+        return np.tensordot(self.counts.astype(float), slope, axes=self.counts.ndim)
+
+    def information(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Return the expected (cells) or observed (densities) information on the free coordinates."""
+        if self.counts.ndim == 1:
+            hessian = -derivative(lambda at: self.score(at, free), x, free)
+            return (hessian + hessian.T) / 2
+        slope = derivative(self._finite, x, free)
+        weight = self.counts.sum(axis=-1, keepdims=True) * np.exp(self._finite(x))
+        return np.einsum("rc,rca,rcb->ab", weight, slope, slope)
+
+    def _finite(self, x: np.ndarray) -> np.ndarray:
+        return np.maximum(self.log_cells(self.scale.backward(x)), -1e9)
+
+
+def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Return search coordinates, free mask, information there and the names of parameters on a closed bound.
+
+    L-BFGS-B from every start, then scoring steps; parameters for which a closed bound is as good go there.
+
+    Raises
+    ------
+    UserError
+        If a parameter runs to the end of the search, or the data do not tell it.
+    """
+    scale = problem.scale
+    low, high = scale.bounds()
+    free = np.array([name not in problem.fixed for name in scale.names])
+    held = scale.forward(np.array([problem.fixed.get(p.name, 0.5) for p in scale.parameters]))
+    candidates = []
+    for start in starts:
+        x = np.where(free, np.clip(np.nan_to_num(scale.forward(start)), low + 1e-3, high - 1e-3), held)
+        candidates.append(_search(problem, x, free, low, high))
+    x = max(candidates, key=problem.log_likelihood)
+    bound = []
+    for entry in np.flatnonzero(free):
+        parameter = scale.parameters[entry]
+        for end, limit in (("low", -np.inf), ("high", np.inf)):
+            if not free[entry] or parameter.closed not in (end, "both"):
+                continue
+            moved = np.where(np.arange(len(x)) == entry, limit, x)
+            if problem.log_likelihood(moved) > problem.log_likelihood(x) - ON_BOUND:
+                free[entry] = False
+                x = _search(problem, moved, free, low, high) if free.any() else moved
+                bound.append(parameter.name)
+    if not free.any():
+        return x, free, np.zeros((0, 0)), bound
+    x = _polish(problem, x, free, low, high)
+    information = problem.information(x, free)
+    _check_told(problem, x, free, information, low, high)
+    return x, free, information, bound
+
+
+def _search(problem, x, free, low, high):
+    total = max(problem.counts.sum(), 1)
+
+    def whole(part):
+        out = x.copy()
+        out[free] = part
+        return out
+
+    found = optimize.minimize(
+        lambda part: -problem.log_likelihood(whole(part)) / total,
+        x[free],
+        jac=lambda part: -problem.score(whole(part), free) / total,
+        method="L-BFGS-B",
+        bounds=np.column_stack([low, high])[free],
+        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
+    )
+    return whole(found.x)
+
+
+def _polish(problem, x, free, low, high):
+    # scoring steps are indifferent to the units of the parameters, where L-BFGS stops early
+    best = problem.log_likelihood(x)
+    for _ in range(30):
+        information = problem.information(x, free)
+        score = problem.score(x, free)
+        step = linalg.lstsq(information, score)[0]
+        for _ in range(8):
+            moved = x.copy()
+            moved[free] = np.clip(x[free] + step, low[free], high[free])
+            value = problem.log_likelihood(moved)
+            if value >= best:
+                break
+            step = step / 2
+        else:
+            return x
+        x, gain, best = moved, value - best, value
+        if gain < 1e-11 * max(1.0, abs(best)) and np.max(np.abs(step)) < 1e-7:
+            return x
+    return x
+
+
+def _check_told(problem, x, free, information, low, high):
+    parameters = np.array(problem.scale.parameters, dtype=object)[free]
+    edge = np.minimum(x[free] - low[free], high[free] - x[free]) < 1e-6 * (high - low)[free]
+    curvature = np.diag(information)
+    weak = edge | ~(curvature > 0) | ~np.isfinite(curvature)
+    if not weak.any():
+        norm = np.sqrt(curvature)
+        values, vectors = np.linalg.eigh(information / np.outer(norm, norm))
+        if values[0] < 1e-8:
+            weak[np.argmax(np.abs(vectors[:, 0]))] = True
+        else:
+            error = np.sqrt(np.diag(np.linalg.inv(information)))
+            weak = error > [UNTOLD[parameter.kind] for parameter in parameters]
+    if weak.any():
+        name = parameters[np.flatnonzero(weak)[0]].name
+        raise UserError(
+            f"{problem.where}: law {problem.law}: found data that do not tell {name}, allowed: {problem.hint}"
+        )
+
+
+def finish(problem: Problem, starts: list[np.ndarray], goodness: Callable, conditions: dict) -> Fit:
+    """Maximise the likelihood and return the `Fit`.
+
+    Parameters
+    ----------
+    problem : Problem
+    starts : list of ndarray, float64[k]
+        Parameter values to start from.
+    goodness : callable
+        (parameter values float64[k], number of parameters fitted) -> the fit's ``goodness``.
+    conditions : dict
+        JSON values.
+
+    Raises
+    ------
+    UserError
+        As `maximise`.
+    """
+    scale = problem.scale
+    x, free, information, bound = maximise(problem, starts)
+    values = scale.backward(x)
+    values = np.array([problem.fixed.get(name, value) for name, value in zip(scale.names, values)], float)
+    covariance = np.zeros((len(x), len(x)))
+    if free.any():
+        slope = derivative(scale.backward, x, free)
+        covariance = slope @ np.linalg.inv(information) @ slope.T
+    errors = np.sqrt(np.diag(covariance))
+    log_likelihood = problem.log_likelihood(x)
+    searched = len(scale.names) - len(problem.fixed)
+    observations = int(round(float(problem.counts.sum())))
+    return Fit(
+        law=problem.law,
+        parameters=dict(zip(scale.names, map(float, values))),
+        standard_errors={name: float(e) if told else None for name, e, told in zip(scale.names, errors, free)},
+        covariance=covariance.tolist(),
+        log_likelihood=log_likelihood,
+        observations=observations,
+        aic=2 * searched - 2 * log_likelihood,
+        bic=float(searched * np.log(max(observations, 1)) - 2 * log_likelihood),
+        goodness=goodness(values, int(free.sum())),
+        conditions={**conditions, "fixed": sorted(problem.fixed), "on_bound": bound},
+    )
+
+
+def pearson(counts: np.ndarray, probability: np.ndarray, fitted: int) -> dict[str, Any]:
+    """Return Pearson's chi-square test of rows of counts.
+
+    Cells of a row that expect fewer than 1 count are pooled into one (and that one into the smallest other while it
+    expects fewer than 1 still). Every row gives one degree of freedom less than it has cells, every fitted parameter
+    takes one.
+
+    Parameters
+    ----------
+    counts : ndarray, int64[rows, cells]
+    probability : ndarray, float64[rows, cells]
+    fitted : int
+        Number of parameters estimated from these counts.
+    """
+    statistic, dof = 0.0, -fitted
+    for seen, share in zip(counts, probability):
+        expected = seen.sum() * share
+        order = np.argsort(expected)
+        seen, expected = seen[order], expected[order]
+        # pooled: the shortest run of smallest cells that together expect enough
+        small = np.count_nonzero(expected < EXPECTED)
+        if small:
+            enough = np.cumsum(expected) >= EXPECTED
+            small = max(small, int(np.argmax(enough)) + 1) if enough.any() else len(seen)
+            seen = np.append(seen[small:], seen[:small].sum())
+            expected = np.append(expected[small:], expected[:small].sum())
+        if len(seen) > 1:
+            statistic += float(np.sum((seen - expected) ** 2 / expected))
+            dof += len(seen) - 1
+    p_value = float(stats.chi2.sf(statistic, dof)) if dof > 0 else None
+    return {"test": "pearson_chi2", "statistic": statistic, "dof": max(dof, 0), "p_value": p_value}

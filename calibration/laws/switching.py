@@ -1,0 +1,137 @@
+"""Counts of switched writes, and how any law P(switch) is fitted to them.
+
+Data are a table with one row per condition: the law's axes (voltage_V, duration_s, temperature_K; or drive), ``writes``
+and ``switched``. Voltages count positive in the direction that switches. Rows are binomial and independent,
+
+    log L = sum over rows of  k log P + (n - k) log(1 - P),
+
+and the information is the expected one, sum n P'P'^T / (P (1 - P)) (McCullagh and Nelder, Generalized Linear Models,
+section 4.4).
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+
+from calibration.laws.fitting import Fit, Parameter, Problem, Scale, finish, pearson
+from spinloom.errors import UserError
+
+PULSE_AXES = ("voltage_V", "duration_s", "temperature_K")
+CLIP = 500.0  # largest exponent; e^500 does not overflow and is beyond all data
+
+
+def check(data: pd.DataFrame, axes: tuple[str, ...], where: str) -> pd.DataFrame:
+    """Return ``data`` as one row per condition, sorted.
+
+    Raises
+    ------
+    UserError
+        If a column is missing or a value impossible.
+    """
+    for column in (*axes, "writes", "switched"):
+        if column not in data:
+            raise UserError(f"{where}: {column}: found no such column, allowed: {', '.join(axes)}, writes, switched")
+        values = pd.to_numeric(data[column], errors="coerce").to_numpy(float)
+        positive = column in ("duration_s", "temperature_K")
+        bad = ~np.isfinite(values) | (positive & (values <= 0))
+        if column in ("writes", "switched"):
+            bad |= (values < 0) | (values != np.round(values))
+        if bad.any():
+            allowed = (
+                "a number > 0" if positive else "an integer >= 0" if column in ("writes", "switched") else "a number"
+            )
+            raise UserError(f"{where}: {column}: found {data[column].iloc[int(np.argmax(bad))]!r}, allowed: {allowed}")
+    if (data["switched"] > data["writes"]).any():
+        row = data[data["switched"] > data["writes"]].iloc[0]
+        raise UserError(f"{where}: switched: found {row['switched']:g} of {row['writes']:g} writes, allowed: 0..writes")
+    table = data.groupby(list(axes), as_index=False)[["writes", "switched"]].sum()
+    table = table[table["writes"] > 0]
+    if table.empty:
+        raise UserError(f"{where}: writes: found 0 in all, allowed: 1 or more")
+    return table.astype({axis: float for axis in axes}).reset_index(drop=True)
+
+
+def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float | None] | None = None) -> Fit:
+    """Fit the law of module ``law``.
+
+    Parameters
+    ----------
+    law : module
+        With ``NAME``, ``AXES``, ``PARAMETERS``, ``FIXED``, ``HINT``, ``log_probabilities`` and ``starts``.
+    data : DataFrame
+        Columns as told in this module.
+    where : str
+        File that errors name.
+    fixed : dict
+        Parameters held at a value, over the law's own ``FIXED``; None sets one free.
+
+    Raises
+    ------
+    UserError
+        If the data are impossible or do not tell a parameter.
+    """
+    names = [parameter.name for parameter in law.PARAMETERS]
+    unknown = set(fixed or {}) - set(names)
+    if unknown:
+        raise UserError(f"{where}: law {law.NAME}: found parameter {sorted(unknown)[0]}, allowed: {', '.join(names)}")
+    held = {name: value for name, value in {**law.FIXED, **(fixed or {})}.items() if value is not None}
+    data = check(data, law.AXES, where)
+    axes = [data[axis].to_numpy() for axis in law.AXES]
+    span = max(float(np.ptp(axes[0])), 1e-3 * float(np.abs(axes[0]).max()), 1e-30)
+    scale = Scale(
+        tuple(
+            # a threshold far outside of what was driven could not be told from any other
+            Parameter(p.name, p.kind, axes[0].min() - 10 * span, axes[0].max() + 10 * span, step=span)
+            if p.kind == "identity"
+            else p
+            for p in law.PARAMETERS
+        )
+    )
+    counts = np.column_stack([data["switched"], data["writes"] - data["switched"]]).astype(np.int64)
+
+    def log_cells(values: np.ndarray) -> np.ndarray:
+        return np.column_stack(law.log_probabilities(dict(zip(names, values)), *axes))
+
+    def goodness(values: np.ndarray, fitted: int) -> dict:
+        return pearson(counts, np.exp(log_cells(values)), fitted)
+
+    shares = (data["switched"].to_numpy() + 0.5) / (data["writes"].to_numpy() + 1)
+    guesses = [{**guess, **held} for guess in law.starts(shares, data["writes"].to_numpy(float), *axes, held)]
+    starts = [np.array([guess[name] for name in names], float) for guess in guesses]
+    problem = Problem(law.NAME, where, scale, log_cells, counts, held, law.HINT)
+    ranges = {axis: [float(values.min()), float(values.max())] for axis, values in zip(law.AXES, axes)}
+    return finish(problem, starts, goodness, ranges)
+
+
+def log_likelihood(law: ModuleType, parameters: dict[str, float], data: pd.DataFrame, where: str = "data") -> float:
+    """Return the log-likelihood of ``data`` under given parameters (binomial coefficients left out)."""
+    data = check(data, law.AXES, where)
+    yes, no = law.log_probabilities(parameters, *(data[axis].to_numpy() for axis in law.AXES))
+    # a write that the law holds for impossible must not make all comparisons meaningless
+    yes, no = np.maximum(yes, -1e3), np.maximum(no, -1e3)
+    return float(np.sum(data["switched"] * yes + (data["writes"] - data["switched"]) * no))
+
+
+def split(data: pd.DataFrame, folds: int, rng: np.random.Generator) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return (rest, fold) for each of ``folds`` random parts of the single writes."""
+    data = data.reset_index(drop=True)
+    switched = rng.permuted(np.arange(len(data)).repeat(data["switched"]))
+    stayed = rng.permuted(np.arange(len(data)).repeat(data["writes"] - data["switched"]))
+    row, outcome = np.concatenate([switched, stayed]), np.repeat([1, 0], [len(switched), len(stayed)])
+    fold = np.arange(len(row)) % folds
+
+    def table(chosen: np.ndarray) -> pd.DataFrame:
+        writes = np.bincount(row[chosen], minlength=len(data))
+        hits = np.bincount(row[chosen], outcome[chosen], minlength=len(data)).astype(np.int64)
+        return data.assign(writes=writes, switched=hits)
+
+    return [(table(fold != one), table(fold == one)) for one in range(folds)]
+
+
+def line(rows: list[np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return weighted least-squares coefficients of ``target`` on ``rows``; start values only."""
+    root = np.sqrt(weight)
+    return np.linalg.lstsq(np.column_stack(rows) * root[:, None], target * root, rcond=None)[0]

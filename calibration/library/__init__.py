@@ -1,0 +1,50 @@
+"""Ready cards as recipes: sections of `calibration.parametric` with the origin of every number (``docs/cards.md``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from calibration.card import KernelCard
+from calibration.parametric import make, schema
+from spinloom.config import read, resolve_with
+from spinloom.errors import UserError
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """Return the names of the recipes, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """Return a recipe with its defaults filled in.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    if name not in names():
+        raise UserError(f"library: name: found '{name}', allowed: {', '.join(names())}")
+    path = FOLDER / f"{name}.yaml"
+    return resolve_with(schema(), read(path), path.name)
+
+
+def card(name: str, seed: int = 0) -> KernelCard:
+    """Return a ready card.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    seed : int
+        Names the stream of the population's draws.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    return make(recipe(name), seed, f"{name}.yaml", kind="library")

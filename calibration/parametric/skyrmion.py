@@ -1,0 +1,52 @@
+"""A counter of skyrmions: ``places`` sites, each of which is free or holds one.
+
+During a pulse every free site is filled at the rate b and every skyrmion vanishes at the rate d, independently, so the
+number n of skyrmions is a birth-death process with rates (N - n) b and n d, and the kernel of a pulse is expm(Q t). As
+the sites are independent, n after the pulse is the sum of two binomial numbers, which is how the tests check it.
+The conductance is linear in n, as measured: Song et al., Nature Electronics 3, 148 (2020).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import linalg
+
+VOLATILE = False
+LAW = "birth-death, rates (N - n) b and n d, kernel expm(Q t); Song et al., Nature Electronics 3, 148 (2020)"
+KINDS = ("create", "annihilate")
+
+
+def labels(own: dict[str, Any]) -> list[str]:
+    """Return the names of the states: the numbers of skyrmions."""
+    return [str(number) for number in range(own["places"] + 1)]
+
+
+def pulses(own: dict[str, Any]) -> pd.DataFrame:
+    """Return the creating and the annihilating pulse."""
+    voltage = [own[kind]["voltage_V"] for kind in KINDS]
+    return pd.DataFrame(
+        {
+            "channel": KINDS,
+            "voltage_V": voltage,
+            "duration_s": [own[kind]["duration_s"] for kind in KINDS],
+            "polarity": np.sign(voltage).astype(np.int64),
+            "temperature_K": own["temperature_K"],
+        }
+    )
+
+
+def kernel(own: dict[str, Any]) -> np.ndarray:
+    """Return the transition probabilities, float64[2, places + 1, places + 1]."""
+    number = np.arange(own["places"] + 1)
+    matrices = []
+    for kind in KINDS:
+        pulse = own[kind]
+        up, down = (own["places"] - number) * pulse["birth_per_s"], number * pulse["death_per_s"]
+        generator = np.diag(up[:-1], 1) + np.diag(down[1:], -1) - np.diag(up + down)
+        # expm leaves rounding errors of either sign
+        matrix = np.clip(linalg.expm(generator * pulse["duration_s"]), 0.0, None)
+        matrices.append(matrix / matrix.sum(axis=1, keepdims=True))
+    return np.stack(matrices)

@@ -1,0 +1,264 @@
+"""How many more writes, replicas or devices a card needs until its probabilities are known well enough."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, special
+
+from calibration.card import KernelCard
+from calibration.estimator import posterior
+from calibration.states import assign_states
+from calibration.tables import entry
+from spinloom.errors import UserError
+
+# what may tell a pulse from the others in device_sims.sweep.replicas
+MATCHED = (
+    "voltage_V",
+    "duration_s",
+    "direction",
+    "polarity",
+    "field_T",
+    "current_density_A_per_m2",
+    "zhang_li_u_m_per_s",
+)
+MOST_RATIO = 2.0  # replicas are asked for as long as they cost no more than this many times the writes of new devices
+
+
+def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
+    """Return what each row of the kernel needs until its widest interval has the half-width ``width``.
+
+    The prediction is the posterior's own: with N independent writes more or less, the row's probabilities being what
+    they are now, the interval of each is that of Beta(p (N + K a), (1 - p) (N + K a)).
+
+    Where devices differ (posterior.pooling instances), N writes are worth N / design effect. More replicas on the same
+    I devices raise the design effect 1 + (N/I - 1) rho, and no number of them is worth more than I / rho independent
+    writes. If replicas would need more than `MOST_RATIO` times the writes that new devices need, new devices are
+    advised.
+
+    Parameters
+    ----------
+    card : KernelCard
+    width : float
+        Wanted half-width of the intervals, in (0, 0.5).
+    starts : int
+        Start positions that each pulse is simulated from on each device; 1 if each write begins with a reset.
+
+    Returns
+    -------
+    DataFrame
+        One row per (pulse, state_from) that rests on counts, or that nobody wrote (``state_from`` 0 alone if rows
+        repeat):
+        ``writes``, ``half_width`` now (largest over the states after), ``independent_writes`` now and
+        ``independent_writes_needed``, ``more_writes`` on the advised way, ``share`` of the pulse's writes that begin
+        in the state, ``more_replicas`` (per instance and start, at that share; NaN where none begin there or no number
+        suffices), ``more_instances`` (at the present replicas per instance), ``advice`` (enough, replicas, instances,
+        start: nobody writes from this state, see `sweep`) and ``half_width_after``.
+
+    Raises
+    ------
+    UserError
+        If ``width`` is impossible, the card has no interval, or no row has counts.
+    """
+    if not 0 < width < 0.5:
+        raise UserError(f"plan: width: found {width:g}, allowed: a half-width between 0 and 0.5")
+    where, size = f"card {card.meta['name']}", len(card.states)
+    mass, pseudocount = (entry(card.meta, f"posterior.{key}", where) for key in ("interval", "pseudocount"))
+    shape = card.kernel.shape
+    basis = card.transitions["basis"].to_numpy().reshape(shape)[..., 0]
+    counts = card.transitions["count"].to_numpy().reshape(shape)
+    effective = card.transitions["effective_count"].to_numpy().reshape(shape)
+    if not counts.any():
+        raise UserError(f"{where}: transitions: found no counted writes, allowed: a card with counts")
+    instances = max(1, len(card.population))
+    rows = []
+    for pulse, start in np.ndindex(shape[:2]):
+        if (card.rows_repeat and start > 0) or not (basis[pulse, start] == "counts" or not counts[pulse, start].any()):
+            continue
+        writes, worth = int(counts[pulse, start].sum()), float(effective[pulse, start].sum())
+        of_pulse = int(counts[pulse, 0 if card.rows_repeat else slice(None)].sum())
+        # nobody wrote this row: the prior is all that is known, and what the card assumes is no reason to write less
+        known = worth > 0 and basis[pulse, start] == "counts"
+        row = effective[pulse, start] if known else np.zeros(size)
+        mean, low, high = posterior(row, pseudocount, mass, where)
+        rows.append(
+            {
+                "pulse": pulse,
+                "state_from": start,
+                "writes": writes,
+                "half_width": float((high - low).max() / 2),
+                "independent_writes": worth,
+                "share": writes / of_pulse if of_pulse else 0.0,
+                **_need(mean, width, size * pseudocount, mass, writes, worth, instances, of_pulse / instances / starts),
+            }
+        )
+    order = ["pulse", "state_from", "writes", "half_width", "half_width_after", "independent_writes"]
+    order += ["independent_writes_needed", "more_writes", "share", "more_replicas", "more_instances", "advice"]
+    return pd.DataFrame(rows)[order]
+
+
+def half_width(mean: np.ndarray, total: float, mass: float) -> float:
+    """Return the largest half-width of the intervals of a Dirichlet distribution.
+
+    Parameters
+    ----------
+    mean : ndarray, float64[states]
+        Probabilities.
+    total : float
+        Sum of its parameters: independent writes and pseudocounts.
+    mass : float
+        Of the equal-tailed intervals.
+    """
+    tail, inside = (1 - mass) / 2, mean[(mean > 0) & (mean < 1)]
+    if not len(inside):
+        return 0.0
+    low, high = (special.betaincinv(inside * total, (1 - inside) * total, share) for share in (tail, 1 - tail))
+    return float((high - low).max() / 2)
+
+
+def _needed(mean: np.ndarray, width: float, prior: float, mass: float) -> float:
+    """Return the independent writes with which the half-width is ``width``; 0 if the prior alone is as narrow."""
+
+    def excess(log_total: float) -> float:
+        return half_width(mean, math.exp(log_total), mass) - width
+
+    low, high = math.log(prior), math.log(prior + 2 / width**2 * special.ndtri(0.5 + mass / 2) ** 2)
+    if excess(low) <= 0:
+        return 0.0
+    return max(0.0, math.exp(optimize.brentq(excess, low, high, xtol=1e-6)) - prior)
+
+
+def _need(mean, width, prior, mass, writes, worth, instances, replicas) -> dict[str, Any]:
+    needed = _needed(mean, width, prior, mass)
+    nothing = {"independent_writes_needed": needed, "more_writes": 0, "more_replicas": 0.0, "more_instances": 0}
+    if writes and worth >= needed * (1 - 1e-6):
+        return {**nothing, "advice": "enough", "half_width_after": half_width(mean, worth + prior, mass)}
+    if not writes:
+        after = half_width(mean, math.ceil(needed) + prior, mass)
+        start = {"more_writes": math.ceil(needed), "more_replicas": np.nan, "advice": "start"}
+        return {**nothing, **start, "half_width_after": after}
+    effect, each = writes / worth, writes / instances
+    rho = min(1.0, max(0.0, (effect - 1) / (each - 1))) if each > 1 else 0.0
+    # N / (1 + (N/I - 1) rho) = needed, solved for N
+    left = 1 - needed * rho / instances
+    by_replicas = math.ceil(needed * (1 - rho) / left) if left > 0 else math.inf
+    by_instances = math.ceil(needed * effect)
+    more_instances = math.ceil(by_instances / each) - instances
+    if by_replicas > MOST_RATIO * by_instances:
+        advice, total = "instances", (instances + more_instances) * each
+        reached = total / effect
+    else:
+        advice, total = "replicas", by_replicas
+        reached = total / (1 + (total / instances - 1) * rho)
+    # a replica on each device gives as many writes from this state as the ones before did
+    more_replicas = math.ceil((by_replicas - writes) / (writes / replicas)) if math.isfinite(by_replicas) else np.nan
+    return {
+        "independent_writes_needed": needed,
+        "more_writes": math.ceil(total) - writes,
+        "more_replicas": float(more_replicas),
+        "more_instances": max(0, more_instances),
+        "advice": advice,
+        "half_width_after": half_width(mean, reached + prior, mass),
+    }
+
+
+def sweep(
+    table: pd.DataFrame, card: KernelCard, section: dict, pulses: pd.DataFrame, started: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """Return the change of the study's config that carries out a plan, to be laid over it.
+
+    Rows that need replicas become entries of ``device_sims.sweep.replicas``, which raise the replicas of the pulses
+    that have their values; rows that need devices raise ``sweep.instances``. If the wall is written from where it is,
+    an entry names the start positions that lead into its state; the simulated starts of such an entry are all in
+    the state, so it needs fewer replicas than `plan` says for the pulse as a whole.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `plan`.
+    card : KernelCard
+    section : dict
+        ``device_sims`` of the study's config.
+    pulses : DataFrame
+        The device stage's ``pulses.csv``, numbered as the card's.
+    started : DataFrame or None
+        The sweep's writes without a reset: columns ``nominal_start_m`` and ``start_position_m`` (where the wall was
+        when the pulse began), m. None if each write begins with a reset, or there is one start.
+
+    Returns
+    -------
+    dict
+        ``{"device_sims": {"sweep": {...}}}``; the sweep is empty if nothing is needed.
+
+    Raises
+    ------
+    UserError
+        If a row has no start position in its state.
+    """
+    swept = section["sweep"]
+    block, base = swept.get("replicas_per_chunk") or 1, swept["replicas_per_instance"]
+    chosen = [dict(old) for old in swept.get("replicas", [])]
+    instances, starts = max(1, len(card.population)), _starts(card, started)
+    columns = _told_by(pulses)
+    entries: dict[tuple, int] = {}
+    more_instances = 0
+    for row in table.itertuples():
+        if row.advice == "instances":
+            more_instances = max(more_instances, int(row.more_instances))
+        elif row.advice in ("replicas", "start"):
+            where = {column: _plain(pulses[column].iloc[row.pulse]) for column in columns}
+            places: list[dict] = [where]
+            extra = row.more_replicas
+            if starts is not None:
+                own = sorted(starts.index[starts == row.state_from])
+                places = [{**where, "nominal_start_m": float(position)} for position in own] or places
+                extra = math.ceil(row.more_writes / instances / len(own)) if own else extra
+            if math.isnan(extra):
+                raise UserError(
+                    f"plan: pulse {row.pulse}, state {row.state_from}: found no start position in this state, allowed: "
+                    "add one to device_sims.domain_wall.pulses.start_positions_m, simulate, and plan again"
+                )
+            for place in places:
+                now = max([base, *(old["replicas_per_instance"] for old in chosen if _fits(old, place))])
+                wanted = block * math.ceil((now + int(extra)) / block)
+                key = tuple(sorted(place.items()))
+                entries[key] = max(entries.get(key, 0), wanted)
+    change: dict[str, Any] = {}
+    if more_instances:
+        change["instances"] = swept["instances"] + more_instances
+    if entries and all(not key for key in entries):
+        change["replicas_per_instance"] = max(entries.values())
+    elif entries:
+        new = [{**dict(key), "replicas_per_instance": wanted} for key, wanted in sorted(entries.items(), key=repr)]
+        change["replicas"] = chosen + new
+    return {"device_sims": {"sweep": change}}
+
+
+def _starts(card: KernelCard, started: pd.DataFrame | None) -> pd.Series | None:
+    """Return the state that each nominal start leads to on average."""
+    if card.rows_repeat or started is None or started["nominal_start_m"].isna().all():
+        return None
+    mean = started.groupby("nominal_start_m")["start_position_m"].mean()
+    edges = np.array(card.meta["states"]["edges"], dtype=float)
+    return pd.Series(assign_states(mean.to_numpy(), edges), index=mean.index)
+
+
+def _told_by(pulses: pd.DataFrame) -> list[str]:
+    """Return the columns in which the pulses differ; they name a pulse among the others."""
+    return [name for name in MATCHED if name in pulses and pulses[name].notna().all() and pulses[name].nunique() > 1]
+
+
+def _plain(value: Any) -> int | float | str:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _fits(old: dict, place: dict) -> bool:
+    return all(
+        key in place
+        and (place[key] == value if isinstance(value, str) else math.isclose(place[key], value, rel_tol=1e-9))
+        for key, value in old.items()
+        if key != "replicas_per_instance"
+    )

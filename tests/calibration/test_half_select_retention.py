@@ -1,0 +1,164 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import linalg
+
+from calibration import half_select, library, retention
+from calibration.laws import neel_brown
+from calibration.parametric.parts import binary
+from calibration.tables import HALF_SELECT, RETENTION, conform
+from spinloom.errors import UserError
+from spinloom.streams import generator
+
+PARAMETERS = {"thermal_stability": 60.0, "critical_voltage_V": 0.5}
+
+
+def rows(voltage, duration, temperature):
+    up, down = (neel_brown.probability(PARAMETERS, sign * voltage, duration, temperature) for sign in (1, -1))
+    return binary(up, down)
+
+
+def pulses(**columns):
+    table = {"voltage_V": [0.4, -0.35], "duration_s": 1e-9, "temperature_K": 300.0, **columns}
+    return pd.DataFrame(table)
+
+
+def test_half_selected_pulse_is_the_law_at_a_share_of_the_voltage():
+    table = half_select.table(rows, pulses(), [0.5, 1 / 3])
+    conform(table, HALF_SELECT, "half_select.csv")
+    away = table.set_index(["pulse", "fraction", "state_from", "state_to"])["probability"]
+    assert away[0, 0.5, 0, 1] == neel_brown.probability(PARAMETERS, 0.2, 1e-9, 300.0)
+    assert away[1, 1 / 3, 1, 0] == neel_brown.probability(PARAMETERS, 0.35 / 3, 1e-9, 300.0)
+    assert away[0, 0.5, 0, 0] == pytest.approx(1 - away[0, 0.5, 0, 1], abs=1e-15)
+
+
+@pytest.mark.parametrize(("fraction", "exponent"), [(0.5, 60 * 0.4 / (2 * 0.5)), (1 / 3, 2 * 60 * 0.4 / (3 * 0.5))])
+def test_disturb_ratio_of_rare_switching(fraction, exponent):
+    """exp(-Delta V/(2 V_c0)) for V/2 and exp(-2 Delta V/(3 V_c0)) for V/3, to the order of P itself."""
+    full = rows(np.array([0.4]), np.array([1e-9]), np.array([300.0]))[0, 0, 1]
+    table = half_select.table(rows, pulses(), [fraction]).set_index(["pulse", "state_from", "state_to"])
+    ratio = table.loc[(0, 0, 1), "probability"] / full
+    assert ratio == pytest.approx(math.exp(-exponent), rel=full, abs=0)
+    assert half_select.disturb_ratio(60.0, 0.4, 0.5, fraction) == pytest.approx(math.exp(-exponent), rel=1e-12, abs=0)
+    # the rule of thumb: Delta V/V_c0 of 20 keeps V/2 disturbs below 1e-4
+    assert half_select.disturb_ratio(20.0, 1.0, 1.0, 0.5) < 1e-4 < half_select.disturb_ratio(18.0, 1.0, 1.0, 0.5)
+
+
+def test_disturbs_per_million_counts_single_disturbs():
+    table = half_select.table(rows, pulses(duration_s=1e-6), [0.5])
+    found = half_select.disturbs_per_million(table).set_index(["pulse", "state_from"])
+    chance = neel_brown.probability(PARAMETERS, 0.2, 1e-6, 300.0)
+    assert found.loc[(0, 0), "disturbs"] == pytest.approx(1e6 * chance, rel=1e-12, abs=0)
+    assert found.loc[(0, 0), "untouched"] == pytest.approx((1 - chance) ** 1e6, rel=1e-9, abs=0)
+    # against the voltage, disturbs rarer than the last digit of 1 - P are still told
+    assert found.loc[(0, 1), "disturbs"] == pytest.approx(1e6 * 1e3 * math.exp(-60 * 1.4), rel=1e-9, abs=0)
+    # the mean of a simulated million with the state put back, at 4 standard errors (false alarm 6e-5)
+    seen = generator(3, "test disturb").binomial(10**6, chance)
+    assert abs(seen - found.loc[(0, 0), "disturbs"]) < 4 * math.sqrt(1e6 * chance)
+
+
+@pytest.mark.parametrize(
+    ("table", "fractions", "words"),
+    [
+        (pulses(), [0.5, 1.0], "fractions: found 1, allowed: more than 0 and less than 1"),
+        (pulses(), [0.0], "fractions: found 0, allowed"),
+        (pulses(voltage_V=[0.4, np.nan]), [0.5], "pulses: found one without voltage_V"),
+        (pulses().drop(columns="voltage_V"), [0.5], "pulses: found one without voltage_V"),
+    ],
+)
+def test_half_select_refuses(table, fractions, words):
+    with pytest.raises(UserError, match=words):
+        half_select.table(rows, table, fractions)
+
+
+def test_cards_carry_their_half_selected_kernels():
+    card = library.card("sot_mtj_80nm_b")
+    assert card.meta["flags"]["half_select"] and sorted(set(card.extras["half_select"]["fraction"])) == [1 / 3, 0.5]
+    found = half_select.disturbs_per_million(card.extras["half_select"])
+    worst = found[(found["fraction"] == 0.5) & (found["state_from"] == 0)]["disturbs"].max()
+    assert worst == pytest.approx(1e6 / (1 + math.exp(34.9 * (0.8749 - 0.5))), rel=1e-6, abs=0)
+    assert not library.card("pbit").meta["flags"]["half_select"]
+
+
+BARRIERS = retention.binary([40.0, 45.0], 300.0, [300.0, 350.0, 400.0])
+
+
+def test_binary_rates():
+    conform(BARRIERS, RETENTION, "retention.csv")
+    rate = BARRIERS.set_index(["temperature_K", "state_from", "state_to"])["rate_per_s"]
+    assert rate[300.0, 0, 1] == pytest.approx(1e9 * math.exp(-40), rel=1e-12, abs=0)
+    assert rate[400.0, 1, 0] == pytest.approx(1e9 * math.exp(-33.75), rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("temperature", [300.0, 311.0, 350.0, 399.0, 400.0])
+def test_interpolation_is_exact_for_arrhenius_rates(temperature):
+    found = retention.generator(BARRIERS, temperature)
+    wanted = [1e9 * math.exp(-barrier * 300 / temperature) for barrier in (40, 45)]
+    assert [found[0, 1], found[1, 0]] == pytest.approx(wanted, rel=1e-11, abs=0)
+    np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-18)
+
+
+def test_kernel_is_the_exponential_of_the_generator():
+    rng = generator(4, "test retention")
+    rates = rng.uniform(0.1, 2, (2, 4, 4))
+    rates[:, 0, 3] = 0
+    table = retention.table(rates, [300.0, 400.0])
+    inverse = (1 / 300 - 1 / 360) / (1 / 300 - 1 / 400)
+    with np.errstate(divide="ignore"):
+        mixed = np.exp(np.log(rates[0]) * (1 - inverse) + np.log(rates[1]) * inverse)
+    np.fill_diagonal(mixed, 0)
+    wanted = linalg.expm(0.7 * (mixed - np.diag(mixed.sum(axis=1))))
+    np.testing.assert_allclose(retention.kernel(table, 360.0, 0.7), wanted, atol=1e-12)
+    one, two, three = (retention.kernel(table, 360.0, time) for time in (0.3, 0.4, 0.7))
+    np.testing.assert_allclose(one @ two, three, atol=1e-13)
+    np.testing.assert_array_equal(retention.kernel(table, 300.0, 0.0), np.eye(4))
+
+
+def test_half_life_is_when_half_of_the_devices_have_left():
+    table = retention.table(np.array([[[0, 2.0, 1.0], [0, 0, 5.0], [0, 0, 0]]]), [300.0])
+    lives = retention.half_life(table, 300.0)
+    assert lives[:2] == pytest.approx([math.log(2) / 3, math.log(2) / 5], rel=1e-14, abs=0) and lives[2] == math.inf
+    # nothing comes back to state 0 here
+    assert retention.kernel(table, 300.0, lives[0])[0, 0] == pytest.approx(0.5, abs=1e-12)
+
+
+def test_ten_years():
+    found = retention.ten_years(BARRIERS, 300.0, loss=0.05)
+    left = 1 - math.exp(-10 * 365.25 * 86400 * 1e9 * math.exp(-45))
+    assert found["left"].to_numpy() == pytest.approx([1 - math.exp(-315576000e9 * math.exp(-40)), left], rel=1e-9, abs=0)
+    assert found["keeps"].tolist() == [False, True]
+    assert retention.needed_barrier(retention.TEN_YEARS_S, 1 - math.exp(-1)) == pytest.approx(40.3, abs=0.05)
+    # a megabit with one failure in a thousand needs ln(10^6) + ln(1/0.001) or so more
+    more = retention.needed_barrier(1.0, 0.001, bits=10**6) - retention.needed_barrier(1.0, 1 - math.exp(-1))
+    assert more == pytest.approx(math.log(1e6 / -math.log(0.999)), abs=1e-12)
+
+
+def test_highest_temperature_has_exactly_the_needed_barrier():
+    table = retention.binary([60.0, 70.0], 300.0, [250.0, 300.0, 400.0, 500.0])
+    needed = retention.needed_barrier(retention.TEN_YEARS_S, 0.01)
+    assert retention.highest_temperature(table, 0.01) == pytest.approx(60 * 300 / needed, abs=1e-6)
+    assert retention.highest_temperature(retention.binary([99.0, 99.0], 300.0, [300.0, 310.0]), 0.01) == 310.0
+    assert retention.highest_temperature(retention.binary([9.0, 99.0], 300.0, [300.0, 310.0]), 0.01) is None
+
+
+def test_retention_refuses():
+    for temperature in (299.0, 401.0):
+        with pytest.raises(UserError, match="temperature_K: found .*, allowed: 300 to 400, the temperatures of"):
+            retention.generator(BARRIERS, temperature)
+    with pytest.raises(UserError, match="time_s: found -1, allowed: 0 or more"):
+        retention.kernel(BARRIERS, 300.0, -1.0)
+    rates = np.array([[[0, 1.0], [2, 0]], [[0, 0.0], [2, 0]]])
+    with pytest.raises(UserError, match="rate_per_s: found 0 from state 0 to 1 at one of 300 and 400 K, allowed: 0 at"):
+        retention.generator(retention.table(rates, [300.0, 400.0]), 350.0)
+    assert retention.generator(retention.table(rates, [300.0, 400.0]), 400.0)[0, 1] == 0
+    with pytest.raises(UserError, match="column rate_per_s has -1.0"):
+        retention.table(-rates[:1], [300.0])
+    with pytest.raises(UserError, match="temperature_K 300.0, state_from 0, state_to 1 occurs more than once"):
+        retention.table(rates, [300.0, 300.0])
+
+
+def test_library_card_keeps_its_state_for_ten_years():
+    table = library.card("arm_pma_mtj_50nm").extras["retention"]
+    assert retention.ten_years(table, 358.0, loss=1e-9)["keeps"].all()

@@ -1,0 +1,153 @@
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+
+from calibration import KernelCard, library
+from calibration.parametric import switching
+from spinloom.errors import UserError
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def cards():
+    return {name: library.card(name) for name in library.names()}
+
+
+def test_catalogue():
+    assert library.names() == [
+        "arm_pma_mtj_50nm",
+        "ecram_101_levels",
+        "ellis_gate",
+        "memristor_32_levels",
+        "nyu_stochastic_write_40nm",
+        "pbit",
+        "pcmo_26_levels",
+        "skyrmion_counter",
+        "sot_mtj_80nm_a",
+        "sot_mtj_80nm_b",
+        "telegraph_smtj",
+        "ut_austin_mtj_50nm",
+    ]
+    with pytest.raises(UserError, match="library: name: found 'mtj', allowed: arm_pma_mtj_50nm, ecram"):
+        library.card("mtj")
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_card_is_written_and_read_with_the_same_bytes(cards, name, tmp_path):
+    cards[name].write(tmp_path / "first")
+    again = KernelCard.read(tmp_path / "first")
+    again.write(tmp_path / "second")
+    library.card(name).write(tmp_path / "third")
+    assert content(tmp_path / "first") == content(tmp_path / "second") == content(tmp_path / "third")
+    np.testing.assert_array_equal(again.kernel, cards[name].kernel)
+    assert again.meta["name"] == name and again.meta["source"]["kind"] == "library"
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_card_is_made_in_a_second(name):
+    before = time.process_time()
+    library.card(name)
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_every_part_of_a_recipe_tells_where_it_is_from(cards, name):
+    recipe, told = library.recipe(name), cards[name].meta["source"]["provenance"]
+    assert recipe["name"] == name and recipe["description"]
+    for part in (recipe["device"], "electrical"):
+        assert any(key.split(".")[0] == part for key in told), part
+    for key in told.keys() - {"not_used"}:
+        place = recipe
+        for word in key.split("."):
+            # what is derived stands in the finished card only
+            assert word in place, key
+            place = place[word]
+
+
+def test_law_of_a_switching_card_gives_its_rows(cards):
+    for name in ("sot_mtj_80nm_a", "nyu_stochastic_write_40nm", "arm_pma_mtj_50nm"):
+        laws = json.loads(json.dumps(cards[name].meta["laws"]))
+        assert [(law["conditions"]["state_from"], law["conditions"]["state_to"]) for law in laws] == [(0, 1), (1, 0)]
+        pulses = cards[name].pulses
+        for law in laws:
+            start, stop = law["conditions"]["state_from"], law["conditions"]["state_to"]
+            voltage = law["conditions"]["polarity"] * pulses["voltage_V"].to_numpy()
+            found = switching.laws.get(law["law"]).probability(
+                law["parameters"], voltage, pulses["duration_s"].to_numpy(), pulses["temperature_K"].to_numpy()
+            )
+            np.testing.assert_array_equal(found, cards[name].kernel[:, start, stop])
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "threshold_mV", "slope_per_V"),
+    [
+        ("sot_mtj_80nm_a", "law_down", 895.8, 42.7),  # P to AP
+        ("sot_mtj_80nm_a", "law_up", 934.0, 31.4),
+        ("sot_mtj_80nm_b", "law_down", 902.4, 77.9),
+        ("sot_mtj_80nm_b", "law_up", 874.9, 34.9),
+    ],
+)
+def test_sot_devices_have_the_measured_threshold_and_slope(name, direction, threshold_mV, slope_per_V):
+    own = switching.complete(library.recipe(name)["switching"], name)
+    start, stop = switching.DIRECTIONS[direction]
+    sign = stop - start
+
+    def probability(millivolt):
+        voltage = np.array([sign * millivolt / 1e3])
+        return switching.rows(own, voltage, 0.75e-9, 300.0)[0, start, stop]
+
+    assert probability(threshold_mV) == pytest.approx(0.5, abs=1e-6)
+    # beta = 4 dP/dV where P = 1/2
+    gradient = (probability(threshold_mV + 0.01) - probability(threshold_mV - 0.01)) / 2e-5
+    assert f"{4 * gradient:.1f}" == str(slope_per_V)
+    top = probability(3000.0)
+    assert top == pytest.approx(0.75 if (name, direction) == ("sot_mtj_80nm_a", "law_up") else 1.0, abs=1e-6)
+
+
+def test_sot_write_costs_what_was_measured(cards):
+    card = cards["sot_mtj_80nm_a"]
+    electrical = card.meta["source"]["parameters"]["electrical"]
+    assert f"{1e12 * 0.8958**2 * 0.75e-9 / electrical['write_resistance_ohm']:.2f}" == "0.78"
+    at = np.argmin(np.abs(card.pulses["voltage_V"] - 0.9))
+    assert card.pulses["energy_mean_J"][at] == pytest.approx(0.78e-12, abs=0.01e-12)
+    assert 1 / card.states["conductance_S"].to_numpy() == pytest.approx([10e3, 4.9e3], abs=1e-9)
+    # plain Neel-Brown is too shallow: the reason why its constants are told and not used
+    assert f"{2 * math.log(2) * 4.91 / 0.857:.1f}" == "7.9"
+    assert "4.91 / 5.15" in card.meta["source"]["provenance"]["not_used"]
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "ratio"), [("memristor_32_levels", 32, 15.0), ("pcmo_26_levels", 26, 1.8)]
+)
+def test_memristors_have_the_published_levels_and_range(cards, name, levels, ratio):
+    card = cards[name]
+    conductance = card.states["conductance_S"].to_numpy()
+    assert len(conductance) == levels
+    assert conductance[-1] / conductance[0] == pytest.approx(ratio, rel=1e-12, abs=0)
+    # linear: one spacing a pulse and the stated spread, on both ways, wherever no end is near
+    sd = library.recipe(name)["lattice"]["cycle_relative_sd"]
+    step = np.diff(conductance).mean()
+    middle = slice(6, levels - 6)
+    mean = card.kernel @ conductance - conductance
+    variance = card.kernel @ conductance**2 - (card.kernel @ conductance) ** 2
+    np.testing.assert_allclose(mean[:, middle], step * np.array([[1], [-1]]) * np.ones(levels - 12), rtol=1e-8)
+    np.testing.assert_allclose(np.sqrt(variance)[:, middle], sd * step, rtol=1e-6)
+
+
+def test_telegraph_has_the_measured_correlation_time(cards):
+    card = cards["telegraph_smtj"]
+    at = card.pulses[(card.pulses["voltage_V"] == 0) & (card.pulses["duration_s"] == 5e-9)].index[0]
+    # correlation of two looks 5 ns apart: 1 - P01 - P10 = 1/e
+    assert 1 - card.kernel[at, 0, 1] - card.kernel[at, 1, 0] == pytest.approx(math.exp(-1), abs=1e-12)
+
+
+def test_ecram_steps_are_far_smaller_than_its_range(cards):
+    card = cards["ecram_101_levels"]
+    outside = np.abs(np.subtract.outer(np.arange(101), np.arange(101))) > 5
+    assert card.kernel[:, outside].max() < 1e-10
