@@ -1,85 +1,198 @@
-"""Command line of stage 2: ``python -m calibration card|show|figures``."""
+"""Command line of stage 2: ``python -m calibration COMMAND``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from calibration.build import build_card, read_events
+import pandas as pd
+import yaml
+
+from calibration import compare, library, planner, sample, sources
 from calibration.card import KernelCard
-from calibration.show import show
-from calibration.tables import entry
+from calibration.show import records, show
+from spinloom import config as study_config
 from spinloom.errors import UserError, run_cli
-from spinloom.files import read_json, sha256_file, write_png
+from spinloom.files import read_json, read_table, write_csv, write_text
 from spinloom.progress import Progress, table_console
 
+DROPPED = ("file", "row", "reason")
 
-def _card(args: argparse.Namespace) -> None:
-    with Progress("calibration", 1, "cards", rate_unit="cards/s", log=args.log) as progress:
+
+def _section(path: str | None, **source: Any) -> dict[str, Any]:
+    """Return a checked calibration section: of a JSON file, or config.yaml's with another source."""
+    if path is not None:
+        return study_config.check_section(read_json(path), "calibration", path)
+    section = study_config.section(study_config.load("config.yaml"), "calibration")
+    return {**section, "source": {**section["source"], **source}}
+
+
+def _make(section: dict[str, Any], where: str, args: argparse.Namespace, device_sims: str | None = None) -> None:
+    with Progress("calibration", 1, "cards", rate_unit="cards/s", log=getattr(args, "log", None)) as progress:
         try:
-            card = build_card(args.config, args.events, args.pulses, args.device)
+            card, dropped = sources.make(section, where, device_sims)
             card.write(args.output)
+            if args.dropped is not None:
+                empty = pd.DataFrame(columns=list(DROPPED))
+                write_csv(empty if dropped is None else dropped, args.dropped)
         except UserError as error:
             # the terminal gets it from run_cli
             if progress.log is not None:
                 progress.log.write(f"error: {error}\n")
             raise
         meta = card.meta
-        progress.say(f"{meta['events']} events used, {meta['lost_events']} lost their wall")
-        for write in meta["derived"]["writes"]:
+        progress.say(f"{meta.get('events', 0)} writes used, {meta.get('lost_events', 0)} lost")
+        if dropped is not None:
             progress.say(
-                f"pulse {write['pulse']}: state {write['intended_state']} "
-                f"with probability {write['probability_intended']:.3f}"
+                f"{len(dropped)} values of the file left out" + (f", see {args.dropped}" if len(dropped) else "")
             )
         progress.advance(1, f"card {card.hash} in {args.output}")
 
 
+def _card(args: argparse.Namespace) -> None:
+    _make(_section(args.config), args.config, args, args.device_sims)
+
+
+def _import(args: argparse.Namespace) -> None:
+    options = {}
+    for text in args.option:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--option: found '{text}', allowed: KEY=VALUE")
+        options[key] = value
+    source = {"kind": "import", "file": args.file, "format": args.format, "options": options}
+    section = _section(args.config, **source)
+    section["source"] = {**section["source"], **source}
+    if args.config is None:
+        # config.yaml's states are those of its wall; a measured device has none yet
+        section["states"] = {"method": args.states, "count": args.count, "edges": None, "misread": 0.01}
+    _make(section, args.config or "config.yaml", args)
+
+
+def card_of(name: str) -> KernelCard:
+    """Return the card in a folder, or the library's card of that name.
+
+    Raises
+    ------
+    UserError
+        If it is neither.
+    """
+    if not Path(name).exists() and name in library.names():
+        return library.card(name)
+    return KernelCard.read(name)
+
+
 def _show(args: argparse.Namespace) -> None:
-    show(KernelCard.read(args.card), table_console())
+    show(card_of(args.card), table_console())
+
+
+def _library(args: argparse.Namespace) -> None:
+    if args.name is None:
+        for name in library.names():
+            print(f"{name:28} {library.recipe(name)['description']}")
+        return
+    if args.output is None:
+        raise UserError("--output: found nothing, allowed: a directory for the card")
+    library.card(args.name).write(args.output)
+
+
+def _compare(args: argparse.Namespace) -> None:
+    compare.render(compare.compare(card_of(args.a), card_of(args.b)), table_console())
+
+
+def _sample(args: argparse.Namespace) -> None:
+    sample.sample(card_of(args.card), args.seed, args.number).write(args.output)
+
+
+def _plan(args: argparse.Namespace) -> None:
+    card = card_of(args.card)
+    simulated = args.device_sims is not None
+    events = read_table(Path(args.device_sims) / "events.parquet") if simulated else None
+    started = events if simulated and "nominal_start_m" in events else None
+    plan = planner.plan(card, args.width, 1 if started is None else started["nominal_start_m"].nunique())
+    table_console().print(records(f"writes needed for intervals of +-{args.width:g}", plan.to_dict("records")))
+    if args.output is None:
+        return
+    if args.config is None or not simulated:
+        raise UserError(
+            "--config, --device-sims: found nothing, allowed with --output: the device stage's section and tables"
+        )
+    section = study_config.check_section(read_json(args.config), "device_sims", args.config)
+    # a card's pulse may be two of the device stage, of which both then get the replicas
+    known = read_table(Path(args.device_sims) / "pulses.csv").columns
+    overlay = planner.sweep(plan, card, section, card.pulses[[name for name in card.pulses if name in known]], started)
+    note = f"# What `calibration plan --width {args.width:g}` asks for; lay it over the study's config.\n"
+    write_text(note + yaml.safe_dump(overlay, sort_keys=False), args.output)
+    print(f"Sweep: {args.output}")
 
 
 def _figures(args: argparse.Namespace) -> None:
     # imported here: the other commands must not pay for matplotlib
     from calibration import figures
 
-    card, config = KernelCard.read(args.card), read_json(args.config)
-    where = Path(args.card) / "card.json"
-    length = entry(card.meta, "junction.track_length_m", where)
-    lost = entry(config, "max_lost_fraction", args.config)
-    events, _ = read_events(args.events, card.pulses["voltage_V"], length, lost, args.config)
-    made_from = entry(card.meta, "source.events_sha256", where, str)
-    if sha256_file(args.events) != made_from:
-        raise UserError(f"{args.events}: not the events that {args.card} was made from; allowed is sha256 {made_from}")
-    output = Path(args.output)
-    write_png(figures.position_histograms(card, events), output / "final_positions.png")
-    write_png(figures.transition_matrix(card), output / "transitions.png")
-    write_png(figures.conductance_map(card), output / "conductance.png")
+    figures.draw(KernelCard.read(args.card), _section(args.config), args.config, args.device_sims, args.output)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; ``arguments`` default to the command line's."""
-    parser = argparse.ArgumentParser(prog="python -m calibration", description="Write events -> kernel card.")
+    parser = argparse.ArgumentParser(prog="python -m calibration", description="Writes of a device -> kernel card.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    card = commands.add_parser("card", help="make a kernel card from the write events of a device")
-    card.add_argument("--config", required=True, help="JSON: the calibration section of the study's config")
-    card.add_argument("--events", required=True, help="events.parquet of the device stage")
-    card.add_argument("--pulses", required=True, help="pulses.csv of the device stage")
-    card.add_argument("--device", required=True, help="device.json of the device stage")
+    def command(name: str, run, text: str) -> argparse.ArgumentParser:
+        own = commands.add_parser(name, help=text, description=text)
+        own.set_defaults(run=run)
+        return own
+
+    section = "JSON: the calibration section of a study's config (results/STUDY/config/calibration.json)"
+    card = command("card", _card, "make the kernel card that a calibration section asks for")
+    card.add_argument("--config", required=True, help=section)
+    card.add_argument("--device-sims", help="folder of the device stage's events.parquet, pulses.csv, device.json")
+    card.add_argument("--dropped", help="CSV file for what an import left out and why")
     card.add_argument("--output", required=True, help="directory of the card")
     card.add_argument("--log", help="file for progress and errors")
-    card.set_defaults(run=_card)
 
-    shown = commands.add_parser("show", help="print a kernel card")
-    shown.add_argument("card", help="directory of the card")
-    shown.set_defaults(run=_show)
+    imported = command("import", _import, "make a kernel card of measured data (docs/import.md)")
+    imported.add_argument("file", help="file or folder to import")
+    imported.add_argument(
+        "--format", required=True, choices=sorted(sources.importers.REGISTRY), help="how it is laid out"
+    )
+    imported.add_argument("--output", required=True, help="directory of the card")
+    imported.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format")
+    imported.add_argument("--states", default="mixture", help="calibration.states.method (default: mixture)")
+    imported.add_argument("--count", type=int, help="number of states (default: as many as can be told apart)")
+    imported.add_argument("--config", help=f"{section}; default: config.yaml's")
+    imported.add_argument("--dropped", help="CSV file for what was left out and why")
 
-    figures = commands.add_parser("figures", help="draw a kernel card")
+    shown = command("show", _show, "print a kernel card")
+    shown.add_argument("card", help="directory of the card, or name of a card of the library")
+
+    listed = command("library", _library, "list the library's cards, or write one")
+    listed.add_argument("name", nargs="?", help="card to write")
+    listed.add_argument("--output", help="directory of the card")
+
+    compared = command("compare", _compare, "print two cards side by side, with the significance of their differences")
+    compared.add_argument("a", help="directory or name in the library")
+    compared.add_argument("b", help="directory or name in the library")
+
+    drawn = command("sample", _sample, "write a draw from the posterior of a card")
+    drawn.add_argument("card", help="directory or name in the library")
+    drawn.add_argument("--seed", type=int, default=0, help="seed of the stream (default 0)")
+    drawn.add_argument("--number", type=int, default=0, help="number of the draw (default 0)")
+    drawn.add_argument("--output", required=True, help="directory of the sampled card")
+
+    planned = command("plan", _plan, "say which pulses and states need how many more writes, and write the sweep")
+    planned.add_argument("card", help="directory of the card")
+    planned.add_argument("--width", type=float, default=0.05, help="wanted half-width of the intervals (default 0.05)")
+    planned.add_argument("--config", help="JSON: the device stage's section (results/STUDY/config/device_sims.json)")
+    planned.add_argument("--device-sims", help="folder of the device stage's tables")
+    planned.add_argument("--output", help="YAML file for the sweep, an overlay of the study's config")
+
+    figures = command("figures", _figures, "draw a kernel card")
     figures.add_argument("--card", required=True, help="directory of the card")
-    figures.add_argument("--events", required=True, help="the events that the card was made from")
-    figures.add_argument("--config", required=True, help="JSON: the calibration section of the study's config")
-    figures.add_argument("--output", required=True, help="directory for final_positions, transitions, conductance .png")
-    figures.set_defaults(run=_figures)
+    figures.add_argument("--config", required=True, help=section)
+    figures.add_argument("--device-sims", help="folder of the device stage's tables, if the card is made of them")
+    figures.add_argument("--output", required=True, help="directory for the figures")
 
     args = parser.parse_args(arguments)
     args.run(args)

@@ -79,6 +79,7 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
         "posterior": dict(config["posterior"]),
         "laws": [fit.to_dict() for fit in fits],
         "laws_not_fitted": unfitted,
+        "intended_states": intended_states(writes, edges),
         "events": len(events),
         "lost_events": writes.lost,
         **_spreads(writes, cell, instance, size),
@@ -209,8 +210,8 @@ def _population(
     return table
 
 
-def intended_states(writes: Writes, edges: np.ndarray) -> np.ndarray | None:
-    """Return int64[pulses], the state that holds the mean of what each pulse writes after a reset; None without one."""
+def intended_states(writes: Writes, edges: np.ndarray) -> list[int] | None:
+    """Return the state that holds the mean of what each pulse writes after a reset; None without a reset."""
     if not writes.flags["reset_before_write"]:
         return None
-    return assign_states(writes.events.groupby("pulse")["after"].mean().to_numpy(), edges)
+    return assign_states(writes.events.groupby("pulse")["after"].mean().to_numpy(), edges).tolist()

@@ -70,7 +70,13 @@ class KernelCard:
         _check_meta(meta, directory / "card.json")
         tables = {name: read_table(directory / f"{name}.csv") for name in CARD}
         extras = {name: read_table(path) for name in EXTRAS if (path := directory / f"{name}.csv").exists()}
-        return cls(**tables, meta=meta, extras=extras).validate(directory)
+        card = cls(**tables, meta=meta, extras=extras).validate(directory)
+        if meta.get("hash", card.hash) != card.hash:
+            raise UserError(
+                f"{directory / 'card.json'}: hash: found {meta['hash']}, allowed: {card.hash}, that of the tables; "
+                "they have been changed since the card was written; without the key they are taken as they are"
+            )
+        return card
 
     def write(self, directory: str | Path) -> None:
         """Validate the card, then write it; other files in ``directory`` stay.
@@ -92,7 +98,7 @@ class KernelCard:
             temporary = Path(name)
             for table, content in card.tables.items():
                 write_csv(content, temporary / f"{table}.csv")
-            write_json(card.meta, temporary / "card.json")
+            write_json({**card.meta, "hash": card.hash}, temporary / "card.json")
             (directory / "card.json").unlink(missing_ok=True)
             for table in EXTRAS.keys() - card.extras.keys():  # an older card's
                 (directory / f"{table}.csv").unlink(missing_ok=True)

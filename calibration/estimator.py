@@ -233,7 +233,7 @@ def design_effects(row, state, instance, interval: float = 0.95) -> tuple[np.nda
 
 
 def by_instance(
-    pulse, start, state, instance, pulses: int, states: int, options: dict, reset: bool, where: str
+    pulse, start, state, instance, pulses: int, states: int, options: dict, where: str, reset: bool = False
 ) -> pd.DataFrame:
     """Return each device's own transition probabilities, for the rows in which it was written.
 
@@ -292,7 +292,7 @@ def empty_rows(counts: np.ndarray) -> np.ndarray:
     return np.argwhere(counts.sum(axis=-1) == 0)
 
 
-def empty_row_error(counts: np.ndarray, events: pd.DataFrame, where: str, empty: np.ndarray | None = None) -> str:
+def empty_row_error(counts: np.ndarray, replicas: int | None, where: str, labels: tuple[str, ...] = ()) -> UserError:
     """Word the error of a row without writes: which, and what would fill it.
 
     The share f of all writes that begin in the state says how many more writes of the pulse it takes until one of
@@ -302,34 +302,37 @@ def empty_row_error(counts: np.ndarray, events: pd.DataFrame, where: str, empty:
     ----------
     counts : ndarray, int64[pulses, states, states]
         With at least one row of zeros.
-    events : DataFrame
-        The writes; columns ``pulse`` and ``replica``.
+    replicas : int or None
+        Writes of each pulse to each device from each start, as the sweep was planned; None if the writes were
+        measured, and writes are named instead.
     where : str
         File of the writes.
-    empty : ndarray or None
-        bool[pulses, states], rows that are not filled otherwise; None for all rows without writes.
+    labels : tuple of str
+        Names of the states, if they have any.
 
     Returns
     -------
-    str
-        One line for a `UserError`.
+    UserError
+        To be raised by the caller.
     """
-    rows = empty_rows(counts) if empty is None else np.argwhere(empty)
-    pulse, state = (int(index) for index in rows[0])
-    others = f" ({len(rows)} such rows)" if len(rows) > 1 else ""
-    start = f"{where}: pulse {pulse}: found no write that begins in state {state}{others}"
+    empty = empty_rows(counts)
+    pulse, state = (int(index) for index in empty[0])
+    named = f"state {state}" + (f" ({labels[state]})" if labels else "")
+    others = f" ({len(empty)} such rows)" if len(empty) > 1 else ""
+    start = f"{where}: pulse {pulse}: found no write that begins in {named}{others}"
     share = counts[:, state].sum() / max(1, counts.sum())
     if share == 0:
-        return (
+        return UserError(
             f"{start}, and no pulse has one, allowed: at least 1, so write from it (for simulated walls: a start "
             "position inside the state), allow fewer states, or choose kernel.empty_rows"
         )
     writes = math.ceil(math.log(0.05) / math.log1p(-share)) if share < 1 else 1
-    own = events[events["pulse"] == pulse]
-    more = f"{writes} more writes"
-    if len(own):
-        more = f"{math.ceil(writes * own['replica'].nunique() / len(own))} more replicas per instance"
-    return (
+    of_pulse = int(counts[pulse].sum())
+    if replicas is None or of_pulse == 0:
+        more = f"{writes} more writes"
+    else:
+        more = f"{math.ceil(writes * replicas / of_pulse)} more replicas per instance"
+    return UserError(
         f"{start}, allowed: at least 1; {100 * share:.2g} % of all writes begin there, so about {more} of this "
         "pulse would give one (95 % sure), or choose kernel.empty_rows"
     )

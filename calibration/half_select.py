@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from calibration import laws
+from calibration.laws.fitting import Fit
 from calibration.tables import HALF_SELECT, conform
 from spinloom.errors import UserError
 
@@ -59,6 +61,52 @@ def table(rows: Rows, pulses: pd.DataFrame, fractions: Sequence[float], where: s
     return conform(pd.concat(tables, ignore_index=True), HALF_SELECT, where)
 
 
+def law_rows(fits: Sequence[Fit], where: str = "half_select") -> Rows:
+    """Return the kernel of a two-state device at any voltage, for `table`.
+
+    Every law counts the voltage positive in its own direction, so against it the law is asked at a negative voltage.
+    The precessional law knows no thermal activation, which is all that happens below V_c0: there Neel-Brown takes its
+    place, with the barrier that the thermal angle implies, Delta = 1/(2 theta_sigma^2), and tau0 = 1 ns.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        Switching laws. ``conditions`` has ``state_from``; ``polarity``, the sign of the voltage that makes the device
+        leave that state; and ``chosen``, without which a fit is left out.
+
+    Raises
+    ------
+    UserError
+        Unless there is just one chosen law for each of the states 0 and 1.
+    """
+    chosen = [fit for fit in fits if fit.conditions.get("chosen")]
+    if sorted(fit.conditions.get("state_from", -1) for fit in chosen) != [0, 1]:
+        found = ", ".join(f"{fit.law} from {fit.conditions.get('state_from')}" for fit in chosen) or "none"
+        raise UserError(f"{where}: laws: found {found}, allowed: one switching law from state 0 and one from state 1")
+
+    def rows(voltage_V: np.ndarray, duration_s: np.ndarray, temperature_K: np.ndarray) -> np.ndarray:
+        kernel = np.zeros((len(voltage_V), 2, 2))
+        for fit in chosen:
+            start, own_voltage = fit.conditions["state_from"], fit.conditions["polarity"] * voltage_V
+            moved = laws.get(fit.law).probability(fit.parameters, own_voltage, duration_s, temperature_K)
+            if fit.law == "precessional":
+                activated = laws.get("neel_brown").probability(_barrier(fit), own_voltage, duration_s, temperature_K)
+                moved = np.where(own_voltage < fit.parameters["critical_voltage_V"], activated, moved)
+            kernel[:, start, 1 - start], kernel[:, start, start] = moved, 1 - moved
+        return kernel
+
+    return rows
+
+
+def _barrier(fit: Fit) -> dict[str, float]:
+    given = fit.parameters
+    return {
+        "thermal_stability": 1 / (2 * given["initial_angle_sd_rad"] ** 2),
+        "critical_voltage_V": given["critical_voltage_V"],
+        "reference_temperature_K": given.get("reference_temperature_K", 300.0),
+    }
+
+
 def disturbs_per_million(table: pd.DataFrame) -> pd.DataFrame:
     """Return what 10^6 half-selected pulses do to a cell.
 
@@ -85,5 +133,5 @@ def disturbs_per_million(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def disturb_ratio(thermal_stability: float, voltage_V, critical_voltage_V: float, fraction: float):
-    """Return P(fraction V)/P(V) = exp(-Delta (1 - fraction) V/V_c0) of Neel-Brown switching with small probabilities."""
+    """Return P(fraction V)/P(V) = exp(-Delta (1 - fraction) V/V_c0) of rare Neel-Brown switching."""
     return np.exp(-thermal_stability * (1 - fraction) * np.asarray(voltage_V) / critical_voltage_V)

@@ -4,12 +4,15 @@ Over voltage, logarithm of duration, and temperature (axes that do not vary drop
 probabilities, relative to any reference state, are interpolated linearly within the Delaunay simplex of known pulses.
 That keeps rows positive and normalised, does not depend on the reference, and moves a peak between neighbours along.
 
-The variance of a log-odds has two parts. One is the posterior's of the neighbours, psi1(a) + psi1(A - a) for a Dirichlet
-of total A, propagated with the squared weights. The other is the error of the straight line, c^2 q^2, where
+The variance of a log-odds has two parts. One is the posterior's of the neighbours, psi1(a) + psi1(A - a) for a
+Dirichlet of total A, propagated with the squared weights. The other is the error of the straight line, c^2 q^2, where
 q(x) = sum_i w_i |x_i|^2 - |x|^2 (axes scaled to 0..1) is the error that a straight line makes for the curve |x|^2, 0 at
-known pulses. Leaving out known pulses one by one shows c^2, the mean of (error^2 - posterior variances) / q^2. If no
-pulse can be left out, the truth is taken for uniform between the neighbours: sd = their range / sqrt(12), less near a
-known pulse.
+known pulses. Leaving out known pulses one by one shows c^2, the mean of (error^2 - posterior variances) / q^2, taken
+larger by the squared ratio of Student's to the normal quantile because it is known from few pulses. If no pulse can be
+left out, the truth is taken for uniform between the neighbours: sd = their range / sqrt(12), less near a known pulse.
+
+Interval and worth are those of the Beta distribution that has the same mean and variance of the log-odds; at a known
+pulse they are the posterior's own.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import spatial, special
+from scipy import spatial, special, stats
 
 from spinloom.errors import UserError
 
@@ -93,7 +96,7 @@ def interpolate(
     odds = _logit(probability)
     variance = special.polygamma(1, alpha) + special.polygamma(1, np.maximum(total - alpha, LEAST))
 
-    curvature = _curvature(space, probability, odds, variance)
+    curvature = _curvature(space, probability, odds, variance, level)
     result: dict[str, list[np.ndarray]] = {"p": [], "v": []}
     outside = np.zeros(len(wanted), bool)
     for number, point in enumerate(target):
@@ -117,13 +120,15 @@ def interpolate(
         result["p"].append(row)
         result["v"].append(spread)
     p, v = np.array(result["p"]), np.array(result["v"])
-    reach = special.ndtri((1 + level) / 2) * np.sqrt(v)
-    low, high = (np.clip(special.expit(_logit(p) + sign * reach), 0, 1) for sign in (-1, 1))
-    low, high = np.minimum(low, p), np.maximum(high, p)
-    # a Dirichlet of total A has variances p (1 - p) / (A + 1)
+    beta = _total(p, v, total.max())
+    tail = (1 - level) / 2
+    with np.errstate(invalid="ignore"):
+        low, high = (special.betaincinv(beta * p, beta * (1 - p), share) for share in (tail, 1 - tail))
+    # what is impossible or certain has no Beta distribution
+    low, high = np.fmin(low, p), np.fmax(high, p)
     spread = p * (1 - p)
-    worth = np.maximum(spread.sum(axis=-1) / np.maximum((spread**2 * v).sum(axis=-1), 1e-300) - 1, 0.0)
-    worth = np.minimum(worth, total[..., 0].max())
+    variance_p = (spread / (beta + 1)).sum(axis=-1)
+    worth = np.where(variance_p > 0, spread.sum(axis=-1) / np.maximum(variance_p, 1e-300) - 1, 0.0)
     count = np.maximum(worth[..., None] * p - pseudocount, 0.0)
     return Interpolated(p, low, high, count, outside)
 
@@ -225,9 +230,22 @@ def _mix(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return mixed / mixed.sum(axis=-1, keepdims=True)
 
 
-def _curvature(space: _Space, probability, odds, variance) -> float | None:
+def _total(p: np.ndarray, variance: np.ndarray, most: float) -> np.ndarray:
+    """Return the total A of the Beta(A p, A (1 - p)) whose log-odds have this variance, by bisection in ln A."""
+    mean = np.clip(p, LEAST, 1 - LEAST)
+    low, high = np.full(p.shape, np.log(1e-3)), np.full(p.shape, np.log(2 * most + 1))
+    for _ in range(60):
+        middle = (low + high) / 2
+        total = np.exp(middle)
+        wide = special.polygamma(1, total * mean) + special.polygamma(1, total * (1 - mean)) > variance
+        low, high = np.where(wide, middle, low), np.where(wide, high, middle)
+    return np.exp((low + high) / 2)
+
+
+def _curvature(space: _Space, probability, odds, variance, level: float) -> float | None:
     """Return c^2 of the module's text, cells weighted with p (1 - p); None if no pulse can be left out."""
     error = scale = 0.0
+    pulses = 0
     for left in range(len(space.points)):
         weights = space.weights(space.points[left], without=left)
         if weights is None:
@@ -235,6 +253,7 @@ def _curvature(space: _Space, probability, odds, variance) -> float | None:
         q = space.bubble(space.points[left], weights)
         if q < INSIDE:
             continue
+        pulses += 1
         used = np.flatnonzero(weights)
         miss = _logit(_mix(weights[used], probability[used])) - odds[left]
         chance = variance[left] + np.einsum("p,pij->ij", weights[used] ** 2, variance[used])
@@ -242,7 +261,10 @@ def _curvature(space: _Space, probability, odds, variance) -> float | None:
         # 1/q^2 is inside the mean, so that wide gaps do not outvote narrow ones
         error += float(np.sum(weight * (miss**2 - chance)) / q**2)
         scale += float(np.sum(weight))
-    return max(error / scale, 0.0) if scale > 0 else None
+    if not scale > 0:
+        return None
+    few = stats.t.ppf((1 + level) / 2, pulses) / special.ndtri((1 + level) / 2)
+    return max(error / scale, 0.0) * few**2
 
 
 def _steepest(points: np.ndarray, odds: np.ndarray) -> np.ndarray:

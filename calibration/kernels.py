@@ -267,5 +267,6 @@ def probability_spreads(after: np.ndarray, cell: np.ndarray, instance: np.ndarra
         written = np.bincount(place)
         spread = probability_spread(np.bincount(place, after[own]).astype(np.int64), written)
         pulse, state = divmod(int(number), size)
-        spreads.append({"pulse": pulse, "state_from": state, "devices": len(devices), **asdict(spread)})
+        told = {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(spread).items()}
+        spreads.append({"pulse": pulse, "state_from": state, "devices": len(devices), **told})
     return spreads

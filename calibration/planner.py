@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
 from scipy import optimize, special
 
 from calibration.card import KernelCard
@@ -14,6 +17,7 @@ from calibration.estimator import posterior
 from calibration.states import assign_states
 from calibration.tables import entry
 from spinloom.errors import UserError
+from spinloom.files import read_table
 
 # what may tell a pulse from the others in device_sims.sweep.replicas
 MATCHED = (
@@ -28,7 +32,7 @@ MATCHED = (
 MOST_RATIO = 2.0  # replicas are asked for as long as they cost no more than this many times the writes of new devices
 
 
-def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
+def plan(card: KernelCard, width: float) -> pd.DataFrame:
     """Return what each row of the kernel needs until its widest interval has the half-width ``width``.
 
     The prediction is the posterior's own: with N independent writes more or less, the row's probabilities being what
@@ -44,8 +48,6 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
     card : KernelCard
     width : float
         Wanted half-width of the intervals, in (0, 0.5).
-    starts : int
-        Start positions that each pulse is simulated from on each device; 1 if each write begins with a reset.
 
     Returns
     -------
@@ -54,9 +56,9 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
         repeat):
         ``writes``, ``half_width`` now (largest over the states after), ``independent_writes`` now and
         ``independent_writes_needed``, ``more_writes`` on the advised way, ``share`` of the pulse's writes that begin
-        in the state, ``more_replicas`` (per instance and start, at that share; NaN where none begin there or no number
-        suffices), ``more_instances`` (at the present replicas per instance), ``advice`` (enough, replicas, instances,
-        start: nobody writes from this state, see `sweep`) and ``half_width_after``.
+        in the state, ``more_replicas`` (more writes to each device with this pulse, at that share; NaN where none begin
+        there or no number suffices), ``more_instances`` (written as often as the present ones), ``advice`` (enough,
+        replicas, instances, or start: nobody wrote from this state) and ``half_width_after``.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
                 "half_width": float((high - low).max() / 2),
                 "independent_writes": worth,
                 "share": writes / of_pulse if of_pulse else 0.0,
-                **_need(mean, width, size * pseudocount, mass, writes, worth, instances, of_pulse / instances / starts),
+                **_need(mean, width, size * pseudocount, mass, writes, worth, instances, of_pulse / instances),
             }
         )
     order = ["pulse", "state_from", "writes", "half_width", "half_width_after", "independent_writes"]
@@ -165,28 +167,25 @@ def _need(mean, width, prior, mass, writes, worth, instances, replicas) -> dict[
     }
 
 
-def sweep(
-    table: pd.DataFrame, card: KernelCard, section: dict, pulses: pd.DataFrame, started: pd.DataFrame | None = None
-) -> dict[str, Any]:
+def sweep(table: pd.DataFrame, card: KernelCard, section: dict, device_sims: str | Path) -> dict[str, Any]:
     """Return the change of the study's config that carries out a plan, to be laid over it.
 
     Rows that need replicas become entries of ``device_sims.sweep.replicas``, which raise the replicas of the pulses
-    that have their values; rows that need devices raise ``sweep.instances``. If the wall is written from where it is,
-    an entry names the start positions that lead into its state; the simulated starts of such an entry are all in
-    the state, so it needs fewer replicas than `plan` says for the pulse as a whole.
+    that have their values, to full blocks of ``replicas_per_chunk``; rows that need devices raise ``sweep.instances``.
+    If walls are written from where they are, an entry names a start position whose writes begin, on average, in the
+    row's state: all of its writes then count, whatever the share in the plan. If there is none, the replicas of all
+    starts are raised at the present share.
 
     Parameters
     ----------
     table : DataFrame
         From `plan`.
     card : KernelCard
+        Made from this sweep.
     section : dict
         ``device_sims`` of the study's config.
-    pulses : DataFrame
-        The device stage's ``pulses.csv``, numbered as the card's.
-    started : DataFrame or None
-        The sweep's writes without a reset: columns ``nominal_start_m`` and ``start_position_m`` (where the wall was
-        when the pulse began), m. None if each write begins with a reset, or there is one start.
+    device_sims : str or Path
+        Folder of the device stage's ``pulses.csv`` and ``events.parquet``.
 
     Returns
     -------
@@ -196,52 +195,61 @@ def sweep(
     Raises
     ------
     UserError
-        If a row has no start position in its state.
+        If a file is unfit, or no start position leads into a state that nobody wrote from.
     """
-    swept = section["sweep"]
-    block, base = swept.get("replicas_per_chunk") or 1, swept["replicas_per_instance"]
-    chosen = [dict(old) for old in swept.get("replicas", [])]
-    instances, starts = max(1, len(card.population)), _starts(card, started)
-    columns = _told_by(pulses)
+    pulses = read_table(Path(device_sims) / "pulses.csv")
+    if len(pulses) != len(card.pulses):
+        raise UserError(
+            f"{device_sims}: pulses.csv: found {len(pulses)} pulses, allowed: the {len(card.pulses)} of the card, "
+            "which must be made from this sweep"
+        )
+    swept, starts = section["sweep"], _starts(card, Path(device_sims) / "events.parquet")
+    block, chosen = swept.get("replicas_per_chunk") or 1, [dict(old) for old in swept.get("replicas", [])]
+    instances, columns = max(1, len(card.population)), _told_by(pulses)
     entries: dict[tuple, int] = {}
     more_instances = 0
     for row in table.itertuples():
         if row.advice == "instances":
             more_instances = max(more_instances, int(row.more_instances))
-        elif row.advice in ("replicas", "start"):
-            where = {column: _plain(pulses[column].iloc[row.pulse]) for column in columns}
-            places: list[dict] = [where]
-            extra = row.more_replicas
-            if starts is not None:
-                own = sorted(starts.index[starts == row.state_from])
-                places = [{**where, "nominal_start_m": float(position)} for position in own] or places
-                extra = math.ceil(row.more_writes / instances / len(own)) if own else extra
-            if math.isnan(extra):
-                raise UserError(
-                    f"plan: pulse {row.pulse}, state {row.state_from}: found no start position in this state, allowed: "
-                    "add one to device_sims.domain_wall.pulses.start_positions_m, simulate, and plan again"
-                )
-            for place in places:
-                now = max([base, *(old["replicas_per_instance"] for old in chosen if _fits(old, place))])
-                wanted = block * math.ceil((now + int(extra)) / block)
-                key = tuple(sorted(place.items()))
-                entries[key] = max(entries.get(key, 0), wanted)
+        if row.advice not in ("replicas", "start"):
+            continue
+        pulse = {column: _plain(pulses[column].iloc[row.pulse]) for column in columns}
+        own = [] if starts is None else sorted(starts.index[starts == row.state_from])
+        places: list[dict] = [{**pulse, "nominal_start_m": float(position)} for position in own] or [pulse]
+        if own:
+            extra = math.ceil(row.more_writes / instances / len(own))
+        elif row.advice == "start":
+            raise UserError(
+                f"plan: pulse {row.pulse}, state {row.state_from}: found no start position whose writes begin there, "
+                "allowed: one more in pulses.start_positions_m, then simulate and plan again"
+            )
+        else:
+            extra = math.ceil(row.more_replicas / (1 if starts is None else len(starts)))
+        for place in places:
+            now = max(
+                [swept["replicas_per_instance"], *(old["replicas_per_instance"] for old in _fitting(chosen, place))]
+            )
+            key = tuple(sorted(place.items()))
+            entries[key] = max(entries.get(key, 0), block * math.ceil((now + extra) / block))
     change: dict[str, Any] = {}
     if more_instances:
         change["instances"] = swept["instances"] + more_instances
-    if entries and all(not key for key in entries):
-        change["replicas_per_instance"] = max(entries.values())
+    if () in entries:  # one pulse has no values that tell it from others
+        change["replicas_per_instance"] = entries[()]
     elif entries:
         new = [{**dict(key), "replicas_per_instance": wanted} for key, wanted in sorted(entries.items(), key=repr)]
         change["replicas"] = chosen + new
     return {"device_sims": {"sweep": change}}
 
 
-def _starts(card: KernelCard, started: pd.DataFrame | None) -> pd.Series | None:
-    """Return the state that each nominal start leads to on average."""
-    if card.rows_repeat or started is None or started["nominal_start_m"].isna().all():
+def _starts(card: KernelCard, events: Path) -> pd.Series | None:
+    """Return the state that the writes of each nominal start begin in on average; None if there is one start."""
+    if card.rows_repeat:
         return None
-    mean = started.groupby("nominal_start_m")["start_position_m"].mean()
+    table = read_table(events)
+    if "nominal_start_m" not in table:
+        return None
+    mean = table.groupby("nominal_start_m")["start_position_m"].mean()
     edges = np.array(card.meta["states"]["edges"], dtype=float)
     return pd.Series(assign_states(mean.to_numpy(), edges), index=mean.index)
 
@@ -255,10 +263,37 @@ def _plain(value: Any) -> int | float | str:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _fits(old: dict, place: dict) -> bool:
-    return all(
-        key in place
-        and (place[key] == value if isinstance(value, str) else math.isclose(place[key], value, rel_tol=1e-9))
-        for key, value in old.items()
-        if key != "replicas_per_instance"
-    )
+def _fitting(entries: list[dict], place: dict) -> list[dict]:
+    """Return the entries whose values are all those of ``place``."""
+
+    def same(value: Any, other: Any) -> bool:
+        return value == other if isinstance(value, str) else math.isclose(value, other, rel_tol=1e-9)
+
+    keys = [[key for key in entry if key != "replicas_per_instance"] for entry in entries]
+    fits = (all(key in place and same(entry[key], place[key]) for key in own) for entry, own in zip(entries, keys))
+    return [entry for entry, fit in zip(entries, fits) if fit]
+
+
+def render(table: pd.DataFrame, card: KernelCard, width: float, console: Console) -> None:
+    """Print a plan."""
+    found = Table(title=f"{card.meta['name']}: intervals of half-width {width:g}", title_justify="left")
+    names = {
+        "pulse": "pulse",
+        "state_from": "from",
+        "writes": "writes",
+        "half_width": "half-width",
+        "independent_writes": "worth",
+        "independent_writes_needed": "needed",
+        "advice": "advice",
+        "more_writes": "more writes",
+        "more_replicas": "more per device",
+        "more_instances": "or more devices",
+        "half_width_after": "half-width then",
+    }
+    for name in names.values():
+        found.add_column(name, justify="right")
+    for row in table[list(names)].itertuples(index=False):
+        found.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row))
+    console.print(found)
+    short = int((table["advice"] != "enough").sum())
+    console.print(f"{len(table) - short} of {len(table)} rows are known well enough.")

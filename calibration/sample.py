@@ -47,9 +47,10 @@ def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
     Returns
     -------
     KernelCard
-        A valid card with the same counts and pulses. ``ci_low`` and ``ci_high`` are the probability itself, since a
-        draw has no uncertainty. Occupancy is computed again; ``meta.derived``, which would contradict the tables, is
-        left out; ``meta.source.sample`` has seed, number, hash of the card, and what was varied.
+        Valid if ``card`` is (`KernelCard.write` checks it), with the same counts and pulses. ``ci_low`` and ``ci_high``
+        are the probability itself, since a draw has no uncertainty. Occupancy is computed again; ``meta.derived``,
+        which would contradict the tables, is left out; ``meta.source.sample`` has seed, number, hash of the card, and
+        what was varied.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
     states["occupancy"] = stationary(transitions["probability"].to_numpy().reshape(shape))
     notes["fixed"] += ["reads", *sorted(card.extras)]
     meta["source"]["sample"] = {"seed": seed, "number": number, "of": of, **notes}
-    return KernelCard(states, pulses, transitions, population, card.reads.copy(), meta, dict(card.extras)).validate()
+    return KernelCard(states, pulses, transitions, population, card.reads.copy(), meta, dict(card.extras))
 
 
 def _note(notes: dict[str, list[str]], what: str, varied: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from calibration import extras, families, importers, library, parametric
 from calibration.assemble import assemble
 from calibration.card import KernelCard
 from calibration.tables import entry
+from calibration.writes import Writes
 from spinloom.errors import UserError
 
 # kind -> keys of calibration.source that it needs
@@ -70,6 +71,18 @@ def inputs(config: dict[str, Any]) -> list[str]:
     if not path.exists():
         raise UserError(f"calibration.source.file: found {path}, which is not there, allowed: an existing path")
     return [str(path)] if path.is_file() else sorted(str(file) for file in path.rglob("*") if file.is_file())
+
+
+def writes(config: dict[str, Any], where: str, device_sims: str | Path | None) -> Writes | None:
+    """Return the writes behind a card, None for a source that has none; arguments and errors as of `make`."""
+    kind, source = entry(config, "source.kind", where, str), config["source"]
+    if kind == "simulation":
+        if device_sims is None:
+            raise UserError("--device-sims: found nothing, allowed with source.kind simulation: a folder of tables")
+        return families.read(device_sims, config, where)
+    if kind == "import":
+        return importers.import_file(source["file"], source["format"], source["options"]).writes
+    return None
 
 
 def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> tuple[KernelCard, pd.DataFrame | None]:

@@ -62,13 +62,15 @@ def state_edges(
     - ``edges``: those given, the inner ones or all.
     - ``lattice``: the bounds in equal parts, for devices whose states are quasi-continuous.
 
-    With ``count`` None the number of states is the largest whose neighbours can be told apart: the thresholds
-    between them are crossed with a probability of at most ``misread`` from either side, writes being normal,
-    c_j - c_i >= z (s_i + s_j) with z = 2.326 for 1 %. Centres c and spreads s are those of the pulses
-    (``nearest_mean``: the longest chain of pulses), of the components (``mixture``: their number by the Bayesian
-    information criterion, then the least separated neighbours merged) or, for ``equal_width`` and
-    ``equal_population``, the middle of the state's range of values and the spread of the writes of the pulse whose
-    mean is nearest to it; each state must then hold two writes.
+    With ``count`` None the number of states is the largest whose neighbours can be told apart, which means that a
+    write is taken for one of the next state with a probability of at most ``misread``, writes being normal:
+
+    - ``nearest_mean``: the longest chain of pulses with m_j - m_i >= z (s_i + s_j) for means m and spreads s of their
+      writes, z = 2.326 for 1 %; between the two lies a threshold that each crosses with at most that probability.
+    - ``mixture``: the number of components by the Bayesian information criterion, then the least separated
+      neighbours merged until the same holds for the components.
+    - ``equal_width``, ``equal_population``: every state has a pulse whose writes leave it, over either of its edges,
+      with a probability of at most ``misread``.
 
     Parameters
     ----------
@@ -238,12 +240,12 @@ def _parts(values: np.ndarray, method: str, count: int) -> np.ndarray:
 
 def _most(values: np.ndarray, pulse: np.ndarray, method: str, z: float, unit: str, where: str) -> int:
     mean, sd = _pulse_moments(values, pulse)
-    for count in range(min(MOST, len(values) // 2), 1, -1):
+    for count in range(min(MOST, len(mean)), 1, -1):
         edges = _parts(values, method, count)
-        centre = (edges[1:] + edges[:-1]) / 2
-        spread = sd[np.abs(centre[:, None] - mean).argmin(axis=1)]
-        apart = np.all((np.diff(centre) >= z * (spread[1:] + spread[:-1])) & (np.diff(centre) > 0))
-        if apart and np.bincount(assign_states(values, edges), minlength=count).min() >= 2:
+        # nothing can be written beyond the outermost
+        edges[[0, -1]] = -np.inf, np.inf
+        inside = (mean - z * sd >= edges[:-1, None]) & (mean + z * sd <= edges[1:, None])
+        if inside.any(axis=1).all():
             return count
     raise _single(f"parts of {_shown(values[[0, -1]], unit)}", where)
 
@@ -279,11 +281,11 @@ def _fit_mixture(values: np.ndarray, count: int) -> tuple[float, list[Component]
     for means in (np.quantile(values, shares), values[0] + shares * (values[-1] - values[0])):
         model = GaussianMixture(
             count,
-            tol=1e-5,
+            tol=1e-6,  # the fit creeps where clusters overlap, and must not stop there
             max_iter=2000,
             weights_init=np.full(count, 1 / count),
             means_init=means[:, None],
-            precisions_init=np.full((count, 1, 1), (2 * count / (values[-1] - values[0])) ** 2),
+            precisions_init=np.full((count, 1, 1), (4 * count / (values[-1] - values[0])) ** 2),
         ).fit(table)
         if best is None or model.lower_bound_ > best.lower_bound_:
             best = model
@@ -296,8 +298,8 @@ def _best_mixture(values: np.ndarray, z: float) -> list[Component]:
     found = []
     for count in range(1, min(MOST_COMPONENTS, len(np.unique(values)) // 2) + 1):
         found.append(_fit_mixture(values, count))
-        # the criterion has one broad minimum; three steps without gain are past it
-        if len(found) - 1 - int(np.argmin([bic for bic, _ in found])) >= 3:
+        # the criterion has one broad minimum; two steps without gain are past it
+        if len(found) - 1 - int(np.argmin([bic for bic, _ in found])) >= 2:
             break
     components = min(found, key=lambda fit: fit[0])[1] if found else []
     while len(components) > 1:

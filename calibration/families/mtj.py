@@ -109,6 +109,8 @@ def _barrier(stage: Stage, plan: pd.DataFrame) -> dict[str, Any] | None:
         "thermal_stability": stage.value("thermal_stability", least=0),
         "temperature_K": float(plan["temperature_K"].iloc[0]),
         "critical_voltage_V": critical or None,
+        # of one moment in axial symmetry, on which the torque acts as a field along its axis
+        "exponent": 2,
     }
 
 

@@ -14,7 +14,7 @@ from calibration.importers import crosssim, events, traces, trains, updown
 from calibration.importers.base import Imported, Option, check_options
 from spinloom.errors import UserError
 
-__all__ = ["OPTIONS", "REGISTRY", "Imported", "Option", "import_file"]
+__all__ = ["OPTIONS", "REGISTRY", "Imported", "Option", "check", "import_file"]
 
 REGISTRY: dict[str, ModuleType] = {
     "events": events,
@@ -24,6 +24,28 @@ REGISTRY: dict[str, ModuleType] = {
     "crosssim": crosssim,
 }
 OPTIONS: dict[str, dict[str, Option]] = {name: module.OPTIONS for name, module in REGISTRY.items()}
+
+
+def check(format: str, options: dict[str, Any] | None, where: str) -> dict[str, Any]:
+    """Return the options of a format with their defaults, before any file is read.
+
+    Parameters
+    ----------
+    format : str
+        Key of `REGISTRY`.
+    options : dict or None
+        Of `OPTIONS`; values may be text, as a command line gives them.
+    where : str
+        Begins the errors.
+
+    Raises
+    ------
+    UserError
+        If the format or an option is unknown, or an option's value is of the wrong type or outside its range.
+    """
+    if format not in REGISTRY:
+        raise UserError(f"{where}: format: found {format}, allowed: {', '.join(REGISTRY)}")
+    return check_options(OPTIONS[format], options, where)
 
 
 def import_file(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Imported:
@@ -47,6 +69,5 @@ def import_file(path: str | Path, format: str, options: dict[str, Any] | None = 
     UserError
         One line that names the file, the row, the column or the option.
     """
-    if format not in REGISTRY:
-        raise UserError(f"{path}: format: found {format}, allowed: {', '.join(REGISTRY)}")
-    return REGISTRY[format].read(Path(path), check_options(OPTIONS[format], options, f"{path}"))
+    checked = check(format, options, str(path))
+    return REGISTRY[format].read(path, checked)

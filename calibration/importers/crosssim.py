@@ -129,7 +129,14 @@ def read(path: str, options: dict[str, Any]) -> Imported:
     narrow, excess = _narrow_rows(tables, lattice, own)
     notes = _notes(tables, narrow, excess, pitch, own)
     card = _card(
-        folder, options, plan, files, lattice, pooled, kernels, {"rows_too_narrow": narrow, "excess_sd_S": excess}
+        folder,
+        options,
+        plan,
+        files,
+        lattice,
+        pooled,
+        kernels,
+        {"rows_too_narrow": narrow, "excess_sd_S": excess, "notes": list(notes)},
     )
     rows = sum(table.change_S.size for pair in tables for table in pair)
     return Imported(rows=rows, report=Report().table(), card=card, notes=notes)
@@ -357,7 +364,11 @@ def _card(
         },
         "units": {column: unit(column) for schema in CARD.values() for column in schema.columns},
         "states": {"method": "lattice", "coordinate": "conductance_S", "edges": [float(edge) for edge in edges]},
-        "import": {"devices": [label or "0" for label in files], "lattice_pitch_S": float(lattice[1] - lattice[0]), **lattice_meta},
+        "import": {
+            "devices": [label or "0" for label in files],
+            "lattice_pitch_S": float(lattice[1] - lattice[0]),
+            **lattice_meta,
+        },
         "laws": [],
         "events": 0,
         "lost_events": 0,

@@ -78,17 +78,14 @@ def train_writes(trains: list[tuple[int, int, np.ndarray]]) -> pd.DataFrame:
         ``pulse``, ``instance``, ``replica`` (counts the writes of a pulse to a device), ``before_S``, ``after_S``;
         without the writes that have a NaN on either side.
     """
-    pulse, instance = (
-        np.repeat([train[at] for train in trains], [len(train[2]) - 1 for train in trains]) for at in (0, 1)
-    )
-    table = pd.DataFrame(
-        {
-            "pulse": pulse.astype(np.int64),
-            "instance": instance.astype(np.int64),
-            "before_S": np.concatenate([train[2][:-1] for train in trains]),
-            "after_S": np.concatenate([train[2][1:] for train in trains]),
-        }
-    ).dropna()
+    steps = [
+        pd.DataFrame({"pulse": pulse, "instance": instance, "before_S": values[:-1], "after_S": values[1:]})
+        for pulse, instance, values in trains
+        if len(values) > 1
+    ]
+    if not steps:
+        return pd.DataFrame(columns=["pulse", "instance", "before_S", "after_S", "replica"])
+    table = pd.concat(steps, ignore_index=True).dropna()
     return table.assign(replica=table.groupby(["pulse", "instance"]).cumcount())
 
 
@@ -122,7 +119,6 @@ def imported(
     format: str,
     devices: list[str],
     reset: bool = False,
-    notes: tuple[str, ...] = (),
 ) -> Imported:
     """Return the writes with all that the calibration needs besides.
 
@@ -143,7 +139,6 @@ def imported(
         Label of each instance.
     reset : bool
         The device is reset before each write.
-    notes : tuple of str
 
     Raises
     ------
@@ -169,7 +164,6 @@ def imported(
     return Imported(
         rows=report.total,
         report=report.table(),
-        notes=notes,
         writes=Writes(
             name=options["name"] or path.stem,
             events=events,
@@ -189,7 +183,13 @@ def imported(
                 "options": given,
             },
             where=str(path),
-            meta={"import": {"values": report.total, "left_out": len(report.table()), "devices": devices}},
+            meta={
+                "import": {
+                    "values": report.total,
+                    "left_out": len(report.table()),
+                    "devices": devices,
+                }
+            },
         ),
     )
 

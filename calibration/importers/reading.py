@@ -166,13 +166,14 @@ def read_long(
     return table, path
 
 
-def read_grid(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def read_grid(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read comma-separated numbers without named columns; a first line without any number is a header.
 
     Returns
     -------
     tuple of ndarrays
-        Values, float64[rows, columns], NaN or infinite where there is no finite number; the line of each row, int64.
+        Values, float64[rows, columns], NaN or infinite where there is no finite number; the line of each row, int64;
+        the number of values of each column, int64[columns], empty cells at its end not counted.
 
     Raises
     ------
@@ -186,7 +187,9 @@ def read_grid(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{path}: found a header without rows, allowed: one row or more")
     rows = cells.index.to_numpy() + 1
     columns = [_numbers(cells[column], str(column + 1), rows, path) for column in cells]
-    return np.column_stack(columns), rows
+    empty = (cells.map(str.strip) == "").to_numpy()
+    lengths = len(cells) - np.flip(empty, axis=0).cumprod(axis=0).sum(axis=0)
+    return np.column_stack(columns), rows, lengths
 
 
 def finite(values: np.ndarray, column: str, rows: np.ndarray, path: Path, report: Report) -> np.ndarray:

@@ -80,12 +80,12 @@ def read(path: str, options: dict[str, Any]) -> Imported:
 
 def _columns(path: Path, options: dict[str, Any], report: Report) -> list[tuple[int, np.ndarray]]:
     """Return the instance and the conductances, S, of each column."""
-    values, rows = read_grid(path)
+    values, rows, lengths = read_grid(path)
     if len(values) < 2:
         raise UserError(f"{path}: found one row, allowed: the conductance before a pulse and that after it, or more")
     values = in_siemens(values, options)
     single = options["columns"] == "repetitions"
     return [
-        (0 if single else column, finite(values[:, column], f"{column + 1} conductance_S", rows, path, report))
-        for column in range(values.shape[1])
+        (0 if single else column, finite(values[:length, column], f"{column + 1} conductance_S", rows, path, report))
+        for column, length in enumerate(lengths)
     ]

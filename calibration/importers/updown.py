@@ -46,7 +46,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
     """
     path = file_of(path)
     pulses = direction_pulses(options, path)
-    values, rows = read_grid(path)
+    values, rows, lengths = read_grid(path)
     if values.shape[1] not in (2, 3):
         raise UserError(
             f"{path}: found {values.shape[1]} columns, allowed: pulse number, response up, response down, the first "
@@ -66,7 +66,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
         )
     report, trains = Report(), []
     for pulse, name in ((UP, "up"), (DOWN, "down")):
-        response = values[:, pulse - 2]
+        response = values[: lengths[pulse - 2], pulse - 2]
         response = in_siemens(response, options) if low is None else low + (high - low) * (response + 1) / 2
         trains.append((pulse, 0, finite(response, f"{name} response_S", rows, path, report)))
     writes = train_writes(trains)

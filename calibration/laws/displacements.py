@@ -2,8 +2,8 @@
 
 The writes are independent; the information is the observed one, minus the second derivatives of the log-likelihood.
 The fit is tested by Kolmogorov and Smirnov's statistic of F(after | before), uniform if the law holds. As parameters
-were fitted to the same writes, its p-value is too large (Lilliefors, J. Am. Stat. Assoc. 62, 399 (1967)): a small one is
-to be believed, a large one less.
+were fitted to the same writes, its p-value is too large (Lilliefors, J. Am. Stat. Assoc. 62, 399 (1967)): a small one
+is to be believed, a large one less.
 """
 
 from __future__ import annotations

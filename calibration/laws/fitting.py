@@ -19,6 +19,8 @@ LOGIT_LIMIT = 25.0  # log-odds at which a probability counts as 0 or 1 in the se
 ON_BOUND = 1e-4  # a bound that costs less log-likelihood than this is where the parameter is
 # standard error on the search scale beyond which data are said not to tell a parameter: e^3 = 20-fold either way
 UNTOLD = {"log": 3.0, "logit": 8.0, "odds": 8.0, "identity": 1e3}
+STARTS = 3  # how many of a law's first guesses are followed
+REACH = 2.0  # longest step of the search: e^2 in a positive parameter
 EXPECTED = 1.0  # smallest expected count of a cell in the chi-square test; smaller cells are pooled (Cochran 1954)
 
 
@@ -197,19 +199,22 @@ class Problem:
             terms = np.where(self.counts > 0, self.counts * self.log_cells(self.scale.backward(x)), 0.0)
         return float(np.maximum(np.nan_to_num(terms, nan=-1e12), -1e12).sum())
 
-    def score(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
-        """Return the derivative of the log-likelihood by the free coordinates."""
-        slope = derivative(lambda at: self._finite(at) * (self.counts > 0), x, free)
-        return np.tensordot(self.counts.astype(float), slope, axes=self.counts.ndim)
+    def slopes(self, x: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return score and information for the search: expected (cells) or sum of squared scores (densities)."""
+        slope = derivative(self._finite, x, free)
+        if self.counts.ndim == 1:
+            return self.counts @ slope, slope.T @ slope
+        weight = self.counts.sum(axis=-1, keepdims=True) * np.exp(self._finite(x))
+        # cells that are never seen may have any log-probability, however steep
+        score = np.einsum("rc,rca->a", self.counts, np.where(self.counts[..., None] > 0, slope, 0.0))
+        return score, np.einsum("rc,rca,rcb->ab", weight, slope, slope)
 
     def information(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Return the expected (cells) or observed (densities) information on the free coordinates."""
-        if self.counts.ndim == 1:
-            hessian = -derivative(lambda at: self.score(at, free), x, free)
-            return (hessian + hessian.T) / 2
-        slope = derivative(self._finite, x, free)
-        weight = self.counts.sum(axis=-1, keepdims=True) * np.exp(self._finite(x))
-        return np.einsum("rc,rca,rcb->ab", weight, slope, slope)
+        if self.counts.ndim > 1:
+            return self.slopes(x, free)[1]
+        hessian = -derivative(lambda at: self.slopes(at, free)[0], x, free)
+        return (hessian + hessian.T) / 2
 
     def _finite(self, x: np.ndarray) -> np.ndarray:
         return np.maximum(self.log_cells(self.scale.backward(x)), -1e9)
@@ -218,7 +223,8 @@ class Problem:
 def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Return search coordinates, free mask, information there and the names of parameters on a closed bound.
 
-    L-BFGS-B from every start, then scoring steps; parameters for which a closed bound is as good go there.
+    Scoring steps from the best starts, L-BFGS-B where these do not converge; parameters for which a closed bound is as
+    good go there.
 
     Raises
     ------
@@ -229,11 +235,9 @@ def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np
     low, high = scale.bounds()
     free = np.array([name not in problem.fixed for name in scale.names])
     held = scale.forward(np.array([problem.fixed.get(p.name, 0.5) for p in scale.parameters]))
-    candidates = []
-    for start in starts:
-        x = np.where(free, np.clip(np.nan_to_num(scale.forward(start)), low + 1e-3, high - 1e-3), held)
-        candidates.append(_search(problem, x, free, low, high))
-    x = max(candidates, key=problem.log_likelihood)
+    points = [np.where(free, np.clip(np.nan_to_num(scale.forward(p)), low + 1e-3, high - 1e-3), held) for p in starts]
+    points = sorted(points, key=problem.log_likelihood, reverse=True)[:STARTS]
+    x = max((_search(problem, point, free, low, high) for point in points), key=problem.log_likelihood)
     bound = []
     for entry in np.flatnonzero(free):
         parameter = scale.parameters[entry]
@@ -247,13 +251,15 @@ def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np
                 bound.append(parameter.name)
     if not free.any():
         return x, free, np.zeros((0, 0)), bound
-    x = _polish(problem, x, free, low, high)
     information = problem.information(x, free)
     _check_told(problem, x, free, information, low, high)
     return x, free, information, bound
 
 
 def _search(problem, x, free, low, high):
+    x, converged = _scoring(problem, x, free, low, high)
+    if converged:
+        return x
     total = max(problem.counts.sum(), 1)
 
     def whole(part):
@@ -264,22 +270,26 @@ def _search(problem, x, free, low, high):
     found = optimize.minimize(
         lambda part: -problem.log_likelihood(whole(part)) / total,
         x[free],
-        jac=lambda part: -problem.score(whole(part), free) / total,
+        jac=lambda part: -problem.slopes(whole(part), free)[0] / total,
         method="L-BFGS-B",
         bounds=np.column_stack([low, high])[free],
         options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
     )
-    return whole(found.x)
+    return _scoring(problem, whole(found.x), free, low, high)[0]
 
 
-def _polish(problem, x, free, low, high):
-    # scoring steps are indifferent to the units of the parameters, where L-BFGS stops early
+def _scoring(problem, x, free, low, high):
+    """Return the coordinates after scoring steps, which no units of the parameters can upset, and if they converged."""
     best = problem.log_likelihood(x)
-    for _ in range(30):
-        information = problem.information(x, free)
-        score = problem.score(x, free)
+    for _ in range(40):
+        score, information = problem.slopes(x, free)
+        if not (np.isfinite(score).all() and np.isfinite(information).all()):
+            return x, False
         step = linalg.lstsq(information, score)[0]
-        for _ in range(8):
+        if score @ step < 1e-10:  # twice the log-likelihood still to gain
+            return x, True
+        step *= min(1.0, REACH / np.max(np.abs(step)))
+        for _ in range(12):
             moved = x.copy()
             moved[free] = np.clip(x[free] + step, low[free], high[free])
             value = problem.log_likelihood(moved)
@@ -287,11 +297,9 @@ def _polish(problem, x, free, low, high):
                 break
             step = step / 2
         else:
-            return x
-        x, gain, best = moved, value - best, value
-        if gain < 1e-11 * max(1.0, abs(best)) and np.max(np.abs(step)) < 1e-7:
-            return x
-    return x
+            return x, score @ step < 1e-6
+        x, best = moved, value
+    return x, False
 
 
 def _check_told(problem, x, free, information, low, high):

@@ -17,6 +17,7 @@ from calibration.laws.switching import PULSE_AXES
 
 NAME = "logistic_plateau"
 KIND = "switching"
+THERMAL = False
 AXES = PULSE_AXES
 PARAMETERS = (
     *logistic.PARAMETERS,

@@ -17,6 +17,7 @@ from calibration.laws.switching import CLIP, PULSE_AXES, line
 
 NAME = "neel_brown"
 KIND = "switching"
+THERMAL = True
 AXES = PULSE_AXES
 PARAMETERS = (
     Parameter("thermal_stability", "log", 1e-2, 1e4),

@@ -15,6 +15,7 @@ from calibration.laws.fitting import Parameter
 
 NAME = "passing"
 KIND = "switching"
+THERMAL = False
 AXES = ("drive",)
 PARAMETERS = (
     Parameter("threshold", "identity"),

@@ -20,6 +20,7 @@ from calibration.laws.switching import PULSE_AXES, line
 
 NAME = "precessional"
 KIND = "switching"
+THERMAL = True
 AXES = PULSE_AXES
 PARAMETERS = (
     Parameter("characteristic_time_s", "log", 1e-14, 1e-3),

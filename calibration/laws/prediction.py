@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -38,9 +38,12 @@ def scale_of(fit: Fit) -> Scale:
 
     law = laws.get(fit.law)
     if hasattr(law, "parameters_of"):
-        return Scale(law.parameters_of(fit.parameters))
-    known = {parameter.name: parameter for parameter in law.PARAMETERS}
-    return Scale(tuple(known[name] for name in fit.parameters))
+        parameters = law.parameters_of(fit.parameters)
+    else:
+        known = {parameter.name: parameter for parameter in law.PARAMETERS}
+        parameters = tuple(known[name] for name in fit.parameters)
+    # derivatives take steps of a size that matters: a standard error, whatever the unit
+    return Scale(tuple(replace(one, step=fit.standard_errors[one.name] or 1.0) for one in parameters))
 
 
 def _on_scale(fit: Fit) -> tuple[Scale, np.ndarray, np.ndarray, np.ndarray]:

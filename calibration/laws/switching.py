@@ -23,7 +23,7 @@ PULSE_AXES = ("voltage_V", "duration_s", "temperature_K")
 CLIP = 500.0  # largest exponent; e^500 does not overflow and is beyond all data
 
 
-def check(data: pd.DataFrame, axes: tuple[str, ...], where: str) -> pd.DataFrame:
+def check(law: ModuleType, data: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return ``data`` as one row per condition, sorted.
 
     Raises
@@ -31,11 +31,14 @@ def check(data: pd.DataFrame, axes: tuple[str, ...], where: str) -> pd.DataFrame
     UserError
         If a column is missing or a value impossible.
     """
+    axes = law.AXES
+    # a law without temperature also describes writes at 0 K
+    above_0 = ("duration_s", "temperature_K") if law.THERMAL else ("duration_s",)
     for column in (*axes, "writes", "switched"):
         if column not in data:
             raise UserError(f"{where}: {column}: found no such column, allowed: {', '.join(axes)}, writes, switched")
         values = pd.to_numeric(data[column], errors="coerce").to_numpy(float)
-        positive = column in ("duration_s", "temperature_K")
+        positive = column in above_0
         bad = ~np.isfinite(values) | (positive & (values <= 0))
         if column in ("writes", "switched"):
             bad |= (values < 0) | (values != np.round(values))
@@ -43,7 +46,7 @@ def check(data: pd.DataFrame, axes: tuple[str, ...], where: str) -> pd.DataFrame
             allowed = (
                 "a number > 0" if positive else "an integer >= 0" if column in ("writes", "switched") else "a number"
             )
-            raise UserError(f"{where}: {column}: found {data[column].iloc[int(np.argmax(bad))]!r}, allowed: {allowed}")
+            raise UserError(f"{where}: {column}: found {data[column].iloc[int(np.argmax(bad))]}, allowed: {allowed}")
     if (data["switched"] > data["writes"]).any():
         row = data[data["switched"] > data["writes"]].iloc[0]
         raise UserError(f"{where}: switched: found {row['switched']:g} of {row['writes']:g} writes, allowed: 0..writes")
@@ -60,7 +63,7 @@ def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float 
     Parameters
     ----------
     law : module
-        With ``NAME``, ``AXES``, ``PARAMETERS``, ``FIXED``, ``HINT``, ``log_probabilities`` and ``starts``.
+        With ``NAME``, ``AXES``, ``PARAMETERS``, ``FIXED``, ``THERMAL``, ``HINT``, ``log_probabilities`` and ``starts``.
     data : DataFrame
         Columns as told in this module.
     where : str
@@ -78,7 +81,7 @@ def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float 
     if unknown:
         raise UserError(f"{where}: law {law.NAME}: found parameter {sorted(unknown)[0]}, allowed: {', '.join(names)}")
     held = {name: value for name, value in {**law.FIXED, **(fixed or {})}.items() if value is not None}
-    data = check(data, law.AXES, where)
+    data = check(law, data, where)
     axes = [data[axis].to_numpy() for axis in law.AXES]
     span = max(float(np.ptp(axes[0])), 1e-3 * float(np.abs(axes[0]).max()), 1e-30)
     scale = Scale(
@@ -108,7 +111,7 @@ def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float 
 
 def log_likelihood(law: ModuleType, parameters: dict[str, float], data: pd.DataFrame, where: str = "data") -> float:
     """Return the log-likelihood of ``data`` under given parameters (binomial coefficients left out)."""
-    data = check(data, law.AXES, where)
+    data = check(law, data, where)
     yes, no = law.log_probabilities(parameters, *(data[axis].to_numpy() for axis in law.AXES))
     # a write that the law holds for impossible must not make all comparisons meaningless
     yes, no = np.maximum(yes, -1e3), np.maximum(no, -1e3)

@@ -18,8 +18,15 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def recipe(name: str) -> dict[str, Any]:
+def recipe(name: str, where: str = "library: name") -> dict[str, Any]:
     """Return a recipe with its defaults filled in.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    where : str
+        File and key that ask for it; begin the error.
 
     Raises
     ------
@@ -27,7 +34,7 @@ def recipe(name: str) -> dict[str, Any]:
         If there is none of that name.
     """
     if name not in names():
-        raise UserError(f"library: name: found '{name}', allowed: {', '.join(names())}")
+        raise UserError(f"{where}: found '{name}', allowed: {', '.join(names())}")
     path = FOLDER / f"{name}.yaml"
     return resolve_with(schema(), read(path), path.name)
 

@@ -2,13 +2,14 @@
 
 One module per kind of device (`REGISTRY`); the keys of a section are in ``workflow/schemas/sources/parametric.yaml``.
 A module has ``labels(own)``, the names of its states in ascending conductance; ``pulses(own)``, its pulses;
-``kernel(own)``, float64[pulses, states, states]; ``VOLATILE``; ``LAW``, the formula in words with its source; and, where
+``kernel(own)``, float64[pulses, states, states]; ``VOLATILE``; ``LAW``, the formula in words with its source; and, if
 it needs them, ``complete(own, where)``, which checks and derives, ``extras(own, pulses)``, further tables, and
 ``meta(own)``, further entries of ``card.json``. ``own`` is the part of the section under the kind's name.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -30,8 +31,9 @@ REGISTRY: dict[str, ModuleType] = {
 }
 
 
+@cache
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a section."""
+    """Return the JSON Schema of a section; it is read once and not to be changed."""
     return yaml.safe_load((SCHEMAS / "sources" / "parametric.yaml").read_text(encoding="utf-8"))
 
 

@@ -47,7 +47,7 @@ _LEAST_SD = 1e-100  # levels; a normal that is a point
 
 def labels(own: dict[str, Any]) -> list[str]:
     """Return the names of the states."""
-    return [str(level) for level in range(own["levels"])]
+    return [f"level {level}" for level in range(own["levels"])]
 
 
 def pulses(own: dict[str, Any]) -> pd.DataFrame:

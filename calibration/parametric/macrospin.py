@@ -2,8 +2,8 @@
 
 For a disc of diameter d and thickness t, volume V = pi d^2 t / 4,
 
-    K_eff = K_i / t - mu0 Ms^2 (N_z - N_x) / 2,   N_x = (1 - N_z) / 2     N_z: magnetometric factor of a uniform cylinder,
-                                                        Joseph, J. Appl. Phys. 37, 4639 (1966)
+    K_eff = K_i / t - mu0 Ms^2 (N_z - N_x) / 2,   N_x = (1 - N_z) / 2
+    N_z: magnetometric factor of a uniform cylinder              Joseph, J. Appl. Phys. 37, 4639 (1966)
     Delta = K_eff V / (k_B T)
     I_c0  = 4 e alpha K_eff V / (hbar eta)                    Sun, Phys. Rev. B 62, 570 (2000)
     eta_P = P / (1 + P^2),  eta_AP = P / (1 - P^2),  P = sqrt(TMR / (2 + TMR))     Slonczewski; Julliere

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from calibration.assemble import units
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.estimator import stationary
-from calibration.tables import CARD, PULSES, unit
+from calibration.tables import PULSES
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -115,8 +116,12 @@ def assemble(module: ModuleType, section: dict[str, Any], seed: int, where: str,
             "provenance": section["provenance"],
             "seed": seed,
         },
-        "units": {column: unit(column) for schema in CARD.values() for column in schema.columns},
-        "states": {"method": "device", "coordinate": "level", "edges": [float(edge) - 0.5 for edge in range(len(labels) + 1)]},
+        "units": units(),
+        "states": {
+            "method": "device",
+            "coordinate": "level",
+            "edges": (np.arange(len(labels) + 1) - 0.5).tolist(),
+        },
         "laws": [],
         "events": 0,
         "lost_events": 0,
@@ -182,12 +187,7 @@ def _population(
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     settings, device = section["population"], section["device"]
     spread = settings["parameters_relative_sd"]
-    known = _numbers_by_name(section[device])
-    for name in spread:
-        if name not in known:
-            raise UserError(
-                f"{where}: population.parameters_relative_sd: found '{name}', allowed: {', '.join(sorted(known))}"
-            )
+    _check_spread(module, section[device], settings, where)
     share = np.linspace(0, 1, len(conductance))
     offsets, kernels = [], []
     for instance in range(settings["instances"]):
@@ -196,8 +196,8 @@ def _population(
             drawn = generator(seed, "parametric", section["name"], instance, name).normal() if sd else 0.0
             return 1 + sd * drawn
 
-        low, high = (factor(f"conductance_{end}_S", settings[f"conductance_{end}_relative_sd"]) for end in ("min", "max"))
-        own_low, own_high = conductance[0] * low, conductance[-1] * high
+        own_low = conductance[0] * factor("conductance_min_S", settings["conductance_min_relative_sd"])
+        own_high = conductance[-1] * factor("conductance_max_S", settings["conductance_max_relative_sd"])
         if not 0 < own_low < own_high:
             raise UserError(
                 f"{where}: population.conductance_min_relative_sd: found device {instance} with conductances "
@@ -221,6 +221,24 @@ def _population(
         return population, None
     tables = [transition_table(kernel).assign(instance=instance) for instance, kernel in enumerate(kernels)]
     return population, pd.concat(tables, ignore_index=True)
+
+
+def _check_spread(module: ModuleType, own: dict[str, Any], settings: dict[str, Any], where: str) -> None:
+    key, spread = f"{where}: population.parameters_relative_sd", settings["parameters_relative_sd"]
+    if not spread:
+        return
+    if not settings["by_instance"]:
+        raise UserError(f"{key}: found {', '.join(sorted(spread))}, allowed: nothing unless by_instance is true")
+    # a spread of what does not matter, as of a constant that others were derived from, would be a spread of nothing
+    nominal = module.kernel(own)
+    allowed = [
+        name
+        for name in sorted(_numbers_by_name(own))
+        if not np.array_equal(module.kernel(_scaled(own, {name: 1.01})), nominal)
+    ]
+    for name in spread:
+        if name not in allowed:
+            raise UserError(f"{key}: found '{name}', allowed: {', '.join(allowed)}")
 
 
 def _numbers_by_name(own: dict[str, Any]) -> set[str]:

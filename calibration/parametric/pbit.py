@@ -20,7 +20,7 @@ LAW = "p = 1/(1 + exp(-beta (I - offset))) from either state; Camsari et al., Ph
 
 def labels(own: dict[str, Any]) -> list[str]:
     """Return the names of the states."""
-    return ["0", "1"]
+    return ["low", "high"]
 
 
 def pulses(own: dict[str, Any]) -> pd.DataFrame:

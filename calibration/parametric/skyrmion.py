@@ -21,7 +21,7 @@ KINDS = ("create", "annihilate")
 
 def labels(own: dict[str, Any]) -> list[str]:
     """Return the names of the states: the numbers of skyrmions."""
-    return [str(number) for number in range(own["places"] + 1)]
+    return [f"{number} skyrmions" for number in range(own["places"] + 1)]
 
 
 def pulses(own: dict[str, Any]) -> pd.DataFrame:

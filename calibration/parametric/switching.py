@@ -57,9 +57,8 @@ def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
             if name == "neel_brown":
                 given["tau0_s"] = own["macrospin"]["attempt_time_s"]
         if unknown := given.keys() - known:
-            raise UserError(
-                f"{where}: switching.{key}.parameters: found '{sorted(unknown)[0]}', allowed: {', '.join(sorted(known))}"
-            )
+            first, allowed = sorted(unknown)[0], ", ".join(sorted(known))
+            raise UserError(f"{where}: switching.{key}.parameters: found '{first}', allowed: {allowed}")
         optional = {"tau0_s", "reference_temperature_K", "floor", "plateau"}
         if missing := known - optional - given.keys():
             raise UserError(f"{where}: switching.{key}.parameters: key '{sorted(missing)[0]}' is missing")
@@ -73,7 +72,9 @@ def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
             )
     if "retention" in own and "thermal_stability" not in own["retention"]:
         if derived is None:
-            raise UserError(f"{where}: switching.retention: key 'thermal_stability' is missing, and there is no macrospin")
+            raise UserError(
+                f"{where}: switching.retention: key 'thermal_stability' is missing, and there is no macrospin"
+            )
         rest = {"thermal_stability": [derived["thermal_stability"]] * 2}
         rest["reference_temperature_K"] = own["macrospin"]["temperature_K"]
         own["retention"] = {**own["retention"], **rest}
@@ -99,7 +100,7 @@ def pulses(own: dict[str, Any]) -> pd.DataFrame:
     axes = own["pulses"]
     combinations = product(axes["voltages_V"], axes["durations_s"], axes["temperatures_K"])
     table = pd.DataFrame(combinations, columns=["voltage_V", "duration_s", "temperature_K"])
-    return table.assign(channel="write", polarity=np.sign(table["voltage_V"]).astype(np.int64))
+    return table.assign(channel=own["channel"], polarity=np.sign(table["voltage_V"]).astype(np.int64))
 
 
 def rows(own: dict[str, Any], voltage_V, duration_s, temperature_K) -> np.ndarray:
@@ -109,28 +110,6 @@ def rows(own: dict[str, Any], voltage_V, duration_s, temperature_K) -> np.ndarra
         for key, sign in (("law_up", 1), ("law_down", -1))
     )
     return binary(up, down)
-
-
-def disturbed(own: dict[str, Any], voltage_V, duration_s, temperature_K) -> np.ndarray:
-    """Return the same as `rows` for cells that were not meant to switch.
-
-    The precessional law knows no thermal activation, which is all that happens below V_c0: there Neel-Brown takes its
-    place, with the barrier that the thermal angle implies, Delta = 1/(2 theta_sigma^2), and tau0 = 1 ns.
-    """
-    table = rows(own, voltage_V, duration_s, temperature_K)
-    for key, (start, stop) in DIRECTIONS.items():
-        if own[key]["name"] != "precessional":
-            continue
-        given, own_voltage = own[key]["parameters"], (stop - start) * voltage_V
-        thermal = {
-            "thermal_stability": 1 / (2 * given["initial_angle_sd_rad"] ** 2),
-            "critical_voltage_V": given["critical_voltage_V"],
-            "reference_temperature_K": given.get("reference_temperature_K", 300.0),
-        }
-        below = own_voltage < given["critical_voltage_V"]
-        moved = laws.get("neel_brown").probability(thermal, own_voltage, duration_s, temperature_K)
-        table[below, start, stop], table[below, start, start] = moved[below], 1 - moved[below]
-    return table
 
 
 def kernel(own: dict[str, Any]) -> np.ndarray:
@@ -143,8 +122,7 @@ def extras(own: dict[str, Any], plan: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables ``half_select`` and ``retention``, where asked for."""
     tables = {}
     if own["half_select_fractions"]:
-        table = half_select.table(lambda *pulse: disturbed(own, *pulse), plan, own["half_select_fractions"])
-        tables["half_select"] = table
+        tables["half_select"] = half_select.table(half_select.law_rows(fits(own)), plan, own["half_select_fractions"])
     if "retention" in own:
         rest = own["retention"]
         tables["retention"] = retention.binary(
@@ -153,16 +131,34 @@ def extras(own: dict[str, Any], plan: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def meta(own: dict[str, Any]) -> dict[str, Any]:
-    """Return the laws as fits without data."""
-    fits = []
+def fits(own: dict[str, Any]) -> list[Fit]:
+    """Return both laws as fits without data: no observations, no errors; ``stated`` in their conditions."""
+    polarity, found = pulses(own)["polarity"], []
+    goodness = {"test": None, "statistic": None, "dof": None, "p_value": None}
     for key, (start, stop) in DIRECTIONS.items():
         parameters = own[key]["parameters"]
-        conditions = {"state_from": start, "state_to": stop, "polarity": stop - start, "stated": True}
+        conditions = {
+            "pulses": np.flatnonzero(polarity == stop - start).tolist(),
+            "state_from": start,
+            "polarity": stop - start,
+            "chosen": True,
+            "stated": True,
+            "fixed": sorted(parameters),
+        }
+        covariance = np.zeros((len(parameters), len(parameters))).tolist()
         none = dict.fromkeys(parameters)
-        size = len(parameters)
-        zeros = [[0.0] * size for _ in range(size)]
-        goodness = {"test": None, "statistic": None, "dof": None, "p_value": None}
-        fit = Fit(own[key]["name"], parameters, none, zeros, 0.0, 0, 0.0, 0.0, goodness, None, conditions)
-        fits.append(fit.to_dict())
-    return {"laws": fits}
+        found.append(Fit(own[key]["name"], parameters, none, covariance, 0.0, 0, 0.0, 0.0, goodness, None, conditions))
+    return found
+
+
+def meta(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the laws for ``card.json``, and the barrier if there is one and the same for both directions."""
+    entries: dict[str, Any] = {"laws": [fit.to_dict() for fit in fits(own)]}
+    if "macrospin" in own:
+        derived = macrospin.derive(own["macrospin"], "switching")
+        entries["barrier"] = {
+            "thermal_stability": derived["thermal_stability"],
+            "critical_voltage_V": dict.fromkeys(("P_to_AP", "AP_to_P"), derived["critical_voltage_V"]),
+            "temperature_K": own["macrospin"]["temperature_K"],
+        }
+    return entries

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,7 @@ from scipy import linalg
 
 from calibration import half_select, library, retention
 from calibration.laws import neel_brown
+from calibration.parametric import switching
 from calibration.parametric.parts import binary
 from calibration.tables import HALF_SELECT, RETENTION, conform
 from spinloom.errors import UserError
@@ -73,6 +75,17 @@ def test_half_select_refuses(table, fractions, words):
         half_select.table(rows, table, fractions)
 
 
+def test_a_law_is_needed_for_each_state():
+    fits = switching.fits(switching.complete(library.recipe("sot_mtj_80nm_b")["switching"], "x"))
+    dropped = replace(fits[1], conditions={**fits[1].conditions, "chosen": False})
+    for given, found in (([], "none"), (fits[:1], "logistic from 0"), ([fits[0], dropped], "logistic from 0")):
+        with pytest.raises(UserError, match=f"half_select: laws: found {found}, allowed: one switching law"):
+            half_select.law_rows(given)
+    both = half_select.law_rows(fits)(np.array([0.45, -0.45]), np.full(2, 1e-9), np.full(2, 300.0))
+    assert both[0, 0, 1] == pytest.approx(1 / (1 + math.exp(34.9 * (0.8749 - 0.45))), rel=1e-9, abs=0)
+    assert both[1, 0, 1] == pytest.approx(1 / (1 + math.exp(34.9 * (0.8749 + 0.45))), rel=1e-9, abs=0)
+
+
 def test_cards_carry_their_half_selected_kernels():
     card = library.card("sot_mtj_80nm_b")
     assert card.meta["flags"]["half_select"] and sorted(set(card.extras["half_select"]["fraction"])) == [1 / 3, 0.5]
@@ -127,7 +140,9 @@ def test_half_life_is_when_half_of_the_devices_have_left():
 def test_ten_years():
     found = retention.ten_years(BARRIERS, 300.0, loss=0.05)
     left = 1 - math.exp(-10 * 365.25 * 86400 * 1e9 * math.exp(-45))
-    assert found["left"].to_numpy() == pytest.approx([1 - math.exp(-315576000e9 * math.exp(-40)), left], rel=1e-9, abs=0)
+    assert found["left"].to_numpy() == pytest.approx(
+        [1 - math.exp(-315576000e9 * math.exp(-40)), left], rel=1e-9, abs=0
+    )
     assert found["keeps"].tolist() == [False, True]
     assert retention.needed_barrier(retention.TEN_YEARS_S, 1 - math.exp(-1)) == pytest.approx(40.3, abs=0.05)
     # a megabit with one failure in a thousand needs ln(10^6) + ln(1/0.001) or so more
@@ -155,7 +170,7 @@ def test_retention_refuses():
     assert retention.generator(retention.table(rates, [300.0, 400.0]), 400.0)[0, 1] == 0
     with pytest.raises(UserError, match="column rate_per_s has -1.0"):
         retention.table(-rates[:1], [300.0])
-    with pytest.raises(UserError, match="temperature_K 300.0, state_from 0, state_to 1 occurs more than once"):
+    with pytest.raises(UserError, match="temperature_K 300.0, state_from 0.*, state_to 1.* occurs more than once"):
         retention.table(rates, [300.0, 300.0])
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from calibration.assemble import assemble
 from calibration.importers import OPTIONS, REGISTRY, import_file
 from calibration.tables import PULSES, conform
 from spinloom.errors import UserError
@@ -260,6 +261,13 @@ def test_a_gap_in_a_train_costs_the_writes_on_both_sides(tmp_path):
     assert list(result.report["row"]) == [4]  # lines of the file, blank ones counted
 
 
+def test_trains_may_end_early(tmp_path):
+    """Empty cells at the end of a column are no gaps; there may be more than one column that ends."""
+    (tmp_path / "both.csv").write_text("1e-5,1e-5,1e-5\n2e-5,2e-5,2e-5\n1e-5,1e-5,\n2e-5,,\n")
+    result = import_file(tmp_path / "both.csv", "trains", {**DIRECTIONS, "up_pulses": 1})
+    assert list(result.writes.events["pulse"]) == [0, 0, 0, 1, 1, 1] and result.rows == 9 and result.report.empty
+
+
 def test_columns_may_be_devices_and_devices_sort_by_number(tmp_path):
     (tmp_path / "set.csv").write_text("1e-5,2e-5\n2e-5,3e-5\n")
     (tmp_path / "reset.csv").write_text("2e-5,3e-5\n1e-5,2e-5\n")
@@ -434,7 +442,7 @@ BAD = {
         "row 2, column 1: found pulse number 2 after 0",
     ),
     "updown text": ("updown", "a,b\n1e-5,4e-5\n2e-5,x\n", DIRECTIONS, "row 3, column 2: found 'x', allowed: a number"),
-    "updown one way": ("updown", "1e-5,\n2e-5,\n", {**DIRECTIONS, "max_dropped_fraction": 1}, "found no write down"),
+    "updown one way": ("updown", "1e-5,\n2e-5,\n", DIRECTIONS, "found no write down, allowed: writes up and"),
     "updown ends": (
         "updown",
         "1,2\n2,1\n",
@@ -563,3 +571,33 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "import"
 def test_the_examples_of_the_page_import(format, name):
     result = import_file(EXAMPLES / name, format, {} if format == "events" else DIRECTIONS)
     assert (result.card is None) == (format != "crosssim") and result.report.empty
+
+
+CONFIG = {
+    "seed": 1,
+    "states": {"method": "mixture", "count": None, "edges": None, "misread": 0.01},
+    "posterior": {"pseudocount": 0.5, "interval": 0.95, "pooling": "events", "by_instance": False},
+    "kernel": {"form": "counts", "law": "auto", "criterion": "aic", "empty_rows": "error"},
+    "readout": {"read_voltage_V": 0.1, "read_duration_s": 5e-9, "noise_fraction": 0.01},
+}
+
+
+def test_the_card_has_the_levels_and_the_kernel_of_the_device(tmp_path):
+    """States are found by themselves; chi-square of the card's counts with false alarm 1e-4."""
+    path, options = write_events(tmp_path)
+    cards = []
+    for _ in range(2):
+        cards.append(assemble(import_file(path, "events", options).writes, CONFIG, "config").validate())
+    card = cards[0]
+    # 540 writes or more a level: 5 standard errors of its mean
+    assert card.states["conductance_S"].to_numpy() == pytest.approx(LEVELS_S, abs=5 * NOISE_S / np.sqrt(540))
+    found = card.transitions["count"].to_numpy().reshape(2, 4, 4)[::-1]
+    assert np.array_equal(found, counts(import_file(path, "events", options).writes.events, 1))
+    expected = KERNEL * found.sum(axis=-1, keepdims=True)
+    used = KERNEL > 0
+    assert stats.chi2.sf(((found - expected)[used] ** 2 / expected[used]).sum(), 10) > FALSE_ALARM
+    assert card.meta["source"]["format"] == "events" and card.meta["import"]["devices"] == ["d0", "d1", "d2"]
+    for copy in ("one", "two"):
+        cards[copy == "two"].write(tmp_path / copy)
+    for file in sorted((tmp_path / "one").iterdir()):
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()

@@ -52,7 +52,8 @@ def test_every_split_has_the_mean_and_the_variance_that_a_lattice_can_have():
     for _ in range(500):
         size = random.integers(1, 6)
         width = 10 ** random.uniform(-13, 1)
-        ends = np.sort(random.uniform(3, 8) + width * random.normal(size=(2, size)), axis=0)
+        middle = random.uniform(4, 7) + 10 ** random.uniform(-2, 0.5) * random.normal(size=size)
+        ends = np.sort(middle + width * random.normal(size=(2, size)), axis=0)
         step = Pieces(*ends, random.dirichlet(np.ones(size))).clipped(0, 11)
         row = split(step, 12)
         mean, sd = moments(row, np.arange(12))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from calibration import library
+from calibration import half_select, library
 from calibration.parametric import REGISTRY, macrospin, make, schema, skyrmion, switching, telegraph
 from spinloom.config import SCHEMAS
 from spinloom.errors import UserError
@@ -154,7 +154,7 @@ def test_sign_of_the_voltage_selects_the_direction():
 
 def test_switching_goes_against_the_voltage_by_its_own_law():
     both = {"name": "logistic_plateau", "parameters": {"threshold_voltage_V": 0.9, "slope_per_V": 40.0, "floor": 0.01}}
-    made = card("sot_mtj_80nm_b", switching__law_up=both, population__by_instance=False)
+    made = card("sot_mtj_80nm_b", switching__law_up=both, population={})
     assert made.kernel[0, 0, 1] == pytest.approx(0.01, abs=1e-12)
 
 
@@ -168,7 +168,7 @@ def test_demagnetising_factor_of_cylinders():
 
 
 def test_critical_voltage_is_where_torque_and_damping_cancel():
-    """Growth rate of a small angle, linearised by hand: gamma (a_J - alpha H_k) = 0 with a_J = hbar eta J/(2 e Ms t)."""
+    """A small angle neither grows nor shrinks: a_J - alpha H_k = 0 with a_J = hbar eta J/(2 e Ms t)."""
     constants = library.recipe("arm_pma_mtj_50nm")["switching"]["macrospin"]
     found = macrospin.derive(constants, "x")
     area, boltzmann = math.pi * 25e-9**2, 1.380649e-23 * 300
@@ -184,12 +184,20 @@ def test_critical_voltage_is_where_torque_and_damping_cancel():
     assert found["initial_angle_sd_rad"] == pytest.approx(1 / math.sqrt(2 * found["thermal_stability"]), abs=1e-15)
 
 
+def test_derived_barrier_is_told_to_those_who_go_on_from_the_card():
+    barrier = card("arm_pma_mtj_50nm").meta["barrier"]
+    law = card("arm_pma_mtj_50nm").meta["laws"][0]["parameters"]
+    assert barrier["thermal_stability"] == law["thermal_stability"] == pytest.approx(84.448, abs=1e-3)
+    assert set(barrier["critical_voltage_V"].values()) == {law["critical_voltage_V"]}
+    assert "barrier" not in card("sot_mtj_80nm_b").meta and card("sot_mtj_80nm_b").pulses["channel"][0] == "sot"
+
+
 def test_half_selected_precessional_cells_are_thermally_activated():
     own = switching.complete(library.recipe("nyu_stochastic_write_40nm")["switching"], "x")
     parameters = own["law_up"]["parameters"] | {"initial_angle_sd_rad": 0.1}  # a barrier of 50
     own = {**own, "law_up": {"name": "precessional", "parameters": parameters}}
     voltage = np.array([0.6, 2.0])
-    found = switching.disturbed(own, voltage, np.full(2, 1e-9), np.full(2, 300.0))
+    found = half_select.law_rows(switching.fits(own))(voltage, np.full(2, 1e-9), np.full(2, 300.0))
     wanted = -math.expm1(-math.exp(-50 * (1 - 0.6 / parameters["critical_voltage_V"])))
     assert found[0, 0, 1] == pytest.approx(wanted, rel=1e-9, abs=0)
     assert found[1, 0, 1] == switching.rows(own, voltage, 1e-9, 300.0)[1, 0, 1]
@@ -205,7 +213,9 @@ def test_costs_of_a_write():
     square = pulse["voltage_V"] ** 2 * pulse["duration_s"]
     mean = (pi * conductance).sum()
     assert pulse["energy_mean_J"] == pytest.approx(square * mean, rel=1e-12, abs=0)
-    assert pulse["energy_sd_J"] == pytest.approx(square * np.sqrt((pi * (conductance - mean) ** 2).sum()), rel=1e-9, abs=0)
+    assert pulse["energy_sd_J"] == pytest.approx(
+        square * np.sqrt((pi * (conductance - mean) ** 2).sum()), rel=1e-9, abs=0
+    )
 
 
 def test_devices_of_the_population_are_drawn_one_by_one():
@@ -229,7 +239,7 @@ def test_devices_have_kernels_of_their_own():
     assert slope.std() / 42.7 == pytest.approx(0.077, abs=0.06) and len(set(slope.round(6))) == 6
     factor = slope / 42.7
     up = np.flatnonzero(np.isclose(voltage, 0.95))[0]
-    wanted = 0.75 / (1 + np.exp(-47.1 * factor * (0.95 - 0.91928365)))
+    wanted = 0.75 / (1 + np.exp(-47.1 * factor * (0.95 - 0.9192835)))
     np.testing.assert_allclose(kernels[:, up, 0, 1], wanted, atol=1e-9)
     alike = card("sot_mtj_80nm_a", population__instances=2, population__parameters_relative_sd={})
     same = alike.extras["by_instance"]["probability"].to_numpy().reshape(2, *alike.kernel.shape)
@@ -248,9 +258,23 @@ def test_devices_have_kernels_of_their_own():
         ("pbit", {"electrical__dynamic_range": 2.0}, "electrical: found both, allowed: conductance_min_S or dynamic"),
         ("pbit", {"electrical__conductance_min_S": None}, "electrical: found neither"),
         ("pbit", {"electrical__conductance_min_S": 3e-4}, "conductance_min_S: found 0.0003, allowed: less than"),
-        ("pbit", {"electrical__write_energy_J": None}, "write_energy_J: found nothing, allowed: a value with write_path"),
+        (
+            "pbit",
+            {"electrical__write_energy_J": None},
+            "write_energy_J: found nothing, allowed: a value with write_path",
+        ),
         ("pbit", {"electrical__write_resistance_ohm": 5.0}, "write_resistance_ohm: found 5.0, allowed: a value with"),
-        ("pbit", {"population__parameters_relative_sd": {"btea": 0.1}}, "found 'btea', allowed: beta, clock_s"),
+        ("pbit", {"population__parameters_relative_sd": {"beta": 0.1}}, "found beta, allowed: nothing unless by_inst"),
+        (
+            "pbit",
+            {"population": {"by_instance": True, "parameters_relative_sd": {"clock_s": 0.1}}},
+            "parameters_relative_sd: found 'clock_s', allowed: beta$",
+        ),
+        (
+            "arm_pma_mtj_50nm",
+            {"population": {"by_instance": True, "parameters_relative_sd": {"alpha": 0.1}}},
+            "found 'alpha', allowed: critical_voltage_V, reference_temperature_K, tau0_s, thermal_stability$",
+        ),
         (
             "ellis_gate",
             {"electrical__write_path": "junction", "electrical__write_energy_J": None},
@@ -268,10 +292,26 @@ def test_devices_have_kernels_of_their_own():
             {"switching__law_up__parameters": {"slope_per_V": 1.0}},
             "law_up.parameters: key 'threshold_voltage_V' is missing",
         ),
-        ("sot_mtj_80nm_a", {"switching__law_up__parameters__plateau": 1.5}, "parameters.plateau: found 1.5, allowed: 0..1"),
-        ("sot_mtj_80nm_a", {"switching__law_up__parameters__slope_per_V": -3.0}, "slope_per_V: found -3, allowed: more"),
-        ("arm_pma_mtj_50nm", {"switching__pulses__voltages_V": [0.3]}, "voltages_V: found 0.3, allowed: less than the crit"),
-        ("arm_pma_mtj_50nm", {"switching__macrospin__Ki_J_per_m2": 1e-4}, "Ki_J_per_m2: found 0.0001, allowed: more than"),
+        (
+            "sot_mtj_80nm_a",
+            {"switching__law_up__parameters__plateau": 1.5},
+            "parameters.plateau: found 1.5, allowed: 0..1",
+        ),
+        (
+            "sot_mtj_80nm_a",
+            {"switching__law_up__parameters__slope_per_V": -3.0},
+            "slope_per_V: found -3, allowed: more",
+        ),
+        (
+            "arm_pma_mtj_50nm",
+            {"switching__pulses__voltages_V": [0.3]},
+            "voltages_V: found 0.3, allowed: less than the crit",
+        ),
+        (
+            "arm_pma_mtj_50nm",
+            {"switching__macrospin__Ki_J_per_m2": 1e-4},
+            "Ki_J_per_m2: found 0.0001, allowed: more than",
+        ),
         (
             "memristor_32_levels",
             {"population": {"instances": 500, "conductance_min_relative_sd": 0.2}, "electrical__dynamic_range": 1.1},

@@ -1,0 +1,147 @@
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from calibration.compare import compare, holm, render
+from spinloom.errors import UserError
+from tests.calibration.test_sample import make_card, replaced
+
+OTHER = [[0.5, 0.4, 0.1], [0.1, 0.3, 0.6]]
+
+
+def shown(a, b):
+    text = io.StringIO()
+    render(compare(a, b), Console(file=text, width=200))
+    return text.getvalue()
+
+
+def test_a_card_is_like_itself():
+    card = make_card()
+    found = compare(card, card)
+    assert found["same_tables"] and found["alike"] and found["largest_total_variation"] == 0
+    np.testing.assert_allclose(found["rows"]["p_value"], 1)
+    assert (found["states"]["z"] == 0).all() and (found["derived"]["ratio"] == 1).all()
+    assert "tables of the two cards are the same" in shown(card, card)
+
+
+def test_homogeneity_is_the_chi_square_test_of_the_counts():
+    a, b = make_card(seed=1), make_card(seed=2)
+    found = compare(a, b)["rows"]
+    assert list(found["pulse_a"]) == [0, 1]  # rows repeat
+    for row in found.itertuples():
+        counts = [c.transitions["count"].to_numpy().reshape(2, 3, 3)[row.pulse_a, 0] for c in (a, b)]
+        expected = stats.chi2_contingency(counts, correction=False)
+        assert row.statistic == pytest.approx(expected.statistic, abs=0, rel=1e-12)
+        assert row.p_value == pytest.approx(expected.pvalue, abs=0, rel=1e-12) and row.dof == 2
+
+
+def test_false_alarms_and_power():
+    # 100 pairs of the same device at level 5 %, Holm: 5 expected, above 16 for 1 right seed in 60,000; the other device
+    # differs by a total variation of 0.2 in one row of 120 writes each: found in nearly all of 40 pairs
+    alarms = sum(not compare(make_card(seed=s), make_card(seed=1000 + s))["alike"] for s in range(100))
+    assert alarms <= 16
+    found = [compare(make_card(seed=s), make_card(seed=s, kernel=OTHER, name="other")) for s in range(40)]
+    assert sum(not one["alike"] for one in found) >= 25
+    assert all(one["rows"]["p_holm"][0] <= one["rows"]["p_holm"][1] for one in found if not one["alike"])
+
+
+def test_effective_counts_weaken_the_test():
+    a, b = make_card(seed=1), make_card(seed=1, kernel=OTHER, name="other")
+    plain = compare(a, b)["rows"]
+    weak = replaced(b, transitions=b.transitions.assign(effective_count=b.transitions["count"] / 4))
+    np.testing.assert_allclose(compare(a, weak)["rows"]["statistic"], plain["statistic"] / 4)
+    assert (compare(a, weak)["rows"]["p_value"] > plain["p_value"]).all()
+
+
+def test_few_writes_are_tested_by_permutation():
+    # 5 writes each, (4, 1, 0) and (0, 2, 3): the probability of a table at least as far off by exact enumeration
+    a, b = make_card(seed=1, writes=5, instances=1), make_card(seed=2, writes=5, instances=1)
+    counts = np.array([[4, 1, 0], [0, 2, 3]])
+
+    def counted(card, row):
+        table = card.transitions.assign(count=np.tile(row, 6), effective_count=np.tile(row, 6).astype(float))
+        return replaced(card, transitions=table)
+
+    found = compare(counted(a, counts[0]), counted(b, counts[1]))["rows"]
+    total, expected = counts.sum(axis=0), counts.sum(axis=0) / 2
+
+    def square(x):
+        return (2 * (x - expected) ** 2 / expected).sum()
+
+    tables = [np.array([i, j, 5 - i - j]) for i in range(6) for j in range(6 - i) if (total >= [i, j, 5 - i - j]).all()]
+    chance = [stats.multivariate_hypergeom.pmf(x, total, 5) for x in tables]
+    exact = sum(p for p, x in zip(chance, tables) if square(x) >= square(counts[0]) - 1e-9)
+    # 9999 permutations: 4.5 standard errors
+    assert abs(found["p_value"][0] - exact) < 4.5 * np.sqrt(exact * (1 - exact) / 9999) + 1e-4
+
+
+def test_conductances_are_compared_in_their_standard_errors():
+    a = make_card(seed=1)
+    b = replaced(a, states=a.states.assign(conductance_S=a.states["conductance_S"] + [0, 1e-6, 0]))
+    found = compare(a, b)["states"]
+    error = a.states["conductance_sd_S"][1] * np.sqrt(2 / a.states["count"][1])
+    np.testing.assert_allclose(found["z"], [0, 1e-6 / error, 0])
+    assert found["p_holm"][1] == pytest.approx(min(1, 3 * 2 * stats.norm.sf(1e-6 / error)), abs=1e-15)
+
+
+def test_total_variation_and_figures():
+    a, b = make_card(seed=1), make_card(seed=1, kernel=OTHER, name="other")
+    found = compare(a, b)
+    expected = np.abs(a.kernel[0, 0] - b.kernel[0, 0]).sum() / 2
+    assert found["rows"]["total_variation"][0] == pytest.approx(expected, abs=1e-15)
+    figures = found["derived"].set_index("figure")
+    assert figures.loc["conductance_ratio", "ratio"] == 1 and "spread: cycle_to_cycle_sd_S" in figures.index
+    assert "pulse 1: energy_mean_J" in figures.index and "state 2: occupancy" in figures.index
+
+
+def test_pulses_match_by_their_drive_whatever_their_number():
+    a = make_card(seed=1)
+    pulses, rows = a.pulses.copy(), a.transitions.copy()
+    pulses["pulse"], rows["pulse"] = 1 - pulses["pulse"], 1 - rows["pulse"]
+    b = replaced(a, pulses=pulses, transitions=rows).validate()
+    found = compare(a, b)
+    assert list(found["pulses"]["pulse_b"]) == [1, 0]
+    assert found["largest_total_variation"] == 0 and found["alike"]
+
+
+def test_pulses_that_one_card_lacks_are_named():
+    a = make_card(seed=1)
+    b = replaced(a, pulses=a.pulses.assign(voltage_V=[0.5, -0.7]))
+    found = compare(a, b)
+    assert found["only_a"] == [1] and found["only_b"] == [1] and len(found["rows"]) == 1
+    assert "pulses of a alone: 1" in shown(a, b)
+
+
+def test_other_states_leave_pulses_and_figures():
+    a = make_card(seed=1)
+    meta = {**a.meta, "states": {**a.meta["states"], "edges": [0.0, 100e-9, 400e-9, 600e-9]}}
+    found = compare(a, replaced(a, meta=meta))
+    assert found["rows"].empty and found["states"].empty and found["alike"] is None
+    assert "pulse 0: latency_s" in list(found["derived"]["figure"])
+    assert "the states differ" in shown(a, replaced(a, meta=meta))
+
+
+def test_rows_that_no_counts_speak_for_are_not_tested():
+    a = make_card(seed=1)
+    law = replaced(a, transitions=a.transitions.assign(basis="law"))
+    found = compare(a, law)
+    assert found["alike"] is None and found["rows"]["p_value"].isna().all()
+    assert found["largest_total_variation"] == 0
+    assert "no test is possible" in shown(a, replaced(law, pulses=a.pulses.assign(energy_mean_J=1e-15)))
+
+
+def test_cards_that_have_nothing_in_common_are_refused():
+    a = make_card(seed=1)
+    meta = {**a.meta, "states": {**a.meta["states"], "edges": [0.0, 100e-9, 400e-9, 600e-9]}}
+    b = replaced(a, meta=meta, pulses=a.pulses.assign(duration_s=2e-9))
+    with pytest.raises(UserError, match="compare: found no pulse of test in test, and other states"):
+        compare(a, b)
+
+
+def test_holm_by_hand():
+    # sorted 0.01, 0.02, 0.04 times 3, 2, 1, and never falling; what was not tested does not count
+    np.testing.assert_allclose(holm(np.array([0.04, 0.01, np.nan, 0.02])), [0.04, 0.03, np.nan, 0.04])
+    assert np.isnan(holm(np.array([np.nan]))).all()

@@ -1,0 +1,196 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from calibration.estimator import posterior
+from calibration.planner import half_width, plan, render, sweep
+from spinloom.errors import UserError
+from spinloom.files import write_parquet
+from tests.calibration.test_sample import make_card, replaced
+
+SECTION = {"sweep": {"instances": 6, "replicas_per_instance": 20, "replicas_per_chunk": None, "replicas": []}}
+
+
+def stage(folder, pulses=None, starts=()):
+    """Write the device stage's tables; start positions in m, each with writes that begin 5 nm further on."""
+    if pulses is None:
+        pulses = pd.DataFrame({"pulse": [0, 1], "voltage_V": [0.5, -0.5], "duration_s": 1e-9, "polarity": 1})
+    pulses.to_csv(folder / "pulses.csv", index=False)
+    if starts:
+        nominal = np.repeat(starts, 2)
+        table = pd.DataFrame(
+            {"nominal_start_m": nominal, "start_position_m": nominal + np.tile([4e-9, 6e-9], len(starts))}
+        )
+        write_parquet(table, folder / "events.parquet")
+    return folder
+
+
+def empty_row(card, pulse, state):
+    table = card.transitions.copy()
+    own = (table["pulse"] == pulse) & (table["state_from"] == state)
+    table.loc[own, ["count", "effective_count"]] = 0
+    table.loc[own, ["probability", "ci_low", "ci_high"]] = [[p, 0.0, 1.0] for p in np.eye(3)[state]]
+    table.loc[own, "basis"] = "assumed"
+    return replaced(card, transitions=table.astype({"count": "int64"}))
+
+
+def test_half_width_by_hand():
+    beta = stats.beta(0.3 * 50, 0.7 * 50)
+    expected = (beta.ppf(0.95) - beta.ppf(0.05)) / 2
+    assert half_width(np.array([0.3, 0.7]), 50.0, 0.9) == pytest.approx(expected, abs=0, rel=1e-9)
+    assert half_width(np.array([0.0, 1.0]), 50.0, 0.9) == 0
+
+
+def test_the_needed_writes_give_the_wanted_width():
+    card = make_card()
+    table = plan(card, 0.05)
+    assert list(table["pulse"]) == [0, 1] and list(table["state_from"]) == [0, 0]  # rows repeat
+    assert list(table["advice"]) == ["replicas", "replicas"] and list(table["writes"]) == [120, 120]
+    for row in table.itertuples():
+        mean = card.kernel[row.pulse, 0]
+        # one posterior with that many writes in the same shares
+        counts = mean * (row.independent_writes_needed + 1.5) - 0.5
+        _, low, high = posterior(np.maximum(counts, 1e-9)[None], 0.5, 0.95)
+        assert (high - low).max() / 2 == pytest.approx(0.05, abs=1e-4)
+        assert row.more_writes == np.ceil(row.independent_writes_needed) - 120
+        assert row.more_replicas == np.ceil(row.more_writes / 6)
+        assert 0.0499 < row.half_width_after <= 0.05 < row.half_width
+
+
+def test_a_plan_carried_out_gives_what_it_predicted():
+    # shares of new writes differ from those of the old ones: the width near 0.05 moves by a few percent
+    card = make_card()
+    table = plan(card, 0.05)
+    more = int(table["more_replicas"].max())
+    again = plan(make_card(writes=20 + more), 0.05)
+    np.testing.assert_allclose(again["half_width"], 0.05, rtol=0.15)
+    assert (again["more_writes"] < 0.3 * table["more_writes"]).all()
+
+
+def test_a_row_that_is_known_well_enough_needs_nothing():
+    table = plan(make_card(), 0.2)
+    assert (table["advice"] == "enough").all() and not table[
+        ["more_writes", "more_replicas", "more_instances"]
+    ].any().any()
+
+
+def test_devices_that_differ_need_more_devices():
+    # 120 writes to 6 devices worth 12: rho = 9/19, so the 6 devices are never worth more than 6 / rho = 12.7
+    card = make_card(pooling="instances")
+    scaled = card.transitions.assign(effective_count=card.transitions["count"] / 10)
+    table = plan(replaced(card, transitions=scaled), 0.1)
+    assert (table["advice"] == "instances").all() and table["more_replicas"].isna().all()
+    # as many writes to each new device: the needed independent writes are 2 per device
+    np.testing.assert_array_equal(table["more_instances"], np.ceil(table["independent_writes_needed"] / 2 - 1e-9) - 6)
+    assert (table["half_width_after"] <= 0.1).all()
+
+
+def test_devices_that_differ_little_still_need_replicas():
+    card = make_card(pooling="instances")
+    scaled = card.transitions.assign(effective_count=card.transitions["count"] / 1.2)
+    row = plan(replaced(card, transitions=scaled), 0.08).iloc[0]
+    rho = 0.2 / 19
+    total = row["writes"] + row["more_writes"]
+    assert row["advice"] == "replicas"
+    assert total / (1 + (total / 6 - 1) * rho) >= row["independent_writes_needed"]
+    assert (total - 1) / (1 + ((total - 1) / 6 - 1) * rho) < row["independent_writes_needed"]
+
+
+def test_a_row_without_writes_asks_for_a_start():
+    table = plan(empty_row(make_card(reset=False), 1, 2), 0.1)
+    row = table[(table["pulse"] == 1) & (table["state_from"] == 2)].iloc[0]
+    assert row["advice"] == "start" and row["writes"] == 0 and row["share"] == 0 and row["more_writes"] > 10
+    assert row["half_width"] > 0.4  # nothing is known, whatever the card assumes
+    assert len(table) == 6
+
+
+@pytest.mark.parametrize("width", [0.0, 0.5, -1.0])
+def test_impossible_widths_are_refused(width):
+    with pytest.raises(UserError, match="plan: width: found"):
+        plan(make_card(), width)
+
+
+def test_a_card_without_counts_is_refused():
+    card = make_card()
+    table = card.transitions.assign(count=0, effective_count=0.0, basis="given")
+    with pytest.raises(UserError, match="card test: transitions: found no counted writes"):
+        plan(replaced(card, transitions=table), 0.1)
+
+
+def test_sweep_raises_the_replicas_of_the_pulses_that_need_them(tmp_path):
+    card = make_card(kernel=[[0.5, 0.4, 0.1], [0.01, 0.01, 0.98]])
+    table = plan(card, 0.07)
+    assert list(table["advice"]) == ["replicas", "enough"]
+    change = sweep(table, card, SECTION, stage(tmp_path))
+    # the pulses differ by their voltage alone
+    wanted = 20 + int(table["more_replicas"][0])
+    assert change == {"device_sims": {"sweep": {"replicas": [{"voltage_V": 0.5, "replicas_per_instance": wanted}]}}}
+
+
+def test_sweep_rounds_up_to_blocks_and_keeps_older_entries(tmp_path):
+    card = make_card(kernel=[[0.5, 0.4, 0.1], [0.01, 0.01, 0.98]])
+    table = plan(card, 0.07)
+    old = {"voltage_V": 0.5, "replicas_per_instance": 30}
+    section = {"sweep": {**SECTION["sweep"], "replicas_per_chunk": 8, "replicas": [old]}}
+    entries = sweep(table, card, section, stage(tmp_path))["device_sims"]["sweep"]["replicas"]
+    wanted = 8 * int(np.ceil((30 + table["more_replicas"][0]) / 8))
+    assert entries == [old, {"voltage_V": 0.5, "replicas_per_instance": wanted}]
+
+
+def test_sweep_names_a_direction_where_it_tells_pulses_apart(tmp_path):
+    pulses = pd.DataFrame({"pulse": [0, 1], "direction": ["P_to_AP", "AP_to_P"], "voltage_V": 0.5, "duration_s": 1e-9})
+    card = make_card()
+    entries = sweep(plan(card, 0.05), card, SECTION, stage(tmp_path, pulses))["device_sims"]["sweep"]["replicas"]
+    assert [entry["direction"] for entry in entries] == ["AP_to_P", "P_to_AP"] and "voltage_V" not in entries[0]
+
+
+def test_sweep_writes_from_the_starts_that_lead_into_the_state(tmp_path):
+    card = empty_row(make_card(reset=False, writes=100), 1, 2)
+    # 395 nm is in state 1 and its writes begin, 5 nm on, in state 1 still; 397 nm begins in state 2
+    folder = stage(tmp_path, starts=(50e-9, 395e-9, 397e-9, 500e-9))
+    table = plan(card, 0.06)
+    change = sweep(table, card, SECTION, folder)["device_sims"]["sweep"]
+    row = table[table["advice"] == "start"].iloc[0]
+    entries = [
+        entry for entry in change["replicas"] if entry["voltage_V"] == -0.5 and entry["nominal_start_m"] > 300e-9
+    ]
+    own = [entry for entry in entries if entry["nominal_start_m"] > 396e-9]
+    assert [entry["nominal_start_m"] for entry in own] == [397e-9, 500e-9]
+    # two starts of 6 devices share the writes
+    assert all(entry["replicas_per_instance"] == 20 + np.ceil(row["more_writes"] / 12) for entry in own)
+
+
+def test_sweep_without_a_start_in_the_state_says_so(tmp_path):
+    card = empty_row(make_card(reset=False), 1, 2)
+    with pytest.raises(UserError, match="pulse 1, state 2: found no start position whose writes begin there"):
+        sweep(plan(card, 0.1), card, SECTION, stage(tmp_path, starts=(50e-9, 250e-9)))
+
+
+def test_sweep_raises_the_devices(tmp_path):
+    card = make_card(pooling="instances")
+    card = replaced(card, transitions=card.transitions.assign(effective_count=card.transitions["count"] / 10))
+    table = plan(card, 0.1)
+    change = sweep(table, card, SECTION, stage(tmp_path))
+    assert change == {"device_sims": {"sweep": {"instances": 6 + int(table["more_instances"].max())}}}
+
+
+def test_sweep_of_a_good_card_is_empty(tmp_path):
+    card = make_card()
+    assert sweep(plan(card, 0.2), card, SECTION, stage(tmp_path)) == {"device_sims": {"sweep": {}}}
+
+
+def test_tables_of_another_sweep_are_refused(tmp_path):
+    card = make_card()
+    pulses = pd.DataFrame({"pulse": [0], "voltage_V": [0.5]})
+    with pytest.raises(UserError, match="pulses.csv: found 1 pulses, allowed: the 2 of the card"):
+        sweep(plan(card, 0.1), card, SECTION, stage(tmp_path, pulses))
+
+
+def test_a_plan_is_printed():
+    text = io.StringIO()
+    render(plan(make_card(), 0.05), make_card(), 0.05, Console(file=text, width=200))
+    assert "replicas" in text.getvalue() and "0 of 2 rows are known well enough." in text.getvalue()
