@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 POOLING = ("events", "instances")
-PRIOR_DEVICES = 4  # what all rows together tell about a row's correlation counts as much as so many devices of its own
+PRIOR_DEVICES = 4  # what all other rows tell about a row's correlation counts as much as so many devices of its own
 
 
 def count_transitions(pulse, state_from, state_to, pulses: int, states: int) -> np.ndarray:
@@ -180,7 +180,7 @@ def design_effects(row, state, instance, interval: float = 0.95) -> tuple[np.nda
     writes to device i (Rao and Scott, Ann. Stat. 12, 46 (1984); Brier, Biometrika 67, 591 (1980)). The intra-device
     correlation rho comes from the mean squares between and within devices, added up over the states (Weir and Hill,
     Annu. Rev. Genet. 36, 721 (2002)): (MSB - MSW) / (MSB + (n0 - 1) MSW), at least 0. A row of few devices tells little
-    about it, so a row's own value is averaged with that of all rows together, with the weights (devices - 1) and
+    about it, so a row's own value is averaged with that of all other rows together, with the weights (devices - 1) and
     `PRIOR_DEVICES`. Where the factor is above 1 it is an estimate itself, and is multiplied by the square of the
     ratio of Student's to the normal quantile with as many degrees of freedom as the sum of these weights (Korn and
     Graubard, Surv. Methodol. 24, 193 (1998)).
@@ -221,14 +221,16 @@ def design_effects(row, state, instance, interval: float = 0.95) -> tuple[np.nda
 
     parts = (between, free, within, free_within, weight)
     own = correlation(*parts)
-    # no repeated writes anywhere: nothing is known about the correlation, nor does it matter
-    common = np.nan_to_num(correlation(*(part.sum() for part in parts)))
     # a row that always ends in one state, or has one device, has no correlation to tell
     known = np.where(np.isnan(own), 0.0, free)
-    mixed = (known * np.nan_to_num(own) + PRIOR_DEVICES * common) / (known + PRIOR_DEVICES)
+    others = correlation(*(part.sum() - part for part in parts))
+    lent = np.where(np.isnan(others), 0.0, PRIOR_DEVICES)
+    # where no row tells anything, writes count in full: nothing was repeated, or all ended alike
+    mixed = known * np.nan_to_num(own) + lent * np.nan_to_num(others)
+    mixed = np.divide(mixed, known + lent, out=np.zeros_like(mixed), where=known + lent > 0)
     effect = 1 + (squares / number - 1) * mixed
     tail = (1 - interval) / 2
-    uncertain = (stats.t.isf(tail, known + PRIOR_DEVICES) / stats.norm.isf(tail)) ** 2
+    uncertain = (stats.t.isf(tail, np.maximum(known + lent, 1)) / stats.norm.isf(tail)) ** 2
     return rows, np.where(effect > 1, effect * uncertain, 1.0)
 
 

@@ -124,11 +124,11 @@ def _groups(pulses: pd.DataFrame, point: dict[str, float], where: str) -> list[p
     """Return the pulses of each channel and polarity that a point can lie between."""
     groups = [own for _, own in pulses.groupby(["channel", "polarity"], sort=True)]
     if "voltage_V" in point:
-        # the sign of a junction's voltage is its polarity; a gate's voltage has no direction
+        # the sign of a voltage is its polarity, but a gate's voltage has no direction
         fitting = [
             own
             for own in groups
-            if own["channel"].iloc[0] != "junction" or own["polarity"].iloc[0] == np.sign(point["voltage_V"])
+            if own["channel"].iloc[0].startswith("gate") or own["polarity"].iloc[0] == np.sign(point["voltage_V"])
         ]
         if not fitting:
             raise UserError(
@@ -185,18 +185,20 @@ def _partial(card: KernelCard, own: pd.DataFrame, wanted: pd.DataFrame, config: 
     """Return the rows of a pulse at part of its voltage.
 
     Over a high barrier by its rate, because counts tell no rare events; else between the card's pulses; else, below
-    the critical voltage, by the rate all the same.
+    the critical voltage, by the rate all the same. Arrhenius' rate is too high for pulses that are short against the
+    time in which the moment comes to equilibrium, so what the nearest of the card's pulses does is a bound.
     """
     effective = card.transitions["effective_count"].to_numpy().reshape(card.kernel.shape)
+    known = (own, card.kernel[own["pulse"]], effective[own["pulse"]], wanted)
     heights = _heights(card, float(wanted["voltage_V"].iloc[0]))
-    if heights is not None and min(heights) > HIGH_BARRIER:
-        return _over_barriers(card, heights, wanted, config)
-    try:
-        return interpolate(own, card.kernel[own["pulse"]], effective[own["pulse"]], wanted, where=where).probability[0]
-    except UserError as outside:
-        if heights is None:
-            raise UserError(f"{outside}, or below the critical voltage of a device that tells it") from None
-        return _over_barriers(card, heights, wanted, config)
+    if heights is None or min(heights) <= HIGH_BARRIER:
+        try:
+            return interpolate(*known, where=where).probability[0]
+        except UserError as outside:
+            if heights is None:
+                raise UserError(f"{outside}, or below the critical voltage of a device that tells it") from None
+    nearest = interpolate(*known, where=where, extrapolate=True).probability[0]
+    return _over_barriers(card, heights, wanted, config, nearest)
 
 
 def _heights(card: KernelCard, voltage: float) -> tuple[float, float] | None:
@@ -212,7 +214,9 @@ def _heights(card: KernelCard, voltage: float) -> tuple[float, float] | None:
     return tuple(barrier["thermal_stability"] * part ** barrier["exponent"] for part in left)
 
 
-def _over_barriers(card: KernelCard, heights: tuple[float, float], wanted: pd.DataFrame, config: dict) -> np.ndarray:
+def _over_barriers(
+    card: KernelCard, heights: tuple[float, float], wanted: pd.DataFrame, config: dict, most: np.ndarray
+) -> np.ndarray:
     constants = {
         "critical_voltage_V": 1.0,
         "tau0_s": config["retention"]["attempt_time_s"],
@@ -223,6 +227,7 @@ def _over_barriers(card: KernelCard, heights: tuple[float, float], wanted: pd.Da
         float(neel_brown.probability({**constants, "thermal_stability": height}, 0.0, time, temperature))
         for height in heights
     )
+    up, down = min(up, most[0, 1]), min(down, most[1, 0])
     return np.array([[1 - up, up], [down, 1 - down]])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from calibration.estimator import posterior
 from calibration.states import assign_states
 from calibration.tables import entry
 from spinloom.errors import UserError
-from spinloom.files import read_table
 
 # what may tell a pulse from the others in device_sims.sweep.replicas
 MATCHED = (
@@ -32,7 +30,7 @@ MATCHED = (
 MOST_RATIO = 2.0  # replicas are asked for as long as they cost no more than this many times the writes of new devices
 
 
-def plan(card: KernelCard, width: float) -> pd.DataFrame:
+def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
     """Return what each row of the kernel needs until its widest interval has the half-width ``width``.
 
     The prediction is the posterior's own: with N independent writes more or less, the row's probabilities being what
@@ -48,6 +46,8 @@ def plan(card: KernelCard, width: float) -> pd.DataFrame:
     card : KernelCard
     width : float
         Wanted half-width of the intervals, in (0, 0.5).
+    starts : int
+        Start positions from which each pulse is simulated on each device; 1 if each write begins with a reset.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def plan(card: KernelCard, width: float) -> pd.DataFrame:
         repeat):
         ``writes``, ``half_width`` now (largest over the states after), ``independent_writes`` now and
         ``independent_writes_needed``, ``more_writes`` on the advised way, ``share`` of the pulse's writes that begin
-        in the state, ``more_replicas`` (more writes to each device with this pulse, at that share; NaN where none begin
-        there or no number suffices), ``more_instances`` (written as often as the present ones), ``advice`` (enough,
+        in the state, ``more_replicas`` (per instance and start, at that share; NaN where none begin there or no number
+        suffices), ``more_instances`` (written as often as the present ones), ``advice`` (enough,
         replicas, instances, or start: nobody wrote from this state) and ``half_width_after``.
 
     Raises
@@ -94,7 +94,7 @@ def plan(card: KernelCard, width: float) -> pd.DataFrame:
                 "half_width": float((high - low).max() / 2),
                 "independent_writes": worth,
                 "share": writes / of_pulse if of_pulse else 0.0,
-                **_need(mean, width, size * pseudocount, mass, writes, worth, instances, of_pulse / instances),
+                **_need(mean, width, size * pseudocount, mass, writes, worth, instances, of_pulse / instances / starts),
             }
         )
     order = ["pulse", "state_from", "writes", "half_width", "half_width_after", "independent_writes"]
@@ -167,7 +167,9 @@ def _need(mean, width, prior, mass, writes, worth, instances, replicas) -> dict[
     }
 
 
-def sweep(table: pd.DataFrame, card: KernelCard, section: dict, device_sims: str | Path) -> dict[str, Any]:
+def sweep(
+    table: pd.DataFrame, card: KernelCard, section: dict, pulses: pd.DataFrame, started: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Return the change of the study's config that carries out a plan, to be laid over it.
 
     Rows that need replicas become entries of ``device_sims.sweep.replicas``, which raise the replicas of the pulses
@@ -184,8 +186,11 @@ def sweep(table: pd.DataFrame, card: KernelCard, section: dict, device_sims: str
         Made from this sweep.
     section : dict
         ``device_sims`` of the study's config.
-    device_sims : str or Path
-        Folder of the device stage's ``pulses.csv`` and ``events.parquet``.
+    pulses : DataFrame
+        The card's pulses, of which the columns that the device stage's ``pulses.csv`` has too.
+    started : DataFrame or None
+        The sweep's writes, if they begin at several positions: columns ``nominal_start_m`` and ``start_position_m``
+        (where the wall was when the pulse began).
 
     Returns
     -------
@@ -195,15 +200,9 @@ def sweep(table: pd.DataFrame, card: KernelCard, section: dict, device_sims: str
     Raises
     ------
     UserError
-        If a file is unfit, or no start position leads into a state that nobody wrote from.
+        If no start position leads into a state that nobody wrote from.
     """
-    pulses = read_table(Path(device_sims) / "pulses.csv")
-    if len(pulses) != len(card.pulses):
-        raise UserError(
-            f"{device_sims}: pulses.csv: found {len(pulses)} pulses, allowed: the {len(card.pulses)} of the card, "
-            "which must be made from this sweep"
-        )
-    swept, starts = section["sweep"], _starts(card, Path(device_sims) / "events.parquet")
+    swept, starts = section["sweep"], _starts(card, started)
     block, chosen = swept.get("replicas_per_chunk") or 1, [dict(old) for old in swept.get("replicas", [])]
     instances, columns = max(1, len(card.population)), _told_by(pulses)
     entries: dict[tuple, int] = {}
@@ -224,7 +223,7 @@ def sweep(table: pd.DataFrame, card: KernelCard, section: dict, device_sims: str
                 "allowed: one more in pulses.start_positions_m, then simulate and plan again"
             )
         else:
-            extra = math.ceil(row.more_replicas / (1 if starts is None else len(starts)))
+            extra = int(row.more_replicas)
         for place in places:
             now = max(
                 [swept["replicas_per_instance"], *(old["replicas_per_instance"] for old in _fitting(chosen, place))]
@@ -242,14 +241,11 @@ def sweep(table: pd.DataFrame, card: KernelCard, section: dict, device_sims: str
     return {"device_sims": {"sweep": change}}
 
 
-def _starts(card: KernelCard, events: Path) -> pd.Series | None:
-    """Return the state that the writes of each nominal start begin in on average; None if there is one start."""
-    if card.rows_repeat:
+def _starts(card: KernelCard, started: pd.DataFrame | None) -> pd.Series | None:
+    """Return the state that the writes of each nominal start begin in on average; None if it does not matter."""
+    if card.rows_repeat or started is None:
         return None
-    table = read_table(events)
-    if "nominal_start_m" not in table:
-        return None
-    mean = table.groupby("nominal_start_m")["start_position_m"].mean()
+    mean = started.groupby("nominal_start_m")["start_position_m"].mean()
     edges = np.array(card.meta["states"]["edges"], dtype=float)
     return pd.Series(assign_states(mean.to_numpy(), edges), index=mean.index)
 

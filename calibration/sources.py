@@ -123,7 +123,7 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
     elif kind == "parametric":
         card = parametric.make(config["parametric"], config["seed"], where)
     elif kind == "library":
-        card = library.card(source["name"])
+        card = library.card(source["name"], config["seed"])
     elif kind == "card":
         card = KernelCard.read(source["file"])
     else:

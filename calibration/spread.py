@@ -137,7 +137,9 @@ def random_effects(values: np.ndarray, cell: np.ndarray, instance: np.ndarray, m
     common = (np.bincount(of, deviation) ** 2 / np.bincount(of, groups.n)).sum()
     df_common = min(of.max(), df_between)
     df_rest = df_between - df_common
-    scale = 1 / (df_between * n0)
+    # devices that seem more alike than chance allows do not prove that they are: uncertainty as if MSB were MSW
+    lift = max(1.0, within / between) if between else 1.0
+    scale = lift / (df_between * n0)
     parts = [(df_common * scale, common / df_common, df_common), (-1 / n0, within, df_within)]
     if df_rest:
         parts.append((df_rest * scale, max(0.0, squares - common) / df_rest, df_rest))
@@ -253,7 +255,8 @@ def probability_spread(switched: np.ndarray, writes: np.ndarray, mass: float = 0
     correlation = min(1.0, sd**2 / (mean * (1 - mean))) if 0 < mean < 1 else None
     excess = max(0.0, _beta_excess(mean, correlation), float(stats.kurtosis(share)) if variance else 0.0)
     freedom = (devices - 1) / (1 + excess * (devices - 1) / (2 * devices))
-    parts = [(1.0, variance, freedom), (-1.0, noise, float((n - 1).sum()))]
+    # as in `random_effects`: less variance than chance gives proves nothing
+    parts = [(1.0, max(variance, noise), freedom), (-1.0, noise, float((n - 1).sum()))]
     error, low, high = _square_interval(parts, mass)
     return ProbabilitySpread(
         mean=float(mean),

@@ -62,7 +62,8 @@ def fraction() -> pa.Column:
 
 
 def label(*allowed: str) -> pa.Column:
-    return pa.Column(str, [pa.Check.isin(allowed, error=" or ".join(allowed))] if allowed else None)
+    # coerced: a label that is a number comes back from a CSV file as one
+    return pa.Column(str, [pa.Check.isin(allowed, error=" or ".join(allowed))] if allowed else None, coerce=True)
 
 
 def index() -> pa.Column:

@@ -202,10 +202,10 @@ def _reliability(card) -> np.ndarray:
     estimated from few writes is mostly the noise of those writes, which the transition table already holds. A card
     that says nothing of its devices' spread is taken at its word.
     """
-    between = (card.meta.get("spread") or {}).get("device_to_device_sd_m")
+    between = (card.meta.get("spread") or {}).get("device_to_device_sd_S")
     if between is None:
         return np.ones(len(card.population))
-    error = card.population["position_offset_se_m"].fillna(0.0).to_numpy(np.float64)
+    error = card.population["conductance_offset_se_S"].fillna(0.0).to_numpy(np.float64)
     return np.divide(between**2, between**2 + error**2, out=np.zeros_like(error), where=between**2 + error**2 > 0)
 
 

@@ -165,7 +165,7 @@ def imported(
         rows=report.total,
         report=report.table(),
         writes=Writes(
-            name=options["name"] or path.stem,
+            name=options["name"] or (path.resolve().name if path.is_dir() else path.stem),
             events=events,
             pulses=_pulse_table(writes, pulses, options, path),
             coordinate="conductance_S",

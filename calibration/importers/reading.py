@@ -212,6 +212,7 @@ def _cells(path: Path) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         reason = str(error).split("C error: ")[-1].strip()
         raise UserError(f"{path}: {reason}; allowed: as many columns in each row as in the first") from None
+    # a row may have fewer cells than the first
     cells = cells.fillna("")
     return cells[(cells != "").any(axis=1)]
 
@@ -238,15 +239,12 @@ def _numbers(column: pd.Series, name: str, rows: np.ndarray, path: str | Path) -
         raise UserError(f"{path}: column {name}: found type {column.dtype}, allowed: numbers")
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if not all(isinstance(value, str) for value in column.dropna()):
-        raise UserError(f"{path}: column {name}: found type {column.dtype}, allowed: numbers")
     if Path(path).suffix == ".parquet":
-        raise UserError(f"{path}: column {name}: found text, allowed: numbers")
-    text = column.str.strip()
-    values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
-    wrong = np.flatnonzero(np.isnan(values) & ~text.str.lower().isin(_MISSING).to_numpy())
-    if len(wrong):
-        raise UserError(
-            f"{path}: row {rows[wrong[0]]}, column {name}: found {text.iloc[wrong[0]]!r}, allowed: a number"
-        )
+        texts = all(isinstance(value, str) for value in column.dropna())
+        raise UserError(f"{path}: column {name}: found {'text' if texts else f'type {column.dtype}'}, allowed: numbers")
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    for index in np.flatnonzero(np.isnan(values)):
+        text = column.iloc[index]
+        if text.strip().lower() not in _MISSING:
+            raise UserError(f"{path}: row {rows[index]}, column {name}: found {text.strip()!r}, allowed: a number")
     return values

@@ -286,6 +286,11 @@ def _scoring(problem, x, free, low, high):
         if not (np.isfinite(score).all() and np.isfinite(information).all()):
             return x, False
         step = linalg.lstsq(information, score)[0]
+        if problem.counts.ndim == 1 and score @ step < 1:
+            # near the top the curvature itself converges faster than squared scores do
+            curvature = problem.information(x, free)
+            if np.linalg.eigvalsh(curvature)[0] > 0:
+                step = np.linalg.solve(curvature, score)
         if score @ step < 1e-10:  # twice the log-likelihood still to gain
             return x, True
         step *= min(1.0, REACH / np.max(np.abs(step)))

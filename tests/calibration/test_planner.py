@@ -9,24 +9,18 @@ from scipy import stats
 from calibration.estimator import posterior
 from calibration.planner import half_width, plan, render, sweep
 from spinloom.errors import UserError
-from spinloom.files import write_parquet
 from tests.calibration.test_sample import make_card, replaced
 
 SECTION = {"sweep": {"instances": 6, "replicas_per_instance": 20, "replicas_per_chunk": None, "replicas": []}}
 
 
-def stage(folder, pulses=None, starts=()):
-    """Write the device stage's tables; start positions in m, each with writes that begin 5 nm further on."""
-    if pulses is None:
-        pulses = pd.DataFrame({"pulse": [0, 1], "voltage_V": [0.5, -0.5], "duration_s": 1e-9, "polarity": 1})
-    pulses.to_csv(folder / "pulses.csv", index=False)
-    if starts:
-        nominal = np.repeat(starts, 2)
-        table = pd.DataFrame(
-            {"nominal_start_m": nominal, "start_position_m": nominal + np.tile([4e-9, 6e-9], len(starts))}
-        )
-        write_parquet(table, folder / "events.parquet")
-    return folder
+PULSES = pd.DataFrame({"pulse": [0, 1], "voltage_V": [0.5, -0.5], "duration_s": 1e-9, "polarity": 1})
+
+
+def begun(*starts):
+    """Return writes from start positions in m that begin, on average, 5 nm further on."""
+    nominal = np.repeat(starts, 2)
+    return pd.DataFrame({"nominal_start_m": nominal, "start_position_m": nominal + np.tile([4e-9, 6e-9], len(starts))})
 
 
 def empty_row(card, pulse, state):
@@ -121,39 +115,39 @@ def test_a_card_without_counts_is_refused():
         plan(replaced(card, transitions=table), 0.1)
 
 
-def test_sweep_raises_the_replicas_of_the_pulses_that_need_them(tmp_path):
+def test_sweep_raises_the_replicas_of_the_pulses_that_need_them():
     card = make_card(kernel=[[0.5, 0.4, 0.1], [0.01, 0.01, 0.98]])
     table = plan(card, 0.07)
     assert list(table["advice"]) == ["replicas", "enough"]
-    change = sweep(table, card, SECTION, stage(tmp_path))
+    change = sweep(table, card, SECTION, PULSES)
     # the pulses differ by their voltage alone
     wanted = 20 + int(table["more_replicas"][0])
     assert change == {"device_sims": {"sweep": {"replicas": [{"voltage_V": 0.5, "replicas_per_instance": wanted}]}}}
 
 
-def test_sweep_rounds_up_to_blocks_and_keeps_older_entries(tmp_path):
+def test_sweep_rounds_up_to_blocks_and_keeps_older_entries():
     card = make_card(kernel=[[0.5, 0.4, 0.1], [0.01, 0.01, 0.98]])
     table = plan(card, 0.07)
     old = {"voltage_V": 0.5, "replicas_per_instance": 30}
     section = {"sweep": {**SECTION["sweep"], "replicas_per_chunk": 8, "replicas": [old]}}
-    entries = sweep(table, card, section, stage(tmp_path))["device_sims"]["sweep"]["replicas"]
+    entries = sweep(table, card, section, PULSES)["device_sims"]["sweep"]["replicas"]
     wanted = 8 * int(np.ceil((30 + table["more_replicas"][0]) / 8))
     assert entries == [old, {"voltage_V": 0.5, "replicas_per_instance": wanted}]
 
 
-def test_sweep_names_a_direction_where_it_tells_pulses_apart(tmp_path):
+def test_sweep_names_a_direction_where_it_tells_pulses_apart():
     pulses = pd.DataFrame({"pulse": [0, 1], "direction": ["P_to_AP", "AP_to_P"], "voltage_V": 0.5, "duration_s": 1e-9})
     card = make_card()
-    entries = sweep(plan(card, 0.05), card, SECTION, stage(tmp_path, pulses))["device_sims"]["sweep"]["replicas"]
+    entries = sweep(plan(card, 0.05), card, SECTION, pulses)["device_sims"]["sweep"]["replicas"]
     assert [entry["direction"] for entry in entries] == ["AP_to_P", "P_to_AP"] and "voltage_V" not in entries[0]
 
 
-def test_sweep_writes_from_the_starts_that_lead_into_the_state(tmp_path):
+def test_sweep_writes_from_the_starts_that_lead_into_the_state():
     card = empty_row(make_card(reset=False, writes=100), 1, 2)
     # 395 nm is in state 1 and its writes begin, 5 nm on, in state 1 still; 397 nm begins in state 2
-    folder = stage(tmp_path, starts=(50e-9, 395e-9, 397e-9, 500e-9))
+    started = begun(50e-9, 395e-9, 397e-9, 500e-9)
     table = plan(card, 0.06)
-    change = sweep(table, card, SECTION, folder)["device_sims"]["sweep"]
+    change = sweep(table, card, SECTION, PULSES, started)["device_sims"]["sweep"]
     row = table[table["advice"] == "start"].iloc[0]
     entries = [
         entry for entry in change["replicas"] if entry["voltage_V"] == -0.5 and entry["nominal_start_m"] > 300e-9
@@ -164,30 +158,31 @@ def test_sweep_writes_from_the_starts_that_lead_into_the_state(tmp_path):
     assert all(entry["replicas_per_instance"] == 20 + np.ceil(row["more_writes"] / 12) for entry in own)
 
 
-def test_sweep_without_a_start_in_the_state_says_so(tmp_path):
+def test_sweep_without_a_start_in_the_state_says_so():
     card = empty_row(make_card(reset=False), 1, 2)
     with pytest.raises(UserError, match="pulse 1, state 2: found no start position whose writes begin there"):
-        sweep(plan(card, 0.1), card, SECTION, stage(tmp_path, starts=(50e-9, 250e-9)))
+        sweep(plan(card, 0.1), card, SECTION, PULSES, begun(50e-9, 250e-9))
 
 
-def test_sweep_raises_the_devices(tmp_path):
+def test_sweep_raises_the_devices():
     card = make_card(pooling="instances")
     card = replaced(card, transitions=card.transitions.assign(effective_count=card.transitions["count"] / 10))
     table = plan(card, 0.1)
-    change = sweep(table, card, SECTION, stage(tmp_path))
+    change = sweep(table, card, SECTION, PULSES)
     assert change == {"device_sims": {"sweep": {"instances": 6 + int(table["more_instances"].max())}}}
 
 
-def test_sweep_of_a_good_card_is_empty(tmp_path):
+def test_sweep_of_a_good_card_is_empty():
     card = make_card()
-    assert sweep(plan(card, 0.2), card, SECTION, stage(tmp_path)) == {"device_sims": {"sweep": {}}}
+    assert sweep(plan(card, 0.2), card, SECTION, PULSES) == {"device_sims": {"sweep": {}}}
 
 
-def test_tables_of_another_sweep_are_refused(tmp_path):
-    card = make_card()
-    pulses = pd.DataFrame({"pulse": [0], "voltage_V": [0.5]})
-    with pytest.raises(UserError, match="pulses.csv: found 1 pulses, allowed: the 2 of the card"):
-        sweep(plan(card, 0.1), card, SECTION, stage(tmp_path, pulses))
+def test_replicas_are_per_start():
+    card = make_card(reset=False)
+    one, three = plan(card, 0.1), plan(card, 0.1, 3)
+    # 20 replicas of 3 starts are 60 writes to each device
+    np.testing.assert_array_equal(three["more_replicas"], np.ceil(three["more_writes"] * 20 / three["writes"]))
+    assert (one["more_replicas"] >= three["more_replicas"]).all()
 
 
 def test_a_plan_is_printed():

@@ -9,6 +9,7 @@ from calibration import kernels
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.estimator import stationary, transition_rows
 from calibration.sample import sample
+from calibration.writes import Writes
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -185,6 +186,58 @@ def test_rows_without_uncertainty_stay(card, basis):
     np.testing.assert_array_equal(drawn.kernel[1], card.kernel[1])
     assert (drawn.kernel[0] != card.kernel[0]).all()
     assert f"rows {basis}" in drawn.meta["source"]["sample"]["fixed"]
+
+
+def switch_card():
+    """Return the card of a two-state device at 6 current densities, its rows from state 0 by a fitted logistic law."""
+    rng = generator(5, "switch")
+    card, densities = make_card(), 1e11 * np.arange(1, 7)
+    pulse = np.repeat(np.arange(6), 40)
+    after = rng.binomial(1, 1 / (1 + np.exp(-(densities[pulse] - 3.5e11) / 0.8e11)))
+    pulses = pd.concat([card.pulses.iloc[:1]] * 6, ignore_index=True)
+    pulses["pulse"], pulses["current_density_A_per_m2"], pulses["voltage_V"] = range(6), densities, np.nan
+    writes = Writes(
+        name="switch",
+        events=pd.DataFrame({"pulse": pulse, "instance": 0, "replica": 0, "before": 0.0, "after": after.astype(float)}),
+        pulses=pulses,
+        coordinate="level",
+        bounds=(-0.5, 1.5),
+        conductance=lambda level: 1e-5 * (1 + level),
+        flags=card.meta["flags"],
+        source={"kind": "simulated"},
+        where="switch",
+        edges=np.array([-0.5, 0.5, 1.5]),
+        labels=("P", "AP"),
+    )
+    kernel = {"form": "law", "law": "logistic", "criterion": "aic", "empty_rows": "stay"}
+    start = np.zeros(240, int)
+    fits, _ = kernels.fit_laws(writes, start, {"kernel": kernel, "seed": 1}, "switch")
+    rows = transition_rows(pulse, start, after, np.zeros(240, int), 6, 2, POSTERIOR, "switch")
+    wanted = np.repeat([[True, False]], 6, axis=0)
+    table = kernels.with_laws(kernels.table(rows), wanted, fits, pulses, writes.edges, 0.95, "switch")
+    table = kernels.with_stay(table, ~wanted)
+    states = card.states.iloc[:2].assign(occupancy=[0.0, 1.0], label=["P", "AP"])
+    meta = {**copy.deepcopy(card.meta), "laws": [fit.to_dict() for fit in fits]}
+    meta["flags"]["reset_before_write"] = False
+    meta["states"] = {"method": "device", "coordinate": "level", "edges": [-0.5, 0.5, 1.5]}
+    return KernelCard(states, pulses, table, card.population, card.reads.iloc[:2], meta).validate()
+
+
+def test_rows_of_a_law_follow_its_parameters():
+    card = switch_card()
+    draws = [sample(card, 7, number) for number in range(120)]
+    switched = np.array([one.kernel[:, 0, 1] for one in draws])
+    # one law, so all rows rise with the drive in each draw, which draws of the rows alone would not
+    assert (np.diff(switched, axis=1) > 0).all()
+    # the spread is that of the law's interval: sd of 120 draws 6.5 %, and the interval is one of the delta method
+    table = card.transitions.query("state_from == 0 and state_to == 1")
+    width = (table["ci_high"] - table["ci_low"]).to_numpy() / (2 * stats.norm.isf(0.025))
+    np.testing.assert_allclose(switched.std(axis=0)[2:4], width[2:4], rtol=0.35)
+    np.testing.assert_allclose(switched.mean(axis=0), table["probability"], atol=0.03)
+    told = draws[0].meta["source"]["sample"]
+    assert "rows from laws" in told["varied"] and "rows assumed" in told["fixed"]
+    np.testing.assert_array_equal(draws[0].kernel[:, 1], card.kernel[:, 1])
+    assert draws[0].meta["laws"][0]["parameters"] != card.meta["laws"][0]["parameters"]
 
 
 def test_a_probability_of_zero_stays_zero(card):

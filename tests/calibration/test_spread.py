@@ -136,6 +136,16 @@ def test_names_carry_the_unit_of_the_coordinate():
     assert "cycle_to_cycle_sd" in as_dict(spread, "1")
 
 
+def test_devices_more_alike_than_chance_allows_still_may_differ():
+    # the same two values on all of 6 devices: MSB = 0, and between 0 and MSW / 2 nothing is excluded
+    spread = random_effects(
+        np.tile([0.0, 2.0], 6) + np.repeat(np.arange(6), 2) * 1e-3, np.zeros(12, int), np.repeat(np.arange(6), 2)
+    )
+    assert spread.device_to_device_sd == 0 and spread.f_statistic < 1e-4
+    assert spread.device_to_device_low == 0 and 0.5 < spread.device_to_device_high < 5
+    assert spread.device_to_device_se > 0.3
+
+
 def test_devices_without_noise_differ_by_their_spread():
     spread = random_effects(np.array([1.0, 1, 3, 3]), np.zeros(4, int), np.array([0, 0, 1, 1]))
     assert spread.cycle_to_cycle_sd == 0 and spread.cycle_to_cycle_se == 0 and spread.f_statistic is None
