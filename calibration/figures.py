@@ -15,6 +15,7 @@ from calibration import kernels, laws, sources
 from calibration.card import KernelCard
 from calibration.laws import Fit
 from calibration.writes import COORDINATES, Writes
+from spinloom.errors import UserError
 from spinloom.files import write_png
 
 SCALES = {"m": (1e9, "nm"), "S": (1e6, "µS")}
@@ -47,6 +48,9 @@ def draw(card: KernelCard, config: dict[str, Any], where: str, device_sims: str 
     output : str or Path
     """
     writes = sources.writes(config, where, device_sims)
+    made_from = card.meta["source"].get("events_sha256")
+    if writes is not None and writes.source.get("events_sha256") != made_from:
+        raise UserError(f"{writes.where}: not the writes that the card was made from; allowed is sha256 {made_from}")
     output = Path(output)
     write_png(writes_by_pulse(card, writes), output / "writes_by_pulse.png")
     write_png(transition_matrix(card), output / "transitions.png")

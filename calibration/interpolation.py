@@ -74,7 +74,7 @@ def interpolate(
     level : float
         Probability that each interval holds.
     extrapolate : bool
-        Outside of the known pulses: take the rows of the nearest one; the standard error of a log-odds grows by the
+        On an axis that no known pulse varies nothing is ever extrapolated. Otherwise, outside of the known pulses: take the rows of the nearest one; the standard error of a log-odds grows by the
         distance times the steepest change of that log-odds between any two known pulses.
     where : str
         Begins the error.
@@ -100,10 +100,10 @@ def interpolate(
     result: dict[str, list[np.ndarray]] = {"p": [], "v": []}
     outside = np.zeros(len(wanted), bool)
     for number, point in enumerate(target):
-        weights = space.weights(point)
-        if weights is None:
+        weights, off_axis = space.weights(point), space.off_axis(wanted.iloc[number])
+        if weights is None or off_axis:
             outside[number] = True
-            if not extrapolate or space.off_axis(wanted.iloc[number]):
+            if not extrapolate or off_axis:
                 raise UserError(f"{where}: found {space.told(wanted.iloc[number])}, allowed: {space.ranges()}")
             nearest, distance = space.nearest(point)
             result["p"].append(probability[nearest])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.laws.chains import Chain, shares, states_of
-from calibration.laws.fitting import Parameter
+from calibration.laws.scales import Parameter
 from spinloom.errors import UserError
 
 NAME = "banded"

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import linalg
 
 from calibration.laws.chains import Chain, shares, states_of
-from calibration.laws.fitting import Parameter
+from calibration.laws.scales import Parameter
 
 NAME = "birth_death"
 KIND = "chain"

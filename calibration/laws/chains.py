@@ -14,7 +14,8 @@ from types import ModuleType
 
 import numpy as np
 
-from calibration.laws.fitting import Fit, Problem, Scale, finish, pearson
+from calibration.laws.fitting import Fit, Problem, finish, pearson
+from calibration.laws.scales import Scale
 from spinloom.errors import UserError
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import linalg
 
 from calibration.laws.chains import Chain, shares, states_of
-from calibration.laws.fitting import Parameter
+from calibration.laws.scales import Parameter
 
 NAME = "ctmc"
 KIND = "chain"

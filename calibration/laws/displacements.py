@@ -14,7 +14,8 @@ from types import ModuleType
 import numpy as np
 from scipy import stats
 
-from calibration.laws.fitting import Fit, Parameter, Problem, Scale, finish
+from calibration.laws.fitting import Fit, Problem, finish
+from calibration.laws.scales import Parameter, Scale
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

@@ -11,89 +11,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import linalg, optimize, special, stats
+from scipy import linalg, optimize, stats
 
+from calibration.laws.scales import Scale
 from spinloom.errors import UserError
 
-LOGIT_LIMIT = 25.0  # log-odds at which a probability counts as 0 or 1 in the search
 ON_BOUND = 1e-4  # a bound that costs less log-likelihood than this is where the parameter is
 # standard error on the search scale beyond which data are said not to tell a parameter: e^3 = 20-fold either way
 UNTOLD = {"log": 3.0, "logit": 8.0, "odds": 8.0, "identity": 1e3}
 STARTS = 3  # how many of a law's first guesses are followed
 REACH = 2.0  # longest step of the search: e^2 in a positive parameter
 EXPECTED = 1.0  # smallest expected count of a cell in the chi-square test; smaller cells are pooled (Cochran 1954)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a law and the scale it is searched on.
-
-    Attributes
-    ----------
-    name : str
-    kind : {"identity", "log", "logit", "odds"}
-        Search scale. ``odds``: log(p / p_stay), the ratio to what is left to 1 by all parameters of one `group`.
-    low, high : float
-        Range of the search, in the unit of the parameter.
-    closed : {"", "low", "high", "both"}
-        Bounds that are values of the law (a rate of 0) and not only the end of the search.
-    step : float
-        For ``identity``: a typical size, which makes the scale a number of order 1.
-    group : int
-        For ``odds``: the row that the probability belongs to.
-    """
-
-    name: str
-    kind: str = "log"
-    low: float = 1e-12
-    high: float = 1e12
-    closed: str = ""
-    step: float = 1.0
-    group: int = 0
-
-
-class Scale:
-    """Between the values of parameters and the scale on which they are searched."""
-
-    def __init__(self, parameters: tuple[Parameter, ...]):
-        self.parameters = parameters
-        self.names = [one.name for one in parameters]
-        kinds = np.array([one.kind for one in parameters])
-        self._log, self._logit, self._odds = (kinds == kind for kind in ("log", "logit", "odds"))
-        self._step = np.array([one.step if one.kind == "identity" else 1.0 for one in parameters])
-        self._group = np.array([one.group for one in parameters])
-
-    def forward(self, values: np.ndarray) -> np.ndarray:
-        """Return the search coordinates, float64[k], of ``values``, float64[k]."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            x = np.asarray(values, float) / self._step
-            x = np.where(self._log, np.log(x), np.where(self._logit, special.logit(x), x))
-            return np.where(self._odds, np.log(values) - np.log(self._stay(values)), x)
-
-    def backward(self, x: np.ndarray) -> np.ndarray:
-        """Return the values, float64[k]; plus or minus infinity is a closed bound."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = np.where(self._log, np.exp(x), np.where(self._logit, special.expit(x), x * self._step))
-            if self._odds.any():
-                for group in np.unique(self._group[self._odds]):
-                    row = self._odds & (self._group == group)
-                    values[row] = special.softmax(np.append(x[row], 0.0))[:-1]
-        return values
-
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of the search on the scale."""
-        odds = np.where(self._logit | self._odds, LOGIT_LIMIT, np.inf)
-        plain = Scale(tuple(Parameter(p.name, "identity" if p.kind == "odds" else p.kind, step=p.step)
-                            for p in self.parameters))  # fmt: skip
-        low, high = (plain.forward(np.array([getattr(p, end) for p in self.parameters])) for end in ("low", "high"))
-        return np.where(self._odds, -odds, np.maximum(low, -odds)), np.where(self._odds, odds, np.minimum(high, odds))
-
-    def _stay(self, values: np.ndarray) -> np.ndarray:
-        left = np.ones(len(self.parameters))
-        for group in np.unique(self._group[self._odds]):
-            row = self._odds & (self._group == group)
-            left[row] = 1 - np.sum(np.asarray(values)[row])
-        return left
 
 
 @dataclass(frozen=True)

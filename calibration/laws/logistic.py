@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from calibration.laws.fitting import Parameter
+from calibration.laws.scales import Parameter
 from calibration.laws.switching import PULSE_AXES, line
 
 NAME = "logistic"

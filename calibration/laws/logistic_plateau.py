@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from calibration.laws import logistic
-from calibration.laws.fitting import Parameter
+from calibration.laws.scales import Parameter
 from calibration.laws.switching import PULSE_AXES
 
 NAME = "logistic_plateau"

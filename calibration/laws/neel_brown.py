@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calibration.laws.fitting import Parameter
+from calibration.laws.scales import Parameter
 from calibration.laws.switching import CLIP, PULSE_AXES, line
 
 NAME = "neel_brown"

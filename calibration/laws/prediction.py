@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from calibration.laws.fitting import Fit, Scale, derivative
+from calibration.laws.fitting import Fit, derivative
+from calibration.laws.scales import Scale
 
 TINY = 1e-300
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from calibration.laws.displacements import Displacements
-from calibration.laws.fitting import Parameter
+from calibration.laws.scales import Parameter
 from spinloom.errors import UserError
 
 NAME = "truncated_normal"

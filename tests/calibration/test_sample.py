@@ -189,13 +189,13 @@ def test_rows_without_uncertainty_stay(card, basis):
 
 
 def switch_card():
-    """Return the card of a two-state device at 6 current densities, its rows from state 0 by a fitted logistic law."""
+    """Return the card of a two-state device at 6 voltages, its rows from state 0 by a fitted logistic law."""
     rng = generator(5, "switch")
-    card, densities = make_card(), 1e11 * np.arange(1, 7)
+    card, voltages = make_card(), 0.1 * np.arange(1, 7)
     pulse = np.repeat(np.arange(6), 40)
-    after = rng.binomial(1, 1 / (1 + np.exp(-(densities[pulse] - 3.5e11) / 0.8e11)))
+    after = rng.binomial(1, 1 / (1 + np.exp(-(voltages[pulse] - 0.35) / 0.08)))
     pulses = pd.concat([card.pulses.iloc[:1]] * 6, ignore_index=True)
-    pulses["pulse"], pulses["current_density_A_per_m2"], pulses["voltage_V"] = range(6), densities, np.nan
+    pulses["pulse"], pulses["voltage_V"] = range(6), voltages
     writes = Writes(
         name="switch",
         events=pd.DataFrame({"pulse": pulse, "instance": 0, "replica": 0, "before": 0.0, "after": after.astype(float)}),
@@ -203,7 +203,7 @@ def switch_card():
         coordinate="level",
         bounds=(-0.5, 1.5),
         conductance=lambda level: 1e-5 * (1 + level),
-        flags=card.meta["flags"],
+        flags={**card.meta["flags"], "reset_before_write": False},
         source={"kind": "simulated"},
         where="switch",
         edges=np.array([-0.5, 0.5, 1.5]),

@@ -1,0 +1,82 @@
+"""The scales on which parameters are searched: logarithms of what is positive, log-odds of what is a probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+LOGIT_LIMIT = 25.0  # log-odds at which a probability counts as 0 or 1 in the search
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a law and the scale it is searched on.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"identity", "log", "logit", "odds"}
+        Search scale. ``odds``: log(p / p_stay), the ratio to what is left to 1 by all parameters of one `group`.
+    low, high : float
+        Range of the search, in the unit of the parameter.
+    closed : {"", "low", "high", "both"}
+        Bounds that are values of the law (a rate of 0) and not only the end of the search.
+    step : float
+        For ``identity``: a typical size, which makes the scale a number of order 1.
+    group : int
+        For ``odds``: the row that the probability belongs to.
+    """
+
+    name: str
+    kind: str = "log"
+    low: float = 1e-12
+    high: float = 1e12
+    closed: str = ""
+    step: float = 1.0
+    group: int = 0
+
+
+class Scale:
+    """Between the values of parameters and the scale on which they are searched."""
+
+    def __init__(self, parameters: tuple[Parameter, ...]):
+        self.parameters = parameters
+        self.names = [one.name for one in parameters]
+        kinds = np.array([one.kind for one in parameters])
+        self._log, self._logit, self._odds = (kinds == kind for kind in ("log", "logit", "odds"))
+        self._step = np.array([one.step if one.kind == "identity" else 1.0 for one in parameters])
+        self._group = np.array([one.group for one in parameters])
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Return the search coordinates, float64[k], of ``values``, float64[k]."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x = np.asarray(values, float) / self._step
+            x = np.where(self._log, np.log(x), np.where(self._logit, special.logit(x), x))
+            return np.where(self._odds, np.log(values) - np.log(self._stay(values)), x)
+
+    def backward(self, x: np.ndarray) -> np.ndarray:
+        """Return the values, float64[k]; plus or minus infinity is a closed bound."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.where(self._log, np.exp(x), np.where(self._logit, special.expit(x), x * self._step))
+            if self._odds.any():
+                for group in np.unique(self._group[self._odds]):
+                    row = self._odds & (self._group == group)
+                    values[row] = special.softmax(np.append(x[row], 0.0))[:-1]
+        return values
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ends of the search on the scale."""
+        odds = np.where(self._logit | self._odds, LOGIT_LIMIT, np.inf)
+        plain = Scale(tuple(Parameter(p.name, "identity" if p.kind == "odds" else p.kind, step=p.step)
+                            for p in self.parameters))  # fmt: skip
+        low, high = (plain.forward(np.array([getattr(p, end) for p in self.parameters])) for end in ("low", "high"))
+        return np.where(self._odds, -odds, np.maximum(low, -odds)), np.where(self._odds, odds, np.minimum(high, odds))
+
+    def _stay(self, values: np.ndarray) -> np.ndarray:
+        left = np.ones(len(self.parameters))
+        for group in np.unique(self._group[self._odds]):
+            row = self._odds & (self._group == group)
+            left[row] = 1 - np.sum(np.asarray(values)[row])
+        return left
