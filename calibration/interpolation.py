@@ -74,8 +74,9 @@ def interpolate(
     level : float
         Probability that each interval holds.
     extrapolate : bool
-        On an axis that no known pulse varies nothing is ever extrapolated. Otherwise, outside of the known pulses: take the rows of the nearest one; the standard error of a log-odds grows by the
-        distance times the steepest change of that log-odds between any two known pulses.
+        Outside of the known pulses take the rows of the nearest one; the standard error of a log-odds grows by the
+        distance times the steepest change of that log-odds between any two known pulses. Along an axis that no known
+        pulse varies nothing is ever extrapolated.
     where : str
         Begins the error.
 
