@@ -31,11 +31,11 @@ def _section(path: str | None, **source: Any) -> dict[str, Any]:
 def _make(section: dict[str, Any], where: str, args: argparse.Namespace, device_sims: str | None = None) -> None:
     with Progress("calibration", 1, "cards", rate_unit="cards/s", log=getattr(args, "log", None)) as progress:
         try:
-            card, dropped = sources.make(section, where, device_sims)
+            card, imported = sources.make(section, where, device_sims)
             card.write(args.output)
             if args.dropped is not None:
                 empty = pd.DataFrame(columns=list(DROPPED))
-                write_csv(empty if dropped is None else dropped, args.dropped)
+                write_csv(empty if imported is None else imported.report, args.dropped)
         except UserError as error:
             # the terminal gets it from run_cli
             if progress.log is not None:
@@ -43,10 +43,10 @@ def _make(section: dict[str, Any], where: str, args: argparse.Namespace, device_
             raise
         meta = card.meta
         progress.say(f"{meta.get('events', 0)} writes used, {meta.get('lost_events', 0)} lost")
-        if dropped is not None:
-            progress.say(
-                f"{len(dropped)} values of the file left out" + (f", see {args.dropped}" if len(dropped) else "")
-            )
+        if imported is not None:
+            progress.say(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
+            for note in imported.notes:
+                progress.say(f"note: {note}")
         progress.advance(1, f"card {card.hash} in {args.output}")
 
 

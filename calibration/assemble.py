@@ -40,17 +40,19 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
         If the writes do not suffice for what the config asks.
     """
     suffix, events = COORDINATES[writes.coordinate], writes.events
+    pulse, instance = (events[name].to_numpy() for name in ("pulse", "instance"))
+    repeated = pulse
+    if "prepared" in events:
+        repeated = pulse * (events["prepared"].max() + 1) + events["prepared"].to_numpy()
     edges = writes.edges
     if edges is None:
-        edges = state_edges(
-            events["after"].to_numpy(), events["pulse"].to_numpy(), config["states"], writes.bounds, suffix, where
-        )
-    pulse, instance = (events[name].to_numpy() for name in ("pulse", "instance"))
+        kind = pulse if config["states"]["method"] == "nearest_mean" else repeated
+        edges = state_edges(events["after"].to_numpy(), kind, config["states"], writes.bounds, suffix, where)
     reset, pulses, size = writes.flags["reset_before_write"], len(writes.pulses), len(edges) - 1
     state = assign_states(events["after"].to_numpy(), edges)
     start = np.zeros_like(state) if reset else assign_states(events["before"].to_numpy(), edges)
-    # writes are alike if they share the pulse and, without a reset, the state before
-    cell = pulse * size + start
+    # writes are repetitions if they share the pulse and the preparation or, unprepared, the state before
+    cell = repeated if "prepared" in events else pulse * size + start
 
     states = _states(writes, state, edges, config)
     rows = estimator.transition_rows(pulse, start, state, instance, pulses, size, config["posterior"], where)
@@ -63,7 +65,7 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
     extras = {}
     if config["posterior"]["by_instance"]:
         extras["by_instance"] = estimator.by_instance(
-            pulse, start, state, instance, pulses, size, config["posterior"], where
+            pulse, start, state, instance, pulses, size, config["posterior"], where, reset
         )
     meta = {
         "name": writes.name,

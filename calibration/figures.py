@@ -167,6 +167,10 @@ def _law_curves(
     axis: Axes, card: KernelCard, start: int, group: pd.DataFrame, x: str, scale: float, colour: str
 ) -> None:
     edges = np.array(card.meta["states"]["edges"])
+    # a law holds for the voltages that favour its change
+    group = group[group["polarity"] * (1 if start == 0 else -1) >= 0] if not card.rows_repeat else group
+    if len(group) < 2:
+        return
     for fit in _fits(card):
         state = fit.conditions["state_from"]
         if not fit.conditions["chosen"] or state not in (None, start) or laws.get(fit.law).KIND != "switching":

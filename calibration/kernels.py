@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from calibration import laws
-from calibration.card import KernelCard
 from calibration.estimator import Rows
 from calibration.laws import Displacements, Fit
 from calibration.spread import probability_spread
@@ -34,6 +33,23 @@ def table(rows: Rows) -> pd.DataFrame:
         columns[name] = part.ravel()
     columns |= {"ci_low": rows.ci_low.ravel(), "ci_high": rows.ci_high.ravel(), "basis": "counts"}
     return pd.DataFrame(columns)
+
+
+def stated(kernel: np.ndarray, basis: str | None = None) -> pd.DataFrame:
+    """Return a kernel that nobody counted as rows: count 0, the interval the probability itself.
+
+    Parameters
+    ----------
+    kernel : ndarray, float64[pulses, states, states]
+    basis : str or None
+        Of `calibration.tables.BASES`; None leaves out ``effective_count`` and ``basis``.
+    """
+    pulse, start, stop = np.indices(kernel.shape).reshape(3, -1)
+    probability = kernel.ravel()
+    table = {"pulse": pulse, "state_from": start, "state_to": stop, "count": np.zeros(len(pulse), dtype=np.int64)}
+    table |= {"effective_count": 0.0} if basis else {}
+    table |= {"probability": probability, "ci_low": probability, "ci_high": probability}
+    return pd.DataFrame(table | ({"basis": basis} if basis else {}))
 
 
 # -- laws ------------------------------------------------------------------------------------------------------------
@@ -181,28 +197,6 @@ def law_rows(
         return rows if state == 0 else rows[:, ::-1]
 
     return [(pulse, s) for pulse in own for s in ([state] if state is not None else [0, 1])], switched
-
-
-def drawn_rows(law: dict[str, Any], card: KernelCard, rng: np.random.Generator) -> np.ndarray:
-    """Return the rows of a law with parameters drawn from their uncertainty.
-
-    Parameters
-    ----------
-    law : dict
-        Entry of ``card.meta["laws"]``.
-    card : KernelCard
-    rng : Generator
-
-    Returns
-    -------
-    ndarray, float64[pulses, states, states]
-        NaN in rows that are not this law's.
-    """
-    fit, rows = Fit.from_dict(law), np.full(card.kernel.shape, np.nan)
-    if fit.conditions.get("chosen"):
-        places, of = law_rows(fit, card.pulses, np.array(card.meta["states"]["edges"]))
-        rows[tuple(np.transpose(places))] = of(laws.draw(fit, rng))
-    return rows
 
 
 def with_laws(

@@ -107,7 +107,8 @@ def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Genera
     evaluated = np.zeros_like(of_law)
     for place, law in enumerate(meta.get("laws", []) if of_law.any() else []):
         fit = Fit.from_dict(law)
-        if not fit.conditions.get("chosen"):
+        told = any(error is not None for error in fit.standard_errors.values())
+        if not (fit.conditions.get("chosen") and told):
             continue
         law["parameters"] = laws.draw(fit, stream(f"law {place}"))
         places, rows = kernels.law_rows(fit, card.pulses, np.array(meta["states"]["edges"]))

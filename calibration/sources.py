@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from calibration import extras, families, importers, library, parametric
 from calibration.assemble import assemble
 from calibration.card import KernelCard
+from calibration.importers import Imported
 from calibration.tables import entry
 from calibration.writes import Writes
 from spinloom.errors import UserError
@@ -85,7 +84,7 @@ def writes(config: dict[str, Any], where: str, device_sims: str | Path | None) -
     return None
 
 
-def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> tuple[KernelCard, pd.DataFrame | None]:
+def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> tuple[KernelCard, Imported | None]:
     """Return the card that a calibration section asks for.
 
     Parameters
@@ -100,8 +99,8 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
     Returns
     -------
     KernelCard
-    DataFrame or None
-        What an import dropped and why: ``file``, ``row``, ``reason``.
+    Imported or None
+        Of an import: what it left out and why, and what the user should know.
 
     Raises
     ------
@@ -109,7 +108,7 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
         If an input is unfit.
     """
     kind, source = entry(config, "source.kind", where, str), config["source"]
-    report = None
+    imported = None
     if kind == "simulation":
         if device_sims is None:
             raise UserError(
@@ -118,7 +117,6 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
         card = assemble(families.read(device_sims, config, where), config, where)
     elif kind == "import":
         imported = importers.import_file(source["file"], source["format"], source["options"])
-        report = imported.report
         card = imported.card or assemble(imported.writes, config, where)
     elif kind == "parametric":
         card = parametric.make(config["parametric"], config["seed"], where)
@@ -128,4 +126,4 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
         card = KernelCard.read(source["file"])
     else:
         raise UserError(f"{where}: source.kind: found '{kind}', allowed: {', '.join(KINDS)}")
-    return extras.add(card, config, where).validate(), report
+    return extras.add(card, config, where).validate(), imported

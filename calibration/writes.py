@@ -24,7 +24,8 @@ class Writes:
     events : DataFrame
         One row per write, columns ``pulse`` int64, ``instance`` int64 (the device), ``replica`` int64 (the
         repetition), ``before`` float64 (NaN if the device was reset before the write), ``after`` float64; both in
-        the unit of ``coordinate``.
+        the unit of ``coordinate``. If writes were prepared in some way besides the pulse (a start position of a sweep),
+        ``prepared`` int64 tells them apart: only those with the same pulse and preparation are repetitions.
     pulses : DataFrame
         `calibration.tables.PULSES`, with energies and latency.
     coordinate : str

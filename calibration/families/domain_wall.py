@@ -56,6 +56,7 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
         "lengthen the track or shorten the pulse",
     )
     final, start = kept["final_position_m"], kept["start_position_m"]
+    nominal = kept["nominal_start_m"] if "nominal_start_m" in kept else pd.Series(0.0, index=kept.index)
     outside = kept[~final.between(0.0, length)]
     if len(outside):
         row = outside.iloc[0]
@@ -82,6 +83,7 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
                 **{key: kept[key] for key in ("pulse", "instance", "replica")},
                 "before": np.nan if reset else start,
                 "after": final,
+                "prepared": np.unique(nominal, return_inverse=True)[1],
             }
         ),
         pulses=_pulses(stage, config, where, length, width, reset),

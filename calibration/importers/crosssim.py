@@ -23,7 +23,7 @@ from calibration.importers.lattice import Pieces, split
 from calibration.importers.measured import DOWN, UP, direction_pulses, instances, pulse_row
 from calibration.importers.reading import Report, folder_of, read_text
 from calibration.importers.units import CONDUCTANCE_UNITS, check_values
-from calibration.parametric.parts import transition_table
+from calibration.kernels import stated
 from calibration.tables import CARD, PULSES, unit
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
@@ -344,7 +344,7 @@ def _card(
     )
     extras = {}
     if len(files) > 1 and options["by_instance"]:
-        parts = [transition_table(own).assign(instance=instance) for instance, own in enumerate(kernels)]
+        parts = [stated(own).assign(instance=instance) for instance, own in enumerate(kernels)]
         extras["by_instance"] = pd.concat(parts, ignore_index=True)
     edges = np.concatenate([lattice[:1], (lattice[1:] + lattice[:-1]) / 2, lattice[-1:]])
     meta = {
@@ -375,5 +375,5 @@ def _card(
         "spread": None,
     }
     pulses = pd.DataFrame(rows).reindex(columns=list(PULSES.columns))
-    transitions = transition_table(pooled, basis="given")
+    transitions = stated(pooled, basis="given")
     return KernelCard(states, pulses, transitions, population, reads, meta, extras).validate(folder)

@@ -138,7 +138,7 @@ def imported(
     devices : list of str
         Label of each instance.
     reset : bool
-        The device is reset before each write.
+        The device is reset before each write; ``before_S`` is then NaN.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def imported(
     events = pd.DataFrame(
         {
             **{name: writes[name].astype("int64") for name in ("pulse", "instance", "replica")},
-            "before": np.nan if reset else writes["before_S"].astype("float64"),
+            "before": writes["before_S"].astype("float64"),
             "after": writes["after_S"].astype("float64"),
         }
     )

@@ -65,8 +65,14 @@ class Fit:
     conditions: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values, all of them finite."""
-        return asdict(self)
+        """Return JSON values, all of them finite; parameters sorted and the covariance by names, as in a file."""
+        names = list(self.parameters)
+        covariance = {
+            one: {other: self.covariance[names.index(one)][names.index(other)] for other in sorted(names)}
+            for one in sorted(names)
+        }
+        parameters = {name: self.parameters[name] for name in sorted(names)}
+        return {**asdict(self), "parameters": parameters, "covariance": covariance}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any], where: str = "card.json") -> Fit:
@@ -78,8 +84,10 @@ class Fit:
             If an entry is missing or unknown.
         """
         try:
-            return cls(**content)
-        except TypeError as error:
+            rows = content["covariance"]
+            covariance = [[rows[one][other] for other in content["parameters"]] for one in content["parameters"]]
+            return cls(**{**content, "covariance": covariance})
+        except (TypeError, KeyError) as error:
             raise UserError(f"{where}: laws: not a fit ({error}); allowed are the entries of Fit.to_dict") from None
 
 

@@ -38,11 +38,9 @@ def scale_of(fit: Fit) -> Scale:
     from calibration import laws
 
     law = laws.get(fit.law)
-    if hasattr(law, "parameters_of"):
-        parameters = law.parameters_of(fit.parameters)
-    else:
-        known = {parameter.name: parameter for parameter in law.PARAMETERS}
-        parameters = tuple(known[name] for name in fit.parameters)
+    own = law.parameters_of(fit.parameters) if hasattr(law, "parameters_of") else law.PARAMETERS
+    known = {parameter.name: parameter for parameter in own}
+    parameters = tuple(known[name] for name in fit.parameters)
     # derivatives take steps of a size that matters: a standard error, whatever the unit
     return Scale(tuple(replace(one, step=fit.standard_errors[one.name] or 1.0) for one in parameters))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from calibration.assemble import units
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.estimator import stationary
+from calibration.kernels import stated
 from calibration.tables import PULSES
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -129,25 +130,8 @@ def assemble(module: ModuleType, section: dict[str, Any], seed: int, where: str,
         **(module.meta(own) if hasattr(module, "meta") else {}),
     }
     pulses = _costs(plan, electrical, conductance, occupancy, where)
-    transitions = transition_table(kernel, basis="law")
+    transitions = stated(kernel, basis="law")
     return KernelCard(states, pulses, transitions, population, reads, meta, extras).validate(where)
-
-
-def transition_table(kernel: np.ndarray, basis: str | None = None) -> pd.DataFrame:
-    """Return a kernel that nobody counted as rows: count 0, the interval the probability itself.
-
-    Parameters
-    ----------
-    kernel : ndarray, float64[pulses, states, states]
-    basis : str or None
-        Of `calibration.tables.BASES`; None leaves out ``effective_count`` and ``basis``.
-    """
-    pulse, start, stop = np.indices(kernel.shape).reshape(3, -1)
-    probability = kernel.ravel()
-    table = {"pulse": pulse, "state_from": start, "state_to": stop, "count": np.zeros(len(pulse), dtype=np.int64)}
-    table |= {"effective_count": 0.0} if basis else {}
-    table |= {"probability": probability, "ci_low": probability, "ci_high": probability}
-    return pd.DataFrame(table | ({"basis": basis} if basis else {}))
 
 
 def _probabilities(kernel: np.ndarray, what: str) -> np.ndarray:
@@ -219,7 +203,7 @@ def _population(
     )
     if not kernels:
         return population, None
-    tables = [transition_table(kernel).assign(instance=instance) for instance, kernel in enumerate(kernels)]
+    tables = [stated(kernel).assign(instance=instance) for instance, kernel in enumerate(kernels)]
     return population, pd.concat(tables, ignore_index=True)
 
 

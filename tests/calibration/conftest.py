@@ -1,55 +1,89 @@
-"""A made-up device stage: write events whose truth is known."""
+"""Made-up device stages of every family: write events whose truth is known."""
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from calibration import sources
+from calibration.laws import neel_brown, passing
+from spinloom import config as study_config
 from spinloom.files import write_parquet
 from spinloom.streams import generator
 
+ROOT = Path(__file__).parents[2]
 LENGTH, WIDTH = 600e-9, 60e-9
 MEANS = np.array([100e-9, 200e-9, 300e-9, 400e-9, 500e-9])
 CYCLE_SD, DEVICE_SD = 20e-9, 8e-9
+STEP = 40e-9  # mean displacement of the wall that writes from its present state
+HASH = "ab" * 32
 
-CONFIG = {
-    "states": {"count": 5, "method": "nearest_mean"},
-    "posterior": {"pseudocount": 0.5, "interval": 0.95},
-    "max_lost_fraction": 0.0,
-    "readout": {
-        "RA_ohm_m2": 1e-9,
-        "TMR": 1.5,
-        "read_voltage_V": 0.1,
-        "read_duration_s": 5e-9,
-        "noise_fraction": 0.01,
-    },
-    "write_energy": {
-        "resistivity_ohm_m": 2e-7,
-        "heavy_metal_thickness_m": 5e-9,
-        "gate_relative_permittivity": 9.8,
-        "reset_current_density_A_per_m2": 2e11,
-        "reset_duration_s": 3e-9,
-    },
-}
-DEVICE = {
+ENGINE = {"engine": "llg", "engine_version": "1", "seed": 1, "film_thickness_m": 1e-9}
+WALL = {
+    **ENGINE,
     "family": "domain_wall",
-    "engine": "llg",
-    "engine_version": "1",
     "reset_before_write": True,
     "track_length_m": LENGTH,
     "track_width_m": WIDTH,
-    "film_thickness_m": 1e-9,
     "gate_dielectric_thickness_m": 1.2e-9,
-    "seed": 1,
 }
+JUNCTION = {
+    **ENGINE,
+    "family": "stt_mtj",
+    "diameter_m": 40e-9,
+    "RA_ohm_m2": 1e-11,
+    "TMR": 1.0,
+    "thermal_stability": 40.0,
+    "critical_voltage_P_to_AP_V": 0.6,
+    "critical_voltage_AP_to_P_V": 0.5,
+}
+NOTCHED = {
+    **ENGINE,
+    "family": "notched_wire",
+    "drive": "field",
+    "reset_before_write": True,
+    "track_length_m": 300e-9,
+    "track_width_m": 50e-9,
+    "notch_position_m": 100e-9,
+}
+# what the counts of the junction and of the notched wire are drawn from
+ACTIVATED = {"thermal_stability": 12.0, "critical_voltage_V": 0.5}
+PASSING = {"threshold": 0.02, "slope": 400.0, "amplitude": 0.95}
 
 
-def make_events(instances: int = 8, replicas: int = 10, seed: int = 1) -> pd.DataFrame:
+@cache
+def _default() -> dict[str, Any]:
+    return study_config.section(study_config.load(ROOT / "config.yaml"), "calibration")
+
+
+def section(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return config.yaml's calibration section at the costs of these tests, with changes as ``{"states.count": 4}``."""
+    made = copy.deepcopy(_default())
+    made["seed"] = 1
+    made["write_energy"] |= {"reset_current_density_A_per_m2": 2e11, "reset_duration_s": 3e-9}
+    return changed(made, changes or {})
+
+
+def changed(made: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Change entries, told by dotted keys, in place."""
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        place = made
+        for key in parents:
+            place = place[key]
+        place[last] = value
+    return made
+
+
+def wall_events(instances: int = 8, replicas: int = 10, seed: int = 1) -> pd.DataFrame:
     """Return writes x = mean of the pulse + device + cycle, both normal, cut to the track."""
     pulse, instance, replica = np.indices((len(MEANS), instances, replicas)).reshape(3, -1)
     device = generator(seed, "device").normal(0, DEVICE_SD, instances)
@@ -66,13 +100,13 @@ def make_events(instances: int = 8, replicas: int = 10, seed: int = 1) -> pd.Dat
             "final_position_m": position,
             "wall_state": "single",
             "energy_total_J": -1e-18,
-            "spec_hash": "ab" * 32,
+            "spec_hash": HASH,
         }
     )
 
 
-def make_pulses() -> pd.DataFrame:
-    """Return the pulse plan that goes with `make_events`."""
+def wall_pulses() -> pd.DataFrame:
+    """Return the pulse plan that goes with `wall_events`."""
     return pd.DataFrame(
         {
             "pulse": range(len(MEANS)),
@@ -87,37 +121,178 @@ def make_pulses() -> pd.DataFrame:
     )
 
 
+def walking_events(replicas: int = 160, seed: int = 2) -> pd.DataFrame:
+    """Return writes of two pulses, +-STEP with sd CYCLE_SD, from starts spread over the track; lost ones drawn anew."""
+    pulse, replica = np.indices((2, replicas)).reshape(2, -1)
+    start = np.linspace(20e-9, LENGTH - 20e-9, replicas)[replica]
+    rng = generator(seed, "walk")
+    final = np.full(len(pulse), -1.0)
+    while (out := (final <= 0) | (final >= LENGTH)).any():
+        moved = start + np.where(pulse == 0, STEP, -STEP) + rng.normal(0, CYCLE_SD, len(pulse))
+        final = np.where(out, moved, final)
+    return pd.DataFrame(
+        {
+            "pulse": pulse,
+            "voltage_V": 0.0,
+            "instance": replica % 4,
+            "replica": replica // 4,
+            "start_position_m": start,
+            "final_position_m": final,
+            "wall_state": "single",
+            "spec_hash": HASH,
+        }
+    )
+
+
+def walking_pulses() -> pd.DataFrame:
+    """Return the pulse plan that goes with `walking_events`: opposite currents."""
+    plan = wall_pulses().iloc[:2].reset_index(drop=True)
+    return plan.assign(voltage_V=0.0, current_density_A_per_m2=[3e11, -3e11])
+
+
+def junction_pulses(voltages=(0.2, 0.25, 0.3, 0.35, 0.4), durations=(1e-9, 1e-8), current=True) -> pd.DataFrame:
+    """Return the device stage's plan: each voltage and duration once in each direction."""
+    rows = [
+        {
+            "direction": direction,
+            "voltage_V": sign * voltage if current else voltage,
+            "duration_s": duration,
+            "current_density_A_per_m2": sign * voltage / JUNCTION["RA_ohm_m2"] if current else 0.0,
+            "Ku_change_J_per_m3": 0.0,
+            "rest_s": 2e-9,
+            "relax_s": 3e-9,
+            "temperature_K": 300.0,
+        }
+        for direction, sign in (("P_to_AP", -1), ("AP_to_P", 1))
+        for duration in durations
+        for voltage in voltages
+    ]
+    return pd.DataFrame(rows).rename_axis("pulse").reset_index()
+
+
+def junction_events(plan: pd.DataFrame, probability, instances: int = 4, replicas: int = 100, seed: int = 3):
+    """Return writes that switch with ``probability``, one per pulse of the plan, and the mean mz of each pulse."""
+    pulse, instance, replica = np.indices((len(plan), instances, replicas)).reshape(3, -1)
+    direction, voltage, duration = (plan[name].to_numpy()[pulse] for name in ("direction", "voltage_V", "duration_s"))
+    begins = np.where(direction == "P_to_AP", "P", "AP")
+    switched = generator(seed, "switch").random(pulse.size) < np.asarray(probability)[pulse]
+    return pd.DataFrame(
+        {
+            "pulse": pulse,
+            "direction": direction,
+            "voltage_V": voltage,
+            "duration_s": duration,
+            "instance": instance,
+            "replica": replica,
+            "start_state": begins,
+            "final_state": np.where(switched == (begins == "P"), "AP", "P"),
+            # half of the pulse in either state if it switches
+            "mz_pulse_mean": np.where(switched, 0.0, np.where(begins == "P", 1.0, -1.0)),
+            "spec_hash": HASH,
+        }
+    )
+
+
+def activated(plan: pd.DataFrame) -> np.ndarray:
+    """Return Neel and Brown's probabilities of a plan's pulses."""
+    return neel_brown.probability(ACTIVATED, plan["voltage_V"].abs(), plan["duration_s"], 300.0)
+
+
+def notched_pulses(fields=(0.01, 0.014, 0.018, 0.022, 0.026, 0.03)) -> pd.DataFrame:
+    """Return a plan of field clocks."""
+    plan = pd.DataFrame({"field_T": fields}).rename_axis("pulse").reset_index()
+    zeros = {"current_density_A_per_m2": 0.0, "zhang_li_u_m_per_s": 0.0}
+    return plan.assign(channel="field", **zeros, duration_s=4e-9, settle_s=1e-9, temperature_K=300.0)
+
+
+def notched_events(instances: int = 8, replicas: int = 50, seed: int = 4) -> pd.DataFrame:
+    """Return writes that pass with the law's probability."""
+    plan = notched_pulses()
+    pulse, instance, replica = np.indices((len(plan), instances, replicas)).reshape(3, -1)
+    p = passing.probability(PASSING, plan["field_T"].to_numpy()[pulse])
+    passed = generator(seed, "pass").random(pulse.size) < p
+    table = {"pulse": pulse, "instance": instance, "replica": replica, "wall_state": "single", "passed": passed}
+    return pd.DataFrame({**table, "spec_hash": HASH})
+
+
 @dataclass
 class Study:
-    """Inputs of the stage, changed freely by a test before `arguments` writes them."""
+    """Inputs of the stage, changed freely by a test before they are written."""
 
     folder: Path
-    events: pd.DataFrame = field(default_factory=make_events)
-    pulses: pd.DataFrame = field(default_factory=make_pulses)
-    device: dict = field(default_factory=lambda: json.loads(json.dumps(DEVICE)))
-    config: dict = field(default_factory=lambda: json.loads(json.dumps(CONFIG)))
+    events: pd.DataFrame = field(default_factory=wall_events)
+    pulses: pd.DataFrame = field(default_factory=wall_pulses)
+    device: dict = field(default_factory=lambda: dict(WALL))
+    config: dict = field(default_factory=section)
 
-    def paths(self) -> list[str]:
-        """Write the inputs; return the paths of config, events, pulses, device."""
-        names = ("config.json", "events.parquet", "pulses.csv", "device.json")
-        config, events, pulses, device = paths = [self.folder / name for name in names]
-        config.write_text(json.dumps(self.config))
-        device.write_text(json.dumps(self.device))
-        write_parquet(self.events, events)
-        self.pulses.to_csv(pulses, index=False)
-        return [str(path) for path in paths]
+    @property
+    def tables(self) -> Path:
+        """Folder of the device stage's tables."""
+        return self.folder / "device_sims"
 
-    def card(self):
-        """Return the card of these inputs."""
-        from calibration import build_card
+    @property
+    def section(self) -> Path:
+        """File of the calibration section."""
+        return self.folder / "config.json"
 
-        return build_card(*self.paths())
+    def write(self) -> Study:
+        """Write the inputs."""
+        self.tables.mkdir(parents=True, exist_ok=True)
+        self.section.write_text(json.dumps(self.config))
+        (self.tables / "device.json").write_text(json.dumps(self.device))
+        write_parquet(self.events, self.tables / "events.parquet")
+        self.pulses.to_csv(self.tables / "pulses.csv", index=False)
+        return self
+
+    def card(self, **changes: Any):
+        """Return the card of these inputs; ``changes`` to the section have ``__`` for each dot and stay."""
+        changed(self.config, {key.replace("__", "."): value for key, value in changes.items()})
+        self.write()
+        return sources.make(self.config, str(self.section), self.tables)[0]
 
     def arguments(self, output: Path) -> list[str]:
         """Return the command line that makes the card of these inputs."""
-        options = ("--config", "--events", "--pulses", "--device")
-        pairs = [word for pair in zip(options, self.paths(), strict=True) for word in pair]
-        return ["card", *pairs, "--output", str(output), "--log", str(self.folder / "card.log")]
+        self.write()
+        inputs = ["--config", str(self.section), "--device-sims", str(self.tables)]
+        return ["card", *inputs, "--output", str(output), "--log", str(self.folder / "card.log")]
+
+    def figures(self, card: Path, output: Path) -> list[str]:
+        """Return the command line that draws a card of these inputs."""
+        inputs = ["--config", str(self.section), "--device-sims", str(self.tables)]
+        return ["figures", "--card", str(card), *inputs, "--output", str(output)]
+
+
+def walking(folder: Path, **changes: Any) -> Study:
+    """Return the study of a wall that moves on from its present state; 5 states of equal width by default."""
+    device = {**WALL, "reset_before_write": False}
+    config = section({"states.method": "equal_width", **changes})
+    return Study(folder, walking_events(), walking_pulses(), device, config)
+
+
+def junction(folder: Path, **changes: Any) -> Study:
+    """Return the study of a junction written by current."""
+    plan = junction_pulses()
+    config = section({"states.method": "device", "states.count": None, **changes})
+    return Study(folder, junction_events(plan, activated(plan)), plan, dict(JUNCTION), config)
+
+
+def gated(folder: Path, **changes: Any) -> Study:
+    """Return the study of a junction written by voltage, each pulse from either state."""
+    plan = junction_pulses((1.0, 1.5), (2e-10, 4e-10), current=False)
+    device = {key: value for key, value in JUNCTION.items() if not key.startswith("critical")}
+    device |= {"family": "vcma_mtj", "RA_ohm_m2": 1e-9, "gate_dielectric_thickness_m": 1.5e-9}
+    config = section({"states.method": "device", "states.count": None, **changes})
+    return Study(folder, junction_events(plan, np.linspace(0.1, 0.8, len(plan))), plan, device, config)
+
+
+def notched(folder: Path, **changes: Any) -> Study:
+    """Return the study of a wall clocked past a notch by a field."""
+    clock = {"write_energy.clock_energy_J": 2e-15}
+    config = section({"states.method": "device", "states.count": None, **clock, **changes})
+    return Study(folder, notched_events(), notched_pulses(), dict(NOTCHED), config)
+
+
+KINDS = {"walking": walking, "stt_mtj": junction, "vcma_mtj": gated, "notched_wire": notched}
 
 
 @pytest.fixture
@@ -126,6 +301,19 @@ def study(tmp_path) -> Study:
 
 
 @pytest.fixture(scope="session")
-def good(tmp_path_factory):
-    """Card of the unchanged study; tests replace parts of it and never change it."""
-    return Study(tmp_path_factory.mktemp("good")).card()
+def studies(tmp_path_factory) -> dict[str, Study]:
+    """One written study of each kind; tests do not change them."""
+    kinds = {"domain_wall": Study, **KINDS}
+    return {name: make(tmp_path_factory.mktemp(name)).write() for name, make in kinds.items()}
+
+
+@pytest.fixture(scope="session")
+def cards(studies) -> dict:
+    """Their cards; tests replace parts of them and never change them."""
+    return {name: study.card() for name, study in studies.items()}
+
+
+@pytest.fixture(scope="session")
+def good(cards):
+    """Card of the unchanged domain wall."""
+    return cards["domain_wall"]

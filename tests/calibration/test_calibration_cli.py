@@ -1,66 +1,152 @@
-import os
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
+from calibration import KernelCard, library
 from calibration.__main__ import main
+from spinloom import config as study_config
 from spinloom.errors import UserError
+from tests.calibration.conftest import changed
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "calibration", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+@pytest.fixture
+def wide(monkeypatch):
+    """A terminal on which no table is cut, from the folder that the program is started in."""
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.chdir(ROOT)
 
 
-def test_card_show_figures_and_an_error(study, tmp_path):
+def test_card_and_an_error_of_the_program(study, tmp_path):
     card = tmp_path / "card"
-    made = run(*study.arguments(card))
-    assert (made.returncode, made.stderr) == (0, "")
-    assert "400 events used, 0 lost their wall" in (tmp_path / "card.log").read_text()
-
-    shown = run("show", card)
-    assert shown.returncode == 0
-    for text in ("domain_wall", "any", "distinguishable at 1%", "energy per success (fJ)"):
-        assert text in shown.stdout
-    first_row = study.card().transitions.iloc[0]
-    assert f"{first_row.probability:.3f} [{first_row.ci_low:.3f}, {first_row.ci_high:.3f}]" in shown.stdout
+    main([*study.arguments(card), "--dropped", str(tmp_path / "dropped.csv")])
+    log = (tmp_path / "card.log").read_text()
+    assert "400 writes used, 0 lost" in log and KernelCard.read(card).hash in log
+    assert (tmp_path / "dropped.csv").read_text() == "file,row,reason\n"
 
     # an error: exit status 2, one line on stderr and in the log, and the card as it was
     before = {path: path.read_bytes() for path in card.iterdir()}
     study.events.loc[0, "wall_state"] = "lost"
-    failed = run(*study.arguments(card))
+    command = [sys.executable, "-m", "calibration", *study.arguments(card)]
+    failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: ") and failed.stderr.count("\n") == 1
     assert (tmp_path / "card.log").read_text() == failed.stderr
     assert {path: path.read_bytes() for path in card.iterdir()} == before
 
 
-def test_figures_are_the_same_bytes_each_time(study, tmp_path):
-    main(study.arguments(tmp_path / "card"))
-    config, events, *_ = study.paths()
-    options = ["figures", "--card", str(tmp_path / "card"), "--events", events, "--config", config, "--output"]
-    main([*options, str(tmp_path / "first")])
-    main([*options, str(tmp_path / "second")])
-    pictures = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
-    assert sorted(pictures) == ["conductance.png", "final_positions.png", "transitions.png"]
-    assert pictures == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
-    assert all(b"Software" not in data and b"tIME" not in data for data in pictures.values())
-
-    study.events = study.events[::-1]
-    study.paths()
-    with pytest.raises(UserError, match="events.parquet: not the events that"):
-        main([*options, str(tmp_path / "third")])
-    assert not (tmp_path / "third").exists()
+def test_show_prints_all_that_a_card_tells(cards, tmp_path, capsys, wide):
+    for name, texts in {
+        "domain_wall": ("domain_wall", "any", "distinguishable at 1%", "energy per success (fJ)", "truncated_normal"),
+        "walking": ("up and down", "symmetry point (uS)", "spread of the final position"),
+        "stt_mtj": ("AP", "neel_brown", "assumed", "dead zones", "spread of P(state 1) between devices"),
+        "notched_wire": ("passed", "passing", "volatile True"),
+    }.items():
+        cards[name].write(tmp_path / name)
+        main(["show", str(tmp_path / name)])
+        shown = capsys.readouterr().out
+        assert [text for text in texts if text not in shown] == [], name
+        assert cards[name].hash in shown
+    row = cards["domain_wall"].transitions.iloc[0]
+    main(["show", str(tmp_path / "domain_wall")])
+    assert f"{row.probability:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]" in capsys.readouterr().out
 
 
 def test_show_of_something_else(tmp_path):
     with pytest.raises(UserError, match=r"card.json: cannot be read \(No such file or directory\)"):
         main(["show", str(tmp_path)])
+
+
+def test_library_lists_writes_and_shows(tmp_path, capsys, wide):
+    main(["library"])
+    listed = capsys.readouterr().out
+    assert [line.split()[0] for line in listed.splitlines()] == library.names()
+    main(["library", "sot_mtj_80nm_b", "--output", str(tmp_path / "card")])
+    assert KernelCard.read(tmp_path / "card").hash == library.card("sot_mtj_80nm_b").hash
+    main(["show", "sot_mtj_80nm_b"])
+    shown = capsys.readouterr().out
+    assert "half-select" in shown and "[" not in shown.split("transitions: probability")[1].split("\n")[0]
+    with pytest.raises(UserError, match="--output: found nothing, allowed: a directory for the card"):
+        main(["library", "sot_mtj_80nm_b"])
+    with pytest.raises(UserError, match="found 'no_such', allowed: arm_pma_mtj_50nm, "):
+        main(["library", "no_such", "--output", str(tmp_path / "other")])
+
+
+def test_compare_and_sample(cards, tmp_path, capsys, wide):
+    good = cards["domain_wall"]
+    good.write(tmp_path / "a")
+    for number in ("1", "1", "2"):
+        main(["sample", str(tmp_path / "a"), "--seed", "3", "--number", number, "--output", str(tmp_path / "drawn")])
+        made = KernelCard.read(tmp_path / "drawn")
+        assert made.hash != good.hash
+        if number == "1":
+            first = made.hash
+    assert made.hash != first
+    main(["sample", str(tmp_path / "a"), "--seed", "3", "--number", "1", "--output", str(tmp_path / "drawn")])
+    assert KernelCard.read(tmp_path / "drawn").hash == first
+    capsys.readouterr()
+    main(["compare", str(tmp_path / "a"), str(tmp_path / "drawn")])
+    shown = capsys.readouterr().out
+    assert shown.startswith("a: domain_wall\nb: domain_wall\n") and "Largest total variation of a row: 0." in shown
+
+
+def test_plan_says_what_is_missing_and_its_sweep_is_a_config(study, tmp_path, capsys, wide):
+    study.card().write(tmp_path / "card")
+    device = study_config.section(study_config.load(ROOT / "config.yaml"), "device_sims")
+    (tmp_path / "device_sims.json").write_text(json.dumps(device))
+    options = ["plan", str(tmp_path / "card"), "--width", "0.02"]
+    main(options)
+    assert "writes needed for intervals of +-0.02" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--config, --device-sims: found nothing, allowed with --output"):
+        main([*options, "--output", str(tmp_path / "plan.yaml")])
+    files = ["--config", str(tmp_path / "device_sims.json"), "--device-sims", str(study.tables)]
+    main([*options, *files, "--output", str(tmp_path / "plan.yaml")])
+    overlay = yaml.safe_load((tmp_path / "plan.yaml").read_text())
+    replicas = overlay["device_sims"]["sweep"]["replicas"]
+    assert replicas and all(entry["replicas_per_instance"] > 10 for entry in replicas)
+    assert study_config.load(ROOT / "config.yaml", tmp_path / "plan.yaml")["device_sims"]["sweep"]["replicas"]
+
+
+def test_import_counts_writes_of_a_file(tmp_path, wide):
+    level = {"0.5": 2e-5, "-0.5": 1e-5}  # S, whatever it was before
+    lines = ["device,cycle,voltage_V,conductance_before_S,conductance_after_S"]
+    for cycle in range(80):
+        voltage = "0.5" if cycle % 3 else "-0.5"
+        before = level["0.5" if cycle % 2 else "-0.5"]
+        lines.append(f"a,{cycle},{voltage},{before},{level[voltage] + 1e-8 * (cycle % 7)}")
+    path = tmp_path / "measured.csv"
+    path.write_text("\n".join([*lines, "a,80,0.5,1e-5,"]) + "\n")
+    options = ["import", str(path), "--format", "events", "--option", "duration_s=1e-8", "--option"]
+    out = ["--output", str(tmp_path / "card"), "--dropped", str(tmp_path / "dropped.csv")]
+    with pytest.raises(UserError, match="measured.csv, row 82: column conductance_after_S is .*; found 1 of 81"):
+        main([*options, "temperature_K=300", *out])
+    main([*options, "temperature_K=300", "--option", "max_dropped_fraction=0.1", *out])
+    card = KernelCard.read(tmp_path / "card")
+    assert card.meta["source"]["kind"] == "measured"
+    # two clusters, each pulse always leads to its own; pulses are sorted by voltage
+    counts = card.transitions["count"].to_numpy().reshape(2, 2, 2)
+    assert (counts[0, :, 0] > 0).all() and (counts[1, :, 1] > 0).all() and counts.sum() == 80
+    assert counts[0, :, 1].sum() == counts[1, :, 0].sum() == 0
+    dropped = pd.read_csv(tmp_path / "dropped.csv")
+    assert len(dropped) == 1 and list(dropped) == ["file", "row", "reason"]
+    with pytest.raises(UserError, match="--option: found 'area', allowed: KEY=VALUE"):
+        main([*options, "area", *out])
+
+
+def test_events_edited_after_the_card_are_not_drawn(study, tmp_path):
+    main(study.arguments(tmp_path / "card"))
+    study.events = study.events[::-1]
+    study.write()
+    with pytest.raises(UserError, match="events.parquet: not the writes that the card was made from; allowed is sha"):
+        main(study.figures(tmp_path / "card", tmp_path / "figures"))
+    assert not (tmp_path / "figures").exists()
 
 
 def event(column, value, row=0):
@@ -80,12 +166,17 @@ def duplicate(study):
     study.events.loc[5, ["pulse", "instance", "replica"]] = [0, 0, 4]
 
 
+def start_unknown(study):
+    study.device["reset_before_write"] = False
+    study.events.loc[3, "start_position_m"] = np.nan
+
+
 def no_events(study):
     study.events = study.events[:0]
 
 
-def config(section, key, value):
-    return lambda study: study.config[section].__setitem__(key, value)
+def config(path, value):
+    return lambda study: changed(study.config, {path: value})
 
 
 def lose_pulse(study):
@@ -95,7 +186,7 @@ def lose_pulse(study):
 
 def far_but_rarely(study):
     # the range reaches to 590 nm, and between 470 and 530 nm lies nothing
-    study.config["states"] = {"count": 10, "method": "equal_width"}
+    study.config["states"] |= {"count": 10, "method": "equal_width"}
     position = study.events["final_position_m"].clip(upper=460e-9)
     position[:2] = [590e-9, 0.0]
     study.events["final_position_m"] = position
@@ -116,7 +207,7 @@ def far_but_rarely(study):
         (event("voltage_V", 0.1), "column voltage_V has 0.1 for pulse 0; allowed is 0 as in the pulse table"),
         (lambda study: study.events.pop("spec_hash"), "events.parquet: column spec_hash is missing; needed are"),
         (no_events, "events.parquet: no rows"),
-        (lose_pulse, "events.parquet: pulse 3 has no event with a single wall"),
+        (lose_pulse, "events.parquet: all events of pulse 3 lost their wall; needed is at least one"),
         (far_but_rarely, r"events.parquet: state 8 \(472 to 531 nm\) holds 0 events"),
         (pulse("duration_s", -1.0), "pulses.csv: column duration_s has -1.0 in row 0; allowed is a number > 0"),
         (pulse("channel", "field"), "pulses.csv: column channel has 'field' in row 0; allowed is gate.sot"),
@@ -128,11 +219,17 @@ def far_but_rarely(study):
         (lambda study: study.device.pop("engine"), "device.json: key engine is missing"),
         (lambda study: study.device.update(reset_before_write=1), "reset_before_write is 1; allowed is .* type bool"),
         (lambda study: study.device.update(track_length_m=0), "track_length_m is 0; allowed is a number > 0"),
-        (config("states", "count", 6), "config.json: states.count is 6 but there are 5 pulses"),
-        (config("states", "count", 2.5), "config.json: states.count is 2.5; allowed is a value of type int"),
-        (config("states", "count", True), "config.json: states.count is True; allowed is a value of type int"),
-        (config("posterior", "interval", 95), "config.json: posterior.interval is 95; allowed is .* between 0 and 1"),
-        (config("readout", "TMR", "big"), "config.json: readout.TMR is 'big'; allowed is a value of type float"),
+        (config("states.count", 6), "config.json: states.count: found 6 with 5 pulses, allowed: 5"),
+        (config("states.count", 2.5), "config.json: states.count: found 2.5, allowed: integer"),
+        (config("states.count", True), "config.json: states.count: found true, allowed: integer"),
+        (config("states.mehtod", "edges"), r"unknown key 'mehtod' \(did you mean 'method'\?\)"),
+        (config("posterior.interval", 95), "config.json: posterior.interval: found 95.*, allowed: less than 1"),
+        (config("readout.TMR", "big"), "config.json: readout.TMR: found big, allowed: number"),
+        (lambda study: study.config["readout"].pop("TMR"), "config.json: key readout.TMR is missing"),
+        (lambda study: study.config["write_energy"].pop("resistivity_ohm_m"), "write_energy.resistivity_ohm_m is mis"),
+        (config("kernel.law", "passing"), "kernel.law: found 'passing', allowed for domain_wall: auto, truncated_norm"),
+        (lambda study: study.device.update(family="skyrmion"), "device.json: family: found 'skyrmion', allowed: dom"),
+        (start_unknown, "column start_position_m is empty for pulse 0; every write needs one unless the device is re"),
     ],
 )
 def test_unfit_input_is_refused_in_one_line(study, tmp_path, edit, words):
@@ -143,10 +240,10 @@ def test_unfit_input_is_refused_in_one_line(study, tmp_path, edit, words):
     assert not (tmp_path / "card").exists()
 
 
-@pytest.mark.parametrize("name", ["config", "events", "pulses", "device"])
+@pytest.mark.parametrize("name", ["config.json", "events.parquet", "pulses.csv", "device.json"])
 def test_absent_or_damaged_file_is_named(study, tmp_path, name):
     arguments = study.arguments(tmp_path / "card")
-    path = Path(arguments[arguments.index(f"--{name}") + 1])
+    path = study.section if name == "config.json" else study.tables / name
     path.write_bytes(b"\x00{")
     with pytest.raises(UserError, match=path.name):
         main(arguments)

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from calibration import KernelCard
-from calibration.tables import CARD, unit
+from calibration.energy import MECHANISMS
+from calibration.tables import CARD, EXTRAS, unit
 from spinloom.errors import UserError
 
+OPEN = ["voltage_V", "current_density_A_per_m2"] + [f"energy_{name}_J" for name in MECHANISMS]
 FILES = sorted([*(f"{name}.csv" for name in CARD), "card.json"])
 DOCUMENT = Path(__file__).parents[2] / "results" / "README.md"
 
@@ -51,13 +53,10 @@ def test_without_reset_rows_depend_on_the_state_before(study):
     study.device["reset_before_write"] = False
     count = len(study.events)
     study.events["start_position_m"] = np.array([50e-9, 200e-9, 300e-9, 400e-9, 550e-9])[np.arange(count) % 5]
-    study.config["states"]["method"] = "equal_width"
-    card = study.card()
+    card = study.card(states__method="equal_width")
     counts = card.transitions["count"].to_numpy().reshape(5, 5, 5)
     assert counts.sum() == count and counts.sum(axis=-1).tolist() == [[16] * 5] * 5
-    study.events.loc[study.events["start_position_m"] == 550e-9, "start_position_m"] = 50e-9
-    with pytest.raises(UserError, match="pulse 0 has no event that starts in state 4"):
-        study.card()
+    assert card.meta["intended_states"] is None and not card.rows_repeat
 
 
 def test_write_read_write_gives_the_same_bytes(good, tmp_path):
@@ -85,14 +84,21 @@ def test_order_of_events_does_not_matter(study, tmp_path):
     assert (first, meta[0]) == (second, meta[1])
 
 
+def test_order_of_rows_of_a_card_does_not_matter(good, tmp_path):
+    good.write(tmp_path / "first")
+    shuffled = {name: getattr(good, name).sample(frac=1, random_state=2) for name in CARD}
+    columns = {name: table[table.columns[::-1]] for name, table in shuffled.items()}
+    replace(good, **columns).write(tmp_path / "second")
+    assert content(tmp_path / "first") == content(tmp_path / "second")
+
+
 def test_lost_events_are_counted_and_left_out(study):
     lost = study.events.index[[3, 100]]
     study.events.loc[lost, "wall_state"] = ["lost", "multiple"]
     study.events.loc[lost, "final_position_m"] = np.nan
     with pytest.raises(UserError, match=r"2 of 400 events lost their wall, the first is .* replica 3; .* share of 0 "):
         study.card()
-    study.config["max_lost_fraction"] = 0.005
-    meta = study.card().meta
+    meta = study.card(max_lost_fraction=0.005).meta
     assert (meta["events"], meta["lost_events"]) == (398, 2)
 
 
@@ -166,8 +172,14 @@ def meta(**changes):
         (change("pulses", polarity=(0, 2)), "column polarity has 2 in row 0; allowed is -1, 0 or 1"),
         (drop("reads", index=2), "column state has .0, 1, 3, 4.; allowed is each state of states.csv once"),
         (change("population", instance=(1, 0)), "instance 0 occurs more than once"),
-        (meta(schema_version=2), "schema_version 2 is newer than this program; allowed is 1"),
-        (meta(schema_version="1"), "schema_version is '1'; allowed is a value of type int"),
+        (change("transitions", basis=(0, "guessed")), "column basis has 'guessed' in row 0; allowed is counts or law"),
+        (change("transitions", effective_count=(0, -1.0)), "column effective_count has -1.0 in row 0"),
+        (change("states", count=(0, -1)), "column count has -1 in row 0; allowed is an integer >= 0"),
+        (drop("states", columns="label"), "column label is missing"),
+        (drop("pulses", columns="field_T"), "column field_T is missing"),
+        (meta(schema_version=1), "card.json: schema_version 1; allowed is 2"),
+        (meta(schema_version=3), "schema_version 3 is newer than this program; allowed is 2"),
+        (meta(schema_version="2"), "schema_version is '2'; allowed is a value of type int"),
         (meta(flags={"volatile": 0}), "flags.volatile is 0; allowed is a value of type bool"),
         (meta(source={}), "key source.kind is missing"),
     ],
@@ -189,10 +201,45 @@ def test_broken_card_is_refused_on_write_and_on_read(good, tmp_path, edit, words
 
 def test_measured_card_may_leave_open_what_only_a_simulation_knows(good, tmp_path):
     states = good.states.assign(position_m=np.nan, position_low_m=np.nan, position_high_m=np.nan)
-    pulses = good.pulses.assign(energy_sot_J=np.nan, energy_gate_J=np.nan, energy_reset_J=np.nan)
+    pulses = good.pulses.assign(**{name: np.nan for name in OPEN})
+    population = good.population.assign(position_offset_m=np.nan, conductance_offset_se_S=np.nan)
     meta = {key: good.meta[key] for key in ("name", "schema_version", "flags")} | {"source": {"kind": "measured"}}
-    replace(good, states=states, pulses=pulses, meta=meta).write(tmp_path / "card")
-    assert KernelCard.read(tmp_path / "card").states["position_m"].isna().all()
+    measured = replace(good, states=states, pulses=pulses, population=population, meta=meta)
+    measured.write(tmp_path / "card")
+    read = KernelCard.read(tmp_path / "card")
+    assert read.states["position_m"].isna().all() and read.pulses[OPEN].isna().all(axis=None)
+    assert np.isnan(read.interval) and read.hash == measured.hash
+
+
+def test_edited_table_is_refused_unless_the_card_gives_up_its_hash(good, tmp_path):
+    good.write(tmp_path)
+    assert json.loads((tmp_path / "card.json").read_text())["hash"] == good.hash
+    path = tmp_path / "reads.csv"
+    edited = pd.read_csv(path)
+    edited["latency_s"] *= 2
+    edited.to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"card.json: hash: found [0-9a-f]{64}, allowed: [0-9a-f]{64}, that of the"):
+        KernelCard.read(tmp_path)
+    meta = json.loads((tmp_path / "card.json").read_text())
+    assert meta.pop("hash") == good.hash
+    (tmp_path / "card.json").write_text(json.dumps(meta))
+    read = KernelCard.read(tmp_path)
+    assert read.hash != good.hash and (read.reads["latency_s"] == 2 * good.reads["latency_s"]).all()
+
+
+def test_extra_tables_come_and_go_with_the_card(cards, tmp_path):
+    junction = cards["stt_mtj"]
+    assert list(junction.extras) == ["inverse"]
+    junction.write(tmp_path)
+    assert KernelCard.read(tmp_path).hash == junction.hash
+    bare = replace(junction, extras={})
+    bare.write(tmp_path)
+    assert sorted(content(tmp_path)) == FILES and bare.hash != junction.hash
+    with pytest.raises(UserError, match="found table mood, allowed: states, .*, inverse"):
+        replace(junction, extras={"mood": junction.reads}).write(tmp_path)
+    broken = junction.extras["inverse"].assign(duration_s=-1.0)
+    with pytest.raises(UserError, match="inverse.csv: column duration_s has -1.0 in row 0; allowed is a number >= 0"):
+        replace(junction, extras={"inverse": broken}).write(tmp_path)
 
 
 def test_reading_a_card_needs_no_plotting():
@@ -200,13 +247,14 @@ def test_reading_a_card_needs_no_plotting():
     assert subprocess.run([sys.executable, "-c", code], cwd=DOCUMENT.parents[1]).returncode == 0
 
 
-@pytest.mark.parametrize("name", CARD)
+@pytest.mark.parametrize("name", [*CARD, *EXTRAS])
 def test_every_column_is_documented_with_its_unit(name):
     section = DOCUMENT.read_text(encoding="utf-8").split(f"### `{name}.csv`")[1].split("###")[0]
     rows = {
         cells[1].strip(): cells[2].strip()
         for cells in (line.split("|") for line in section.splitlines() if "|" in line)
     }
-    for column in CARD[name].columns:
-        assert rows[f"`{column}`"] == ("text" if column == "channel" else unit(column))
-    assert len(rows) == len(CARD[name].columns) + 2
+    columns = {**CARD, **EXTRAS}[name].columns
+    for column in columns:
+        assert rows[f"`{column}`"] == ("text" if column in ("channel", "label", "basis") else unit(column))
+    assert len(rows) == len(columns) + 2

@@ -1,25 +1,42 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from calibration import Junction, conductance_steps, distinguishable_levels, gate_energy, line_energy
-from calibration.conductance import read_table_of
-from calibration.energy import pulse_table
+from calibration.conductance import Junction, half_voltage, read_table_of
+from calibration.energy import MECHANISMS, gate_energy, junction_energy, line_energy, pulse_table
+from calibration.tables import PULSES, conform
 from spinloom.errors import UserError
-from spinloom.streams import generator
+from tests.calibration.conftest import LENGTH, wall_pulses
 
-JUNCTION = Junction(length=600e-9, width=60e-9, resistance_area=1e-9, tmr=1.5)
+JUNCTION = Junction(area=600e-9 * 60e-9, resistance_area=1e-9, tmr=1.5)
 
 
 def test_conductance_limits():
     # 600 nm x 60 nm / 1e-9 ohm m^2 = 36 uS, 2.5 times less antiparallel
-    np.testing.assert_allclose(JUNCTION.conductance(np.array([0, 600e-9])), [14.4e-6, 36e-6])
-    np.testing.assert_allclose(JUNCTION.conductance(300e-9), 25.2e-6)
-    np.testing.assert_allclose(JUNCTION.slope_S_per_m, 21.6e-6 / 600e-9)
+    np.testing.assert_allclose(JUNCTION.conductance(np.array([0, 1])), [14.4e-6, 36e-6])
+    np.testing.assert_allclose(JUNCTION.conductance(0.5), 25.2e-6)
 
 
 def test_tmr_is_the_relative_difference_of_resistance():
-    parallel, antiparallel = 1 / JUNCTION.parallel_S, 1 / JUNCTION.antiparallel_S
+    parallel, antiparallel = 1 / JUNCTION.parallel_S, 1 / JUNCTION.antiparallel_S()
     assert (antiparallel - parallel) / parallel == pytest.approx(1.5, abs=0, rel=1e-9)
+
+
+def test_tmr_falls_with_the_voltage():
+    # TMR(V) = 1.5/(1 + (V/0.5)^2): at 0.25 V 1.2, at 0.5 V 0.75, at 1 V 0.3; parallel does not change
+    junction = Junction(area=600e-9 * 60e-9, resistance_area=1e-9, tmr=1.5, half_voltage=0.5)
+    for voltage, ratio in ((0.0, 1.5), (0.25, 1.2), (0.5, 0.75), (-0.5, 0.75), (1.0, 0.3)):
+        assert junction.antiparallel_S(voltage) == pytest.approx(36e-6 / (1 + ratio), abs=0, rel=1e-12)
+        np.testing.assert_allclose(junction.conductance([1.0, 0.0], voltage), [36e-6, 36e-6 / (1 + ratio)])
+    assert JUNCTION.antiparallel_S(5.0) == JUNCTION.antiparallel_S(0.0)
+
+
+def test_half_voltage_of_the_config():
+    assert half_voltage({"readout": {"TMR_half_voltage_V": None}}, "c.json") == np.inf
+    assert half_voltage({"readout": {}}, "c.json") == np.inf
+    assert half_voltage({"readout": {"TMR_half_voltage_V": 0.4}}, "c.json") == pytest.approx(0.4, abs=0, rel=1e-15)
+    with pytest.raises(UserError, match="^c.json: readout.TMR_half_voltage_V is -1; allowed is a number > 0$"):
+        half_voltage({"readout": {"TMR_half_voltage_V": -1}}, "c.json")
 
 
 def test_reads(study):
@@ -39,58 +56,65 @@ def test_line_energy_of_the_worked_example():
 
 def test_gate_energy():
     # 8.854e-12 x 9.8 x 60 nm x 600 nm / 1.2 nm = 2.603 fF; at 2 V 10.41 fJ
-    assert gate_energy(2.0, 9.8, 60e-9, 600e-9, 1.2e-9) == pytest.approx(10.41e-15, rel=1e-3, abs=0)
+    assert gate_energy(2.0, 9.8, 60e-9 * 600e-9, 1.2e-9) == pytest.approx(10.41e-15, rel=1e-3, abs=0)
+    assert gate_energy(-2.0, 9.8, 60e-9 * 600e-9, 1.2e-9) == gate_energy(2.0, 9.8, 60e-9 * 600e-9, 1.2e-9)
 
 
-def test_pulse_table_adds_reset_pulse_and_settling(study):
-    pulses = pulse_table(study.pulses, study.device, "device.json", study.config, "config.json")
+def test_junction_energy():
+    # 1 V across 10 kohm for 10 ns: 1 pJ
+    assert junction_energy(-1.0, 1e-8, 1e-4) == pytest.approx(1e-12, abs=0, rel=1e-12)
+
+
+def test_pulse_table_adds_up_and_leaves_open_what_a_device_has_not():
+    plan = wall_pulses()[["pulse", "channel", "voltage_V", "duration_s", "temperature_K"]].assign(polarity=1)
+    table = pulse_table(plan, {"junction": np.arange(5.0), "clock": 2.0}, plan["duration_s"] + 1e-9, sd=0.5)
+    conform(table, PULSES, "pulses.csv")
+    assert table["energy_mean_J"].tolist() == [2.0, 3.0, 4.0, 5.0, 6.0] and set(table["energy_sd_J"]) == {0.5}
+    assert table["energy_junction_J"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    absent = [f"energy_{name}_J" for name in MECHANISMS if name != "junction"]
+    assert table[[*absent, "field_T", "zhang_li_u_m_per_s", "current_density_A_per_m2"]].isna().all(axis=None)
+
+
+def test_wall_pays_for_line_gate_and_reset_and_waits_for_all(good):
     reset = 4.32e-15  # (2/3)^2 x 3 x 3.24 fJ
+    pulses, gate = good.pulses, 2.6031e-15 * good.pulses["voltage_V"] ** 2
+    np.testing.assert_allclose(pulses["energy_sot_J"], 3.24e-15)
     np.testing.assert_allclose(pulses["energy_reset_J"], reset)
-    np.testing.assert_allclose(
-        pulses["energy_mean_J"], 3.24e-15 + 2.6031e-15 * study.pulses["voltage_V"] ** 2 + reset, 1e-4
-    )
-    np.testing.assert_allclose(pulses["latency_s"], 6e-9)
+    np.testing.assert_allclose(pulses["energy_gate_J"], gate, 1e-4)
+    np.testing.assert_allclose(pulses["energy_mean_J"], 3.24e-15 + gate + reset, 1e-4)
+    np.testing.assert_allclose(pulses["latency_s"], 6e-9)  # 3 ns reset, 1 ns pulse, 2 ns settling
     assert set(pulses["energy_sd_J"]) == {0.0}
 
 
-def test_without_reset_there_is_no_reset_energy_or_time(study):
-    plan = study.pulses.assign(current_density_A_per_m2=[3e11, -3e11, 0, 1e11, -1e11])
-    pulses = pulse_table(
-        plan, {**study.device, "reset_before_write": False}, "device.json", study.config, "config.json"
-    )
+def test_without_reset_there_is_no_reset_energy_or_time(cards):
+    pulses = cards["walking"].pulses
     assert set(pulses["energy_reset_J"]) == {0.0}
+    np.testing.assert_allclose(pulses["energy_mean_J"], 3.24e-15)
     np.testing.assert_allclose(pulses["latency_s"], 3e-9)
-    assert list(pulses["polarity"]) == [1, -1, 0, 1, -1]
+    assert list(pulses["polarity"]) == [1, -1]
 
 
 def test_missing_material_names_file_and_key(study):
-    config = {"write_energy": {"resistivity_ohm_m": -1}}
-    with pytest.raises(
-        UserError, match=r"^config.json: write_energy.resistivity_ohm_m is -1; allowed is a number > 0$"
-    ):
-        pulse_table(study.pulses, study.device, "device.json", config, "config.json")
+    with pytest.raises(UserError, match=r"^.*config.json: write_energy.resistivity_ohm_m is -1; allowed is a number"):
+        study.card(write_energy__resistivity_ohm_m=-1)
     with pytest.raises(UserError, match=r"^config.json: key readout.read_voltage_V is missing$"):
         read_table_of(np.array([1e-6]), {}, "config.json")
 
 
-def test_conductance_steps_against_sampling():
-    rng = generator(10, "steps")
-    kernel, mean, sd = rng.dirichlet(np.ones(3), (2, 3)), np.array([1.0, 2.0, 4.0]), np.array([0.5, 1.0, 0.7])
-    step, step_sd = conductance_steps(kernel, mean, sd)
-    after = rng.choice(3, 40_000, p=kernel[1, 2])
-    drawn = rng.normal(mean[after], sd[after]) - mean[2]
-    # 4.5 standard errors: 1 seed in 150,000 fails the first; the sd's error is at most that of a normal here x 2
-    assert abs(drawn.mean() - step[1, 2]) < 4.5 * step_sd[1, 2] / 200
-    assert abs(drawn.std() - step_sd[1, 2]) < 4.5 * 2 * step_sd[1, 2] / np.sqrt(80_000)
-
-
-def test_distinguishable_levels():
-    # thresholds at 1 % need z = 2.326 sd on either side: neighbours 1 apart allow sd < 0.2149
-    mean = np.arange(5.0)
-    assert distinguishable_levels(mean, np.full(5, 0.21)) == 5
-    assert distinguishable_levels(mean, np.full(5, 0.22)) == 3
-    assert distinguishable_levels(mean, np.full(5, 0.5)) == 2
-    assert distinguishable_levels(mean, np.full(5, 1.0)) == 1
-    # dropping the one broad level in the middle keeps the four others
-    assert distinguishable_levels(mean[::-1], np.array([0.1, 0.1, 5.0, 0.1, 0.1])) == 4
-    assert distinguishable_levels(np.array([1.0, 1.0]), np.zeros(2)) == 1
+def test_spread_of_the_resistance_area_product(study):
+    """Offsets are mean conductance x (1/(1 + RA's deviation) - 1): by instance, not by order or number of devices."""
+    plain = study.card().population
+    spread = study.card(readout__RA_relative_sd=0.05)
+    drawn = (spread.population["conductance_offset_S"] - plain["conductance_offset_S"]).to_numpy()
+    mean = np.average(spread.states["conductance_S"], weights=spread.states["count"])
+    deviation = 1 / (1 + drawn / mean) - 1
+    assert np.ptp(deviation) > 0.02 and np.abs(deviation).max() < 0.15 + 1e-12  # cut at 3 sd
+    pd.testing.assert_frame_equal(spread.transitions, study.card(readout__RA_relative_sd=0.0).transitions)
+    # the same device has the same barrier in a study of fewer devices
+    study.events = study.events[study.events["instance"] >= 4]
+    fewer = study.card(readout__RA_relative_sd=0.05)
+    bare = study.card(readout__RA_relative_sd=0.0).population
+    again = (fewer.population["conductance_offset_S"] - bare["conductance_offset_S"]).to_numpy()
+    scale = np.average(fewer.states["conductance_S"], weights=fewer.states["count"]) / mean
+    np.testing.assert_allclose(again / scale, drawn[4:], rtol=1e-9)
+    assert (spread.states["position_m"] < LENGTH).all()

@@ -120,6 +120,8 @@ def test_devices_are_pooled_where_they_have_the_conductance(tables):
     assert card.kernel[:, first] == pytest.approx(own[0][:, first], abs=1e-15)
     assert card.kernel[:, last] == pytest.approx(own[1][:, last], abs=1e-15)
     assert card.kernel[:, both] == pytest.approx((own[0] + own[1])[:, both] / 2, abs=1e-15)
+    # a device stays within its own conductances, 10..50 and 20..60 uS, from wherever it starts
+    assert not own[0][:, :, lattice > 51e-6].any() and not own[1][:, :, lattice < 19e-6].any()
     # law of total variance
     mean, sd = moments(card.kernel, lattice)
     means, sds = moments(own, lattice)

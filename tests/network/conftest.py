@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from calibration.card import KernelCard
+from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.tables import TRANSITIONS
 from network import datasets
 from network.datasets.idx import IdxDataset, IdxFile
 from network.device import DeviceModel
@@ -57,31 +58,30 @@ def make_card(spread=0.55, memory=0.0, read_noise_S=1e-6, flags=None, instances=
         for start, position in enumerate(POSITIONS):
             mean = (1 - memory) * goal + memory * position
             for end, p in enumerate(np.diff(norm.cdf(edges, mean, spread))):
-                rows.append((pulse, start, end, 0, p, 0.0, 1.0))
+                rows.append((pulse, start, end, 0, 0.0, p, 0.0, 1.0, "given"))
     n = len(POSITIONS)
-    names = ["pulse", "state_from", "state_to", "count", "probability", "ci_low", "ci_high"]
-    transitions = pd.DataFrame(rows, columns=names)
+    transitions = pd.DataFrame(rows, columns=list(TRANSITIONS.columns))
     occupancy = transitions.groupby("state_to")["probability"].mean().to_numpy()
     states = pd.DataFrame({
-        "state": range(n), "position_m": POSITIONS * 1e-7, "position_low_m": POSITIONS * 1e-7 - 1e-8,
-        "position_high_m": POSITIONS * 1e-7 + 1e-8, "conductance_S": 2e-4 + 4e-5 * POSITIONS,
-        "conductance_sd_S": 4e-6, "occupancy": occupancy,
+        "state": range(n), "label": [f"s{k}" for k in range(n)], "position_m": POSITIONS * 1e-7,
+        "position_low_m": POSITIONS * 1e-7 - 1e-8, "position_high_m": POSITIONS * 1e-7 + 1e-8,
+        "conductance_S": 2e-4 + 4e-5 * POSITIONS, "conductance_sd_S": 4e-6, "count": 0, "occupancy": occupancy,
     })  # fmt: skip
     pulses = pd.DataFrame({
         "pulse": range(n), "channel": "gate+sot", "voltage_V": np.linspace(0, 1, n), "current_density_A_per_m2": 3e11,
-        "duration_s": 1e-9, "polarity": 1, "temperature_K": 300.0, "energy_mean_J": 3e-15 * (1 + np.arange(n)),
-        "energy_sd_J": 0.0, "energy_sot_J": 3e-15, "energy_gate_J": 3e-15 * np.arange(n), "energy_reset_J": 0.0,
-        "latency_s": 2e-9,
+        "field_T": np.nan, "zhang_li_u_m_per_s": np.nan, "duration_s": 1e-9, "polarity": 1, "temperature_K": 300.0,
+        "energy_mean_J": 3e-15 * (1 + np.arange(n)), "energy_sd_J": 0.0, "energy_sot_J": 3e-15,
+        "energy_junction_J": np.nan, "energy_gate_J": 3e-15 * np.arange(n), "energy_reset_J": 0.0, "latency_s": 2e-9,
     })  # fmt: skip
     offsets = 2e-6 * np.linspace(-1, 1, instances)
     population = pd.DataFrame({
         "instance": range(instances), "events": 100, "position_offset_m": 0.0, "position_offset_se_m": 0.0,
-        "conductance_offset_S": offsets,
+        "conductance_offset_S": offsets, "conductance_offset_se_S": np.nan,
     })  # fmt: skip
     reads = pd.DataFrame({"state": range(n), "read_voltage_V": 0.1, "energy_J": 1e-17 * (1 + np.arange(n)),
                           "latency_s": 1e-8, "noise_sd_S": read_noise_S})  # fmt: skip
     flags = {"volatile": False, "reset_before_write": memory == 0, "destructive_read": False, **(flags or {})}
-    meta = {"name": "fixture", "schema_version": 1, "flags": flags, "source": {"kind": "parametric"}}
+    meta = {"name": "fixture", "schema_version": SCHEMA_VERSION, "flags": flags, "source": {"kind": "parametric"}}
     return KernelCard(states, pulses, transitions, population, reads, meta).validate()
 
 

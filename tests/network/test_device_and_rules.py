@@ -171,11 +171,11 @@ def test_column_noise_equals_noise_on_every_weight():
 def test_offsets_are_believed_as_far_as_devices_differ():
     """Offset times var_device / (var_device + se^2), which is 0 without and 1 with much spread between devices."""
     card = make_card()
-    card.population["position_offset_se_m"] = 6e-9
+    card.population["conductance_offset_se_S"] = 6e-7
     plain = DeviceModel.from_card(card).instance_weight
     assert np.abs(plain).max() > 0
-    for between, expected in ((0.0, 0.0), (6e-9, 0.5), (8e-9, 0.64), (1.0, 1.0)):
-        card.meta["spread"] = {"device_to_device_sd_m": between}
+    for between, expected in ((None, 1.0), (0.0, 0.0), (6e-7, 0.5), (8e-7, 0.64), (1.0, 1.0)):
+        card.meta["spread"] = {"device_to_device_sd_S": between}
         np.testing.assert_allclose(DeviceModel.from_card(card).instance_weight, expected * plain, rtol=1e-6)
 
 
