@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from calibration import compare, library, planner, sample, sources
+from calibration import compare, library, planner, sources
 from calibration.card import KernelCard
-from calibration.show import records, show
+from calibration.extras import with_derived
+from calibration.show import show
 from spinloom import config as study_config
 from spinloom.errors import UserError, run_cli
 from spinloom.files import read_json, read_table, write_csv, write_text
@@ -102,7 +103,7 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def _sample(args: argparse.Namespace) -> None:
-    sample.sample(card_of(args.card), args.seed, args.number).write(args.output)
+    with_derived(card_of(args.card).sample(args.seed, args.number)).write(args.output)
 
 
 def _plan(args: argparse.Namespace) -> None:
@@ -111,7 +112,7 @@ def _plan(args: argparse.Namespace) -> None:
     events = read_table(Path(args.device_sims) / "events.parquet") if simulated else None
     started = events if simulated and "nominal_start_m" in events else None
     plan = planner.plan(card, args.width, 1 if started is None else started["nominal_start_m"].nunique())
-    table_console().print(records(f"writes needed for intervals of +-{args.width:g}", plan.to_dict("records")))
+    planner.render(plan, card, args.width, table_console())
     if args.output is None:
         return
     if args.config is None or not simulated:

@@ -173,7 +173,9 @@ def sweep(
     """Return the change of the study's config that carries out a plan, to be laid over it.
 
     Rows that need replicas become entries of ``device_sims.sweep.replicas``, which raise the replicas of the pulses
-    that have their values, to full blocks of ``replicas_per_chunk``; rows that need devices raise ``sweep.instances``.
+    that have their values, to full blocks of ``replicas_per_chunk`` (of the replicas there are, if it is null), so that
+    no finished write is simulated again; rows that need devices raise ``sweep.instances``. Rows that cannot be written
+    from, because the sweep has no start positions, are left as they are.
     If walls are written from where they are, an entry names a start position whose writes begin, on average, in the
     row's state: all of its writes then count, whatever the share in the plan. If there is none, the replicas of all
     starts are raised at the present share.
@@ -203,14 +205,16 @@ def sweep(
         If no start position leads into a state that nobody wrote from.
     """
     swept, starts = section["sweep"], _starts(card, started)
-    block, chosen = swept.get("replicas_per_chunk") or 1, [dict(old) for old in swept.get("replicas", [])]
+    # in blocks of what is finished, which the larger sweep then keeps
+    block = swept["replicas_per_chunk"] or swept["replicas_per_instance"]
+    chosen = [dict(old) for old in swept["replicas"]]
     instances, columns = max(1, len(card.population)), _told_by(pulses)
     entries: dict[tuple, int] = {}
     more_instances = 0
     for row in table.itertuples():
         if row.advice == "instances":
             more_instances = max(more_instances, int(row.more_instances))
-        if row.advice not in ("replicas", "start"):
+        if row.advice not in ("replicas", "start") or (row.advice == "start" and starts is None):
             continue
         pulse = {column: _plain(pulses[column].iloc[row.pulse]) for column in columns}
         own = [] if starts is None else sorted(starts.index[starts == row.state_from])
@@ -238,6 +242,8 @@ def sweep(
     elif entries:
         new = [{**dict(key), "replicas_per_instance": wanted} for key, wanted in sorted(entries.items(), key=repr)]
         change["replicas"] = chosen + new
+    if entries:
+        change["replicas_per_chunk"] = block
     return {"device_sims": {"sweep": change}}
 
 

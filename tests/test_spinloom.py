@@ -156,6 +156,13 @@ def test_schema_and_registries_agree():
     schema = config.schema()["properties"]
     assert set(schema["device_sims"]["properties"]["engine"]["enum"]) == set(engines.REGISTRY)
     assert set(schema["device_sims"]["properties"]["device"]["enum"]) == set(devices.REGISTRY)
+    card = {name: rule.get("properties") for name, rule in schema["calibration"]["properties"].items()}
+    assert set(card["source"]["kind"]["enum"]) == set(sources.KINDS)
+    assert set(card["source"]["format"]["enum"]) == {*importers.REGISTRY, None}
+    assert set(card["states"]["method"]["enum"]) == {*states.METHODS, "device"}
+    assert set(card["kernel"]["law"]["enum"]) == {"auto", "truncated_normal", "passing", *kernels.SWITCHING}
+    assert set(card["kernel"]["law"]["enum"]) - {"auto"} <= set(laws.REGISTRY)
+    assert set(families.REGISTRY) == set(devices.REGISTRY)
     assert set(schema["network"]["properties"]["rule"]["enum"]) == set(rules.REGISTRY)
     assert set(schema["network"]["properties"]["dataset"]["enum"]) == set(datasets.REGISTRY)
 
@@ -163,8 +170,10 @@ def test_schema_and_registries_agree():
 def test_every_key_of_the_schema_is_described():
     def walk(rules, path):
         for key, rule in rules.get("properties", {}).items():
-            if rule.get("type") == "object":
-                assert rule.get("additionalProperties") is False or key == "optimizer", f"{path}.{key}"
+            if "object" in np.atleast_1d(rule.get("type", "")):
+                # free names have values of one type; options are those of an import format, which checks them
+                others = rule.get("additionalProperties")
+                assert others is False or "type" in (others or {}) or key in ("optimizer", "options"), f"{path}.{key}"
                 yield from walk(rule, f"{path}.{key}")
             elif "description" not in rule:
                 yield f"{path}.{key}"
@@ -176,9 +185,11 @@ def test_sections_are_rewritten_only_when_they_change(study, tmp_path):
     resolved = config.resolve(study)
     paths = config.write_sections(resolved, tmp_path)
     before = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
-    config.write_sections(config.resolve(changed(study, "calibration.readout.TMR", 2.0)), tmp_path)
-    after = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
-    assert {stage for stage in before if before[stage] != after[stage]} == {"calibration", "resolved"}
+    for path, value in (("readout.TMR", 2.0), ("kernel", {"form": "law"}), ("source", {"kind": "library"})):
+        config.write_sections(config.resolve(changed(study, f"calibration.{path}", value)), tmp_path)
+        after = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
+        assert {stage for stage in before if before[stage] != after[stage]} == {"calibration", "resolved"}
+        before = after
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from calibration import library
+from spinloom import config, study
+from tests.calibration.conftest import changed
 from tests.dictionary import documented
 
 ROOT = Path(__file__).parent.parent
+CARD = {"card": 1, "card_figures": 1, "report_html": 1, "all": 1}
 PARTS = ["Snakefile", "config.yaml", "environment.yml", "workflow", "configs", "spinloom", "device_sims", "calibration"]
 
 
@@ -67,21 +71,73 @@ def test_overlays_are_laid_over_the_default(tree):
 
 
 @pytest.mark.parametrize("name, chunks", [("stt_mtj", 60), ("vcma_mtj", 48), ("notched_wire", 8)])
-def test_families_without_a_card_end_with_their_tables(tree, name, chunks):
+def test_a_study_may_end_with_its_card(tree, name, chunks):
     planned = jobs(tree, "--configfile", f"configs/{name}.yaml")
-    assert planned == {"simulate": chunks, "collect": 1, "device_figure": 1, "all": 1}
+    assert planned == {"simulate": chunks, "collect": 1, "device_figure": 1, **CARD}
+
+
+def test_a_study_may_begin_with_its_card(tree):
+    planned = jobs(tree, "--configfile", overlay(tree, "calibration.source", {"kind": "library", "name": "pbit"}))
+    assert planned == {**CARD, "data": 1, "train": 6, "summarise": 1, "network_figures": 1}
+
+
+def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree):
+    small = {"study": "done", "device_sims": {"sweep": {"instances": 1, "replicas_per_instance": 1}}}
+    small["network"] = {"seeds": 1, "baseline": None}
+
+    def arguments(**calibration):
+        (tree / "done.yaml").write_text(yaml.safe_dump({**small, "calibration": calibration}))
+        return "--configfile", "done.yaml"
+
+    listed = snakemake(tree, "--summary", *arguments()).stdout
+    missing = [line.split("\t")[0] for line in listed.splitlines() if "\tmissing\t" in line]
+    for path in map(tree.joinpath, missing):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert snakemake(tree, "--touch", *arguments()).returncode == 0
+    later = {**CARD, "train": 1, "summarise": 1, "network_figures": 1}
+    # were the study not done, this would also simulate
+    assert jobs(tree, *arguments(readout={"TMR": 1.0})) == later
+    assert jobs(tree, *arguments(kernel={"form": "law"})) == later
 
 
 def test_float_baseline_alone_can_be_the_rule(tree):
     assert jobs(tree, "--configfile", overlay(tree, "network.rule", "float_baseline", "baseline"))["train"] == 3
 
 
-def overlay(tree, path, value, study="scratch"):
+@pytest.mark.parametrize(
+    "changes, simulates, trains",
+    [
+        ({}, True, True),
+        ({"network": None}, True, False),
+        ({"calibration.source.kind": "library", "calibration.source.name": "pbit"}, False, True),
+        ({"calibration.source.kind": "library", "calibration.source.name": "pbit", "network": None}, False, False),
+        ({"calibration.source.kind": "parametric", "calibration.parametric": library.recipe("pbit")}, False, True),
+    ],
+)
+def test_plan_of_a_study(changes, simulates, trains):
+    plan = study.plan(changed(config.load(ROOT / "config.yaml"), changes))
+    assert (plan.simulates, plan.trains, bool(plan.chunks), plan.card_inputs) == (simulates, trains, simulates, [])
+
+
+def test_a_change_of_the_source_changes_the_section_of_the_card_alone(tmp_path):
+    resolved = config.load(ROOT / "config.yaml")
+    before = {}
+    for name in ("pbit", "ellis_gate"):
+        changed(resolved, {"calibration.source": {"kind": "library", "name": name}})
+        paths = config.write_sections(config.resolve(resolved), tmp_path)
+        after = {stage: Path(path).read_bytes() for stage, path in paths.items()}
+        different = {stage for stage in after if after[stage] != before.get(stage)}
+        before = after
+    assert different == {"calibration", "resolved"}
+
+
+def overlay(tree, path, value, name="scratch"):
     *parents, last = path.split(".")
     content = {last: value}
     for key in reversed(parents):
         content = {key: content}
-    (tree / "overlay.yaml").write_text(yaml.safe_dump({"study": study, **content}))
+    (tree / "overlay.yaml").write_text(yaml.safe_dump({"study": name, **content}))
     return "overlay.yaml"
 
 
@@ -113,7 +169,7 @@ def test_the_data_dictionary_lists_each_table_of_the_first_two_stages():
 
     schemas = {
         "points.csv": tables.POINTS,
-        **{f"{name}.csv": schema for name, schema in card_tables.CARD.items()},
+        **{f"{name}.csv": schema for name, schema in {**card_tables.CARD, **card_tables.EXTRAS}.items()},
     }
     for name in devices.REGISTRY:
         family = devices.family({"device": name, name: {}})

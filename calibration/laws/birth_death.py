@@ -7,9 +7,8 @@ Stochastic Processes, chapter 4). A count of skyrmions, a wall between notches, 
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
-from calibration.laws.chains import Chain, shares, states_of
+from calibration.laws.chains import Chain, exponential, shares, states_of
 from calibration.laws.scales import Parameter
 
 NAME = "birth_death"
@@ -41,7 +40,7 @@ def rates(parameters: dict[str, float]) -> np.ndarray:
 
 def matrix(parameters: dict[str, float], duration_s: float) -> np.ndarray:
     """Return P = exp(Q t), float64[S, S], rows sum to 1."""
-    return linalg.expm(rates(parameters) * duration_s)
+    return exponential(rates(parameters) * duration_s)
 
 
 def starts(data: Chain, parameters: tuple[Parameter, ...]) -> list[dict[str, float]]:

@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
+from scipy import linalg
+from threadpoolctl import ThreadpoolController
 
 from calibration.laws.fitting import Fit, Problem, finish, pearson
 from calibration.laws.scales import Scale
 from spinloom.errors import UserError
+
+# exponentials of a few states: a second thread of the linear algebra would wait longer than it works
+THREADS = ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,12 @@ def split(data: Chain, folds: int, rng: np.random.Generator) -> list[tuple[Chain
         return Chain(np.bincount(cell[chosen], minlength=counts.size).reshape(counts.shape), data.exposure)
 
     return [(part(fold != one), part(fold == one)) for one in range(folds)]
+
+
+def exponential(matrix: np.ndarray) -> np.ndarray:
+    """Return exp of ``matrix``, float64[S, S]."""
+    with THREADS.limit(limits=1, user_api="blas"):
+        return linalg.expm(matrix)
 
 
 def states_of(parameters: dict[str, float]) -> int:

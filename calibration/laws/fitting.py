@@ -139,7 +139,7 @@ class Problem:
         """Return score and information for the search: expected (cells) or sum of squared scores (densities)."""
         slope = derivative(self._finite, x, free)
         if self.counts.ndim == 1:
-            return self.counts @ slope, slope.T @ slope
+            return np.einsum("n,na->a", self.counts, slope), np.einsum("na,nb->ab", slope, slope)
         weight = self.counts.sum(axis=-1, keepdims=True) * np.exp(self._finite(x))
         # cells that are never seen may have any log-probability, however steep
         score = np.einsum("rc,rca->a", self.counts, np.where(self.counts[..., None] > 0, slope, 0.0))

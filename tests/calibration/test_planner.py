@@ -120,9 +120,10 @@ def test_sweep_raises_the_replicas_of_the_pulses_that_need_them():
     table = plan(card, 0.07)
     assert list(table["advice"]) == ["replicas", "enough"]
     change = sweep(table, card, SECTION, PULSES)
-    # the pulses differ by their voltage alone
-    wanted = 20 + int(table["more_replicas"][0])
-    assert change == {"device_sims": {"sweep": {"replicas": [{"voltage_V": 0.5, "replicas_per_instance": wanted}]}}}
+    # the pulses differ by their voltage alone; 33 replicas in blocks of the 20 that are finished
+    assert 20 + int(table["more_replicas"][0]) == 33
+    entry = {"voltage_V": 0.5, "replicas_per_instance": 40}
+    assert change == {"device_sims": {"sweep": {"replicas": [entry], "replicas_per_chunk": 20}}}
 
 
 def test_sweep_rounds_up_to_blocks_and_keeps_older_entries():
