@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from threadpoolctl import threadpool_limits
 
 from calibration import compare, library, planner, sources
 from calibration.card import KernelCard
@@ -196,7 +197,9 @@ def main(arguments: list[str] | None = None) -> None:
     figures.add_argument("--output", required=True, help="directory for the figures")
 
     args = parser.parse_args(arguments)
-    args.run(args)
+    # a matrix product may depend on the number of threads, and a card must not
+    with threadpool_limits(1):
+        args.run(args)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from scipy.stats import kstest
 
+from calibration import families, importers, kernels, laws, sources, states
 from device_sims import devices, engines
 from network import datasets, rules
 from spinloom import config, files, streams
@@ -185,7 +186,8 @@ def test_sections_are_rewritten_only_when_they_change(study, tmp_path):
     resolved = config.resolve(study)
     paths = config.write_sections(resolved, tmp_path)
     before = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
-    for path, value in (("readout.TMR", 2.0), ("kernel", {"form": "law"}), ("source", {"kind": "library"})):
+    library = [("source", {"kind": "library", "name": name}) for name in ("pbit", "ellis_gate")]
+    for path, value in [("readout.TMR", 2.0), ("kernel", {"form": "law"}), *library]:
         config.write_sections(config.resolve(changed(study, f"calibration.{path}", value)), tmp_path)
         after = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
         assert {stage for stage in before if before[stage] != after[stage]} == {"calibration", "resolved"}

@@ -120,18 +120,6 @@ def test_plan_of_a_study(changes, simulates, trains):
     assert (plan.simulates, plan.trains, bool(plan.chunks), plan.card_inputs) == (simulates, trains, simulates, [])
 
 
-def test_a_change_of_the_source_changes_the_section_of_the_card_alone(tmp_path):
-    resolved = config.load(ROOT / "config.yaml")
-    before = {}
-    for name in ("pbit", "ellis_gate"):
-        changed(resolved, {"calibration.source": {"kind": "library", "name": name}})
-        paths = config.write_sections(config.resolve(resolved), tmp_path)
-        after = {stage: Path(path).read_bytes() for stage, path in paths.items()}
-        different = {stage for stage in after if after[stage] != before.get(stage)}
-        before = after
-    assert different == {"calibration", "resolved"}
-
-
 def overlay(tree, path, value, name="scratch"):
     *parents, last = path.split(".")
     content = {last: value}

@@ -193,9 +193,10 @@ def junction_events(plan: pd.DataFrame, probability, instances: int = 4, replica
     )
 
 
-def activated(plan: pd.DataFrame) -> np.ndarray:
+def activated(plan: pd.DataFrame, stability: float = ACTIVATED["thermal_stability"]) -> np.ndarray:
     """Return Neel and Brown's probabilities of a plan's pulses."""
-    return neel_brown.probability(ACTIVATED, plan["voltage_V"].abs(), plan["duration_s"], 300.0)
+    own = {**ACTIVATED, "thermal_stability": stability}
+    return neel_brown.probability(own, plan["voltage_V"].abs(), plan["duration_s"], 300.0)
 
 
 def notched_pulses(fields=(0.01, 0.014, 0.018, 0.022, 0.026, 0.03)) -> pd.DataFrame:
