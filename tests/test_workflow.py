@@ -14,6 +14,7 @@ import yaml
 
 from calibration import library
 from spinloom import config, study
+from spinloom.errors import UserError
 from tests.calibration.conftest import changed
 from tests.dictionary import documented
 
@@ -77,7 +78,8 @@ def test_a_study_may_end_with_its_card(tree, name, chunks):
 
 
 def test_a_study_may_begin_with_its_card(tree):
-    planned = jobs(tree, "--configfile", overlay(tree, "calibration.source", {"kind": "library", "name": "pbit"}))
+    source = {"kind": "library", "name": "pbit"}
+    planned = jobs(tree, "--configfile", overlay(tree, "calibration.source", source, "ready"))
     assert planned == {**CARD, "data": 1, "train": 6, "summarise": 1, "network_figures": 1}
 
 
@@ -141,9 +143,27 @@ def overlay(tree, path, value, name="scratch"):
         ("network.layers", [100, 10], "network.layers: found 100 inputs"),
         ("network.optimizer", {"name": "sgd", "b1": 0.9}, "network.optimizer: found b1"),
         ("network.data.cache", "~nosuchuser/x", "network.data.cache: found '~nosuchuser/x'"),
+        ("calibration.states.method", "device", "calibration.states.method: found 'device', allowed for domain_wall"),
+        ("calibration.source.kind", "import", "calibration.source.file: found null, allowed with kind import: a value"),
+        ("calibration.source", {"kind": "card", "file": "none"}, "calibration.source.file: found none, which is not"),
+        ("calibration.source", {"kind": "library", "name": "x"}, "calibration.source.name: found 'x', allowed: arm_"),
     ],
 )
-def test_a_wrong_config_is_one_line_and_writes_nothing(tree, path, value, message):
+def test_a_wrong_config_is_one_line(tree, path, value, message):
+    layer = ROOT / "config.yaml", tree / overlay(tree, path, value)
+    with pytest.raises(UserError) as error:
+        study.plan(config.load(*layer))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "path, value, message",
+    [
+        ("calibration.states.cuont", 3, "did you mean 'count'?"),
+        ("calibration.states.count", 4, "calibration.states.count: found 4, allowed: 5"),
+    ],
+)
+def test_a_wrong_config_writes_nothing(tree, path, value, message):
     done = snakemake(tree, "--configfile", overlay(tree, path, value))
     lines = [line for line in done.stderr.splitlines() if line.startswith("error") or "Error" in line]
     assert done.returncode != 0

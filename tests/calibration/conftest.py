@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from calibration import sources
 from calibration.laws import neel_brown, passing
@@ -294,6 +295,13 @@ def notched(folder: Path, **changes: Any) -> Study:
 
 
 KINDS = {"walking": walking, "stt_mtj": junction, "vcma_mtj": gated, "notched_wire": notched}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Linear algebra runs as in the program: in one thread, so that no result depends on the machine's cores."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

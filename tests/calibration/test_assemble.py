@@ -81,7 +81,7 @@ def test_missing_row_that_other_pulses_have_says_how_many_replicas_it_takes(tmp_
     share = inside[study.events.index].sum() / len(study.events)
     of_pulse = (study.events["pulse"] == 1).sum()
     replicas = np.ceil(np.ceil(np.log(0.05) / np.log1p(-share)) * 40 / of_pulse)
-    words = f"pulse 1: found no write that begins in state 1, allowed: .* about {replicas:.0f} more replicas per instance"
+    words = f"pulse 1: found no write that begins in state 1, allowed: .* about {replicas:.0f} more replicas"
     with pytest.raises(UserError, match=words):
         study.card()
 

@@ -103,7 +103,8 @@ def test_plan_says_what_is_missing_and_its_sweep_is_a_config(study, tmp_path, ca
     (tmp_path / "device_sims.json").write_text(json.dumps(device))
     options = ["plan", str(tmp_path / "card"), "--width", "0.02"]
     main(options)
-    assert "writes needed for intervals of +-0.02" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "half-width 0.02" in shown and "0 of 5 rows are known well enough." in shown
     with pytest.raises(UserError, match="--config, --device-sims: found nothing, allowed with --output"):
         main([*options, "--output", str(tmp_path / "plan.yaml")])
     files = ["--config", str(tmp_path / "device_sims.json"), "--device-sims", str(study.tables)]

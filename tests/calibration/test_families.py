@@ -28,9 +28,7 @@ G_P = np.pi / 4 * 40e-9**2 / 1e-11  # 126 uS; antiparallel half of it
 
 
 def law(card, name, state):
-    return next(
-        fit for fit in card.meta["laws"] if fit["law"] == name and fit["conditions"]["state_from"] == state
-    )
+    return next(fit for fit in card.meta["laws"] if fit["law"] == name and fit["conditions"]["state_from"] == state)
 
 
 def within(fit, truth):
