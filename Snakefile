@@ -15,9 +15,21 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/device_sims.smk"
+
+
+if PLAN.simulates:
+
+    include: "workflow/rules/device_sims.smk"
+
+
 include: "workflow/rules/calibration.smk"
-include: "workflow/rules/network.smk"
+
+
+if PLAN.trains:
+
+    include: "workflow/rules/network.smk"
+
+
 include: "workflow/rules/report.smk"
 include: "workflow/rules/validation.smk"
 

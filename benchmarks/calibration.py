@@ -1,4 +1,4 @@
-"""Do the calibration's 95 % intervals hold? ``python -m benchmarks.calibration [--repeats N] [--csv FILE]``.
+"""Do the calibration's 95 % intervals hold? ``python -m benchmarks.calibration [--help]``.
 
 Each case is a device with a known truth that is measured anew in each repetition; the table tells how often the
 estimator's interval held the truth. For rows of probabilities: averaged over all cells, over cells with a true
@@ -101,6 +101,20 @@ def spreads(which: str, cells: int, devices: int, writes: int, device_sd: float,
     return case
 
 
+def unequal(cells: int, sizes: list[int], device_sd: float) -> Case:
+    """Interval of the device-to-device sd if devices were written ``sizes`` times; the cycle-to-cycle sd is 1."""
+    size = np.tile(sizes, (cells, 1))
+    cell, device = (np.repeat(index.ravel(), size.ravel()) for index in np.indices(size.shape))
+
+    def case(rng):
+        x = cell + rng.normal(0, device_sd, len(sizes))[device] + rng.normal(size=cell.size)
+        found = random_effects(x, cell, device, MASS)
+        held = found.device_to_device_low <= device_sd <= found.device_to_device_high
+        return np.array([held]), np.array([device_sd])
+
+    return case
+
+
 def probabilities(mean: float, correlation: float, devices: int, writes: int) -> Case:
     """Interval of the between-device sd of a switching probability."""
     size, truth = 1 / correlation - 1, np.sqrt(correlation * mean * (1 - mean))
@@ -158,6 +172,15 @@ def cases() -> dict[tuple[str, str], Case]:
                 f" + {more:g} by cell" if more else ""
             )
             found[f"{which} sd", name] = spreads(which, cells, devices, writes, sd, more)
+    for cells, (low, high), devices in ((3, (2, 40), 10), (1, (2, 40), 10), (3, (2, 11), 10), (3, (2, 40), 40)):
+        sizes = np.round(np.geomspace(low, high, devices)).astype(int).tolist()
+        for sd in (0.0, 0.2, 0.5, 2.0):
+            name = f"{cells} cells, {devices} devices x {low}..{high}, device sd {sd:g}"
+            found["device sd, unequal", name] = unequal(cells, sizes, sd)
+    for sd in (0.0, 0.2, 0.5, 2.0):
+        found["device sd, unequal", f"3 cells, 10 devices, 9 x 2 and 40, device sd {sd:g}"] = unequal(
+            3, [2] * 9 + [40], sd
+        )
     for mean, correlation, devices, writes in (
         (0.5, 0.1, 8, 20), (0.5, 0.01, 20, 20), (0.25, 0.1, 20, 20), (0.1, 0.1, 8, 40),
         (0.1, 0.1, 40, 40), (0.1, 0.3, 40, 20),
@@ -192,10 +215,12 @@ def measure(estimator: str, name: str, case: Case, repeats: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--only", default="", help="estimators whose name begins with this")
     parser.add_argument("--csv", help="write the table there too")
     arguments = parser.parse_args()
     start = time.perf_counter()
-    frame = pd.DataFrame([measure(*key, case, arguments.repeats) for key, case in cases().items()])
+    chosen = {key: case for key, case in cases().items() if key[0].startswith(arguments.only)}
+    frame = pd.DataFrame([measure(*key, case, arguments.repeats) for key, case in chosen.items()])
     table = Table(*(column.replace("_", " ") for column in frame))
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))

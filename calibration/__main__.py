@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 from threadpoolctl import threadpool_limits
 
-from calibration import compare, library, planner, sources
+from calibration import compare, importers, library, planner, sources
 from calibration.card import KernelCard
 from calibration.extras import with_derived
 from calibration.show import show
@@ -22,34 +22,45 @@ from spinloom.progress import Progress, table_console
 DROPPED = ("file", "row", "reason")
 
 
-def _section(path: str | None, **source: Any) -> dict[str, Any]:
-    """Return a checked calibration section: of a JSON file, or config.yaml's with another source."""
+def _section(path: str | None) -> dict[str, Any]:
+    """Return a checked calibration section: of a JSON file, or config.yaml's."""
     if path is not None:
         return study_config.check_section(read_json(path), "calibration", path)
-    section = study_config.section(study_config.load("config.yaml"), "calibration")
-    return {**section, "source": {**section["source"], **source}}
+    return study_config.section(study_config.load("config.yaml"), "calibration")
+
+
+def _path(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("found nothing, allowed: a path")
+    return text
 
 
 def _make(section: dict[str, Any], where: str, args: argparse.Namespace, device_sims: str | None = None) -> None:
+    dropped = getattr(args, "dropped", None)
+    if dropped is not None and Path(dropped).is_dir():
+        raise UserError(f"--dropped: found {dropped}, a folder, allowed: a file")
     with Progress("calibration", 1, "cards", rate_unit="cards/s", log=getattr(args, "log", None)) as progress:
         try:
             card, imported = sources.make(section, where, device_sims)
             card.write(args.output)
-            if args.dropped is not None:
+            if dropped is not None:
                 empty = pd.DataFrame(columns=list(DROPPED))
-                write_csv(empty if imported is None else imported.report, args.dropped)
+                write_csv(empty if imported is None else imported.report, dropped)
         except UserError as error:
             # the terminal gets it from run_cli
             if progress.log is not None:
                 progress.log.write(f"error: {error}\n")
             raise
-        meta = card.meta
-        progress.say(f"{meta.get('events', 0)} writes used, {meta.get('lost_events', 0)} lost")
+        told = [f"{card.meta.get('events', 0)} writes used, {card.meta.get('lost_events', 0)} lost"]
         if imported is not None:
-            progress.say(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
-            for note in imported.notes:
-                progress.say(f"note: {note}")
+            told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
+            told += [f"note: {note}" for note in imported.notes]
+        for line in told:
+            progress.say(line)
         progress.advance(1, f"card {card.hash} in {args.output}")
+    if progress.log is None and not progress.terminal:
+        # what an import left out must be told, wherever the output goes
+        print("\n".join(told))
 
 
 def _card(args: argparse.Namespace) -> None:
@@ -64,12 +75,20 @@ def _import(args: argparse.Namespace) -> None:
             raise UserError(f"--option: found '{text}', allowed: KEY=VALUE")
         options[key] = value
     source = {"kind": "import", "file": args.file, "format": args.format, "options": options}
-    section = _section(args.config, **source)
+    section = _section(args.config)
     section["source"] = {**section["source"], **source}
+    states = {"method": args.states, "count": args.count, "edges": args.edges}
+    given = {key: value for key, value in states.items() if value is not None}
+    if given and args.format in importers.STATES_FROM_OPTIONS:
+        raise UserError(
+            f"--states, --count, --edges: found {given}, allowed with {args.format}: --option states=NUMBER"
+        )
     if args.config is None:
         # config.yaml's states are those of its wall; a measured device has none yet
-        section["states"] = {"method": args.states, "count": args.count, "edges": None, "misread": 0.01}
-    _make(section, args.config or "config.yaml", args)
+        section["states"] = {"method": "mixture", "misread": section["states"]["misread"]}
+    section["states"] = {**section["states"], **given}
+    where = args.config or "config.yaml"
+    _make(study_config.check_section(section, "calibration", where), where, args)
 
 
 def card_of(name: str) -> KernelCard:
@@ -96,7 +115,9 @@ def _library(args: argparse.Namespace) -> None:
         return
     if args.output is None:
         raise UserError("--output: found nothing, allowed: a directory for the card")
-    library.card(args.name).write(args.output)
+    section = _section(None)
+    section["source"] = {**section["source"], "kind": "library", "name": args.name}
+    _make(section, "config.yaml", args)
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -151,7 +172,7 @@ def main(arguments: list[str] | None = None) -> None:
     card.add_argument("--config", required=True, help=section)
     card.add_argument("--device-sims", help="folder of the device stage's events.parquet, pulses.csv, device.json")
     card.add_argument("--dropped", help="CSV file for what an import left out and why")
-    card.add_argument("--output", required=True, help="directory of the card")
+    card.add_argument("--output", type=_path, required=True, help="directory of the card")
     card.add_argument("--log", help="file for progress and errors")
 
     imported = command("import", _import, "make a kernel card of measured data (docs/import.md)")
@@ -159,9 +180,12 @@ def main(arguments: list[str] | None = None) -> None:
     imported.add_argument(
         "--format", required=True, choices=sorted(sources.importers.REGISTRY), help="how it is laid out"
     )
-    imported.add_argument("--output", required=True, help="directory of the card")
+    imported.add_argument("--output", type=_path, required=True, help="directory of the card")
     imported.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format")
-    imported.add_argument("--states", default="mixture", help="calibration.states.method (default: mixture)")
+    imported.add_argument("--states", help="calibration.states.method (default: mixture)")
+    imported.add_argument(
+        "--edges", type=float, nargs="+", metavar="S", help="borders between states, with --states edges"
+    )
     imported.add_argument("--count", type=int, help="number of states (default: as many as can be told apart)")
     imported.add_argument("--config", help=f"{section}; default: config.yaml's")
     imported.add_argument("--dropped", help="CSV file for what was left out and why")
@@ -171,7 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     listed = command("library", _library, "list the library's cards, or write one")
     listed.add_argument("name", nargs="?", help="card to write")
-    listed.add_argument("--output", help="directory of the card")
+    listed.add_argument("--output", type=_path, help="directory of the card")
 
     compared = command("compare", _compare, "print two cards side by side, with the significance of their differences")
     compared.add_argument("a", help="directory or name in the library")
@@ -181,20 +205,20 @@ def main(arguments: list[str] | None = None) -> None:
     drawn.add_argument("card", help="directory or name in the library")
     drawn.add_argument("--seed", type=int, default=0, help="seed of the stream (default 0)")
     drawn.add_argument("--number", type=int, default=0, help="number of the draw (default 0)")
-    drawn.add_argument("--output", required=True, help="directory of the sampled card")
+    drawn.add_argument("--output", type=_path, required=True, help="directory of the sampled card")
 
     planned = command("plan", _plan, "say which pulses and states need how many more writes, and write the sweep")
     planned.add_argument("card", help="directory of the card")
     planned.add_argument("--width", type=float, default=0.05, help="wanted half-width of the intervals (default 0.05)")
     planned.add_argument("--config", help="JSON: the device stage's section (results/STUDY/config/device_sims.json)")
     planned.add_argument("--device-sims", help="folder of the device stage's tables")
-    planned.add_argument("--output", help="YAML file for the sweep, an overlay of the study's config")
+    planned.add_argument("--output", type=_path, help="YAML file for the sweep, an overlay of the study's config")
 
     figures = command("figures", _figures, "draw a kernel card")
     figures.add_argument("--card", required=True, help="directory of the card")
     figures.add_argument("--config", required=True, help=section)
     figures.add_argument("--device-sims", help="folder of the device stage's tables, if the card is made of them")
-    figures.add_argument("--output", required=True, help="directory for the figures")
+    figures.add_argument("--output", type=_path, required=True, help="directory for the figures")
 
     args = parser.parse_args(arguments)
     # a matrix product may depend on the number of threads, and a card must not

@@ -17,7 +17,7 @@ from calibration.conductance import read_table_of
 from calibration.estimator import Rows
 from calibration.spread import as_dict, device_offsets, random_effects
 from calibration.states import assign_states, state_edges
-from calibration.tables import CARD, EXTRAS, entry, unit
+from calibration.tables import CARD, EXTRAS, unit
 from calibration.writes import COORDINATES, Writes
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -88,7 +88,7 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
         **writes.meta,
     }
     reads = read_table_of(states["conductance_S"].to_numpy(), config, where)
-    population = _population(writes, cell, instance, states, config)
+    population = _population(writes, cell, instance, config)
     return KernelCard(states, writes.pulses, transitions, population, reads, meta, extras)
 
 
@@ -192,9 +192,7 @@ def _spreads(writes: Writes, cell: np.ndarray, instance: np.ndarray, size: int) 
     return spreads
 
 
-def _population(
-    writes: Writes, cell: np.ndarray, instance: np.ndarray, states: pd.DataFrame, config: dict[str, Any]
-) -> pd.DataFrame:
+def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
     after = writes.events["after"].to_numpy()
     by_nature = writes.edges is not None
     offsets = device_offsets(np.zeros(len(after)) if by_nature else writes.conductance(after), cell, instance)
@@ -203,13 +201,10 @@ def _population(
     if writes.coordinate == "position_m":
         walls = device_offsets(after, cell, instance)
         table["position_offset_m"], table["position_offset_se_m"] = walls["offset"], walls["offset_se"]
-    spread = entry(config, "readout.RA_relative_sd", "config") if "RA_relative_sd" in config["readout"] else 0.0
-    if spread:
-        # a barrier that is thicker or thinner scales all conductances of its device alike
-        mean = float(np.average(states["conductance_S"], weights=states["count"]))
-        drawn = [generator(config["seed"], "RA spread", int(number)).standard_normal() for number in table["instance"]]
-        table["conductance_offset_S"] += mean * (1 / (1 + spread * np.clip(drawn, -3, 3)) - 1)
-    return table
+    # a barrier that is thicker or thinner scales all conductances of its device alike; RA is lognormal
+    drawn = [generator(config["seed"], "RA spread", int(number)).standard_normal() for number in table["instance"]]
+    sigma = np.sqrt(np.log1p(config["readout"]["RA_relative_sd"] ** 2))
+    return table.assign(conductance_factor=np.exp(-sigma * np.array(drawn)))
 
 
 def intended_states(writes: Writes, edges: np.ndarray) -> list[int] | None:

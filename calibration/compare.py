@@ -32,15 +32,19 @@ FIGURES = ("conductance_ratio", "distinguishable_levels")
 def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
     """Compare two cards, as far as they have the same pulses and states.
 
-    Pulses match by their drive, duration, polarity and temperature, states by their edges (by their labels, or by their
-    number, where one card has no edges).
+    Pulses match by their drive, duration, polarity and temperature. States match by their edges; by their labels, if
+    they are states by nature (coordinate level) or a card tells no edges in the other's coordinate.
 
     For each row that both cards counted, the chi-square test of homogeneity of the 2 x K table of counts over the
     states that either reached. The statistic is divided by the larger of the two rows' design effects (counts over
     effective counts; Rao and Scott, Ann. Stat. 12, 46 (1984)). Where an expected count is below 1, or more than a
     fifth of them below 5, the chi-square distribution is a poor one (Cochran, Biometrics 10, 417 (1954)), and the
     p-value is that of 9999 permutations of the writes. The p-values are corrected for the number of rows (Holm, Scand.
-    J. Stat. 6, 65 (1979)); the cards are alike at the 5 % level if the smallest corrected one is above 0.05.
+    J. Stat. 6, 65 (1979)); the cards are alike at the 5 % level if the smallest corrected one is above 0.05. With
+    posterior.pooling events that is said of the devices that were written, and not of their kinds.
+
+    Mean conductances by Welch's t with Satterthwaite's degrees of freedom (Welch, Biometrika 34, 28 (1947)); the bins
+    of a lattice have no error.
 
     Parameters
     ----------
@@ -50,11 +54,12 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
     -------
     dict
         ``pulses``: DataFrame ``pulse_a``, ``pulse_b`` of matching pulses with their drive. ``states``: DataFrame
-        ``state_a``, ``state_b``, mean conductances ``a_S``, ``b_S``, ``difference_S``, its standard error, ``z`` (NaN
-        where a card states no error) and ``p_holm``. ``rows``: DataFrame of rows with ``writes_a``, ``writes_b``,
+        ``state``, mean conductances ``a_S``, ``b_S``, ``difference_S``, its standard error, ``t``, ``dof`` (NaN where
+        a card states no error), ``p_value`` and ``p_holm``. ``rows``: DataFrame of rows with ``writes_a``, ``writes_b``,
         ``total_variation`` (half the sum of the absolute differences of the probabilities), ``statistic``, ``dof``,
         ``p_value`` and ``p_holm`` (NaN where a card has no counts). ``derived``: DataFrame of figures of both cards and
-        their ratio. ``only_a``, ``only_b``: pulses that the other card lacks, lists. ``alike``: bool, or None if no
+        their ratio. ``of_devices``: bool, whether a card pools events, so that the tests hold for the devices that were
+        written. ``devices_differ``: bool, whether a card shows that its devices differ (p < 0.05). ``only_a``, ``only_b``: pulses that the other card lacks, lists. ``alike``: bool, or None if no
         row could be tested. ``largest_total_variation``: float, None if the states do not match.
 
     Raises
@@ -83,6 +88,8 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
         "rows": rows,
         "states": states,
         "derived": _derived(a, b, pulses, same_states),
+        "of_devices": any((card.meta.get("posterior") or {}).get("pooling") == "events" for card in (a, b)),
+        "devices_differ": _devices_differ(a) or _devices_differ(b),
         "alike": bool(tested.min() > 0.05) if len(tested) else None,
         "largest_total_variation": float(rows["total_variation"].max()) if len(rows) else None,
     }
@@ -109,11 +116,22 @@ def _same_states(a: KernelCard, b: KernelCard) -> bool:
     if len(a.states) != len(b.states):
         return False
     one, other = (card.meta.get("states", {}) for card in (a, b))
-    if one.get("coordinate") == other.get("coordinate") and one.get("edges") and other.get("edges"):
+    by_edges = one.get("coordinate") == other.get("coordinate") != "level"
+    if by_edges and one.get("edges") and other.get("edges"):
         x, y = np.array(one["edges"], dtype=float), np.array(other["edges"], dtype=float)
         return bool(np.allclose(x, y, rtol=0, atol=RELATIVE * np.ptp(x)))
-    # states by nature, or of a law: the same number, and the same names
+    # states by nature are numbered from 0 whatever they are, so their edges tell nothing and their names do
     return list(a.states["label"]) == list(b.states["label"])
+
+
+def _devices_differ(card: KernelCard) -> bool:
+    for name in ("spread", "spread_position"):
+        p_value = (card.meta.get(name) or {}).get("p_value")
+        if p_value is not None and p_value < 0.05:
+            return True
+    # intervals of the devices' sd: of alike devices one in 40 lies above 0
+    ends = [row["interval"][0] > 0 for row in card.meta.get("probability_spread") or [] if row.get("interval")]
+    return bool(ends) and stats.binomtest(sum(ends), len(ends), 0.025, alternative="greater").pvalue < 0.05
 
 
 def _rows(a: KernelCard, b: KernelCard, pulses: pd.DataFrame) -> pd.DataFrame:
@@ -187,15 +205,19 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _conductances(a: KernelCard, b: KernelCard) -> pd.DataFrame:
-    def error(card: KernelCard) -> np.ndarray:
+    def error(card: KernelCard) -> tuple[np.ndarray, np.ndarray]:
         count = card.states["count"].to_numpy(float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(count >= 2, card.states["conductance_sd_S"] / np.sqrt(count), np.nan)
+        known = (count >= 2) & (card.meta.get("states", {}).get("method") != "lattice")
+        some = np.where(known, count, 2.0)
+        return np.where(known, card.states["conductance_sd_S"] / np.sqrt(some), np.nan), some - 1
 
     mean_a, mean_b = (card.states["conductance_S"].to_numpy(float) for card in (a, b))
-    se = np.hypot(error(a), error(b))
+    (se_a, free_a), (se_b, free_b) = error(a), error(b)
+    se = np.hypot(se_a, se_b)
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(se > 0, (mean_b - mean_a) / se, np.nan)
+        t = np.where(se > 0, (mean_b - mean_a) / se, np.nan)
+        dof = np.where(se > 0, 1 / ((se_a / se) ** 4 / free_a + (se_b / se) ** 4 / free_b), np.nan)
+    p_value = 2 * stats.t.sf(np.abs(t), dof)
     return pd.DataFrame(
         {
             "state": a.states["state"],
@@ -203,8 +225,10 @@ def _conductances(a: KernelCard, b: KernelCard) -> pd.DataFrame:
             "b_S": mean_b,
             "difference_S": mean_b - mean_a,
             "difference_se_S": se,
-            "z": z,
-            "p_holm": holm(2 * special.ndtr(-np.abs(z))),
+            "t": t,
+            "dof": dof,
+            "p_value": p_value,
+            "p_holm": holm(p_value),
         }
     )
 
@@ -258,7 +282,14 @@ def _verdict(comparison: dict[str, Any]) -> str:
         return f"No row was counted in both cards, so no test is possible.{largest}"
     smallest = comparison["rows"]["p_holm"].min()
     word = "do not differ" if comparison["alike"] else "differ"
-    return f"The counts {word} at the 5 % level (smallest p after Holm's correction {smallest:.2g}).{largest}"
+    whose = " of the devices that were written" if comparison["of_devices"] else ""
+    text = f"The counts{whose} {word} at the 5 % level (smallest p after Holm's correction {smallest:.2g}).{largest}"
+    if comparison["of_devices"] and comparison["devices_differ"]:
+        text += (
+            " Devices of one card differ among themselves, so other devices of the same kind would differ too: make "
+            "both cards with posterior.pooling instances to test the kinds."
+        )
+    return text
 
 
 def _rich(title: str, frame: pd.DataFrame) -> Table:

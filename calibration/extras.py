@@ -10,14 +10,16 @@ import pandas as pd
 
 from calibration import half_select, inversion, retention
 from calibration.card import KernelCard
-from calibration.derived import derive
+from calibration.derived import DRIVES, derive
 from calibration.energy import MECHANISMS
 from calibration.estimator import stationary
 from calibration.interpolation import AXES, interpolate
+from calibration.kernels import with_stay
 from calibration.laws import neel_brown
 from spinloom.errors import UserError
 
 NOTHING = 0.01  # probability of a change up to which a pulse is in the dead zone
+EXACT = 1e12  # writes that a stated probability is worth
 HIGH_BARRIER = 5.0  # kB T; above it the rate over a barrier is Arrhenius'
 
 
@@ -84,14 +86,19 @@ def with_pulses(card: KernelCard, options: dict[str, Any], where: str) -> Kernel
         If a point lies outside of the pulses, or does not say a quantity that they differ in.
     """
     pulses, blocks = card.pulses, [card.transitions]
-    kernel = card.kernel
-    effective = card.transitions["effective_count"].to_numpy().reshape(kernel.shape)
+    kernel, effective = card.kernel, _worth(card)
+    basis = card.transitions["basis"].to_numpy().reshape(kernel.shape)[..., 0]
     pseudocount, level = card.meta.get("posterior", {}).get("pseudocount", 0.5), card.interval
     new, intended = [], list(card.meta.get("intended_states") or [])
     for place, point in enumerate(options["points"]):
         name = f"{where}: interpolate.points.{place}"
         for own in _groups(pulses, point, name):
             wanted = _complete(own, point, name)
+            axes = list(AXES)
+            for other in [own, *new]:
+                if np.isclose(other[axes].to_numpy(float), wanted[axes].to_numpy(float), rtol=1e-9).all(axis=1).any():
+                    if other is own or _alike(other.iloc[0], own.iloc[0]):
+                        raise UserError(f"{name}: found {point}, which the card has already, allowed: each pulse once")
             made = interpolate(
                 own,
                 kernel[own["pulse"]],
@@ -108,7 +115,10 @@ def with_pulses(card: KernelCard, options: dict[str, Any], where: str) -> Kernel
             columns = {"pulse": number, "state_from": index[0], "state_to": index[1], "count": 0}
             parts = ("effective_count", "probability", "ci_low", "ci_high")
             columns |= {part: getattr(made, part)[0].ravel() for part in parts}
-            blocks.append(pd.DataFrame({**columns, "basis": "interpolated"}))
+            block = pd.DataFrame({**columns, "basis": "interpolated"})
+            # what is assumed of all neighbours, that the device stays, is assumed in between
+            assumed = (basis[own["pulse"]] == "assumed").all(axis=0)
+            blocks.append(with_stay(block, np.tile(assumed, (number + 1, 1))) if assumed.any() else block)
             if intended:
                 intended.append(int(made.probability[0, 0].argmax()))
     grown = replace(
@@ -120,9 +130,33 @@ def with_pulses(card: KernelCard, options: dict[str, Any], where: str) -> Kernel
     return replace(grown, states=grown.states.assign(occupancy=stationary(grown.kernel)))
 
 
+def _worth(card: KernelCard) -> np.ndarray:
+    """Return what each entry is worth in independent writes; what a law or a source states is exact."""
+    worth = card.transitions["effective_count"].to_numpy()
+    stated = (worth == 0) & (card.transitions["count"] == 0) & (card.transitions["basis"] != "counts")
+    return np.where(stated, EXACT * card.transitions["probability"], worth).reshape(card.kernel.shape)
+
+
+def _series(pulses: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the pulses that differ in voltage, duration and temperature alone.
+
+    Of one channel and polarity, and of one current density, field and spin drift, unless these follow the voltage (the
+    current through a junction).
+    """
+    keys = ["channel", "polarity"]
+    for drive in (name for name in DRIVES if name != "voltage_V"):
+        if pulses.groupby(["channel", "polarity", "voltage_V"], dropna=False)[drive].nunique().max() > 1:
+            keys.append(drive)
+    return [own for _, own in pulses.groupby(keys, sort=True, dropna=False)]
+
+
+def _alike(one: pd.Series, other: pd.Series) -> bool:
+    return one["channel"] == other["channel"] and one["polarity"] == other["polarity"]
+
+
 def _groups(pulses: pd.DataFrame, point: dict[str, float], where: str) -> list[pd.DataFrame]:
-    """Return the pulses of each channel and polarity that a point can lie between."""
-    groups = [own for _, own in pulses.groupby(["channel", "polarity"], sort=True)]
+    """Return the series of pulses that a point can lie between."""
+    groups = _series(pulses)
     if "voltage_V" in point:
         # the sign of a voltage is its polarity, but a gate's voltage has no direction
         fitting = [
@@ -171,34 +205,42 @@ def _costs(own: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
 def _half_select(card: KernelCard, config: dict[str, Any], where: str) -> pd.DataFrame:
     name = f"{where}: half_select.fractions"
     tables = []
-    for _, own in card.pulses.groupby(["channel", "polarity"], sort=True):
+    for own in _series(card.pulses):
 
         def rows(voltage: np.ndarray, duration: np.ndarray, temperature: np.ndarray, own=own) -> np.ndarray:
             wanted = pd.DataFrame(dict(zip(AXES, (voltage, duration, temperature), strict=True)))
-            return np.stack([_partial(card, own, wanted.iloc[[place]], config, name) for place in range(len(wanted))])
+            return _partial(card, own, wanted, config, name)
 
         tables.append(half_select.table(rows, own, config["half_select"]["fractions"], name))
     return pd.concat(tables, ignore_index=True)
 
 
 def _partial(card: KernelCard, own: pd.DataFrame, wanted: pd.DataFrame, config: dict, where: str) -> np.ndarray:
-    """Return the rows of a pulse at part of its voltage.
+    """Return the rows of pulses at part of their voltage, float64[wanted, states, states].
 
     Over a high barrier by its rate, because counts tell no rare events; else between the card's pulses; else, below
     the critical voltage, by the rate all the same. Arrhenius' rate is too high for pulses that are short against the
     time in which the moment comes to equilibrium, so what the nearest of the card's pulses does is a bound.
     """
-    effective = card.transitions["effective_count"].to_numpy().reshape(card.kernel.shape)
-    known = (own, card.kernel[own["pulse"]], effective[own["pulse"]], wanted)
-    heights = _heights(card, float(wanted["voltage_V"].iloc[0]))
-    if heights is None or min(heights) <= HIGH_BARRIER:
-        try:
-            return interpolate(*known, where=where).probability[0]
-        except UserError as outside:
-            if heights is None:
-                raise UserError(f"{outside}, or below the critical voltage of a device that tells it") from None
-    nearest = interpolate(*known, where=where, extrapolate=True).probability[0]
-    return _over_barriers(card, heights, wanted, config, nearest)
+    known = (own, card.kernel[own["pulse"]], _worth(card)[own["pulse"]], wanted)
+    heights = [_heights(card, voltage) for voltage in wanted["voltage_V"]]
+    if len(own) > 1:
+        between = interpolate(*known, where=where, extrapolate=True)
+        nearest, outside = between.probability, between.extrapolated
+    else:
+        nearest, outside = np.repeat(card.kernel[own["pulse"]], len(wanted), axis=0), np.ones(len(wanted), bool)
+    rows = []
+    for place, barriers in enumerate(heights):
+        if barriers is None and outside[place]:
+            try:
+                interpolate(*known[:3], wanted.iloc[[place]], where=where)
+            except UserError as error:
+                raise UserError(f"{error}, or below the critical voltage of a device that tells it") from None
+        if barriers is None or (min(barriers) <= HIGH_BARRIER and not outside[place]):
+            rows.append(nearest[place])
+        else:
+            rows.append(_over_barriers(card, barriers, wanted.iloc[place], config, nearest[place]))
+    return np.stack(rows)
 
 
 def _heights(card: KernelCard, voltage: float) -> tuple[float, float] | None:
@@ -215,14 +257,14 @@ def _heights(card: KernelCard, voltage: float) -> tuple[float, float] | None:
 
 
 def _over_barriers(
-    card: KernelCard, heights: tuple[float, float], wanted: pd.DataFrame, config: dict, most: np.ndarray
+    card: KernelCard, heights: tuple[float, float], wanted: pd.Series, config: dict, most: np.ndarray
 ) -> np.ndarray:
     constants = {
         "critical_voltage_V": 1.0,
         "tau0_s": config["retention"]["attempt_time_s"],
         "reference_temperature_K": card.meta["barrier"]["temperature_K"],
     }
-    time, temperature = wanted["duration_s"].iloc[0], wanted["temperature_K"].iloc[0]
+    time, temperature = wanted["duration_s"], wanted["temperature_K"]
     up, down = (
         float(neel_brown.probability({**constants, "thermal_stability": height}, 0.0, time, temperature))
         for height in heights
@@ -234,6 +276,8 @@ def _over_barriers(
 def _retention(card: KernelCard, options: dict[str, Any], where: str) -> pd.DataFrame:
     barrier = card.meta.get("barrier") or {}
     stability = options["thermal_stability"] or barrier.get("thermal_stability")
+    if card.meta["flags"]["volatile"]:
+        raise UserError(f"{where}: retention.temperatures_K: found a volatile device, allowed with one: []")
     if len(card.states) != 2:
         raise UserError(f"{where}: retention: found a device of {len(card.states)} states, allowed: 2")
     if stability is None:

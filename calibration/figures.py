@@ -48,9 +48,9 @@ def draw(card: KernelCard, config: dict[str, Any], where: str, device_sims: str 
     output : str or Path
     """
     writes = sources.writes(config, where, device_sims)
-    made_from = card.meta["source"].get("events_sha256")
-    if writes is not None and writes.source.get("events_sha256") != made_from:
-        raise UserError(f"{writes.where}: not the writes that the card was made from; allowed is sha256 {made_from}")
+    made_from = {key: card.meta["source"].get(key) for key in ("events_sha256", "files")}
+    if writes is not None and {key: writes.source.get(key) for key in made_from} != made_from:
+        raise UserError(f"{writes.where}: not the writes that the card was made from; make the card again")
     output = Path(output)
     write_png(writes_by_pulse(card, writes), output / "writes_by_pulse.png")
     write_png(transition_matrix(card), output / "transitions.png")

@@ -43,11 +43,13 @@ def table(rows: Rows, pulses: pd.DataFrame, fractions: Sequence[float], where: s
     Raises
     ------
     UserError
-        If a share is no share, or a pulse has no voltage.
+        If a share is no share or doubled, or a pulse has no voltage.
     """
     for fraction in fractions:
         if not 0 < fraction < 1:
             raise UserError(f"{where}: fractions: found {fraction:g}, allowed: more than 0 and less than 1")
+        if sum(np.isclose(fraction, other, rtol=1e-12, atol=0) for other in fractions) > 1:
+            raise UserError(f"{where}: fractions: found {fraction:g} more than once, allowed: each fraction once")
     if "voltage_V" not in pulses or pulses["voltage_V"].isna().any():
         raise UserError(f"{where}: pulses: found one without voltage_V, allowed: a voltage for every pulse")
     numbers = pulses["pulse"].to_numpy() if "pulse" in pulses else np.arange(len(pulses))

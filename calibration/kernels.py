@@ -21,6 +21,7 @@ from calibration.writes import Writes
 from spinloom.errors import UserError
 
 SWITCHING = ("neel_brown", "precessional", "logistic", "logistic_plateau")
+NODES = 16  # starts in a state that a law of displacements is averaged over
 DRIVES = ("field_T", "current_density_A_per_m2", "zhang_li_u_m_per_s", "voltage_V")
 
 
@@ -178,11 +179,14 @@ def law_rows(
     law, own, size = laws.get(fit.law), fit.conditions["pulses"], len(edges) - 1
     if law.KIND == "displacement":
         places = [(pulse, state) for pulse in own for state in range(size)]
-        middle = (edges[:-1] + edges[1:]) / 2
         bounds, ends = tuple(fit.conditions["bounds"]), fit.conditions["ends"]
+        # a device may be anywhere in its state: from its middle a step shorter than half of it would never leave it
+        node, weight = np.polynomial.legendre.leggauss(NODES)
+        starts = ((edges[:-1] + edges[1:]) / 2)[:, None] + (np.diff(edges) / 2)[:, None] * node
 
         def displaced(parameters: dict[str, float]) -> np.ndarray:
-            return np.tile(law.rows(parameters, edges, middle, bounds, ends), (len(own), 1))
+            rows = law.rows(parameters, edges, starts.ravel(), bounds, ends).reshape(size, NODES, size)
+            return np.tile(np.einsum("snt,n->st", rows, weight / 2), (len(own), 1))
 
         return places, displaced
     drives = _drives(pulses).iloc[own]

@@ -27,6 +27,8 @@ MATCHED = (
     "current_density_A_per_m2",
     "zhang_li_u_m_per_s",
 )
+LEAST_WIDTH = 1e-4  # 1e8 writes; beyond it the quantiles of the intervals cannot be computed
+MOST_COUNT = 100_000  # replicas of a pulse, or devices, of a study
 MOST_RATIO = 2.0  # replicas are asked for as long as they cost no more than this many times the writes of new devices
 
 
@@ -45,7 +47,7 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
     ----------
     card : KernelCard
     width : float
-        Wanted half-width of the intervals, in (0, 0.5).
+        Wanted half-width of the intervals, `LEAST_WIDTH` or more and less than 0.5.
     starts : int
         Start positions from which each pulse is simulated on each device; 1 if each write begins with a reset.
 
@@ -65,16 +67,16 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
     UserError
         If ``width`` is impossible, the card has no interval, or no row has counts.
     """
-    if not 0 < width < 0.5:
-        raise UserError(f"plan: width: found {width:g}, allowed: a half-width between 0 and 0.5")
+    if not LEAST_WIDTH <= width < 0.5:
+        raise UserError(f"plan: width: found {width:g}, allowed: a half-width from {LEAST_WIDTH:g} to less than 0.5")
     where, size = f"card {card.meta['name']}", len(card.states)
+    if not card.transitions["count"].any():
+        raise UserError(f"{where}: this card has no counted writes; nothing to plan")
     mass, pseudocount = (entry(card.meta, f"posterior.{key}", where) for key in ("interval", "pseudocount"))
     shape = card.kernel.shape
     basis = card.transitions["basis"].to_numpy().reshape(shape)[..., 0]
     counts = card.transitions["count"].to_numpy().reshape(shape)
     effective = card.transitions["effective_count"].to_numpy().reshape(shape)
-    if not counts.any():
-        raise UserError(f"{where}: transitions: found no counted writes, allowed: a card with counts")
     instances = max(1, len(card.population))
     rows = []
     for pulse, start in np.ndindex(shape[:2]):
@@ -202,8 +204,10 @@ def sweep(
     Raises
     ------
     UserError
-        If no start position leads into a state that nobody wrote from.
+        If no start position leads into a state that nobody wrote from, the card is not of a simulation, or a study
+        cannot have that many replicas or devices.
     """
+    check_plan(card)
     swept, starts = section["sweep"], _starts(card, started)
     # in blocks of what is finished, which the larger sweep then keeps
     block = swept["replicas_per_chunk"] or swept["replicas_per_instance"]
@@ -232,11 +236,15 @@ def sweep(
             now = max(
                 [swept["replicas_per_instance"], *(old["replicas_per_instance"] for old in _fitting(chosen, place))]
             )
-            key = tuple(sorted(place.items()))
-            entries[key] = max(entries.get(key, 0), block * math.ceil((now + extra) / block))
+            key, wanted = tuple(sorted(place.items())), block * math.ceil((now + extra) / block)
+            if wanted > MOST_COUNT:
+                _too_many("replicas_per_instance", wanted, table, card, (MOST_COUNT - block - now) / extra)
+            entries[key] = max(entries.get(key, 0), wanted)
     change: dict[str, Any] = {}
     if more_instances:
         change["instances"] = swept["instances"] + more_instances
+        if change["instances"] > MOST_COUNT:
+            _too_many("instances", change["instances"], table, card, (MOST_COUNT - swept["instances"]) / more_instances)
     if () in entries:  # one pulse has no values that tell it from others
         change["replicas_per_instance"] = entries[()]
     elif entries:
@@ -245,6 +253,38 @@ def sweep(
     if entries:
         change["replicas_per_chunk"] = block
     return {"device_sims": {"sweep": change}}
+
+
+def check_plan(card: KernelCard) -> None:
+    """Check that a sweep can be written for ``card``.
+
+    Raises
+    ------
+    UserError
+        If it is not made of a simulation.
+    """
+    kind = card.meta["source"]["kind"]
+    if kind != "simulated":
+        raise UserError(f"card {card.meta['name']}: source.kind: found {kind}, allowed for a sweep: simulated")
+
+
+def _too_many(key: str, found: int, table: pd.DataFrame, card: KernelCard, share: float) -> None:
+    """Raise the error that names the half-width which a ``share`` of the additional writes gives."""
+    size, kernel, would_do = len(card.states), card.kernel, 0.0
+    mass, pseudocount = (entry(card.meta, f"posterior.{name}", "card") for name in ("interval", "pseudocount"))
+    effective = card.transitions["effective_count"].to_numpy().reshape(kernel.shape)
+    for row in table[table["advice"] != "enough"].itertuples():
+        # what writes are worth rises ever more slowly with their number, so the share of it is not less than this
+        worth = row.independent_writes + max(0.0, share) * (row.independent_writes_needed - row.independent_writes)
+        known = effective[row.pulse, row.state_from] if row.independent_writes else np.zeros(size)
+        mean, _, _ = posterior(known, pseudocount, mass)
+        would_do = max(would_do, half_width(mean, worth + size * pseudocount, mass))
+    # two digits, rounded up
+    step = 10.0 ** (math.floor(math.log10(would_do)) - 1)
+    raise UserError(
+        f"plan: device_sims.sweep.{key}: found a need of {found}, allowed: {MOST_COUNT} at most; a half-width of "
+        f"{math.ceil(would_do / step) * step:.2g} would do"
+    )
 
 
 def _starts(card: KernelCard, started: pd.DataFrame | None) -> pd.Series | None:

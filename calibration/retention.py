@@ -39,6 +39,11 @@ def table(generators: np.ndarray, temperatures_K: Sequence[float], where: str = 
     UserError
         If a rate is negative or not finite, or a temperature occurs twice.
     """
+    for temperature in (known := [float(given) for given in temperatures_K]):
+        if known.count(temperature) > 1:
+            raise UserError(
+                f"{where}: temperatures_K: found {temperature:g} more than once, allowed: each temperature once"
+            )
     generators = np.asarray(generators, dtype=np.float64)
     index, start, stop = np.indices(generators.shape).reshape(3, -1)
     rates = pd.DataFrame(

@@ -22,13 +22,15 @@ DRAWN = ("counts", "interpolated")  # bases of rows that the effective counts sp
 def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
     """Return one draw from the posterior of ``card``; the draws of all ``number`` are independent.
 
-    - Rows of basis counts or interpolated: Dirichlet of the row's probabilities times (N + K a) for N effective
-      counts, K states and the card's pseudocount a, which is Dirichlet(effective_count + a) for counted rows; one draw
-      per pulse if rows repeat.
+    - Rows of basis counts: Dirichlet of the row's probabilities times (N + K a) for N effective counts, K states and
+      the card's pseudocount a, which is Dirichlet(effective_count + a); one draw per pulse if rows repeat. Rows of
+      basis interpolated: the same without a, because their effective counts hold the prior already.
     - Rows of basis law: `calibration.laws.draw` varies the parameters of the chosen laws, which give their rows again.
     - States: the variance within is scaled inverse chi-square, (n - 1) s^2 / chi^2, and the mean conductance normal
       with that variance over n (flat prior on the mean and the log of the sd; Gelman et al., Bayesian Data Analysis,
-      section 3.2), so that the mean alone has Student's distribution.
+      section 3.2), so that the mean alone has Student's distribution. It stays within the state's own interval, where
+      the card tells that in conductance: its edges, or those of position and the junction's line between its two
+      conductances (`meta.junction`). Bins of a lattice conduct what they do by definition and stay.
     - Energies: normal with sd / sqrt(n) for the n writes of the pulse; its parts keep their shares.
     - Devices' offsets and the sds of ``spread``: normal with their standard errors. Conductance and position of one
       device share the draw, because they are one error.
@@ -68,7 +70,7 @@ def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
     meta = copy.deepcopy(card.meta)
     meta.pop("derived", None)
     transitions = _rows(card, meta, stream, notes)
-    states = _states(card.states, stream("states"), notes)
+    states = _states(card, stream("states"), notes)
     pulses = _pulses(card, stream("pulses"), notes)
     population = _population(card, meta, stream("population"), notes)
     shape = (len(pulses), len(states), len(states))
@@ -90,8 +92,9 @@ def _note(notes: dict[str, list[str]], what: str, varied: np.ndarray) -> None:
 def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Generator], notes: dict) -> pd.DataFrame:
     table, states = card.transitions.copy(), len(card.states)
     kernel, pseudocount = card.kernel.copy(), meta.get("posterior", {}).get("pseudocount", 0.0)
-    total = table["effective_count"].to_numpy().reshape(kernel.shape).sum(axis=-1) + states * pseudocount
     basis = table["basis"].to_numpy().reshape(kernel.shape)[..., 0]
+    total = table["effective_count"].to_numpy().reshape(kernel.shape).sum(axis=-1)
+    total = total + np.where(basis == "counts", states * pseudocount, 0.0)
     drawn = np.isin(basis, DRAWN) & (total > 0)
     rng = stream("transitions")
     for pulse, start in np.argwhere(drawn):
@@ -122,22 +125,45 @@ def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Genera
     return table
 
 
-def _positive_normal(mean: np.ndarray, sd: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return normal deviates cut off at 0; where ``sd`` is 0, the mean. One uniform deviate for each entry."""
+def _positive_normal(
+    mean: np.ndarray, sd: np.ndarray, rng: np.random.Generator, low: np.ndarray | float = 0.0, high=np.inf
+) -> np.ndarray:
+    """Return normal deviates cut off at ``low`` and ``high``; where ``sd`` is 0, the mean.
+
+    One uniform deviate for each entry.
+    """
     share = rng.uniform(size=len(mean))
     spread = np.where(sd > 0, sd, 1.0)
     with np.errstate(over="ignore"):
-        drawn = stats.truncnorm.ppf(share, -mean / spread, np.inf, loc=mean, scale=spread)
+        drawn = stats.truncnorm.ppf(share, (low - mean) / spread, (high - mean) / spread, loc=mean, scale=spread)
     return np.where(sd > 0, drawn, mean)
 
 
-def _states(table: pd.DataFrame, rng: np.random.Generator, notes: dict) -> pd.DataFrame:
-    table = table.copy()
+def _intervals(card: KernelCard) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and highest conductance of each state, as far as the card tells, float64[states], S."""
+    told, size = card.meta.get("states", {}), len(card.states)
+    edges, line = told.get("edges"), card.meta.get("junction") or {}
+    low, high = np.zeros(size), np.full(size, np.inf)
+    if edges and told.get("coordinate") == "conductance_S":
+        # the outermost states also hold what lies beyond
+        low[1:], high[:-1] = edges[1:-1], edges[1:-1]
+    elif edges and told.get("coordinate") == "position_m" and "track_length_m" in line:
+        share = np.array(edges) / line["track_length_m"]
+        at = line["antiparallel_S"] + share * (line["parallel_S"] - line["antiparallel_S"])
+        low, high = np.minimum(at[:-1], at[1:]), np.maximum(at[:-1], at[1:])
+    # a mean that lies outside is of a line that is not the state's
+    inside = (card.states["conductance_S"] >= low) & (card.states["conductance_S"] <= high)
+    return np.where(inside, low, 0.0), np.where(inside, high, np.inf)
+
+
+def _states(card: KernelCard, rng: np.random.Generator, notes: dict) -> pd.DataFrame:
+    table = card.states.copy()
     mean, sd, count = (table[name].to_numpy(float) for name in ("conductance_S", "conductance_sd_S", "count"))
-    drawn = (count >= 2) & (sd > 0)
+    drawn = (count >= 2) & (sd > 0) & (card.meta.get("states", {}).get("method") != "lattice")
     free = np.where(drawn, count - 1, 1.0)
     sigma = np.where(drawn, sd * np.sqrt(free / rng.chisquare(free)), sd)
-    table["conductance_S"] = _positive_normal(mean, np.where(drawn, sigma / np.sqrt(np.maximum(count, 1)), 0.0), rng)
+    error = np.where(drawn, sigma / np.sqrt(np.maximum(count, 1)), 0.0)
+    table["conductance_S"] = _positive_normal(mean, error, rng, *_intervals(card))
     table["conductance_sd_S"] = sigma
     _note(notes, "conductances of states", drawn)
     return table

@@ -13,6 +13,8 @@ from calibration import extras, families, importers, library, parametric
 from calibration.assemble import assemble
 from calibration.card import KernelCard
 from calibration.importers import Imported
+from calibration.states import METHODS
+from calibration.states import check as check_states
 from calibration.tables import entry
 from calibration.writes import Writes
 from spinloom.errors import UserError
@@ -44,21 +46,37 @@ def check(config: dict[str, Any], family: str, pulses: int) -> None:
     UserError
         Naming the first key that cannot be.
     """
-    source = config["source"]
-    kind = source["kind"]
+    _check_source(config, "")
+    if config["source"]["kind"] == "simulation":
+        families.check(family, config, pulses)
+    if config["source"]["kind"] == "parametric":
+        parametric.make(config["parametric"], config["seed"], "calibration.parametric")
+
+
+def _check_source(config: dict[str, Any], where: str) -> None:
+    where = f"{where}calibration"
+    kind, source, states = config["source"]["kind"], config["source"], config["states"]
+    if kind not in KINDS:
+        raise UserError(f"{where}.source.kind: found '{kind}', allowed: {', '.join(KINDS)}")
     for key in KINDS[kind]:
         if source[key] is None:
-            raise UserError(f"calibration.source.{key}: found null, allowed with kind {kind}: a value")
-    if kind == "simulation":
-        families.check(family, config, pulses)
-    elif kind == "import":
-        importers.check(source["format"], source["options"], "calibration.source.options")
-    elif kind == "parametric":
-        if config["parametric"] is None:
-            raise UserError("calibration.parametric: this section is missing; calibration.source.kind asks for it")
-        parametric.make(config["parametric"], config.get("seed", 0), "calibration.parametric")
-    elif kind == "library":
-        library.recipe(source["name"], "calibration.source.name")
+            raise UserError(f"{where}.source.{key}: found null, allowed with kind {kind}: a value")
+    if kind == "parametric" and config["parametric"] is None:
+        raise UserError(f"{where}.parametric: this section is missing; source.kind asks for it")
+    if kind == "library":
+        library.recipe(source["name"], f"{where}.source.name")
+    if kind == "import":
+        importers.check(source["format"], source["options"], f"{where}.source.options")
+        if source["format"] not in importers.STATES_FROM_OPTIONS:
+            if states["method"] == "device":
+                raise UserError(f"{where}.states.method: found 'device', allowed for an import: {', '.join(METHODS)}")
+            # how many pulses a file holds is not known before it is read
+            check_states(states, states["count"] or 2, where)
+    if config["kernel"]["form"] == "law" and config["posterior"]["pooling"] == "instances":
+        raise UserError(
+            f"{where}.posterior.pooling: found 'instances', allowed with kernel.form law: events (the fit takes writes "
+            "for independent)"
+        )
 
 
 def inputs(config: dict[str, Any]) -> list[str]:
@@ -67,6 +85,8 @@ def inputs(config: dict[str, Any]) -> list[str]:
     if source["kind"] not in ("import", "card"):
         return []
     path = Path(source["file"])
+    if set("{}") & set(str(path)):
+        raise UserError(f"calibration.source.file: found {path}, allowed: a path without braces, which name wildcards")
     if not path.exists():
         raise UserError(f"calibration.source.file: found {path}, which is not there, allowed: an existing path")
     return [str(path)] if path.is_file() else sorted(str(file) for file in path.rglob("*") if file.is_file())
@@ -108,13 +128,10 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
         If an input is unfit.
     """
     kind, source = entry(config, "source.kind", where, str), config["source"]
+    _check_source(config, f"{where}: ")
     imported = None
     if kind == "simulation":
-        if device_sims is None:
-            raise UserError(
-                "--device-sims: found nothing, allowed with source.kind simulation: the device stage's folder"
-            )
-        card = assemble(families.read(device_sims, config, where), config, where)
+        card = assemble(writes(config, where, device_sims), config, where)
     elif kind == "import":
         imported = importers.import_file(source["file"], source["format"], source["options"])
         card = imported.card or assemble(imported.writes, config, where)

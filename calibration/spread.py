@@ -15,16 +15,20 @@ WITHOUT_UNIT = ("f_statistic", "p_value", "intraclass_correlation", "design_effe
 class Spread:
     """One-way random-effects analysis of variance, x = mean of the cell + device + cycle.
 
-    Sums over cells of SS_within and SS_between with their degrees of freedom give the mean squares MSW and MSB.
-    Their expectations are s_c^2 and s_c^2 + n0 s_d^2 with n0 = sum_cells(N - sum_i n_i^2 / N) / df_between, also
-    for unequal numbers of writes n_i, hence the method of moments (Searle, Casella, McCulloch, Variance
-    Components, section 3.6): s_c^2 = MSW, s_d^2 = max(0, (MSB - MSW) / n0).
+    The mean square within, MSW, estimates s_c^2. Sums of squares between devices, SS = sum w (mean - weighted mean)^2
+    over the means of n writes each, have the expectation A s_d^2 + B s_c^2 with A = sum_cells(W - sum w^2 / W),
+    B = sum_cells(sum w / n - sum (w^2 / n) / W), W = sum w of the cell, for any weights w, hence the method of moments:
+    s_d^2 = max(0, (SS - B MSW) / A). Weights n, those of the analysis of variance (Searle, Casella, McCulloch, Variance
+    Components, section 3.6), give a first s_d^2 and the F test; weights 1 / (s_d^2 + s_c^2 / n) the second and last
+    (two steps: DerSimonian and Kacker, Contemp. Clin. Trials 28, 105 (2007)). For equal n both are the same. For
+    unequal n the first lets devices with many writes speak for all, and its SS is far from chi-square; equal weights
+    (Thomas and Hultquist, Ann. Stat. 6, 582 (1978)) are the limit of the second for devices that differ much.
 
     The same devices are in all cells, so their common effect does not average out over cells. For the uncertainty,
-    SS_between is therefore split into what a device does in all cells alike (devices - 1 degrees of freedom) and
-    how its effect differs from cell to cell (the rest), and s_d^2 is a sum of three independent mean squares. Its
-    standard error follows from var(MS) = 2 MS^2 / dof, its interval from the modified large-sample method (Burdick
-    and Graybill, Confidence Intervals on Variance Components, section 3.3). Both take effects for normal; the split is
+    SS is therefore split into what a device does in all cells alike (devices - 1 degrees of freedom) and how its
+    effect differs from cell to cell (the rest), and s_d^2 is a sum of three independent mean squares. Its standard
+    error follows from var(MS) = 2 MS^2 / dof, its interval from the modified large-sample method (Burdick and
+    Graybill, Confidence Intervals on Variance Components, section 3.3). Both take effects for normal; the split is
     exact for equal numbers of writes.
 
     Attributes
@@ -37,13 +41,13 @@ class Spread:
         sqrt(s_d^2 + SE(s_d^2)) - s_d, which is the delta method's SE(s_d^2) / (2 s_d) where s_d is well above it, and
         finite at 0; its interval. None if there is one device or `cycle_to_cycle_sd` is None.
     f_statistic, p_value : float or None
-        MSB / MSW and the probability of a larger one if devices were alike and spread were normal and the same for
-        all cells. None where there is no within-device spread to compare with.
+        MSB / MSW, MSB being SS / dof of weights n, and the probability of a larger one if devices were alike and
+        spread were normal and the same for all cells. None where there is no within-device spread to compare with.
     intraclass_correlation : float or None
         s_d^2 / (s_d^2 + s_c^2).
     design_effect : float or None
-        1 + (n0 - 1) times the intraclass correlation: the factor by which the variance of a cell's mean over all
-        its writes exceeds that of as many independent writes.
+        1 + (n0 - 1) times the intraclass correlation, n0 = A / dof of weights n: the factor by which the variance of a
+        cell's mean over all its writes exceeds that of as many independent writes.
     """
 
     cycle_to_cycle_sd: float | None = None
@@ -111,8 +115,6 @@ def random_effects(values: np.ndarray, cell: np.ndarray, instance: np.ndarray, m
     Spread
     """
     groups = _Groups(values, cell, instance)
-    events = groups.over_cell(groups.n)
-    grand = groups.over_cell(groups.n * groups.mean) / events
     df_between = len(groups.n) - groups.cells
     df_within = len(values) - len(groups.n)
     if df_within == 0:
@@ -127,22 +129,23 @@ def random_effects(values: np.ndarray, cell: np.ndarray, instance: np.ndarray, m
     }
     if df_between == 0:
         return Spread(**cycle)
-    deviation = groups.n * (groups.mean - grand)
-    squares = (deviation**2 / groups.n).sum()
-    between = squares / df_between
-    n0 = (groups.n.sum() - (groups.n**2 / events).sum()) / df_between
-    device = max(0.0, (between - within) / n0)
+    by_writes = groups.between(groups.n.astype(float))
+    between, n0 = by_writes.squares / df_between, by_writes.devices / df_between
+    device = max(0.0, (by_writes.squares - by_writes.cycles * within) / by_writes.devices)
+    # what the means are worth if devices differ by that much
+    variance = device + within / groups.n
+    sums = groups.between(1 / variance) if device or within else by_writes
+    device = max(0.0, (sums.squares - sums.cycles * within) / sums.devices)
 
-    _, of = np.unique(groups.instance, return_inverse=True)
-    common = (np.bincount(of, deviation) ** 2 / np.bincount(of, groups.n)).sum()
-    df_common = min(of.max(), df_between)
+    df_common = min(sums.freedom, df_between)
     df_rest = df_between - df_common
-    # devices that seem more alike than chance allows do not prove that they are: uncertainty as if MSB were MSW
-    lift = max(1.0, within / between) if between else 1.0
-    scale = lift / (df_between * n0)
-    parts = [(df_common * scale, common / df_common, df_common), (-1 / n0, within, df_within)]
+    # devices that seem more alike than chance allows do not prove that they are: uncertainty as if SS were B MSW
+    lift = max(1.0, sums.cycles * within / sums.squares) if sums.squares else 1.0
+    scale = lift / sums.devices
+    parts = [(df_common * scale, sums.common / df_common, df_common)]
+    parts.append((-sums.cycles / sums.devices, within, df_within))
     if df_rest:
-        parts.append((df_rest * scale, max(0.0, squares - common) / df_rest, df_rest))
+        parts.append((df_rest * scale, max(0.0, sums.squares - sums.common) / df_rest, df_rest))
     error, low, high = _square_interval(parts, mass)
     correlation = device / (device + within) if within else None
     return Spread(
@@ -290,3 +293,27 @@ class _Groups:
     def over_cell(self, values: np.ndarray) -> np.ndarray:
         """Return, for each group, the sum of ``values`` over the groups of its cell."""
         return np.bincount(self._cell, values)[self._cell]
+
+    def between(self, weight: np.ndarray) -> _Between:
+        """Return the sum of squares between devices for weights float64[groups] of the means."""
+        total = self.over_cell(weight)
+        deviation = weight * (self.mean - self.over_cell(weight * self.mean) / total)
+        _, of = np.unique(self.instance, return_inverse=True)
+        return _Between(
+            squares=float((deviation**2 / weight).sum()),
+            common=float((np.bincount(of, deviation) ** 2 / np.bincount(of, weight)).sum()),
+            devices=float((weight - weight**2 / total).sum()),
+            cycles=float((weight / self.n - weight**2 / (self.n * total)).sum()),
+            freedom=int(of.max()),
+        )
+
+
+@dataclass(frozen=True)
+class _Between:
+    """Sum of squares between devices, the part that each device has in all cells, and what `Spread` calls A and B."""
+
+    squares: float
+    common: float
+    devices: float
+    cycles: float
+    freedom: int

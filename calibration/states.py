@@ -34,17 +34,23 @@ def check(options: dict, pulses: int, where: str = "calibration") -> None:
     method, count, edges = options["method"], options["count"], options["edges"]
     if method not in (*METHODS, "device"):
         raise UserError(f"{where}.states.method: found {method!r}, allowed: device, {', '.join(METHODS)}")
-    if (edges is not None) != (method == "edges"):
-        found, allowed = ("edges", "null") if edges is not None else ("null", "a list of edges")
-        raise UserError(f"{where}.states.edges: found {found}, allowed: {allowed} (states.method {method})")
+    _complete(options, f"{where}.", separator="")
+    if edges is not None and method != "edges":
+        raise UserError(f"{where}.states.edges: found edges, allowed: null (states.method {method})")
     if count is not None and not 2 <= count <= MOST:
         raise UserError(f"{where}.states.count: found {count}, allowed: 2..{MOST}, or null")
     if method == "nearest_mean" and count not in (None, pulses):
         raise UserError(f"{where}.states.count: found {count}, allowed: {pulses}, the number of pulses (nearest_mean)")
-    if method == "lattice" and count is None:
-        raise UserError(f"{where}.states.count: found null, allowed: 2..{MOST} (states.method lattice)")
     if not 0 < options["misread"] < 0.5:
         raise UserError(f"{where}.states.misread: found {options['misread']:g}, allowed: a number in 0..0.5")
+
+
+def _complete(options: dict, where: str, separator: str = ": ") -> None:
+    """Check that the method has what it cannot do without."""
+    if options["method"] == "edges" and options["edges"] is None:
+        raise UserError(f"{where}{separator}states.edges: found null, allowed: a list of edges (states.method edges)")
+    if options["method"] == "lattice" and options["count"] is None:
+        raise UserError(f"{where}{separator}states.count: found null, allowed: 2..{MOST} (states.method lattice)")
 
 
 def state_edges(
@@ -101,6 +107,7 @@ def state_edges(
     method, count, misread = options["method"], options["count"], options["misread"]
     if method not in METHODS:
         raise UserError(f"{where}: states.method: found {method!r}, allowed: {', '.join(METHODS)}")
+    _complete(options, where)
     if method == "edges":
         return _given(options, bounds, unit, where)
     if count is not None and count < 2:

@@ -126,6 +126,7 @@ POPULATION = pa.DataFrameSchema(
     {
         "instance": integer(),
         "events": index(),
+        "conductance_factor": positive(),
         "conductance_offset_S": number(),
         "conductance_offset_se_S": at_least_0(nullable=True),
         "position_offset_m": number(nullable=True),
@@ -241,7 +242,9 @@ def _first_failure(failures: pd.DataFrame, table: pd.DataFrame, schema: pa.DataF
         return f"unknown column {found}; allowed are {', '.join(schema.columns)}"
     if check == "multiple_fields_uniqueness":
         row = table.loc[first["index"], schema.unique]
-        names = ", ".join(f"{name} {value}" for name, value in row.items())
+        # a row of a table of numbers is float64, whatever its columns are
+        whole = [name for name in row.index if pd.api.types.is_integer_dtype(table[name])]
+        names = ", ".join(f"{name} {int(value) if name in whole else value}" for name, value in row.items())
         return f"{names} occurs more than once; each ({', '.join(schema.unique)}) may occur once"
     at = "" if pd.isna(first["index"]) else f" in row {int(first['index'])}"
     if check == "not_nullable":

@@ -93,7 +93,8 @@ class DeviceModel:
     state_spread: np.ndarray  # float32[S], sd of the weight within a state
     level: np.ndarray  # float32[K], nominal levels in rising order
     level_pulse: np.ndarray  # int32[K], the pulse behind each level
-    instance_weight: np.ndarray  # float32[I], offset of each named instance
+    instance_gain: np.ndarray  # float32[I], factor of each named instance's weights
+    instance_weight: np.ndarray  # float32[I], offset of each named instance, after the factor
     read_sd: np.ndarray  # float32[S], read noise of the weight
     write_energy: np.ndarray  # float64[K], J
     write_latency: np.ndarray  # float64[K], s
@@ -158,9 +159,12 @@ class DeviceModel:
         reads = card.reads.set_index("state").reindex(names).reset_index()
         read_sd = _column(reads, "noise_sd_S", "reads.csv") / scale * bool(options.get("read_noise", True))
         spread = _column(states, "conductance_sd_S", "states.csv") / scale
-        offsets = np.zeros(1)
+        gains, offsets = np.ones(1), np.zeros(1)
         if options.get("device_to_device", True) and len(card.population):
+            gains = _column(card.population, "conductance_factor", "population.csv")
             offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale * _reliability(card)
+            # f G + dG, told about the reference of a device without either
+            offsets = offsets + (gains - 1) * reference / scale
         return cls(
             name=str(card.meta.get("name", "device")),
             states=names,
@@ -174,6 +178,7 @@ class DeviceModel:
             state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),
             level=((nominal[order] - reference) / scale).astype(np.float32),
             level_pulse=order.astype(np.int32),
+            instance_gain=gains.astype(np.float32),
             instance_weight=offsets.astype(np.float32),
             read_sd=read_sd.astype(np.float32),
             write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),

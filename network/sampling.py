@@ -32,8 +32,9 @@ class Array(NamedTuple):
     """Synapses. All of shape [inputs, outputs] for one layer, or [rows, LANES] for all layers packed."""
 
     state: jax.Array  # int8, index of the state
-    weight: jax.Array  # float32, analogue weight now: state + deviate within the state + instance offset
+    weight: jax.Array  # float32, analogue weight now: (state + deviate within the state) x gain + offset
     offset: jax.Array  # float32, the instance's offset, for ever
+    gain: jax.Array  # float32, the instance's factor, for ever
     writes: jax.Array  # int32, programming events so far (endurance)
 
 
@@ -160,9 +161,9 @@ def program(
         # rows beyond the count are fillers: nothing may be counted or written there
         plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
         part, info = _program_rows(key, step, rows, part, plan_part, table, pulses)
-        # the offset never changes, so it is not written back
+        # what is the instance's own never changes, so it is not written back
         put = [old.at[rows].set(new, mode="drop") for old, new in zip(array, part, strict=True)]
-        return Array(*put)._replace(offset=array.offset), info
+        return Array(*put)._replace(offset=array.offset, gain=array.gain), info
 
     def all_rows():
         return _program_rows(key, step, jnp.arange(inputs), array, plan, table, pulses)
@@ -185,13 +186,14 @@ def _program_rows(key, step, rows, array, plan, table, pulses) -> tuple[Array, I
     weight = jnp.where(plan.mask, fresh, array.weight)
     counts = jnp.stack([jnp.sum(plan.mask & (plan.pulse == k), dtype=jnp.int32) for k in range(pulses)])
     moved = jnp.sum(state != array.state, dtype=jnp.int32)
-    return Array(state, weight, array.offset, array.writes + plan.mask), Info(counts, moved)
+    return Array(state, weight, array.offset, array.gain, array.writes + plan.mask), Info(counts, moved)
 
 
 def _draw(key, step, rows, array, plan, table) -> tuple[jax.Array, jax.Array]:
     first, second = rng.words(key, step, array.state.shape, rows)
     drawn = draw_state(first, array.state, plan.pulse, table)
-    return drawn, table.state_weight[drawn] + table.state_spread[drawn] * rng.uniform(second) + array.offset
+    placed = table.state_weight[drawn] + table.state_spread[drawn] * rng.uniform(second)
+    return drawn, placed * array.gain + array.offset
 
 
 def fabricate(
@@ -216,11 +218,11 @@ def fabricate(
     where, deviate = rng.words(keys[0], 0, shape)
     first, _ = rng.words(keys[1], 0, shape)
     instance = (first % jnp.uint32(len(device.instance_weight))).astype(jnp.int32)
-    offset = jnp.asarray(device.instance_weight)[instance]
+    offset, gain = jnp.asarray(device.instance_weight)[instance], jnp.asarray(device.instance_gain)[instance]
     # the occupancy as one more pulse whose rows are all the same, drawn by the same kernel
     threshold, alias = alias_row(device.occupancy, device.columns)
     prior = table._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
     zero = jnp.zeros(shape, jnp.int8)
     state = draw_state(where, zero, zero, prior)
-    weight = table.state_weight[state] + table.state_spread[state] * rng.uniform(deviate) + offset
-    return Array(state, weight, offset, jnp.zeros(shape, jnp.int32)), instance
+    weight = (table.state_weight[state] + table.state_spread[state] * rng.uniform(deviate)) * gain + offset
+    return Array(state, weight, offset, gain, jnp.zeros(shape, jnp.int32)), instance

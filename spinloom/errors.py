@@ -14,9 +14,14 @@ class UserError(Exception):
 
 
 def run_cli(main: Callable[[], None]) -> None:
-    """Call ``main``; print a `UserError` as one line on stderr and exit with status 2."""
+    """Call ``main``; print a `UserError`, or what the system refuses, as one line on stderr and exit with status 2."""
     try:
         main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
+        raise SystemExit(1) from None
+    except (UserError, OSError) as error:
+        told = error
+        if isinstance(error, OSError):
+            told = UserError(f"{error.filename or 'system'}: {error.strerror or error}")
+        print(f"error: {told}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -108,6 +108,7 @@ def read(folder: str | Path, config: dict[str, Any], where: str) -> Writes:
     family = module(entry(device, "family", folder / "device.json", str), folder / "device.json")
     pulses = conform(read_table(folder / "pulses.csv"), family.PLAN, folder / "pulses.csv")
     contiguous(pulses["pulse"], folder / "pulses.csv")
+    check(device["family"], config, len(pulses))
     events = conform(read_table(folder / "events.parquet"), family.EVENTS, folder / "events.parquet")
     _check_pulses(events, pulses, folder / "events.parquet")
     return family.writes(Stage(folder, device, pulses, events), config, where)

@@ -125,12 +125,14 @@ def _pulses(
 ) -> pd.DataFrame:
     # the conductance follows the mean of mz over each pulse, at the voltage of the pulse
     voltage = kept["voltage_V"].to_numpy()
+    starts = stage.pulses.set_index("pulse")["direction"].map(STARTS)
     share = np.clip((1 + kept["mz_pulse_mean"].to_numpy()) / 2, 0, 1)
     heat = junction_energy(voltage, kept["duration_s"].to_numpy(), junction.conductance(share, voltage))
-    heat = pd.Series(heat).groupby(kind)
-    parts = {"junction": heat.mean().to_numpy()}
-    gate = stage.device.get("gate_dielectric_thickness_m")
-    if gate is not None:
+    mean, sd = _over_starts(pd.Series(heat), kind, kept["pulse"].map(starts).to_numpy(), kinds, junction)
+    parts = {"junction": mean}
+    gate = None
+    if stage.value("family", str) == "vcma_mtj":
+        gate = stage.value("gate_dielectric_thickness_m", least=0)
         permittivity = entry(config, "write_energy.gate_relative_permittivity", where, least=0)
         parts["gate"] = gate_energy(kinds["voltage_V"].to_numpy(), permittivity, junction.area, gate)
     pulses = kinds.assign(
@@ -139,4 +141,21 @@ def _pulses(
         polarity=np.sign(kinds["current_density_A_per_m2"]).astype("int64"),
     )
     relax = float(stage.pulses["relax_s"].iloc[0])
-    return pulse_table(pulses, parts, kinds["duration_s"] + relax, sd=heat.std(ddof=0).to_numpy())
+    return pulse_table(pulses, parts, kinds["duration_s"] + relax, sd=sd)
+
+
+def _over_starts(
+    heat: pd.Series, kind: np.ndarray, start: np.ndarray, kinds: pd.DataFrame, junction: Junction
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and sd of a write's heat over both states before, equally often.
+
+    The state that a current favours, if nobody wrote from it, conducts as it is for the whole pulse.
+    """
+    means, variances = np.zeros((2, len(kinds))), np.zeros((2, len(kinds)))
+    voltage, duration = kinds["voltage_V"].to_numpy(), kinds["duration_s"].to_numpy()
+    for state in (AP, P):
+        means[state] = junction_energy(voltage, duration, junction.conductance(float(state), voltage))
+        own = heat[start == state].groupby(kind[start == state])
+        written = own.mean().index
+        means[state, written], variances[state, written] = own.mean(), own.var(ddof=0)
+    return means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))

@@ -14,7 +14,7 @@ from calibration.importers import crosssim, events, traces, trains, updown
 from calibration.importers.base import Imported, Option, check_options
 from spinloom.errors import UserError
 
-__all__ = ["OPTIONS", "REGISTRY", "Imported", "Option", "check", "import_file"]
+__all__ = ["OPTIONS", "REGISTRY", "STATES_FROM_OPTIONS", "Imported", "Option", "check", "import_file"]
 
 REGISTRY: dict[str, ModuleType] = {
     "events": events,
@@ -24,6 +24,8 @@ REGISTRY: dict[str, ModuleType] = {
     "crosssim": crosssim,
 }
 OPTIONS: dict[str, dict[str, Option]] = {name: module.OPTIONS for name, module in REGISTRY.items()}
+# formats whose card comes with its states (option states); calibration.states does not act on them
+STATES_FROM_OPTIONS = {"crosssim"}
 
 
 def check(format: str, options: dict[str, Any] | None, where: str) -> dict[str, Any]:

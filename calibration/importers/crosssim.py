@@ -20,8 +20,8 @@ from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.estimator import stationary
 from calibration.importers.base import COMMON, DIRECTIONS, Imported, Option
 from calibration.importers.lattice import Pieces, split
-from calibration.importers.measured import DOWN, UP, direction_pulses, instances, pulse_row
-from calibration.importers.reading import Report, folder_of, read_text
+from calibration.importers.measured import DOWN, UP, direction_pulses, directions, instances, pulse_row
+from calibration.importers.reading import Report, folder_of, hint, read_text
 from calibration.importers.units import CONDUCTANCE_UNITS, check_values
 from calibration.kernels import stated
 from calibration.tables import CARD, PULSES, unit
@@ -59,6 +59,11 @@ class Table:
     conductance_S: np.ndarray
     probability: np.ndarray
     change_S: np.ndarray
+
+    @property
+    def mean_change_S(self) -> float:
+        """Mean change over the CDF and over the table's conductances, S."""
+        return float(np.trapezoid(self.change_S, self.probability, axis=0).mean())
 
     def landing(self, conductance: float) -> Pieces:
         """Return the distribution of the conductance, S, after a pulse.
@@ -112,6 +117,10 @@ def read(path: str, options: dict[str, Any]) -> Imported:
             raise UserError(
                 f"{pair[DOWN]}: row of conductances: found {_span(down)}, allowed: {_span(up)} as in {pair[UP].name}"
             )
+    ways = [
+        directions(up.mean_change_S, down.mean_change_S, folder, (pair[UP].name, pair[DOWN].name))
+        for (up, down), pair in zip(tables, files.values())
+    ]
     ends = np.array([up.conductance_S[[0, -1]] for up, _ in tables])
     lattice = np.linspace(ends[:, 0].min(), ends[:, 1].max(), options["states"])
     kernels = np.stack([[kernel(table, lattice) for table in pair] for pair in tables])
@@ -127,7 +136,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
     pooled = np.einsum("ds,dpst->pst", own / own.sum(axis=0), kernels)
     pooled /= pooled.sum(axis=-1, keepdims=True)
     narrow, excess = _narrow_rows(tables, lattice, own)
-    notes = _notes(tables, narrow, excess, pitch, own)
+    notes = (*(note for way in ways for note in way), *_notes(tables, narrow, excess, pitch, own))
     card = _card(
         folder,
         options,
@@ -230,7 +239,8 @@ def _files(folder: Path, device: str | None) -> dict[str, tuple[Path, Path]]:
     labels, _ = instances(pd.Series(list(found)))
     if device is not None:
         if device not in labels:
-            raise UserError(f"{folder}: option device: found {device}, allowed: {', '.join(labels)}")
+            numbered = ", ".join(filter(None, labels)) or "nothing, as the tables have no number"
+            raise UserError(f"{folder}: option device: found {device}, allowed: {numbered}")
         labels = [device]
     return {label: (found[label]["increasing"], found[label]["decreasing"]) for label in labels}
 
@@ -253,7 +263,9 @@ def _floats(line: str, where: str) -> np.ndarray:
         values = np.array([float(cell) for cell in cells])
     except ValueError:
         column = next(index for index, cell in enumerate(cells) if not _is_number(cell))
-        raise UserError(f"{where}, column {column + 1}: found {cells[column]!r}, allowed: a number") from None
+        raise UserError(
+            f"{where}, column {column + 1}: found {cells[column]!r}, allowed: a number{hint(line)}"
+        ) from None
     if (wrong := np.flatnonzero(~np.isfinite(values))).size:
         raise UserError(f"{where}, column {wrong[0] + 1}: found {cells[wrong[0]]}, allowed: a finite number")
     return values
@@ -336,6 +348,7 @@ def _card(
         {
             "instance": np.arange(len(files)),
             "events": 0,
+            "conductance_factor": 1.0,
             "conductance_offset_S": 0.0,
             "conductance_offset_se_S": np.nan,
             "position_offset_m": np.nan,

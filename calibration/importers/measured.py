@@ -96,17 +96,48 @@ def instances(labels: pd.Series) -> tuple[list[str], np.ndarray]:
     return devices, labels.map(place).to_numpy(dtype=np.int64)
 
 
-def both_directions(writes: pd.DataFrame, where: str | Path) -> None:
-    """Check that there are writes up and writes down.
+def both_directions(writes: pd.DataFrame, where: str | Path, names: tuple[str, str]) -> tuple[str, ...]:
+    """Check that there are writes up and writes down, and which way they go.
+
+    Parameters
+    ----------
+    writes : DataFrame
+        As of `train_writes`.
+    where : str or Path
+        Begins the error.
+    names : tuple of str
+        What the user calls up and down: files, columns, runs.
+
+    Returns
+    -------
+    tuple of str
+        One note if the mean step of one direction goes the other way.
 
     Raises
     ------
     UserError
-        Names the direction that is missing.
+        Names the direction that is missing, or both if both go the other way.
     """
     for pulse, name in ((UP, "up"), (DOWN, "down")):
         if not (writes["pulse"] == pulse).any():
             raise UserError(f"{where}: found no write {name}, allowed: writes up and writes down")
+    steps = (writes["after_S"] - writes["before_S"]).groupby(writes["pulse"]).mean()
+    return directions(float(steps[UP]), float(steps[DOWN]), where, names)
+
+
+def directions(up_S: float, down_S: float, where: str | Path, names: tuple[str, str]) -> tuple[str, ...]:
+    """Check which way the mean steps up and down go; arguments, return and errors as of `both_directions`."""
+    if up_S < 0 < down_S:
+        raise UserError(
+            f"{where}: found a mean step of {up_S:.3g} S up ({names[UP]}) and {down_S:.3g} S down ({names[DOWN]}), "
+            "allowed: up raises the conductance and down lowers it; the two look exchanged"
+        )
+    found = ((up_S, "up", names[UP], "lowers"), (-down_S, "down", names[DOWN], "raises"))
+    return tuple(
+        f"the mean step {name} ({own}) {does} the conductance, by {-step:.3g} S"
+        for step, name, own, does in found
+        if step < 0
+    )
 
 
 def imported(
@@ -119,6 +150,7 @@ def imported(
     format: str,
     devices: list[str],
     reset: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> Imported:
     """Return the writes with all that the calibration needs besides.
 
@@ -139,6 +171,8 @@ def imported(
         Label of each instance.
     reset : bool
         The device is reset before each write; ``before_S`` is then NaN.
+    notes : tuple of str
+        Of `both_directions`.
 
     Raises
     ------
@@ -164,6 +198,7 @@ def imported(
     return Imported(
         rows=report.total,
         report=report.table(),
+        notes=notes,
         writes=Writes(
             name=options["name"] or (path.resolve().name if path.is_dir() else path.stem),
             events=events,
@@ -188,6 +223,7 @@ def imported(
                     "values": report.total,
                     "left_out": len(report.table()),
                     "devices": devices,
+                    "notes": list(notes),
                 }
             },
         ),

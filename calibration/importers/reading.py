@@ -15,6 +15,7 @@ from spinloom.errors import UserError
 # how a missing number is written
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}
 REPORT_COLUMNS = ("file", "row", "reason")
+SEPARATORS = "separate columns with commas and write numbers with a decimal point"
 
 
 class Report:
@@ -143,8 +144,7 @@ def read_long(
     header = [column for column in table.columns if column != "row"]
     for column in header:
         if column not in known:
-            separator = "; separate columns with commas" if len(header) == 1 and set(column) & set(";\t") else ""
-            raise UserError(f"{path}: found unknown column {column!r}, allowed: {', '.join(known)}{separator}")
+            raise UserError(f"{path}: found unknown column {column!r}, allowed: {', '.join(known)}{hint(column)}")
     for column in needed:
         if column not in header:
             raise UserError(
@@ -155,7 +155,7 @@ def read_long(
     rows = table["row"].to_numpy()
     for column in header:
         if column in labels:
-            table[column] = table[column].astype(str).str.strip()
+            table[column] = _labels(table[column], column, rows, path)
             continue
         table[column] = _numbers(table[column], column, rows, path)
         values = table[column].to_numpy()
@@ -211,7 +211,9 @@ def _cells(path: Path) -> pd.DataFrame:
         )
     except pd.errors.ParserError as error:
         reason = str(error).split("C error: ")[-1].strip()
-        raise UserError(f"{path}: {reason}; allowed: as many columns in each row as in the first") from None
+        raise UserError(
+            f"{path}: {reason}; allowed: as many columns in each row as in the first{hint(text.splitlines()[0])}"
+        ) from None
     # a row may have fewer cells than the first
     cells = cells.fillna("")
     return cells[(cells != "").any(axis=1)]
@@ -234,6 +236,19 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return table.assign(row=np.arange(1, len(table) + 1))
 
 
+def hint(text: str) -> str:
+    """Return what to do about text that separates columns in another way, "" if it does not."""
+    return f"; {SEPARATORS}" if set(text) & set(";\t") else ""
+
+
+def _labels(column: pd.Series, name: str, rows: np.ndarray, path: str | Path) -> pd.Series:
+    # a missing label is none of the file's, neither an empty one nor the text of what stands for it
+    labels = column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    if (missing := np.flatnonzero(labels == "")).size:
+        raise UserError(f"{path}: row {rows[missing[0]]}, column {name}: found nothing, allowed: a label")
+    return labels
+
+
 def _numbers(column: pd.Series, name: str, rows: np.ndarray, path: str | Path) -> np.ndarray:
     if pd.api.types.is_bool_dtype(column):
         raise UserError(f"{path}: column {name}: found type {column.dtype}, allowed: numbers")
@@ -246,5 +261,7 @@ def _numbers(column: pd.Series, name: str, rows: np.ndarray, path: str | Path) -
     for index in np.flatnonzero(np.isnan(values)):
         text = column.iloc[index]
         if text.strip().lower() not in _MISSING:
-            raise UserError(f"{path}: row {rows[index]}, column {name}: found {text.strip()!r}, allowed: a number")
+            raise UserError(
+                f"{path}: row {rows[index]}, column {name}: found {text.strip()!r}, allowed: a number{hint(text)}"
+            )
     return values

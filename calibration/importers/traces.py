@@ -66,6 +66,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
             raise UserError(
                 f"{path}: row {table['row'].iloc[wrong[0]]}, column {column}: found none, allowed: a number"
             )
+    given = "direction" in table
     _add_runs(table, options["first"], path)
     report = Report()
     table["conductance_S"] = finite(
@@ -87,8 +88,11 @@ def read(path: str, options: dict[str, Any]) -> Imported:
         previous = (instance, order, conductance[-1])
     writes = train_writes(trains)
     report.check(options["max_dropped_fraction"], path)
-    both_directions(writes, path)
-    return imported(writes, pulses, options, report, path, [path], "traces", devices)
+    names = ("direction up", "direction down")
+    if not given:
+        names = ("runs 1, 3, ...", "runs 2, 4, ...")[:: 1 if options["first"] == "up" else -1]
+    notes = both_directions(writes, path, names)
+    return imported(writes, pulses, options, report, path, [path], "traces", devices, notes=notes)
 
 
 def _add_runs(table: pd.DataFrame, first: str, path: Path) -> None:

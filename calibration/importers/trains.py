@@ -73,9 +73,10 @@ def read(path: str, options: dict[str, Any]) -> Imported:
         trains += [(DOWN, device, values[turn:]) for device, values in whole]
     writes = train_writes(trains)
     report.check(options["max_dropped_fraction"], path)
-    both_directions(writes, path)
+    names = [file.name for file in files] if len(files) == 2 else [f"first {turn} pulses", "the pulses after them"]
+    notes = both_directions(writes, path, tuple(names))
     devices = [str(device) for device in range(1 + max(device for _, device, _ in trains))]
-    return imported(writes, pulses, options, report, path, files, "trains", devices)
+    return imported(writes, pulses, options, report, path, files, "trains", devices, notes=notes)
 
 
 def _columns(path: Path, options: dict[str, Any], report: Report) -> list[tuple[int, np.ndarray]]:

@@ -71,5 +71,6 @@ def read(path: str, options: dict[str, Any]) -> Imported:
         trains.append((pulse, 0, finite(response, f"{name} response_S", rows, path, report)))
     writes = train_writes(trains)
     report.check(options["max_dropped_fraction"], path)
-    both_directions(writes, path)
-    return imported(writes, pulses, options, report, path, [path], "updown", ["0"])
+    last = values.shape[1]
+    notes = both_directions(writes, path, (f"column {last - 1}", f"column {last}"))
+    return imported(writes, pulses, options, report, path, [path], "updown", ["0"], notes=notes)

@@ -20,6 +20,9 @@ ON_BOUND = 1e-4  # a bound that costs less log-likelihood than this is where the
 # standard error on the search scale beyond which data are said not to tell a parameter: e^3 = 20-fold either way
 UNTOLD = {"log": 3.0, "logit": 8.0, "odds": 8.0, "identity": 1e3}
 STARTS = 3  # how many of a law's first guesses are followed
+# log-likelihood lost at the limit of a parameter on a bound, ln 20: where the likelihood falls exponentially from the
+# bound, as after 0 of n writes, 95 % of it lie within (3/n). 1.645^2/2, for a parabola, would be 1.35/n: 74 %
+DROP = float(np.log(20))
 REACH = 2.0  # longest step of the search: e^2 in a positive parameter
 EXPECTED = 1.0  # smallest expected count of a cell in the chi-square test; smaller cells are pooled (Cochran 1954)
 
@@ -49,7 +52,8 @@ class Fit:
     held_out_log_likelihood : float or None
         Sum over the folds of `laws.choose` of the log-likelihood of writes that the fit did not see.
     conditions : dict
-        What the fit holds for: ranges of the data, options, ``fixed`` and ``on_bound`` parameters.
+        What the fit holds for: ranges of the data, options, ``fixed`` and ``on_bound`` parameters; ``bound_limits``,
+        name -> value that a parameter on a bound may have, 95 % (`bound_limits`).
     """
 
     law: str
@@ -192,6 +196,51 @@ def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np
     return x, free, information, bound
 
 
+def bound_limits(problem: Problem, x: np.ndarray, free: np.ndarray, bound: list[str]) -> dict[str, float]:
+    """Return how far each parameter on a closed bound may lie from it, in its own unit.
+
+    At the limit the log-likelihood, maximised over the free parameters, is lower by ln 20 (profile likelihood: Venzon
+    and Moolgavkar, Appl. Stat. 37, 87 (1988)); other parameters on a bound stay there. Where even the end of the search
+    costs less, it is the limit.
+    """
+    scale = problem.scale
+    low, high = scale.bounds()
+    top, limits = problem.log_likelihood(x), {}
+    for name in bound:
+        entry = scale.names.index(name)
+        near, far = (low, high) if x[entry] < 0 else (high, low)
+        best = x
+
+        def lost(at: float, searched: bool = True) -> float:
+            nonlocal best
+            moved = np.where(np.arange(len(x)) == entry, at, best if searched else x)
+            if searched and free.any():
+                moved = best = _search(problem, moved, free, low, high)
+            return float(np.log(max(top - problem.log_likelihood(moved), 1e-9) / DROP))
+
+        # a limit with the others held lies nearer and is cheap; from there the others follow
+        at = _crossing(lambda place: lost(place, False), near[entry], far[entry])
+        step = np.sign(far[entry] - near[entry])
+        if free.any() and at != far[entry]:
+            end = at
+            while lost(end) < 0 and end != far[entry]:
+                at, end = end, np.clip(end + step, *sorted((near[entry], far[entry])))
+            at = _crossing(lost, at, end)
+        lost(at)
+        moved = np.where(np.arange(len(x)) == entry, at, best)
+        limits[name] = float(scale.backward(moved)[entry])
+    return limits
+
+
+def _crossing(function: Callable[[float], float], below: float, above: float) -> float:
+    """Return where ``function`` grows through 0, or the end that it does not reach 0 before."""
+    if below == above or function(above) <= 0:
+        return above
+    if function(below) >= 0:
+        return below
+    return float(optimize.brentq(function, below, above, xtol=1e-3))
+
+
 def _search(problem, x, free, low, high):
     x, converged = _scoring(problem, x, free, low, high)
     if converged:
@@ -303,7 +352,12 @@ def finish(problem: Problem, starts: list[np.ndarray], goodness: Callable, condi
         aic=2 * searched - 2 * log_likelihood,
         bic=float(searched * np.log(max(observations, 1)) - 2 * log_likelihood),
         goodness=goodness(values, int(free.sum())),
-        conditions={**conditions, "fixed": sorted(problem.fixed), "on_bound": bound},
+        conditions={
+            **conditions,
+            "fixed": sorted(problem.fixed),
+            "on_bound": bound,
+            "bound_limits": bound_limits(problem, x, free, bound),
+        },
     )
 
 

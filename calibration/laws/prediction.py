@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from calibration.laws.fitting import Fit, derivative
+from calibration.laws.fitting import DROP, Fit, derivative
 from calibration.laws.scales import Scale
 
 TINY = 1e-300
@@ -21,10 +21,13 @@ class Prediction:
     Attributes
     ----------
     probability, ci_low, ci_high : ndarray, float64[..., K]
-        Interval by the delta method on the log-odds of every probability.
+        Interval by the delta method on the log-odds of every probability. What each parameter on a bound would change
+        at its limit is added in quadrature, on the side to which it moves the probability (Zou and Donner, Stat. Med.
+        27, 1693 (2008)).
     effective_count : ndarray, float64[...]
         Number n of independent writes whose multinomial row would be known as well: for the row's probabilities p with
-        variances v, n = sum p (1 - p) / sum v. 0 where the fit knows no error (all parameters fixed).
+        variances v, n = sum p (1 - p) / sum v, at most the writes of the fit. A parameter on a bound adds the mean and
+        variance of its exponential (`draw`). 0 where the fit knows no error (all parameters fixed).
     """
 
     probability: np.ndarray
@@ -59,12 +62,34 @@ def _on_scale(fit: Fit) -> tuple[Scale, np.ndarray, np.ndarray, np.ndarray]:
     return scale, x, free, covariance
 
 
+def _limits(fit: Fit, scale: Scale, shares: dict[str, float]) -> dict[str, float]:
+    """Return the values of the parameters on a bound that lie ``shares`` of the way to their limits, and beyond.
+
+    None leaves the range: rates are cut at 0, probabilities at 0 and 1.
+    """
+    limits, out = fit.conditions.get("bound_limits", {}), {}
+    for name, share in shares.items():
+        value = fit.parameters[name] + share * (limits[name] - fit.parameters[name])
+        kind = scale.parameters[scale.names.index(name)].kind
+        most = {"log": np.inf, "logit": 1.0, "odds": 1 - 1e-12}[kind]
+        out[name] = float(np.clip(value, 0.0, most))
+    return out
+
+
+def _reach(level: float) -> float:
+    """Return the share of a limit (95 %) that holds ``level`` of an exponential fall from the bound."""
+    return float(-np.log1p(-level) / DROP)
+
+
 def interval(fit: Fit, name: str, level: float = 0.95) -> tuple[float, float] | None:
-    """Return the confidence interval of a parameter, None where there is no standard error.
+    """Return the confidence interval of a parameter, None where it was held fixed.
 
     Wald's interval, estimate +- z standard errors, on the search scale: a logarithm for positive parameters, log-odds
-    for probabilities. It never leaves the parameter's range.
+    for probabilities. It never leaves the parameter's range. For a parameter on a bound, from there to its limit.
     """
+    if name in fit.conditions.get("bound_limits", {}):
+        limit = _limits(fit, scale_of(fit), {name: _reach(level)})[name]
+        return tuple(sorted((fit.parameters[name], limit)))
     if fit.standard_errors[name] is None:
         return None
     scale, x, _, covariance = _on_scale(fit)
@@ -80,23 +105,34 @@ def interval(fit: Fit, name: str, level: float = 0.95) -> tuple[float, float] | 
     return tuple(float(end) for end in ends)
 
 
+def _values(fit: Fit, scale: Scale, x: np.ndarray, free: np.ndarray) -> dict[str, float]:
+    """Return the parameters at search coordinates; those held fixed are exact."""
+    limits = fit.conditions.get("bound_limits", {})
+    values = zip(scale.names, scale.backward(x), free)
+    return {name: float(v) if f or name in limits else fit.parameters[name] for name, v, f in values}
+
+
 def draw(fit: Fit, rng: np.random.Generator) -> dict[str, float]:
-    """Return parameters drawn from the fit's uncertainty: normal on the search scale, so none leaves its range.
+    """Return parameters drawn from the fit's uncertainty.
+
+    Normal on the search scale, so none leaves its range. A parameter on a bound falls off exponentially from there, 95 %
+    of it within its limit.
 
     Parameters
     ----------
     fit : Fit
     rng : Generator
-        From `spinloom.streams.generator`. What is fixed or on a bound stays.
+        From `spinloom.streams.generator`. What is fixed stays.
     """
     scale, x, free, covariance = _on_scale(fit)
-    if not free.any():
-        return dict(fit.parameters)
-    root = np.linalg.cholesky(covariance[np.ix_(free, free)])
     moved = x.copy()
-    moved[free] += root @ rng.standard_normal(int(free.sum()))
-    values = scale.backward(moved)
-    return {name: float(v) if f else fit.parameters[name] for name, v, f in zip(scale.names, values, free)}
+    if free.any():
+        root = np.linalg.cholesky(covariance[np.ix_(free, free)])
+        moved[free] += root @ rng.standard_normal(int(free.sum()))
+    shares = {name: rng.standard_exponential() / DROP for name in sorted(fit.conditions.get("bound_limits", {}))}
+    for name, value in _limits(fit, scale, shares).items():
+        moved = scale.moved(moved, scale.names.index(name), value)
+    return _values(fit, scale, moved, free)
 
 
 def predict(fit: Fit, rows: Callable[[dict[str, float]], np.ndarray], level: float = 0.95) -> Prediction:
@@ -117,11 +153,9 @@ def predict(fit: Fit, rows: Callable[[dict[str, float]], np.ndarray], level: flo
         The uncertainty of the law's parameters only; that the law itself may be wrong is told by ``fit.goodness``.
     """
     scale, x, free, covariance = _on_scale(fit)
-    names = scale.names
 
     def at(point: np.ndarray) -> np.ndarray:
-        values = scale.backward(point)
-        return rows({n: float(v) if f else fit.parameters[n] for n, v, f in zip(names, values, free)})
+        return np.asarray(rows(_values(fit, scale, point, free)), float)
 
     probability = np.asarray(rows(fit.parameters), float)
     variance = np.zeros_like(probability)
@@ -129,11 +163,23 @@ def predict(fit: Fit, rows: Callable[[dict[str, float]], np.ndarray], level: flo
         slope = derivative(at, x, free)
         variance = np.einsum("...a,ab,...b->...", slope, covariance[np.ix_(free, free)], slope)
     odds = special.logit(np.clip(probability, TINY, 1 - 1e-16))
+    sure = (probability <= 0) | (probability >= 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         sd = np.sqrt(variance) / (probability * (1 - probability))
         reach = special.ndtri((1 + level) / 2) * np.nan_to_num(sd, nan=0.0, posinf=0.0)
-        known = (probability * (1 - probability)).sum(axis=-1) / variance.sum(axis=-1)
-    sure = (probability <= 0) | (probability >= 1)
-    low = np.where(sure, probability, np.minimum(special.expit(odds - reach), probability))
-    high = np.where(sure, probability, np.maximum(special.expit(odds + reach), probability))
-    return Prediction(probability, low, high, np.nan_to_num(known, nan=0.0, posinf=0.0))
+    low, high = (np.where(sure, probability, special.expit(odds + sign * reach)) for sign in (-1, 1))
+    # what the parameters on a bound add: to either side of the interval, to the mean and to the variance
+    down, up = (np.fmin(low - probability, 0.0) ** 2, np.fmax(high - probability, 0.0) ** 2)
+    mean = probability.copy()
+    for name in fit.conditions.get("bound_limits", {}):
+        value = _limits(fit, scale, {name: _reach(level)})[name]
+        change = at(scale.moved(x, scale.names.index(name), value)) - probability
+        down, up = down + np.fmin(change, 0.0) ** 2, up + np.fmax(change, 0.0) ** 2
+        typical = change / (_reach(level) * DROP)
+        mean, variance = mean + typical, variance + typical**2
+    low, high = np.maximum(probability - np.sqrt(down), 0.0), np.minimum(probability + np.sqrt(up), 1.0)
+    mean = np.clip(mean, 0.0, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        known = (mean * (1 - mean)).sum(axis=-1) / variance.sum(axis=-1)
+    known = np.minimum(np.nan_to_num(known, nan=0.0, posinf=0.0), fit.observations)
+    return Prediction(probability, low, high, known)

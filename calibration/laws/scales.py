@@ -66,6 +66,19 @@ class Scale:
                     values[row] = special.softmax(np.append(x[row], 0.0))[:-1]
         return values
 
+    def moved(self, x: np.ndarray, entry: int, value: float) -> np.ndarray:
+        """Return search coordinates, float64[k], with one parameter at ``value``.
+
+        Of a row of ``odds`` the other probabilities keep their ratios.
+        """
+        x = x.copy()
+        if self._odds[entry]:
+            others = self._odds & (self._group == self._group[entry]) & (np.arange(len(x)) != entry)
+            x[entry] = special.logit(value) + np.log1p(np.exp(x[others]).sum())
+        else:
+            x[entry] = Scale((self.parameters[entry],)).forward(np.array([value]))[0]
+        return x
+
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the search on the scale."""
         odds = np.where(self._logit | self._odds, LOGIT_LIMIT, np.inf)

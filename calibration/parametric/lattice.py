@@ -36,6 +36,8 @@ import pandas as pd
 from scipy import special
 from scipy.optimize import elementwise
 
+from spinloom.errors import UserError
+
 VOLATILE = False
 LAW = (
     "step c R (1 - kappa g) up, -c R (1 - kappa (1 - g)) down, normal with sd s R/(levels - 1), R = Gmax - Gmin; "
@@ -43,6 +45,24 @@ LAW = (
 )
 KINDS = ("up", "down")
 _LEAST_SD = 1e-100  # levels; a normal that is a point
+
+
+def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return ``own``; check that the sign of each voltage is that of its direction.
+
+    Raises
+    ------
+    UserError
+        If a voltage up is not positive or a voltage down not negative.
+    """
+    for kind, sign, allowed in (("up", 1, "more than 0"), ("down", -1, "less than 0")):
+        voltage = own[kind]["voltage_V"]
+        if not sign * voltage > 0:
+            raise UserError(
+                f"{where}: lattice.{kind}.voltage_V: found {voltage:g}, allowed: {allowed}, as the sign of a voltage "
+                "is the direction of its pulse"
+            )
+    return own
 
 
 def labels(own: dict[str, Any]) -> list[str]:

@@ -195,6 +195,7 @@ def _population(
         {
             "instance": range(settings["instances"]),
             "events": 0,
+            "conductance_factor": 1.0,
             "conductance_offset_S": offsets,
             "conductance_offset_se_S": 0.0,
             "position_offset_m": np.nan,

@@ -63,6 +63,11 @@ def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
         if missing := known - optional - given.keys():
             raise UserError(f"{where}: switching.{key}.parameters: key '{sorted(missing)[0]}' is missing")
         _in_range(laws.get(name), given, f"{where}: switching.{key}.parameters")
+        if name == "logistic_plateau" and given.get("floor", 0.0) >= given.get("plateau", 1.0):
+            raise UserError(
+                f"{where}: switching.{key}.parameters.floor: found {given.get('floor', 0.0):g}, allowed: less than "
+                f"plateau {given.get('plateau', 1.0):g}"
+            )
         own[key] = {"name": name, "parameters": {parameter: float(value) for parameter, value in given.items()}}
         highest = max(abs(voltage) for voltage in own["pulses"]["voltages_V"])
         if name == "neel_brown" and highest >= given["critical_voltage_V"]:

@@ -103,20 +103,15 @@ def test_missing_material_names_file_and_key(study):
 
 
 def test_spread_of_the_resistance_area_product(study):
-    """Offsets are mean conductance x (1/(1 + RA's deviation) - 1): by instance, not by order or number of devices."""
-    plain = study.card().population
+    """All conductances of a device scale with 1/RA, RA lognormal: by instance, not by order or number of devices."""
     spread = study.card(readout__RA_relative_sd=0.05)
-    drawn = (spread.population["conductance_offset_S"] - plain["conductance_offset_S"]).to_numpy()
-    mean = np.average(spread.states["conductance_S"], weights=spread.states["count"])
-    deviation = 1 / (1 + drawn / mean) - 1
-    normal = [generator(1, "RA spread", number).standard_normal() for number in range(8)]
-    np.testing.assert_allclose(deviation, 0.05 * np.clip(normal, -3, 3), rtol=1e-6)
-    assert deviation.min() < 0 < deviation.max()
-    pd.testing.assert_frame_equal(spread.transitions, study.card(readout__RA_relative_sd=0.0).transitions)
+    drawn = spread.population["conductance_factor"].to_numpy()
+    normal = np.array([generator(1, "RA spread", number).standard_normal() for number in range(8)])
+    np.testing.assert_allclose(-np.log(drawn), np.sqrt(np.log(1 + 0.05**2)) * normal, rtol=1e-9)
+    plain = study.card(readout__RA_relative_sd=0.0)
+    assert drawn.min() < 1 < drawn.max() and set(plain.population["conductance_factor"]) == {1.0}
+    pd.testing.assert_frame_equal(spread.transitions, plain.transitions)
     # the same device has the same barrier in a study of fewer devices
     study.events = study.events[study.events["instance"] >= 4]
     fewer = study.card(readout__RA_relative_sd=0.05)
-    bare = study.card(readout__RA_relative_sd=0.0).population
-    again = (fewer.population["conductance_offset_S"] - bare["conductance_offset_S"]).to_numpy()
-    scale = np.average(fewer.states["conductance_S"], weights=fewer.states["count"]) / mean
-    np.testing.assert_allclose(again / scale, drawn[4:], rtol=1e-9)
+    np.testing.assert_allclose(fewer.population["conductance_factor"], drawn[4:], rtol=1e-12)

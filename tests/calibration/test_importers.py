@@ -248,7 +248,7 @@ def test_what_is_not_finite_is_left_out_with_a_report(tmp_path):
         {"file": "e.csv", "row": 6, "reason": "column voltage_V is inf"},
         {"file": "e.csv", "row": 7, "reason": "column conductance_after_S is nan"},
     ]
-    assert result.writes.meta["import"] == {"values": 6, "left_out": 3, "devices": ["a"]}
+    assert result.writes.meta["import"] == {"values": 6, "left_out": 3, "devices": ["a"], "notes": []}
     with pytest.raises(UserError, match=r"e.csv, row 5: column conductance_after_S is nan; found 3 of 6 .* 0.49"):
         import_file(tmp_path / "e.csv", "events", {"max_dropped_fraction": 0.49})
 
@@ -348,6 +348,26 @@ BAD = {
         "energy of pulse 0: found none, allowed: an option",
     ),
     "semicolons": ("events", GOOD.replace(",", ";"), {}, "separate columns with commas"),
+    "semicolons and decimal commas": (
+        "events",
+        GOOD.replace(",", ";").replace("0.5", "0,5"),
+        {},
+        "Expected 1 fields in line 2, saw 2; allowed: as many columns in each row as in the first; separate columns "
+        "with commas and write numbers with a decimal point",
+    ),
+    "grid with semicolons": (
+        "updown",
+        "1e-5;4e-5\n2e-5;3e-5\n",
+        DIRECTIONS,
+        "row 2, column 1: found '2e-5;3e-5', allowed: a number; separate columns with commas and write",
+    ),
+    "grid with decimal commas": (
+        "trains",
+        "up;down\n0,00001;0,00004\n",
+        {**DIRECTIONS, "up_pulses": 1},
+        "Expected 1 fields in line 2, saw 3; allowed: as many columns in each row as in the first; separate columns",
+    ),
+    "no device": ("events", GOOD.replace("a,1", " ,1"), {}, "row 3, column device: found nothing, allowed: a label"),
     "nan": ("events", GOOD + "a,2,0.5,1e-9,nan,1e-5\n", {}, "row 5: column conductance_before_S is nan; found 1 of 4"),
     "infinity": ("events", GOOD + "a,2,0.5,1e-9,1e-5,-inf\n", {}, "row 5: column conductance_after_S is -inf"),
     "text": (
@@ -519,6 +539,66 @@ def test_what_is_wrong_is_told_in_one_line(case, tmp_path):
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
 
 
+# conductances of updown.csv and of the same writes as trains: set, reset
+RISES, FALLS = "1e-5\n2e-5\n4e-5\n", "4e-5\n3e-5\n1e-5\n"
+
+
+def write_pair(folder: Path, format: str, up: str, down: str) -> Path:
+    if format == "updown":
+        rows = zip(up.split(), down.split())
+        (folder / "u.csv").write_text("".join(f"{number},{a},{b}\n" for number, (a, b) in enumerate(rows)))
+        return folder / "u.csv"
+    if format == "traces":
+        runs = (("up", up), ("down", down))
+        rows = [f"0,{name},{n},{value}\n" for name, run in runs for n, value in enumerate(run.split())]
+        (folder / "t.csv").write_text(TRACE + "".join(rows))
+        return folder / "t.csv"
+    (folder / "set.csv").write_text(up)
+    (folder / "reset.csv").write_text(down)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("format", "names"),
+    [
+        ("trains", ("set.csv", "reset.csv")),
+        ("traces", ("direction up", "direction down")),
+        ("updown", ("column 2", "column 3")),
+    ],
+)
+def test_up_that_lowers_the_conductance_is_told(format, names, tmp_path):
+    """Mean steps by hand: 15 uS of 10, 20, 40 uS; -15 uS of 40, 30, 10 uS."""
+    right = import_file(write_pair(tmp_path, format, RISES, FALLS), format, DIRECTIONS)
+    assert right.notes == () and right.writes.meta["import"]["notes"] == []
+    for up, down, note in (
+        (FALLS, FALLS, f"the mean step up ({names[0]}) lowers the conductance, by 1.5e-05 S"),
+        (RISES, RISES, f"the mean step down ({names[1]}) raises the conductance, by 1.5e-05 S"),
+    ):
+        result = import_file(write_pair(tmp_path, format, up, down), format, DIRECTIONS)
+        assert result.notes == (note,) and result.writes.meta["import"]["notes"] == [note]
+    path = write_pair(tmp_path, format, FALLS, RISES)
+    with pytest.raises(UserError) as error:
+        import_file(path, format, DIRECTIONS)
+    assert str(error.value) == (
+        f"{path}: found a mean step of -1.5e-05 S up ({names[0]}) and 1.5e-05 S down ({names[1]}), allowed: up raises "
+        "the conductance and down lowers it; the two look exchanged"
+    )
+
+
+def test_options_that_exchange_up_and_down(tmp_path):
+    write_pair(tmp_path, "trains", RISES, FALLS)
+    with pytest.raises(UserError, match=r"S up \(reset.csv\) and 1.5e-05 S down \(set.csv\), .* look exchanged"):
+        import_file(tmp_path, "trains", {**DIRECTIONS, "up": "reset.csv", "down": "set.csv"})
+    # a turn of three pulses that is put after the first
+    (tmp_path / "one.csv").write_text("4e-5\n1e-5\n2e-5\n4e-5\n")
+    with pytest.raises(UserError, match=r"S up \(first 1 pulses\) and 1.5e-05 S down \(the pulses after them\)"):
+        import_file(tmp_path / "one.csv", "trains", {**DIRECTIONS, "up_pulses": 1})
+    (tmp_path / "t.csv").write_text("pulse_number,conductance_S\n0,1e-5\n1,4e-5\n0,4e-5\n1,1e-5\n")
+    assert import_file(tmp_path / "t.csv", "traces", DIRECTIONS).notes == ()
+    with pytest.raises(UserError, match=r"S up \(runs 2, 4, ...\) and 3e-05 S down \(runs 1, 3, ...\)"):
+        import_file(tmp_path / "t.csv", "traces", {**DIRECTIONS, "first": "down"})
+
+
 def test_files_and_folders_in_the_wrong_place(tmp_path):
     (tmp_path / "set.csv").write_text("1e-5\n2e-5\n")
     for format, path, message in (
@@ -542,6 +622,12 @@ def test_parquet_with_wrong_types(tmp_path):
         table.assign(**{column: values}).to_parquet(tmp_path / "e.parquet")
         with pytest.raises(UserError, match=message):
             import_file(tmp_path / "e.parquet", "events")
+    for missing in (None, "", " "):
+        table.assign(device=["a", missing, "b"]).to_parquet(tmp_path / "e.parquet")
+        with pytest.raises(UserError, match="e.parquet: row 2, column device: found nothing, allowed: a label"):
+            import_file(tmp_path / "e.parquet", "events")
+    table.assign(device=[7, 8, 8]).to_parquet(tmp_path / "e.parquet")
+    assert import_file(tmp_path / "e.parquet", "events").writes.meta["import"]["devices"] == ["7", "8"]
     (tmp_path / "e.parquet").write_text("not parquet")
     with pytest.raises(UserError, match="e.parquet: found no readable Parquet"):
         import_file(tmp_path / "e.parquet", "events")
@@ -578,7 +664,7 @@ CONFIG = {
     "states": {"method": "mixture", "count": None, "edges": None, "misread": 0.01},
     "posterior": {"pseudocount": 0.5, "interval": 0.95, "pooling": "events", "by_instance": False},
     "kernel": {"form": "counts", "law": "auto", "criterion": "aic", "empty_rows": "error"},
-    "readout": {"read_voltage_V": 0.1, "read_duration_s": 5e-9, "noise_fraction": 0.01},
+    "readout": {"read_voltage_V": 0.1, "read_duration_s": 5e-9, "noise_fraction": 0.01, "RA_relative_sd": 0.0},
 }
 
 

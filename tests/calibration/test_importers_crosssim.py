@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
-from calibration.importers import import_file
+from calibration.importers import OPTIONS as FORMATS
+from calibration.importers import STATES_FROM_OPTIONS, import_file
 from calibration.importers.crosssim import kernel, read_table
 from calibration.importers.lattice import Pieces, split
 from spinloom.errors import UserError
@@ -180,6 +181,10 @@ BAD = {
         "found 2 rows of numbers, allowed: the conductances, the CDF points",
     ),
     "text": (text(GRID, POINTS, CHANGE).replace("3e-06", "x", 1), "row 6, column 1: found 'x', allowed: a number"),
+    "semicolons": (
+        text(GRID, POINTS, CHANGE, separator=";"),
+        "row 2, column 1: found '1e-05;2e-05', allowed: a number; separate columns with commas and write numbers",
+    ),
     "nan": (
         text(GRID, POINTS, CHANGE).replace("3e-06", "nan", 1),
         "row 6, column 1: found nan, allowed: a finite number",
@@ -201,6 +206,28 @@ def test_what_is_wrong_with_a_table_is_told(case, tables):
     assert message in str(error.value) and str(tables / "dG_increasing2.txt") in str(error.value)
 
 
+def test_tables_that_are_exchanged_are_told(tables):
+    """Mean changes of the made-up devices: +-4.5 uS times the mean 0.5 + (0 + 0.3)/2 0.3 + (0.3 + 1)/2 0.7 = 1."""
+    up, down = (tables / f"dG_{name}2.txt" for name in ("increasing", "decreasing"))
+    right = {file: file.read_text() for file in (up, down)}
+    assert not any("mean step" in note for note in import_file(tables, "crosssim", OPTIONS).notes)
+    up.write_text(right[down])
+    note = "the mean step up (dG_increasing2.txt) lowers the conductance, by 4.5e-06 S"
+    result = import_file(tables, "crosssim", OPTIONS)
+    assert result.notes[0] == note and result.card.meta["import"]["notes"][0] == note
+    down.write_text(right[up])
+    with pytest.raises(UserError) as error:
+        import_file(tables, "crosssim", OPTIONS)
+    assert str(error.value) == (
+        f"{tables}: found a mean step of -4.5e-06 S up ({up.name}) and 4.5e-06 S down ({down.name}), allowed: up "
+        "raises the conductance and down lowers it; the two look exchanged"
+    )
+
+
+def test_the_states_of_these_tables_are_an_option():
+    assert STATES_FROM_OPTIONS == {name for name, options in FORMATS.items() if "states" in options} == {"crosssim"}
+
+
 def test_what_is_wrong_with_a_folder_is_told(tables, tmp_path):
     with pytest.raises(UserError, match="option device: found 7, allowed: 2, 10"):
         import_file(tables, "crosssim", {**OPTIONS, "device": "7"})
@@ -212,6 +239,10 @@ def test_what_is_wrong_with_a_folder_is_told(tables, tmp_path):
     (tables / "dG_decreasing3.txt").unlink()
     with pytest.raises(UserError, match="dG_decreasing3.txt: found nothing, allowed: both directions"):
         import_file(tables, "crosssim", OPTIONS)
+    (tmp_path / "single").mkdir()
+    write_device(tmp_path / "single", "", 10e-6, 50e-6, 3e-6)
+    with pytest.raises(UserError, match="option device: found 0, allowed: nothing, as the tables have no number$"):
+        import_file(tmp_path / "single", "crosssim", {**OPTIONS, "device": 0})
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="found no table"):
         import_file(tmp_path / "empty", "crosssim", OPTIONS)

@@ -305,6 +305,28 @@ def test_devices_have_kernels_of_their_own():
             "slope_per_V: found -3, allowed: more",
         ),
         (
+            "sot_mtj_80nm_a",
+            {"switching__law_up__parameters__floor": 0.75},
+            "law_up.parameters.floor: found 0.75, allowed: less than plateau 0.75$",
+        ),
+        (
+            "sot_mtj_80nm_b",
+            {
+                "switching__law_down": {
+                    "name": "logistic_plateau",
+                    "parameters": {"slope_per_V": 1.0, "threshold_voltage_V": 0.9, "floor": 1.0},
+                }
+            },
+            "law_down.parameters.floor: found 1, allowed: less than plateau 1$",
+        ),
+        (
+            "memristor_32_levels",
+            {"lattice__up__voltage_V": -1.0},
+            "lattice.up.voltage_V: found -1, allowed: more than 0, as the sign of a voltage is the direction",
+        ),
+        ("memristor_32_levels", {"lattice__up__voltage_V": 0.0}, "up.voltage_V: found 0, allowed: more than 0"),
+        ("memristor_32_levels", {"lattice__down__voltage_V": 1.0}, "down.voltage_V: found 1, allowed: less than 0"),
+        (
             "arm_pma_mtj_50nm",
             {"switching__pulses__voltages_V": [0.3]},
             "voltages_V: found 0.3, allowed: less than the crit",

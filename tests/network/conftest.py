@@ -76,7 +76,7 @@ def make_card(spread=0.55, memory=0.0, read_noise_S=1e-6, flags=None, instances=
     offsets = 2e-6 * np.linspace(-1, 1, instances)
     population = pd.DataFrame({
         "instance": range(instances), "events": 100, "position_offset_m": 0.0, "position_offset_se_m": 0.0,
-        "conductance_offset_S": offsets, "conductance_offset_se_S": np.nan,
+        "conductance_factor": 1.0, "conductance_offset_S": offsets, "conductance_offset_se_S": np.nan,
     })  # fmt: skip
     reads = pd.DataFrame({"state": range(n), "read_voltage_V": 0.1, "energy_J": 1e-17 * (1 + np.arange(n)),
                           "latency_s": 1e-8, "noise_sd_S": read_noise_S})  # fmt: skip

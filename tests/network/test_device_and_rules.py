@@ -103,7 +103,7 @@ def test_compare_state_programs_until_the_device_agrees(device):
     memory, _ = rule.init((rng.stream(1, "w"),), ((1, 5),))
     memory = memory._replace(accumulator=(jnp.zeros((1, 5)),))
     state = jnp.arange(5, dtype=jnp.int8)[None]
-    array = sampling.Array(state, jnp.zeros((1, 5)), jnp.zeros((1, 5)), jnp.zeros((1, 5), jnp.int32))
+    array = sampling.Array(state, jnp.zeros((1, 5)), jnp.zeros((1, 5)), jnp.ones((1, 5)), jnp.zeros((1, 5), jnp.int32))
     _, (plan,) = rule.propose(memory, (array,), (jnp.zeros((1, 5)),))
     nearest = int(np.abs(device.level).argmin())
     assert plan.mask.tolist() == [[s != nearest for s in range(5)]]

@@ -43,7 +43,7 @@ def test_transitions_follow_the_card(memory):
     for pulse in range(pulses):
         for state in range(states):
             zero = jnp.zeros(shape)
-            array = sampling.Array(jnp.full(shape, state, jnp.int8), zero, zero, jnp.zeros(shape, jnp.int32))
+            array = sampling.Array(jnp.full(shape, state, jnp.int8), zero, zero, zero + 1, jnp.zeros(shape, jnp.int32))
             plan = sampling.Plan(jnp.full(shape, pulse, jnp.int8), jnp.ones(shape, bool))
             key = rng.stream(3, "test", pulse, state)
             moved, info = program(key, 0, array, plan, table, pulses)

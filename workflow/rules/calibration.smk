@@ -21,7 +21,7 @@ rule card:
         CARD / "reads.csv",
         CARD / "card.json",
         # what an import left out; empty for other sources
-        STUDY / "calibration" / "dropped.csv",
+        dropped=STUDY / "calibration" / "dropped.csv",
     log:
         LOGS / "calibration/card.log",
     conda:
@@ -31,7 +31,7 @@ rule card:
         output=CARD,
     shell:
         "python -m calibration card --config {input.section:q} {params.device_sims}"
-        " --dropped {output[6]:q} --output {params.output:q} --log {log:q}"
+        " --dropped {output.dropped:q} --output {params.output:q} --log {log:q}"
 
 
 rule card_figures:

@@ -23,6 +23,7 @@ except UserError as error:
 STUDY = Path("results") / config["study"]
 SECTIONS = study_config.write_sections(config, STUDY / "config")
 LOGS = STUDY / "logs"
+DEVICE_SIMS = STUDY / "device_sims"
 
 COMMON = sources("spinloom")
 CAPTIONS = Path("workflow/report").resolve()

@@ -4,7 +4,6 @@ Each chunk of the sweep is a job of its own, at a path that is the hash of what 
 an `ancient` input because the hash already says whether a chunk is still the one that is wanted.
 """
 
-DEVICE_SIMS = STUDY / "device_sims"
 # no simulation depends on these
 ASIDE = ("tables.py", "run.py", "problem_file.py", "__main__.py")
 ENGINE_SOURCES = [

@@ -5,9 +5,8 @@ Each rule and each seed trains in a job of its own.
 
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
-TRAINED = [config["network"][key] for key in ("rule", "baseline")] if PLAN.trains else []
-TRAINED = list(dict.fromkeys(filter(None, TRAINED)))
-REPLICATES = range(config["network"]["seeds"] if PLAN.trains else 0)
+TRAINED = list(dict.fromkeys(filter(None, [config["network"]["rule"], config["network"]["baseline"]])))
+REPLICATES = range(config["network"]["seeds"])
 RUN_FILES = ["history.csv", "confusion.csv", "meter.json"]
 
 
