@@ -175,9 +175,9 @@ def coverage(name: str, repetitions: int, seed: int = 1) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``case``, ``quantity``, ``truth``, ``bias`` (mean estimate / truth - 1), ``interval``, ``plain`` (shares of the
-        repetitions that have one), ``none`` (share without: on a bound), ``refused`` (share of fits refused),
-        ``rejected`` (share of goodness-of-fit tests with p < 0.05), ``repetitions``.
+        ``case``, ``quantity``, ``truth``, ``bias`` (mean estimate / truth - 1), ``interval`` (share of all fits),
+        ``plain`` (share of those with a standard error), ``none`` (share without: on a bound), ``refused`` (share of
+        fits refused), ``rejected`` (share of goodness-of-fit tests with p < 0.05), ``repetitions``.
     """
     case = CASES[name]
     fitted: list[laws.Fit] = []
@@ -205,7 +205,7 @@ def coverage(name: str, repetitions: int, seed: int = 1) -> pd.DataFrame:
         told = [fit for fit in fitted if fit.standard_errors[parameter] is not None]
         if not told:
             continue
-        ends = np.array([laws.interval(fit, parameter) for fit in told])
+        ends = np.array([laws.interval(fit, parameter) for fit in fitted])
         values = np.array([fit.parameters[parameter] for fit in told])
         errors = np.array([fit.standard_errors[parameter] for fit in told])
         table.append(
@@ -223,7 +223,9 @@ def coverage(name: str, repetitions: int, seed: int = 1) -> pd.DataFrame:
     table.append({"quantity": "worst row", "interval": hits.mean(axis=0).min(), "none": 0.0, **common})
     if bound.any():
         # of parameters and rows alike, ``none`` is the share of fits that the line leaves out
-        table.append({"quantity": "rows, on a bound", "interval": hits[bound].mean(), "none": 1 - bound.mean(), **common})
+        table.append(
+            {"quantity": "rows, on a bound", "interval": hits[bound].mean(), "none": 1 - bound.mean(), **common}
+        )
     columns = ["case", "quantity", "truth", "bias", "interval", "plain", "none", "refused", "rejected", "repetitions"]
     return pd.DataFrame(table)[columns] if "plain" in table[0] else pd.DataFrame(table)
 

@@ -100,8 +100,14 @@ def card_of(name: str) -> KernelCard:
         If it is neither.
     """
     if not Path(name).exists() and name in library.names():
-        return library.card(name)
+        return sources.make(_of_library(name), "config.yaml", None)[0]
     return KernelCard.read(name)
+
+
+def _of_library(name: str) -> dict[str, Any]:
+    section = _section(None)
+    # the seed of `library.card`: a name is one card, whatever the study
+    return {**section, "seed": 0, "source": {**section["source"], "kind": "library", "name": name}}
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -115,9 +121,7 @@ def _library(args: argparse.Namespace) -> None:
         return
     if args.output is None:
         raise UserError("--output: found nothing, allowed: a directory for the card")
-    section = _section(None)
-    section["source"] = {**section["source"], "kind": "library", "name": args.name}
-    _make(section, "config.yaml", args)
+    _make(_of_library(args.name), "config.yaml", args)
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -137,6 +141,7 @@ def _plan(args: argparse.Namespace) -> None:
     planner.render(plan, card, args.width, table_console())
     if args.output is None:
         return
+    planner.check_plan(card)
     if args.config is None or not simulated:
         raise UserError(
             "--config, --device-sims: found nothing, allowed with --output: the device stage's section and tables"

@@ -203,7 +203,9 @@ def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: 
         table["position_offset_m"], table["position_offset_se_m"] = walls["offset"], walls["offset_se"]
     # a barrier that is thicker or thinner scales all conductances of its device alike; RA is lognormal
     drawn = [generator(config["seed"], "RA spread", int(number)).standard_normal() for number in table["instance"]]
-    sigma = np.sqrt(np.log1p(config["readout"]["RA_relative_sd"] ** 2))
+    # measured devices bring the spread of their barriers with them
+    relative = config["readout"]["RA_relative_sd"] if writes.source["kind"] == "simulated" else 0.0
+    sigma = np.sqrt(np.log1p(relative**2))
     return table.assign(conductance_factor=np.exp(-sigma * np.array(drawn)))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 
@@ -23,6 +24,94 @@ from spinloom.files import read_json, read_table, sha256_text, write_csv, write_
 SCHEMA_VERSION = 2
 FLAGS = ("volatile", "reset_before_write", "destructive_read")
 SUM_TOLERANCE = 1e-9
+
+# what card.json may say besides (JSON schema); entries that are not named here are their source's own
+_AMOUNT, _NUMBER = {"type": ["number", "null"]}, {"type": "number"}
+_INDEX, _TABLE = {"type": "integer", "minimum": 0}, {"type": "array", "items": {"type": "object"}}
+_SPREAD = {"type": ["object", "null"], "additionalProperties": _AMOUNT}
+_LAW = {
+    "law": {"type": "string"},
+    "parameters": {"type": "object", "additionalProperties": _NUMBER},
+    "standard_errors": {"type": "object", "additionalProperties": _AMOUNT},
+    "conditions": {
+        "type": "object",
+        "required": ["pulses", "state_from"],
+        "properties": {
+            "pulses": {"type": "array", "items": _INDEX, "minItems": 1},
+            "state_from": {"type": ["integer", "null"], "minimum": 0},
+        },
+    },
+    "goodness": {"type": "object", "required": ["p_value"], "properties": {"p_value": _AMOUNT}},
+    "aic": _NUMBER,
+}
+_DERIVED = {
+    "conductance_ratio": _NUMBER,
+    "distinguishable_levels": _INDEX,
+    "distinguishable_misread": _NUMBER,
+    "writes": {**_TABLE, "minItems": 1},
+    "steps": _TABLE,
+    "pairs": _TABLE,
+}
+META = {
+    "flags": {"type": "object", "properties": {"half_select": {"type": "boolean"}}},
+    "states": {
+        "type": "object",
+        "properties": {
+            "method": {"type": "string"},
+            "coordinate": {"enum": ["position_m", "conductance_S", "level"]},
+            "edges": {"type": "array", "items": _NUMBER},
+        },
+    },
+    "posterior": {
+        "type": "object",
+        "properties": {
+            "pseudocount": {"type": "number", "minimum": 0},
+            "interval": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            "pooling": {"enum": ["events", "instances"]},
+        },
+    },
+    "laws": {"type": "array", "items": {"type": "object", "required": list(_LAW), "properties": _LAW}},
+    "events": _INDEX,
+    "lost_events": _INDEX,
+    "intended_states": {"type": ["array", "null"], "items": _INDEX},
+    "spread": _SPREAD,
+    "spread_position": _SPREAD,
+    "spread_position_by_pulse": {
+        "type": "array",
+        "items": {"type": "object", "required": ["pulse"], "properties": {"pulse": _INDEX}},
+    },
+    "probability_spread": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["pulse", "state_from", "sd", "sd_se", "interval"],
+            "properties": {
+                "pulse": _INDEX,
+                "state_from": _INDEX,
+                "sd": _AMOUNT,
+                "sd_se": _AMOUNT,
+                "interval": {"type": ["array", "null"], "items": _NUMBER, "minItems": 2, "maxItems": 2},
+            },
+        },
+    },
+    "junction": {
+        "type": "object",
+        "required": ["parallel_S", "antiparallel_S"],
+        "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+    },
+    "derived": {
+        "type": "object",
+        "required": list(_DERIVED),
+        "properties": {**_DERIVED, "half_select_disturbs_per_million": _TABLE, "dead_zones": _TABLE},
+    },
+}
+# tuples are lists in the file
+_KINDS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+    "array", lambda _, value: isinstance(value, (list, tuple))
+)
+_VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_KINDS)(
+    {"type": "object", "properties": META}
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +163,8 @@ class KernelCard:
         if meta.get("hash", card.hash) != card.hash:
             raise UserError(
                 f"{directory / 'card.json'}: hash: found {meta['hash']}, allowed: {card.hash}, that of the tables; "
-                "they have been changed since the card was written; without the key they are taken as they are"
+                "they have been changed since the card was written; without the key they are taken as they are (a "
+                "study's own card: delete the edited table and run the study again)"
             )
         return card
 
@@ -136,6 +226,8 @@ class KernelCard:
         if abs(total - 1) > SUM_TOLERANCE:
             raise UserError(f"{where / 'states.csv'}: column occupancy sums to {total!r}; allowed is 1 within 1e-9")
         _check_transitions(card, where / "transitions.csv")
+        _check_extras(card, where)
+        _check_counts(card, where / "card.json")
         return card
 
     @property
@@ -182,6 +274,88 @@ def _check_meta(meta: Any, where: Path) -> None:
     entry(meta, "source.kind", where, str)
     for flag in FLAGS:
         entry(meta, f"flags.{flag}", where, bool)
+    wrong = sorted(_VALIDATOR.iter_errors(meta), key=lambda error: (list(map(str, error.absolute_path)), error.message))
+    if wrong:
+        error = wrong[0]
+        key = ".".join(map(str, error.absolute_path))
+        if error.validator == "required":
+            missing = next(name for name in error.validator_value if name not in error.instance)
+            raise UserError(f"{where}: key {key}.{missing} is missing")
+        words = {"minimum": "at least", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
+        words |= {"type": "a value of type", "enum": "one of", "minItems": "a length of at least"}
+        allowed = error.validator_value
+        allowed = " or ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
+        raise UserError(
+            f"{where}: {key} is {_short(error.instance)}; allowed is "
+            f"{words.get(error.validator, error.validator)} {allowed}"
+        )
+    # rows of a list are printed as a table
+    tables = {"probability_spread": meta.get("probability_spread") or []}
+    tables |= {f"derived.{name}": rows for name, rows in (meta.get("derived") or {}).items() if isinstance(rows, list)}
+    for name, rows in tables.items():
+        for place, row in enumerate(rows):
+            if isinstance(row, dict) and row.keys() != rows[0].keys():
+                raise UserError(
+                    f"{where}: {name}.{place} has keys {', '.join(sorted(row))}; allowed are those of {name}.0"
+                )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _check_counts(card: KernelCard, where: Path) -> None:
+    """Check what ``card.json`` says of states and pulses against their number."""
+    size, pulses, meta = len(card.states), len(card.pulses), card.meta
+    edges = (meta.get("states") or {}).get("edges")
+    if edges is not None and (len(edges) != size + 1 or not np.all(np.diff(edges) > 0)):
+        raise UserError(
+            f"{where}: states.edges is {_short(edges)}; allowed are {size + 1} rising numbers for {size} states"
+        )
+    intended = meta.get("intended_states")
+    if intended is not None and (len(intended) != pulses or max(intended, default=0) >= size):
+        raise UserError(
+            f"{where}: intended_states is {_short(intended)}; allowed is a state of 0..{size - 1} for each of {pulses} "
+            "pulses, or null"
+        )
+    for key in ("laws", "probability_spread", "spread_position_by_pulse"):
+        for place, row in enumerate(meta.get(key) or []):
+            told = row["conditions"] if key == "laws" else row
+            named = told["pulses"] if key == "laws" else [told["pulse"]]
+            if max(named) >= pulses or (told.get("state_from") or 0) >= size:
+                raise UserError(
+                    f"{where}: {key}.{place} is of pulse {max(named)}, state_from {told.get('state_from')}; allowed "
+                    f"are pulses 0..{pulses - 1} and states 0..{size - 1}"
+                )
+
+
+def _check_extras(card: KernelCard, where: Path) -> None:
+    """Check the optional tables against the states and pulses, and that their rows sum to 1."""
+    limits = {"pulse": len(card.pulses), "state_from": len(card.states), "state_to": len(card.states)}
+    for name, table in card.extras.items():
+        for column, limit in limits.items():
+            if column in table and table[column].max() >= limit:
+                raise UserError(
+                    f"{where / name}.csv: column {column} has {table[column].max()}; allowed is 0..{limit - 1}, as in "
+                    f"{'pulses' if column == 'pulse' else 'states'}.csv"
+                )
+        if name not in ("by_instance", "half_select"):
+            continue
+        keys = [key for key in EXTRAS[name].unique if key != "state_to"]
+        sums = table.groupby(keys)["probability"].sum()
+        wrong = sums[(sums - 1).abs() > SUM_TOLERANCE]
+        if len(wrong):
+            told = ", ".join(f"{key} {value:g}" for key, value in zip(keys, wrong.index[0], strict=True))
+            raise UserError(
+                f"{where / name}.csv: column probability of {told} sums to {wrong.iloc[0]!r}; allowed is 1 within 1e-9"
+            )
+    if card.meta["flags"].get("half_select", False) != ("half_select" in card.extras):
+        found = card.meta["flags"].get("half_select", False)
+        raise UserError(
+            f"{where / 'card.json'}: flags.half_select is {found}; allowed is {not found}, as there is "
+            f"{'no' if found else 'a'} table half_select.csv"
+        )
 
 
 def _check_transitions(card: KernelCard, where: Path) -> None:

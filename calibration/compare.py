@@ -55,12 +55,13 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
     dict
         ``pulses``: DataFrame ``pulse_a``, ``pulse_b`` of matching pulses with their drive. ``states``: DataFrame
         ``state``, mean conductances ``a_S``, ``b_S``, ``difference_S``, its standard error, ``t``, ``dof`` (NaN where
-        a card states no error), ``p_value`` and ``p_holm``. ``rows``: DataFrame of rows with ``writes_a``, ``writes_b``,
-        ``total_variation`` (half the sum of the absolute differences of the probabilities), ``statistic``, ``dof``,
-        ``p_value`` and ``p_holm`` (NaN where a card has no counts). ``derived``: DataFrame of figures of both cards and
-        their ratio. ``of_devices``: bool, whether a card pools events, so that the tests hold for the devices that were
-        written. ``devices_differ``: bool, whether a card shows that its devices differ (p < 0.05). ``only_a``, ``only_b``: pulses that the other card lacks, lists. ``alike``: bool, or None if no
-        row could be tested. ``largest_total_variation``: float, None if the states do not match.
+        a card states no error), ``p_value`` and ``p_holm``. ``rows``: DataFrame of rows with ``writes_a``,
+        ``writes_b``, ``total_variation`` (half the sum of the absolute differences of the probabilities),
+        ``statistic``, ``dof``, ``p_value`` and ``p_holm`` (NaN where a card has no counts). ``derived``: DataFrame of
+        figures of both cards and their ratio. ``of_devices``: bool, whether a card pools events, so that the tests
+        hold for the devices that were written. ``devices_differ``: bool, whether a card shows that its devices differ
+        (p < 0.05). ``only_a``, ``only_b``: pulses that the other card lacks, lists. ``alike``: bool, or None if no row
+        could be tested. ``largest_total_variation``: float, None if the states do not match.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
             "the same states"
         )
     rows = _rows(a, b, pulses) if same_states else pd.DataFrame()
-    states = _conductances(a, b) if same_states else pd.DataFrame()
+    states = conductances(a, b) if same_states else pd.DataFrame()
     tested = rows["p_holm"].dropna() if len(rows) else pd.Series(dtype=float)
     return {
         "names": (a.meta["name"], b.meta["name"]),
@@ -204,7 +205,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def _conductances(a: KernelCard, b: KernelCard) -> pd.DataFrame:
+def conductances(a: KernelCard, b: KernelCard) -> pd.DataFrame:
+    """Return ``states`` of `compare` for two cards of the same states."""
+
     def error(card: KernelCard) -> tuple[np.ndarray, np.ndarray]:
         count = card.states["count"].to_numpy(float)
         known = (count >= 2) & (card.meta.get("states", {}).get("method") != "lattice")

@@ -21,7 +21,9 @@ Rows = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 PULSES = 10**6
 
 
-def table(rows: Rows, pulses: pd.DataFrame, fractions: Sequence[float], where: str = "half_select") -> pd.DataFrame:
+def table(
+    rows: Rows, pulses: pd.DataFrame, fractions: Sequence[float], where: str = "half_select.fractions"
+) -> pd.DataFrame:
     """Return the kernels of pulses at shares of their voltage.
 
     Parameters
@@ -33,7 +35,7 @@ def table(rows: Rows, pulses: pd.DataFrame, fractions: Sequence[float], where: s
     fractions : sequence of float
         Shares, above 0 and below 1.
     where : str
-        Begins the errors.
+        Key that asks for the table; begins the errors.
 
     Returns
     -------
@@ -47,9 +49,9 @@ def table(rows: Rows, pulses: pd.DataFrame, fractions: Sequence[float], where: s
     """
     for fraction in fractions:
         if not 0 < fraction < 1:
-            raise UserError(f"{where}: fractions: found {fraction:g}, allowed: more than 0 and less than 1")
+            raise UserError(f"{where}: found {fraction:g}, allowed: more than 0 and less than 1")
         if sum(np.isclose(fraction, other, rtol=1e-12, atol=0) for other in fractions) > 1:
-            raise UserError(f"{where}: fractions: found {fraction:g} more than once, allowed: each fraction once")
+            raise UserError(f"{where}: found {fraction:g} more than once, allowed: each fraction once")
     if "voltage_V" not in pulses or pulses["voltage_V"].isna().any():
         raise UserError(f"{where}: pulses: found one without voltage_V, allowed: a voltage for every pulse")
     numbers = pulses["pulse"].to_numpy() if "pulse" in pulses else np.arange(len(pulses))

@@ -12,7 +12,8 @@ larger by the squared ratio of Student's to the normal quantile because it is kn
 left out, the truth is taken for uniform between the neighbours: sd = their range / sqrt(12), less near a known pulse.
 
 Interval and worth are those of the Beta distribution that has the same mean and variance of the log-odds; at a known
-pulse they are the posterior's own.
+pulse they are the posterior's own. Rows that a law or a source states have no posterior variance, the straight line's
+error remains.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from spinloom.errors import UserError
 AXES = ("voltage_V", "duration_s", "temperature_K")
 LEAST = 1e-12  # probability that stands for 0 in a logarithm
 INSIDE = 1e-9  # of the scaled axes
+EXACT = 1e11  # rows worth more writes than that were stated, not counted: no posterior variance, not even of a 0
+NORMAL = 1e9  # total beyond which a Beta's log-odds are normal
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Interpolated:
     ----------
     probability, ci_low, ci_high : ndarray
     effective_count : ndarray
-        Counts that, with the pseudocount, make a Dirichlet of the mean and about the width of each row.
+        Parameters of the Dirichlet that has the mean and about the width of each row; no pseudocount is to be added.
     extrapolated : ndarray, bool[Q]
     """
 
@@ -66,17 +69,17 @@ def interpolate(
     pulses : DataFrame
         Known pulses of one channel and one polarity: ``voltage_V``, ``duration_s``, ``temperature_K``; no two alike.
     probability, effective_count : ndarray, float64[P, S, S]
-        Their rows and what these are worth.
+        Their rows and what these are worth; 1e12 p for a row that is known exactly.
     wanted : DataFrame
         Pulses to make, the same columns.
-    pseudocount : float
+    pseudocount : float or ndarray, float64[P, 1, 1] or float64[P, S, S]
         Of the Dirichlet prior, added to ``effective_count``.
     level : float
         Probability that each interval holds.
     extrapolate : bool
         Outside of the known pulses take the rows of the nearest one; the standard error of a log-odds grows by the
         distance times the steepest change of that log-odds between any two known pulses. Along an axis that no known
-        pulse varies nothing is ever extrapolated.
+        pulse varies, and from a single pulse, nothing is ever extrapolated.
     where : str
         Begins the error.
 
@@ -96,9 +99,10 @@ def interpolate(
     total = alpha.sum(axis=-1, keepdims=True)
     odds = _logit(probability)
     variance = special.polygamma(1, alpha) + special.polygamma(1, np.maximum(total - alpha, LEAST))
+    variance = np.where(total >= EXACT, 0.0, variance)
 
     curvature = _curvature(space, probability, odds, variance, level)
-    result: dict[str, list[np.ndarray]] = {"p": [], "v": []}
+    result: dict[str, list[np.ndarray]] = {"p": [], "v": [], "least": []}
     outside = np.zeros(len(wanted), bool)
     for number, point in enumerate(target):
         weights, off_axis = space.weights(point), space.off_axis(wanted.iloc[number])
@@ -108,6 +112,7 @@ def interpolate(
                 raise UserError(f"{where}: found {space.told(wanted.iloc[number])}, allowed: {space.ranges()}")
             nearest, distance = space.nearest(point)
             result["p"].append(probability[nearest])
+            result["least"].append(total[nearest, :, 0])
             result["v"].append(variance[nearest] + (distance * _steepest(space.points, odds)) ** 2)
             continue
         used = np.flatnonzero(weights)
@@ -119,19 +124,29 @@ def interpolate(
             near = min(1.0, 2 * (1 - np.sum(weights**2)))
             spread = spread + near**2 * np.ptp(odds[used], axis=0) ** 2 / 12
         result["p"].append(row)
+        result["least"].append(total[used, :, 0].min(axis=0))
         result["v"].append(spread)
     p, v = np.array(result["p"]), np.array(result["v"])
-    beta = _total(p, v, total.max())
+    beta = _total(p, v, min(total.max(), EXACT))
     tail = (1 - level) / 2
-    with np.errstate(invalid="ignore"):
-        low, high = (special.betaincinv(beta * p, beta * (1 - p), share) for share in (tail, 1 - tail))
+    reach = special.ndtri(1 - tail) * np.sqrt(v)
+    low, high = (
+        np.where(
+            beta < NORMAL,
+            special.betaincinv(np.minimum(beta, NORMAL) * p, np.minimum(beta, NORMAL) * (1 - p), share),
+            special.expit(_logit(p) + sign * reach),
+        )
+        for share, sign in ((tail, -1), (1 - tail, 1))
+    )
     # what is impossible or certain has no Beta distribution
-    low, high = np.fmin(low, p), np.fmax(high, p)
+    sure = (p <= 0) | (p >= 1)
+    low, high = (np.where(sure, p, end) for end in (np.fmin(low, p), np.fmax(high, p)))
     spread = p * (1 - p)
     variance_p = (spread / (beta + 1)).sum(axis=-1)
     worth = np.where(variance_p > 0, spread.sum(axis=-1) / np.maximum(variance_p, 1e-300) - 1, 0.0)
-    count = np.maximum(worth[..., None] * p - pseudocount, 0.0)
-    return Interpolated(p, low, high, count, outside)
+    # the spread of a row that is certain tells nothing; it is worth what the least known neighbour is
+    worth = np.where(sure.all(axis=-1), np.array(result["least"]), worth)
+    return Interpolated(p, low, high, worth[..., None] * p, outside)
 
 
 class _Space:
@@ -215,6 +230,9 @@ class _Space:
         return ", ".join(f"{axis} {pulse[axis]:g}" for axis in AXES if np.isfinite(pulse[axis]))
 
     def ranges(self) -> str:
+        if len(self.points) == 1:
+            alone = ", one pulse of this channel and polarity, nothing to interpolate between"
+            return self.told(pd.Series(self._known[0], AXES)) + alone
         low, high = self._known.min(axis=0), self._known.max(axis=0)
         known = [f"{a} {x:g}..{y:g}" for a, x, y in zip(AXES, low, high) if np.isfinite(x)]
         return ", ".join(known) + (" (inside the known pulses' hull)" if self.points.shape[1] > 1 else "")
@@ -247,7 +265,7 @@ def _curvature(space: _Space, probability, odds, variance, level: float) -> floa
     """Return c^2 of the module's text, cells weighted with p (1 - p); None if no pulse can be left out."""
     error = scale = 0.0
     pulses = 0
-    for left in range(len(space.points)):
+    for left in range(len(space.points) if len(space.points) > 1 else 0):
         weights = space.weights(space.points[left], without=left)
         if weights is None:
             continue

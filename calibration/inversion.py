@@ -21,6 +21,8 @@ from spinloom.errors import UserError
 
 MODES = ("none", "offset", "full")
 PROBABILITIES = (0.01, 0.02, 0.05, *np.round(np.arange(0.1, 0.95, 0.1), 1).tolist(), 0.95, 0.98, 0.99)
+OTHER_DRIVES = ["current_density_A_per_m2", "field_T", "zhang_li_u_m_per_s"]
+EXACT = ("law", "given")  # bases of rows that nobody counted: their probability is no estimate
 GRID = 400  # durations at which a probability that need not be monotone is searched for its rise
 
 
@@ -215,9 +217,10 @@ class Counted:
         for k in range(len(p)):
             out = np.where(wanted == p[k], np.exp(log_t[k][0]), out)
             if k:
-                share = (wanted - p[k - 1]) / (p[k] - p[k - 1])
-                time = np.exp(log_t[k - 1][1] + share * (log_t[k][0] - log_t[k - 1][1]))
-                out = np.where((wanted > p[k - 1]) & (wanted < p[k]), time, out)
+                # only inside: between two plateaus almost alike the line is so steep that it overflows elsewhere
+                inside = (wanted > p[k - 1]) & (wanted < p[k])
+                share = (wanted[inside] - p[k - 1]) / (p[k] - p[k - 1])
+                out[inside] = np.exp(log_t[k - 1][1] + share * (log_t[k][0] - log_t[k - 1][1]))
         return out
 
 
@@ -256,20 +259,39 @@ def inverse_of_card(card: KernelCard, probabilities=PROBABILITIES, where: str = 
     """Return `inverse_table` of a card's own pulses, between their durations only.
 
     For every change of state, voltage and temperature with pulses of two or more durations whose probabilities grow
-    with the duration. If pulses of two directions (or channels) share a voltage, the one that makes the change counts:
-    that with the larger rise. None if no two pulses differ in their duration alone.
+    with the duration, and not by chance: the interval of a longer pulse lies above that of a shorter one, and none lies
+    below (rows by a law or as given are exact; a precessional probability goes up and down and has no inverse). If
+    pulses of two directions (or channels) share a voltage, the one that makes the change counts: that with the larger
+    rise.
+
+    Pulses are compared that differ in their duration alone. The table knows pulses by their voltage, so those without
+    one have no inverse, nor have those whose voltage comes with several current densities or fields. None if nothing
+    is left.
     """
-    pulses = card.pulses
-    kernel = card.kernel
-    effective = card.transitions.groupby(["pulse", "state_from"])["effective_count"].sum().unstack().to_numpy()
+    pulses = card.pulses.dropna(subset="voltage_V")
+    shape = card.kernel.shape
+    columns = {name: card.transitions[name].to_numpy().reshape(shape) for name in ("effective_count", "basis")}
+    effective, exact = columns["effective_count"].sum(axis=-1), np.isin(columns["basis"], EXACT)
+    low, high = (
+        np.where(exact, card.kernel, card.transitions[name].to_numpy(float).reshape(shape))
+        for name in ("ci_low", "ci_high")
+    )
     best: dict[tuple, tuple[float, pd.DataFrame]] = {}
     for (voltage, temperature, *_), group in pulses.groupby(["voltage_V", "temperature_K", "channel", "polarity"]):
+        group = group.sort_values("duration_s")
         rows = group["pulse"].to_numpy()
         durations = group["duration_s"].to_numpy()
-        if len(np.unique(durations)) < max(2, len(durations)):
+        several = len(group.drop_duplicates(OTHER_DRIVES)) > 1
+        if several or len(np.unique(durations)) < max(2, len(durations)):
             continue
         for start, end in np.argwhere(~np.eye(len(card.states), dtype=bool)):
-            law = Counted(durations, kernel[rows, start, end], effective[rows, start])
+            least = np.fmin.accumulate(high[rows, start, end])
+            most = np.fmax.accumulate(low[rows, start, end])
+            rises = (low[rows[1:], start, end] > least[:-1]).any()
+            falls = (high[rows[1:], start, end] < most[:-1]).any()
+            if falls or not rises:
+                continue
+            law = Counted(durations, card.kernel[rows, start, end], effective[rows, start])
             key = (start, end, voltage, temperature)
             if law.rise > best.get(key, (0.0, None))[0]:
                 found = law.duration(np.asarray(probabilities))

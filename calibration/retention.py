@@ -42,7 +42,7 @@ def table(generators: np.ndarray, temperatures_K: Sequence[float], where: str = 
     for temperature in (known := [float(given) for given in temperatures_K]):
         if known.count(temperature) > 1:
             raise UserError(
-                f"{where}: temperatures_K: found {temperature:g} more than once, allowed: each temperature once"
+                f"{where}.temperatures_K: found {temperature:g} more than once, allowed: each temperature once"
             )
     generators = np.asarray(generators, dtype=np.float64)
     index, start, stop = np.indices(generators.shape).reshape(3, -1)

@@ -110,7 +110,7 @@ def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Genera
     evaluated = np.zeros_like(of_law)
     for place, law in enumerate(meta.get("laws", []) if of_law.any() else []):
         fit = Fit.from_dict(law)
-        told = any(error is not None for error in fit.standard_errors.values())
+        told = any(error is not None for error in fit.standard_errors.values()) or fit.conditions.get("bound_limits")
         if not (fit.conditions.get("chosen") and told):
             continue
         law["parameters"] = laws.draw(fit, stream(f"law {place}"))

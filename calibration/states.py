@@ -34,7 +34,7 @@ def check(options: dict, pulses: int, where: str = "calibration") -> None:
     method, count, edges = options["method"], options["count"], options["edges"]
     if method not in (*METHODS, "device"):
         raise UserError(f"{where}.states.method: found {method!r}, allowed: device, {', '.join(METHODS)}")
-    _complete(options, f"{where}.", separator="")
+    _complete(options, f"{where}.")
     if edges is not None and method != "edges":
         raise UserError(f"{where}.states.edges: found edges, allowed: null (states.method {method})")
     if count is not None and not 2 <= count <= MOST:
@@ -45,12 +45,12 @@ def check(options: dict, pulses: int, where: str = "calibration") -> None:
         raise UserError(f"{where}.states.misread: found {options['misread']:g}, allowed: a number in 0..0.5")
 
 
-def _complete(options: dict, where: str, separator: str = ": ") -> None:
+def _complete(options: dict, begin: str) -> None:
     """Check that the method has what it cannot do without."""
     if options["method"] == "edges" and options["edges"] is None:
-        raise UserError(f"{where}{separator}states.edges: found null, allowed: a list of edges (states.method edges)")
+        raise UserError(f"{begin}states.edges: found null, allowed: a list of edges (states.method edges)")
     if options["method"] == "lattice" and options["count"] is None:
-        raise UserError(f"{where}{separator}states.count: found null, allowed: 2..{MOST} (states.method lattice)")
+        raise UserError(f"{begin}states.count: found null, allowed: 2..{MOST} (states.method lattice)")
 
 
 def state_edges(
@@ -107,7 +107,7 @@ def state_edges(
     method, count, misread = options["method"], options["count"], options["misread"]
     if method not in METHODS:
         raise UserError(f"{where}: states.method: found {method!r}, allowed: {', '.join(METHODS)}")
-    _complete(options, where)
+    _complete(options, f"{where}: ")
     if method == "edges":
         return _given(options, bounds, unit, where)
     if count is not None and count < 2:

@@ -78,8 +78,8 @@ def module(family: str, where: str | Path = "device") -> ModuleType:
     return import_module(REGISTRY[family])
 
 
-def check(family: str, config: dict[str, Any], pulses: int) -> None:
-    """Check the calibration section as only the family can, before anything is simulated.
+def check(family: str, config: dict[str, Any], pulses: int, where: str = "calibration") -> None:
+    """Check the calibration section, ``where``, as only the family can, before anything is simulated.
 
     Raises
     ------
@@ -90,9 +90,9 @@ def check(family: str, config: dict[str, Any], pulses: int) -> None:
 
     method, allowed = config["states"]["method"], module(family).STATES
     if method not in allowed:
-        raise UserError(f"calibration.states.method: found '{method}', allowed for {family}: {', '.join(allowed)}")
+        raise UserError(f"{where}.states.method: found '{method}', allowed for {family}: {', '.join(allowed)}")
     if method != "device":
-        states.check(config["states"], pulses)
+        states.check(config["states"], pulses, where)
 
 
 def read(folder: str | Path, config: dict[str, Any], where: str) -> Writes:
@@ -108,7 +108,7 @@ def read(folder: str | Path, config: dict[str, Any], where: str) -> Writes:
     family = module(entry(device, "family", folder / "device.json", str), folder / "device.json")
     pulses = conform(read_table(folder / "pulses.csv"), family.PLAN, folder / "pulses.csv")
     contiguous(pulses["pulse"], folder / "pulses.csv")
-    check(device["family"], config, len(pulses))
+    check(device["family"], config, len(pulses), f"{where}: calibration")
     events = conform(read_table(folder / "events.parquet"), family.EVENTS, folder / "events.parquet")
     _check_pulses(events, pulses, folder / "events.parquet")
     return family.writes(Stage(folder, device, pulses, events), config, where)

@@ -1,9 +1,9 @@
 """Writes as displacements in a device's coordinate, and how their distribution is fitted.
 
 The writes are independent; the information is the observed one, minus the second derivatives of the log-likelihood.
-The fit is tested by Pearson's statistic of F(after | before), uniform if the law holds, in 2 n^(2/5) equal cells (Mann and
-Wald, Ann. Math. Stat. 13, 306 (1942)). Two degrees of freedom go for location and scale, to which the distribution of
-F adapts; a slope changes it in second order only.
+The fit is tested by Pearson's statistic of F(after | before), uniform if the law holds, in 2 n^(2/5) equal cells (Mann
+and Wald, Ann. Math. Stat. 13, 306 (1942)). Two degrees of freedom go for location and scale, to which the distribution
+of F adapts; a slope changes it in second order only.
 """
 
 from __future__ import annotations

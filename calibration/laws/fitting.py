@@ -203,33 +203,35 @@ def bound_limits(problem: Problem, x: np.ndarray, free: np.ndarray, bound: list[
     and Moolgavkar, Appl. Stat. 37, 87 (1988)); other parameters on a bound stay there. Where even the end of the search
     costs less, it is the limit.
     """
-    scale = problem.scale
-    low, high = scale.bounds()
-    top, limits = problem.log_likelihood(x), {}
-    for name in bound:
-        entry = scale.names.index(name)
-        near, far = (low, high) if x[entry] < 0 else (high, low)
-        best = x
+    entries = {name: problem.scale.names.index(name) for name in bound}
+    return {name: float(_limit(problem, x, free, entry)) for name, entry in entries.items()}
 
-        def lost(at: float, searched: bool = True) -> float:
-            nonlocal best
-            moved = np.where(np.arange(len(x)) == entry, at, best if searched else x)
-            if searched and free.any():
-                moved = best = _search(problem, moved, free, low, high)
-            return float(np.log(max(top - problem.log_likelihood(moved), 1e-9) / DROP))
 
-        # a limit with the others held lies nearer and is cheap; from there the others follow
-        at = _crossing(lambda place: lost(place, False), near[entry], far[entry])
-        step = np.sign(far[entry] - near[entry])
-        if free.any() and at != far[entry]:
-            end = at
-            while lost(end) < 0 and end != far[entry]:
-                at, end = end, np.clip(end + step, *sorted((near[entry], far[entry])))
-            at = _crossing(lost, at, end)
-        lost(at)
-        moved = np.where(np.arange(len(x)) == entry, at, best)
-        limits[name] = float(scale.backward(moved)[entry])
-    return limits
+def _limit(problem, x, free, entry):
+    low, high = problem.scale.bounds()
+    near, far = (low[entry], high[entry]) if x[entry] < 0 else (high[entry], low[entry])
+    top, best = problem.log_likelihood(x), x
+
+    def at(place: float, of: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(x)) == entry, place, of)
+
+    def lost(point: np.ndarray) -> float:
+        return float(np.log(max(top - problem.log_likelihood(point), 1e-9) / DROP))
+
+    def lost_least(place: float) -> float:
+        nonlocal best
+        best = _search(problem, at(place, best), free, low, high)
+        return lost(best)
+
+    # with the others held the limit lies nearer and is cheap; from there they follow
+    place = _crossing(lambda one: lost(at(one, x)), near, far)
+    if free.any():
+        end = place
+        while lost_least(end) < 0 and end != far:
+            place, end = end, float(np.clip(end + np.sign(far - near), min(near, far), max(near, far)))
+        place = _crossing(lost_least, place, end)
+        lost_least(place)
+    return problem.scale.backward(at(place, best))[entry]
 
 
 def _crossing(function: Callable[[float], float], below: float, above: float) -> float:
@@ -238,7 +240,7 @@ def _crossing(function: Callable[[float], float], below: float, above: float) ->
         return above
     if function(below) >= 0:
         return below
-    return float(optimize.brentq(function, below, above, xtol=1e-3))
+    return float(optimize.brentq(function, below, above, xtol=0.01))  # 1 % of a rate
 
 
 def _search(problem, x, free, low, high):

@@ -115,8 +115,8 @@ def _values(fit: Fit, scale: Scale, x: np.ndarray, free: np.ndarray) -> dict[str
 def draw(fit: Fit, rng: np.random.Generator) -> dict[str, float]:
     """Return parameters drawn from the fit's uncertainty.
 
-    Normal on the search scale, so none leaves its range. A parameter on a bound falls off exponentially from there, 95 %
-    of it within its limit.
+    Normal on the search scale, so none leaves its range. A parameter on a bound falls off exponentially from there,
+    95 % of it within its limit.
 
     Parameters
     ----------

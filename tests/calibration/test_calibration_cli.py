@@ -145,7 +145,7 @@ def test_events_edited_after_the_card_are_not_drawn(study, tmp_path):
     main(study.arguments(tmp_path / "card"))
     study.events = study.events[::-1]
     study.write()
-    with pytest.raises(UserError, match="events.parquet: not the writes that the card was made from; allowed is sha"):
+    with pytest.raises(UserError, match="events.parquet: not the writes that the card was made from; make"):
         main(study.figures(tmp_path / "card", tmp_path / "figures"))
     assert not (tmp_path / "figures").exists()
 
@@ -220,7 +220,7 @@ def far_but_rarely(study):
         (lambda study: study.device.pop("engine"), "device.json: key engine is missing"),
         (lambda study: study.device.update(reset_before_write=1), "reset_before_write is 1; allowed is .* type bool"),
         (lambda study: study.device.update(track_length_m=0), "track_length_m is 0; allowed is a number > 0"),
-        (config("states.count", 6), "config.json: states.count: found 6 with 5 pulses, allowed: 5"),
+        (config("states.count", 6), "config.json: calibration.states.count: found 6, allowed: 5"),
         (config("states.count", 2.5), "config.json: states.count: found 2.5, allowed: integer"),
         (config("states.count", True), "config.json: states.count: found true, allowed: integer"),
         (config("states.mehtod", "edges"), r"unknown key 'mehtod' \(did you mean 'method'\?\)"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration import KernelCard
+from calibration import KernelCard, library, retention
 from calibration.energy import MECHANISMS
 from calibration.tables import CARD, EXTRAS, unit
 from spinloom.errors import UserError
@@ -147,6 +147,10 @@ def meta(**changes):
     return lambda card: replace(card, meta={**card.meta, **changes})
 
 
+def told(**parts):
+    return lambda card: replace(card, meta={**card.meta, **{key: {**card.meta[key], **v} for key, v in parts.items()}})
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
@@ -182,6 +186,43 @@ def meta(**changes):
         (meta(schema_version="2"), "schema_version is '2'; allowed is a value of type int"),
         (meta(flags={"volatile": 0}), "flags.volatile is 0; allowed is a value of type bool"),
         (meta(source={}), "key source.kind is missing"),
+        (meta(derived="x"), "derived is 'x'; allowed is a value of type object"),
+        (meta(derived={"writes": []}), "key derived.conductance_ratio is missing"),
+        (told(derived={"pairs": 5}), "derived.pairs is 5; allowed is a value of type array"),
+        (told(derived={"writes": []}), "derived.writes is ..; allowed is a length of at least 1"),
+        (
+            told(derived={"steps": [{"a": 1}, {"b": 1}]}),
+            "derived.steps.1 has keys b; allowed are those of derived.steps.0",
+        ),
+        (meta(posterior=[]), "posterior is ..; allowed is a value of type object"),
+        (meta(posterior=5), "posterior is 5; allowed is a value of type object"),
+        (told(posterior={"interval": "x"}), "posterior.interval is 'x'; allowed is a value of type number"),
+        (told(posterior={"interval": 5}), "posterior.interval is 5; allowed is less than 1"),
+        (told(posterior={"interval": 0}), "posterior.interval is 0; allowed is more than 0"),
+        (told(posterior={"pseudocount": -1}), "posterior.pseudocount is -1; allowed is at least 0"),
+        (told(posterior={"pooling": "all"}), "posterior.pooling is 'all'; allowed is one of events or instances"),
+        (meta(laws=[{}]), "key laws.0.law is missing"),
+        (meta(laws="x"), "laws is 'x'; allowed is a value of type array"),
+        (meta(spread=5), "spread is 5; allowed is a value of type object or null"),
+        (
+            meta(spread={"cycle_to_cycle_sd_S": "x"}),
+            "spread.cycle_to_cycle_sd_S is 'x'; allowed is a value of type number",
+        ),
+        (meta(spread_position=[1]), "spread_position is .1.; allowed is a value of type object or null"),
+        (meta(probability_spread=[1]), "probability_spread.0 is 1; allowed is a value of type object"),
+        (meta(events=-1), "events is -1; allowed is at least 0"),
+        (
+            meta(intended_states=[9, 9, 9]),
+            "intended_states is .9, 9, 9.; allowed is a state of 0..4 for each of 5 pulses",
+        ),
+        (meta(intended_states=[0, 1, 2, 3, 5]), "intended_states is .0, 1, 2, 3, 5.; allowed is a state of 0..4"),
+        (told(states={"edges": [0.0, 1.0]}), "states.edges is .0.0, 1.0.; allowed are 6 rising numbers for 5 states"),
+        (told(states={"coordinate": "mood"}), "states.coordinate is 'mood'; allowed is one of position_m or"),
+        (
+            told(flags={"half_select": True}),
+            "flags.half_select is True; allowed is False, as there is no table half_select",
+        ),
+        (told(flags={"half_select": "no"}), "flags.half_select is 'no'; allowed is a value of type boolean"),
     ],
 )
 def test_broken_card_is_refused_on_write_and_on_read(good, tmp_path, edit, words):
@@ -218,7 +259,8 @@ def test_edited_table_is_refused_unless_the_card_gives_up_its_hash(good, tmp_pat
     edited = pd.read_csv(path)
     edited["latency_s"] *= 2
     edited.to_csv(path, index=False)
-    with pytest.raises(UserError, match=r"card.json: hash: found [0-9a-f]{64}, allowed: [0-9a-f]{64}, that of the"):
+    words = r"card.json: hash: found [0-9a-f]{64}, allowed: [0-9a-f]{64}, that of the.* delete the edited table and run"
+    with pytest.raises(UserError, match=words):
         KernelCard.read(tmp_path)
     meta = json.loads((tmp_path / "card.json").read_text())
     assert meta.pop("hash") == good.hash
@@ -240,6 +282,67 @@ def test_extra_tables_come_and_go_with_the_card(cards, tmp_path):
     broken = junction.extras["inverse"].assign(duration_s=-1.0)
     with pytest.raises(UserError, match="inverse.csv: column duration_s has -1.0 in row 0; allowed is a number >= 0"):
         replace(junction, extras={"inverse": broken}).write(tmp_path)
+
+
+def extra(name, **columns):
+    """Return the edit of some of the first row's entries of an optional table."""
+
+    def edit(card):
+        table = card.extras[name].copy()
+        for column, value in columns.items():
+            table.loc[0, column] = value
+        return replace(card, extras={**card.extras, name: table})
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("source", "edit", "words"),
+    [
+        (
+            "half",
+            extra("half_select", probability=0.5),
+            "half_select.csv: column probability of pulse 0, fraction 0.333333, state_from 0 sums to",
+        ),
+        (
+            "half",
+            extra("half_select", pulse=99),
+            "half_select.csv: column pulse has 99; allowed is 0..15, as in pulses",
+        ),
+        (
+            "half",
+            extra("half_select", state_to=2),
+            "half_select.csv: column state_to has 2; allowed is 0..1, as in sta",
+        ),
+        ("half", extra("retention", state_from=7), "retention.csv: column state_from has 7; allowed is 0..1"),
+        ("stt_mtj", extra("inverse", state_to=7), "inverse.csv: column state_to has 7; allowed is 0..1, as in states"),
+        (
+            "by",
+            extra("by_instance", probability=0.0),
+            "by_instance.csv: column probability of instance 0, pulse 0, state_from 0 sums to",
+        ),
+        ("half", lambda card: replace(card, extras={}), "flags.half_select is True; allowed is False, as there is no"),
+        (
+            "half",
+            meta(flags={"volatile": False, "reset_before_write": False, "destructive_read": False}),
+            "flags.half_select is False; allowed is True, as there is a table half_select.csv",
+        ),
+    ],
+)
+def test_optional_tables_agree_with_the_card(cards, tmp_path, source, edit, words):
+    if source == "half":
+        card = library.card("sot_mtj_80nm_b")
+        table = retention.binary([60.0, 60.0], 300.0, [300.0])
+        card = replace(card, extras={**card.extras, "retention": table}).validate()
+    elif source == "by":
+        card = cards["stt_mtj"]
+        rows = card.transitions.drop(columns=["effective_count", "basis"]).assign(instance=0)
+        card = replace(card, extras={"by_instance": rows}).validate()
+    else:
+        card = cards[source]
+    with pytest.raises(UserError, match=words) as error:
+        edit(card).write(tmp_path / "card")
+    assert str(error.value).startswith(str(tmp_path / "card")) and "\n" not in str(error.value)
 
 
 def test_reading_a_card_needs_no_plotting():

@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from calibration.compare import compare, holm, render
+from calibration import library
+from calibration.compare import compare, conductances, holm, render
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from tests.calibration.test_sample import make_card, replaced
@@ -24,7 +25,7 @@ def test_a_card_is_like_itself():
     found = compare(card, card)
     assert found["same_tables"] and found["alike"] and found["largest_total_variation"] == 0
     np.testing.assert_allclose(found["rows"]["p_value"], 1)
-    assert (found["states"]["z"] == 0).all() and (found["derived"]["ratio"] == 1).all()
+    assert (found["states"]["t"] == 0).all() and (found["derived"]["ratio"] == 1).all()
     assert "tables of the two cards are the same" in shown(card, card)
 
 
@@ -91,8 +92,75 @@ def test_conductances_are_compared_in_their_standard_errors():
     b = replaced(a, states=a.states.assign(conductance_S=a.states["conductance_S"] + [0, 1e-6, 0]))
     found = compare(a, b)["states"]
     error = a.states["conductance_sd_S"][1] * np.sqrt(2 / a.states["count"][1])
-    np.testing.assert_allclose(found["z"], [0, 1e-6 / error, 0])
-    assert found["p_holm"][1] == pytest.approx(min(1, 3 * 2 * stats.norm.sf(1e-6 / error)), abs=1e-15)
+    np.testing.assert_allclose(found["t"], [0, 1e-6 / error, 0])
+    p_value = stats.t(2 * (a.states["count"][1] - 1)).sf(1e-6 / error)
+    assert found["p_holm"][1] == pytest.approx(min(1, 3 * 2 * p_value), abs=1e-15)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_conductances_of_few_writes_give_few_false_alarms(count):
+    # one device, 3 states, 400 pairs at 5 %: 60 of 1200 expected, 90 or more for 1 right seed in 7000
+    card, alarms = make_card(), 0
+    for study in range(400):
+        both = []
+        for name in "ab":
+            values = generator(1, "few", count, study, name).normal(1e-5, 1e-6, (3, count))
+            told = {"conductance_S": values.mean(axis=1), "conductance_sd_S": values.std(axis=1, ddof=1)}
+            both.append(replaced(card, states=card.states.assign(count=count, **told)))
+        alarms += int((conductances(*both)["p_value"] < 0.05).sum())
+    assert alarms < 90
+
+
+def test_unequal_spreads_have_welchs_degrees_of_freedom():
+    a = make_card(seed=1)
+    values = [generator(2, "welch", name).normal(1e-5, sd, n) for name, sd, n in (("a", 1e-6, 4), ("b", 5e-6, 9))]
+    cards = [
+        replaced(a, states=a.states.assign(conductance_S=x.mean(), conductance_sd_S=x.std(ddof=1), count=len(x)))
+        for x in values
+    ]
+    expected = stats.ttest_ind(values[1], values[0], equal_var=False)
+    row = compare(*cards)["states"].iloc[1]
+    np.testing.assert_allclose(
+        [row["t"], row["dof"], row["p_value"]], [expected.statistic, expected.df, expected.pvalue]
+    )
+
+
+def test_bins_of_a_lattice_conduct_what_they_do():
+    a = make_card()
+    lattice = replaced(a, meta={**a.meta, "states": {**a.meta["states"], "method": "lattice"}})
+    other = replaced(lattice, states=a.states.assign(conductance_S=a.states["conductance_S"] * 1.001))
+    assert compare(lattice, other)["states"]["p_holm"].isna().all()
+
+
+def test_the_verdict_says_whom_it_holds_for():
+    a, b = make_card(seed=1), make_card(seed=2)
+    assert "The counts of the devices that were written do not differ" in shown(a, b)
+    assert "pooling instances" not in shown(a, b)
+    differ = replaced(b, meta={**b.meta, "spread": {**b.meta["spread"], "p_value": 0.01}})
+    found = compare(a, differ)
+    assert found["of_devices"] and found["devices_differ"]
+    assert "make both cards with posterior.pooling instances to test the kinds" in shown(a, differ)
+    wafers = [make_card(seed=seed, pooling="instances") for seed in (1, 2)]
+    assert "The counts do not differ" in shown(*wafers)
+
+
+def test_spreads_of_probabilities_tell_that_devices_differ():
+    a = make_card(seed=1)
+
+    def card(*lows):
+        rows = [{"pulse": 0, "state_from": 0, "sd": 0.1, "sd_se": 0.1, "interval": [low, 0.3]} for low in lows]
+        return replaced(a, meta={**a.meta, "probability_spread": rows})
+
+    assert compare(a, card(0.05, 0.01))["devices_differ"]
+    # one in 40 intervals of alike devices lies above 0: one of 10 is none too many (p = 0.22)
+    assert not compare(a, card(0.01, *[0.0] * 9))["devices_differ"]
+
+
+def test_states_by_nature_match_by_their_names():
+    with pytest.raises(UserError, match="compare: found no pulse of pbit in telegraph_smtj, and other states"):
+        compare(library.card("pbit"), library.card("telegraph_smtj"))
+    junctions = library.card("sot_mtj_80nm_a"), library.card("sot_mtj_80nm_b")
+    assert compare(*junctions)["same_states"]
 
 
 def test_total_variation_and_figures():

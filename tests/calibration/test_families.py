@@ -315,7 +315,7 @@ def test_cards_from_elsewhere(good, tmp_path):
     assert ready.meta["source"]["kind"] == "library" and ready.meta["derived"]["writes"]
     with pytest.raises(UserError, match="--device-sims: found nothing, allowed with source.kind simulation"):
         sources.make(section(), "c.json", None)
-    with pytest.raises(UserError, match="c.json: calibration.source.kind: found 'guess', allowed: simulation, import, "):
+    with pytest.raises(UserError, match="calibration.source.kind: found 'guess', allowed: simulation, import, "):
         sources.make(section({"source.kind": "guess"}), "c.json", None)
 
 

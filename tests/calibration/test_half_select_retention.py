@@ -65,7 +65,8 @@ def test_disturbs_per_million_counts_single_disturbs():
     ("table", "fractions", "words"),
     [
         (pulses(), [0.5, 1.0], "fractions: found 1, allowed: more than 0 and less than 1"),
-        (pulses(), [0.0], "fractions: found 0, allowed"),
+        (pulses(), [0.0], "half_select.fractions: found 0, allowed"),
+        (pulses(), [0.5, 1 / 3, 0.5], "half_select.fractions: found 0.5 more than once, allowed: each fraction once"),
         (pulses(voltage_V=[0.4, np.nan]), [0.5], "pulses: found one without voltage_V"),
         (pulses().drop(columns="voltage_V"), [0.5], "pulses: found one without voltage_V"),
     ],
@@ -170,8 +171,15 @@ def test_retention_refuses():
     assert retention.generator(retention.table(rates, [300.0, 400.0]), 400.0)[0, 1] == 0
     with pytest.raises(UserError, match="column rate_per_s has -1.0"):
         retention.table(-rates[:1], [300.0])
-    with pytest.raises(UserError, match="temperature_K 300.0, state_from 0.*, state_to 1.* occurs more than once"):
+    with pytest.raises(
+        UserError, match="^retention.temperatures_K: found 300 more than once, allowed: each temperature"
+    ):
         retention.table(rates, [300.0, 300.0])
+    with pytest.raises(UserError, match="^study: retention.temperatures_K: found 300 more than once"):
+        retention.table(rates, [300.0, 300.0], "study: retention")
+    doubled = pd.concat([BARRIERS, BARRIERS], ignore_index=True)
+    with pytest.raises(UserError, match="temperature_K 300.0, state_from 0, state_to 1 occurs more than once"):
+        conform(doubled, RETENTION, "retention.csv")
 
 
 def test_library_card_keeps_its_state_for_ten_years():

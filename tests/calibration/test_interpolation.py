@@ -1,6 +1,7 @@
 """Rows of pulses that were not written, between those that were."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -39,12 +40,12 @@ def test_exact_at_known_pulses(known, p):
     np.testing.assert_allclose(found.probability, probability, rtol=0, atol=1e-12)
     assert not found.extrapolated.any()
     if len(known) == 4:
-        # and its interval is the posterior's, its worth the counts
+        # and its interval is the posterior's, its worth the posterior's Dirichlet, prior included
         alpha = counts + 0.5
         total = alpha.sum(axis=-1, keepdims=True)
         np.testing.assert_allclose(found.ci_low, stats.beta.ppf(0.05, alpha, total - alpha), rtol=0, atol=1e-7)
         np.testing.assert_allclose(found.ci_high, stats.beta.ppf(0.95, alpha, total - alpha), rtol=0, atol=1e-7)
-        np.testing.assert_allclose(found.effective_count, counts, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(found.effective_count, alpha, rtol=0, atol=1e-4)
 
 
 def test_log_odds_are_straight_between_two_pulses():
@@ -125,6 +126,61 @@ def test_coverage():
     assert interpolation_coverage("interpolation, 13 voltages", 100)["interval"].iloc[0] > 0.85
 
 
+def test_the_worth_is_that_of_the_interval():
+    # many states, most of them hardly reached: a Dirichlet of the effective counts is as wide as the interval told
+    states = np.arange(16)
+    rows = np.array([special.softmax(-0.5 * ((states - m) / 2.0) ** 2) for m in (5.0, 6.0, 7.0, 8.0)])
+    probability = np.repeat(rows[:, None], 16, axis=1)
+    found = interpolate(LINE, probability, 20 * probability, _pulses([(0.45, 1e-9, 300.0)]))
+    count, p = found.effective_count[0, 0], found.probability[0, 0]
+    np.testing.assert_allclose(count / count.sum(), p, rtol=1e-9)
+    own = np.sqrt(p * (1 - p) / (count.sum() + 1))
+    told = (found.ci_high - found.ci_low)[0, 0] / (2 * special.ndtri(0.975))
+    top = p > 0.1
+    # the half-width of a skew Beta is its sd times 1.96 within some per cent
+    np.testing.assert_allclose(own[top], told[top], rtol=0.15)
+
+
+# -- known exactly ----------------------------------------------------------------------------------------------------
+def _stated(p):
+    p = np.asarray(p, float)
+    rows = np.stack([np.stack([1 - p, p], -1), np.stack([np.zeros_like(p), np.ones_like(p)], -1)], axis=1)
+    return rows, 1e12 * rows
+
+
+def test_exact_rows_have_no_posterior_variance():
+    # straight log-odds: nothing is left; a 0 or 1 is not one of half a count either
+    rows, counts = _stated(special.expit([-3.0, -1.0, 1.0, 3.0]))
+    wanted = _pulses([(v, 1e-9, 300.0) for v in (0.4, 0.55, 0.62)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = interpolate(LINE, rows, counts, wanted)
+    np.testing.assert_allclose(found.probability[:, 0, 1], special.expit([-3.0, 0.0, 1.4]), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.ci_low, found.probability, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.ci_high, found.probability, rtol=0, atol=1e-9)
+    assert np.isfinite(found.effective_count).all() and (found.effective_count.sum(axis=-1) > 1e10).all()
+    # bent log-odds: the straight line's error remains, and nothing of it at a known pulse
+    rows, counts = _stated(special.expit([-9.0, -1.0, 1.0, 0.5]))
+    at, between = (interpolate(LINE, rows, counts, _pulses([(v, 1e-9, 300.0)])) for v in (0.5, 0.55))
+    assert np.ptp([at.ci_low[0, 0, 1], at.ci_high[0, 0, 1]]) < 1e-9
+    assert between.ci_low[0, 0, 1] < 0.2 and between.ci_high[0, 0, 1] > 0.8
+    assert between.effective_count[0, 0].sum() < 20
+    # what is certain at all pulses is certain in between
+    np.testing.assert_allclose(between.effective_count[0, 1], [0, 1e12], rtol=1e-9)
+
+
+def test_a_stated_law_is_known_between_its_pulses():
+    # the measured junction's logistic law, which is straight in log-odds, between 0.425 and 0.607
+    law = {"threshold_voltage_V": 0.8958, "slope_per_V": 42.7}
+    volts = np.array([0.80, 0.85, 0.875, 0.90, 0.925, 0.95, 0.975, 1.0])
+    rows, counts = _stated(laws.get("logistic").probability(law, volts))
+    wanted = _pulses([(0.8965, 7.5e-10, 300.0)])
+    found = interpolate(_pulses([(v, 7.5e-10, 300.0) for v in volts]), rows, counts, wanted)
+    exact = float(laws.get("logistic").probability(law, 0.8965))
+    assert found.probability[0, 0, 1] == pytest.approx(exact, abs=1e-9)
+    assert np.ptp([found.ci_low[0, 0, 1], found.ci_high[0, 0, 1]]) < 1e-3
+
+
 # -- outside ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("known", "point", "words"),
@@ -152,6 +208,19 @@ def test_an_axis_that_no_pulse_varies_is_never_guessed(extrapolate):
     probability, counts = _rows([0.05, 0.3, 0.8, 0.95])
     with pytest.raises(UserError, match="temperature_K 350, allowed: .*temperature_K 300..300"):
         interpolate(LINE, probability, counts, _pulses([(0.5, 1e-9, 350.0)]), extrapolate=extrapolate)
+
+
+@pytest.mark.parametrize("extrapolate", [False, True])
+@pytest.mark.parametrize("voltage", [0.5, np.nan])
+def test_a_single_pulse_is_itself_and_tells_of_no_other(extrapolate, voltage):
+    one = _pulses([(voltage, 1e-9, 300.0)])
+    probability, counts = _rows([0.3])
+    found = interpolate(one, probability, counts, one, extrapolate=extrapolate)
+    alpha = counts + 0.5
+    np.testing.assert_allclose(found.probability, probability, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.effective_count, alpha, rtol=0, atol=1e-4)
+    with pytest.raises(UserError, match="found .*duration_s 2e-09.*one pulse of this channel and polarity, nothing to"):
+        interpolate(one, probability, counts, one.assign(duration_s=2e-9), extrapolate=extrapolate)
 
 
 def test_pulses_that_cannot_carry_it_are_refused():

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from calibration import KernelCard, kernels, library
+from calibration import KernelCard, kernels, library, sources
 from calibration.laws import Fit
 from calibration.parametric import REGISTRY, macrospin, switching
+from spinloom import config as study_config
+from spinloom import study
 from spinloom.errors import UserError
 
 
@@ -54,6 +57,19 @@ def test_catalogue_of_the_documentation():
         assert f"Delta {found['thermal_stability']:.3g}, V_c0 {found['critical_voltage_V']:.3f} V" in line
     described = re.findall(r"(?m)^\| `([a-z]+)` \|", text.split("## Your own")[1])
     assert sorted(described) == sorted(REGISTRY)
+
+
+def test_studies_of_the_documentation():
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "cards.md").read_text(encoding="utf-8")
+    made = {}
+    for block in re.findall(r"(?s)```yaml\n(.*?)```", text):
+        config = study_config.laid_over(root / "config.yaml", yaml.safe_load(block))
+        assert not study.plan(config).simulates and config["network"] is None
+        made[config["study"]], _ = sources.make(study_config.section(config, "calibration"), "cards.md", None)
+    assert set(made) == {"sot_mtj", "own_memristor"} and len(made["own_memristor"].states) == 16
+    np.testing.assert_array_equal(made["sot_mtj"].kernel, library.card("sot_mtj_80nm_a").kernel)
+    assert "derived" in made["sot_mtj"].meta and "derived" not in library.card("sot_mtj_80nm_a").meta
 
 
 @pytest.mark.parametrize("name", library.names())

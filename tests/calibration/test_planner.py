@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,7 @@ from rich.console import Console
 from scipy import stats
 
 from calibration.estimator import posterior
-from calibration.planner import half_width, plan, render, sweep
+from calibration.planner import LEAST_WIDTH, check_plan, half_width, plan, render, sweep
 from spinloom.errors import UserError
 from tests.calibration.test_sample import make_card, replaced
 
@@ -102,17 +103,52 @@ def test_a_row_without_writes_asks_for_a_start():
     assert len(table) == 6
 
 
-@pytest.mark.parametrize("width", [0.0, 0.5, -1.0])
+@pytest.mark.parametrize("width", [0.0, 0.5, -1.0, 1e-9, 1e-300])
 def test_impossible_widths_are_refused(width):
-    with pytest.raises(UserError, match="plan: width: found"):
+    with pytest.raises(UserError, match="plan: width: found .*, allowed: a half-width from 0.0001 to less than 0.5"):
         plan(make_card(), width)
 
 
 def test_a_card_without_counts_is_refused():
     card = make_card()
     table = card.transitions.assign(count=0, effective_count=0.0, basis="given")
-    with pytest.raises(UserError, match="card test: transitions: found no counted writes"):
-        plan(replaced(card, transitions=table), 0.1)
+    meta = {key: value for key, value in card.meta.items() if key != "posterior"}
+    for own in (card.meta, meta):
+        with pytest.raises(UserError, match="card test: this card has no counted writes; nothing to plan"):
+            plan(replaced(card, transitions=table, meta=own), 0.1)
+
+
+def test_the_least_width_can_be_planned():
+    table = plan(make_card(), LEAST_WIDTH)
+    assert (table["independent_writes_needed"] > 1e6).all()
+    np.testing.assert_allclose(table["half_width_after"], LEAST_WIDTH, rtol=1e-3)
+
+
+@pytest.mark.parametrize("pooling", ["events", "instances"])
+def test_a_sweep_that_no_study_can_have_names_a_width_that_would_do(pooling):
+    card = make_card(pooling=pooling)
+    if pooling == "instances":
+        # so unlike that only devices help
+        card = replaced(card, transitions=card.transitions.assign(effective_count=card.transitions["count"] / 20))
+    key, width = ("instances", 0.001) if pooling == "instances" else ("replicas_per_instance", 0.0004)
+    with pytest.raises(
+        UserError, match=f"device_sims.sweep.{key}: found a need of .*, allowed: 100000 at most"
+    ) as error:
+        sweep(plan(card, width), card, SECTION, PULSES)
+    would_do = float(re.search(r"a half-width of ([0-9.e-]+) would do", str(error.value))[1])
+    assert width < would_do < 4 * width
+    change = sweep(plan(card, would_do), card, SECTION, PULSES)["device_sims"]["sweep"]
+    found = [entry["replicas_per_instance"] for entry in change.get("replicas", [])] + [change.get("instances", 0)]
+    assert 40_000 < max(found) <= 100_000
+
+
+@pytest.mark.parametrize("kind", ["measured", "library", "parametric"])
+def test_no_sweep_is_written_for_a_device_that_was_not_simulated(kind):
+    card = make_card()
+    other = replaced(card, meta={**card.meta, "source": {"kind": kind}})
+    with pytest.raises(UserError, match=f"card test: source.kind: found {kind}, allowed for a sweep: simulated"):
+        sweep(plan(other, 0.1), other, SECTION, PULSES)
+    check_plan(card)
 
 
 def test_sweep_raises_the_replicas_of_the_pulses_that_need_them():

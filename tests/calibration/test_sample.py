@@ -8,6 +8,7 @@ from scipy import stats
 from calibration import kernels
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.estimator import stationary, transition_rows
+from calibration.extras import with_derived
 from calibration.sample import sample
 from calibration.writes import Writes
 from spinloom.errors import UserError
@@ -51,6 +52,7 @@ def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kern
     pulses["energy_sot_J"], pulses["energy_gate_J"] = [2e-15, 3e-15], [1e-15, 1e-15]
     pulses["energy_junction_J"], pulses["energy_reset_J"] = np.nan, np.nan
     population = pd.DataFrame({"instance": range(instances), "events": len(state) // instances})
+    population["conductance_factor"] = 1.0
     population["conductance_offset_S"] = 1e-6 * np.linspace(-1, 1, instances)
     population["position_offset_m"] = 20e-9 * np.linspace(-1, 1, instances)
     population["conductance_offset_se_S"], population["position_offset_se_m"] = 1e-7, 2e-9
@@ -65,9 +67,8 @@ def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kern
         "posterior": posterior,
         "laws": [],
         "spread": {"cycle_to_cycle_sd_S": 2e-6, "cycle_to_cycle_se_S": 1e-7, "device_to_device_sd_S": None},
-        "derived": {"conductance_ratio": 3.0, "distinguishable_levels": 3},
     }
-    return KernelCard(states, pulses, transitions, population, reads, meta).validate()
+    return with_derived(KernelCard(states, pulses, transitions, population, reads, meta).validate())
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +256,54 @@ def test_states_of_one_write_stay(card):
     drawn = sample(replaced(card, states=card.states.assign(count=[1, 0, 50])), 7, 0)
     np.testing.assert_array_equal(drawn.states["conductance_S"][:2], card.states["conductance_S"][:2])
     assert drawn.states["conductance_S"][2] != card.states["conductance_S"][2]
+
+
+def with_states(card, method="edges", **tables):
+    return replaced(card, meta={**card.meta, "states": {**card.meta["states"], "method": method}}, **tables)
+
+
+def test_bins_of_a_lattice_stay(card):
+    wide = card.states.assign(count=2, conductance_sd_S=2e-5)
+    drawn = [sample(with_states(card, "lattice", states=wide), 7, number) for number in range(20)]
+    assert all((one.states["conductance_S"] == wide["conductance_S"]).all() for one in drawn)
+    assert "conductances of states" in drawn[0].meta["source"]["sample"]["fixed"]
+    moved = sample(with_states(card, states=wide), 7, 0)
+    assert (moved.states["conductance_S"] != wide["conductance_S"]).all()
+
+
+@pytest.mark.parametrize("coordinate", ["position_m", "conductance_S"])
+def test_mean_conductances_stay_in_their_state(card, coordinate):
+    # few writes with a spread as wide as the states: of untruncated draws 4 in 10 would be out of order
+    states, told = card.states.assign(count=2, conductance_sd_S=1e-5), {**card.meta["states"], "coordinate": coordinate}
+    edges = np.array([5e-6, 15e-6, 25e-6, 35e-6])
+    meta = {**card.meta, "states": told}
+    if coordinate == "position_m":
+        # 5 uS at 0 and 35 uS at 600 nm
+        meta["junction"] = {"antiparallel_S": 5e-6, "parallel_S": 35e-6, "track_length_m": 600e-9}
+    else:
+        meta["states"] = {**told, "edges": edges.tolist()}
+    drawn = np.array(
+        [sample(replaced(card, states=states, meta=meta), 7, n).states["conductance_S"] for n in range(60)]
+    )
+    assert (drawn[:, 0] < edges[1]).all() and (drawn[:, 2] > edges[2]).all()
+    assert ((drawn[:, 1] > edges[1]) & (drawn[:, 1] < edges[2])).all() and drawn[:, 1].std() > 1e-6
+    if coordinate == "conductance_S":
+        # what lies beyond the outermost edges is of the outermost states
+        assert drawn[:, 0].min() < edges[0] and drawn[:, 2].max() > edges[3]
+    else:
+        assert drawn.min() > edges[0] and drawn.max() < edges[3]
+
+
+def test_interpolated_rows_have_their_prior_already(card):
+    # worth 10 writes: Beta(10 p, 10 (1 - p)); with pseudocounts it would be narrower by a tenth. KS of 200 draws at
+    # 1e-4; the variance p (1 - p) / 11, 10 % each, 3.5 of them
+    table = card.transitions.assign(basis="interpolated", count=0)
+    table["probability"], table["ci_low"], table["ci_high"] = np.tile([0.5, 0.3, 0.2], 6), 0.0, 1.0
+    table["effective_count"] = 2.0 * table["probability"]
+    few = replaced(card, transitions=table)
+    drawn = np.array([sample(few, 7, number).kernel[0, 0, 0] for number in range(DRAWS)])
+    assert stats.kstest(drawn, stats.beta(1.0, 1.0).cdf).pvalue > 1e-4
+    assert abs(drawn.var() * 12 - 1) < 3.5 * 0.063
 
 
 def test_conductances_stay_positive(card):

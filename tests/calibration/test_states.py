@@ -136,6 +136,8 @@ def test_longest_chain_prefers_number_to_nearness():
         (frame([1, 2]), {"method": "edges", "edges": [200.0, 700.0]}, "between 0, 600 m"),
         (frame([1, 2]), {"method": "edges", "edges": []}, "one or more inner edges"),
         (frame([1, 2]), {"method": "edges", "edges": [200.0], "count": 3}, "found 1 inner edges, allowed: 2"),
+        (frame([1, 2]), {"method": "edges"}, "states.edges: found null, allowed: a list of edges"),
+        (frame([1, 2]), {"method": "lattice"}, "states.count: found null, allowed: 2..127 (states.method lattice)"),
     ],
 )
 def test_values_that_cannot_carry_the_states_are_refused(data, options, words):
