@@ -1,6 +1,6 @@
-"""How fast a training step is: device rule against the float step of the same network, on one thread.
+"""How fast a training step is: a rule against the float step of the same network, on one thread.
 
-    python benchmarks/network.py --card results/card [--steps 300] [--repeats 5]
+    python benchmarks/network.py --card results/default/calibration/card [--rule NAME] [--batch-size 100 128]
 
 Prints medians over the repeats; the two rules take turns, so that a change of the machine's load hits both.
 """
@@ -8,6 +8,7 @@ Prints medians over the repeats; the two rules take turns, so that a change of t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -19,52 +20,69 @@ os.environ["NPROC"] = "1"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax  # noqa: E402
-import numpy as np  # noqa: E402
 
+from network import rules  # noqa: E402
 from network.datasets import Data  # noqa: E402
 from network.device import read_card  # noqa: E402
-from network.settings import Settings  # noqa: E402
+from network.settings import BASELINE, check  # noqa: E402
 from network.train import Trainer  # noqa: E402
 from spinloom.errors import run_cli  # noqa: E402
+from spinloom.streams import generator  # noqa: E402
 
 LAYERS = [784, 128, 128, 128, 10]
-BATCH = 100
+HELD = 100  # validation images; not used
 
 
-def measure() -> None:
-    """Time epochs of random images of the size of MNIST; the time of a step does not depend on their content much."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--card", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
+def pictures(count: int) -> Data:
+    """Return ``count`` training images of the size of MNIST; a step's time depends little on their content."""
+    random = generator(0, "benchmark", "pictures")
 
-    random = np.random.default_rng(0)
-    images = arguments.steps * BATCH + 100
-    data = Data(
-        random.integers(0, 256, (images, LAYERS[0]), np.uint8), random.integers(0, 10, images, np.uint8),
-        random.integers(0, 256, (100, LAYERS[0]), np.uint8), random.integers(0, 10, 100, np.uint8), 10,
-    )  # fmt: skip
-    settings = Settings("mnist", LAYERS, "accumulate_quantise_program", seed=1, validation_images=100, batch_size=BATCH)
-    device = read_card(arguments.card)
-    names = ("float_baseline", "accumulate_quantise_program")
-    trainers = {name: Trainer(settings, device, name, 0, data) for name in names}
-    states, times = {}, {name: [] for name in names}
-    for name, trainer in trainers.items():
+    def draw(n):
+        return random.integers(0, 256, (n, LAYERS[0]), "uint8"), random.integers(0, 10, n, "uint8")
+
+    return Data(*draw(count + HELD), *draw(HELD), 10, (28, 28, 1))
+
+
+def measure(arguments: argparse.Namespace, batch: int) -> None:
+    """Print the speed at one batch size."""
+    data, trainers, states = pictures(arguments.steps * batch), {}, {}
+    for name in (BASELINE, arguments.rule):
+        section = {
+            "dataset": "mnist", "layers": LAYERS, "rule": name, "seed": 1, "validation_images": HELD,
+            "batch_size": batch, "normalisation": "batch" if batch > 1 else "none",
+            "rule_options": arguments.options if name == arguments.rule else {},
+        }  # fmt: skip
+        device = read_card(arguments.card, scale=rules.get(name).scale)
+        trainers[name] = Trainer(check(section), device, 0, data)
         begin = time.perf_counter()
-        state, _ = trainer.start()
-        states[name], _ = jax.block_until_ready(trainer.epoch(state, 1))
-        print(f"{name}: first epoch with compilation {time.perf_counter() - begin:.1f} s")
+        states[name], _ = trainers[name].start()
+        states[name], _ = jax.block_until_ready(trainers[name].epoch(states[name], 1))
+        print(f"batch {batch}, {name}: first epoch with compilation {time.perf_counter() - begin:.1f} s")
+    times = {name: [] for name in trainers}
     for number in range(2, 2 + arguments.repeats):
         for name, trainer in trainers.items():
             begin = time.perf_counter()
             states[name], _ = jax.block_until_ready(trainer.epoch(states[name], number))
             times[name].append((time.perf_counter() - begin) / trainer.steps)
     median = {name: statistics.median(values) for name, values in times.items()}
-    for name, value in median.items():
-        print(f"{name}: {value * 1e3:.2f} ms per step, {BATCH / value:.0f} images/s")
-    print(f"ratio to the float step: {median[names[1]] / median[names[0]]:.2f}")
+    for name, step_s in median.items():
+        print(f"batch {batch}, {name}: {step_s * 1e3:.2f} ms per step, {batch / step_s:.0f} images/s")
+    print(f"batch {batch}, ratio to the float step: {median[arguments.rule] / median[BASELINE]:.2f}")
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--card", type=Path, required=True)
+    parser.add_argument("--rule", default="accumulate_quantise_program", choices=list(rules.REGISTRY))
+    parser.add_argument("--options", type=json.loads, default={}, help="options of the rule, as JSON")
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[100, 128])
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    for batch in arguments.batch_size:
+        measure(arguments, batch)
 
 
 if __name__ == "__main__":
-    run_cli(measure)
+    run_cli(main)

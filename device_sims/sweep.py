@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from device_sims import devices, engines, tables
@@ -17,6 +18,9 @@ from device_sims.devices import Batch
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import Progress
+
+
+LOOK_AROUND = 100  # replicas between two looks at which chunks are there
 
 
 @dataclass(frozen=True)
@@ -173,11 +177,12 @@ def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | 
             row, record = _observe(family, batch, replica, problem, result)
             rows.append({**row, "spec_hash": spec_hash})
             records.append(record)
-            finished = sum(c.replicas for c in others if chunk_paths(directory, c.chunk_hash)[0].exists())
+            if len(rows) % LOOK_AROUND == 1:  # a look at the disk costs more than a write of one moment
+                finished = sum(c.replicas for c in others if chunk_paths(directory, c.chunk_hash)[0].exists())
             progress.advance(1, f"{finished + len(rows)}/{total} of the sweep")
     metadata = {"chunk_hash": chunk_hash, "engine": chunk.engine, "engine_version": engines.version(chunk.engine)}
     # events last: their file says that the chunk is done
-    tables_ = (pd.DataFrame(rows), pd.concat(records, ignore_index=True))
+    tables_ = (pd.DataFrame(rows), _stacked(records))
     for path, table in reversed(list(zip(chunk_paths(directory, chunk_hash), tables_))):
         files.write_parquet(table, path, {**metadata, "content_hash": _content_hash(table)})
 
@@ -205,7 +210,20 @@ def _read_chunk(chunk: Chunk, directory: str | Path) -> tuple[pd.DataFrame, pd.D
     return events, trajectories
 
 
-def _observe(family, batch: Batch, replica: int, problem, result: engines.Result) -> tuple[dict, pd.DataFrame]:
+def _stacked(records: list[dict]) -> pd.DataFrame:
+    """Return trajectories below each other; a frame for each of many thousand would take longer than its write."""
+    lengths = [len(record["t_s"]) for record in records]
+    return pd.DataFrame(
+        {
+            name: np.concatenate([record[name] for record in records])
+            if isinstance(first, np.ndarray)
+            else np.repeat([record[name] for record in records], lengths)
+            for name, first in records[0].items()
+        }
+    )
+
+
+def _observe(family, batch: Batch, replica: int, problem, result: engines.Result) -> tuple[dict, dict]:
     names = {"instance": batch.instance, "replica": replica}
     own, track = family.observe(batch, problem, result)
     energies = {f"energy_{name}_J": 0.0 for name in tables.ENERGIES}
@@ -213,7 +231,7 @@ def _observe(family, batch: Batch, replica: int, problem, result: engines.Result
     row = {**names, **own, **energies}
     apart = {name: own[name] for name in family.KEYS}
     key = {"instance": batch.instance, **apart, "replica": replica}
-    return row, pd.DataFrame({**key, "t_s": result.t_s, **track})
+    return row, {**key, "t_s": result.t_s, **track}
 
 
 def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> None:

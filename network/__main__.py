@@ -1,4 +1,4 @@
-"""Command line of stage 3: ``python -m network data | train | summarise | figures | show``."""
+"""Command line of stage 3: ``python -m network data | train | summarise | systems | figures | show``."""
 
 from __future__ import annotations
 
@@ -16,35 +16,41 @@ os.environ["NPROC"] = "1"
 
 from network import datasets, settings  # noqa: E402
 from spinloom.errors import UserError, run_cli  # noqa: E402
-from spinloom.files import canonical_json, read_table, sha256_text, write_json  # noqa: E402
+from spinloom.files import read_table, write_csv, write_json  # noqa: E402
 from spinloom.progress import Progress, table_console  # noqa: E402
 
 
 def data(arguments: argparse.Namespace) -> None:
     """Make sure that the data set is in the cache and write its manifest."""
-    config = settings.read(arguments.config)
-    dataset = datasets.get(config.dataset)
+    dataset, cache, folder = settings.read_data(arguments.config)
     with Progress(f"data {dataset.name}", 1, "data set", rate_unit="data sets/s", log=arguments.log) as progress:
-        manifest = dataset.ensure(config.cache, config.folder, progress.say)
+        manifest = dataset.ensure(cache, folder, progress.say)
         write_json(manifest, arguments.output)
         progress.advance(1)
 
 
+def _device(card, config: settings.Settings):
+    """Return the card as the variant's rule takes it."""
+    from network import rules
+    from network.device import read_card
+
+    return read_card(card, config.device, rules.get(config.rule).scale)
+
+
 def train(arguments: argparse.Namespace) -> None:
-    """Train one rule with one replicate."""
+    """Train one variant with one replicate."""
     config = settings.read(arguments.config)
     if not 0 <= arguments.replicate < config.seeds:
         raise UserError(f"--replicate: found {arguments.replicate}, allowed 0 to {config.seeds - 1} (network.seeds)")
-    from network.device import read_card
     from network.summary import write_run
     from network.train import Trainer
 
     dataset = datasets.get(config.dataset)
-    device = read_card(arguments.card, config.device)
-    trainer = Trainer(config, device, arguments.rule, arguments.replicate, dataset.load(config.cache))
-    data_id = sha256_text(canonical_json([file.sha256 for file in dataset.files]))
+    device = _device(arguments.card, config)
+    trainer = Trainer(config, device, arguments.replicate, dataset.load(config.cache, config.folder))
+    data_id = dataset.digest(config.cache, config.folder)
     total = trainer.samples * config.epochs
-    label = f"train {arguments.rule} {arguments.replicate}"
+    label = f"train {config.variant} {arguments.replicate}"
     arguments.output.mkdir(parents=True, exist_ok=True)
     with Progress(label, total, "images", rate_unit="images/s", log=arguments.log) as progress:
 
@@ -61,11 +67,18 @@ def train(arguments: argparse.Namespace) -> None:
 
 def summarise(arguments: argparse.Namespace) -> None:
     """Gather finished runs into the tables of the stage."""
-    from network.device import read_card
     from network.summary import summarise as gather
 
-    config = settings.read(arguments.config)
-    gather(arguments.runs, config, read_card(arguments.card, config.device), arguments.output)
+    variants = settings.read_all(arguments.config)
+    devices = {config.variant: _device(arguments.card, config) for config in variants}
+    gather(arguments.runs, variants, devices, arguments.output)
+
+
+def systems(arguments: argparse.Namespace) -> None:
+    """Set the numbers of studies beside those of the papers that they stand for."""
+    from network.systems import collect
+
+    write_csv(collect(arguments.studies), arguments.output)
 
 
 def figures(arguments: argparse.Namespace) -> None:
@@ -81,12 +94,20 @@ def show(arguments: argparse.Namespace) -> None:
 
     rows = read_table(arguments.directory / "summary.csv")
     table = Table(title="Network")
-    for name in ("rule", "epoch", "seeds", "test accuracy (%)", "writes per sample", "most writes", "bits per synapse"):
+    for name in (
+        "variant",
+        "epoch",
+        "seeds",
+        "test accuracy (%)",
+        "writes per sample",
+        "most writes",
+        "bits per synapse",
+    ):
         table.add_column(name)
     for row in rows.to_dict("records"):
         sd = f" ± {100 * row['test_accuracy_sd']:.2f}" if row["seeds"] > 1 else ""
         table.add_row(
-            row["rule"], f"{row['selection'].replace('_', ' ')} ({row['epoch_mean']:g})", str(row["seeds"]),
+            row["variant"], f"{row['selection'].replace('_', ' ')} ({row['epoch_mean']:g})", str(row["seeds"]),
             f"{100 * row['test_accuracy_mean']:.2f}{sd}", f"{row['writes_per_sample_mean']:.4g}",
             f"{row['most_writes_on_a_device']:g}", f"{row['memory_bits_per_synapse']:g}",
         )  # fmt: skip
@@ -104,15 +125,16 @@ def parser() -> argparse.ArgumentParser:
         for option in options:
             if option == "directory":
                 sub.add_argument(option, type=Path)
-            elif option == "runs":
-                sub.add_argument("--runs", type=Path, nargs="+", required=True)
+            elif option in ("runs", "studies"):
+                sub.add_argument(f"--{option}", type=Path, nargs="+", required=True)
             else:
-                kind = {"rule": str, "replicate": int}.get(option, Path)
+                kind = {"replicate": int}.get(option, Path)
                 sub.add_argument(f"--{option}", type=kind, required=option != "log")
 
     command(data, "config", "output", "log")
-    command(train, "config", "card", "rule", "replicate", "output", "log")
+    command(train, "config", "card", "replicate", "output", "log")
     command(summarise, "runs", "config", "card", "output")
+    command(systems, "studies", "output")
     command(figures, "summary", "output")
     command(show, "directory")
     return top

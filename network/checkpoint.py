@@ -17,11 +17,13 @@ import numpy as np
 
 from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
 
+UNUSED = ("figures.py", "systems.py")  # sources that no training runs
+
 
 def code_digest() -> str:
     """Return a hash of this stage's source files: a checkpoint does not outlive a change of the code."""
     root = Path(__file__).parent
-    files = sorted(path for path in root.rglob("*.py") if path.name != "figures.py")
+    files = sorted(path for path in root.rglob("*.py") if path.name not in UNUSED)
     return sha256_text("".join(f"{path.relative_to(root)} {sha256_file(path)}\n" for path in files))
 
 

@@ -8,9 +8,8 @@ the lowest and the highest *nominal level* are -1 and +1. The nominal level of a
 with q the occupancy of the from-states. With overlapping states the levels lie inside the range of the
 conductances, so single devices reach beyond -1 and +1.
 
-Sampler. Each row T_k[s, :] is turned into an alias table (Walker 1977; Vose, IEEE TSE 17, 972 (1991)) built in
-integers: probabilities are rounded to multiples of 2^-32 that sum to exactly 1, and the table reproduces these
-multiples without further rounding.
+A rule whose pulses move the device in steps asks for the scale ``states`` instead: the lowest and the highest
+conductance of a state are -1 and +1.
 """
 
 from __future__ import annotations
@@ -24,57 +23,8 @@ import pandas as pd
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 
-BITS = 32
-MAX_STATES = 127  # states are int8
-
-
-def alias_row(probabilities: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Build the integer alias table of one distribution.
-
-    Parameters
-    ----------
-    probabilities : ndarray, float64[S]
-        Sum to 1.
-    columns : int
-        Number of columns, a power of two, at least 2 and at least S.
-
-    Returns
-    -------
-    threshold : ndarray, uint32[columns]
-        Out of the ``2^32 / columns`` words that fall into a column, how many keep the column's own state.
-    alias : ndarray, int32[columns]
-        State taken by the other words.
-    """
-    total, capacity = 1 << BITS, (1 << BITS) // columns
-    exact = np.asarray(probabilities, dtype=np.float64) / np.sum(probabilities) * total
-    share = [int(v) for v in np.floor(exact)] + [0] * (columns - len(exact))
-    # largest remainders make the sum exact; only possible outcomes may gain, an impossible one stays impossible
-    order = sorted(np.flatnonzero(exact > 0).tolist(), key=lambda s: (share[s] - exact[s], s))
-    lack = total - sum(share)
-    for i in range(lack):
-        share[order[i % len(order)]] += 1
-    threshold, alias = [capacity] * columns, list(range(columns))
-    small = [c for c in range(columns) if share[c] < capacity]
-    large = [c for c in range(columns) if share[c] > capacity]
-    while small:
-        low, high = small.pop(), large[-1]
-        threshold[low], alias[low] = share[low], high
-        share[high] -= capacity - share[low]
-        if share[high] <= capacity:
-            large.pop()
-            if share[high] < capacity:
-                small.append(high)
-    return np.array(threshold, dtype=np.uint32), np.array(alias, dtype=np.int32)
-
-
-def alias_probabilities(threshold: np.ndarray, alias: np.ndarray, states: int) -> np.ndarray:
-    """Return the distribution (float64[states]) that an alias table realises, exactly."""
-    columns = len(threshold)
-    counts = [0] * columns
-    for column in range(columns):
-        counts[column] += int(threshold[column])
-        counts[int(alias[column])] += (1 << BITS) // columns - int(threshold[column])
-    return np.array(counts[:states], dtype=np.float64) / float(1 << BITS)
+MAX_STATES, MAX_PULSES = 127, 32767  # states are int8, pulses int16
+SCALES = ("levels", "states")
 
 
 @dataclass(frozen=True)
@@ -85,9 +35,8 @@ class DeviceModel:
     states: tuple[int, ...]  # names of the S states, as on the card
     pulses: tuple[int | str, ...]  # names of the K pulses, as on the card
     transition: np.ndarray  # float64[K, S, S], rows sum to 1
-    threshold: np.ndarray  # uint32[K * S * columns]
-    alias: np.ndarray  # int32[K * S * columns]
-    columns: int  # power of two >= S
+    by_instance: np.ndarray | None  # float64[I, K, S, S], each named instance's own, if the card has them
+    half_select: dict[float, np.ndarray]  # share of the voltage -> float64[K, S, S]
     occupancy: np.ndarray  # float64[S], sums to 1
     state_weight: np.ndarray  # float32[S]
     state_spread: np.ndarray  # float32[S], sd of the weight within a state
@@ -99,10 +48,13 @@ class DeviceModel:
     write_energy: np.ndarray  # float64[K], J
     write_latency: np.ndarray  # float64[K], s
     write_voltage: np.ndarray  # float64[K], V
+    write_duration: np.ndarray  # float64[K], s
     read_energy: np.ndarray  # float64[S], J
     read_voltage: np.ndarray  # float64[S], V
     g_ref: float  # S (siemens)
     g_scale: float  # S (siemens)
+    stuck: float  # share of synapses' devices that no pulse moves
+    laws: tuple[dict, ...]  # the card's laws, as in card.json
     flags: dict
 
     @property
@@ -114,10 +66,11 @@ class DeviceModel:
     def digest(self) -> str:
         """Return a hash of all values: equal for cards and options that train alike."""
         values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        values["half_select"] = {str(share): rows.tolist() for share, rows in self.half_select.items()}
         return sha256_text(canonical_json(values))
 
     @classmethod
-    def from_card(cls, card, options: dict | None = None) -> DeviceModel:
+    def from_card(cls, card, options: dict | None = None, scale: str = "levels") -> DeviceModel:
         """Turn a kernel card into arrays.
 
         Parameters
@@ -125,8 +78,11 @@ class DeviceModel:
         card : KernelCard
             Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and the dict ``meta``.
         options : dict
-            Config section ``network.device``: ``within_state_spread``, ``read_noise``, ``device_to_device``; a
-            spread that is switched off is zero.
+            Config section ``network.device``: ``within_state_spread``, ``read_noise``, ``device_to_device`` (a spread
+            that is switched off is zero), ``pulses`` (those of the card that are used; default all),
+            ``stuck_fraction``.
+        scale : str
+            What -1 and +1 are: "levels" or "states" (see the module text).
 
         Raises
         ------
@@ -136,10 +92,11 @@ class DeviceModel:
         """
         options = options or {}
         states, pulses = card.states, card.pulses
-        names, kinds = tuple(states["state"].tolist()), tuple(pulses["pulse"].tolist())
+        names, kinds = tuple(states["state"].tolist()), _kinds(pulses, options.get("pulses"))
+        pulses = pulses.set_index("pulse", drop=False).loc[list(kinds)]
         count = len(names)
-        if not 2 <= len(kinds) <= MAX_STATES:
-            raise UserError(f"pulses.csv: number of pulses: found {len(kinds)}, allowed 2 to {MAX_STATES}")
+        if not 2 <= len(kinds) <= MAX_PULSES:
+            raise UserError(f"pulses.csv: number of pulses: found {len(kinds)}, allowed 2 to {MAX_PULSES}")
         if not 2 <= count <= MAX_STATES:
             raise UserError(f"states.csv: number of states: found {count}, allowed 2 to {MAX_STATES}")
         conductance = _column(states, "conductance_S", "states.csv")
@@ -148,19 +105,20 @@ class DeviceModel:
         transition = _transition(card.transitions, kinds, names)
 
         nominal = np.einsum("s,kst,t->k", occupancy, transition, conductance)
-        low, high = nominal.min(), nominal.max()
+        ends = nominal if scale == "levels" else conductance
+        low, high = ends.min(), ends.max()
         if not high > low:
-            raise UserError("transitions.csv: all pulses lead to the same mean conductance; no weight can be stored")
+            table = "transitions.csv: all pulses lead to" if scale == "levels" else "states.csv: all states have"
+            raise UserError(f"{table} the same mean conductance; no weight can be stored")
         reference, scale = (high + low) / 2, (high - low) / 2
         order = np.argsort(nominal, kind="stable")
 
-        columns = max(2, 1 << (count - 1).bit_length())
-        rows = [alias_row(row, columns) for table in transition for row in table]
         reads = card.reads.set_index("state").reindex(names).reset_index()
         read_sd = _column(reads, "noise_sd_S", "reads.csv") / scale * bool(options.get("read_noise", True))
         spread = _column(states, "conductance_sd_S", "states.csv") / scale
-        gains, offsets = np.ones(1), np.zeros(1)
+        gains, offsets, own = np.ones(1), np.zeros(1), None
         if options.get("device_to_device", True) and len(card.population):
+            own = _own_kernels(card, kinds, names)
             gains = _column(card.population, "conductance_factor", "population.csv")
             offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale * _reliability(card)
             # f G + dG, told about the reference of a device without either
@@ -170,9 +128,8 @@ class DeviceModel:
             states=names,
             pulses=kinds,
             transition=transition,
-            threshold=np.concatenate([t for t, _ in rows]),
-            alias=np.concatenate([a for _, a in rows]),
-            columns=columns,
+            by_instance=own,
+            half_select=_half_select(card, kinds, names),
             occupancy=occupancy,
             state_weight=((conductance - reference) / scale).astype(np.float32),
             state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),
@@ -185,19 +142,50 @@ class DeviceModel:
             write_latency=_column(pulses, "latency_s", "pulses.csv"),
             # not every pulse has a gate voltage; then its line is not charged
             write_voltage=_column(pulses.fillna({"voltage_V": 0.0}), "voltage_V", "pulses.csv"),
+            write_duration=_column(pulses, "duration_s", "pulses.csv"),
             read_energy=_column(reads, "energy_J", "reads.csv"),
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),
             g_scale=float(scale),
+            stuck=float(options.get("stuck_fraction", 0.0)),
+            laws=tuple(card.meta.get("laws", ())),
             flags=dict(card.meta.get("flags", {})),
         )
 
 
-def read_card(directory: str | Path, options: dict | None = None) -> DeviceModel:
+def read_card(directory: str | Path, options: dict | None = None, scale: str = "levels") -> DeviceModel:
     """Read a card directory as a `DeviceModel`."""
     from calibration.card import KernelCard
 
-    return DeviceModel.from_card(KernelCard.read(directory), options)
+    return DeviceModel.from_card(KernelCard.read(directory), options, scale)
+
+
+def _kinds(pulses: pd.DataFrame, wanted: list | None) -> tuple:
+    """Return the names of the pulses that are used."""
+    known = pulses["pulse"].tolist()
+    if wanted is None:
+        return tuple(known)
+    if unknown := [name for name in wanted if name not in known]:
+        raise UserError(f"network.device.pulses: found {unknown[0]!r}, allowed {', '.join(map(str, known))}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _own_kernels(card, pulses: tuple, states: tuple) -> np.ndarray | None:
+    """Return ``float64[I, K, S, S]`` in the order of the population, or None without such a table."""
+    table = card.extras.get("by_instance")
+    if table is None:
+        return None
+    groups = dict(list(table.groupby("instance")))
+    return np.stack([_transition(groups[i], pulses, states, "by_instance.csv") for i in card.population["instance"]])
+
+
+def _half_select(card, pulses: tuple, states: tuple) -> dict[float, np.ndarray]:
+    table = card.extras.get("half_select")
+    if table is None:
+        return {}
+    return {
+        float(share): _transition(rows, pulses, states, "half_select.csv") for share, rows in table.groupby("fraction")
+    }
 
 
 def _reliability(card) -> np.ndarray:
@@ -223,7 +211,7 @@ def _column(table: pd.DataFrame, name: str, file: str) -> np.ndarray:
     return values
 
 
-def _transition(table: pd.DataFrame, pulses: tuple, states: tuple) -> np.ndarray:
+def _transition(table: pd.DataFrame, pulses: tuple, states: tuple, file: str = "transitions.csv") -> np.ndarray:
     """Return ``float64[K, S, S]``; absent rows of the table are zeros."""
     wide = table.pivot_table(index=["pulse", "state_from"], columns="state_to", values="probability", aggfunc="sum")
     wide = wide.reindex(index=pd.MultiIndex.from_product([pulses, states]), columns=list(states)).fillna(0.0)
@@ -232,7 +220,7 @@ def _transition(table: pd.DataFrame, pulses: tuple, states: tuple) -> np.ndarray
     if len(bad):
         pulse, state = bad[0]
         raise UserError(
-            f"transitions.csv: pulse {pulses[pulse]}, state_from {states[state]}: found probabilities that sum to "
+            f"{file}: pulse {pulses[pulse]}, state_from {states[state]}: found probabilities that sum to "
             f"{dense[pulse, state].sum():.6g}, allowed non-negative numbers that sum to 1"
         )
     return dense / dense.sum(axis=2, keepdims=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -25,7 +26,7 @@ def _label(rule: str) -> str:
 
 def _curve(axes, table: pd.DataFrame, column: str, factor: float = 1.0) -> None:
     """Draw the mean over seeds against the epoch, with a band of one sd and a dot per seed."""
-    for colour, (rule, of_rule) in zip(COLOURS, table.groupby("rule", sort=False), strict=False):
+    for colour, (rule, of_rule) in zip(cycle(COLOURS), table.groupby("variant", sort=False), strict=False):
         groups = of_rule.groupby("epoch")[column]
         mean, sd = groups.mean() * factor, groups.std(ddof=1).fillna(0) * factor
         axes.plot(mean.index, mean, color=colour, label=f"{_label(rule)} (n = {of_rule['replicate'].nunique()})")
@@ -48,7 +49,7 @@ def accuracy(history: pd.DataFrame, path: Path) -> None:
 def writes(history: pd.DataFrame, path: Path) -> None:
     """Draw programming events per training sample against epoch."""
     figure, axes = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
-    table = history[(history["epoch"] > 0) & (history.groupby("rule")["writes"].transform("sum") > 0)]
+    table = history[(history["epoch"] > 0) & (history.groupby("variant")["writes"].transform("sum") > 0)]
     _curve(axes, table, "writes_per_sample")
     axes.set_ylabel("writes per sample")
     axes.set_ylim(bottom=0)
@@ -60,10 +61,10 @@ def energy(table: pd.DataFrame, path: Path) -> None:
     """Draw the cumulative energy per sample by level, rule and phase, on a logarithmic scale."""
     figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.8), sharey=True, layout="constrained")
     total = table[table["term"] == "total"]
-    rules = list(dict.fromkeys(total["rule"]))
+    rules = list(dict.fromkeys(total["variant"]))
     for axes, phase in zip(panels, ("training", "inference"), strict=True):
         for i, rule in enumerate(rules):
-            rows = total[(total["rule"] == rule) & (total["phase"] == phase)]
+            rows = total[(total["variant"] == rule) & (total["phase"] == phase)]
             rows = rows.set_index("level")["energy_J_mean"]
             place = np.arange(len(LEVELS)) + (i - (len(rules) - 1) / 2) * 0.8 / len(rules)
             values = [rows[level] if rows[level] > 0 else np.nan for level in LEVELS]
@@ -79,8 +80,8 @@ def energy(table: pd.DataFrame, path: Path) -> None:
 
 def confusion(table: pd.DataFrame, path: Path) -> None:
     """Draw the confusion matrix of the first rule, in per cent of the true class, summed over seeds."""
-    rule = table["rule"].iloc[0]
-    matrix = table[table["rule"] == rule].pivot(index="true_class", columns="predicted_class", values="images")
+    rule = table["variant"].iloc[0]
+    matrix = table[table["variant"] == rule].pivot(index="true_class", columns="predicted_class", values="images")
     percent = 100 * matrix.to_numpy() / np.maximum(matrix.to_numpy().sum(axis=1, keepdims=True), 1)
     figure, axes = plt.subplots(figsize=(5.2, 4.6), layout="constrained")
     # wrong answers are few: a scale up to 100 % would hide them

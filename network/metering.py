@@ -55,6 +55,31 @@ def programming_energy_per_presentation(write_energy_total_J: float, samples: in
     return write_energy_total_J / (samples * epochs)
 
 
+def energy_per_operation_J(tops_per_W: float) -> float:
+    """Return the energy of one operation, J, of an efficiency in 10^12 operations per second and watt.
+
+    It is its own inverse but for the unit: `tops_per_W`. What counts as an operation is the publisher's affair (a
+    multiplication with its addition is one or two).
+
+    Raises
+    ------
+    UserError
+        If the efficiency is not positive and finite.
+    """
+    return 1e-12 / _positive("tops_per_W", tops_per_W)
+
+
+def tops_per_W(energy_per_operation_J: float) -> float:
+    """Return the efficiency, 10^12 operations per joule, of an energy per operation; see `energy_per_operation_J`."""
+    return 1e-12 / _positive("energy_per_operation_J", energy_per_operation_J)
+
+
+def _positive(key: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise UserError(f"{key}: found {value!r}, allowed a positive number")
+    return value
+
+
 def counts(meter: dict) -> dict[str, float]:
     """Return the counters of one run, per run, per sample and per synapse.
 
@@ -63,25 +88,49 @@ def counts(meter: dict) -> dict[str, float]:
     UserError
         If events counted by the kernel and events counted on the devices differ (a damaged file).
     """
-    synapses = sum(a * b for a, b in meter["shapes"])
-    writes = int(np.sum(meter["writes_by_pulse"]))
+    n = _numbers(meter)
+    writes, deployment = int(np.sum(meter["writes_by_pulse"])), int(np.sum(meter["deployment_by_pulse"]))
     if meter["uses_device"] and writes != sum(meter["writes_by_layer"]):
-        raise UserError(f"meter.json: {meter['rule']}: writes by pulse and writes by device differ")
+        raise UserError(f"meter.json: {meter['variant']}: writes by pulse and writes by device differ")
     samples = meter["samples"]
-    back = sum(a * b for a, b in meter["shapes"][1:])
-    verified = meter["state_reads_per_step"] * synapses * meter["steps"] / samples
-    reads = (synapses + back + verified) if meter["uses_device"] else 0
     return {
-        "synapses": synapses,
-        "writes": writes,
-        "first_writes": meter["first_writes"],
-        "writes_per_sample": writes / samples,
+        "synapses": n["synapses"],
+        "devices": n["devices"],
+        "writes": writes + deployment,
+        "first_writes": meter["first_writes"] + deployment,
+        "writes_per_sample": (writes + deployment) / samples,
         "training_writes_per_sample": (writes - meter["first_writes"]) / samples,
-        "writes_per_synapse": writes / synapses,
+        "writes_per_synapse": (writes + deployment) / n["synapses"],
         "most_writes_on_a_device": max(meter["most_writes_on_a_device"], default=0),
         "transitions": meter["transitions"],
-        "device_reads_per_sample": reads,
-        "memory_bits_per_synapse": sum(meter["memory_bits"].values()) / synapses,
+        "disturbs": meter["disturbs"],
+        "device_reads_per_sample": n["training_reads"],
+        "memory_bits_per_synapse": sum(meter["memory_bits"].values()) / n["synapses"],
+    }
+
+
+def _numbers(meter: dict) -> dict[str, float]:
+    """Return how many synapses, devices, products, lines and reads a sample meets; see `energy_terms`."""
+    layers = np.array(meter["layers"], dtype=np.float64)
+    inputs, outputs, uses = layers.T
+    each = inputs * outputs
+    devices, repeat = meter["devices_per_synapse"], meter["reads_per_product"]
+    # a device in the training loop is read forward in all layers and backward in all but the first
+    trained = bool(meter["uses_device"] or meter["clocks"])
+    back = 0 if meter["clocks"] else float((each * uses)[1:].sum())
+    verified = meter["state_reads_per_step"] * each.sum() * meter["steps"] / meter["samples"]
+    return {
+        "synapses": int(each.sum()),
+        "devices": int(each.sum() * devices),
+        "products": float((each * uses).sum()),
+        "back_products": float((each * uses)[1:].sum()),
+        "rows": float((inputs * uses).sum()),
+        "columns": float((outputs * uses).sum()),
+        "back_rows": float((inputs * uses)[1:].sum()),
+        "back_columns": float((outputs * uses)[1:].sum()),
+        "verified": verified * devices,
+        "inference_reads": float((each * uses).sum()) * devices * repeat,
+        "training_reads": (float((each * uses).sum() * repeat + back + verified) * devices) if trained else 0.0,
     }
 
 
@@ -89,14 +138,11 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
     """Return the energy of one run, one dict per term: phase, level, term, energy_J, formula, inputs, assumption.
 
     Energies are J per sample: per presentation in training (all of the training, first programming included, divided
-    by the samples presented), per classified image in inference.
+    by the samples presented), per classified image in inference. Rules whose trained weights are programmed into
+    devices afterwards train in float, and the one deployment is shared by all presentations.
     """
-    c = constants(section)
-    shapes, samples, steps = meter["shapes"], meter["samples"], meter["steps"]
-    synapses = sum(a * b for a, b in shapes)
-    rows, columns = sum(a for a, _ in shapes), sum(b for _, b in shapes)
-    back_synapses = sum(a * b for a, b in shapes[1:])
-    back_rows, back_columns = sum(a for a, _ in shapes[1:]), sum(b for _, b in shapes[1:])
+    c, n = constants(section), _numbers(meter)
+    samples, steps = meter["samples"], meter["steps"]
     share = steps / samples  # steps per sample
     memory = sum(meter["memory_bits"].values())
     bit, mac, operation = (
@@ -109,33 +155,53 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
         terms.append({"phase": phase, "level": level, "term": term, "energy_J": float(value), "formula": formula,
                       "inputs": shown, "assumption": assumption})  # fmt: skip
 
-    def digital(phase: str, products: int) -> None:
+    def digital(phase: str, products: float) -> None:
         if products:
             add(phase, "system", "float products", products * mac, "N_mac * E_mac",
                 "32-bit float throughout", N_mac=products, E_mac=mac)  # fmt: skip
 
-    if meter["uses_device"]:
-        by_pulse = np.array(meter["writes_by_pulse"])
+    by_pulse = np.array(meter["writes_by_pulse"]) + np.array(meter["deployment_by_pulse"])
+    if by_pulse.sum():
         written = float(by_pulse @ device.write_energy)
         add("training", "device", "writes", programming_energy_per_presentation(written, samples, 1),
             "sum_k N_k E_k / samples", "energies of the card; first programming included",
             N_writes=by_pulse.sum(), E_written=written, samples=samples)  # fmt: skip
-        in_state = np.array(meter["devices_by_state"])
-        read = in_state @ device.read_energy  # J for reading a layer once
+        pulse2 = float(by_pulse @ device.write_voltage**2) / by_pulse.sum()
+        lines = [a + b for a, b, _ in meter["layers"]]
+        line, by_layer = c["line_capacitance_F_per_cell"], np.array(meter["writes_by_layer"], dtype=np.float64)
+        cells = float(by_layer @ lines) / samples
+        add("training", "array", "write lines", cells * line * pulse2, "N_cells * C_cell * <V_pulse^2>",
+            "row and column line of the device charged once per write",
+            N_cells=cells, C_cell=line, V2=pulse2)  # fmt: skip
+    trained = bool(meter["uses_device"] or meter["clocks"])
+    if n["devices"]:
+        repeat, devices, uses = (
+            meter["reads_per_product"],
+            meter["devices_per_synapse"],
+            np.array(meter["layers"])[:, 2],
+        )
+        if meter["clocks"]:  # a read is a clock pulse and the look at what it left
+            once = np.array(meter["clocks"]) @ (device.write_energy + float(np.mean(device.read_energy)))
+            read = np.array([once])
+            name, told = "clocks and reads", "every device clocked and read for each of its measurements"
+        else:
+            read = np.array(meter["devices_by_state"]) @ device.read_energy * uses  # J for all reads of a layer
+            name, told = "reads", "every device read at the card's full read voltage; final states"
         volt2 = float(np.mean(device.read_voltage**2))
-        pulse2 = float(by_pulse @ device.write_voltage**2) / max(by_pulse.sum(), 1)
-        line = c["line_capacitance_F_per_cell"]
-        verify = meter["state_reads_per_step"] * share
-        cells = float(np.dot(meter["writes_by_layer"], [a + b for a, b in shapes])) / samples
-        for phase, repeat, extra_read, n_dac, n_adc, n_cells in (
-            ("training", verify, read[1:].sum(), rows + back_columns, columns + back_rows + verify * synapses,
-             2 * (synapses + back_synapses + verify * synapses)),
-            ("inference", 0.0, 0.0, rows, columns, 2 * synapses),
-        ):  # fmt: skip
-            total = (1 + repeat) * read.sum() + extra_read
-            add(phase, "device", "reads", total, "sum over reads of E_read(state)",
-                "every device read at the card's full read voltage; final states", E_read_all=read.sum(),
-                state_reads_per_sample=repeat)  # fmt: skip
+        line, verify = c["line_capacitance_F_per_cell"], n["verified"]
+        state_energy = float(np.sum(np.array(meter["devices_by_state"]) @ device.read_energy)) if verify else 0.0
+        for phase in ("training", "inference"):
+            if phase == "training" and not trained:
+                continue
+            back = phase == "training" and not meter["clocks"]
+            again = verify / n["devices"] if phase == "training" else 0.0
+            extra = (read[1:].sum() if back else 0.0) + again * state_energy
+            n_dac = n["rows"] * repeat + (n["back_columns"] if back else 0)
+            n_adc = n["columns"] * repeat + (n["back_rows"] if back else 0) + again * n["devices"]
+            n_cells = 2 * devices * (n["products"] * repeat + (n["back_products"] if back else 0))
+            n_cells += 2 * again * n["devices"]
+            add(phase, "device", name, read.sum() + extra, "sum over reads of E_read(state)", told,
+                E_read_all=read.sum(), state_reads_per_sample=again)  # fmt: skip
             add(phase, "array", "DAC", n_dac * c["dac_energy_J"], "N_dac * E_dac", "one conversion per row and product",
                 N_dac=n_dac, E_dac=c["dac_energy_J"])  # fmt: skip
             add(phase, "array", "ADC", n_adc * c["adc_energy_J"], "N_adc * E_adc",
@@ -143,31 +209,33 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
                 N_adc=n_adc, E_adc=c["adc_energy_J"])  # fmt: skip
             add(phase, "array", "read lines", n_cells * line * volt2, "N_cells * C_cell * V_read^2",
                 "row and column line charged once per product", N_cells=n_cells, C_cell=line, V2=volt2)  # fmt: skip
-        add("training", "array", "write lines", cells * line * pulse2, "N_cells * C_cell * <V_pulse^2>",
-            "row and column line of the device charged once per write",
-            N_cells=cells, C_cell=line, V2=pulse2)  # fmt: skip
-        digital("training", synapses)  # the gradient is an outer product of digital vectors
+    gradient_products = 0 if meter["outer"] else n["products"]  # an outer product of pulse trains needs no arithmetic
+    if trained:
+        digital("training", gradient_products)
     else:
-        digital("training", 2 * synapses + back_synapses)
-        digital("inference", synapses)
-        add("inference", "system", "weight memory", synapses * WORD * bit, "N * 32 bit * E_bit",
-            "one image at a time: every weight read once", N=synapses, E_bit=bit)  # fmt: skip
-        add("training", "system", "weight memory", 3 * synapses * WORD * bit * share,
+        digital("training", n["products"] + n["back_products"] + gradient_products)
+        add("training", "system", "weight memory", 3 * n["synapses"] * WORD * bit * share,
             "3 * N * 32 bit * E_bit * steps/samples",
-            "read once per step for forward, backward and gradient", N=synapses, E_bit=bit)  # fmt: skip
+            "read once per step for forward, backward and gradient", N=n["synapses"], E_bit=bit)  # fmt: skip
+    if not n["devices"]:
+        digital("inference", n["products"])
+        add("inference", "system", "weight memory", n["synapses"] * WORD * bit, "N * 32 bit * E_bit",
+            "one image at a time: every weight read once", N=n["synapses"], E_bit=bit)  # fmt: skip
     add("training", "system", "optimiser memory", 2 * memory * bit * share, "2 * bits * E_bit * steps/samples",
         "each bit of accumulator and moments read and written once per step", bits=memory, E_bit=bit)  # fmt: skip
-    add("training", "system", "gradient memory", 2 * synapses * WORD * bit * share,
-        "2 * N * 32 bit * E_bit * steps/samples",
-        "summed over the batch in registers, written and read once per step", N=synapses, E_bit=bit)  # fmt: skip
-    add("training", "system", "activation memory", 4 * columns * WORD * bit, "4 * N_col * 32 bit * E_bit",
-        "forward value and error of each column written and read once", N_col=columns, E_bit=bit)  # fmt: skip
-    add("training", "system", "optimiser arithmetic", OPTIMIZER_OPERATIONS * synapses * operation * share,
-        "12 * N * E_op * steps/samples", "12 float operations per synapse and step",
-        N=synapses, E_op=operation)  # fmt: skip
+    if not meter["outer"]:
+        add("training", "system", "gradient memory", 2 * n["synapses"] * WORD * bit * share,
+            "2 * N * 32 bit * E_bit * steps/samples",
+            "summed over the batch in registers, written and read once per step",
+            N=n["synapses"], E_bit=bit)  # fmt: skip
+        add("training", "system", "optimiser arithmetic", OPTIMIZER_OPERATIONS * n["synapses"] * operation * share,
+            "12 * N * E_op * steps/samples", "12 float operations per synapse and step",
+            N=n["synapses"], E_op=operation)  # fmt: skip
+    add("training", "system", "activation memory", 4 * n["columns"] * WORD * bit, "4 * N_col * 32 bit * E_bit",
+        "forward value and error of each column written and read once", N_col=n["columns"], E_bit=bit)  # fmt: skip
     for phase, number in (("training", NORM_OPERATIONS), ("inference", 2)):
-        add(phase, "system", "normalisation", number * columns * operation, f"{number} * N_col * E_op",
-            "batch normalisation and ReLU in float", N_col=columns, E_op=operation)  # fmt: skip
+        add(phase, "system", "normalisation", number * n["columns"] * operation, f"{number} * N_col * E_op",
+            "batch normalisation and ReLU in float", N_col=n["columns"], E_op=operation)  # fmt: skip
     return terms
 
 

@@ -1,36 +1,35 @@
-"""A multilayer perceptron on crossbars: product, batch normalisation, ReLU; the last layer has no ReLU.
+"""Perceptrons and convolutional networks on arrays of synapses, from the config's list of layers.
 
-Weights are in units of the device (about -1 to 1). A fixed factor sqrt(3 / inputs) brings the columns to unit size;
-as batch normalisation follows, it only fixes the scale of the running statistics.
+A layer is a product, then a maximum over squares if asked for, then batch normalisation (or a bias), then the
+activation; the last layer has no activation. Weights are in units of the device (about -1 to 1). The factor
+sqrt(3 / inputs) brings the columns to unit size.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from network import rng
-from network.layers import Norm, Statistics, batch_norm, crossbar
+from network import activations
+from network.architecture import Architecture
+from network.layers import Norm, Statistics, batch_norm, pool
 
 
 class Model(NamedTuple):
     """The digital part of the network, one entry per layer."""
 
     norms: tuple[Norm, ...]
-    statistics: tuple[Statistics, ...]
+    statistics: tuple[Statistics | None, ...]
 
 
-def shapes(layers: list[int]) -> tuple[tuple[int, int], ...]:
-    """Return the (inputs, outputs) of each crossbar."""
-    return tuple(pairwise(layers))
-
-
-def init(layers: list[int]) -> Model:
+def init(architecture: Architecture) -> Model:
     """Return gains 1, biases 0, statistics of unit columns."""
-    widths = layers[1:]
+    widths = [layer.outputs for layer in architecture.layers]
+    if architecture.normalisation == "none":
+        return Model(tuple(Norm(None, jnp.zeros(n)) for n in widths), (None,) * len(widths))
     return Model(
         tuple(Norm(jnp.ones(n), jnp.zeros(n)) for n in widths),
         tuple(Statistics(jnp.zeros(n), jnp.ones(n)) for n in widths),
@@ -38,50 +37,63 @@ def init(layers: list[int]) -> Model:
 
 
 def forward(
-    weights: tuple[jax.Array, ...],
-    norms: tuple[Norm, ...],
-    statistics: tuple[Statistics, ...],
+    architecture: Architecture,
+    product: Callable[[int, jax.Array, Any], jax.Array],
+    weights: tuple[Any, ...],
+    model: Model,
     x: jax.Array,
-    *,
     training: bool,
-    variances: tuple[jax.Array, ...] | None = None,
-    keys: tuple[jax.Array, ...] | None = None,
-    step: jax.Array | int = 0,
-) -> tuple[jax.Array, tuple[Statistics, ...]]:
-    """Return the class scores and the new running statistics.
+    probes: tuple[jax.Array, ...] | None = None,
+) -> tuple[jax.Array, tuple[Statistics | None, ...], tuple[jax.Array, ...]]:
+    """Return the class scores, the new running statistics and what entered each array.
 
     Parameters
     ----------
-    weights : tuple of float32[inputs, outputs]
-    norms, statistics : see `Model`
-    x : jax.Array, float32[batch, inputs]
-        Inputs in [0, 1].
+    architecture : Architecture
+    product : callable
+        ``product(number of the layer, x, its weights)``: the column values (see `network.layers.read`).
+    weights : tuple
+        One entry per layer, whatever ``product`` takes.
+    model : Model
+    x : jax.Array, float32[batch, rows, columns, channels]
     training : bool
         See `network.layers.batch_norm`.
-    variances, keys, step : tuple of float32, tuple of uint32[2], int
-        Read noise of each layer (see `network.layers.crossbar`), its stream, and which use of the stream this is;
-        None: noiseless reads.
+    probes : tuple of float32[batch, outputs] or None
+        Added to the column values: the gradient with respect to a probe is the error of its column.
 
     Returns
     -------
     scores : jax.Array, float32[batch, classes]
-    statistics : tuple of Statistics
+    statistics : tuple of Statistics or None
+    inputs : tuple of jax.Array
     """
-    new = []
-    for layer, weight in enumerate(weights):
-        scale = (3.0 / weight.shape[0]) ** 0.5
-        noise = variance = None
-        if variances is not None:
-            variance = variances[layer]
-            noise = rng.normal(keys[layer], step, (x.shape[0], weight.shape[1]))
-        x = scale * crossbar(x, weight, variance, noise)
-        x, moved = batch_norm(x, norms[layer], statistics[layer], training)
-        new.append(moved)
-        if layer < len(weights) - 1:
-            x = jax.nn.relu(x)
-    return x, tuple(new)
+    moved, inputs, last = [], [], len(weights) - 1
+    for number, layer in enumerate(architecture.layers):
+        if not layer.kernel:
+            x = x.reshape(len(x), -1)
+        inputs.append(x)
+        x = product(number, x, weights[number])
+        if probes is not None:
+            x = x + probes[number]
+        if layer.pool > 1:
+            x = pool(x, layer.pool)
+        norm, statistics = model.norms[number], model.statistics[number]
+        if statistics is None:
+            x = x + norm.bias.reshape((1,) * (x.ndim - 1) + (-1,))
+        else:
+            x, statistics = batch_norm(x, norm, statistics, training)
+        moved.append(statistics)
+        if number < last:
+            x = activations.get(architecture.activation)(x)
+    return x, tuple(moved), tuple(inputs)
 
 
-def loss(scores: jax.Array, labels: jax.Array) -> jax.Array:
-    """Return the mean cross-entropy of ``scores`` (float32[batch, classes]) against ``labels`` (int[batch])."""
+def loss(scores: jax.Array, labels: jax.Array, name: str = "cross_entropy") -> jax.Array:
+    """Return the mean loss of ``scores`` (float32[batch, classes]) against ``labels`` (int[batch]).
+
+    ``squared_hinge`` is sum over the classes of max(0, 1 - t s)^2 with targets t of 1 and -1, as GXNOR-Net's.
+    """
+    if name == "squared_hinge":
+        target = 2 * jax.nn.one_hot(labels, scores.shape[1]) - 1
+        return jnp.mean(jnp.sum(jnp.maximum(0, 1 - target * scores) ** 2, axis=1))
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(scores), labels[:, None].astype(jnp.int32), axis=1))

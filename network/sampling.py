@@ -2,73 +2,126 @@
 
 A synapse in state s that gets pulse a moves to s' with probability T_a[s, s'] (the card's table). The draw is made
 with the alias method: a 32-bit word w picks the column ``c = w >> (32 - b)`` of the row's table of 2^b columns; the
-low bits decide between the column's own state and its alias. The probabilities realised are exact multiples of
-2^-32. A second word is the analogue deviate within the state: a state is a bin of the wall's position, so its
-conductance is bounded, and a uniform deviate with the card's sd is used. It is held until the next programming event.
+low bits decide between the column's own state and its alias. The probabilities realised are exact multiples of 2^-32.
+What a rule may ask for is a *command*: one of the card's pulses, or several of them in a row as one entry
+(`Alphabet`), whose kernel is then their product. A second word is the analogue deviate within the state: a state is a
+bin of the wall's position, so its conductance is bounded, and a uniform deviate with the card's sd is used. It is held
+until the next programming event.
 
 Words come from a counter-based generator (`network.rng`), keyed by a named stream (seed, purpose, replicate), with
 the step and the synapse's position as the counter.
 
 Example
 -------
->>> array, info = program(key, step, array, plan, device)   # doctest: +SKIP
+>>> array, info = program(key, step, array, plan, tables)   # doctest: +SKIP
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from network import rng
-from network.device import BITS, DeviceModel, alias_row
+from network.alias import BITS, alias_row
+from network.device import MAX_PULSES, DeviceModel
+from spinloom.errors import UserError
 
 LANES = 128  # columns of the packed array
-FEW_ROWS = 128  # rows that are programmed without touching the rest
+CHUNK_ROWS = 32  # rows that are programmed at once while the rest is left alone
+MANY = 4  # more than one row in so many: program all at once
 
 
 class Array(NamedTuple):
-    """Synapses. All of shape [inputs, outputs] for one layer, or [rows, LANES] for all layers packed."""
+    """Devices. All of one shape: [devices per synapse, inputs, outputs] for a layer, [rows, LANES] for all, packed."""
 
     state: jax.Array  # int8, index of the state
     weight: jax.Array  # float32, analogue weight now: (state + deviate within the state) x gain + offset
     offset: jax.Array  # float32, the instance's offset, for ever
     gain: jax.Array  # float32, the instance's factor, for ever
-    writes: jax.Array  # int32, programming events so far (endurance)
+    writes: jax.Array  # int32, pulses so far (endurance)
+    kind: jax.Array | None = None  # int32, first row of its own kernel in the tables; None: one kernel for all
+    stuck: jax.Array | None = None  # bool, never moves; None: none does
 
 
 class Plan(NamedTuple):
-    """What to do to synapses. Both of the shape of the `Array`."""
+    """What to do to devices. Both of the shape of the `Array`."""
 
-    pulse: jax.Array  # int8, index of the pulse
-    mask: jax.Array  # bool, whether the synapse is programmed at all
+    pulse: jax.Array  # int16 (or int8), index of the command
+    mask: jax.Array  # bool, whether the device is programmed at all
 
 
 class Info(NamedTuple):
     """What one programming step did."""
 
-    writes: jax.Array  # int32[K], programming events by pulse
+    writes: jax.Array  # int32[K], programming events by command
     transitions: jax.Array  # int32[], events that changed the state
 
 
-class Tables(NamedTuple):
-    """The arrays of a `DeviceModel` that the kernel needs, on the accelerator."""
+class Alphabet(NamedTuple):
+    """The commands that a rule uses."""
 
-    threshold: jax.Array  # uint32[K * S * columns]
-    alias: jax.Array  # int8[K * S * columns]
+    transition: np.ndarray  # float64[K, S, S], or [I, K, S, S] if instances differ
+    pulses: np.ndarray  # int64[K, P], how many of each of the card's pulses a command is made of
+
+
+class Tables(NamedTuple):
+    """What the kernel needs, on the accelerator; I kinds of device."""
+
+    threshold: jax.Array  # uint32[I * K * S * columns]
+    alias: jax.Array  # int8[I * K * S * columns]
     state_weight: jax.Array  # float32[S]
     state_spread: jax.Array  # float32[S]
+    pulses: jax.Array | None  # int32[K], pulses per command; None: one each
 
 
-def tables(device: DeviceModel) -> Tables:
-    """Move the sampler tables of ``device`` to the accelerator."""
+def alphabet(device: DeviceModel) -> Alphabet:
+    """Return the card's own pulses as commands."""
+    kernel = device.transition if device.by_instance is None else device.by_instance
+    return Alphabet(kernel, np.eye(len(device.pulses), dtype=np.int64))
+
+
+def repeated(device: DeviceModel, most: int) -> Alphabet:
+    """Return the commands "n times pulse k", n = 1 to ``most``; command ``k * most + n - 1``."""
+    one = alphabet(device).transition
+    powers = [one]
+    while len(powers) < most:
+        powers.append(powers[-1] @ one)
+    kernel = np.stack(powers, axis=-3)  # [..., K, n, S, S]
+    counts = np.kron(np.eye(len(device.pulses), dtype=np.int64), np.arange(1, most + 1)[:, None])
+    return Alphabet(kernel.reshape(*one.shape[:-3], -1, *one.shape[-2:]), counts)
+
+
+def tables(device: DeviceModel, commands: Alphabet | None = None) -> Tables:
+    """Build the sampler tables of ``commands`` (default: the card's pulses).
+
+    Raises
+    ------
+    UserError
+        If there are more than 32767 commands.
+    """
+    commands = alphabet(device) if commands is None else commands
+    if len(commands.pulses) > MAX_PULSES:
+        raise UserError(f"network.rule: found {len(commands.pulses)} commands, allowed at most {MAX_PULSES}")
+    count = len(device.states)
+    width = columns(count)
+    rows = [alias_row(row, width) for row in commands.transition.reshape(-1, count)]
+    each = commands.pulses.sum(axis=1)
     return Tables(
-        jnp.asarray(device.threshold),
-        jnp.asarray(device.alias, dtype=jnp.int8),
+        jnp.asarray(np.concatenate([t for t, _ in rows])),
+        jnp.asarray(np.concatenate([a for _, a in rows]), dtype=jnp.int8),
         jnp.asarray(device.state_weight),
         jnp.asarray(device.state_spread),
+        None if np.all(each == 1) else jnp.asarray(each, dtype=jnp.int32),
     )
+
+
+def columns(count: int) -> int:
+    """Return the columns of the alias tables of ``count`` states, a power of two."""
+    return max(2, 1 << (count - 1).bit_length())
 
 
 def pack(parts: tuple[jax.Array, ...]) -> jax.Array:
@@ -80,35 +133,40 @@ def pack(parts: tuple[jax.Array, ...]) -> jax.Array:
     return jnp.pad(flat, (0, -len(flat) % LANES)).reshape(-1, LANES)
 
 
-def unpack(packed: jax.Array, shapes: tuple[tuple[int, int], ...]) -> tuple[jax.Array, ...]:
+def unpack(packed: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> tuple[jax.Array, ...]:
     """Undo `pack`."""
     flat, parts, first = packed.ravel(), [], 0
-    for inputs, outputs in shapes:
-        parts.append(flat[first : first + inputs * outputs].reshape(inputs, outputs))
-        first += inputs * outputs
+    for shape in shapes:
+        parts.append(flat[first : first + math.prod(shape)].reshape(shape))
+        first += math.prod(shape)
     return tuple(parts)
 
 
-def views(array: Array, shapes: tuple[tuple[int, int], ...]) -> tuple[Array, ...]:
+def views(array: Array, shapes: tuple[tuple[int, ...], ...]) -> tuple[Array, ...]:
     """Return a packed `Array` as one `Array` per layer."""
-    return tuple(Array(*fields) for fields in zip(*(unpack(field, shapes) for field in array), strict=True))
+    fields = [(None,) * len(shapes) if field is None else unpack(field, shapes) for field in array]
+    return tuple(Array(*of_layer) for of_layer in zip(*fields, strict=True))
 
 
-def packed_shape(shapes: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+def packed_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, int]:
     """Return the shape of the packed array."""
-    return -(-sum(inputs * outputs for inputs, outputs in shapes) // LANES), LANES
+    return -(-sum(math.prod(shape) for shape in shapes) // LANES), LANES
 
 
-def draw_state(word: jax.Array, state: jax.Array, pulse: jax.Array, table: Tables) -> jax.Array:
+def draw_state(
+    word: jax.Array, state: jax.Array, pulse: jax.Array, table: Tables, kind: jax.Array | None = None
+) -> jax.Array:
     """Draw next states.
 
     Parameters
     ----------
     word : jax.Array, uint32[...]
         Random words.
-    state, pulse : jax.Array, int8[...]
-        Present states and pulses applied.
+    state, pulse : jax.Array, int8[...], int16[...]
+        Present states and commands applied.
     table : Tables
+    kind : jax.Array or None, int32[...]
+        As in `Array`.
 
     Returns
     -------
@@ -119,14 +177,14 @@ def draw_state(word: jax.Array, state: jax.Array, pulse: jax.Array, table: Table
     column = (word >> (BITS - bits)).astype(jnp.int32)
     rest = word & jnp.uint32((1 << (BITS - bits)) - 1)
     row = pulse.astype(jnp.int32) * count + state.astype(jnp.int32)
-    entry = (row << bits) + column
+    entry = ((row if kind is None else row + kind) << bits) + column
     return jnp.where(rest < table.threshold[entry], column.astype(jnp.int8), table.alias[entry])
 
 
 def program(
     key: jax.Array, step: jax.Array | int, array: Array, plan: Plan, table: Tables, pulses: int
 ) -> tuple[Array, Info]:
-    """Program the masked synapses once.
+    """Program the masked devices once.
 
     Parameters
     ----------
@@ -135,43 +193,50 @@ def program(
     step : int
         Counter that names this event; each step has its own words.
     array, plan : Array, Plan
-        The synapses and what to do to them.
+        The devices and what to do to them.
     table : Tables
         Sampler tables.
     pulses : int
-        Number K of pulses.
+        Number K of commands.
 
     Returns
     -------
     array : Array
-        Synapses outside the mask are untouched.
+        Devices outside the mask are untouched.
     info : Info
     """
 
     inputs = array.state.shape[0]
     hit = jnp.any(plan.mask, axis=1)
     count = jnp.sum(hit, dtype=jnp.int32)
-
-    def idle():
-        return array, Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0))
+    nothing = Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0))
 
     def some():
-        rows = jnp.nonzero(hit, size=FEW_ROWS, fill_value=inputs)[0]
-        part, plan_part = (jax.tree.map(lambda a: a.at[rows].get(mode="clip"), tree) for tree in (array, plan))
-        # rows beyond the count are fillers: nothing may be counted or written there
-        plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
-        part, info = _program_rows(key, step, rows, part, plan_part, table, pulses)
-        # what is the instance's own never changes, so it is not written back
-        put = [old.at[rows].set(new, mode="drop") for old, new in zip(array, part, strict=True)]
-        return Array(*put)._replace(offset=array.offset, gain=array.gain), info
+        order = jnp.nonzero(hit, size=-(-inputs // CHUNK_ROWS) * CHUNK_ROWS, fill_value=inputs)[0]
+
+        def more(carry):
+            chunk, old, total = carry
+            rows = jax.lax.dynamic_slice(order, (chunk * CHUNK_ROWS,), (CHUNK_ROWS,))
+            part, plan_part = (jax.tree.map(lambda a: a.at[rows].get(mode="clip"), tree) for tree in (old, plan))
+            # rows beyond the count are fillers: nothing may be counted or written there
+            plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
+            part, info = _program_rows(key, step, rows, part, plan_part, table, pulses)
+
+            def put(name):
+                return getattr(old, name).at[rows].set(getattr(part, name), mode="drop")
+
+            # what is the instance's own never changes, so it is not written back
+            new = old._replace(**{name: put(name) for name in ("state", "weight", "writes")})
+            return chunk + 1, new, jax.tree.map(jnp.add, total, info)
+
+        left = (jnp.int32(0), array, nothing)
+        return jax.lax.while_loop(lambda carry: carry[0] * CHUNK_ROWS < count, more, left)[1:]
 
     def all_rows():
         return _program_rows(key, step, jnp.arange(inputs), array, plan, table, pulses)
 
-    # Programming is rare: mostly no row, or a few, have anything to do. The three ways give the same result.
-    if inputs <= FEW_ROWS:
-        return jax.lax.cond(count > 0, all_rows, idle)
-    return jax.lax.switch((count > 0).astype(jnp.int32) + (count > FEW_ROWS), (idle, some, all_rows))
+    # Programming is rare: mostly a few rows have anything to do. Both ways give the same result.
+    return jax.lax.cond(count * MANY > inputs, all_rows, some)
 
 
 def _program_rows(key, step, rows, array, plan, table, pulses) -> tuple[Array, Info]:
@@ -182,24 +247,39 @@ def _program_rows(key, step, rows, array, plan, table, pulses) -> tuple[Array, I
         lambda: _draw(key, step, rows, array, plan, table),
         lambda: (array.state, array.weight),
     )
-    state = jnp.where(plan.mask, drawn, array.state)
-    weight = jnp.where(plan.mask, fresh, array.weight)
-    counts = jnp.stack([jnp.sum(plan.mask & (plan.pulse == k), dtype=jnp.int32) for k in range(pulses)])
+    moves = plan.mask if array.stuck is None else plan.mask & ~array.stuck
+    state = jnp.where(moves, drawn, array.state)
+    weight = jnp.where(moves, fresh, array.weight)
+    each = plan.mask if table.pulses is None else plan.mask * table.pulses[plan.pulse.astype(jnp.int32)]
     moved = jnp.sum(state != array.state, dtype=jnp.int32)
-    return Array(state, weight, array.offset, array.gain, array.writes + plan.mask), Info(counts, moved)
+    changed = array._replace(state=state, weight=weight, writes=array.writes + each)
+    return changed, Info(count_commands(plan, pulses), moved)
+
+
+def count_commands(plan: Plan, pulses: int) -> jax.Array:
+    """Return how often each command is given, int32[pulses]."""
+    if pulses <= 16:  # comparisons run several at a time, so a few passes cost less than scattered additions
+        return jnp.stack([jnp.sum(plan.mask & (plan.pulse == k), dtype=jnp.int32) for k in range(pulses)])
+    return jnp.bincount(jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses).ravel(), length=pulses)
 
 
 def _draw(key, step, rows, array, plan, table) -> tuple[jax.Array, jax.Array]:
     first, second = rng.words(key, step, array.state.shape, rows)
-    drawn = draw_state(first, array.state, plan.pulse, table)
-    placed = table.state_weight[drawn] + table.state_spread[drawn] * rng.uniform(second)
-    return drawn, placed * array.gain + array.offset
+    drawn = draw_state(first, array.state, plan.pulse, table, array.kind)
+    return drawn, placed(drawn, second, table) * array.gain + array.offset
+
+
+def placed(state: jax.Array, word: jax.Array, table: Tables) -> jax.Array:
+    """Return the analogue weight (float32) of a device of the mean instance that has just come into ``state``."""
+    return table.state_weight[state] + table.state_spread[state] * rng.uniform(word)
 
 
 def fabricate(
-    keys: tuple[jax.Array, jax.Array], shape: tuple[int, int], device: DeviceModel, table: Tables
+    keys: tuple[jax.Array, jax.Array], shape: tuple[int, int], device: DeviceModel, table: Tables, commands: int
 ) -> tuple[Array, jax.Array]:
-    """Make synapses as they leave the factory: states by the card's occupancy, each synapse a named instance.
+    """Make devices as they leave the factory: states by the card's occupancy, each a named instance.
+
+    Stuck devices stay in the state in which they are made.
 
     Parameters
     ----------
@@ -208,21 +288,25 @@ def fabricate(
     shape : tuple
         (rows, columns).
     device, table : DeviceModel, Tables
+    commands : int
+        Number K of commands in ``table``.
 
     Returns
     -------
     array : Array
     instance : jax.Array, int32[rows, columns]
-        Which row of the population table each synapse is.
+        Which row of the population table each device is.
     """
     where, deviate = rng.words(keys[0], 0, shape)
-    first, _ = rng.words(keys[1], 0, shape)
+    first, second = rng.words(keys[1], 0, shape)
     instance = (first % jnp.uint32(len(device.instance_weight))).astype(jnp.int32)
     offset, gain = jnp.asarray(device.instance_weight)[instance], jnp.asarray(device.instance_gain)[instance]
     # the occupancy as one more pulse whose rows are all the same, drawn by the same kernel
-    threshold, alias = alias_row(device.occupancy, device.columns)
+    threshold, alias = alias_row(device.occupancy, columns(len(device.states)))
     prior = table._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
     zero = jnp.zeros(shape, jnp.int8)
     state = draw_state(where, zero, zero, prior)
-    weight = (table.state_weight[state] + table.state_spread[state] * rng.uniform(deviate)) * gain + offset
-    return Array(state, weight, offset, gain, jnp.zeros(shape, jnp.int32)), instance
+    weight = placed(state, deviate, table) * gain + offset
+    kind = None if device.by_instance is None else instance * (commands * len(device.states))
+    stuck = (second >> 8).astype(jnp.float32) * jnp.float32(2**-24) < device.stuck if device.stuck else None
+    return Array(state, weight, offset, gain, jnp.zeros(shape, jnp.int32), kind, stuck), instance

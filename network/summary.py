@@ -9,24 +9,27 @@ import pandas as pd
 
 from network import metering
 from network.device import DeviceModel
-from network.settings import Settings
+from network.settings import BASELINE, Settings
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, write_csv, write_json
 
 HISTORY_COLUMNS = [
-    "rule", "replicate", "epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy",
-    "writes", "writes_per_sample", "transitions", "write_energy_J",
+    "variant", "rule", "replicate", "epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy",
+    "writes", "writes_per_sample", "transitions", "disturbs", "write_energy_J",
 ]  # fmt: skip
 
 
-def history_table(rows: list[dict], rule: str, replicate: int, device: DeviceModel) -> pd.DataFrame:
+EVALUATION_COLUMNS = ["variant", "rule", "replicate", "condition", "value", "draw", "test_accuracy", "writes"]
+
+
+def history_table(rows: list[dict], meter: dict, device: DeviceModel) -> pd.DataFrame:
     """Return one row per epoch; epoch 0 is the first programming of all devices."""
     table = []
     for row in rows:
         by_pulse = np.array(row["writes_by_pulse"])
         writes = int(by_pulse.sum())
         table.append({
-            "rule": rule, "replicate": replicate, "writes": writes,
+            **_name(meter), "replicate": meter["replicate"], "writes": writes, "disturbs": row["disturbs"],
             "writes_per_sample": writes / row["samples"] if row["samples"] else None,
             "transitions": row["transitions"], "write_energy_J": float(by_pulse @ device.write_energy),
             **{key: row[key] for key in ("epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy")},
@@ -34,21 +37,31 @@ def history_table(rows: list[dict], rule: str, replicate: int, device: DeviceMod
     return pd.DataFrame(table)[HISTORY_COLUMNS]
 
 
-def confusion_table(matrix: np.ndarray, rule: str, replicate: int) -> pd.DataFrame:
-    """Return a confusion matrix in long format: rule, replicate, true_class, predicted_class, images."""
+def _name(meter: dict) -> dict[str, str]:
+    return {"variant": meter["variant"], "rule": meter["rule"]}
+
+
+def confusion_table(matrix: np.ndarray, meter: dict) -> pd.DataFrame:
+    """Return a confusion matrix in long format: variant, rule, replicate, true_class, predicted_class, images."""
     true, predicted = np.indices(matrix.shape)
     return pd.DataFrame({
-        "rule": rule, "replicate": replicate, "true_class": true.ravel(), "predicted_class": predicted.ravel(),
-        "images": matrix.ravel(),
+        **_name(meter), "replicate": meter["replicate"], "true_class": true.ravel(),
+        "predicted_class": predicted.ravel(), "images": matrix.ravel(),
     })  # fmt: skip
 
 
+def evaluation_table(rows: list[dict], meter: dict) -> pd.DataFrame:
+    """Return one row per further evaluation of the trained network."""
+    table = pd.DataFrame([{**_name(meter), "replicate": meter["replicate"], **row} for row in rows])
+    return table.reindex(columns=EVALUATION_COLUMNS)
+
+
 def write_run(directory: Path, result: dict, device: DeviceModel) -> None:
-    """Write a finished run: history.csv, confusion.csv, meter.json."""
+    """Write a finished run: history.csv, confusion.csv, evaluations.csv, meter.json."""
     meter = result["meter"]
-    rule, replicate = meter["rule"], meter["replicate"]
-    write_csv(history_table(result["history"], rule, replicate, device), directory / "history.csv")
-    write_csv(confusion_table(result["confusion"], rule, replicate), directory / "confusion.csv")
+    write_csv(history_table(result["history"], meter, device), directory / "history.csv")
+    write_csv(confusion_table(result["confusion"], meter), directory / "confusion.csv")
+    write_csv(evaluation_table(result["evaluations"], meter), directory / "evaluations.csv")
     write_json(meter, directory / "meter.json")
 
 
@@ -57,117 +70,166 @@ def _spread(values: pd.Series, name: str) -> dict[str, float | None]:
     return {f"{name}_mean": values.mean(), f"{name}_sd": values.std(ddof=1) if len(values) > 1 else None}
 
 
-def summary_table(history: pd.DataFrame, meters: list[dict]) -> pd.DataFrame:
-    """Return per rule the accuracy at the last and at the validation-selected epoch (the first best one)."""
-    rows = []
+def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list[dict]) -> pd.DataFrame:
+    """Return per variant the accuracy at the last and at the validation-selected epoch (the first best one).
+
+    Where a rule is tested in several draws, the last epoch's accuracy of a seed is their mean. The accuracy below the
+    float baseline is the mean of the seeds' own differences: runs of the same seed share split, batches and start.
+    """
+    rows, accuracies = [], {}
     trained = history[history["epoch"] > 0]
-    for rule, of_rule in trained.groupby("rule", sort=False):
-        by_seed = of_rule.groupby("replicate", sort=True)
+    drawn = evaluations[evaluations["condition"] == "draw"]
+    for (variant, rule), mine in trained.groupby(["variant", "rule"], sort=False):
+        by_seed = mine.groupby("replicate", sort=True)
         picks = {
             "last": by_seed["epoch"].idxmax(),
             "validation_selected": by_seed["validation_accuracy"].idxmax(),
         }
-        costs = pd.DataFrame([metering.counts(meter) for meter in meters if meter["rule"] == rule])
+        costs = pd.DataFrame([metering.counts(meter) for meter in meters if meter["variant"] == variant])
+        draws = drawn[drawn["variant"] == variant].groupby("replicate")["test_accuracy"]
         for selection, index in picks.items():
-            chosen = of_rule.loc[index]
+            chosen = mine.loc[index].set_index("replicate")
+            accuracy, within = chosen["test_accuracy"], None
+            if selection == "last" and len(draws):
+                accuracy, within = draws.mean(), draws.std(ddof=1).mean()
+            accuracies[variant, selection] = accuracy
             rows.append({
-                "rule": rule, "selection": selection, "seeds": len(chosen), "epoch_mean": chosen["epoch"].mean(),
-                **_spread(chosen["test_accuracy"], "test_accuracy"),
-                **_spread(chosen["validation_accuracy"], "validation_accuracy"),
+                "variant": variant, "rule": rule, "selection": selection, "seeds": len(chosen),
+                "epoch_mean": chosen["epoch"].mean(), **_spread(accuracy, "test_accuracy"),
+                "test_accuracy_draw_sd": within, **_spread(chosen["validation_accuracy"], "validation_accuracy"),
                 **_spread(costs["writes_per_sample"], "writes_per_sample"),
                 "training_writes_per_sample_mean": costs["training_writes_per_sample"].mean(),
                 "writes_per_synapse_mean": costs["writes_per_synapse"].mean(),
                 "most_writes_on_a_device": costs["most_writes_on_a_device"].max(),
                 "device_reads_per_sample": costs["device_reads_per_sample"].mean(),
-                "synapses": costs["synapses"].max(),
+                "synapses": costs["synapses"].max(), "devices": costs["devices"].max(),
                 "memory_bits_per_synapse": costs["memory_bits_per_synapse"].mean(),
             })  # fmt: skip
+    for row in rows:
+        own = accuracies[row["variant"], row["selection"]]
+        row.update(_spread(accuracies.get((BASELINE, row["selection"]), own * np.nan) - own, "accuracy_below_float"))
     return pd.DataFrame(rows)
 
 
 def writes_table(history: pd.DataFrame) -> pd.DataFrame:
-    """Return per rule and epoch the writes, writes per sample and transitions, mean and sd over seeds."""
+    """Return per variant and epoch the writes, writes per sample, transitions and disturbs, mean and sd over seeds."""
     rows = []
-    for (rule, epoch), group in history.groupby(["rule", "epoch"], sort=False):
+    for (variant, rule, epoch), group in history.groupby(["variant", "rule", "epoch"], sort=False):
         rows.append({
-            "rule": rule, "epoch": epoch, "seeds": len(group), **_spread(group["writes"], "writes"),
-            **_spread(group["writes_per_sample"], "writes_per_sample"), **_spread(group["transitions"], "transitions"),
+            "variant": variant, "rule": rule, "epoch": epoch, "seeds": len(group), **_spread(group["writes"], "writes"),
+            **_spread(group["writes_per_sample"], "writes_per_sample"),
+            **_spread(group["transitions"], "transitions"), "disturbs_mean": group["disturbs"].mean(),
             **_spread(group["write_energy_J"], "write_energy_J"),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def energy_table(meters: list[dict], device: DeviceModel, section: dict) -> pd.DataFrame:
-    """Return per rule every energy term, the cumulative totals and the programming energy per presentation.
+def evaluations_table(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """Return per variant, condition and value the accuracy, mean and sd over seeds; draws of a seed are averaged."""
+    if evaluations.empty:
+        return pd.DataFrame(columns=["variant", "rule", "condition", "value", "seeds", "draws", "test_accuracy_mean",
+                                     "test_accuracy_sd", "test_accuracy_min", "test_accuracy_max",
+                                     "writes_mean"])  # fmt: skip
+    rows = []
+    table = evaluations.assign(value=evaluations["value"].where(evaluations["condition"] != "draw", 0.0))
+    for (variant, rule, condition, value), group in table.groupby(
+        ["variant", "rule", "condition", "value"], sort=False
+    ):
+        accuracy = group["test_accuracy"]
+        rows.append({
+            "variant": variant, "rule": rule, "condition": condition, "value": value,
+            "seeds": group["replicate"].nunique(), "draws": group["draw"].nunique(),
+            **_spread(group.groupby("replicate")["test_accuracy"].mean(), "test_accuracy"),
+            "test_accuracy_min": accuracy.min(), "test_accuracy_max": accuracy.max(),
+            "writes_mean": group["writes"].mean(),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def energy_table(meters: list[dict], devices: dict[str, DeviceModel], section: dict) -> pd.DataFrame:
+    """Return per variant every energy term, the cumulative totals and the programming energy per presentation.
 
     Inputs shown are those of the first seed; energies are mean and sd over seeds, J per sample.
     """
     rows = []
-    for rule in dict.fromkeys(meter["rule"] for meter in meters):
-        mine = [meter for meter in meters if meter["rule"] == rule]
+    for variant in dict.fromkeys(meter["variant"] for meter in meters):
+        mine, device = [meter for meter in meters if meter["variant"] == variant], devices[variant]
         runs = [metering.energy_terms(meter, device, section) for meter in mine]
         for i, term in enumerate(runs[0]):
             values = pd.Series([run[i]["energy_J"] for run in runs])
             head = {key: term[key] for key in ("phase", "level", "term")}
             tail = {key: term[key] for key in ("formula", "inputs", "assumption")}
-            rows.append({"rule": rule, **head, **_spread(values, "energy_J"), **tail})
+            rows.append({**_name(mine[0]), **head, **_spread(values, "energy_J"), **tail})
         sums = [metering.totals(run) for run in runs]
         for phase, level in sums[0]:
             values = pd.Series([total[phase, level] for total in sums])
-            rows.append({"rule": rule, "phase": phase, "level": level, "term": "total", **_spread(values, "energy_J"),
-                         "formula": "sum of the terms of this level and those below",
+            rows.append({**_name(mine[0]), "phase": phase, "level": level, "term": "total",
+                         **_spread(values, "energy_J"), "formula": "sum of the terms of this level and those below",
                          "inputs": "", "assumption": ""})  # fmt: skip
-        if mine[0]["uses_device"]:
-            written = [float(np.array(meter["writes_by_pulse"]) @ device.write_energy) for meter in mine]
+        if np.sum(mine[0]["writes_by_pulse"]) + np.sum(mine[0]["deployment_by_pulse"]):
+            written = [
+                float((np.array(m["writes_by_pulse"]) + np.array(m["deployment_by_pulse"])) @ device.write_energy)
+                for m in mine
+            ]
             values = pd.Series([
                 metering.programming_energy_per_presentation(energy, run["samples"] // run["epochs"], run["epochs"])
                 for energy, run in zip(written, mine, strict=True)
             ])  # fmt: skip
-            rows.append({"rule": rule, "phase": "training", "level": "device", "term": "programming per presentation",
-                         **_spread(values, "energy_J"), "formula": "N_writes * E_write / (N_train * epochs)",
+            rows.append({**_name(mine[0]), "phase": "training", "level": "device",
+                         "term": "programming per presentation", **_spread(values, "energy_J"),
+                         "formula": "N_writes * E_write / (N_train * epochs)",
                          "inputs": f"E_written={written[0]:.6g}; samples={mine[0]['samples']}",
                          "assumption": "definition of 'energy per inference' in arXiv 2111.07284"})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def summarise(runs: list[Path], settings: Settings, device: DeviceModel, output: Path) -> None:
-    """Write history.csv, summary.csv, writes.csv, energy.csv and confusion.csv for a set of runs.
+def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, DeviceModel], output: Path) -> None:
+    """Write history, summary, writes, energy, evaluations and confusion (.csv) for a set of runs.
 
     Parameters
     ----------
     runs : list of Path
         Folders of finished runs; their order does not matter.
-    settings : Settings
-    device : DeviceModel
+    variants : list of Settings
+    devices : dict
+        The device of each variant, by its name.
     output : Path
 
     Raises
     ------
     UserError
-        If a run is missing, given twice, or not trained for the configured number of epochs.
+        If a run is missing, given twice, of another device, or not trained to its end.
     """
+    order = [settings.variant for settings in variants]
     loaded = {}
     for run in runs:
         meter = read_json(run / "meter.json")
-        name = (meter["rule"] == settings.baseline, meter["rule"], meter["replicate"])
+        variant, replicate = meter["variant"], meter["replicate"]
+        if variant not in order:
+            raise UserError(f"{run}: variant: found {variant}, allowed {', '.join(order)}")
+        name, settings = (order.index(variant), replicate), variants[order.index(variant)]
         if name in loaded:
-            raise UserError(f"{run}: rule {name[1]}, replicate {name[2]} is given twice")
-        if meter["epochs"] != settings.epochs:
+            raise UserError(f"{run}: variant {variant}, replicate {replicate} is given twice")
+        stopped = settings.early_stopping and meter["epochs"] < settings.epochs
+        if meter["epochs"] != settings.epochs and not stopped:
             raise UserError(f"{run}: epochs: found {meter['epochs']}, allowed {settings.epochs} (network.epochs)")
-        if meter["device"] != device.digest:
+        if meter["device"] != devices[variant].digest:
             raise UserError(f"{run}: was trained with another card or other network.device options than those given")
-        loaded[name] = (meter, read_table(run / "history.csv"), read_table(run / "confusion.csv"))
-    order = [loaded[name] for name in sorted(loaded)]
-    meters = [meter for meter, _, _ in order]
-    history = pd.concat([table for _, table, _ in order], ignore_index=True)
-    confusion = pd.concat([table for _, _, table in order], ignore_index=True)
-    confusion = confusion.groupby(["rule", "true_class", "predicted_class"], sort=False, as_index=False)["images"].sum()
+        loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in ("history", "confusion", "evaluations")))
+    parts = [loaded[name] for name in sorted(loaded)]
+    meters = [part[0] for part in parts]
+    history, confusion, evaluations = (
+        pd.concat([part[i] for part in parts if len(part[i]) or i < 3] or [parts[0][i]], ignore_index=True)
+        for i in (1, 2, 3)
+    )
+    confusion = confusion.groupby(["variant", "rule", "true_class", "predicted_class"], sort=False, as_index=False)
     tables = {
         "history": history,
-        "summary": summary_table(history, meters),
+        "summary": summary_table(history, evaluations, meters),
         "writes": writes_table(history),
-        "energy": energy_table(meters, device, settings.energy),
-        "confusion": confusion,
+        "energy": energy_table(meters, devices, variants[0].energy),
+        "evaluations": evaluations_table(evaluations),
+        "confusion": confusion["images"].sum(),
     }
     for name, table in tables.items():
         write_csv(table, output / f"{name}.csv")

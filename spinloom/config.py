@@ -40,7 +40,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the config: each device family's part, and that of a law, is a file of its own."""
+    """Return the JSON Schema of the config: each device family's part, a law's and the network's are files."""
     rules = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text(encoding="utf-8"))
     device_sims = rules["properties"]["device_sims"]["properties"]
     for path in sorted((SCHEMAS / "devices").glob("*.yaml")):
@@ -49,6 +49,7 @@ def schema() -> dict[str, Any]:
     calibration = rules["properties"]["calibration"]["properties"]
     parametric = yaml.safe_load((SCHEMAS / "sources" / "parametric.yaml").read_text(encoding="utf-8"))
     calibration["parametric"] = {**parametric, **calibration["parametric"]}
+    rules["properties"]["network"] = yaml.safe_load((SCHEMAS / "network.yaml").read_text(encoding="utf-8"))
     return rules
 
 
@@ -86,7 +87,15 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def laid_over(path: str | Path, layer: dict[str, Any]) -> dict[str, Any]:
     """Return the checked config of ``path`` with ``layer``, as Snakemake read it from ``--configfile``, over it."""
-    return resolve(_overlay(read(path), layer), f"{path} and overlays" if layer else str(path))
+    return resolve(_another_rule(read(path), layer), f"{path} and overlays" if layer else str(path))
+
+
+def _another_rule(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay ``above`` over ``below``; the options of a learning rule do not outlive the rule."""
+    old, new = below.get("network"), above.get("network")
+    if isinstance(old, dict) and isinstance(new, dict) and new.get("rule", old.get("rule")) != old.get("rule"):
+        below = {**below, "network": {key: value for key, value in old.items() if key != "rule_options"}}
+    return _overlay(below, above)
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -164,22 +173,31 @@ def section(config: dict[str, Any], stage: str) -> dict[str, Any]:
     return {"seed": config["seed"], **(config[stage] or {})}
 
 
-def write_sections(config: dict[str, Any], directory: str | Path) -> dict[str, str]:
+def write_sections(
+    config: dict[str, Any], directory: str | Path, more: dict[str, dict[str, Any]] | None = None
+) -> dict[str, str]:
     """Write the whole config as ``resolved.json`` and each stage's section as ``STAGE.json``; return the paths.
 
-    ``training.json`` is the network's section without the energy constants, which no training depends on. A file that
-    already has the right content is left alone, so that its time of change means a change.
+    ``more`` are further files by name: what single jobs of a stage see of its section. A file that already has the
+    right content is left alone, so that its time of change means a change.
     """
-    parts = {"resolved": config, **{stage: section(config, stage) for stage in STAGES}}
-    parts["training"] = {key: value for key, value in parts["network"].items() if key != "energy"}
+    parts = {"resolved": config, **{stage: section(config, stage) for stage in STAGES}, **(more or {})}
     paths = {}
     for name, content in parts.items():
         path = Path(directory) / f"{name}.json"
-        text = json.dumps(content, sort_keys=True, indent=1) + "\n"
+        text = json.dumps(_in_order(content), indent=1) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             files.write_text(text, path)
         paths[name] = str(path)
     return paths
+
+
+def _in_order(value: Any, name: str = "") -> Any:
+    """Return ``value`` with all keys sorted, except for variants: tables show these in the user's order."""
+    if isinstance(value, dict):
+        keys = value if name == "variants" else sorted(value)
+        return {key: _in_order(value[key], key) for key in keys}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def _numbers(value: Any, rules: dict[str, Any]) -> Any:
@@ -202,7 +220,8 @@ def _numbers(value: Any, rules: dict[str, Any]) -> Any:
         number = float(value)
     except (TypeError, ValueError):
         return value
-    if "number" in kinds:
+    # a key that may be either takes whole numbers as such
+    if "number" in kinds and not ("integer" in kinds and number.is_integer()):
         return number if math.isfinite(number) else value
     return int(number) if number.is_integer() else value
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from calibration import sources
 from device_sims import devices, sweep
-from network import settings
+from network import settings, systems
 from spinloom import config as study_config
 
 
@@ -23,12 +23,18 @@ class Plan:
         Whether stages 1 and 3 have a part in it.
     card_inputs : list of str
         Files of the user's that the card is made from.
+    sections : dict of dict
+        What the jobs of stage 3 see of the config, by file name (see `network.settings.parts`).
+    variants : list of str
+        What stage 3 trains, the baseline last.
     """
 
     chunks: list[sweep.Chunk]
     simulates: bool
     trains: bool
     card_inputs: list[str]
+    sections: dict[str, dict[str, Any]]
+    variants: list[str]
 
 
 def plan(config: dict[str, Any]) -> Plan:
@@ -44,6 +50,10 @@ def plan(config: dict[str, Any]) -> Plan:
     chunks = sweep.plan_checked(device) if simulates else []
     pulses = len(devices.family(device).pulses(device)) if simulates else 0
     sources.check(calibration, device["device"], pulses)
-    if config["network"] is not None:
-        settings.check(study_config.section(config, "network"))
-    return Plan(chunks, simulates, config["network"] is not None, sources.inputs(calibration))
+    trains, parts, variants = config["network"] is not None, {}, []
+    if trains:
+        network = study_config.section(config, "network")
+        variants = [one.variant for one in settings.check_all(network)]
+        parts = settings.parts(network)
+    systems.check(config.get("system"), variants)
+    return Plan(chunks, simulates, trains, sources.inputs(calibration), parts, variants)

@@ -3,6 +3,7 @@
 import ast
 import copy
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.stats import kstest
 
 from calibration import families, importers, kernels, laws, sources, states
 from device_sims import devices, engines
-from network import datasets, rules
+from network import architecture, datasets, optimizers, rules, settings
 from spinloom import config, files, streams
 from spinloom.errors import UserError
 from spinloom.progress import Progress
@@ -59,9 +60,18 @@ def test_shipped_configs_are_valid_and_complete():
         ("device_sims.device", "skyrmion", "allowed: domain_wall"),
         ("calibration.states.count", 1, "calibration.states.count: found 1, allowed: at least 2"),
         ("calibration.posterior.interval", 1.0, "allowed: less than 1"),
-        ("network.rule", "hebb", "network.rule: found hebb, allowed: accumulate_quantise_program, float_baseline"),
+        ("network.rule", "hebb", "network.rule: found hebb, allowed: accumulate_quantise_program, "),
         ("network.epochs", 0, "network.epochs: found 0, allowed: at least 1"),
         ("network.epochs", True, "network.epochs: found true, allowed: integer"),
+        ("network.array", {"tile_rows": 0}, "network.array.tile_rows: found 0, allowed: at least 1"),
+        ("network.converters", {"adc_bits": 17}, "network.converters.adc_bits: found 17, allowed: at most 16"),
+        ("network.device.stuck_fraction", 1.5, "network.device.stuck_fraction: found 1.5, allowed: at most 1"),
+        ("network.early_stopping", {"patience": 0}, "network.early_stopping.patience: found 0, allowed: at least 1"),
+        ("network.rule_options", {"margin": {}}, "network.rule_options.margin: found {}, allowed: integer or number"),
+        ("network.variants", {"A b": {}}, "network.variants: found A b, allowed: text that matches"),
+        ("network.variants", {"a": {"seeds": 3}}, "network.variants.a: found unknown key 'seeds', allowed: activation"),
+        ("network.variants", {"a": {"epochs": 0}}, "network.variants.a.epochs: found 0, allowed: at least 1"),
+        ("system", {"name": "x"}, "system: key 'paper' is missing"),
         ("study", "../elsewhere", "study: found ../elsewhere, allowed: "),
         ("study", "a b; rm -rf x", "allowed: letters, digits"),
         ("seed", -1, "seed: found -1, allowed: at least 0"),
@@ -164,8 +174,33 @@ def test_schema_and_registries_agree():
     assert set(card["kernel"]["law"]["enum"]) == {"auto", "truncated_normal", "passing", *kernels.SWITCHING}
     assert set(card["kernel"]["law"]["enum"]) - {"auto"} <= set(laws.REGISTRY)
     assert set(families.REGISTRY) == set(devices.REGISTRY)
-    assert set(schema["network"]["properties"]["rule"]["enum"]) == set(rules.REGISTRY)
-    assert set(schema["network"]["properties"]["dataset"]["enum"]) == set(datasets.REGISTRY)
+    network = schema["network"]["properties"]
+    assert set(network["rule"]["enum"]) == set(rules.REGISTRY)
+    assert set(network["dataset"]["enum"]) == set(datasets.REGISTRY)
+    assert tuple(network["activation"]["enum"]) == architecture.ACTIVATIONS
+    assert tuple(network["normalisation"]["enum"]) == architecture.NORMALISATIONS
+    assert tuple(network["loss"]["enum"]) == architecture.LOSSES
+    assert tuple(network["input"]["properties"]["range"]["enum"]) == settings.RANGES
+    assert set(network["optimizer"]["properties"]["name"]["enum"]) == set(optimizers.SETTINGS)
+    assert tuple(network["optimizer"]["properties"]["schedule"]["properties"]["name"]["enum"]) == optimizers.SCHEDULES
+    for part, keys in settings.PARTS.items():
+        assert set(network[part]["properties"]) == set(keys)
+    # a section is the schema's, except for its seed, and `variant` is the trainer's own
+    assert set(network) | {"seed", "variant"} == {*settings.Settings.__dataclass_fields__, "baseline", "variants"}
+    variant = network["variants"]["additionalProperties"]["properties"]
+    assert set(network) - set(variant) == set(settings.COMMON) - {"seed"}
+
+
+def test_what_a_variant_does_not_say_is_not_filled_in(study):
+    named = {"a": None, "b": {"optimizer": {"learning_rate": 1}, "rule_options": {"levels": 4.0, "gain": 0.5}}}
+    resolved = config.resolve(changed(study, "network.variants", named))["network"]["variants"]
+    assert resolved == {
+        "a": None,
+        "b": {"optimizer": {"learning_rate": 1.0}, "rule_options": {"levels": 4, "gain": 0.5}},
+    }
+    # where a number may be whole or not, whole ones are integers: rules tell them apart
+    kinds = [type(value) for value in resolved["b"]["rule_options"].values()]
+    assert kinds == [int, float] and type(resolved["b"]["optimizer"]["learning_rate"]) is float
 
 
 def test_every_key_of_the_schema_is_described():
@@ -192,6 +227,21 @@ def test_sections_are_rewritten_only_when_they_change(study, tmp_path):
         after = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
         assert {stage for stage in before if before[stage] != after[stage]} == {"calibration", "resolved"}
         before = after
+
+
+def test_sections_keep_the_order_of_variants_and_of_nothing_else(study, tmp_path):
+    named = {"small": {"epochs": 2, "batch_size": 50}, "large": None}
+    resolved = config.resolve(changed(study, "network.variants", named))
+    paths = config.write_sections(resolved, tmp_path)
+    for name in ("resolved", "network"):
+        stored = json.loads(Path(paths[name]).read_text())
+        assert list(stored.get("network", stored)["variants"]) == ["small", "large"] and list(stored) == sorted(stored)
+    before = [Path(path).stat().st_mtime_ns for path in paths.values()]
+    turned = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value for key, value in resolved.items()
+    }
+    config.write_sections(turned, tmp_path)
+    assert before == [Path(path).stat().st_mtime_ns for path in paths.values()]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

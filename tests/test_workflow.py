@@ -77,6 +77,35 @@ def test_a_study_may_end_with_its_card(tree, name, chunks):
     assert planned == {"simulate": chunks, "collect": 1, "device_figure": 1, **CARD}
 
 
+def finish(tree, *arguments):
+    """Let a study look as if it had run."""
+    listed = snakemake(tree, "--summary", *arguments).stdout
+    missing = [line.split("\t")[0] for line in listed.splitlines() if "\tmissing\t" in line]
+    for path in map(tree.joinpath, missing):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert snakemake(tree, "--touch", *arguments).returncode == 0
+
+
+def test_a_change_of_one_variant_repeats_its_trainings_alone(tree):
+    def arguments(network=None, **more):
+        content = {"study": "many", "calibration": {"source": {"kind": "library", "name": "pbit"}}, **more}
+        content["network"] = {"seeds": 2, "variants": {"a": None, "b": {"epochs": 2}}, **(network or {})}
+        (tree / "many.yaml").write_text(yaml.safe_dump(content))
+        return "--configfile", "many.yaml"
+
+    system = {"name": "x", "paper": "y", "published": [{"quantity": "test_accuracy", "value": 0.9}]}
+    finish(tree, *arguments(system=system))
+    later = {"system": {**system, "published": []}}
+    assert jobs(tree, *arguments(**later)) == {"systems": 1, "all": 1}
+    # the data are not looked at again, and a constant of the energies trains nothing
+    after = {"summarise": 1, "systems": 1, "network_figures": 1, "report_html": 1, "all": 1}
+    constant = {"energy": {"adc_energy_J": 0.0}}
+    assert jobs(tree, *arguments(constant, **later)) == after
+    changed = {**constant, "variants": {"a": None, "b": {"epochs": 3}}}
+    assert jobs(tree, *arguments(changed, **later)) == {"train": 2, **after}
+
+
 def test_a_study_may_begin_with_its_card(tree):
     source = {"kind": "library", "name": "pbit"}
     planned = jobs(tree, "--configfile", overlay(tree, "calibration.source", source, "ready"))
@@ -91,12 +120,7 @@ def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree):
         (tree / "done.yaml").write_text(yaml.safe_dump({**small, "calibration": calibration}))
         return "--configfile", "done.yaml"
 
-    listed = snakemake(tree, "--summary", *arguments()).stdout
-    missing = [line.split("\t")[0] for line in listed.splitlines() if "\tmissing\t" in line]
-    for path in map(tree.joinpath, missing):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    assert snakemake(tree, "--touch", *arguments()).returncode == 0
+    finish(tree, *arguments())
     later = {**CARD, "train": 1, "summarise": 1, "network_figures": 1}
     # were the study not done, this would also simulate
     assert jobs(tree, *arguments(readout={"TMR": 1.0})) == later
@@ -141,6 +165,13 @@ def overlay(tree, path, value, name="scratch"):
         ("device_sims.domain_wall.pulses.voltages_V", [], "allowed: at least 1 entries"),
         ("calibration.states.count", 4, "calibration.states.count: found 4, allowed: 5"),
         ("network.layers", [100, 10], "network.layers: found 100 inputs"),
+        ("network.variants", {"a": {"layers": [784, 9]}}, "network.layers: found 9 outputs, allowed 10 for mnist"),
+        ("network.variants", {"a": {"optimizer": {"name": "sgd", "b1": 0.9}}}, "network.optimizer: found b1"),
+        (
+            "system",
+            {"name": "x", "paper": "y", "published": [{"quantity": "test_accuracy", "value": 1, "variant": "z"}]},
+            "system.published.0.variant: found z, allowed accumulate_quantise_program, float_baseline",
+        ),
         ("network.optimizer", {"name": "sgd", "b1": 0.9}, "network.optimizer: found b1"),
         ("network.data.cache", "~nosuchuser/x", "network.data.cache: found '~nosuchuser/x'"),
         ("calibration.states.method", "device", "calibration.states.method: found 'device', allowed for domain_wall"),

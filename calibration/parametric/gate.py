@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from calibration import laws
-from calibration.parametric.parts import memoryless
+from calibration.parametric.parts import memoryless, stated_law
 
 VOLATILE = True
 LAW = "p(w) = 1 - a/(1 + exp(b (w - w0))) from either state; Ellis et al., arXiv 2303.01886"
@@ -41,3 +41,20 @@ def kernel(own: dict[str, Any]) -> np.ndarray:
     """Return the transition probabilities, float64[pulses, 2, 2]."""
     parameters = {"threshold": own["w0"], "slope": own["b"], "amplitude": own["a"]}
     return memoryless(laws.get("passing").probability(parameters, np.asarray(own["drives"])))
+
+
+def meta(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the passing law for ``card.json`` in the form of a fitted one, in the unit of the drive's column.
+
+    p = 1 - amplitude/(1 + exp(slope (drive - threshold))). Whoever keeps the weight as an analogue drive needs the law
+    and its slope, and not the drives of the table.
+    """
+    drives = own["drive_unit"] * np.asarray(own["drives"])
+    parameters = {
+        "threshold": own["drive_unit"] * own["w0"],
+        "slope": own["b"] / own["drive_unit"],
+        "amplitude": own["a"],
+    }
+    span = [float(drives.min()), float(drives.max())]
+    law = stated_law("passing", parameters, list(range(len(drives))), None, drive=span)
+    return {"laws": [law.to_dict()]}

@@ -12,6 +12,7 @@ from calibration.assemble import units
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.estimator import stationary
 from calibration.kernels import stated
+from calibration.laws.fitting import Fit
 from calibration.tables import PULSES
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -26,6 +27,30 @@ def binary(up: np.ndarray, down: np.ndarray) -> np.ndarray:
 def memoryless(one: np.ndarray) -> np.ndarray:
     """Return both rows [1 - p, p], float64[n, 2, 2], of probabilities float64[n]."""
     return binary(one, 1 - np.asarray(one))
+
+
+def stated_law(name: str, parameters: dict[str, float], pulses: list[int], state_from: int | None, **conditions) -> Fit:
+    """Return a law in the form of a fit, but without data: no observations, no errors, ``stated`` in its conditions.
+
+    Parameters
+    ----------
+    name : str
+        In `calibration.laws.REGISTRY`.
+    parameters : dict of str to float
+        In the units of the card's columns.
+    pulses : list of int
+        Pulses of the card that the law holds for.
+    state_from : int or None
+        State that it leaves; None: from any.
+    **conditions
+        What else is to be said of where it holds.
+    """
+    own = {"pulses": pulses, "state_from": state_from, **conditions, "chosen": True, "stated": True}
+    own["fixed"] = sorted(parameters)
+    goodness = {"test": None, "statistic": None, "dof": None, "p_value": None}
+    covariance = np.zeros((len(parameters), len(parameters))).tolist()
+    none = dict.fromkeys(parameters)
+    return Fit(name, parameters, none, covariance, 0.0, 0, 0.0, 0.0, goodness, None, own)
 
 
 def prepared(section: dict[str, Any], where: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pandas as pd
 from calibration import half_select, laws, retention
 from calibration.laws.fitting import Fit
 from calibration.parametric import macrospin
-from calibration.parametric.parts import binary
+from calibration.parametric.parts import binary, stated_law
 from spinloom.errors import UserError
 
 VOLATILE = False
@@ -137,23 +137,18 @@ def extras(own: dict[str, Any], plan: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def fits(own: dict[str, Any]) -> list[Fit]:
-    """Return both laws as fits without data: no observations, no errors; ``stated`` in their conditions."""
-    polarity, found = pulses(own)["polarity"], []
-    goodness = {"test": None, "statistic": None, "dof": None, "p_value": None}
-    for key, (start, stop) in DIRECTIONS.items():
-        parameters = own[key]["parameters"]
-        conditions = {
-            "pulses": np.flatnonzero(polarity == stop - start).tolist(),
-            "state_from": start,
-            "polarity": stop - start,
-            "chosen": True,
-            "stated": True,
-            "fixed": sorted(parameters),
-        }
-        covariance = np.zeros((len(parameters), len(parameters))).tolist()
-        none = dict.fromkeys(parameters)
-        found.append(Fit(own[key]["name"], parameters, none, covariance, 0.0, 0, 0.0, 0.0, goodness, None, conditions))
-    return found
+    """Return both laws as fits without data (`parts.stated_law`)."""
+    polarity = pulses(own)["polarity"]
+    return [
+        stated_law(
+            own[key]["name"],
+            own[key]["parameters"],
+            np.flatnonzero(polarity == stop - start).tolist(),
+            start,
+            polarity=stop - start,
+        )
+        for key, (start, stop) in DIRECTIONS.items()
+    ]
 
 
 def meta(own: dict[str, Any]) -> dict[str, Any]:

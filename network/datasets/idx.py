@@ -12,23 +12,13 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from network.datasets import sources
+from network.datasets import base, sources
+from network.datasets.base import Data
 from spinloom.errors import UserError
-from spinloom.files import atomic, sha256_file
-
-
-class Data(NamedTuple):
-    """A data set in memory."""
-
-    train_images: np.ndarray  # uint8[n, pixels]
-    train_labels: np.ndarray  # uint8[n]
-    test_images: np.ndarray  # uint8[m, pixels]
-    test_labels: np.ndarray  # uint8[m]
-    classes: int
+from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
 
 
 @dataclass(frozen=True)
@@ -87,10 +77,28 @@ class IdxDataset:
     npm: NpmPackage | None = None
     classes: int = 10
 
+    def _shape(self, role: str) -> tuple[int, ...]:
+        return next(file.shape for file in self.files if file.role == role)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns, channels: IDX images are grey."""
+        return (*self._shape("train_images")[1:], 1)
+
     @property
     def inputs(self) -> int:
         """Values per image."""
-        return int(np.prod(self.files[0].shape[1:]))
+        return base.pixels(self.shape)
+
+    @property
+    def train_count(self) -> int:
+        """Number of training images."""
+        return self._shape("train_labels")[0]
+
+    @property
+    def test_count(self) -> int:
+        """Number of test images."""
+        return self._shape("test_labels")[0]
 
     def _check(self, file: IdxFile, raw: bytes, where: str) -> None:
         """Refuse bytes that are not exactly the published file."""
@@ -120,7 +128,7 @@ class IdxDataset:
         Returns
         -------
         dict
-            Name, axes, class counts and hashes: the same on every machine, whoever delivered the files.
+            See `base.describe`; further "files": name, bytes, SHA-256 and axes of each.
 
         Raises
         ------
@@ -134,19 +142,8 @@ class IdxDataset:
             self._from_folder(missing, folder, cache, say)
         else:
             self._from_network(missing, cache, say)
-        data = self.load(cache)
-        return {
-            "dataset": self.name,
-            "title": self.title,
-            "files": [
-                {"name": f.name, "bytes": f.size, "sha256": f.sha256, "shape": list(f.shape)} for f in self.files
-            ],
-            "classes": self.classes,
-            "train_images": len(data.train_labels),
-            "test_images": len(data.test_labels),
-            "train_class_counts": np.bincount(data.train_labels, minlength=self.classes).tolist(),
-            "test_class_counts": np.bincount(data.test_labels, minlength=self.classes).tolist(),
-        }
+        files = [{"name": f.name, "bytes": f.size, "sha256": f.sha256, "shape": list(f.shape)} for f in self.files]
+        return base.describe(self, self.load(cache), self.digest(cache), files=files)
 
     def _store(self, file: IdxFile, raw: bytes, where: str, cache: Path) -> None:
         self._check(file, raw, where)
@@ -190,8 +187,8 @@ class IdxDataset:
                 f"files {names} yourself, put them in one folder and set network.data.folder to it"
             )
 
-    def load(self, cache: Path) -> Data:
-        """Read the checked files from ``cache``.
+    def load(self, cache: Path, folder: Path | None = None) -> Data:
+        """Read the checked files from ``cache``; ``folder`` does not matter, for the files are the same everywhere.
 
         Raises
         ------
@@ -206,10 +203,10 @@ class IdxDataset:
             except OSError:
                 raise UserError(f"{path}: not in the cache; run 'python -m network data' first") from None
             self._check(file, raw, str(path))
-            arrays[file.role] = parse(raw, file.shape, str(path))
-        for role in ("train", "test"):
-            images, labels = arrays[f"{role}_images"], arrays[f"{role}_labels"]
-            if len(images) != len(labels) or labels.max(initial=0) >= self.classes:
-                raise UserError(f"{self.name}: {role} labels do not fit the images or the {self.classes} classes")
-            arrays[f"{role}_images"] = images.reshape(len(images), -1)
-        return Data(**arrays, classes=self.classes)
+            values = parse(raw, file.shape, str(path))
+            arrays[file.role] = values.reshape(len(values), -1) if values.ndim > 1 else values
+        return base.check(Data(**arrays, classes=self.classes, shape=self.shape), self.name)
+
+    def digest(self, cache: Path, folder: Path | None = None) -> str:
+        """Return the SHA-256 over the hashes of the files."""
+        return sha256_text(canonical_json([file.sha256 for file in self.files]))

@@ -57,7 +57,7 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def download(url: str, limit: int, say: Callable[[str], None]) -> bytes:
-    """Return the decompressed bytes behind a ``.gz`` URL.
+    """Return the bytes behind a URL, decompressed if its name ends in ``.gz``, at most ``limit`` of them.
 
     Raises
     ------
@@ -78,6 +78,10 @@ def download(url: str, limit: int, say: Callable[[str], None]) -> bytes:
                 say(f"{url}: {body.tell() / 1e6:.1f} of {total / 1e6:.1f} MB")
     except (OSError, HTTPException, ValueError) as error:
         raise Unavailable(str(getattr(error, "reason", None) or error)) from None
+    if not url.endswith(".gz"):
+        if body.tell() > limit:
+            raise UserError(f"{url}: length: found {body.tell()} bytes, allowed {limit}")
+        return body.getvalue()
     body.seek(0)
     return gunzip(body, limit, url)
 

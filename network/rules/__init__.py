@@ -1,51 +1,35 @@
-"""Learning rules by name. A new rule is one file with a class that fits `Rule` and one line in `REGISTRY`."""
+"""Learning rules by name. A new rule is one file with a `Rule` and one line in `REGISTRY`."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-import jax
-
 from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram
+from network.rules.base import Context, Rule, Signals
+from network.rules.discrete_state_transition import DiscreteStateTransition
 from network.rules.float_baseline import FloatBaseline
-from network.sampling import Array, Plan
+from network.rules.mean_variance_probability import MeanVarianceProbability
+from network.rules.outer_product_probability import OuterProductProbability
+from network.rules.stochastic_coincidence import StochasticCoincidence
+from network.rules.train_then_deploy import TrainThenDeploy
 from spinloom.errors import UserError
 
-REGISTRY: dict[str, type] = {
-    "accumulate_quantise_program": AccumulateQuantiseProgram,
-    "float_baseline": FloatBaseline,
+REGISTRY: dict[str, type[Rule]] = {
+    rule.name: rule
+    for rule in (
+        AccumulateQuantiseProgram,
+        TrainThenDeploy,
+        DiscreteStateTransition,
+        StochasticCoincidence,
+        OuterProductProbability,
+        MeanVarianceProbability,
+        FloatBaseline,
+    )
 }
 
-
-class Rule(Protocol):
-    """What the trainer asks of a learning rule: pure functions on a memory that is any pytree.
-
-    A rule is made as ``Rule(device, optimizer, options)``; ``uses_device`` tells whether its weights are devices. If
-    not, ``arrays`` and the plans are None.
-    """
-
-    uses_device: bool
-    state_reads_per_step: int  # times a training step reads each device's state to decide whether to program it
-
-    def init(
-        self, keys: tuple[jax.Array, ...], shapes: tuple[tuple[int, int], ...]
-    ) -> tuple[Any, tuple[Plan, ...] | None]:
-        """Return the memory and the plan of the first programming; ``keys`` are uint32[2], one stream per layer."""
-
-    def weights(self, memory: Any, arrays: tuple[Array, ...] | None) -> tuple[jax.Array, ...]:
-        """Return the weights of the forward pass, float32[inputs, outputs] per layer."""
-
-    def propose(
-        self, memory: Any, arrays: tuple[Array, ...] | None, gradients: tuple[jax.Array, ...]
-    ) -> tuple[Any, tuple[Plan, ...] | None]:
-        """Take in the gradients of the weights and say which devices get which pulse."""
-
-    def memory_bits(self, memory: Any) -> dict[str, int]:
-        """Return the bits of digital memory that the rule keeps, by name, for all synapses together."""
+__all__ = ["REGISTRY", "Context", "Rule", "Signals", "get"]
 
 
-def make(name: str, device, optimizer, options: dict) -> Rule:
-    """Build the rule called ``name``; `UserError` if there is none or an option is wrong."""
+def get(name: str) -> type[Rule]:
+    """Return the rule called ``name``; `UserError` if there is none."""
     if name not in REGISTRY:
         raise UserError(f"network.rule: found {name!r}, allowed {', '.join(REGISTRY)}")
-    return REGISTRY[name](device, optimizer, options)
+    return REGISTRY[name]

@@ -38,8 +38,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from network.device import DeviceModel
-from network.rules.float_baseline import bits, initial, step
+from network.device import MAX_STATES, DeviceModel
+from network.optimizers import Optimizer
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
 from network.sampling import Array, Plan
 from spinloom.errors import UserError
 
@@ -86,29 +87,24 @@ def lookup(table: jax.Array, index: jax.Array) -> jax.Array:
     return value
 
 
-class AccumulateQuantiseProgram:
-    """See the module text. Options: ``margin`` (default 0.1), ``compare`` (default "command")."""
+class AccumulateQuantiseProgram(Rule):
+    """See the module text. Options: ``margin`` (0 to 10), ``compare``."""
 
-    uses_device = True
+    name = "accumulate_quantise_program"
+    defaults = {"margin": 0.1, "compare": "command"}
 
-    def __init__(self, device: DeviceModel, optimizer: optax.GradientTransformation, options: dict):
-        options = {"margin": 0.1, "compare": "command", **options}
-        if unknown := sorted(set(options) - {"margin", "compare"}):
-            raise UserError(f"network.rule_options: found {', '.join(unknown)}, allowed margin, compare")
-        margin, compare = options["margin"], options["compare"]
-        if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin <= 10:
-            raise UserError(f"network.rule_options.margin: found {margin!r}, allowed 0 to 10")
-        if compare not in COMPARE:
-            raise UserError(f"network.rule_options.compare: found {compare!r}, allowed {', '.join(COMPARE)}")
-        for flag in ("volatile", "destructive_read"):
-            if device.flags.get(flag):
-                raise UserError(f"card.json: flags.{flag}: found true, allowed false for accumulate_quantise_program")
-        self.optimizer = optimizer
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        super().__init__(device, optimizer, options)
+        margin = self.number("margin", 0, 10)
+        compare = self.choice("compare", COMPARE) if "compare" in self.defaults else "command"
+        self.needs(volatile=False, destructive_read=False)
         self.by_state = compare == "state"
         self.state_reads_per_step = int(self.by_state)
+        if len(device.level) > MAX_STATES:
+            raise UserError(f"pulses.csv: found {len(device.level)} pulses, allowed at most {MAX_STATES} levels")
         self.level_bits = max(1, int(np.ceil(np.log2(len(device.level)))))
         self.middle = [float(v) for v in bands(device.level, 0.0)[1][:-1]]
-        self.level_pulse = jnp.asarray(device.level_pulse, dtype=jnp.int8)
+        self.level_pulse = jnp.asarray(device.level_pulse, dtype=jnp.int16)
         ends = state_bands(device.state_weight, device.level, margin) if self.by_state else bands(device.level, margin)
         self.low, self.high = (jnp.asarray(end) for end in ends)
 
@@ -119,28 +115,26 @@ class AccumulateQuantiseProgram:
             level = level + (accumulator > middle)
         return level
 
-    def init(self, keys: tuple[jax.Array, ...], shapes: tuple[tuple[int, int], ...]) -> tuple[Memory, tuple[Plan, ...]]:
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, tuple[Plan, ...]]:
         """Draw the accumulator uniformly in -1 to 1 and ask for every device to be programmed to it."""
-        accumulator = initial(keys, shapes)
+        accumulator = uniform(keys, shapes)
         target = tuple(self.quantise(a) for a in accumulator)
-        plans = tuple(Plan(self.level_pulse[t], jnp.ones(t.shape, bool)) for t in target)
-        return Memory(accumulator, self.optimizer.init(accumulator), None if self.by_state else target), plans
-
-    def weights(self, memory: Memory, arrays: tuple[Array, ...]) -> tuple[jax.Array, ...]:
-        """Return the analogue weights of the devices."""
-        return tuple(array.weight for array in arrays)
+        plans = tuple(Plan(self.level_pulse[t][None], jnp.ones((1, *t.shape), bool)) for t in target)
+        return Memory(accumulator, self.optimizer.transform.init(accumulator), None if self.by_state else target), plans
 
     def propose(
-        self, memory: Memory, arrays: tuple[Array, ...], gradients: tuple[jax.Array, ...]
+        self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
     ) -> tuple[Memory, tuple[Plan, ...]]:
         """Accumulate, then program what has left its band."""
-        accumulator, optimizer = step(self.optimizer, memory.accumulator, memory.optimizer, gradients)
+        accumulator, optimizer = descend(
+            self.optimizer.transform, memory.accumulator, memory.optimizer, signals.gradients
+        )
         commands, plans = [], []
         for layer, value in enumerate(accumulator):
-            held = arrays[layer].state if self.by_state else memory.command[layer]
+            held = arrays[layer].state[0] if self.by_state else memory.command[layer]
             mask = (value < lookup(self.low, held)) | (value > lookup(self.high, held))
             target = self.quantise(value)
-            plans.append(Plan(lookup(self.level_pulse, target), mask))
+            plans.append(Plan(lookup(self.level_pulse, target)[None], mask[None]))
             if not self.by_state:
                 commands.append(jnp.where(mask, target, held))
         return Memory(accumulator, optimizer, None if self.by_state else tuple(commands)), tuple(plans)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from calibration import KernelCard, kernels, library, sources
+from calibration import KernelCard, kernels, laws, library, sources
 from calibration.laws import Fit
 from calibration.parametric import REGISTRY, macrospin, switching
 from spinloom import config as study_config
@@ -30,7 +30,9 @@ def test_catalogue():
         "arm_pma_mtj_50nm",
         "ecram_101_levels",
         "ellis_gate",
+        "gt_stt_mtj_28nm",
         "memristor_32_levels",
+        "mondal_stt_mtj",
         "nyu_stochastic_write_40nm",
         "pbit",
         "pcmo_26_levels",
@@ -114,6 +116,54 @@ def test_law_of_a_switching_card_gives_its_rows(cards):
             places, rows = kernels.law_rows(fit, pulses, np.array(cards[name].meta["states"]["edges"]))
             assert places == [(pulse, start) for pulse in own]
             np.testing.assert_array_equal(rows(fit.parameters), kernel[own, start])
+
+
+def test_law_of_the_gate_gives_its_rows_in_the_unit_of_the_drive(cards):
+    card = cards["ellis_gate"]
+    (told,) = json.loads(json.dumps(card.meta["laws"]))
+    fit, edges = Fit.from_dict(told), np.array(card.meta["states"]["edges"])
+    assert fit.law == "passing" and fit.conditions["stated"] and fit.conditions["state_from"] is None
+    places, rows = kernels.law_rows(fit, card.pulses, edges)
+    made = dict(zip(places, rows(fit.parameters)))
+    # a volatile state: the law holds from either, and is told once
+    for pulse, row in enumerate(card.kernel):
+        np.testing.assert_allclose([made[pulse, state] for state in (0, 1)], row, rtol=0, atol=1e-14)
+    # the authors' w0, b and a, a drive of 1 being 1 mT
+    expected = {"threshold": 4.63168e-3, "slope": 2.72741e3, "amplitude": 0.97813}
+    assert fit.parameters == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("name, widths, least", [("gt_stt_mtj_28nm", 28, 1e-6), ("mondal_stt_mtj", 4, 1e-5)])
+def test_ladders_go_from_hardly_ever_to_always_in_small_steps(cards, name, widths, least):
+    card = cards[name]
+    assert card.pulses["duration_s"].nunique() == widths
+    for sign, start in ((1, 0), (-1, 1)):
+        own = card.pulses[np.sign(card.pulses["voltage_V"]) == sign]
+        rung = np.sort(card.kernel[own["pulse"], start, 1 - start])
+        assert rung[0] < least and rung[-1] > 0.99
+        # no gap of more than a factor of 10 below, nor of more than 0.3 above
+        ratio, step = rung[1:] / rung[:-1], np.diff(rung)
+        assert (ratio[rung[:-1] < 0.1] < 10).all() and (step < 0.3).all()
+        longest = own[own["duration_s"] == own["duration_s"].max()].sort_values("voltage_V", key=np.abs)
+        assert (np.diff(card.kernel[longest["pulse"], start, 1 - start]) > -1e-15).all()
+
+
+def test_crossbar_junction_is_disturbed_by_its_law(cards):
+    # P(V/2)/P(V) = exp(-Delta V/(2 V_c0)) of rare switching, arXiv 1806.09057
+    card = cards["mondal_stt_mtj"]
+    own = card.pulses[(card.pulses["voltage_V"] == 0.36) & (card.pulses["duration_s"] == 1e-7)]["pulse"].item()
+    table = card.extras["half_select"].set_index(["pulse", "fraction", "state_from", "state_to"])["probability"]
+    half = table[own, 0.5, 0, 1]
+    assert half / card.kernel[own, 0, 1] == pytest.approx(math.exp(-60 * 0.36 / (2 * 0.50)), rel=1e-4, abs=0)
+    assert (table > 0).all()
+
+
+def test_high_current_junction_has_the_printed_probabilities(cards):
+    # P_sw at t/t_D = 2 ... 6 with theta = 0.1 rad
+    parameters = cards["gt_stt_mtj_28nm"].meta["laws"][0]["parameters"]
+    time = parameters["characteristic_time_s"] / (1.1 / parameters["critical_voltage_V"] - 1)
+    found = laws.get("precessional").probability(parameters, 1.1, time * np.arange(2, 7))
+    assert [f"{value:.3f}" for value in found] == ["0.034", "0.434", "0.774", "0.916", "0.969"]
 
 
 @pytest.mark.parametrize(

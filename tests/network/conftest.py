@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import struct
+from functools import partial
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
@@ -16,20 +17,23 @@ from scipy.stats import norm
 
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.tables import TRANSITIONS
-from network import datasets
+from network import datasets, rules, settings
 from network.datasets.idx import IdxDataset, IdxFile
 from network.device import DeviceModel
+from network.summary import write_run
+from network.train import Trainer
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory):
-    """Share compiled programs between all tests: most of a tiny run's time would go into compiling."""
+    """Share compiled programs between all tests and compile fast: most of a tiny run's time would go into compiling."""
     settings = {
+        "jax_disable_most_optimizations": True,
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.2,
         "jax_persistent_cache_min_entry_size_bytes": -1,
     }
-    before = {name: getattr(jax.config, name) for name in settings}
+    before = {name: jax.config.values[name] for name in settings}
     for name, value in settings.items():
         jax.config.update(name, value)
     yield
@@ -47,25 +51,49 @@ def strict_ranks():
 POSITIONS = np.array([0.0, 0.7, 2.0, 2.6, 4.0])  # uneven, in units of 100 nm
 
 
-def make_card(spread=0.55, memory=0.0, read_noise_S=1e-6, flags=None, instances=7) -> KernelCard:
-    """Return a card of 5 states and 5 pulses with overlapping outcomes.
-
-    ``memory`` lets the mean outcome depend on the state before, so that rows differ.
-    """
-    edges = np.concatenate([[-np.inf], (POSITIONS[1:] + POSITIONS[:-1]) / 2, [np.inf]])
+def outcomes(positions, spread, memory) -> pd.DataFrame:
+    """Return transitions between states at ``positions``; the pulses aim at one each."""
+    edges = np.concatenate([[-np.inf], (positions[1:] + positions[:-1]) / 2, [np.inf]])
     rows = []
-    for pulse, goal in enumerate(POSITIONS):
-        for start, position in enumerate(POSITIONS):
+    for pulse, goal in enumerate(positions):
+        for start, position in enumerate(positions):
             mean = (1 - memory) * goal + memory * position
             for end, p in enumerate(np.diff(norm.cdf(edges, mean, spread))):
                 rows.append((pulse, start, end, 0, 0.0, p, 0.0, 1.0, "given"))
-    n = len(POSITIONS)
-    transitions = pd.DataFrame(rows, columns=list(TRANSITIONS.columns))
+    return pd.DataFrame(rows, columns=list(TRANSITIONS.columns))
+
+
+def make_card(
+    spread=0.55, memory=0.0, read_noise_S=1e-6, flags=None, instances=7, positions=POSITIONS, own=False, disturb=None
+) -> KernelCard:
+    """Return a card of as many pulses as states (5) with overlapping outcomes.
+
+    ``memory`` lets the mean outcome depend on the state before, so that rows differ. ``own``: each instance has its own
+    transitions. ``disturb``: probability that half of a pulse's voltage moves a device to its other state.
+    """
+    transitions = outcomes(positions, spread, memory)
+    n, extras = len(positions), {}
+    if own:
+        each = [
+            outcomes(positions, spread * (0.4 + 0.3 * i), memory).assign(instance=i)[
+                ["instance", "pulse", "state_from", "state_to", "count", "probability", "ci_low", "ci_high"]
+            ]
+            for i in range(instances)
+        ]
+        extras["by_instance"] = pd.concat(each, ignore_index=True)
+    if disturb is not None:
+        extras["half_select"] = pd.DataFrame(
+            [
+                (pulse, 0.5, start, end, disturb if start != end else 1 - disturb)
+                for pulse in range(2) for start in range(2) for end in range(2)
+            ],
+            columns=["pulse", "fraction", "state_from", "state_to", "probability"],
+        )  # fmt: skip
     occupancy = transitions.groupby("state_to")["probability"].mean().to_numpy()
     states = pd.DataFrame({
-        "state": range(n), "label": [f"s{k}" for k in range(n)], "position_m": POSITIONS * 1e-7,
-        "position_low_m": POSITIONS * 1e-7 - 1e-8, "position_high_m": POSITIONS * 1e-7 + 1e-8,
-        "conductance_S": 2e-4 + 4e-5 * POSITIONS, "conductance_sd_S": 4e-6, "count": 0, "occupancy": occupancy,
+        "state": range(n), "label": [f"s{k}" for k in range(n)], "position_m": positions * 1e-7,
+        "position_low_m": positions * 1e-7 - 1e-8, "position_high_m": positions * 1e-7 + 1e-8,
+        "conductance_S": 2e-4 + 4e-5 * positions, "conductance_sd_S": 4e-6, "count": 0, "occupancy": occupancy,
     })  # fmt: skip
     pulses = pd.DataFrame({
         "pulse": range(n), "channel": "gate+sot", "voltage_V": np.linspace(0, 1, n), "current_density_A_per_m2": 3e11,
@@ -81,8 +109,14 @@ def make_card(spread=0.55, memory=0.0, read_noise_S=1e-6, flags=None, instances=
     reads = pd.DataFrame({"state": range(n), "read_voltage_V": 0.1, "energy_J": 1e-17 * (1 + np.arange(n)),
                           "latency_s": 1e-8, "noise_sd_S": read_noise_S})  # fmt: skip
     flags = {"volatile": False, "reset_before_write": memory == 0, "destructive_read": False, **(flags or {})}
+    flags = {**flags, **dict.fromkeys(extras, True)}
     meta = {"name": "fixture", "schema_version": SCHEMA_VERSION, "flags": flags, "source": {"kind": "parametric"}}
-    return KernelCard(states, pulses, transitions, population, reads, meta).validate()
+    return KernelCard(states, pulses, transitions, population, reads, meta, extras).validate()
+
+
+def two_states(disturb=None) -> KernelCard:
+    """Return a card of two states and two pulses."""
+    return make_card(positions=np.array([0.0, 4.0]), spread=1.2, disturb=disturb)
 
 
 @pytest.fixture
@@ -113,33 +147,76 @@ def toy_arrays():
     return {role: values.astype(np.uint8) for role, values in arrays.items()}
 
 
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    """Register the data set "toy" and put its .gz files into tmp_path/toy; nothing of it is on the network."""
-    folder, files = tmp_path / "toy", []
+def make_toy(folder) -> IdxDataset:
+    """Put the .gz files of the data set "toy" into ``folder`` and return it; nothing of it is on the network."""
+    files = []
     folder.mkdir()
     for role, values in toy_arrays().items():
         raw, name = idx_bytes(values), f"{role}-idx"
         files.append(IdxFile(role, name, values.shape, hashlib.sha256(raw).hexdigest()))
         (folder / f"{name}.gz").write_bytes(gzip.compress(raw, mtime=0))
-    dataset = IdxDataset("toy", "toy", tuple(files), classes=4)
+    return IdxDataset("toy", "toy", tuple(files), classes=4)
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """Register the data set "toy" and put its files into tmp_path/toy."""
+    dataset = make_toy(tmp_path / "toy")
     monkeypatch.setitem(datasets.REGISTRY, "toy", dataset)
     return dataset
+
+
+def write_config(folder, **changes):
+    """Write config.json for the data in folder/toy, with changes, and return its path."""
+    section = {
+        "dataset": "toy", "data": {"folder": str(folder / "toy"), "cache": str(folder / "cache")},
+        "layers": [16, 12, 4], "validation_images": 100, "epochs": 3, "batch_size": 20,
+        "optimizer": {"name": "adam", "learning_rate": 0.01}, "seed": 1, "seeds": 2,
+        "rule": "accumulate_quantise_program", "rule_options": {"margin": 0.1}, **changes,
+    }  # fmt: skip
+    path = folder / "config.json"
+    path.write_text(json.dumps(section))
+    return path
 
 
 @pytest.fixture
 def config(tmp_path, toy):
     """Return a function that writes config.json with changes and returns its path."""
+    return partial(write_config, tmp_path)
 
-    def write(**changes):
-        section = {
-            "dataset": "toy", "data": {"folder": str(tmp_path / "toy"), "cache": str(tmp_path / "cache")},
-            "layers": [16, 12, 4], "validation_images": 100, "epochs": 3, "batch_size": 20,
-            "optimizer": {"name": "adam", "learning_rate": 0.01}, "seed": 1, "seeds": 2,
-            "rule": "accumulate_quantise_program", "rule_options": {"margin": 0.1}, **changes,
-        }  # fmt: skip
-        path = tmp_path / "config.json"
-        path.write_text(json.dumps(section))
-        return path
 
-    return write
+# all that an array of devices of `two_states(disturb=...)` can do at once
+EVERYTHING = {
+    "device": {"stuck_fraction": 0.05},
+    "array": {"half_select": 0.5, "wire_resistance_ohm": 5.0},
+    "converters": {"dac_bits": 6, "adc_bits": 6},
+    "optimizer": {"name": "adam", "learning_rate": 0.05, "schedule": {"name": "cosine"}},
+    "activation": "tanh",
+    "input": {"range": "signed"},
+}
+
+
+def quiet(*_):
+    pass
+
+
+def trainer(config, card=None, replicate=0, **changes) -> Trainer:
+    """Return the trainer of the config with changes."""
+    section = settings.read(config(**changes))
+    device = DeviceModel.from_card(card or make_card(), section.device, rules.get(section.rule).scale)
+    dataset = datasets.get(section.dataset)
+    dataset.ensure(section.cache, section.folder, quiet)
+    return Trainer(section, device, replicate, dataset.load(section.cache, section.folder))
+
+
+def train(config, folder, card=None, replicate=0, report=quiet, **changes):
+    """Train, write the run into ``folder``, return the result and the device."""
+    run = trainer(config, card, replicate, **changes)
+    folder.mkdir(exist_ok=True)
+    result = run.run(folder, "toy", report, quiet)
+    write_run(folder, result, run.device)
+    return result, run.device
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

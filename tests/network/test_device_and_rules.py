@@ -5,14 +5,14 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 import pytest
 
-from network import rng, rules, sampling
+from network import optimizers, rng, rules, sampling
 from network.device import DeviceModel
-from network.layers import crossbar
-from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram, bands, state_bands
+from network.layers import Converters, Layer, Noise, Synapses, read
+from network.rules.accumulate_quantise_program import bands, state_bands
+from network.rules.base import Context, Signals
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 
@@ -65,15 +65,17 @@ def test_every_level_has_a_state_that_ends_the_attempts():
     np.testing.assert_allclose([low[0], high[0]], [-np.inf, -0.75])
 
 
-class Fixed:
-    """An optimiser that moves by minus the gradient."""
+# moves by minus the gradient
+PLAIN = optimizers.make({"name": "sgd", "learning_rate": 1.0}, 1)
+NOW = Context((), jnp.int32(0))
 
-    init = staticmethod(lambda value: ())
-    update = staticmethod(lambda g, s, v: (tuple(-x for x in g), s))
+
+def make(name, device, options, optimizer=PLAIN):
+    return rules.get(name)(device, optimizer, options)
 
 
 def rule_at(device, accumulator, command, margin):
-    rule = AccumulateQuantiseProgram(device, Fixed, {"margin": margin, "compare": "command"})
+    rule = make("accumulate_quantise_program", device, {"margin": margin, "compare": "command"})
     memory, _ = rule.init((rng.stream(1, "w"),), ((1, len(accumulator)),))
     memory = memory._replace(
         accumulator=(jnp.asarray([accumulator], jnp.float32),), command=(jnp.asarray([command], jnp.int8),)
@@ -88,30 +90,30 @@ def test_program_only_what_left_its_band(device):
     start = [edge - 0.01] * 4
     target = np.array([edge + 0.05 * step, edge + 0.15 * step, 1.7, -3.0])
     rule, memory = rule_at(device, start, [1, 1, 1, 1], 0.1)
-    memory, (plan,) = rule.propose(memory, None, (jnp.asarray([np.array(start) - target], jnp.float32),))
-    assert plan.mask.tolist() == [[False, True, True, True]]
-    assert plan.pulse.tolist()[0][1:] == [2, 4, 0]
+    memory, (plan,) = rule.propose(memory, None, Signals((jnp.asarray([np.array(start) - target], jnp.float32),)), NOW)
+    assert plan.mask.tolist() == [[[False, True, True, True]]]  # one device per synapse
+    assert plan.pulse.tolist()[0][0][1:] == [2, 4, 0]
     assert memory.command[0].tolist() == [[1, 2, 4, 0]]
     np.testing.assert_allclose(memory.accumulator[0][0], np.clip(target, -1, 1), atol=1e-6)  # clipped
     # asked once is asked once: without a new gradient nothing is programmed again
-    _, (again,) = rule.propose(memory, None, (jnp.zeros((1, 4)),))
+    _, (again,) = rule.propose(memory, None, Signals((jnp.zeros((1, 4)),)), NOW)
     assert not again.mask.any()
 
 
 def test_compare_state_programs_until_the_device_agrees(device):
-    rule = rules.make("accumulate_quantise_program", device, Fixed, {"margin": 0.0, "compare": "state"})
+    rule = make("accumulate_quantise_program", device, {"margin": 0.0, "compare": "state"})
     memory, _ = rule.init((rng.stream(1, "w"),), ((1, 5),))
     memory = memory._replace(accumulator=(jnp.zeros((1, 5)),))
-    state = jnp.arange(5, dtype=jnp.int8)[None]
-    array = sampling.Array(state, jnp.zeros((1, 5)), jnp.zeros((1, 5)), jnp.ones((1, 5)), jnp.zeros((1, 5), jnp.int32))
-    _, (plan,) = rule.propose(memory, (array,), (jnp.zeros((1, 5)),))
+    state, zero = jnp.arange(5, dtype=jnp.int8)[None, None], jnp.zeros((1, 1, 5))
+    array = sampling.Array(state, zero, zero, zero + 1, zero.astype(jnp.int32))
+    _, (plan,) = rule.propose(memory, (array,), Signals((jnp.zeros((1, 5)),)), NOW)
     nearest = int(np.abs(device.level).argmin())
-    assert plan.mask.tolist() == [[s != nearest for s in range(5)]]
+    assert plan.mask.tolist() == [[[s != nearest for s in range(5)]]]
 
 
 def test_no_dead_network(device):
     """The start spreads the devices over all states; one write each, and it is counted by the caller's plan."""
-    rule = rules.make("accumulate_quantise_program", device, optax.adam(1e-3), {})
+    rule = make("accumulate_quantise_program", device, {})
     _, (plan,) = rule.init((rng.stream(1, "w"),), ((64, 64),))
     share = np.bincount(np.asarray(plan.pulse).ravel(), minlength=5) / 64**2
     assert plan.mask.all() and share.min() > 0.05
@@ -120,18 +122,18 @@ def test_no_dead_network(device):
 def test_memory_is_counted_honestly(device):
     shapes = ((7, 3), (3, 2))
     keys = (rng.stream(1, "w", 0), rng.stream(1, "w", 1))
-    for optimizer, moments in ((optax.adam(1e-3), 2), (optax.sgd(1e-2), 0)):
-        rule = rules.make("accumulate_quantise_program", device, optimizer, {})
+    for name, moments in (("adam", 2), ("sgd", 0)):
+        rule = make("accumulate_quantise_program", device, {}, optimizers.make({"name": name}, 1))
         bits = rule.memory_bits(rule.init(keys, shapes)[0])
         assert bits == {"accumulator": 27 * 32, "optimizer": moments * 27 * 32, "command": 27 * 3}
-    rule = rules.make("float_baseline", device, optax.adam(1e-3), {})
+    rule = make("float_baseline", device, {}, optimizers.make({"name": "adam"}, 1))
     assert rule.memory_bits(rule.init(keys, shapes)[0]) == {"weights": 27 * 32, "optimizer": 2 * 27 * 32}
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nonesuch", {}, "network.rule: found 'nonesuch', allowed accumulate_quantise_program, float_baseline"),
+        ("nonesuch", {}, "network.rule: found 'nonesuch', allowed accumulate_quantise_program, "),
         ("accumulate_quantise_program", {"margin": -1}, "network.rule_options.margin: found -1"),
         ("accumulate_quantise_program", {"margins": 1}, "network.rule_options: found margins"),
         ("accumulate_quantise_program", {"compare": "x"}, "network.rule_options.compare: found 'x'"),
@@ -140,32 +142,34 @@ def test_memory_is_counted_honestly(device):
 )
 def test_wrong_rule_options(device, name, options, message):
     with pytest.raises(UserError, match=message):
-        rules.make(name, device, optax.sgd(0.1), options)
+        make(name, device, options)
 
 
 def test_volatile_device_is_refused():
     device = DeviceModel.from_card(make_card(flags={"volatile": True}))
     with pytest.raises(UserError, match="flags.volatile"):
-        rules.make("accumulate_quantise_program", device, optax.sgd(0.1), {})
+        make("accumulate_quantise_program", device, {})
 
 
 def test_column_noise_equals_noise_on_every_weight():
     """Noise injected at the column has the variance of independent noise on each weight."""
-    random = np.random.default_rng(0)
+    random, layer, ideal = np.random.default_rng(0), Layer(30, 4), Converters()
     x, weight = random.random((1, 30)).astype(np.float32), random.normal(size=(30, 4)).astype(np.float32)
     sd = random.uniform(0.1, 0.5, (30, 4)).astype(np.float32)
-    noise = rng.normal(rng.stream(1, "n"), 0, (20000, 4))
-    many = np.repeat(x, 20000, axis=0)
-    column = np.asarray(crossbar(jnp.asarray(many), jnp.asarray(weight), jnp.asarray(sd**2), noise))
-    direct = np.stack([(x[0] @ (weight + sd * random.normal(size=sd.shape))) for _ in range(20000)])
-    np.testing.assert_allclose(column.std(axis=0), direct.std(axis=0), rtol=0.03)
-    np.testing.assert_allclose(column.mean(axis=0), x[0] @ weight, atol=0.05)
+    noise, factor = Noise(rng.stream(1, "n"), 0), (3 / 30) ** 0.5
+    many = jnp.asarray(np.repeat(x, 20000, axis=0))
+
+    def column(variance, x=many):
+        return read(x, Synapses(jnp.asarray(weight), variance), layer, noise, ideal)
+
+    drawn = np.asarray(column(jnp.asarray(sd**2)))
+    direct = factor * np.stack([(x[0] @ (weight + sd * random.normal(size=sd.shape))) for _ in range(20000)])
+    np.testing.assert_allclose(drawn.std(axis=0), direct.std(axis=0), rtol=0.03)
+    np.testing.assert_allclose(drawn.mean(axis=0), factor * x[0] @ weight, atol=0.05)
     # one number for all synapses is the same as an array of it
-    flat = crossbar(jnp.asarray(many), jnp.asarray(weight), jnp.float32(0.04), noise)
-    full = crossbar(jnp.asarray(many), jnp.asarray(weight), jnp.full((30, 4), 0.04), noise)
-    np.testing.assert_allclose(flat, full, rtol=1e-4, atol=1e-5)
-    gradient = jax.grad(lambda x: crossbar(x, jnp.asarray(weight), jnp.float32(0.04), noise[:1]).sum())(jnp.asarray(x))
-    np.testing.assert_allclose(gradient[0], weight.sum(axis=1), rtol=1e-5)  # the noise is not differentiated
+    np.testing.assert_allclose(column(jnp.float32(0.04)), column(jnp.full((30, 4), 0.04)), rtol=1e-4, atol=1e-5)
+    gradient = jax.grad(lambda x: column(jnp.float32(0.04), x).sum())(jnp.asarray(x))
+    np.testing.assert_allclose(gradient[0], factor * weight.sum(axis=1), rtol=1e-5)  # the noise is no function of x
 
 
 def test_offsets_are_believed_as_far_as_devices_differ():
@@ -179,14 +183,47 @@ def test_offsets_are_believed_as_far_as_devices_differ():
         np.testing.assert_allclose(DeviceModel.from_card(card).instance_weight, expected * plain, rtol=1e-6)
 
 
-def test_more_pulses_than_a_byte_counts_are_refused():
+def test_more_levels_than_a_byte_counts_are_refused():
     card = make_card()
     many = [card.pulses.iloc[[0]].assign(pulse=number) for number in range(128)]
-    rows = card.transitions[card.transitions["pulse"] == 0]
+    rows = dict(list(card.transitions.groupby("pulse")))
     card = replace(
         card,
         pulses=pd.concat(many, ignore_index=True),
-        transitions=pd.concat([rows.assign(pulse=number) for number in range(128)], ignore_index=True),
+        transitions=pd.concat([rows[number % 5].assign(pulse=number) for number in range(128)], ignore_index=True),
     )
-    with pytest.raises(UserError, match="number of pulses: found 128, allowed 2 to 127"):
-        DeviceModel.from_card(card)
+    device = DeviceModel.from_card(card)
+    assert len(device.pulses) == 128
+    with pytest.raises(UserError, match="pulses.csv: found 128 pulses, allowed at most 127 levels"):
+        make("accumulate_quantise_program", device, {})
+
+
+def test_only_the_pulses_that_are_named_are_used(card):
+    device = DeviceModel.from_card(card, {"pulses": [4, 0, 4]})
+    assert device.pulses == (4, 0) and device.transition.shape == (2, 5, 5)
+    np.testing.assert_array_equal(device.transition[0], DeviceModel.from_card(card).transition[4])
+    assert device.level_pulse.tolist() == [1, 0] and device.write_energy.tolist() == pytest.approx(
+        [15e-15, 3e-15], rel=1e-12, abs=0
+    )
+    with pytest.raises(UserError, match="network.device.pulses: found 9, allowed 0, 1, 2, 3, 4"):
+        DeviceModel.from_card(card, {"pulses": [0, 9]})
+    with pytest.raises(UserError, match="number of pulses: found 1, allowed 2"):
+        DeviceModel.from_card(card, {"pulses": [0, 0]})
+
+
+def test_scale_by_states_puts_conductances_at_the_ends(card):
+    device = DeviceModel.from_card(card, scale="states")
+    assert device.state_weight.min() == -1 and device.state_weight.max() == 1
+    assert device.level[0] > -1 and device.level[-1] < 1
+
+
+def test_a_factor_of_an_instance_scales_its_conductance_not_its_weight():
+    """f G + dG in weights: f w + (f - 1) g_ref / g_scale + dG / g_scale."""
+    card = make_card(instances=3)
+    card.population["conductance_factor"] = [0.9, 1.0, 1.2]
+    device = DeviceModel.from_card(card)
+    conductance = card.states["conductance_S"].to_numpy()
+    for i, (factor, offset) in enumerate(zip([0.9, 1.0, 1.2], card.population["conductance_offset_S"], strict=True)):
+        expected = (factor * conductance + offset - device.g_ref) / device.g_scale
+        found = device.instance_gain[i] * device.state_weight + device.instance_weight[i]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

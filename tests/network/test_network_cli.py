@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,28 +11,39 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from network import datasets, settings
 from network.__main__ import main
 from spinloom.errors import UserError, run_cli
 from spinloom.files import write_json
 from tests.dictionary import documented
-from tests.network.conftest import make_card
+from tests.network.conftest import make_card, make_toy, write_config
 
-RULE = "accumulate_quantise_program"
+NAMED = {"plain": None, "noisy": {"evaluation": {"input_noise_sds": [0.0, 0.5]}}}
+VARIANTS = ("plain", "noisy", "float_baseline")
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def study(config, tmp_path):
-    """Two replicates of the rule and the baseline, summarised and drawn."""
-    path = config(epochs=2)
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Two replicates of two variants and the baseline, summarised; tests that change something change a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("study")
+        patch.setitem(datasets.REGISTRY, "toy", make_toy(folder / "toy"))
+        yield trained(folder)
+
+
+def trained(tmp_path):
+    path = write_config(tmp_path, epochs=2, variants=NAMED)
     make_card().write(tmp_path / "card")
     main(["data", "--config", str(path), "--output", str(tmp_path / "manifest.json"), "--log", str(tmp_path / "d.log")])
     runs = []
-    for rule in (RULE, "float_baseline"):
+    for name, section in settings.parts(json.loads(path.read_text())).items():
+        write_json(section, tmp_path / f"{name}.json")
+    for variant in VARIANTS:
         for replicate in range(2):
-            runs.append(str(tmp_path / f"{rule}_{replicate}"))
-            main(["train", "--config", str(path), "--card", str(tmp_path / "card"), "--rule", rule, "--replicate",
-                  str(replicate), "--output", runs[-1], "--log", f"{runs[-1]}.log"])  # fmt: skip
+            runs.append(str(tmp_path / f"{variant}_{replicate}"))
+            main(["train", "--config", str(tmp_path / f"training_{variant}.json"), "--card", str(tmp_path / "card"),
+                  "--replicate", str(replicate), "--output", runs[-1], "--log", f"{runs[-1]}.log"])  # fmt: skip
     gather(path, tmp_path, runs, "summary")
     return path, tmp_path, runs
 
@@ -48,30 +60,41 @@ def test_from_data_to_figures(study, capsys, monkeypatch):
     assert "images/s" in log and "epoch 1/2" in log and "left" in log
 
     history = pd.read_csv(folder / "summary" / "history.csv")
-    assert len(history) == 4 * 3 and not any("per_s" == c or "time" in c for c in history)
-    for name in ("history", "summary", "writes", "energy", "confusion"):
+    assert len(history) == 6 * 3 and list(dict.fromkeys(history["variant"])) == list(VARIANTS)
+    assert not any("per_s" == c or "time" in c for c in history)
+    for name in ("history", "summary", "writes", "energy", "evaluations", "confusion"):
         columns = pd.read_csv(folder / "summary" / f"{name}.csv").columns
         assert set(documented(f"summary/{name}.csv")) == set(columns), name
     summary = pd.read_csv(folder / "summary" / "summary.csv")
-    last = history[(history["rule"] == RULE) & (history["epoch"] == 2)]["test_accuracy"]
-    row = summary[(summary["rule"] == RULE) & (summary["selection"] == "last")].iloc[0]
-    assert row["seeds"] == 2
+    final = history[history["epoch"] == 2].pivot(index="replicate", columns="variant", values="test_accuracy")
+    last = final["plain"]
+    row = summary[(summary["variant"] == "plain") & (summary["selection"] == "last")].iloc[0]
+    assert row["seeds"] == 2 and row["rule"] == "accumulate_quantise_program"
+    below = final["float_baseline"] - last
+    assert row["accuracy_below_float_mean"] == pytest.approx(below.mean(), abs=1e-12)
+    assert row["accuracy_below_float_sd"] == pytest.approx(np.std(below, ddof=1), abs=1e-12)
     assert row["test_accuracy_mean"] == pytest.approx(last.mean(), abs=0, rel=1e-9)
     assert row["test_accuracy_sd"] == pytest.approx(np.std(last, ddof=1), abs=0, rel=1e-9)
-    trained = history[(history["rule"] == RULE) & (history["epoch"] > 0)]
+    trained = history[(history["variant"] == "plain") & (history["epoch"] > 0)]
     best = trained.loc[trained.groupby("replicate")["validation_accuracy"].idxmax(), "test_accuracy"]
-    row = summary[(summary["rule"] == RULE) & (summary["selection"] == "validation_selected")].iloc[0]
+    row = summary[(summary["variant"] == "plain") & (summary["selection"] == "validation_selected")].iloc[0]
     assert row["test_accuracy_mean"] == pytest.approx(best.mean(), abs=0, rel=1e-9)
 
-    writes = pd.read_csv(folder / "summary" / "writes.csv")
-    assert writes[(writes["rule"] == RULE) & (writes["epoch"] == 0)]["writes_mean"].item() == 240
-    energy = pd.read_csv(folder / "summary" / "energy.csv").set_index(["rule", "phase", "term"])
-    device = energy.loc[(RULE, "training", "programming per presentation")]
+    writes = pd.read_csv(folder / "summary" / "writes.csv").set_index(["variant", "epoch"])["writes_mean"]
+    assert writes["plain", 0] == 240 and writes["float_baseline", 0] == 0
+    assert writes["noisy", 2] == writes["plain", 2] > 0
+    energy = pd.read_csv(folder / "summary" / "energy.csv").set_index(["variant", "phase", "term"])
+    device = energy.loc[("plain", "training", "programming per presentation")]
     assert device["energy_J_mean"] == pytest.approx(
-        energy.loc[(RULE, "training", "writes"), "energy_J_mean"], abs=0, rel=1e-9
+        energy.loc[("plain", "training", "writes"), "energy_J_mean"], abs=0, rel=1e-9
     )
+    evaluations = pd.read_csv(folder / "summary" / "evaluations.csv")
+    assert evaluations[["variant", "condition", "value", "seeds"]].to_numpy().tolist() == [
+        ["noisy", "input_noise_sd", 0.0, 2], ["noisy", "input_noise_sd", 0.5, 2],
+    ]  # fmt: skip
+    assert evaluations["test_accuracy_mean"][0] == pytest.approx(last.mean(), abs=0, rel=1e-9)
     confusion = pd.read_csv(folder / "summary" / "confusion.csv")
-    assert confusion.groupby("rule")["images"].sum().tolist() == [400, 400]
+    assert confusion.groupby("variant")["images"].sum().tolist() == [400, 400, 400]
 
     for output in ("a", "b"):
         main(["figures", "--summary", str(folder / "summary"), "--output", str(folder / output)])
@@ -86,13 +109,17 @@ def test_from_data_to_figures(study, capsys, monkeypatch):
     assert "test accuracy" in capsys.readouterr().out
 
 
-def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study):
-    path, folder, runs = study
+def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp_path):
+    folder = shutil.copytree(study[1], tmp_path / "copy")
+    path, runs = folder / "config.json", [str(folder / Path(run).name) for run in study[2]]
     gather(path, folder, runs[::-1], "again")
     for file in (folder / "summary").iterdir():
         assert file.read_bytes() == (folder / "again" / file.name).read_bytes()
     with pytest.raises(UserError, match="given twice"):
         gather(path, folder, [runs[0], runs[0]], "no")
+    with pytest.raises(UserError, match="variant: found plain, allowed accumulate_quantise_program, float_baseline"):
+        gather(write_config(folder, epochs=2), folder, runs, "no")
+    write_config(folder, epochs=2, variants=NAMED)
     make_card(spread=0.3).write(folder / "card")
     with pytest.raises(UserError, match="another card"):
         gather(path, folder, runs, "no")
@@ -107,8 +134,20 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset": "nonesuch"}, "network.dataset: found 'nonesuch', allowed mnist, fashion_mnist, toy"),
-        ({"layers": [16, 4, 10]}, "network.layers: found 16 inputs and 10 outputs, allowed 16 and 4 for toy"),
+        ({"dataset": "nonesuch"}, "network.dataset: found 'nonesuch', allowed mnist, fashion_mnist, "),
+        ({"layers": [16, 4, 10]}, "network.layers: found 10 outputs, allowed 4 for toy"),
+        ({"layers": [15, 4]}, "network.layers: found 15 inputs, allowed 16 or 4x4x1"),
+        ({"input": {"pool": 3}}, "network.input.pool: found 3, allowed divisors of 4 and 4"),
+        ({"input": {"range": "byte"}}, "network.input.range: found 'byte', allowed unit, signed, binary"),
+        ({"activation": "step"}, "network.activation: found 'step', allowed relu"),
+        ({"normalisation": "layer"}, "network.normalisation: found 'layer', allowed batch, none"),
+        ({"loss": "l2"}, "network.loss: found 'l2', allowed cross_entropy, squared_hinge"),
+        ({"batch_size": 1}, "network.normalisation: found 'batch', allowed none with batch_size 1"),
+        ({"array": {"wire_ohm": 1}}, "network.array: found unknown key wire_ohm, allowed wire_resistance_ohm"),
+        ({"early_stopping": 3}, "network.early_stopping: found 3, allowed patience"),
+        ({"data": {"cache": "a\nb"}}, "network.data.cache: found 'a\\nb', allowed a printable path"),
+        ({"rule": "nonesuch"}, "network.rule: found 'nonesuch', allowed"),
+        ({"array": {"half_select": 0.5}}, "network.array.half_select: found 0.5, allowed none: the card's"),
         ({"layers": 5}, "network.layers: found 5"),
         ({"validation_images": 700}, "network.validation_images: found 700, allowed whole numbers 1 to 699"),
         ({"batch_size": 650}, "network.batch_size: found 650, allowed 1 to 600"),
@@ -119,7 +158,7 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study):
         ({"optimizer": {"name": "adam", "learning_rate": -1}}, "network.optimizer.learning_rate: found -1"),
         (
             {"optimizer": {"name": "adam", "learning_rate": 0.1, "x": 1}},
-            "network.optimizer: found x, allowed learning_rate, b1, b2, eps for adam",
+            "network.optimizer: found x, allowed learning_rate, b1, b2, eps, schedule for adam",
         ),
         ({"energy": {"adc_J": 1}}, "network.energy: found adc_J, allowed adc_energy_J"),
         ({"rule_options": {"margin": "x"}}, "network.rule_options.margin: found 'x'"),
@@ -129,8 +168,8 @@ def test_mistakes_in_the_config(config, toy, tmp_path, changes, message, capsys)
     """One line on stderr, status 2, nothing written."""
     make_card().write(tmp_path / "card")
     toy.ensure(tmp_path / "cache", tmp_path / "toy", lambda _: None)
-    arguments = ["train", "--config", str(config(**changes)), "--card", str(tmp_path / "card"), "--rule", RULE,
-                 "--replicate", "0", "--output", str(tmp_path / "run")]  # fmt: skip
+    arguments = ["train", "--config", str(config(**changes)), "--card", str(tmp_path / "card"), "--replicate", "0",
+                 "--output", str(tmp_path / "run")]  # fmt: skip
     with pytest.raises(SystemExit) as stop:
         run_cli(lambda: main(arguments))
     error = capsys.readouterr().err
@@ -142,7 +181,7 @@ def test_failed_run_leaves_older_results(config, toy, tmp_path):
     make_card().write(tmp_path / "card")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "history.csv").write_text("old")
-    arguments = ["train", "--card", str(tmp_path / "card"), "--rule", RULE, "--output", str(tmp_path / "run")]
+    arguments = ["train", "--card", str(tmp_path / "card"), "--output", str(tmp_path / "run")]
     with pytest.raises(UserError, match="run 'python -m network data' first"):
         main([*arguments, "--config", str(config()), "--replicate", "0"])
     with pytest.raises(UserError, match="--replicate: found 2, allowed 0 to 1"):

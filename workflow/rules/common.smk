@@ -21,7 +21,7 @@ except UserError as error:
     sys.exit(2)
 
 STUDY = Path("results") / config["study"]
-SECTIONS = study_config.write_sections(config, STUDY / "config")
+SECTIONS = study_config.write_sections(config, STUDY / "config", PLAN.sections)
 LOGS = STUDY / "logs"
 DEVICE_SIMS = STUDY / "device_sims"
 

@@ -1,19 +1,20 @@
-"""Stage 3. In: the kernel card, the network section. Out: history, summary, writes, energy, confusion, figures.
+"""Stage 3. In: the kernel card, the network section. Out: history, summary, writes, energy, evaluations, confusion,
+figures; systems if the study stands for a published system.
 
-Each rule and each seed trains in a job of its own.
+Each variant and each seed trains in a job of its own, which sees only that variant's section.
 """
 
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
-TRAINED = list(dict.fromkeys(filter(None, [config["network"]["rule"], config["network"]["baseline"]])))
 REPLICATES = range(config["network"]["seeds"])
-RUN_FILES = ["history.csv", "confusion.csv", "meter.json"]
+RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json"]
+TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv"]
 
 
 rule data:
     input:
         sources("network/datasets"),
-        section=SECTIONS["training"],
+        section=SECTIONS["data"],
     output:
         NETWORK / "data.json",
     log:
@@ -26,19 +27,19 @@ rule data:
 
 rule train:
     input:
-        [path for path in sources("network") if not path.endswith("figures.py")],
+        [path for path in sources("network") if not path.endswith(("figures.py", "systems.py"))],
         COMMON,
         "calibration/card.py",
         "calibration/tables.py",
         data=NETWORK / "data.json",
         card=rules.card.output,
-        section=SECTIONS["training"],
+        section=STUDY / "config/training_{variant}.json",
     output:
-        expand(str(NETWORK / "runs/{{rule}}_{{replicate}}/{file}"), file=RUN_FILES),
+        expand(str(NETWORK / "runs/{{variant}}_{{replicate}}/{file}"), file=RUN_FILES),
     log:
-        LOGS / "network/{rule}_{replicate}.log",
+        LOGS / "network/{variant}_{replicate}.log",
     wildcard_constraints:
-        rule="[a-z_]+",
+        variant="[a-z0-9_]+",
         replicate="[0-9]+",
     conda:
         "../../environment.yml"
@@ -46,11 +47,10 @@ rule train:
         mem_mb=1800,
     params:
         card=CARD,
-        output=str(NETWORK / "runs/{rule}_{replicate}"),
+        output=str(NETWORK / "runs/{variant}_{replicate}"),
     shell:
         "python -m network train --config {input.section:q} --card {params.card:q}"
-        " --rule {wildcards.rule:q} --replicate {wildcards.replicate:q}"
-        " --output {params.output:q} --log {log:q}"
+        " --replicate {wildcards.replicate:q} --output {params.output:q} --log {log:q}"
 
 
 rule summarise:
@@ -58,28 +58,42 @@ rule summarise:
         card=rules.card.output,
         section=SECTIONS["network"],
         runs=expand(
-            str(NETWORK / "runs/{rule}_{replicate}/{file}"),
-            rule=TRAINED,
+            str(NETWORK / "runs/{variant}_{replicate}/{file}"),
+            variant=PLAN.variants,
             replicate=REPLICATES,
             file=RUN_FILES,
         ),
     output:
-        SUMMARY / "history.csv",
-        SUMMARY / "summary.csv",
-        SUMMARY / "writes.csv",
-        SUMMARY / "energy.csv",
-        SUMMARY / "confusion.csv",
+        [SUMMARY / name for name in TABLES],
     log:
         LOGS / "network/summarise.log",
     conda:
         "../../environment.yml"
     params:
         card=CARD,
-        runs=expand(str(NETWORK / "runs/{rule}_{replicate}"), rule=TRAINED, replicate=REPLICATES),
+        runs=expand(str(NETWORK / "runs/{variant}_{replicate}"), variant=PLAN.variants, replicate=REPLICATES),
         output=SUMMARY,
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
         " --card {params.card:q} --output {params.output:q} 2>&1 | tee {log:q}"
+
+
+rule systems:
+    input:
+        "network/systems.py",
+        rules.card.output,
+        rules.summarise.output,
+        SECTIONS["resolved"],
+    output:
+        SUMMARY / "systems.csv",
+    log:
+        LOGS / "network/systems.log",
+    conda:
+        "../../environment.yml"
+    params:
+        study=STUDY,
+    shell:
+        "python -m network systems --studies {params.study:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule network_figures:
@@ -126,4 +140,5 @@ rule network_figures:
 rule network:
     input:
         rules.summarise.output,
+        rules.systems.output if config["system"] else [],
         rules.network_figures.output,

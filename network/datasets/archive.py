@@ -1,0 +1,75 @@
+"""Reading tar archives that may be damaged or hostile: in memory, with a bound, refusing what could do harm."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from spinloom.errors import UserError
+
+CHUNK = 1 << 20
+# what tarfile and gzip let out when bytes make no sense (RecursionError: a chain of long-name headers)
+DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
+
+
+class _Bounded:
+    """A stream that yields at most ``limit`` bytes in all, so that no header can ask for more memory than that."""
+
+    def __init__(self, stream: BinaryIO, limit: int, where: str):
+        self.stream, self.limit, self.where, self.total = stream, limit, where, 0
+
+    def read(self, size: int) -> bytes:
+        block = self.stream.read(size)
+        self.total += len(block)
+        if self.total > self.limit:
+            raise UserError(f"{self.where}: length: found more than {self.limit} bytes unpacked, allowed {self.limit}")
+        return block
+
+
+def members(stream: BinaryIO, where: str, limit: int) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Yield the path and the bytes of every file in an (uncompressed) tar stream. Nothing is written anywhere.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        The tar; it is read once, from where it is.
+    where : str
+        Its name for error messages.
+    limit : int
+        Largest number of bytes of the whole stream.
+
+    Raises
+    ------
+    UserError
+        If the archive is damaged or larger than ``limit``, or holds a link, a device, a sparse file, an absolute path
+        or a path with "..".
+    """
+    bounded = _Bounded(stream, limit, where)
+    try:
+        with tarfile.open(fileobj=bounded, mode="r|") as archive:
+            for member in archive:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise UserError(f"{where}: member {member.name!r}: found a path out of the archive, allowed none")
+                if member.isdir():
+                    continue
+                if not member.isreg() or member.issparse():
+                    raise UserError(f"{where}: member {member.name!r}: found no plain file, allowed files and folders")
+                yield path, archive.extractfile(member).read()
+        while bounded.read(CHUNK):  # to the end, where gzip keeps its checksum
+            pass
+    except DAMAGE as error:
+        raise UserError(f"{where}: not a readable archive ({error})") from None
+
+
+def members_of(path: Path, limit: int) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Yield the files of a ``.tar.gz`` on disk; see `members`."""
+    try:
+        with gzip.open(path) as stream:
+            yield from members(stream, str(path), limit)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,294 @@
+"""Data sets that must be decoded: the user's files (or a mirror's) become arrays once, and the arrays are kept.
+
+A data set may come in several layouts. A layout with published hashes is always the same data; any other is named by
+the hash of the files that were found. The cache holds one ``LAYOUT-HASH.npz`` for each, with a hash over the arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from network.datasets import archive, base, sources
+from network.datasets.base import Data
+from spinloom.errors import UserError
+from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
+
+FORMAT = 1  # goes up when the same files become other arrays: old entries of caches are then left alone
+LIMIT = 1 << 29  # bytes; CIFAR-10 as PNG in a tar needs about 0.25e9, SVHN 0.25e9
+ARRAYS = Data._fields[:4]
+
+
+class Splits(NamedTuple):
+    """What a layout decodes: the arrays of `Data` and what to add to the title (such as "JPEG")."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    variant: str = ""
+
+
+class Layout(Protocol):
+    """One way in which the files of a data set come."""
+
+    name: str  # begins the name of the cache entry
+    wants: str  # the files, for people
+    folders: tuple[str, ...]  # folders in which they usually lie
+    archives: tuple[str, ...]  # .tar.gz files in which they usually come
+    patterns: tuple[str, ...]  # globs that find them in a folder
+    urls: tuple[str, ...]  # where they may be had: archives or single files
+    hashes: tuple[tuple[str, str], ...]  # published: key, hash; empty if there are none
+    algorithm: str  # of the published hashes
+
+    def key(self, path: PurePath) -> str | None:
+        """Return the layout's name for the file at ``path``, None if it is none of its files."""
+
+    def decode(self, files: dict[str, bytes], where: str) -> Splits:
+        """Return the arrays; `UserError` if the files make no sense."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A layout of a few files, each known by its published hash; ``parse`` makes arrays of them."""
+
+    name: str
+    algorithm: str
+    hashes: tuple[tuple[str, str], ...]
+    parse: Callable[[dict[str, bytes], str], Splits]
+    folders: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+
+    @property
+    def wants(self) -> str:
+        """The names of the files and of the archives."""
+        return ", ".join([*dict(self.hashes), *self.archives])
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The names of the files."""
+        return tuple(dict(self.hashes))
+
+    def key(self, path: PurePath) -> str | None:
+        """Return the file's name if it is one of the published ones."""
+        return path.name if path.name in dict(self.hashes) else None
+
+    def decode(self, files: dict[str, bytes], where: str) -> Splits:
+        """Check the hashes, then parse."""
+        if absent := [name for name, _ in self.hashes if name not in files]:
+            raise UserError(f"{where}: lacks {', '.join(absent)}")
+        for name, allowed in self.hashes:
+            found = hashlib.new(self.algorithm, files[name], usedforsecurity=False).hexdigest()
+            if found != allowed:
+                raise UserError(f"{where}: {name}: {self.algorithm.upper()}: found {found}, allowed {allowed}")
+        return self.parse(files, where)
+
+
+class Source(NamedTuple):
+    """Files of a layout that the user has: one archive or single files by key."""
+
+    layout: Layout
+    place: Path  # the archive or the folder
+    files: dict[str, Path]  # empty for an archive
+
+    def identity(self) -> str:
+        """Return a hash that names the content."""
+        if self.layout.hashes:
+            return sha256_text(canonical_json(dict(self.layout.hashes)))
+        if not self.files:
+            return sha256_file(self.place)
+        # 60000 small files: a whole read is twice as fast as a hash in blocks
+        found = {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in self.files.items()}
+        return sha256_text(canonical_json(found))
+
+    def read(self, limit: int) -> dict[str, bytes]:
+        """Return the bytes of every file of the layout; `UserError` if an archive holds more than ``limit``."""
+        if not self.files:
+            return gather(self.layout, archive.members_of(self.place, limit), str(self.place))
+        return {key: path.read_bytes() for key, path in self.files.items()}
+
+
+def gather(layout: Layout, members, where: str) -> dict[str, bytes]:
+    """Return the bytes of the layout's files among an archive's members by key; none may be there twice."""
+    files = {}
+    for path, raw in members:
+        key = layout.key(path)
+        if key in files:
+            raise UserError(f"{where}: member {str(path)!r}: found {key} again, allowed once")
+        if key is not None:
+            files[key] = raw
+    return files
+
+
+@dataclass(frozen=True)
+class CachedDataset:
+    """A data set in one of several layouts, in order of preference."""
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    classes: int
+    train_count: int | None
+    test_count: int | None
+    layouts: tuple[Layout, ...]
+    limit: int = LIMIT  # bytes of all files, unpacked
+
+    @property
+    def inputs(self) -> int:
+        """Values per image."""
+        return base.pixels(self.shape)
+
+    def _entry(self, cache: Path, layout: Layout, identity: str) -> Path:
+        name = sha256_text(canonical_json([FORMAT, list(self.shape), self.classes, identity]))[:32]
+        return cache / self.name / f"{layout.name}-{name}.npz"
+
+    def _cached(self, cache: Path, folder: Path | None) -> tuple[Layout, Path]:
+        """Return the layout and the cache entry that belong to ``folder``; the entry need not be there.
+
+        Without a folder the published data are meant. They also are if nothing else could be in the folder; then it
+        may be gone.
+        """
+        published = [layout for layout in self.layouts if layout.hashes]
+        if folder is not None and len(published) < len(self.layouts):
+            source = self._locate(folder)
+            return source.layout, self._entry(cache, source.layout, source.identity())
+        entries = [(layout, self._entry(cache, layout, Source(layout, cache, {}).identity())) for layout in published]
+        return next((pair for pair in entries if pair[1].is_file()), entries[0])
+
+    def _locate(self, folder: Path) -> Source:
+        """Return what lies at ``folder``: an archive, or a folder with files of a layout or with its archive."""
+        if folder.is_file():
+            return Source(self._layout_of(folder), folder, {})
+        if not folder.is_dir():
+            raise UserError(f"network.data.folder: found no {folder}, allowed a folder or a .tar.gz archive")
+        for layout in self.layouts:
+            for place in (folder, *(folder / name for name in layout.folders)):
+                files, total = {}, 0
+                for path in (path for pattern in layout.patterns for path in place.glob(pattern)):
+                    if (key := layout.key(path)) is not None and stat.S_ISREG((found := path.stat()).st_mode):
+                        files[key], total = path, total + found.st_size
+                if total > self.limit:
+                    raise UserError(f"{place}: length: found {total} bytes, allowed {self.limit}")
+                if files:
+                    return Source(layout, place, files)
+            for name in layout.archives:
+                if (folder / name).is_file():
+                    return Source(self._layout_of(folder / name), folder / name, {})
+        raise UserError(f"network.data.folder: {folder}: found no files of {self.name}, allowed {self._wants()}")
+
+    def _layout_of(self, path: Path) -> Layout:
+        for member, _ in archive.members_of(path, self.limit):
+            for layout in self.layouts:
+                if layout.key(member) is not None:
+                    return layout
+        raise UserError(f"{path}: found no files of {self.name}, allowed {self._wants()}")
+
+    def _wants(self) -> str:
+        return "; or ".join(layout.wants for layout in self.layouts)
+
+    def ensure(self, cache: Path, folder: Path | None, say: Callable[[str], None]) -> dict:
+        """Make sure that the decoded arrays are in ``cache`` and describe them.
+
+        Parameters
+        ----------
+        cache : Path
+            Folder of decoded data.
+        folder : Path or None
+            Folder with the files in one of the layouts, or a ``.tar.gz`` of them; None: the published files, from the
+            cache or a mirror.
+        say : callable
+            Gets one line per event.
+
+        Returns
+        -------
+        dict
+            See `base.describe`; further "layout" and "files" (published names and hashes, if there are).
+
+        Raises
+        ------
+        UserError
+            If the files cannot be had, are damaged or hostile, or are not the published ones.
+        """
+        try:
+            layout, entry = self._cached(cache, folder)
+            data, variant, digest = self._read(entry)
+            say(f"{self.name}: the decoded {layout.name} are in the cache")
+        except UserError:
+            layout, entry = self._from_network(cache, say) if folder is None else self._from_folder(cache, folder, say)
+            data, variant, digest = self._read(entry)
+        files = [{"name": name, layout.algorithm: value} for name, value in layout.hashes]
+        manifest = base.describe(self, data, digest, layout=layout.name, files=files)
+        return {**manifest, "title": f"{self.title} ({variant})"} if variant else manifest
+
+    def _from_folder(self, cache: Path, folder: Path, say: Callable[[str], None]) -> tuple[Layout, Path]:
+        source = self._locate(folder)
+        entry = self._entry(cache, source.layout, source.identity())
+        say(f"{self.name}: decoding the {source.layout.name} in {source.place}, once")
+        self._store(source.layout.decode(source.read(self.limit), str(source.place)), entry, str(source.place))
+        return source.layout, entry
+
+    def _from_network(self, cache: Path, say: Callable[[str], None]) -> tuple[Layout, Path]:
+        for layout in self.layouts:
+            try:
+                files = {}
+                for url in layout.urls:
+                    raw = sources.download(url, self.limit, say)
+                    if url.endswith(".tar.gz"):
+                        files |= gather(layout, archive.members(io.BytesIO(raw), url, self.limit), url)
+                    else:
+                        files[PurePosixPath(url).name] = raw
+                if files:
+                    entry = self._entry(cache, layout, Source(layout, cache, {}).identity())
+                    self._store(layout.decode(files, layout.urls[0]), entry, layout.urls[0])
+                    return layout, entry
+            except (sources.Unavailable, UserError) as reason:
+                say(f"{self.name}: {layout.urls[0]} gave nothing usable: {reason}")
+        raise UserError(
+            f"network.dataset: {self.name} is not in the cache and no source could be reached; put the files into a "
+            f"folder and set network.data.folder to it: {self._wants()}"
+        )
+
+    def _store(self, splits: Splits, entry: Path, where: str) -> None:
+        data = Data(*splits[:4], self.classes, self.shape)
+        base.check(data, where, (self.train_count, self.test_count))
+        arrays = dict(zip(ARRAYS, data[:4], strict=True))
+        with atomic(entry) as temporary:
+            np.savez(temporary, **arrays, variant=np.array(splits.variant), digest=np.array(base.content_hash(data)))
+
+    def _read(self, entry: Path, arrays: bool = True) -> tuple[Data | None, str, str]:
+        """Return the arrays (None if not asked for), the variant and the digest in a cache entry."""
+        if not entry.is_file():
+            raise UserError(f"{entry}: not in the cache; run 'python -m network data' first")
+        try:
+            with np.load(entry, allow_pickle=False) as stored:
+                variant, digest = str(stored["variant"]), str(stored["digest"])
+                data = Data(*(stored[name] for name in ARRAYS), self.classes, self.shape) if arrays else None
+        except Exception as error:  # a damaged zip of damaged arrays can fail in any way
+            raise UserError(f"{entry}: damaged ({error}); run 'python -m network data' again") from None
+        if data is not None:
+            base.check(data, str(entry), (self.train_count, self.test_count))
+            if (found := base.content_hash(data)) != digest:
+                raise UserError(f"{entry}: SHA-256 of the arrays: found {found}, allowed {digest}")
+        return data, variant, digest
+
+    def load(self, cache: Path, folder: Path | None = None) -> Data:
+        """Read the decoded arrays from ``cache``.
+
+        Raises
+        ------
+        UserError
+            If they are absent or damaged, or ``folder`` holds no files of the data set.
+        """
+        return self._read(self._cached(cache, folder)[1])[0]
+
+    def digest(self, cache: Path, folder: Path | None = None) -> str:
+        """Return the SHA-256 (hexadecimal) of the arrays that `load` returns; errors as of `load`."""
+        return self._read(self._cached(cache, folder)[1], arrays=False)[2]

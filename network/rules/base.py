@@ -1,0 +1,201 @@
+"""What the trainer asks of a learning rule: pure functions on a memory that is any pytree.
+
+A step of the trainer is
+
+    weights  = rule.weights(memory, arrays, context)           what the forward pass sees
+    signals  = gradients of the weights, or the inputs and errors of each layer's columns
+    memory, plans = rule.propose(memory, arrays, signals, context)
+    arrays   = devices after the plans' commands (`network.sampling.program`)
+
+A new rule is a subclass of `Rule` in a file of its own and a line in `network.rules.REGISTRY`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from network import rng, sampling
+from network.device import DeviceModel
+from network.layers import Layer, Synapses
+from network.optimizers import Optimizer
+from network.sampling import Alphabet, Array, Plan
+from spinloom.errors import UserError
+
+Shapes = tuple[tuple[int, int], ...]
+Keys = tuple[jax.Array, ...]  # uint32[2], one stream per layer
+Program = Callable[[int, Array, tuple[Plan, ...]], tuple[Array, sampling.Info]]
+
+
+class Context(NamedTuple):
+    """Names the random numbers of one step and tells what the step is for."""
+
+    keys: Keys
+    step: jax.Array  # int32[]
+
+
+class Signals(NamedTuple):
+    """What the backward pass hands to a rule; those that it did not ask for are None."""
+
+    gradients: tuple[jax.Array, ...] | None = None  # of the mean loss, float32[inputs, outputs] per layer
+    inputs: tuple[jax.Array, ...] | None = None  # float32[batch, inputs] per layer
+    errors: tuple[jax.Array, ...] | None = None  # of the mean loss per column, float32[batch, outputs] per layer
+    scales: tuple[float, ...] | None = None  # column value of one input and weight 1, per layer
+
+
+class Rule:
+    """Base of all rules: one device per synapse, which is read as it is.
+
+    Parameters
+    ----------
+    device : DeviceModel
+        Made with the rule's ``scale``.
+    optimizer : Optimizer
+    options : dict
+        ``network.rule_options``; ``defaults`` names the allowed ones.
+    """
+
+    name = ""
+    defaults: dict[str, Any] = {}
+    scale = "levels"  # see `network.device`
+    uses_device = True  # whether devices are read and programmed while training
+    outer = False  # whether signals are inputs and errors instead of gradients
+    single = False  # whether a step must be one image
+    state_reads_per_step = 0  # times a training step reads each device's state to decide whether to program it
+    deploys = False  # whether trained weights are programmed into devices afterwards (`deploy`)
+    draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
+    reads_per_product = 1  # times each device is read for one product of its array; 0: there is none
+    mix: tuple[float, ...] = (1.0,)  # weight of each device in its synapse
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        self.device, self.optimizer = device, optimizer
+        if unknown := sorted(set(options) - set(self.defaults)):
+            allowed = ", ".join(self.defaults) or "none"
+            raise UserError(f"network.rule_options: found {', '.join(unknown)}, allowed {allowed} for {self.name}")
+        self.options = {**self.defaults, **options}
+        self.read_variance = jnp.asarray(device.read_sd) ** 2
+
+    # checks of options, shared so that the errors sound alike
+    def number(self, key: str, low: float, high: float) -> float:
+        """Return an option that is a number; `UserError` outside ``low`` to ``high``."""
+        value = self.options[key]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise UserError(f"network.rule_options.{key}: found {value!r}, allowed {low:g} to {high:g}")
+        return value
+
+    def whole(self, key: str, low: int, high: int) -> int:
+        """Return an option that is a whole number; `UserError` outside ``low`` to ``high``."""
+        value = self.options[key]
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise UserError(f"network.rule_options.{key}: found {value!r}, allowed whole numbers {low} to {high}")
+        return value
+
+    def choice(self, key: str, allowed: tuple) -> Any:
+        """Return an option that is one of ``allowed``; `UserError` if not."""
+        value = self.options[key]
+        if value not in allowed:
+            raise UserError(f"network.rule_options.{key}: found {value!r}, allowed {', '.join(map(str, allowed))}")
+        return value
+
+    def needs(self, states: int | None = None, **flags: bool) -> None:
+        """Refuse a card whose flags or number of states do not suit the rule."""
+        for flag, value in flags.items():
+            if bool(self.device.flags.get(flag)) != value:
+                found = str(not value).lower()
+                raise UserError(f"card.json: flags.{flag}: found {found}, allowed {str(value).lower()} for {self.name}")
+        if states is not None and len(self.device.states) != states:
+            raise UserError(f"states.csv: found {len(self.device.states)} states, allowed {states} for {self.name}")
+
+    def alphabet(self) -> Alphabet:
+        """Return the commands that the plans' numbers mean."""
+        return sampling.alphabet(self.device)
+
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[Any, tuple[Plan, ...] | None]:
+        """Return the memory and the plan of the first programming, [devices, inputs, outputs] per layer."""
+        raise NotImplementedError
+
+    def weights(self, memory: Any, arrays: tuple[Array, ...] | None, context: Context) -> tuple[Any, ...]:
+        """Return what the forward pass takes as weights, one entry per layer; the first leaf is differentiated."""
+        return tuple(self.combine(array) for array in arrays)
+
+    def combine(self, array: Array) -> Synapses:
+        """Return the synapses of a layer: the devices' sum with the weights ``mix``."""
+        value = sum(factor * array.weight[d] for d, factor in enumerate(self.mix))
+        if not np.any(self.device.read_sd > 0):
+            return Synapses(value)
+        if self.device.uniform_read_noise:
+            return Synapses(value, sum(factor**2 for factor in self.mix) * self.read_variance[0])
+        return Synapses(value, sum(f**2 * self.read_variance[array.state[d]] for d, f in enumerate(self.mix)))
+
+    def product(self, layer: Layer, x: jax.Array, weights: Any, key: jax.Array, step: jax.Array) -> jax.Array | None:
+        """Return the column values (see `network.layers.read`), or None to have them read in the usual way."""
+        return None
+
+    def propose(
+        self, memory: Any, arrays: tuple[Array, ...] | None, signals: Signals, context: Context
+    ) -> tuple[Any, tuple[Plan, ...] | None]:
+        """Take in the signals and say which devices get which command."""
+        raise NotImplementedError
+
+    def deployed_weights(self, memory: Any, arrays: tuple[Array, ...] | None, context: Context) -> tuple[Any, ...]:
+        """Return the weights of a trained network; by default as in training."""
+        return self.weights(memory, arrays, context)
+
+    def deploy(
+        self, memory: Any, array: Array, shapes: tuple[tuple[int, int, int], ...], program: Program, context: Context
+    ) -> tuple[Array, jax.Array]:
+        """Program new devices with what has been trained.
+
+        Parameters
+        ----------
+        memory : Any
+        array : Array
+            Packed, as made.
+        shapes : tuple
+            [devices, inputs, outputs] of each layer in it.
+        program : callable
+            ``program(counter, array, plans) -> array, Info``.
+        context : Context
+
+        Returns
+        -------
+        array : Array
+        commands : jax.Array, int32[K]
+        """
+        raise NotImplementedError
+
+    def clocks(self, memory: Any) -> list[float] | None:
+        """Return how many of each of the card's pulses one read of all synapses takes, if a read is a pulse."""
+        return None
+
+    def memory_bits(self, memory: Any) -> dict[str, int]:
+        """Return the bits of digital memory that the rule keeps, by name, for all synapses together."""
+        raise NotImplementedError
+
+
+def uniform(keys: Keys, shapes: Shapes) -> tuple[jax.Array, ...]:
+    """Draw float32[inputs, outputs] uniformly in -1 to 1 for each layer."""
+    return tuple(
+        rng.uniform(rng.words(key, 0, shape)[0]) / jnp.float32(3**0.5) for key, shape in zip(keys, shapes, strict=True)
+    )
+
+
+def descend(
+    transform: optax.GradientTransformation,
+    value: tuple[jax.Array, ...],
+    state: optax.OptState,
+    gradients: tuple[jax.Array, ...],
+) -> tuple[tuple[jax.Array, ...], optax.OptState]:
+    """Move ``value`` by one optimiser step and clip it to -1 to 1."""
+    updates, state = transform.update(gradients, state, value)
+    return tuple(jnp.clip(v + u, -1.0, 1.0) for v, u in zip(value, updates, strict=True)), state
+
+
+def bits(tree) -> int:
+    """Return the size of all arrays of one or more axes in ``tree`` (a step counter is not memory of synapses)."""
+    return sum(leaf.nbytes * 8 for leaf in jax.tree.leaves(tree) if leaf.ndim)

@@ -1,0 +1,140 @@
+r"""Discrete state transition: the weight is the state of the device, and a step either moves it or does not.
+
+GXNOR-Net (Deng et al., arXiv 1705.09283) with the synapse of Greenberg-Toledo et al. (arXiv 1912.12636). No float
+weight exists. With d the change that the optimiser proposes and L the distance between two weights,
+
+    kappa = floor(|d| / L)          whole steps, taken surely
+    nu    = |d| / L - kappa         remainder; one step more with probability tau(nu)
+    tau   = tanh(m nu) (``law: tanh``, m = ``steepness``) or nu (``law: linear``)
+
+and the weight stays between -1 and 1.
+
+``synapse: pair`` is a ternary weight, L = 1, made of two junctions: (on, off) is 1, (off, on) is -1, (off, off) and
+(on, on) are 0. A positive step switches the first on or the second off, one junction for each step, the first if
+there is a choice; "surely" is the card's strongest pulse. ``synapse: single`` is a binary weight, one junction, L = 2.
+
+The probability tau(nu) comes from the junction itself: how is the business of ``predistortion``, ``voltage_V`` and
+``dither`` (`network.ladder`). Which junction is to be switched depends on the state, which is read once per step.
+
+The optimiser's moments are float memory per weight, if it has any (sgd without momentum has none); the rule has none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from network import ladder, rng
+from network.device import DeviceModel
+from network.optimizers import Optimizer
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.sampling import Array, Plan
+from spinloom.errors import UserError
+
+LAWS = ("tanh", "linear")
+MIX = {"pair": (0.5, -0.5), "single": (1.0,)}
+
+
+class Memory(NamedTuple):
+    """Digital memory of the rule."""
+
+    optimizer: optax.OptState
+
+
+def split(change: jax.Array, step: float) -> tuple[jax.Array, jax.Array]:
+    """Return kappa (float32, whole) and nu (float32, 0 to 1) of proposed changes (see the module text)."""
+    size = jnp.abs(change) / step
+    whole = jnp.floor(size)
+    return whole, size - whole
+
+
+class DiscreteStateTransition(Rule):
+    """See the module text."""
+
+    name = "discrete_state_transition"
+    defaults = {
+        "synapse": "pair", "law": "tanh", "steepness": 3.0, "predistortion": "full", "voltage_V": None, "dither": True,
+    }  # fmt: skip
+    scale = "states"
+    state_reads_per_step = 1
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        super().__init__(device, optimizer, options)
+        self.needs(states=2, volatile=False, destructive_read=False)
+        if not device.state_weight[1] > device.state_weight[0]:
+            raise UserError("states.csv: conductance_S: found one that falls, allowed one that rises with the state")
+        self.synapse = self.choice("synapse", tuple(MIX))
+        self.mix = MIX[self.synapse]
+        self.law, self.steepness = self.choice("law", LAWS), self.number("steepness", 1e-3, 1e3)
+        mode = self.choice("predistortion", ladder.MODES)
+        self.dither = self.choice("dither", (True, False))
+        voltage = None if self.options["voltage_V"] is None else self.number("voltage_V", -1e3, 1e3)
+        self.ladder = ladder.make(device, mode, voltage)
+
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, tuple[Plan, ...]]:
+        """Draw weights uniformly, round them to the states, and ask for every junction to be programmed so."""
+        plans = []
+        values = uniform(keys, shapes)
+        for value in values:
+            on = (value > 0.5, value < -0.5) if self.synapse == "pair" else (value > 0,)
+            on = jnp.stack(on)
+            strongest = jnp.where(on, self.ladder.strongest[0], self.ladder.strongest[1])
+            plans.append(Plan(strongest, jnp.ones(on.shape, bool)))
+        return Memory(self.optimizer.transform.init(values)), tuple(plans)
+
+    def strength(self, nu: jax.Array) -> jax.Array:
+        """Return tau(nu)."""
+        return jnp.tanh(self.steepness * nu) if self.law == "tanh" else nu
+
+    def strengths(self, change: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return how strongly each junction is to be switched, and whether off instead of on.
+
+        Parameters
+        ----------
+        change : jax.Array, float32[inputs, outputs]
+            Proposed by the optimiser.
+        state : jax.Array, int8[devices, inputs, outputs]
+            1: on.
+
+        Returns
+        -------
+        strength : jax.Array, float32[devices, inputs, outputs]
+            0: no pulse, 1: surely.
+        off : jax.Array, bool[devices, inputs, outputs]
+        """
+        rising = change > 0
+        if self.synapse == "single":
+            kappa, nu = split(change, 2.0)
+            reached = (state[0] == 1) == rising
+            strength = jnp.where(reached, 0, jnp.where(kappa >= 1, 1.0, self.strength(nu)))
+            return strength[None], ~rising[None]
+        kappa, nu = split(change, 1.0)
+        sooner = self.strength(nu)
+        # for a falling weight the junctions exchange their parts
+        first, second = jnp.where(rising, state[0], state[1]) == 1, jnp.where(rising, state[1], state[0]) == 1
+        up = jnp.where(first, 0, jnp.where(kappa >= 1, 1.0, sooner))
+        left = jnp.where(first, kappa, kappa - 1)  # steps left for the other junction
+        down = jnp.where(second, jnp.where(left >= 1, 1.0, jnp.where(left >= 0, sooner, 0)), 0)
+        strength = jnp.stack([jnp.where(rising, up, down), jnp.where(rising, down, up)])
+        return strength, jnp.stack([~rising, rising])
+
+    def propose(
+        self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
+    ) -> tuple[Memory, tuple[Plan, ...]]:
+        """Split the optimiser's change into sure and probable steps and give the pulses."""
+        weights = tuple(self.combine(array).value for array in arrays)
+        changes, optimizer = self.optimizer.transform.update(signals.gradients, memory.optimizer, weights)
+        plans = []
+        for key, array, change in zip(context.keys, arrays, changes, strict=True):
+            strength, off = self.strengths(change, array.state)
+            words = rng.words(key, context.step, change.shape)
+            word = jnp.stack(words[: len(self.mix)])
+            plans.append(Plan(*ladder.choose(self.ladder, off, strength, word, self.dither)))
+        return Memory(optimizer), tuple(plans)
+
+    def memory_bits(self, memory: Memory) -> dict[str, int]:
+        """Count the optimiser's moments."""
+        return {"optimizer": bits(memory.optimizer)}

@@ -1,0 +1,80 @@
+r"""Binary junctions that switch with a probability proportional to the gradient.
+
+After Mondal and Srivastava (arXiv 1806.09057): the step of gradient descent is a probability,
+
+    P_ij = rate |g_ij|,        direction against the sign of g,
+
+with g the gradient of the mean loss. For one image g_ij = x_i delta_j, and a whole crossbar is written at once: the
+duration of row i's pulse is proportional to x_i, and the voltage of column j makes the rate proportional to delta_j.
+For a batch g is a sum of such products, formed row by row and written at once: nothing is kept between steps. No state
+is read: a device that is in the wanted state already gets its pulse as well.
+
+``devices`` junctions make one weight (their mean). Each gets the same command and switches by itself, so the noise of
+the weight falls with their number: over n steps of gradient g the weight of one junction drifts by 2 n P and diffuses
+by 2 sqrt(n P); with M junctions the diffusion is 2 sqrt(n P / M).
+
+``normalise: layer`` divides the gradient of each layer by its root mean square, one number per layer.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from network import ladder, rng
+from network.device import DeviceModel
+from network.optimizers import Optimizer
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
+from network.sampling import Array, Plan
+
+NORMALISE = ("none", "layer")
+
+
+class OuterProductProbability(Rule):
+    """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
+
+    name = "outer_product_probability"
+    defaults = {"devices": 1, "gain": 1.0, "normalise": "none", "predistortion": "full", "voltage_V": None,
+                "dither": True}  # fmt: skip
+    scale = "states"
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        super().__init__(device, optimizer, options)
+        self.needs(states=2, volatile=False, destructive_read=False)
+        count = self.whole("devices", 1, 64)
+        self.mix = (1.0 / count,) * count
+        self.gain, self.normalise = self.number("gain", 1e-9, 1e9), self.choice("normalise", NORMALISE)
+        self.dither = self.choice("dither", (True, False))
+        voltage = None if self.options["voltage_V"] is None else self.number("voltage_V", -1e3, 1e3)
+        self.ladder = ladder.make(device, self.choice("predistortion", ladder.MODES), voltage)
+
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:
+        """Ask for each junction to be programmed on or off, at random."""
+        plans = []
+        for key, shape in zip(keys, shapes, strict=True):
+            (value,) = uniform((key,), ((len(self.mix) * shape[0], shape[1]),))
+            on = value.reshape(len(self.mix), *shape) > 0
+            strongest = jnp.where(on, self.ladder.strongest[0], self.ladder.strongest[1])
+            plans.append(Plan(strongest, jnp.ones(on.shape, bool)))
+        return (), tuple(plans)
+
+    def propose(
+        self, memory: tuple, arrays: tuple[Array, ...], signals: Signals, context: Context
+    ) -> tuple[tuple, tuple[Plan, ...]]:
+        """Give each junction a pulse of the wanted probability."""
+        rate, plans, count = self.gain * self.optimizer.rate(context.step), [], len(self.mix)
+        for key, gradient in zip(context.keys, signals.gradients, strict=True):
+            if self.normalise == "layer":
+                gradient = gradient * jax.lax.rsqrt(jnp.mean(gradient * gradient) + 1e-30)
+            shape = (count, *gradient.shape)
+            half = -(-count // 2)  # two words at a time
+            words = rng.words(key, context.step, (half * shape[1], shape[2]))
+            word = jnp.concatenate([w.reshape(half, *shape[1:]) for w in words])[:count]
+            strength = jnp.broadcast_to((rate * jnp.abs(gradient))[None], shape)
+            off = jnp.broadcast_to((gradient > 0)[None], shape)
+            plans.append(Plan(*ladder.choose(self.ladder, off, strength, word, self.dither)))
+        return memory, tuple(plans)
+
+    def memory_bits(self, memory: tuple) -> dict[str, int]:
+        """Return no memory: there is none per synapse."""
+        return {}

@@ -1,0 +1,101 @@
+r"""Ex-situ: train in float against the device as the card describes it, then program real devices once.
+
+The ex-situ rule of Misba et al. (arXiv 2111.07284). Training is that of `accumulate_quantise_program` with the float
+accumulator and its ``margin``, but no device takes part: each step draws what the devices would hold if they were
+programmed to the present levels, from the card's table and from the spread between devices, afresh.
+
+Deploying programs each of a set of new devices once with the pulse of its level. With ``attempts`` above 1 they are
+read and programmed again while they are off by more than ``verify_margin`` of the smallest distance between two
+levels, at most so often in all. The network is tested on ``deployments`` sets of devices: the spread between them is
+what one who builds a single one must expect.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from network import rng, sampling
+from network.alias import alias_row
+from network.device import DeviceModel
+from network.layers import Synapses
+from network.optimizers import Optimizer
+from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram, Memory, lookup
+from network.rules.base import Context, Keys, Program, Rule, Shapes, Signals
+from network.sampling import Array, Plan
+
+
+class TrainThenDeploy(AccumulateQuantiseProgram):
+    """See the module text."""
+
+    name = "train_then_deploy"
+    defaults = {"margin": 0.0, "attempts": 1, "verify_margin": 0.5, "deployments": 20}
+    uses_device = False
+    deploys = True
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        super().__init__(device, optimizer, options)
+        self.attempts, self.draws = self.whole("attempts", 1, 100), self.whole("deployments", 1, 1000)
+        self.verify_margin = self.number("verify_margin", 0, 10)
+        self.tables = sampling.tables(device)
+        threshold, alias = alias_row(device.occupancy, sampling.columns(len(device.states)))
+        self.start = self.tables._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
+
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
+        """Draw the accumulator uniformly in -1 to 1."""
+        return super().init(keys, shapes)[0], None
+
+    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+        """Draw devices that have just been programmed to the present levels."""
+        return tuple(
+            self.sample(key, context.step, level) for key, level in zip(context.keys, memory.command, strict=True)
+        )
+
+    def sample(self, key: jax.Array, step: jax.Array, level: jax.Array) -> Synapses:
+        """Return synapses (float32[inputs, outputs]) after one write to ``level`` (int8) on devices drawn at random."""
+        shape = level.shape
+        (outcome, within), (before, which), (defect, _) = (
+            rng.words(key, 3 * jnp.asarray(step).astype(jnp.uint32) + i, shape) for i in range(3)
+        )
+        instance = (which % jnp.uint32(len(self.device.instance_gain))).astype(jnp.int32)
+        zero = jnp.zeros(shape, jnp.int8)
+        made = sampling.draw_state(before, zero, zero, self.start)
+        kind = None if self.device.by_instance is None else instance * self.device.transition[..., 0].size
+        state = sampling.draw_state(outcome, made, lookup(self.level_pulse, level), self.tables, kind)
+        if self.device.stuck:
+            state = jnp.where((defect >> 8).astype(jnp.float32) * jnp.float32(2**-24) < self.device.stuck, made, state)
+        weight = sampling.placed(state, within, self.tables) * jnp.asarray(self.device.instance_gain)[instance]
+        weight = weight + jnp.asarray(self.device.instance_weight)[instance]
+        noisy = bool(np.any(self.device.read_sd > 0))
+        return Synapses(weight, self.read_variance[state] if noisy else None)
+
+    def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
+        """Accumulate; a level changes when its band is left."""
+        return super().propose(memory, None, signals, context)[0], None
+
+    def deployed_weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
+        """Return the programmed devices."""
+        return Rule.weights(self, memory, arrays, context)
+
+    def deploy(
+        self, memory: Memory, array: Array, shapes: tuple[tuple[int, int, int], ...], program: Program, context: Context
+    ) -> tuple[Array, jax.Array]:
+        """Program all devices, then those that are off."""
+        pulses = tuple(lookup(self.level_pulse, level)[None] for level in memory.command)
+        level_of = jnp.asarray(self.device.level)
+        off = jnp.asarray(self.verify_margin * np.min(np.diff(self.device.level)), jnp.float32)
+
+        def attempt(number, carry):
+            array, masks, total = carry
+            array, info = program(number, array, tuple(Plan(*pair) for pair in zip(pulses, masks, strict=True)))
+            masks = tuple(
+                jnp.abs(one.weight - lookup(level_of, level)[None]) > off
+                for one, level in zip(sampling.views(array, shapes), memory.command, strict=True)
+            )
+            return array, masks, total + info.writes
+
+        masks = tuple(jnp.ones(shape, bool) for shape in shapes)
+        nothing = jnp.zeros(len(self.device.pulses), jnp.int32)
+        array, _, total = jax.lax.fori_loop(0, self.attempts, attempt, (array, masks, nothing))
+        return array, total

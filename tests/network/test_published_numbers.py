@@ -1,0 +1,82 @@
+"""Numbers that are printed in papers, or follow from them in one line, to the digits that are printed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from calibration import library
+from network import activations
+from network.metering import energy_per_operation_J, programming_energy_per_presentation, tops_per_W
+from spinloom.errors import UserError
+from tests.network.rule_cards import (  # noqa: F401
+    SURE,
+    junction,
+    quick_compile,
+    rule,
+    shares,
+)
+
+
+@pytest.mark.parametrize(
+    ("nu", "p"), [(0.01, "0.030"), (0.05, "0.149"), (0.1, "0.291"), (0.3, "0.716"), (0.5, "0.905"), (1.0, "0.995")]
+)
+def test_gxnor_amplifies_small_steps(nu, p):
+    """tanh(3 nu), arXiv 1705.09283 with m = 3, from the rule and through a junction's pulses."""
+    of_rule = rule("discrete_state_transition", junction(SURE, SURE))
+    strength = of_rule.strength(jnp.float32(nu))
+    assert f"{float(strength):.3f}" == p
+    assert f"{shares(of_rule.ladder, of_rule.device, False, np.array([strength]))[0]:.3f}" == p
+
+
+def test_gxnor_ternary_activation():
+    """Code of arXiv 1705.09283: +-1 from 1 on, gradient 1 for 0.5 < |x| < 1.5 and 0 elsewhere."""
+    x = np.array([-3, -1.5, -1.499, -1, -0.999, -0.501, -0.5, 0, 0.5, 0.501, 0.999, 1, 1.499, 1.5, 3], np.float32)
+    value = jax.vmap(activations.ternary)(x)
+    slope = jax.vmap(jax.grad(activations.ternary))(x)
+    assert value.tolist() == [-1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
+    assert slope.tolist() == [0, 0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("w", "p"), [(3, "0.0332"), (4, "0.170"), (4.63168, "0.511"), (5, "0.738"), (6, "0.977"), (7, "0.9985")]
+)
+def test_ellis_passing_probability(w, p):
+    """p(w) = 1 - a/(1 + exp(b (w - w0))) with the constants of the code of arXiv 2303.01886, from the card's law."""
+    of_rule = rule("mean_variance_probability", library.card("ellis_gate"))
+    # the card's drive is in tesla, one unit of w is 1 mT
+    assert (of_rule.w0, of_rule.b, of_rule.a) == pytest.approx((4.63168e-3, 2727.41, 0.97813), rel=1e-12, abs=0)
+    found = float(of_rule.passing(jnp.float32(of_rule.b * (1e-3 * w - of_rule.w0))))
+    assert f"{found:.{len(p) - 2}f}" == p
+
+
+def test_ellis_floor():
+    """1 - a = 0.0219 (papers' last digit): a wire never stops passing altogether."""
+    of_rule = rule("mean_variance_probability", library.card("ellis_gate"))
+    assert f"{float(of_rule.passing(jnp.float32(-50))):.4f}" == "0.0219"
+    assert float(of_rule.passing(jnp.float32(50))) == 1.0
+
+
+def test_thirteen_picojoule_are_eight_microjoule():
+    """arXiv 2111.07284: 13 pJ per presentation of 60,000 images over 10 epochs are 7.8 uJ in all."""
+    assert 13e-12 * 60000 * 10 == pytest.approx(7.8e-6, rel=1e-12, abs=0)
+    assert programming_energy_per_presentation(7.8e-6, 60000, 10) == pytest.approx(13e-12, rel=1e-12, abs=0)
+    # writes per presentation that pay for it: "~4,000 at 3.2 fJ, 260 at 50 fJ, 13 at 1 pJ"
+    for energy_J, writes, digits in ((3.2e-15, 4000, -3), (50e-15, 260, 0), (1e-12, 13, 0)):
+        assert round(13e-12 / energy_J, digits) == writes
+
+
+@pytest.mark.parametrize(("efficiency", "femtojoule"), [(18.3, "54.6"), (3.0, "333")])
+def test_tops_per_watt_are_joules_per_operation(efficiency, femtojoule):
+    """Forward and update of arXiv 1912.12636."""
+    energy_J = energy_per_operation_J(efficiency)
+    assert f"{1e15 * energy_J:.3g}" == femtojoule
+    assert tops_per_W(energy_J) == pytest.approx(efficiency, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan"), True, "3"])
+def test_no_efficiency(value):
+    with pytest.raises(UserError, match="tops_per_W: found .*, allowed a positive number"):
+        energy_per_operation_J(value)
+    with pytest.raises(UserError, match="energy_per_operation_J: found .*, allowed a positive number"):
+        tops_per_W(value)

@@ -1,0 +1,231 @@
+"""Mean-variance probability: exact binomial measurements, the published gradient, and what each number costs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import expit
+
+from calibration import library
+from network import rng
+from network.architecture import Layer
+from network.layers import Synapses
+from network.rules.base import Signals
+from network.rules.mean_variance_probability import FLOOR, measure
+from spinloom.errors import UserError
+from tests.network.rule_cards import (  # noqa: F401
+    SURE,
+    bound,
+    context,
+    enough,
+    fits,
+    junction,
+    proposed,
+    quick_compile,
+    rule,
+    start,
+)
+
+NAME = "mean_variance_probability"
+CARD = library.card("ellis_gate")
+BATCH, INPUTS, OUTPUTS = 6, 9, 4
+A = 0.97813
+random = np.random.default_rng(8)
+CONTROL = random.normal(0, 1.5, (1, INPUTS, OUTPUTS)).astype(np.float32)
+BINARY = (random.random((BATCH, INPUTS)) < 0.6).astype(np.float32)
+GREY = random.random((BATCH, INPUTS)).astype(np.float32)
+ERRORS = random.normal(size=(BATCH, OUTPUTS)).astype(np.float32)  # dL/dout
+
+measured = jax.jit(measure, static_argnums=3)
+
+
+def column(of_rule, key=None, **more):
+    """Return the compiled product ``(controls, x, step) -> columns`` of one layer."""
+    layer, key = Layer(INPUTS, OUTPUTS, **more), rng.stream(3, "reads") if key is None else key
+    return jax.jit(lambda control, x, step: of_rule.product(layer, x, Synapses(control), key, step))
+
+
+@pytest.mark.parametrize("number", [1, 3, 8, 16, 17, 32, 40, 128])
+def test_measurements_are_exactly_binomial(number):
+    """Chi-square per probability, false alarms 0.01 % in all, fixed seeds; 0 and 1 are certain."""
+    p = np.array([0.0, 0.02, 0.5, 0.978, 1.0])
+    wide = np.tile(p.astype(np.float32), (6000, 4))
+    got = np.asarray(measured(rng.stream(2, "measure", number), 0, wide, number)).reshape(-1, 5) * number
+    counts = np.round(got).astype(int)
+    np.testing.assert_allclose(got, counts, atol=1e-4)
+    assert not counts[:, 0].any() and np.all(counts[:, 4] == number)
+    assert enough([
+        fits(np.bincount(counts[:, k], minlength=number + 1), stats.binom.pmf(np.arange(number + 1), number, p[k]))
+        for k in (1, 2, 3)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [1, 3, 40, 64])
+def test_measurements_are_independent(number):
+    """Neighbours, rows, steps, streams and the words within one cell: correlations below 0.01 % in all, fixed seed."""
+    wide, key = np.full((400, 60), 0.5, np.float32), rng.stream(2, "cells")
+    one, later, other = (
+        np.asarray(measured(k, step, wide, number)) for k, step in ((key, 0), (key, 1), (key ^ jnp.uint32(1), 0))
+    )
+    pairs = [(one[:, 1:], one[:, :-1]), (one[1:], one[:-1]), (one, later), (one, other), (later[1:], one[:-1])]
+    correlation = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs]
+    assert np.all(np.abs(correlation) < bound(len(pairs)) / np.sqrt(wide.size - 400))
+    # were the measurements of one cell alike, their sum would spread more: sd of a sample variance
+    variance, size = np.var(one * number), wide.size
+    assert abs(variance / (number / 4) - 1) < bound() * np.sqrt((2 - 2 / number) / size + 1e-9) + 1e-4
+
+
+@pytest.mark.parametrize(("x", "number", "signed"), [(BINARY, 1, False), (BINARY, 8, True), (GREY, 20, False)])
+def test_mean_and_variance_of_a_column(x, number, signed):
+    """E[out] = mu and Var[Y] = sum P (1 - P) / N over 4000 measurements; false alarms 0.01 % each, fixed seed."""
+    of_rule = rule(NAME, CARD, {"measurements": number, "signed": signed})
+    control = np.concatenate([CONTROL, -0.5 * CONTROL]) if signed else CONTROL
+    repeats = 4000
+    read = column(of_rule)
+    many = jnp.asarray(np.tile(x, (repeats // 8, 1)))
+    out = np.concatenate([np.asarray(read(control, many, step)) for step in range(8)]).reshape(repeats, *ERRORS.shape)
+    p = 1 - A * expit(-control.astype(float))
+    fires = x[None, :, :, None] * p[:, None]
+    sign = np.array([1, -1][: len(p)])[:, None, None]
+    mean, variance = (sign * fires.sum(axis=2)).sum(axis=0), (fires * (1 - fires)).sum(axis=2).sum(axis=0) / number
+    assert np.all(np.abs(out.mean(axis=0) - mean) < bound(mean.size) * np.sqrt(variance / repeats))
+    # a sum of many near-independent bits: the kurtosis is near a normal's, and is left its own for one bit
+    square = (out - mean) ** 2
+    assert np.all(np.abs(square.mean(axis=0) - variance) < bound(mean.size) * square.std(axis=0) / np.sqrt(repeats))
+    np.testing.assert_allclose(out * number, np.round(out * number), atol=1e-3)  # counts, whatever the formula
+
+
+def gradient(control, x, out, number):
+    """Return the published gradient, float64, of sum(ERRORS * out) with respect to b (w - w0)."""
+    s = expit(control.astype(float))
+    p, slope = 1 - A * (1 - s), A * s * (1 - s)  # dp/d(b w) = a s (1 - s)
+    fires = x[:, :, None].astype(float) * p
+    sigma = np.sqrt((fires * (1 - fires)).sum(axis=1) / number + 1e-4)
+    epsilon = (out - fires.sum(axis=1)) / sigma
+    noise = 1 + epsilon[:, None, :] * (1 - 2 * fires) / (2 * number * sigma[:, None, :])
+    return (ERRORS[:, None, :] * slope * x[:, :, None] * noise).sum(axis=0)
+
+
+def forward(control, x, noise, number):
+    """Return the published forward pass written with square roots of sums, given the noise that has happened."""
+    p = (1 - A) + A * jax.nn.sigmoid(control)
+    fires = x[:, :, None] * p[None]
+    return fires.sum(1) + noise * jnp.sqrt((fires * (1 - fires) / number).sum(1) + 1e-4)
+
+
+@pytest.mark.parametrize(("x", "number"), [(BINARY, 1), (BINARY, 4), (BINARY, 128), (GREY, 3)])
+def test_gradient_is_the_published_one(x, number):
+    """Against the formula and autograd of an independent forward in double precision, to 1e-6 of the largest entry."""
+    of_rule = rule(NAME, CARD, {"measurements": number})
+    assert FLOOR == 1e-4
+    read = column(of_rule)
+    out, back = jax.vjp(lambda control: read(control, x, 0), CONTROL)
+    found = np.asarray(back(jnp.asarray(ERRORS))[0])[0]
+    formula = gradient(CONTROL[0], x, np.asarray(out, float), number)
+    np.testing.assert_allclose(found, formula, atol=1e-6 * np.abs(formula).max(), rtol=0)
+    with jax.enable_x64(True):
+        c, wide, y = jnp.asarray(CONTROL[0], jnp.float64), jnp.asarray(x, jnp.float64), jnp.asarray(out, jnp.float64)
+        sigma = forward(c, wide, 1.0, number) - forward(c, wide, 0.0, number)
+        noise = (y - forward(c, wide, 0.0, number)) / sigma
+        np.testing.assert_allclose(forward(c, wide, noise, number), y, rtol=1e-12, atol=1e-12)
+        same = jax.grad(lambda control: jnp.sum(ERRORS * forward(control, wide, noise, number)))(c)
+    np.testing.assert_allclose(found, same, atol=1e-6 * np.abs(formula).max(), rtol=0)
+
+
+def test_without_end_of_measurements_only_the_mean_is_left():
+    of_rule = rule(NAME, CARD, {"measurements": None})
+    out, back = jax.vjp(lambda control: column(of_rule)(control, BINARY, 0), CONTROL)
+    p = 1 - A * expit(-CONTROL[0].astype(float))
+    np.testing.assert_allclose(out, BINARY @ p, rtol=1e-6)
+    exact = gradient(CONTROL[0], BINARY, BINARY @ p, 10**12)
+    np.testing.assert_allclose(back(jnp.asarray(ERRORS))[0][0], exact, atol=1e-6 * np.abs(exact).max(), rtol=0)
+
+
+def test_the_variance_is_trained_as_it_is():
+    """The squared error about the mean has the mean sum P (1 - P) / N: its gradient hardens, 8 times less at N = 8.
+
+    Projected on the wanted gradient; the error is that of the columns' means over the batch, at 0.01 % false alarms.
+    """
+    batch, x = 4000, np.ones((4000, INPUTS), np.float32)
+    p = 1 - A * expit(-CONTROL[0].astype(float))
+    slope = A * expit(CONTROL[0].astype(float)) * expit(-CONTROL[0].astype(float))
+    target = jnp.asarray(x @ p, jnp.float32)
+    for number in (1, 8):
+        read = column(rule(NAME, CARD, {"measurements": number}))
+        loss = jax.grad(lambda control, read=read: jnp.sum(jnp.mean((read(control, x, 0) - target) ** 2, axis=0)))
+        found, wanted = np.asarray(loss(CONTROL))[0], slope * (1 - 2 * p) / number
+        ratio = np.sum(found * wanted) / np.sum(wanted**2)
+        noise = 2 * np.sqrt((p * (1 - p)).sum(axis=0) / number / batch)
+        error = np.sqrt(np.sum((noise * (slope * wanted).sum(axis=0)) ** 2)) / np.sum(wanted**2)
+        assert error < 0.1 and abs(ratio - 1) < bound(2) * error
+
+
+def test_scaled_and_signed_columns():
+    plain, scaled = (
+        rule(NAME, CARD, {"measurements": None, "signed": True, "scale_columns": s}) for s in (False, True)
+    )
+    both = np.concatenate([CONTROL, 2 * CONTROL])
+    p = 1 - A * expit(-both.astype(float))
+    np.testing.assert_allclose(column(plain)(both, GREY, 0), GREY @ (p[0] - p[1]), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        column(scaled, weight_range=2.5)(both, GREY, 0),
+        2.5 * np.sqrt(3 / INPUTS) * GREY @ (p[0] - p[1]),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_wires_of_a_weight_are_measured_apart():
+    """Equal controls: the difference of two wires has twice the variance of one, not none. False alarms 0.01 %."""
+    of_rule = rule(NAME, CARD, {"measurements": 1, "signed": True})
+    x = np.ones((4000, INPUTS), np.float32)
+    out = np.asarray(column(of_rule)(np.zeros((2, INPUTS, OUTPUTS), np.float32), x, 0))
+    p = 1 - A / 2
+    assert abs(out.var() / (2 * INPUTS * p * (1 - p)) - 1) < bound() * np.sqrt(2 / out.size)
+
+
+def test_controls_start_at_the_threshold_and_move_by_gain_times_the_step():
+    shape, gain = (30, 20), 2.72741
+    of_rule = rule(NAME, CARD, {"gain": gain}, {"name": "sgd", "learning_rate": 0.5})
+    memory, plans = start(of_rule, shape)
+    assert plans is None and not np.asarray(memory.control[0]).any()
+    np.testing.assert_allclose(of_rule.passing(memory.control[0]), 1 - A / 2, rtol=1e-6)
+    slope = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+    after, none = proposed(of_rule, memory, None, Signals((slope,)), context())
+    assert none is None
+    np.testing.assert_allclose(after.control[0], -0.5 * gain * slope, rtol=1e-6)
+    # in the units of w, here tesla: the law of the card has b = 2727 per tesla
+    wide, _ = start(rule(NAME, CARD, {"initial_spread": 1e-3}), shape)
+    assert 0.95 * 2.72741 < np.abs(wide.control[0]).max() <= 2.72741
+
+
+def test_clocks_memory_and_reads_are_counted():
+    of_rule = rule(NAME, CARD, {"measurements": 8, "signed": True}, {"name": "adam"})
+    memory, _ = start(of_rule, (5, 4))
+    assert of_rule.memory_bits(memory) == {"controls": 40 * 32, "optimizer": 80 * 32}
+    clocks = np.array(of_rule.clocks(memory))
+    # all at the threshold, which the card has a pulse for: its eighth
+    assert clocks.sum() == 8 * 40 == clocks[7] and of_rule.reads_per_product == 8 and len(of_rule.mix) == 2
+
+
+@pytest.mark.parametrize(
+    ("card", "options", "message"),
+    [
+        (junction(SURE, SURE), {}, "card.json: flags.volatile: found false, allowed true for mean_variance"),
+        (library.card("pbit"), {}, "card.json: laws: found no law 'passing', which mean_variance_probability needs"),
+        (CARD, {"measurements": 0}, "network.rule_options.measurements: found 0, allowed whole numbers 1 to 4096"),
+        (CARD, {"measurements": 2.0}, "network.rule_options.measurements: found 2.0, allowed whole numbers"),
+        (CARD, {"signed": 2}, "network.rule_options.signed: found 2, allowed True, False"),
+        (CARD, {"gain": 0}, "network.rule_options.gain: found 0, allowed 1e-06 to 1e"),
+    ],
+)
+def test_errors(card, options, message):
+    with pytest.raises(UserError, match=message):
+        rule(NAME, card, options)
+
+
+def test_convolutions_are_refused():
+    layer = Layer(9, 4, kernel=3, image=(4, 4, 1))
+    with pytest.raises(UserError, match="network.layers: found a convolution, allowed dense layers"):
+        rule(NAME, CARD).product(layer, BINARY, Synapses(CONTROL), rng.stream(1, "r"), 0)

@@ -1,0 +1,155 @@
+"""Every rule as a run: it learns, and gives the same bytes again, in another process, interrupted and resumed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from calibration import library
+from network import datasets, rules, settings
+from network.datasets.idx import IdxDataset, IdxFile
+from network.device import DeviceModel
+from network.metering import counts
+from network.summary import write_run
+from network.train import Trainer
+from tests.network.conftest import contents, make_card, quiet, toy_arrays
+from tests.network.rule_cards import (  # noqa: F401
+    junction,
+    lattice,
+    quick_compile,
+)
+
+ROOT = Path(__file__).parents[2]
+LADDER = (0.001, 0.01, 0.05, 0.2, 0.6, 1.0)
+# rule: card, what differs from `SECTION`
+RUNS = {
+    "train_then_deploy": (
+        lambda: make_card(spread=0.3),
+        {"rule_options": {"deployments": 3, "attempts": 2}, "optimizer": {"name": "adam", "learning_rate": 0.02}},
+    ),
+    "discrete_state_transition": (
+        lambda: junction(LADDER, LADDER),
+        {"optimizer": {"name": "adam", "learning_rate": 0.02}, "input": {"range": "signed"}, "activation": "ternary"},
+    ),
+    "stochastic_coincidence": (
+        lambda: lattice(32, 0.3),
+        {
+            "batch_size": 1, "normalisation": "none", "activation": "tanh", "input": {"range": "signed"},
+            "rule_options": {"tiles": 2, "pair": True}, "optimizer": {"name": "sgd", "learning_rate": 0.02},
+        },
+    ),
+    "outer_product_probability": (
+        lambda: junction(LADDER, LADDER),
+        {
+            "input": {"range": "signed"}, "activation": "tanh", "optimizer": {"name": "sgd", "learning_rate": 0.02},
+            "rule_options": {"devices": 4, "normalise": "layer"},
+        },
+    ),
+    "mean_variance_probability": (
+        lambda: library.card("ellis_gate"),
+        {
+            "input": {"range": "binary"}, "activation": "sigmoid",
+            "rule_options": {"measurements": 4, "signed": True, "scale_columns": True, "draws": 2, "gain": 2.72741,
+                             "initial_spread": 2e-4},
+            "optimizer": {"name": "adam", "learning_rate": 0.05},
+        },
+    ),
+}  # fmt: skip
+SECTION = {
+    "dataset": "runs", "data": {}, "layers": [16, 8, 4], "validation_images": 100, "epochs": 3, "batch_size": 20,
+    "seed": 1, "seeds": 1, "rule_options": {},
+}  # fmt: skip
+
+
+def data() -> datasets.base.Data:
+    """Return the toy data in memory; its data set is registered under the name "runs"."""
+    values = toy_arrays()
+    files = tuple(IdxFile(role, role, v.shape, "0" * 64) for role, v in values.items())
+    datasets.REGISTRY["runs"] = IdxDataset("runs", "runs", files, classes=4)
+    flat = [v.reshape(len(v), -1) if "images" in role else v for role, v in values.items()]
+    return datasets.base.Data(*flat, 4, (4, 4, 1))
+
+
+def trainer(rule) -> Trainer:
+    """Return the trainer of one rule."""
+    of_card, changes = RUNS[rule]
+    toy = data()
+    section = settings.check({**SECTION, "rule": rule, **changes})
+    return Trainer(section, DeviceModel.from_card(of_card(), section.device, rules.get(rule).scale), 0, toy)
+
+
+def train(run, folder, report=quiet) -> dict:
+    """Train, or resume, and write the run into ``folder``."""
+    folder.mkdir(exist_ok=True)
+    result = run.run(folder, "toy", report, quiet)
+    write_run(folder, result, run.device)
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    yield tmp_path_factory.mktemp("runs")
+    datasets.REGISTRY.pop("runs", None)
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def done(request, folder):
+    """Train once; return the rule and the result."""
+    return request.param, train(trainer(request.param), folder / request.param)
+
+
+def test_learns_and_counts_what_it_does(done):
+    rule, result = done
+    first, last = result["history"][1], result["history"][-1]
+    assert last["test_accuracy"] > 0.8 > 0.25  # chance is 0.25
+    assert last["train_loss"] < 0.8 * first["train_loss"]
+    meter, kind = result["meter"], rules.get(rule)
+    cost = counts(meter)
+    assert (cost["writes"] > 0) == (kind.uses_device or kind.deploys)
+    devices = 16 * 8 + 8 * 4
+    for name, bits in (("stochastic_coincidence", 0), ("outer_product_probability", 0),
+                       ("discrete_state_transition", 64)):  # fmt: skip
+        if rule == name:
+            assert cost["memory_bits_per_synapse"] == bits  # no float weight, whatever else
+    draws = [row["test_accuracy"] for row in result["evaluations"] if row["condition"] == "draw"]
+    if kind.deploys or rule == "mean_variance_probability":
+        assert len(set(draws)) > 1 and np.mean(draws) > 0.75
+    if kind.deploys:
+        assert all(row["writes"] >= devices for row in result["evaluations"])
+
+
+def again(folder) -> None:
+    """Train every rule, the last first, and resume each once more from where it was after the second epoch."""
+    for rule in reversed(RUNS):
+        run, whole, resumed = trainer(rule), folder / rule, folder / f"{rule}_resumed"
+        resumed.mkdir()
+
+        def keep(images, row, whole=whole, resumed=resumed):
+            if row["epoch"] == 2:
+                shutil.copy(whole / "checkpoint.npz", resumed)
+
+        train(run, whole, keep)
+        seen = []
+        train(run, resumed, lambda images, row, seen=seen: seen.append(row["epoch"]))
+        assert seen == [2, 3]  # went on after the second
+
+
+def test_in_another_process_and_resumed_the_bytes_are_the_same(folder, tmp_path):
+    """And with another seed of Python's hashes, and the rules in the reverse order."""
+    code = "import sys, pathlib; from tests.network.test_rule_runs import again; again(pathlib.Path(sys.argv[1]))"
+    environment = {
+        **os.environ, "PYTHONHASHSEED": "123", "PYTHONPATH": str(ROOT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    }  # fmt: skip
+    for rule in RUNS:
+        if not (folder / rule).exists():
+            train(trainer(rule), folder / rule)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True, timeout=300)
+    for rule in RUNS:
+        assert contents(tmp_path / rule) == contents(tmp_path / f"{rule}_resumed") == contents(folder / rule), rule
