@@ -19,7 +19,6 @@ from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import Progress
 
-
 LOOK_AROUND = 100  # replicas between two looks at which chunks are there
 
 

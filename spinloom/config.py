@@ -61,7 +61,7 @@ def load(path: str | Path, overlay: str | Path | None = None) -> dict[str, Any]:
     UserError
         If a file cannot be read, or the config is wrong.
     """
-    return resolve(_overlay(read(path), read(overlay) if overlay else {}), str(overlay or path))
+    return resolve(_another_rule(read(path), read(overlay) if overlay else {}), str(overlay or path))
 
 
 def read(path: str | Path) -> dict[str, Any]:
