@@ -52,11 +52,20 @@ def deployed(of_rule, level, seed=1):
     return sampling.views(array, shapes)[0], np.asarray(writes)
 
 
+def diverse(**options):
+    """Return a card whose three instances differ in conductance."""
+    card = make_card(instances=3, **options)
+    card.population["conductance_factor"] = [0.8, 1.0, 1.2]
+    card.population["conductance_offset_S"] = [1e-5, 0.0, -2e-5]
+    return card
+
+
 @pytest.mark.parametrize(
     ("card", "options"),
     [
-        (make_card(memory=0.5, own=True, instances=3), {}),
-        (make_card(memory=0.5), {"stuck_fraction": 0.2}),
+        (diverse(memory=0.2, spread=0.7, own=True), {}),
+        (diverse(memory=0.5), {}),
+        (make_card(memory=0.5, own=True, instances=3), {"stuck_fraction": 0.2, "within_state_spread": False}),
         (make_card(), {"within_state_spread": False, "device_to_device": False}),
     ],
 )
@@ -67,7 +76,7 @@ def test_training_draws_what_programming_gives(card, options):
     """
     of_rule = rule(NAME, card, device_options=options)
     levels = len(of_rule.device.level)
-    level = np.tile(np.arange(levels), (SHAPE[0], SHAPE[1] // levels))
+    level = np.tile(np.arange(levels), (256, 50))
     drawn = np.asarray(jax.jit(of_rule.sample)(rng.stream(4, "draw"), 3, level).value)
     real = deployed(of_rule, level)[0].weight[0]
     p_values = []
@@ -128,24 +137,26 @@ def test_attempts_lower_the_error_and_are_counted():
     """Off by more than half of the smallest gap: written again, the rest never; fewer are off each time."""
     card = make_card(spread=0.8)
     level = np.tile(np.arange(5), (SHAPE[0], SHAPE[1] // 5))
-    errors, counts, off = [], [], []
-    for attempts in (1, 2, 8):
+    errors, writes_of, off = [], [], []
+    for attempts in (1, 8):
         of_rule = rule(NAME, card, {"attempts": attempts, "verify_margin": 0.5})
         array, writes = deployed(of_rule, level)
         difference = np.abs(np.asarray(array.weight[0]) - of_rule.device.level[level])
         gap = np.diff(of_rule.device.level).min()
         errors.append(np.sqrt(np.mean(difference**2)))
-        counts.append(writes)
+        writes_of.append(np.asarray(array.writes[0]))
         off.append(np.mean(difference > 0.5 * gap))
         assert writes.sum() == np.asarray(array.writes).sum() and np.asarray(array.writes).min() == 1
         assert np.asarray(array.writes).max() == attempts
         # a device that fits is left alone
-        early = np.asarray(array.writes[0]) < attempts
+        early = writes_of[-1] < attempts
         assert np.all(difference[early] <= 0.5 * gap)
-    assert counts[0].tolist() == [2560] * 5  # once each
-    assert counts[1].sum() == pytest.approx(12800 * (1 + off[0]), abs=0.5)  # exactly those that were off
-    assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
-    assert off[0] > off[1] > off[2] and off[2] < 3 * off[0] ** 4
+        if attempts == 1:
+            assert writes.tolist() == [2560] * 5
+    assert np.mean(writes_of[1] > 1) == pytest.approx(
+        off[0], abs=1e-12
+    )  # again are written exactly those that were off
+    assert errors[0] > 1.5 * errors[1] and off[0] > 0.2 and off[1] < 3 * off[0] ** 4
 
 
 def test_a_wide_margin_is_always_met_and_none_never():

@@ -61,7 +61,7 @@ def test_measurements_are_exactly_binomial(number):
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [1, 3, 40, 64])
+@pytest.mark.parametrize("number", [1, 3, 40])
 def test_measurements_are_independent(number):
     """Neighbours, rows, steps, streams and the words within one cell: correlations below 0.01 % in all, fixed seed."""
     wide, key = np.full((400, 60), 0.5, np.float32), rng.stream(2, "cells")
@@ -114,7 +114,7 @@ def forward(control, x, noise, number):
     return fires.sum(1) + noise * jnp.sqrt((fires * (1 - fires) / number).sum(1) + 1e-4)
 
 
-@pytest.mark.parametrize(("x", "number"), [(BINARY, 1), (BINARY, 4), (BINARY, 128), (GREY, 3)])
+@pytest.mark.parametrize(("x", "number"), [(BINARY, 1), (BINARY, 40), (GREY, 3)])
 def test_gradient_is_the_published_one(x, number):
     """Against the formula and autograd of an independent forward in double precision, to 1e-6 of the largest entry."""
     of_rule = rule(NAME, CARD, {"measurements": number})

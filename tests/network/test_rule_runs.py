@@ -30,7 +30,10 @@ LADDER = (0.001, 0.01, 0.05, 0.2, 0.6, 1.0)
 RUNS = {
     "train_then_deploy": (
         lambda: make_card(spread=0.3),
-        {"rule_options": {"deployments": 3, "attempts": 2}, "optimizer": {"name": "adam", "learning_rate": 0.02}},
+        {
+            "layers": [16, 4], "rule_options": {"deployments": 3, "attempts": 2},
+            "optimizer": {"name": "adam", "learning_rate": 0.02},
+        },
     ),
     "discrete_state_transition": (
         lambda: junction(LADDER, LADDER),
@@ -46,14 +49,14 @@ RUNS = {
     "outer_product_probability": (
         lambda: junction(LADDER, LADDER),
         {
-            "input": {"range": "signed"}, "activation": "tanh", "optimizer": {"name": "sgd", "learning_rate": 0.02},
+            "layers": [16, 4], "input": {"range": "signed"}, "optimizer": {"name": "sgd", "learning_rate": 0.02},
             "rule_options": {"devices": 4, "normalise": "layer"},
         },
     ),
     "mean_variance_probability": (
         lambda: library.card("ellis_gate"),
         {
-            "input": {"range": "binary"}, "activation": "sigmoid",
+            "layers": [16, 4], "input": {"range": "binary"},
             "rule_options": {"measurements": 4, "signed": True, "scale_columns": True, "draws": 2, "gain": 2.72741,
                              "initial_spread": 2e-4},
             "optimizer": {"name": "adam", "learning_rate": 0.05},
@@ -111,16 +114,16 @@ def test_learns_and_counts_what_it_does(done):
     meter, kind = result["meter"], rules.get(rule)
     cost = counts(meter)
     assert (cost["writes"] > 0) == (kind.uses_device or kind.deploys)
-    devices = 16 * 8 + 8 * 4
     for name, bits in (("stochastic_coincidence", 0), ("outer_product_probability", 0),
                        ("discrete_state_transition", 64)):  # fmt: skip
         if rule == name:
             assert cost["memory_bits_per_synapse"] == bits  # no float weight, whatever else
-    draws = [row["test_accuracy"] for row in result["evaluations"] if row["condition"] == "draw"]
+    draws = [row for row in result["evaluations"] if row["condition"] == "draw"]
     if kind.deploys or rule == "mean_variance_probability":
-        assert len(set(draws)) > 1 and np.mean(draws) > 0.75
+        assert len({(row["test_accuracy"], row["writes"]) for row in draws}) > 1  # each has numbers of its own
+        assert np.mean([row["test_accuracy"] for row in draws]) > 0.75
     if kind.deploys:
-        assert all(row["writes"] >= devices for row in result["evaluations"])
+        assert all(row["writes"] >= 16 * 4 for row in draws)
 
 
 def again(folder) -> None:
