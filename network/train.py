@@ -85,6 +85,13 @@ class Trainer:
             raise UserError(f"network.batch_size: found {settings.batch_size}, allowed 1 for {self.rule.name}")
         if self.rule.outer and any(layer.kernel for layer in self.architecture.layers):
             raise UserError(f"network.layers: found a convolution, allowed dense layers for {self.rule.name}")
+        if self.rule.unit_inputs:
+            if settings.input.get("range", "unit") == "signed":
+                raise UserError(f"network.input.range: found 'signed', allowed unit, binary for {self.rule.name}")
+            if len(self.architecture.layers) > 1 and settings.activation != "sigmoid":
+                raise UserError(
+                    f"network.activation: found '{settings.activation}', allowed sigmoid for {self.rule.name}"
+                )
         self.alphabet = self.rule.alphabet()
         self.tables = sampling.tables(device, self.alphabet)
         self.commands = len(self.alphabet.pulses)
@@ -96,6 +103,7 @@ class Trainer:
             )
         shape = sampling.packed_shape(self.shapes)
         self._fabricate = jax.jit(lambda keys: sampling.fabricate(keys, shape, device, self.tables, self.commands))
+        self._solved: tuple | None = None  # step and factors of the last solution of the lines
         self._epoch = jax.jit(self._epoch_body, donate_argnums=0)
         self._deploy = jax.jit(self._deploy_body)
         self._scores = jax.jit(self._scores_body)
@@ -148,7 +156,11 @@ class Trainer:
         """Return the effect of the lines' resistance on the present devices; None for ideal lines."""
         if state.array is None or not self.lines.resistive:
             return None
-        return arrays_.factors(self._arrays(state), self.device, self.lines)
+        # the devices of a test are those of the next epoch's start, unless they were programmed for it
+        step = None if self.rule.deploys else int(state.step)
+        if step is None or self._solved is None or self._solved[0] != step:
+            self._solved = (step, arrays_.factors(self._arrays(state), self.device, self.lines))
+        return self._solved[1]
 
     def _seen(self, arrays, factors):
         """Return the devices as they are read."""

@@ -66,6 +66,7 @@ class Rule:
     uses_device = True  # whether devices are read and programmed while training
     outer = False  # whether signals are inputs and errors instead of gradients
     single = False  # whether a step must be one image
+    unit_inputs = False  # whether what enters an array must lie between 0 and 1
     state_reads_per_step = 0  # times a training step reads each device's state to decide whether to program it
     deploys = False  # whether trained weights are programmed into devices afterwards (`deploy`)
     draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own

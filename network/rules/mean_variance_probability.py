@@ -98,6 +98,7 @@ class MeanVarianceProbability(Rule):
                 "draws": 16}  # fmt: skip
     uses_device = False
     scale = "states"
+    unit_inputs = True
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
         super().__init__(device, optimizer, options)

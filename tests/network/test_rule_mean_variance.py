@@ -8,11 +8,14 @@ from scipy import stats
 from scipy.special import expit
 
 from calibration import library
-from network import rng
+from network import rng, settings
 from network.architecture import Layer
+from network.datasets import Data
+from network.device import DeviceModel
 from network.layers import Synapses
 from network.rules.base import Signals
 from network.rules.mean_variance_probability import FLOOR, measure
+from network.train import Trainer
 from spinloom.errors import UserError
 from tests.network.rule_cards import (  # noqa: F401
     SURE,
@@ -229,3 +232,18 @@ def test_convolutions_are_refused():
     layer = Layer(9, 4, kernel=3, image=(4, 4, 1))
     with pytest.raises(UserError, match="network.layers: found a convolution, allowed dense layers"):
         rule(NAME, CARD).product(layer, BINARY, Synapses(CONTROL), rng.stream(1, "r"), 0)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"input": {"range": "signed"}}, "network.input.range: found 'signed', allowed unit, binary"),
+    ({"layers": [64, 5, 10]}, "network.activation: found 'relu', allowed sigmoid"),
+])  # fmt: skip
+def test_inputs_must_be_probabilities(changes, message):
+    section = settings.check({
+        "dataset": "digits", "layers": [64, 10], "rule": "mean_variance_probability", "seed": 1,
+        "validation_images": 10, **changes,
+    })  # fmt: skip
+    images, labels = np.zeros((200, 64), np.uint8), np.zeros(200, np.uint8)
+    device = DeviceModel.from_card(library.card("ellis_gate"), {}, "states")
+    with pytest.raises(UserError, match=message):
+        Trainer(section, device, 0, Data(images, labels, images, labels, 10, (8, 8, 1)))
