@@ -15,6 +15,7 @@ from spinloom.errors import UserError
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "ternary", "binary")
 NORMALISATIONS = ("batch", "none")
 LOSSES = ("cross_entropy", "squared_hinge")
+POSITIVE = ("relu", "sigmoid")  # activations that are never negative
 _PICTURE, _WINDOW, _POOL = re.compile(r"(\d+)x(\d+)x(\d+)"), re.compile(r"(\d+)C(\d+)(p?)"), re.compile(r"MP(\d+)")
 
 
@@ -118,4 +119,6 @@ def parse(entries: list[int | str], picture: tuple[int, int, int], where: str = 
             )
     if not layers:
         raise UserError(f"{where}: found {entries!r}, allowed a list of at least two entries")
+    if layers[-1].kernel:
+        raise UserError(f"{where}: found {entries[-1]} at the end, allowed a width, the number of classes")
     return tuple(layers)

@@ -63,10 +63,12 @@ def make(
     Raises
     ------
     UserError
-        If the device has other than two states, or a direction has no pulse.
+        If the device has other than two states, the second is not of higher conductance, or a direction has no pulse.
     """
     if len(device.states) != 2:
         raise UserError(f"states.csv: found {len(device.states)} states, allowed 2 for pulses by their probability")
+    if not device.state_weight[1] > device.state_weight[0]:
+        raise UserError("states.csv: conductance_S: found one that falls, allowed one that rises with the state")
     sides = []
     for direction in (0, 1):
         ahead = device.transition[:, direction, 1 - direction]

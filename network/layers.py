@@ -86,7 +86,13 @@ def windows(x: jax.Array, layer: Layer) -> jax.Array:
 
 
 def read(
-    x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise, converters: Converters, first: bool = False
+    x: jax.Array,
+    synapses: Synapses,
+    layer: Layer,
+    noise: Noise,
+    converters: Converters,
+    first: bool = False,
+    signed: bool = True,
 ) -> jax.Array:
     """Return the column currents as the digital side sees them, scaled to about unit size.
 
@@ -101,10 +107,12 @@ def read(
     synapses, layer, noise, converters : Synapses, Layer, Noise, Converters
     first : bool
         Whether ``x`` are pictures (of at most 1) and not hidden values.
+    signed : bool
+        Whether ``x`` may be negative: if not, row converters have all their levels above 0.
     """
     if converters.dac_bits:
         full = 1.0 if first else converters.dac_full_scale
-        x = quantise(x, converters.dac_bits, full, signed=True)
+        x = quantise(x, converters.dac_bits, full, signed)
     current = linear(x, synapses.value, layer)
     variance = synapses.variance
     if variance is not None:

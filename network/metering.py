@@ -23,7 +23,7 @@ ENERGY_DEFAULTS: dict[str, tuple[float, str]] = {
     "float_memory_energy_J_per_bit": (1.6e-12, "access to 1 MB of SRAM, 45 nm"),
 }
 NORM_OPERATIONS = 10  # per column and sample, training; inference needs 2
-OPTIMIZER_OPERATIONS = 12  # per synapse and step (Adam; others need fewer)
+OPTIMIZER_OPERATIONS = (2, 12)  # per trained number and step, without moments (sgd) and with them (as Adam)
 WORD = 32  # bits of a float
 
 
@@ -90,7 +90,7 @@ def counts(meter: dict) -> dict[str, float]:
     """
     n = _numbers(meter)
     writes, deployment = int(np.sum(meter["writes_by_pulse"])), int(np.sum(meter["deployment_by_pulse"]))
-    if meter["uses_device"] and writes != sum(meter["writes_by_layer"]):
+    if writes + deployment != sum(meter["writes_by_layer"]):
         raise UserError(f"meter.json: {meter['variant']}: writes by pulse and writes by device differ")
     samples = meter["samples"]
     return {
@@ -115,6 +115,7 @@ def _numbers(meter: dict) -> dict[str, float]:
     inputs, outputs, uses = layers.T
     each = inputs * outputs
     devices, repeat = meter["devices_per_synapse"], meter["reads_per_product"]
+    trainable = devices if meter["clocks"] else 1  # numbers that are trained, per synapse
     # a device in the training loop is read forward in all layers and backward in all but the first
     trained = bool(meter["uses_device"] or meter["clocks"])
     back = 0 if meter["clocks"] else float((each * uses)[1:].sum())
@@ -122,6 +123,7 @@ def _numbers(meter: dict) -> dict[str, float]:
     return {
         "synapses": int(each.sum()),
         "devices": int(each.sum() * devices),
+        "trainable": int(each.sum() * trainable),
         "products": float((each * uses).sum()),
         "back_products": float((each * uses)[1:].sum()),
         "rows": float((inputs * uses).sum()),
@@ -210,7 +212,9 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
             add(phase, "array", "read lines", n_cells * line * volt2, "N_cells * C_cell * V_read^2",
                 "row and column line charged once per product", N_cells=n_cells, C_cell=line, V2=volt2)  # fmt: skip
     gradient_products = 0 if meter["outer"] else n["products"]  # an outer product of pulse trains needs no arithmetic
-    if trained:
+    if meter["clocks"]:  # devices without memory cannot be read backward: errors go back through the stored controls
+        digital("training", (gradient_products + n["back_products"]) * meter["devices_per_synapse"])
+    elif trained:
         digital("training", gradient_products)
     else:
         digital("training", n["products"] + n["back_products"] + gradient_products)
@@ -224,13 +228,14 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
     add("training", "system", "optimiser memory", 2 * memory * bit * share, "2 * bits * E_bit * steps/samples",
         "each bit of accumulator and moments read and written once per step", bits=memory, E_bit=bit)  # fmt: skip
     if not meter["outer"]:
-        add("training", "system", "gradient memory", 2 * n["synapses"] * WORD * bit * share,
+        add("training", "system", "gradient memory", 2 * n["trainable"] * WORD * bit * share,
             "2 * N * 32 bit * E_bit * steps/samples",
             "summed over the batch in registers, written and read once per step",
-            N=n["synapses"], E_bit=bit)  # fmt: skip
-        add("training", "system", "optimiser arithmetic", OPTIMIZER_OPERATIONS * n["synapses"] * operation * share,
-            "12 * N * E_op * steps/samples", "12 float operations per synapse and step",
-            N=n["synapses"], E_op=operation)  # fmt: skip
+            N=n["trainable"], E_bit=bit)  # fmt: skip
+        each = OPTIMIZER_OPERATIONS[meter["memory_bits"].get("optimizer", 0) > 0]
+        add("training", "system", "optimiser arithmetic", each * n["trainable"] * operation * share,
+            f"{each} * N * E_op * steps/samples", f"{each} float operations per trained number and step",
+            N=n["trainable"], E_op=operation)  # fmt: skip
     add("training", "system", "activation memory", 4 * n["columns"] * WORD * bit, "4 * N_col * 32 bit * E_bit",
         "forward value and error of each column written and read once", N_col=n["columns"], E_bit=bit)  # fmt: skip
     for phase, number in (("training", NORM_OPERATIONS), ("inference", 2)):

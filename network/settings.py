@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from network import architecture, datasets, metering, optimizers
+from network import architecture, datasets, metering, optimizers, options
+from spinloom.config import check_section
 from spinloom.errors import UserError
 from spinloom.files import read_json
 
@@ -136,8 +137,8 @@ def variants(section: dict) -> dict[str, dict]:
     named = section.get("variants") or {section["rule"]: {}}
     found = {}
     for name, change in named.items():
-        change = change or {}
-        if not re.fullmatch(r"[a-z0-9_]{1,40}", str(name)):
+        name, change = str(name), change or {}  # a number is a name too, and a text in every file
+        if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
             raise UserError(f"network.variants: found {name!r}, allowed up to 40 of a-z, 0-9 and _")
         if fixed := sorted(set(change) & set(COMMON)):
             raise UserError(f"network.variants.{name}: found {', '.join(fixed)}, which belong to the whole study")
@@ -179,19 +180,36 @@ def read_data(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
 
 def read(path: str | Path) -> Settings:
     """Read one variant's section from a JSON file; errors as of `check`."""
-    return check(read_json(path), path)
+    return check(_by_schema(read_json(path), path), path)
 
 
 def read_all(path: str | Path) -> list[Settings]:
     """Read all variants of a network section from a JSON file; errors as of `check`."""
-    return check_all(read_json(path), path)
+    return check_all(_by_schema(read_json(path), path), path)
+
+
+def _by_schema(section: Any, path: str | Path) -> dict:
+    """Return a section that may be written by hand as it is; `UserError` where the config's schema is not met."""
+    if not isinstance(section, dict):
+        raise UserError(f"{path}: found no JSON object, allowed the network section of the config")
+    own = {key: value for key, value in section.items() if key != "variant"}
+    if own.get("dataset") in list(datasets.REGISTRY):  # one that a user has added is in the registry alone
+        own["dataset"] = "mnist"
+    check_section(own, "network", str(path))
+    return section
 
 
 def check_all(section: Any, path: str | Path = "config") -> list[Settings]:
     """Return all variants of a network section; errors as of `check`."""
     if not isinstance(section, dict) or "rule" not in section:
         raise UserError(f"{path}: found no rule, allowed the network section of the config")
-    return [check(one, path) for one in variants(section).values()]
+    found = []
+    for name, one in variants(section).items():
+        try:
+            found.append(check(one, path))
+        except UserError as error:  # one of many: say which
+            raise UserError(f"variant {name}: {error}" if section.get("variants") else str(error)) from None
+    return found
 
 
 def check(section: Any, path: str | Path = "config") -> Settings:
@@ -250,4 +268,6 @@ def check(section: Any, path: str | Path = "config") -> Settings:
         )
     folders(settings.data)
     optimizers.check(settings.optimizer)
+    options.check(settings.rule, settings.rule_options)
+    options.fit(settings.rule, settings, settings.architecture().layers)
     return settings

@@ -216,6 +216,9 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
         if meter["device"] != devices[variant].digest:
             raise UserError(f"{run}: was trained with another card or other network.device options than those given")
         loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in ("history", "confusion", "evaluations")))
+    for number, settings in enumerate(variants):
+        if missing := [k for k in range(settings.seeds) if (number, k) not in loaded]:
+            raise UserError(f"--runs: found no replicate {missing[0]} of variant {settings.variant}, allowed all seeds")
     parts = [loaded[name] for name in sorted(loaded)]
     meters = [part[0] for part in parts]
     history, confusion, evaluations = (

@@ -23,6 +23,6 @@ __all__ = ["REGISTRY", "Data", "Dataset", "get"]
 
 def get(name: str) -> Dataset:
     """Return the data set called ``name``; `UserError` if there is none."""
-    if name not in REGISTRY:
+    if name not in list(REGISTRY):
         raise UserError(f"network.dataset: found {name!r}, allowed {', '.join(REGISTRY)}")
     return REGISTRY[name]

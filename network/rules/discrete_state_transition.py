@@ -32,7 +32,6 @@ from network.device import DeviceModel
 from network.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
 from network.sampling import Array, Plan
-from spinloom.errors import UserError
 
 LAWS = ("tanh", "linear")
 MIX = {"pair": (0.5, -0.5), "single": (1.0,)}
@@ -64,8 +63,6 @@ class DiscreteStateTransition(Rule):
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
         super().__init__(device, optimizer, options)
         self.needs(states=2, volatile=False, destructive_read=False)
-        if not device.state_weight[1] > device.state_weight[0]:
-            raise UserError("states.csv: conductance_S: found one that falls, allowed one that rises with the state")
         self.synapse = self.choice("synapse", tuple(MIX))
         self.mix = MIX[self.synapse]
         self.law, self.steepness = self.choice("law", LAWS), self.number("steepness", 1e-3, 1e3)

@@ -112,7 +112,7 @@ class MeanVarianceProbability(Rule):
         if law is None:
             raise UserError(f"card.json: laws: found no law 'passing', which {self.name} needs")
         self.w0, self.b, self.a = (float(law["parameters"][key]) for key in ("threshold", "slope", "amplitude"))
-        self.reads_per_product = self.number_of or 1
+        self.reads_per_product = self.number_of or 0  # without measurements there is no device, only its mean
         self.mix = (1.0, -1.0) if self.signed else (1.0,)
 
     def passing(self, scaled: jax.Array) -> jax.Array:
@@ -137,6 +137,7 @@ class MeanVarianceProbability(Rule):
         """Measure the columns (see the module text); x is float32[batch, inputs]."""
         if layer.kernel:
             raise UserError(f"network.layers: found a convolution, allowed dense layers for {self.name}")
+        x = jnp.clip(x, 0, 1)  # noise on pictures may leave the range of probabilities
         total = 0.0
         for wire, sign in enumerate(self.mix):
             p = self.passing(weights.value[wire])
@@ -159,8 +160,10 @@ class MeanVarianceProbability(Rule):
         updates, state = self.optimizer.transform.update(signals.gradients, memory.optimizer, memory.control)
         return Memory(tuple(c + self.gain * u for c, u in zip(memory.control, updates, strict=True)), state), None
 
-    def clocks(self, memory: Memory) -> list[float]:
+    def clocks(self, memory: Memory) -> list[float] | None:
         """Count the clocks of one product by the card's pulse of the nearest probability."""
+        if self.number_of is None:
+            return None
         of_pulse = self.device.transition[:, 0, 1]
         p = np.concatenate([np.asarray(self.passing(control)).ravel() for control in memory.control])
         nearest = np.abs(p[:, None] - of_pulse[None]).argmin(axis=1)

@@ -145,3 +145,9 @@ def test_errors():
         ladder.make(device, "full", 0.7, "here")
     with pytest.raises(UserError, match=r"network.rule_options.voltage_V: found no pulse of the card from state 1 to"):
         ladder.make(model(junction(UP, (0.0, 0.0))), "none", None)
+
+
+def test_a_second_state_of_lower_conductance_is_refused():
+    """Up and down would be exchanged, and a rule would climb its gradient."""
+    with pytest.raises(UserError, match="states.csv: conductance_S: found one that falls"):
+        ladder.make(model(junction(UP, DOWN, conductance_S=(2e-4, 1e-4))), "full", None)

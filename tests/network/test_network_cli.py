@@ -117,6 +117,8 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
         assert file.read_bytes() == (folder / "again" / file.name).read_bytes()
     with pytest.raises(UserError, match="given twice"):
         gather(path, folder, [runs[0], runs[0]], "no")
+    with pytest.raises(UserError, match="--runs: found no replicate 1 of variant noisy, allowed all seeds"):
+        gather(path, folder, [run for run in runs if not run.endswith("noisy_1")], "no")
     with pytest.raises(UserError, match="variant: found plain, allowed accumulate_quantise_program, float_baseline"):
         gather(write_config(folder, epochs=2), folder, runs, "no")
     write_config(folder, epochs=2, variants=NAMED)
@@ -134,34 +136,45 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset": "nonesuch"}, "network.dataset: found 'nonesuch', allowed mnist, fashion_mnist, "),
+        ({"dataset": "nonesuch"}, "config.json: dataset: found nonesuch, allowed: mnist, fashion_mnist, "),
         ({"layers": [16, 4, 10]}, "network.layers: found 10 outputs, allowed 4 for toy"),
         ({"layers": [15, 4]}, "network.layers: found 15 inputs, allowed 16 or 4x4x1"),
         ({"input": {"pool": 3}}, "network.input.pool: found 3, allowed divisors of 4 and 4"),
-        ({"input": {"range": "byte"}}, "network.input.range: found 'byte', allowed unit, signed, binary"),
-        ({"activation": "step"}, "network.activation: found 'step', allowed relu"),
-        ({"normalisation": "layer"}, "network.normalisation: found 'layer', allowed batch, none"),
-        ({"loss": "l2"}, "network.loss: found 'l2', allowed cross_entropy, squared_hinge"),
+        ({"input": {"range": "byte"}}, "input.range: found byte, allowed: unit, signed, binary"),
+        ({"activation": "step"}, "activation: found step, allowed: relu"),
+        ({"normalisation": "layer"}, "normalisation: found layer, allowed: batch, none"),
+        ({"loss": "l2"}, "loss: found l2, allowed: cross_entropy, squared_hinge"),
         ({"batch_size": 1}, "network.normalisation: found 'batch', allowed none with batch_size 1"),
-        ({"array": {"wire_ohm": 1}}, "network.array: found unknown key wire_ohm, allowed wire_resistance_ohm"),
-        ({"early_stopping": 3}, "network.early_stopping: found 3, allowed patience"),
+        ({"array": {"wire_ohm": 1}}, "array: found unknown key 'wire_ohm', allowed: driver_resistance_ohm"),
+        ({"early_stopping": 3}, "early_stopping: found 3, allowed: object or null"),
         ({"data": {"cache": "a\nb"}}, "network.data.cache: found 'a\\nb', allowed a printable path"),
-        ({"rule": "nonesuch"}, "network.rule: found 'nonesuch', allowed"),
+        ({"rule": "nonesuch"}, "rule: found nonesuch, allowed: accumulate_quantise_program, "),
         ({"array": {"half_select": 0.5}}, "network.array.half_select: found 0.5, allowed none: the card's"),
-        ({"layers": 5}, "network.layers: found 5"),
+        ({"layers": 5}, "layers: found 5, allowed: array"),
         ({"validation_images": 700}, "network.validation_images: found 700, allowed whole numbers 1 to 699"),
         ({"batch_size": 650}, "network.batch_size: found 650, allowed 1 to 600"),
-        ({"epochs": 0}, "network.epochs: found 0"),
-        ({"seed": -1}, "network.seed: found -1"),
-        ({"surprise": 1}, "found unknown key surprise"),
-        ({"optimizer": {"name": "adamm"}}, "network.optimizer.name: found 'adamm', allowed adam"),
-        ({"optimizer": {"name": "adam", "learning_rate": -1}}, "network.optimizer.learning_rate: found -1"),
+        ({"epochs": 0}, "epochs: found 0, allowed: at least 1"),
+        ({"seed": -1}, "seed: found -1, allowed: at least 0"),
+        ({"surprise": 1}, "found unknown key 'surprise', allowed: activation"),
+        ({"optimizer": {"name": "adamm"}}, "optimizer.name: found adamm, allowed: adam"),
         (
-            {"optimizer": {"name": "adam", "learning_rate": 0.1, "x": 1}},
-            "network.optimizer: found x, allowed learning_rate, b1, b2, eps, schedule for adam",
+            {"optimizer": {"name": "adam", "learning_rate": -1}},
+            "optimizer.learning_rate: found -1.0, allowed: more",
         ),
-        ({"energy": {"adc_J": 1}}, "network.energy: found adc_J, allowed adc_energy_J"),
+        (
+            {"optimizer": {"name": "adam", "learning_rate": 0.1, "momentum": 0.5}},
+            "network.optimizer: found momentum, allowed learning_rate, b1, b2, eps, schedule for adam",
+        ),
+        ({"optimizer": 5}, "optimizer: found 5, allowed: object"),
+        ({"energy": {"adc_J": 1}}, "energy: found unknown key 'adc_J'"),
         ({"rule_options": {"margin": "x"}}, "network.rule_options.margin: found 'x'"),
+        ({"rule_options": [1]}, "rule_options: found [1], allowed: object"),
+        ({"array": None}, "array: found null, allowed: object"),
+        ({"array": {"tile_rows": "a"}}, "array.tile_rows: found a, allowed: integer"),
+        ({"early_stopping": {"patience": 0}}, "early_stopping.patience: found 0, allowed: at least 1"),
+        ({"device": {"stuck_fraction": 7}}, "device.stuck_fraction: found 7.0, allowed: at most 1"),
+        ({"evaluation": {"input_noise_sds": 3}}, "evaluation.input_noise_sds: found 3, allowed: array"),
+        ({"dataset": [1]}, "dataset: found [1], allowed: string"),
     ],
 )
 def test_mistakes_in_the_config(config, toy, tmp_path, changes, message, capsys):

@@ -154,10 +154,10 @@ def runs(variant, accuracies, draws=None):
                 "draw": draw, "test_accuracy": accuracy, "writes": 6,
             })  # fmt: skip
         meters.append({
-            "variant": variant, "rule": "r", "uses_device": False, "writes_by_pulse": [6, 0], "samples": 10, "steps": 5,
+            "variant": variant, "rule": "r", "uses_device": False, "writes_by_pulse": [6, 0], "writes_by_layer": [10],
             "deployment_by_pulse": [0, 4], "first_writes": 6, "layers": [[2, 3, 1]], "devices_per_synapse": 1,
-            "reads_per_product": 1, "clocks": None, "transitions": 0, "disturbs": 0, "most_writes_on_a_device": [2],
-            "state_reads_per_step": 0, "memory_bits": {"x": 12},
+            "samples": 10, "steps": 5, "reads_per_product": 1, "clocks": None, "transitions": 0, "disturbs": 0,
+            "most_writes_on_a_device": [2], "state_reads_per_step": 0, "memory_bits": {"x": 12},
         })  # fmt: skip
     return history, evaluations, meters
 

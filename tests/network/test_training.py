@@ -2,6 +2,7 @@
 
 import shutil
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from network.metering import (
     programming_energy_per_presentation,
     totals,
 )
+from network.train import more
 from spinloom.errors import UserError
 from tests.network.conftest import EVERYTHING, contents, make_card, train, trainer, two_states
 
@@ -87,7 +89,7 @@ def test_replicates_and_seeds_differ_but_rules_share_their_batches(config, tmp_p
 
 
 def test_nothing_finite_left(config, tmp_path):
-    optimizer = {"name": "sgd", "learning_rate": 1e38}
+    optimizer = {"name": "adamw", "learning_rate": 1000.0, "weight_decay": 10.0}
     with pytest.raises(
         UserError, match="variant float_baseline, replicate 0: the training loss is not finite in epoch 1"
     ):
@@ -200,9 +202,36 @@ def test_training_ends_when_validation_no_longer_improves(config, tmp_path):
     train(config, tmp_path / "run", report=lambda images, row: seen.append(row["epoch"]), **changes)
     assert seen == [len(accuracy)] and contents(tmp_path / "run") == before
     # more patience goes on from there
-    changes["early_stopping"] = {"patience": 5}
-    longer, _ = train(config, tmp_path / "run", **changes)
+    longer, _ = train(config, tmp_path / "run", **{**changes, "early_stopping": {"patience": 5}})
     assert len(longer["history"]) == len(result["history"]) + 2
+    # less would never have come so far: what lies in the folder decides nothing
+    train(config, tmp_path / "run", **changes)
+    assert contents(tmp_path / "run") == before
+
+
+def test_an_epoch_may_have_more_writes_than_32_bits_hold():
+    each = (jnp.asarray([2**30 - 1, 0, 1], jnp.int32), jnp.int32(2**29 + 3))
+    none = jax.tree.map(jnp.zeros_like, each)
+    low, high = jax.lax.fori_loop(0, 1000, lambda _, sums: more(*sums, each), (none, none))
+    total = [np.asarray(a, np.int64) + (np.asarray(b, np.int64) << 30) for a, b in zip(low, high, strict=True)]
+    assert total[0].tolist() == [1000 * (2**30 - 1), 0, 1000] and total[1] == 1000 * (2**29 + 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "activation", "signed"),
+    [("unit", "relu", (False, False)), ("binary", "tanh", (False, True)), ("signed", "sigmoid", (True, False))],
+)
+def test_row_converters_are_signed_where_values_are(config, kind, activation, signed):
+    """One bit tells black from white: a signed one has no zero and would show every picture as white."""
+    run = trainer(config, input={"range": kind}, activation=activation, converters={"dac_bits": 1})
+    assert run.signed == signed
+    state, _ = run.start()
+    weights = run.rule.weights(state.memory, run._arrays(state), None)
+    x = jnp.asarray(np.eye(16, dtype=np.float32))
+    columns = run._product(run.streams("read noise"), 0)(0, x, weights[0]._replace(variance=None))
+    seen = np.where(np.eye(16) > 0.5, 1.0, 1.0 if signed[0] else 0.0)
+    expected = run.architecture.layers[0].scale * seen @ np.asarray(weights[0].value)
+    np.testing.assert_allclose(columns, expected, atol=1e-5)
 
 
 def test_waiting_counts_from_the_first_of_the_best_epochs(config):

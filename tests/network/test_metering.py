@@ -1,0 +1,88 @@
+"""Counts and joules of hand-made runs, against sums done by hand."""
+
+import numpy as np
+import pytest
+
+from network.device import DeviceModel
+from network.metering import ENERGY_DEFAULTS, WORD, counts, energy_terms
+from spinloom.errors import UserError
+from tests.network.conftest import make_card
+
+C = {name: value for name, (value, _) in ENERGY_DEFAULTS.items()}
+BIT, OPERATION = C["float_memory_energy_J_per_bit"], C["float_operation_energy_J"]
+
+
+@pytest.fixture(scope="module")
+def device() -> DeviceModel:
+    """Five pulses of 3, 6, 9, 12 and 15 fJ, five states whose reads take 10 to 50 aJ."""
+    return DeviceModel.from_card(make_card())
+
+
+def meter(**changes) -> dict:
+    """Return the meter of 40 samples in 4 steps: layers of 6 x 3 and 3 x 2 (24 synapses), one device each."""
+    return {
+        "variant": "a", "rule": "r", "uses_device": True, "layers": [[6, 3, 1], [3, 2, 1]], "devices_per_synapse": 1,
+        "reads_per_product": 1, "clocks": None, "outer": False, "samples": 40, "steps": 4, "first_writes": 24,
+        "writes_by_pulse": [10, 10, 10, 0, 1], "deployment_by_pulse": [0] * 5, "writes_by_layer": [20, 11],
+        "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
+        "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]], "memory_bits": {"optimizer": 24 * 64}, **changes,
+    }  # fmt: skip
+
+
+def joules(of_meter, device) -> dict:
+    return {(t["phase"], t["term"]): t["energy_J"] for t in energy_terms(of_meter, device, {})}
+
+
+def test_a_rule_in_place(device):
+    found = joules(meter(), device)
+    assert found["training", "writes"] == pytest.approx((30 + 60 + 90 + 15) * 1e-15 / 40, rel=1e-12, abs=0)
+    reads = 18 * 1e-17 + 6 * 5e-17  # forward; then back through the second layer
+    assert found["inference", "reads"] == pytest.approx(reads, rel=1e-12, abs=0)
+    assert found["training", "reads"] == pytest.approx(reads + 6 * 5e-17, rel=1e-12, abs=0)
+    assert found["training", "float products"] == pytest.approx(24 * C["float_mac_energy_J"], rel=1e-12, abs=0)
+    # every write charges a row and a column: 3 + 6 cells, or 2 + 3
+    cells, square = (20 * 9 + 11 * 5) / 40, (10 * 0.25**2 + 10 * 0.5**2 + 1) / 31
+    expected = cells * C["line_capacitance_F_per_cell"] * square
+    assert found["training", "write lines"] == pytest.approx(expected, rel=1e-12, abs=0)
+    assert found["training", "optimiser memory"] == pytest.approx(2 * 24 * 64 * BIT / 10, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(("memory", "operations"), [({"optimizer": 24 * 64}, 12), ({"optimizer": 0}, 2), ({}, 2)])
+def test_an_optimiser_without_moments_computes_less(device, memory, operations):
+    found = joules(meter(memory_bits=memory), device)["training", "optimiser arithmetic"]
+    assert found == pytest.approx(operations * 24 * OPERATION / 10, rel=1e-12, abs=0)
+
+
+def test_devices_without_memory_cannot_be_read_backward(device):
+    """Two wires per weight, measured five times: errors go back, and gradients are formed, for each wire in float."""
+    found = joules(
+        meter(
+            uses_device=False, devices_per_synapse=2, reads_per_product=5, clocks=[240.0, 0, 0, 0, 0],
+            writes_by_pulse=[0] * 5, writes_by_layer=[], devices_by_state=[], first_writes=0,
+        ),
+        device,
+    )  # fmt: skip
+    macs = 2 * (24 + 6)
+    assert found["training", "float products"] == pytest.approx(macs * C["float_mac_energy_J"], rel=1e-12, abs=0)
+    assert found["training", "gradient memory"] == pytest.approx(2 * 48 * WORD * BIT / 10, rel=1e-12, abs=0)
+    assert found["training", "optimiser arithmetic"] == pytest.approx(12 * 48 * OPERATION / 10, rel=1e-12, abs=0)
+    clocks = 240 * (3e-15 + 3e-17)  # the pulse and the mean read
+    for phase in ("training", "inference"):
+        assert found[phase, "clocks and reads"] == pytest.approx(clocks, rel=1e-12, abs=0)
+        assert found[phase, "ADC"] == pytest.approx(5 * 5 * C["adc_energy_J"], rel=1e-12, abs=0)
+
+
+def test_writes_by_pulse_are_the_writes_of_the_devices(device):
+    assert counts(meter())["writes"] == 31
+    deployed = {"uses_device": False, "writes_by_pulse": [0] * 5, "first_writes": 0}
+    assert counts(meter(**deployed, deployment_by_pulse=[31, 0, 0, 0, 0]))["first_writes"] == 31
+    for wrong in ({"writes_by_layer": [20, 12]}, {**deployed, "deployment_by_pulse": [30, 0, 0, 0, 0]}):
+        with pytest.raises(UserError, match="writes by pulse and writes by device differ"):
+            counts(meter(**wrong))
+
+
+def test_a_convolution_is_read_once_per_place(device):
+    """Layers of 4 x 3 at 9 places and 27 x 2: 12 x 9 + 54 products; only the dense layer is read backward."""
+    found = counts(meter(layers=[[4, 3, 9], [27, 2, 1]], writes_by_layer=[0, 31]))
+    assert found["device_reads_per_sample"] == 12 * 9 + 54 + 54 and found["synapses"] == 12 + 54
+    assert counts(meter(state_reads_per_step=1))["device_reads_per_sample"] == 24 + 6 + np.float64(24 * 4 / 40)
