@@ -12,6 +12,7 @@ A new rule is a subclass of `Rule` in a file of its own and a line in `network.r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -48,7 +49,7 @@ class Signals(NamedTuple):
     scales: tuple[float, ...] | None = None  # column value of one input and weight 1, per layer
 
 
-class Rule:
+class Rule(ABC):
     """Base of all rules: one device per synapse, which is read as it is.
 
     Parameters
@@ -116,9 +117,9 @@ class Rule:
         """Return the commands that the plans' numbers mean."""
         return sampling.alphabet(self.device)
 
+    @abstractmethod
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Any, tuple[Plan, ...] | None]:
         """Return the memory and the plan of the first programming, [devices, inputs, outputs] per layer."""
-        raise NotImplementedError
 
     def weights(self, memory: Any, arrays: tuple[Array, ...] | None, context: Context) -> tuple[Any, ...]:
         """Return what the forward pass takes as weights, one entry per layer; the first leaf is differentiated."""
@@ -137,11 +138,11 @@ class Rule:
         """Return the column values (see `network.layers.read`), or None to have them read in the usual way."""
         return None
 
+    @abstractmethod
     def propose(
         self, memory: Any, arrays: tuple[Array, ...] | None, signals: Signals, context: Context
     ) -> tuple[Any, tuple[Plan, ...] | None]:
         """Take in the signals and say which devices get which command."""
-        raise NotImplementedError
 
     def deployed_weights(self, memory: Any, arrays: tuple[Array, ...] | None, context: Context) -> tuple[Any, ...]:
         """Return the weights of a trained network; by default as in training."""
@@ -174,9 +175,9 @@ class Rule:
         """Return how many of each of the card's pulses one read of all synapses takes, if a read is a pulse."""
         return None
 
+    @abstractmethod
     def memory_bits(self, memory: Any) -> dict[str, int]:
         """Return the bits of digital memory that the rule keeps, by name, for all synapses together."""
-        raise NotImplementedError
 
 
 def uniform(keys: Keys, shapes: Shapes) -> tuple[jax.Array, ...]:
