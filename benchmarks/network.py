@@ -30,15 +30,17 @@ from spinloom.errors import run_cli  # noqa: E402
 from spinloom.streams import generator  # noqa: E402
 
 LAYERS = [784, 128, 128, 128, 10]
+INK = 0.19  # of MNIST's pixels; pulses of single images go to no others
 HELD = 100  # validation images; not used
 
 
 def pictures(count: int) -> Data:
-    """Return ``count`` training images of the size of MNIST; a step's time depends little on their content."""
+    """Return ``count`` training images of the size of MNIST, in which as many pixels are not 0."""
     random = generator(0, "benchmark", "pictures")
 
     def draw(n):
-        return random.integers(0, 256, (n, LAYERS[0]), "uint8"), random.integers(0, 10, n, "uint8")
+        images = random.integers(1, 256, (n, LAYERS[0]), "uint8") * (random.random((n, LAYERS[0])) < INK)
+        return images.astype("uint8"), random.integers(0, 10, n, "uint8")
 
     return Data(*draw(count + HELD), *draw(HELD), 10, (28, 28, 1))
 

@@ -153,7 +153,7 @@ def disturb(key: jax.Array, step: jax.Array, array: Array, chance: jax.Array, ta
     moved : jax.Array, int32[]
     """
     first, second = rng.words(key, step, array.state.shape)
-    hit = (first >> 8).astype(jnp.float32) * jnp.float32(2**-24) < chance
+    hit = rng.fraction(first) < chance
     if array.stuck is not None:
         hit = hit & ~array.stuck
     state = jnp.where(hit, 1 - array.state, array.state)

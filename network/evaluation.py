@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from network import architecture, layers, models, optimizers, rng, rules, sampling
+from network import architecture, layers, models, optimizers, rng, rules, sampling, trains
 from network import array as arrays_
 from network.datasets import Data
 from network.device import DeviceModel
@@ -105,6 +105,8 @@ class Evaluator:
         return sampling.Info(jnp.zeros(self.commands, jnp.int32), jnp.int32(0))
 
     def _program(self, stream, step, array, plans):
+        if isinstance(plans[0], trains.Trains):
+            return trains.program(stream, step, array, plans, self.shapes, self.tables, self.commands)
         # The condition always holds. It keeps XLA from fusing what makes the plans with their packing, whose index
         # arithmetic would then be done for every element (a step of one image took five times as long).
         plans = jax.lax.cond(step >= 0, lambda: plans, lambda: jax.tree.map(jnp.zeros_like, plans))

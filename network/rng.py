@@ -67,12 +67,22 @@ def words(
     pair of uint32[shape]
     """
     rows = jax.lax.iota(jnp.uint32, shape[0]) if rows is None else rows.astype(jnp.uint32)
-    position = rows[:, None] * jnp.uint32(shape[1]) + jax.lax.iota(jnp.uint32, shape[1])[None, :]
-    step = jnp.asarray(step).astype(jnp.uint32)
-    one = (1, 1)
+    return words_at(key, step, rows[:, None] * jnp.uint32(shape[1]) + jax.lax.iota(jnp.uint32, shape[1])[None, :])
+
+
+def words_at(key: jax.Array, step: jax.Array | int, place: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return two random words (uint32) for each of ``place`` (integers), the same alone and among others."""
+    place, step = place.astype(jnp.uint32), jnp.asarray(step).astype(jnp.uint32)
+    one = (1,) * place.ndim
     return threefry2x32(
-        (key[0].reshape(one), key[1].reshape(one)), (jnp.broadcast_to(step.reshape(one), shape), position)
+        (key[0].reshape(one), key[1].reshape(one)), (jnp.broadcast_to(step.reshape(one), place.shape), place)
     )
+
+
+def fraction(word: jax.Array) -> jax.Array:
+    """Return the upper 24 bits of words as a number (float32) from 0 to below 1, exactly."""
+    # by way of int32: processors have no instruction that converts several unsigned numbers at a time
+    return (word >> 8).astype(jnp.int32).astype(jnp.float32) * jnp.float32(2**-24)
 
 
 def uniform(word: jax.Array) -> jax.Array:
@@ -88,7 +98,7 @@ def normal(key: jax.Array, step: jax.Array | int, shape: tuple[int, int]) -> jax
         half = -(-shape[1] // 2)
         word = jnp.concatenate(words(key, step, (shape[0], half)), axis=1)[:, : shape[1]]
         # 23 bits and a half: exact in float32 and never 0 or 1, so the deviate is finite (at most 5.3)
-        centred = ((word >> 9).astype(jnp.float32) + 0.5) * jnp.float32(2**-22) - 1
+        centred = ((word >> 9).astype(jnp.int32).astype(jnp.float32) + 0.5) * jnp.float32(2**-22) - 1
         return jnp.float32(2**0.5) * jax.lax.erf_inv(centred)
 
     # The condition always holds. It keeps XLA from fusing the draw into each of its uses in the forward and the

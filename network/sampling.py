@@ -206,10 +206,13 @@ def program(
     info : Info
     """
 
-    inputs = array.state.shape[0]
+    inputs, lanes = array.state.shape
     hit = jnp.any(plan.mask, axis=1)
     count = jnp.sum(hit, dtype=jnp.int32)
     nothing = Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0))
+
+    def places(rows):
+        return rows[:, None] * lanes + jnp.arange(lanes)[None, :]
 
     def some():
         order = jnp.nonzero(hit, size=-(-inputs // CHUNK_ROWS) * CHUNK_ROWS, fill_value=inputs)[0]
@@ -220,7 +223,7 @@ def program(
             part, plan_part = (jax.tree.map(lambda a: a.at[rows].get(mode="clip"), tree) for tree in (old, plan))
             # rows beyond the count are fillers: nothing may be counted or written there
             plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
-            part, info = _program_rows(key, step, rows, part, plan_part, table, pulses)
+            part, info = program_at(key, step, places(rows), part, plan_part, table, pulses)
 
             def put(name):
                 return getattr(old, name).at[rows].set(getattr(part, name), mode="drop")
@@ -233,18 +236,28 @@ def program(
         return jax.lax.while_loop(lambda carry: carry[0] * CHUNK_ROWS < count, more, left)[1:]
 
     def all_rows():
-        return _program_rows(key, step, jnp.arange(inputs), array, plan, table, pulses)
+        return program_at(key, step, places(jnp.arange(inputs)), array, plan, table, pulses)
 
     # Programming is rare: mostly a few rows have anything to do. Both ways give the same result.
     return jax.lax.cond(count * MANY > inputs, all_rows, some)
 
 
-def _program_rows(key, step, rows, array, plan, table, pulses) -> tuple[Array, Info]:
-    """Program whole rows; ``rows`` (int32[rows]) are their numbers, the rest is as in `program`."""
+def program_at(
+    key: jax.Array, step: jax.Array, place: jax.Array, array: Array, plan: Plan, table: Tables, pulses: int
+) -> tuple[Array, Info]:
+    """Program a part of an array.
+
+    Parameters
+    ----------
+    place : jax.Array, int32
+        Of each device in the packed array, which names its random words; ``array`` and ``plan`` have its shape.
+
+    The rest is as of `program`.
+    """
     # a conditional keeps XLA from fusing the draw into each of its uses, which would repeat it several times over
     drawn, fresh = jax.lax.cond(
         jnp.any(plan.mask),
-        lambda: _draw(key, step, rows, array, plan, table),
+        lambda: _draw(key, step, place, array, plan, table),
         lambda: (array.state, array.weight),
     )
     moves = plan.mask if array.stuck is None else plan.mask & ~array.stuck
@@ -263,8 +276,8 @@ def count_commands(plan: Plan, pulses: int) -> jax.Array:
     return jnp.bincount(jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses).ravel(), length=pulses)
 
 
-def _draw(key, step, rows, array, plan, table) -> tuple[jax.Array, jax.Array]:
-    first, second = rng.words(key, step, array.state.shape, rows)
+def _draw(key, step, place, array, plan, table) -> tuple[jax.Array, jax.Array]:
+    first, second = rng.words_at(key, step, place)
     drawn = draw_state(first, array.state, plan.pulse, table, array.kind)
     return drawn, placed(drawn, second, table) * array.gain + array.offset
 
@@ -308,5 +321,5 @@ def fabricate(
     state = draw_state(where, zero, zero, prior)
     weight = placed(state, deviate, table) * gain + offset
     kind = None if device.by_instance is None else instance * (commands * len(device.states))
-    stuck = (second >> 8).astype(jnp.float32) * jnp.float32(2**-24) < device.stuck if device.stuck else None
+    stuck = rng.fraction(second) < device.stuck if device.stuck else None
     return Array(state, weight, offset, gain, jnp.zeros(shape, jnp.int32), kind, stuck), instance

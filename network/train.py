@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from network import array as arrays_
-from network import checkpoint, models, sampling
+from network import checkpoint, models, sampling, trains
 from network.datasets import Data
 from network.device import DeviceModel
 from network.evaluation import Evaluator, TrainState, rate
@@ -101,12 +101,30 @@ class Trainer(Evaluator):
         memory, plans = self.rule.propose(state.memory, arrays, signals, context)
         array, exposure, info, disturbs = state.array, state.exposure, self._nothing, jnp.int32(0)
         if plans is not None:
-            array, info = self._program(streams["programming"], state.step, array, plans)
+            array, exposure, info = self._write(streams["programming"], state.step, array, exposure, plans)
+            if self.rule.interval:
+                array, exposure, info = self._maintain(streams["maintenance"], state.step, array, exposure, info)
             if exposure is not None:
-                exposure = arrays_.expose(exposure, plans, self.rates)
                 array, exposure, disturbs = self._disturb(streams["disturb"], state.step, array, exposure)
         new = TrainState(state.step + 1, memory, array, model, optimizer, exposure)
         return new, Meter(loss, *info, disturbs)
+
+    def _write(self, stream, step, array, exposure, plans):
+        array, info = self._program(stream, step, array, plans)
+        if exposure is not None:
+            if isinstance(plans[0], trains.Trains):
+                plans = tuple(trains.plan(one, shape[0]) for one, shape in zip(plans, self.shapes, strict=True))
+            exposure = arrays_.expose(exposure, plans, self.rates)
+        return array, exposure, info
+
+    def _maintain(self, stream, step, array, exposure, info):
+        def apply():
+            plans = self.rule.maintain(sampling.views(array, self.shapes))
+            new, exposed, more = self._write(stream, step, array, exposure, plans)
+            return new, exposed, jax.tree.map(jnp.add, info, more)
+
+        now = step % self.rule.interval == self.rule.interval - 1
+        return jax.lax.cond(now, apply, lambda: (array, exposure, info))
 
     def _disturb(self, stream, step, array, exposure):
         def apply():
@@ -141,6 +159,7 @@ class Trainer(Evaluator):
             "rule": self.streams("rule"),
             "read noise": self.streams("read noise"),
             "programming": self.stream("programming"),
+            "maintenance": self.stream("maintenance"),
             "disturb": self.stream("disturb"),
         }
         state, loss, low, high = self._epoch(state, self.images, self.labels, batches, streams, self.factors(state))

@@ -5,7 +5,7 @@ A step of the trainer is
     weights  = rule.weights(memory, arrays, context)           what the forward pass sees
     signals  = gradients of the weights, or the inputs and errors of each layer's columns
     memory, plans = rule.propose(memory, arrays, signals, context)
-    arrays   = devices after the plans' commands (`network.sampling.program`)
+    arrays   = devices after the plans' commands (`network.sampling.program`, `network.trains.program`)
 
 A new rule is a subclass of `Rule` in a file of its own and a line in `network.rules.REGISTRY`.
 """
@@ -26,6 +26,7 @@ from network.device import DeviceModel
 from network.layers import Layer, Synapses
 from network.optimizers import Optimizer
 from network.sampling import Alphabet, Array, Plan
+from network.trains import Trains
 from spinloom.errors import UserError
 
 Shapes = tuple[tuple[int, int], ...]
@@ -68,6 +69,7 @@ class Rule(ABC):
     outer = False  # whether signals are inputs and errors instead of gradients
     single = False  # whether a step must be one image
     unit_inputs = False  # whether what enters an array must lie between 0 and 1
+    interval: int | None = None  # steps between two calls of `maintain`; None: it is never called
     state_reads_per_step = 0  # times a training step reads each device's state to decide whether to program it
     deploys = False  # whether trained weights are programmed into devices afterwards (`deploy`)
     draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
@@ -141,8 +143,12 @@ class Rule(ABC):
     @abstractmethod
     def propose(
         self, memory: Any, arrays: tuple[Array, ...] | None, signals: Signals, context: Context
-    ) -> tuple[Any, tuple[Plan, ...] | None]:
+    ) -> tuple[Any, tuple[Plan, ...] | tuple[Trains, ...] | None]:
         """Take in the signals and say which devices get which command."""
+
+    def maintain(self, arrays: tuple[Array, ...]) -> tuple[Plan, ...]:
+        """Say what is done to the devices every ``interval`` steps, after that step's own commands."""
+        raise NotImplementedError
 
     def deployed_weights(self, memory: Any, arrays: tuple[Array, ...] | None, context: Context) -> tuple[Any, ...]:
         """Return the weights of a trained network; by default as in training."""

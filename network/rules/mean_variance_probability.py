@@ -18,8 +18,9 @@ the units of w: b with adam, whose step does not follow the scale of the gradien
 multiplies the columns by weight_range sqrt(3 / inputs), which networks of several layers need. ``initial_spread`` is
 in the units of w.
 
-Measurements are exact: up to 16 by comparing a word with P, more by 32 Bernoulli draws at once, bit by bit of P (to
-2^-20).
+Up to 16 measurements are drawn one by one (P to 2^-24). Of more, the number that fire is drawn at once: where inputs
+are 0 or 1, by inversion of the binomial distribution of each synapse, which all images share (float32, to 1e-6);
+elsewhere, 32 measurements at a time, bit by bit of P (to 2^-20).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.scipy.special import xlog1py, xlogy
+from scipy.special import gammaln
 
 from network import rng
 from network.device import DeviceModel
@@ -88,6 +91,43 @@ def measure(key: jax.Array, step: jax.Array | int, probability: jax.Array, numbe
         left = min(32, number - lane)
         total = total + jax.lax.population_count(passed >> (32 - left)).astype(jnp.int32)
     return total.astype(jnp.float32) / number
+
+
+def measure_alike(key: jax.Array, step: jax.Array | int, x: jax.Array, p: jax.Array, number: int) -> jax.Array:
+    """Return Binomial(number, p) / number for each image where its input is 1, and 0 where it is 0.
+
+    Parameters
+    ----------
+    key, step : uint32[2], int32[]
+        Name the random numbers.
+    x : jax.Array, float32[batch, inputs]
+        Of 0 and 1.
+    p : jax.Array, float32[inputs, outputs]
+    number : int
+
+    Returns
+    -------
+    jax.Array, float32[batch, inputs * outputs]
+    """
+    p, count = p.ravel(), np.arange(number)
+    ways = jnp.asarray(gammaln(number + 1) - gammaln(count + 1) - gammaln(number - count + 1), jnp.float32)
+
+    def add(below, term):
+        k, logarithm = term
+        below = below + jnp.exp(logarithm + xlogy(k, p) + xlog1py(number - k, -p))
+        return below, below
+
+    k = jnp.arange(number, dtype=jnp.float32)
+    _, distribution = jax.lax.scan(add, jnp.zeros_like(p), (k, ways))  # P(at most k fire), [number, synapses]
+    table, synapse = distribution.ravel(), jnp.arange(len(p))[None]
+    # a word for each, laid out as in `measure`
+    chance = rng.fraction(rng.words(key, step, (len(x), len(p)))[0])
+    fired = jnp.zeros(chance.shape, jnp.int32)
+    for half in (1 << n for n in reversed(range(number.bit_length()))):  # bisection
+        beyond = fired + half
+        place = (jnp.minimum(beyond, number) - 1) * len(p) + synapse
+        fired = jnp.where((beyond <= number) & (table[place] <= chance), beyond, fired)
+    return jnp.repeat(x, len(p) // x.shape[1], axis=1) * fired.astype(jnp.float32) / number
 
 
 class MeanVarianceProbability(Rule):
@@ -149,11 +189,22 @@ class MeanVarianceProbability(Rule):
             spread = jnp.sqrt(variance)
             fires = jax.lax.stop_gradient(x[:, :, None] * p[None])
             word_key = key ^ jnp.uint32(wire)  # another stream for the second wire
-            flat = measure(word_key, step, fires.reshape(len(x), -1), self.number_of)
+            flat = self.measured(word_key, step, x, jax.lax.stop_gradient(p), fires.reshape(len(x), -1))
             measured = flat.reshape(fires.shape).sum(axis=1)
             noise = jax.lax.stop_gradient((measured - mean) / spread)
             total = total + sign * (mean + noise * spread)
         return jnp.float32(layer.scale) * total if self.scaled else total
+
+    def measured(self, key: jax.Array, step: jax.Array, x: jax.Array, p: jax.Array, fires: jax.Array) -> jax.Array:
+        """Measure each synapse for each image, with the fastest way there is for these inputs."""
+        number = self.number_of
+        if number <= FEW:
+            return measure(key, step, fires, number)
+        return jax.lax.cond(
+            jnp.all((x == 0) | (x == 1)),
+            lambda: measure_alike(key, step, x, p, number),
+            lambda: measure(key, step, fires, number),
+        )
 
     def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
         """Take one optimiser step."""

@@ -37,11 +37,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from network import rng, sampling
+from network import sampling, trains
 from network.device import DeviceModel
 from network.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
 from network.sampling import Alphabet, Array, Plan
+from network.trains import Trains
 from spinloom.errors import UserError
 
 PLACES = 32  # to which a device can be brought at first
@@ -88,6 +89,7 @@ class StochasticCoincidence(Rule):
         # whole steps that all tiles can hand on at once with ``most`` pulses each
         self.largest = int(self.most * self.ratio / (1 + self.ratio) + 1e-9)
         if self.tiles > 1:
+            self.interval = self.every
             high = min(self.most - 1, int((2 if self.pair else 1) / self.one))
             if abs(1 / self.ratio - round(1 / self.ratio)) > 1e-6 or round(1 / self.ratio) > high:
                 raise UserError(
@@ -149,21 +151,14 @@ class StochasticCoincidence(Rule):
 
     def propose(
         self, memory: tuple, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[tuple, tuple[Plan, ...]]:
-        """Draw the pulse trains and count their coincidences; from time to time carry."""
-        rate, plans = self.gain * self.optimizer.rate(context.step), []
-        for key, x, error, scale in zip(context.keys, signals.inputs, signals.errors, signals.scales, strict=True):
-            times, falling = self.coincidences(key, context.step, x[0], error[0], rate / scale)
-            plans.append(self.plan(times, falling, context.step))
-        if self.tiles == 1:
-            return memory, tuple(plans)
-        now = context.step % self.every == self.every - 1
-        return memory, jax.lax.cond(now, lambda: tuple(self.carry(array) for array in arrays), lambda: tuple(plans))
+    ) -> tuple[tuple, tuple[Trains, ...]]:
+        """Draw the pulse trains."""
+        rate = self.gain * self.optimizer.rate(context.step)
+        layers = zip(context.keys, signals.inputs, signals.errors, signals.scales, strict=True)
+        return memory, tuple(self.trains(key, context.step, x[0], e[0], rate / scale) for key, x, e, scale in layers)
 
-    def coincidences(
-        self, key: jax.Array, step: jax.Array, x: jax.Array, error: jax.Array, rate: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """Return how many pulses each synapse gets and whether they lower its weight.
+    def trains(self, key: jax.Array, step: jax.Array, x: jax.Array, error: jax.Array, rate: jax.Array) -> Trains:
+        """Return the trains of one step for the last tile: this step's device of a pair, reversed for the second.
 
         Parameters
         ----------
@@ -172,34 +167,22 @@ class StochasticCoincidence(Rule):
         x, error : jax.Array, float32[inputs], float32[outputs]
         rate : jax.Array, float32[]
             Learning rate of the weight between -1 and 1.
-
-        Returns
-        -------
-        times : jax.Array, int32[inputs, outputs]
-        falling : jax.Array, bool[inputs, outputs]
         """
         factor = jnp.sqrt(rate / (self.slots * self.fine))
         share = 1.0
         if self.managed:
             share = jnp.sqrt((jnp.max(jnp.abs(error)) + 1e-30) / (jnp.max(jnp.abs(x)) + 1e-30))
-        rows, columns = factor * share * jnp.abs(x), factor / share * jnp.abs(error)
-        word, _ = rng.words(key, step, (self.slots, len(x) + len(error)))
-        chance = (word >> 8).astype(jnp.float32) * jnp.float32(2**-24)
-        fires = (chance < jnp.concatenate([rows, columns])[None]).astype(jnp.float32)
-        # a product of matrices, small as they are: anything elementwise would draw the trains anew for every synapse
-        times = fires[:, : len(x)].T @ fires[:, len(x) :]
-        return times.astype(jnp.int32), (x > 0)[:, None] == (error > 0)[None, :]
-
-    def plan(self, times: jax.Array, falling: jax.Array, step: jax.Array) -> Plan:
-        """Return pulses for the last tile: this step's device of the pair, reversed for the second."""
+        rows = trains.drawn(key, 2 * step, factor * share * jnp.abs(x), self.slots)
+        columns = trains.drawn(key, 2 * step + 1, factor / share * jnp.abs(error), self.slots)
         second = (step % 2 == 1) if self.pair else jnp.bool_(False)
-        pulse = jnp.where(falling ^ second, self.down, self.up)
-        command, given = self.command(pulse, times), times > 0
-        devices = len(self.mix)
-        first_of_tile = devices - (2 if self.pair else 1)
-        target = jnp.arange(devices)[:, None, None] == first_of_tile + second.astype(jnp.int32)
-        shape = (devices, *times.shape)
-        return Plan(jnp.broadcast_to(command[None], shape), given[None] & target)
+        pulses = jnp.where(second, jnp.array([self.down, self.up]), jnp.array([self.up, self.down]))
+        device = len(self.mix) - (2 if self.pair else 1) + second.astype(jnp.int32)
+        commands = self.command(pulses, jnp.ones(2, jnp.int32)).astype(jnp.int32)
+        return Trains(rows, columns, x > 0, error > 0, device, commands)
+
+    def maintain(self, arrays: tuple[Array, ...]) -> tuple[Plan, ...]:
+        """Carry."""
+        return tuple(self.carry(array) for array in arrays)
 
     def carry(self, array: Array) -> Plan:
         """Return pulses that move whole steps of each tile from the one after it.

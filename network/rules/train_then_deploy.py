@@ -64,7 +64,7 @@ class TrainThenDeploy(AccumulateQuantiseProgram):
         kind = None if self.device.by_instance is None else instance * self.device.transition[..., 0].size
         state = sampling.draw_state(outcome, made, lookup(self.level_pulse, level), self.tables, kind)
         if self.device.stuck:
-            state = jnp.where((defect >> 8).astype(jnp.float32) * jnp.float32(2**-24) < self.device.stuck, made, state)
+            state = jnp.where(rng.fraction(defect) < self.device.stuck, made, state)
         weight = sampling.placed(state, within, self.tables) * jnp.asarray(self.device.instance_gain)[instance]
         weight = weight + jnp.asarray(self.device.instance_weight)[instance]
         noisy = bool(np.any(self.device.read_sd > 0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from network import rng
+from network import rng, sampling, trains
 from network.rules.base import Signals
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
@@ -32,12 +32,19 @@ ERROR = np.array([0.02, -0.008, 0.0, -0.015], np.float32)
 STEPS = 20000
 
 
+def pulses(of_rule, key, step, x, error, rate):
+    """Return the plan of one step (all devices of a synapse) and how often each device is pulsed."""
+    made = trains.plan(of_rule.trains(key, step, x, error, jnp.float32(rate)), len(of_rule.mix))
+    counts = jnp.asarray(of_rule.alphabet().pulses.sum(axis=1))
+    return made, jnp.where(made.mask, counts[made.pulse.astype(jnp.int32)], 0)
+
+
 def drawn(of_rule, rate, x=X, error=ERROR, steps=STEPS):
-    """Return pulses (int[steps, inputs, outputs]) and directions (bool[inputs, outputs]) of many steps."""
+    """Return pulses (int[steps, inputs, outputs]) and the plans (of the devices that a step is for) of many steps."""
     key = rng.stream(5, "trains")
-    draw = jax.jit(jax.vmap(lambda step: of_rule.coincidences(key, step, x, error, jnp.float32(rate))))
-    times, falling = draw(jnp.arange(steps))
-    return np.asarray(times), np.asarray(falling[0])
+    draw = jax.jit(jax.vmap(lambda step: pulses(of_rule, key, step, x, error, rate)))
+    made, times = draw(jnp.arange(steps))
+    return np.asarray(times.sum(axis=1)), made
 
 
 def mean_is(found, wanted, sd, tests=1) -> bool:
@@ -67,8 +74,8 @@ def test_mean_and_variance_of_the_weight_change():
     """
     slots, s, rate = 10, 0.5, 0.6
     of_rule = rule(NAME, lattice(101, s), {"slots": slots})
-    times, falling = drawn(of_rule, rate)
-    plan = jax.jit(of_rule.plan)(times.reshape(-1, 4), np.tile(falling, (STEPS, 1)), np.int32(0))
+    times, made = drawn(of_rule, rate)
+    plan = sampling.Plan(*(np.asarray(field).reshape(1, -1, 4) for field in made))
     array = devices(np.full((1, STEPS * 5, 4), 50), of_rule.device)  # far from both ends
     after, info = apply(of_rule, array, plan)
     assert info.writes @ of_rule.alphabet().pulses.sum(axis=1) == times.sum() == after.writes.sum()
@@ -114,14 +121,14 @@ def test_a_step_lowers_the_loss():
     x[0, 3] = error[0, 2] = 0
     array = devices(np.full((1, 12, 9), 50), of_rule.device)
     now, scale = context(), 0.5
-    _, (plan,) = proposed(of_rule, (), (array,), Signals(inputs=(x,), errors=(error,), scales=(scale,)), now)
-    after, _ = apply(of_rule, array, plan)
+    _, (train,) = proposed(of_rule, (), (array,), Signals(inputs=(x,), errors=(error,), scales=(scale,)), now)
+    after, _ = apply(of_rule, array, trains.plan(train, 1))
     change = (after.weight - array.weight)[0]
     gradient = np.outer(x[0], error[0])
     assert np.all(change * gradient <= 0) and np.sum(change * gradient < 0) > 50
     assert not change[3].any() and not change[:, 2].any()
     # the learning rate is that of the true weight, scale times the device's
-    times, _ = jax.jit(of_rule.coincidences)(now.keys[0], now.step, x[0], error[0], jnp.float32(3.0 / scale))
+    times = pulses(of_rule, now.keys[0], now.step, x[0], error[0], 3.0 / scale)[1][0]
     np.testing.assert_allclose(change, -np.sign(gradient) * times * of_rule.fine, atol=1e-5)
 
 
@@ -146,13 +153,15 @@ def test_a_pair_halves_the_step_and_takes_turns():
     plain, pair = rule(NAME, lattice(101, 0.0)), rule(NAME, lattice(101, 0.0), {"pair": True})
     assert pair.fine == pytest.approx(plain.fine / 2, rel=1e-7, abs=0) and pair.mix == (0.5, -0.5)
     array = devices(np.full((2, 3, 2), 50), pair.device)
-    falling, give = np.array([[True, False]] * 3), jax.jit(pair.plan)
+    x, error = np.ones(3, np.float32), np.array([1, -1], np.float32)
+    falling = np.array([[True, False]] * 3)
     for step in range(4):
-        plan = give(np.full((3, 2), 2), falling, np.int32(step))
-        assert plan.mask[step % 2].all() and not plan.mask[1 - step % 2].any()
+        # every slot of every line fires
+        plan, times = pulses(pair, rng.stream(5, "trains"), jnp.int32(step), x, error, 1e9)
+        assert np.all(times[step % 2] == pair.slots) and plan.mask[step % 2].all() and not plan.mask[1 - step % 2].any()
         after, _ = apply(pair, array, plan)
         change = pair.combine(after).value - pair.combine(array).value
-        np.testing.assert_allclose(change, np.where(falling, -2, 2) * pair.fine, rtol=1e-5)
+        np.testing.assert_allclose(change, np.where(falling, -1, 1) * pair.slots * pair.fine, rtol=1e-5)
     # and the mean pulse number follows the finer step
     assert mean_is(drawn(pair, 0.2)[0].mean(axis=0), 0.2 * np.abs(np.outer(X, ERROR)) / pair.fine,
                    np.sqrt(0.2 * np.abs(np.outer(X, ERROR)) / pair.fine), 20)  # fmt: skip
@@ -163,7 +172,8 @@ def test_tiles_are_written_at_their_finest():
     np.testing.assert_allclose(of_rule.mix, [0.5, -0.5, 0.125, -0.125, 1 / 32, -1 / 32])
     assert of_rule.fine == pytest.approx(of_rule.one / 32, rel=1e-7, abs=0)
     for step in (0, 1):
-        plan = jax.jit(of_rule.plan)(np.ones((2, 2), np.int32), np.zeros((2, 2), bool), np.int32(step))
+        one = np.ones(2, np.float32)
+        plan, _ = pulses(of_rule, rng.stream(5, "trains"), jnp.int32(step), one, -one, 1e9)
         assert np.asarray(plan.mask).any(axis=(1, 2)).tolist() == [False] * 4 + [step == 0, step == 1]
     assert of_rule.state_reads_per_step == pytest.approx(2 / 3 / 100, rel=1e-9, abs=0)
 
@@ -194,14 +204,6 @@ def test_carrying_conserves_the_weight(levels, tiles, ratio, pair):
         full = np.abs(np.round(moved[0] / of_rule.one)) == of_rule.largest
         assert np.all((rest < 1 + 1e-4) | full)
     assert held.shape == (40, 50)
-
-
-def test_carrying_happens_every_so_many_steps():
-    of_rule = rule(NAME, lattice(32, 0.0), {"tiles": 2, "carry_every": 5})
-    array = devices(np.stack([np.full((3, 2), 16), np.full((3, 2), 31)]), of_rule.device)
-    signals = Signals(inputs=(np.zeros((1, 3), np.float32),), errors=(np.zeros((1, 2), np.float32),), scales=(1.0,))
-    step = jax.jit(lambda now: of_rule.propose((), (array,), signals, now)[1][0].mask.any())
-    assert [bool(step(context(number))) for number in (0, 3, 4, 5, 9)] == [False, False, True, False, True]
 
 
 @pytest.mark.parametrize(("spread", "pair"), [(0.0, False), (0.5, False), (0.5, True)])

@@ -12,7 +12,7 @@ from network import rng, settings
 from network.architecture import Layer
 from network.layers import Synapses
 from network.rules.base import Signals
-from network.rules.mean_variance_probability import FLOOR, measure
+from network.rules.mean_variance_probability import FLOOR, measure, measure_alike
 from spinloom.errors import UserError
 from tests.network.rule_cards import (  # noqa: F401
     SURE,
@@ -59,6 +59,32 @@ def test_measurements_are_exactly_binomial(number):
         fits(np.bincount(counts[:, k], minlength=number + 1), stats.binom.pmf(np.arange(number + 1), number, p[k]))
         for k in (1, 2, 3)
     ])  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [1, 17, 32, 128, 1000])
+def test_shared_measurements_are_binomial(number):
+    """As above, and synapses, images, steps and streams are independent. Silent inputs give nothing."""
+    p = np.array([[0.0, 0.02, 0.5], [0.7, 0.978, 1.0]], np.float32)
+    x = np.ones((24000, 2), np.float32)
+    alike = jax.jit(measure_alike, static_argnums=4)
+    first, later = (np.asarray(alike(rng.stream(2, "alike", number), step, x, p, number)) for step in (0, 1))
+    counts = np.round(first * number).astype(int)
+    np.testing.assert_allclose(first * number, counts, atol=1e-3)
+    assert not counts[:, 0].any() and np.all(counts[:, 5] == number)
+    assert enough([
+        fits(np.bincount(counts[:, k], minlength=number + 1),
+             stats.binom.pmf(np.arange(number + 1), number, float(p.ravel()[k])))
+        for k in range(1, 5)
+    ])  # fmt: skip
+    some = slice(1, 5)
+    pairs = [(first[:, 1:4], first[:, 2:5]), (first[1:, some], first[:-1, some]), (first[:, some], later[:, some])]
+    correlation = [
+        np.corrcoef(a[:, k], b[:, k])[0, 1] for a, b in pairs for k in range(a.shape[1])
+    ]  # fmt: skip
+    assert np.all(np.abs(correlation) < bound(len(correlation)) / np.sqrt(len(x) - 1))
+    dark = np.asarray(alike(rng.stream(2, "alike", number), 0, np.tile([[1.0, 0.0]], (12, 1)).astype("f4"), p, number))
+    np.testing.assert_array_equal(dark[:, :3], first[:12, :3])
+    assert not dark[:, 3:].any()
 
 
 @pytest.mark.parametrize("number", [1, 3, 40])

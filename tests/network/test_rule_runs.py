@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -156,3 +157,16 @@ def test_in_another_process_and_resumed_the_bytes_are_the_same(folder, tmp_path)
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True, timeout=300)
     for rule in RUNS:
         assert contents(tmp_path / rule) == contents(tmp_path / f"{rule}_resumed") == contents(folder / rule), rule
+
+
+def test_tiles_carry_after_every_hundredth_step(folder):
+    run = trainer("stochastic_coincidence")
+    assert run.rule.interval == run.rule.every == 100
+    state, _ = run.start()  # first weights leave something to carry in most of the fine tiles
+    carry = jax.jit(lambda step: run._maintain(run.stream("x"), step, state.array, None, run._nothing))
+    after = {step: carry(jnp.int32(step)) for step in (0, 98, 99, 100, 199)}
+    given = {step: int(info.writes.sum()) for step, (_, _, info) in after.items()}
+    assert given[0] == given[98] == given[100] == 0 < given[99]
+    assert given[199] == given[99]  # by the same devices, with other random numbers
+    assert not np.array_equal(after[99][0].state, after[199][0].state)
+    np.testing.assert_array_equal(after[98][0].state, state.array.state)
