@@ -140,10 +140,17 @@ def _rungs(pulses, probability, duration, predistortion) -> tuple[np.ndarray, np
     return np.concatenate([pulses[keep][:1], pulses[keep]]), np.concatenate([[0.0], coordinate]), start
 
 
-def choose(
-    ladder: Ladder, back: jax.Array, strength: jax.Array, word: jax.Array, dither: bool = True
-) -> tuple[jax.Array, jax.Array]:
-    """Return the pulse for each strength.
+class Aim(NamedTuple):
+    """The two rungs about a strength; all of one shape."""
+
+    gap: jax.Array  # float32, between their coordinates; infinite beyond the last rung
+    excess: jax.Array  # float32, of the wanted coordinate over the lower one
+    commands: tuple[jax.Array, jax.Array]  # int16, of the lower and of the higher rung
+    above: jax.Array  # bool, whether the lower rung is a pulse
+
+
+def aim(ladder: Ladder, back: jax.Array, strength: jax.Array) -> Aim:
+    """Find the rungs for each strength.
 
     Parameters
     ----------
@@ -152,18 +159,7 @@ def choose(
         Whether the direction is 1.
     strength : jax.Array, float32[...]
         0: nothing; 1 and more: the strongest.
-    word : jax.Array, uint32[...]
-        Random words for the choice between two rungs.
-    dither : bool
-        See the module text.
-
-    Returns
-    -------
-    command : jax.Array, int16[...]
-    given : jax.Array, bool[...]
-        Whether there is a pulse at all.
     """
-
     side = back.astype(jnp.int32)
     start, stop = (jnp.where(back, table[1], table[0]) for table in (ladder.start, ladder.stop))
     wanted = jnp.where(strength > 0, start + jnp.minimum(strength, 1) * (stop - start), 0)
@@ -173,7 +169,35 @@ def choose(
     for _ in range(ladder.crowd):
         rung = rung + (wanted >= coordinate[side * wide + rung + 1])
     low, high = (coordinate[side * wide + rung + i] for i in range(2))
+    # beyond the last rung there is none to take
+    commands = (ladder.command.ravel()[side * (wide - 1) + jnp.minimum(rung + i, wide - 2)] for i in range(2))
+    return Aim(high - low, wanted - low, tuple(commands), rung > 0)
+
+
+def take(at: Aim, word: jax.Array, dither: bool = True) -> tuple[jax.Array, jax.Array]:
+    """Return the pulse, from `aim` and random words (uint32[...]) for the choice between two rungs.
+
+    Parameters
+    ----------
+    at : Aim
+    word : jax.Array, uint32
+    dither : bool
+        See the module text.
+
+    Returns
+    -------
+    command : jax.Array, int16[...]
+    given : jax.Array, bool[...]
+        Whether there is a pulse at all.
+    """
     # 31 bits: the strength may be a millionth of the lowest rung
     chance = (word >> 1).astype(jnp.int32).astype(jnp.float32) * jnp.float32(2**-31) if dither else jnp.float32(0.5)
-    rung = rung + (chance * (high - low) < wanted - low)  # beyond the last rung the gap is infinite
-    return ladder.command.ravel()[side * (wide - 1) + rung], rung > 0
+    higher = chance * at.gap < at.excess
+    return jnp.where(higher, at.commands[1], at.commands[0]), higher | at.above
+
+
+def choose(
+    ladder: Ladder, back: jax.Array, strength: jax.Array, word: jax.Array, dither: bool = True
+) -> tuple[jax.Array, jax.Array]:
+    """Return the pulse for each strength: `take` after `aim`."""
+    return take(aim(ladder, back, strength), word, dither)

@@ -70,9 +70,10 @@ class OuterProductProbability(Rule):
             half = -(-count // 2)  # two words at a time
             words = rng.words(key, context.step, (half * shape[1], shape[2]))
             word = jnp.concatenate([w.reshape(half, *shape[1:]) for w in words])[:count]
-            strength = jnp.broadcast_to((rate * jnp.abs(gradient))[None], shape)
-            off = jnp.broadcast_to((gradient > 0)[None], shape)
-            plans.append(Plan(*ladder.choose(self.ladder, off, strength, word, self.dither)))
+            # one aim for all junctions of a weight: without the barrier it would be taken anew for each
+            at = jax.lax.optimization_barrier(ladder.aim(self.ladder, gradient > 0, rate * jnp.abs(gradient)))
+            at = jax.tree.map(lambda one: one[None], at)
+            plans.append(Plan(*ladder.take(at, word, self.dither)))
         return memory, tuple(plans)
 
     def memory_bits(self, memory: tuple) -> dict[str, int]:
