@@ -4,6 +4,7 @@ import ast
 import copy
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.stats import kstest
 from calibration import families, importers, kernels, laws, sources, states
 from device_sims import devices, engines
 from network import architecture, datasets, optimizers, rules, settings
-from spinloom import config, files, streams
+from spinloom import config, files, reference, streams
 from spinloom.errors import UserError
 from spinloom.progress import Progress
 
@@ -296,3 +297,17 @@ def test_every_approx_states_its_absolute_tolerance():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "approx":
                 assert any(keyword.arg == "abs" for keyword in node.keywords), f"{path.name}:{node.lineno}"
+
+
+def test_the_page_of_all_keys_is_up_to_date_and_tells_each_key():
+    written = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    assert written == reference.page(), "run python -m spinloom reference"
+    rules = config.schema()
+    for path, rule in reference.leaves(rules):
+        assert path.startswith("network.variants.NAME.") or f"| `{path}` |" in written
+        assert rule["description"].endswith("."), path
+    # the default study has no key without a row
+    rows = set(re.findall(r"^\| `([^`]+)` \|", written, re.M))
+    for path, _ in config._leaves(config.read(ROOT / "config.yaml")):
+        named = re.sub(r"\.\d+(?=\.|$)", "[]", path)
+        assert {named, named.removesuffix("[]"), re.sub(r"\.[^.]+$", "", named)} & rows, path

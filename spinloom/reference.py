@@ -1,0 +1,81 @@
+"""The page of all config keys, docs/config.md, written from the schema: ``python -m spinloom reference``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from spinloom import config
+
+HEAD = """# The config, key by key
+
+Written by `python -m spinloom reference` from `workflow/schemas/`; do not edit. A study is `config.yaml` with a file
+laid over it; what a key means for the default study, and where its value comes from, is said there beside it. A key
+without a default must be given where its section is needed, or is left out. `[]` is an entry of a list, `NAME` any
+name. Below `network.variants.NAME` stand the keys of `network` once more, but for the data set, the seeds, the baseline
+and the energies.
+"""
+SECTIONS = {
+    "": "The study",
+    "device_sims": "device_sims: what the engine sees",
+    "calibration": "calibration: from writes to the kernel card",
+    "network": "network: training on the card",
+    "system": "system: the paper beside ours",
+}
+BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
+
+
+def page() -> str:
+    """Return the page as Markdown: a table for each part of the config."""
+    tables: dict[str, list[str]] = {name: [] for name in SECTIONS}
+    for path, rule in leaves(config.schema()):
+        if path.startswith("network.variants.NAME."):
+            continue
+        first = path.split(".")[0]
+        cells = (f"`{path}`", allowed(rule), default(rule), rule.get("description", ""))
+        tables[first if first in tables else ""].append(
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        )
+    parts = [HEAD]
+    for name, title in SECTIONS.items():
+        parts.append(
+            "\n".join([f"## {title}\n", "| key | allowed | default | |", "|---|---|---|---|", *tables[name]]) + "\n"
+        )
+    return "\n".join(parts)
+
+
+def leaves(rule: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the dotted path and the schema of each key, parents that are described or may be left out included."""
+    inner = dict(rule.get("properties", {}))
+    if isinstance(rule.get("additionalProperties"), dict):
+        inner["NAME"] = rule["additionalProperties"]
+    entries = rule.get("items") if isinstance(rule.get("items"), dict) else None
+    if path and rule.get("description"):
+        yield path, rule
+    for key, below in inner.items():
+        yield from leaves(below, f"{path}.{key}" if path else key)
+    if entries and (entries.get("properties") or entries.get("items")):
+        yield from leaves({k: v for k, v in entries.items() if k != "description"}, f"{path}[]")
+
+
+def allowed(rule: dict[str, Any]) -> str:
+    """Return type and bounds in words."""
+    if "const" in rule:
+        return f"`{json.dumps(rule['const'])}`"
+    if "enum" in rule:
+        return ", ".join(f"`{value}`" if value is not None else "null" for value in rule["enum"])
+    for several in ("anyOf", "oneOf"):
+        if several in rule:
+            return " or ".join(dict.fromkeys(filter(None, map(allowed, rule[several]))))
+    kinds = rule.get("type", "")
+    text = " or ".join(kinds) if isinstance(kinds, list) else kinds
+    limits = [words.format(f"{rule[key]:g}") for key, words in BOUNDS.items() if key in rule]
+    if isinstance(rule.get("items"), dict) and rule["items"].get("type"):
+        text += f" of {allowed(rule['items'])}"
+    return f"{text} {', '.join(limits)}".strip()
+
+
+def default(rule: dict[str, Any]) -> str:
+    """Return the default as the config would write it."""
+    return f"`{json.dumps(rule['default'])}`" if "default" in rule else ""
