@@ -19,7 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import expm
 
+from network import ablation
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 
@@ -37,6 +39,7 @@ class DeviceModel:
     transition: np.ndarray  # float64[K, S, S], rows sum to 1
     by_instance: np.ndarray | None  # float64[I, K, S, S], each named instance's own, if the card has them
     half_select: dict[float, np.ndarray]  # share of the voltage -> float64[K, S, S]
+    rest: np.ndarray | None  # float64[S, S], what becomes of a device that is left alone after each epoch
     occupancy: np.ndarray  # float64[S], sums to 1
     state_weight: np.ndarray  # float32[S]
     state_spread: np.ndarray  # float32[S], sd of the weight within a state
@@ -79,8 +82,8 @@ class DeviceModel:
             Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and the dict ``meta``.
         options : dict
             Config section ``network.device``: ``within_state_spread``, ``read_noise``, ``device_to_device`` (a spread
-            that is switched off is zero), ``pulses`` (those of the card that are used; default all),
-            ``stuck_fraction``.
+            that is switched off is zero), ``stochastic`` and ``symmetric`` (see `network.ablation`), ``rest`` (see
+            `_rest`), ``pulses`` (those of the card that are used; default all), ``stuck_fraction``.
         scale : str
             What -1 and +1 are: "levels" or "states" (see the module text).
 
@@ -102,7 +105,20 @@ class DeviceModel:
         conductance = _column(states, "conductance_S", "states.csv")
         occupancy = np.clip(_column(states, "occupancy", "states.csv"), 0, None)
         occupancy = occupancy / occupancy.sum() if occupancy.sum() > 0 else np.full(count, 1 / count)
-        transition = _transition(card.transitions, kinds, names)
+        transition, own = _transition(card.transitions, kinds, names), None
+        if options.get("device_to_device", True) and len(card.population):
+            own = _own_kernels(card, kinds, names)
+        if options.get("symmetric", False):
+            rank = np.argsort(np.einsum("s,kst,t->k", occupancy, transition, conductance), kind="stable")
+            both = [(k + ablation.mirrored(k, rank, conductance)) / 2 for k in (transition, own) if k is not None]
+            transition, own = both[0], both[-1] if own is not None else None
+            order = np.argsort(conductance, kind="stable")
+            occupancy[order] = (occupancy[order] + occupancy[order[::-1]]) / 2
+        if not options.get("stochastic", True):
+            if len(set(conductance.tolist())) < count:
+                raise UserError("states.csv: conductance_S: found equal values, allowed different ones for a mean")
+            transition = ablation.least_noise(transition, conductance)
+            own = None if own is None else ablation.least_noise(own, conductance)
 
         nominal = np.einsum("s,kst,t->k", occupancy, transition, conductance)
         ends = nominal if scale == "levels" else conductance
@@ -116,9 +132,8 @@ class DeviceModel:
         reads = card.reads.set_index("state").reindex(names).reset_index()
         read_sd = _column(reads, "noise_sd_S", "reads.csv") / scale * bool(options.get("read_noise", True))
         spread = _column(states, "conductance_sd_S", "states.csv") / scale
-        gains, offsets, own = np.ones(1), np.zeros(1), None
+        gains, offsets = np.ones(1), np.zeros(1)
         if options.get("device_to_device", True) and len(card.population):
-            own = _own_kernels(card, kinds, names)
             gains = _column(card.population, "conductance_factor", "population.csv")
             offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale * _reliability(card)
             # f G + dG, told about the reference of a device without either
@@ -130,6 +145,7 @@ class DeviceModel:
             transition=transition,
             by_instance=own,
             half_select=_half_select(card, kinds, names),
+            rest=_rest(card, options.get("rest"), names),
             occupancy=occupancy,
             state_weight=((conductance - reference) / scale).astype(np.float32),
             state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),
@@ -186,6 +202,31 @@ def _half_select(card, pulses: tuple, states: tuple) -> dict[float, np.ndarray]:
     return {
         float(share): _transition(rows, pulses, states, "half_select.csv") for share, rows in table.groupby("fraction")
     }
+
+
+def _rest(card, section: dict | None, states: tuple) -> np.ndarray | None:
+    """Return the kernel of a rest of ``duration_s`` at ``temperature_K``: exp(Q t), the card's rates of retention Q.
+
+    float64[S, S]; None without a rest. `UserError` if the card does not know the temperature.
+    """
+    if section is None:
+        return None
+    table = card.extras.get("retention")
+    if table is None:
+        raise UserError("network.device.rest: found a rest, allowed null: the card has no retention.csv")
+    known = sorted(table["temperature_K"].unique())
+    rows = table[np.isclose(table["temperature_K"], section["temperature_K"], rtol=0, atol=1e-6)]
+    if rows.empty:
+        raise UserError(
+            f"network.device.rest.temperature_K: found {section['temperature_K']:g}, allowed "
+            f"{', '.join(f'{t:g}' for t in known)}: the card's (calibration.retention.temperatures_K)"
+        )
+    wide = rows.pivot_table(index="state_from", columns="state_to", values="rate_per_s", aggfunc="sum")
+    rate = wide.reindex(index=list(states), columns=list(states)).fillna(0.0).to_numpy(np.float64, copy=True)
+    np.fill_diagonal(rate, 0.0)
+    np.fill_diagonal(rate, -rate.sum(axis=1))
+    kernel = np.clip(expm(rate * float(section["duration_s"])), 0, None)
+    return kernel / kernel.sum(axis=1, keepdims=True)
 
 
 def _reliability(card) -> np.ndarray:

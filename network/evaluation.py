@@ -83,6 +83,10 @@ class Evaluator:
             )
         shape = sampling.packed_shape(self.shapes)
         self._fabricate = jax.jit(lambda keys: sampling.fabricate(keys, shape, device, self.tables, self.commands))
+        self._relax = None
+        if device.rest is not None:
+            rest = sampling.tables(device, sampling.Alphabet(device.rest[None], np.zeros((1, 0), np.int64)))
+            self._relax = jax.jit(lambda key, step, array: sampling.relax(key, step, array, rest))
         self._solved: tuple | None = None  # step and factors of the last solution of the lines
         self._deploy = jax.jit(self._deploy_body)
         self._scores = jax.jit(self._scores_body)
@@ -174,7 +178,14 @@ class Evaluator:
         array, _ = self.fabricate(*names)
         keys = {"programming": self.stream("programming", *names), "rule": self.streams("rule", *names)}
         array, writes = self._deploy(state.memory, array, keys)
-        return array, np.asarray(writes, np.int64)
+        return self.rested(array, 0, *names)[0], np.asarray(writes, np.int64)
+
+    def rested(self, array: sampling.Array, number: int, *names) -> tuple[sampling.Array, int]:
+        """Return the devices after the rest number ``number`` of the stream ``names``, and how many changed."""
+        if self._relax is None:
+            return array, 0
+        array, moved = self._relax(self.stream("rest", *names), jnp.int32(number), array)
+        return array, int(moved)
 
     def _scores_body(self, state: TrainState, x: jax.Array, streams: dict, factors, chunk: jax.Array) -> jax.Array:
         arrays = self._seen(self._arrays(state), factors)

@@ -287,6 +287,24 @@ def placed(state: jax.Array, word: jax.Array, table: Tables) -> jax.Array:
     return table.state_weight[state] + table.state_spread[state] * rng.uniform(word)
 
 
+def relax(key: jax.Array, step: jax.Array | int, array: Array, table: Tables) -> tuple[Array, jax.Array]:
+    """Let all devices follow the one kernel in ``table`` without being written; stuck ones stay.
+
+    Returns
+    -------
+    array : Array
+    moved : jax.Array, int32[]
+        Devices that changed their state.
+    """
+    first, second = rng.words(key, step, array.state.shape)
+    drawn = draw_state(first, array.state, jnp.zeros_like(array.state), table)
+    moved = drawn != array.state
+    if array.stuck is not None:
+        moved = moved & ~array.stuck
+    weight = jnp.where(moved, placed(drawn, second, table) * array.gain + array.offset, array.weight)
+    return array._replace(state=jnp.where(moved, drawn, array.state), weight=weight), jnp.sum(moved, dtype=jnp.int32)
+
+
 def fabricate(
     keys: tuple[jax.Array, jax.Array], shape: tuple[int, int], device: DeviceModel, table: Tables, commands: int
 ) -> tuple[Array, jax.Array]:

@@ -22,7 +22,10 @@ PARTS = {
     "data": ("folder", "cache"),
     "input": ("range", "pool"),
     "early_stopping": ("patience",),
-    "device": ("within_state_spread", "read_noise", "device_to_device", "pulses", "stuck_fraction"),
+    "device": (
+        "within_state_spread", "read_noise", "device_to_device", "stochastic", "symmetric", "rest", "pulses",
+        "stuck_fraction",
+    ),
     "array": (
         "wire_resistance_ohm", "driver_resistance_ohm", "sense_resistance_ohm", "tile_rows", "tile_columns",
         "half_select",

@@ -31,7 +31,7 @@ class Meter(NamedTuple):
     loss: jax.Array  # float32[], mean
     writes: jax.Array  # int64[K] (of one step int32), programming events by command
     transitions: jax.Array  # int64[]
-    disturbs: jax.Array  # int64[], half-selected devices that moved
+    disturbs: jax.Array  # int64[], devices that moved without being written: half-selected, or at rest
 
 
 def more(low: Any, high: Any, counts: Any) -> tuple[Any, Any]:
@@ -218,6 +218,9 @@ class Trainer(Evaluator):
                     f"variant {self.settings.variant}, replicate {self.replicate}: the training loss is not finite in "
                     f"epoch {number}; lower network.optimizer.learning_rate"
                 )
+            if state.array is not None:
+                array, moved = self.rested(state.array, number)
+                state, meter = state._replace(array=array), meter._replace(disturbs=meter.disturbs + moved)
             (validation, confusion), _ = self.evaluate(state, number, parts=("validation", "test"))
             history.append(self._row(number, meter, validation, confusion))
             checkpoint.save(path, name, state, {"history": history, "confusion": confusion.tolist()})
