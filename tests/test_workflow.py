@@ -19,7 +19,7 @@ from tests.calibration.conftest import changed
 from tests.dictionary import documented
 
 ROOT = Path(__file__).parent.parent
-CARD = {"card": 1, "card_figures": 1, "report_html": 1, "all": 1}
+CARD = {"card": 1, "card_figures": 1, "data_package": 1, "report_html": 1, "all": 1}
 PARTS = ["Snakefile", "config.yaml", "environment.yml", "workflow", "configs", "spinloom", "device_sims", "calibration"]
 
 
@@ -30,6 +30,8 @@ def tree(tmp_path_factory):
         source = ROOT / part
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, directory / part, ignore=ignore) if source.is_dir() else shutil.copy(source, directory)
+    (directory / "results").mkdir()
+    shutil.copy(ROOT / "results" / "README.md", directory / "results")
     os.symlink("workflow/profiles", directory / "profiles")
     return directory
 
@@ -56,7 +58,7 @@ def jobs(tree, *arguments):
 def test_default_study_plans_all_stages(tree):
     assert jobs(tree) == {
         "simulate": 10, "collect": 1, "device_figure": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
-        "summarise": 1, "network_figures": 1, "report_html": 1, "all": 1,
+        "summarise": 1, "network_figures": 1, "data_package": 1, "report_html": 1, "all": 1,
     }  # fmt: skip
 
 
@@ -97,9 +99,9 @@ def test_a_change_of_one_variant_repeats_its_trainings_alone(tree):
     system = {"name": "x", "paper": "y", "published": [{"quantity": "test_accuracy", "value": 0.9}]}
     finish(tree, *arguments(system=system))
     later = {"system": {**system, "published": []}}
-    assert jobs(tree, *arguments(**later)) == {"systems": 1, "all": 1}
+    assert jobs(tree, *arguments(**later)) == {"systems": 1, "data_package": 1, "all": 1}
     # the data are not looked at again, and a constant of the energies trains nothing
-    after = {"summarise": 1, "systems": 1, "network_figures": 1, "report_html": 1, "all": 1}
+    after = {"summarise": 1, "systems": 1, "network_figures": 1, "report_html": 1, "data_package": 1, "all": 1}
     constant = {"energy": {"adc_energy_J": 0.0}}
     assert jobs(tree, *arguments(constant, **later)) == after
     changed = {**constant, "variants": {"a": None, "b": {"epochs": 3}}}

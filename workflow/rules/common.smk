@@ -25,5 +25,6 @@ SECTIONS = study_config.write_sections(config, STUDY / "config", PLAN.sections)
 LOGS = STUDY / "logs"
 DEVICE_SIMS = STUDY / "device_sims"
 
-COMMON = sources("spinloom")
+# what no stage computes with
+COMMON = [path for path in sources("spinloom") if not path.endswith(("package.py", "reference.py"))]
 CAPTIONS = Path("workflow/report").resolve()
