@@ -72,6 +72,8 @@ OPTIONS: dict[str, dict[str, Number | Choice]] = {
         "gain": Number(1.0, 1e-6, 1e6),
         "draws": Number(16, 1, 1000, whole=True),
     },
+    "straight_through": {"levels": Number(None, 2, 255, whole=True, null=True)},
+    "stochastic_rounding": {"levels": Number(None, 2, 255, whole=True, null=True)},
     "float_baseline": {},
 }
 ONE_IMAGE = ("stochastic_coincidence",)  # rules whose step is one image

@@ -9,6 +9,8 @@ from network.rules.float_baseline import FloatBaseline
 from network.rules.mean_variance_probability import MeanVarianceProbability
 from network.rules.outer_product_probability import OuterProductProbability
 from network.rules.stochastic_coincidence import StochasticCoincidence
+from network.rules.stochastic_rounding import StochasticRounding
+from network.rules.straight_through import StraightThrough
 from network.rules.train_then_deploy import TrainThenDeploy
 from spinloom.errors import UserError
 
@@ -21,6 +23,8 @@ REGISTRY: dict[str, type[Rule]] = {
         StochasticCoincidence,
         OuterProductProbability,
         MeanVarianceProbability,
+        StraightThrough,
+        StochasticRounding,
         FloatBaseline,
     )
 }

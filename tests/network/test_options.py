@@ -17,6 +17,8 @@ CARDS = {
     "outer_product_probability": lambda: junction((0.1, 1.0), (0.1, 1.0)),
     "stochastic_coincidence": lattice,
     "mean_variance_probability": lambda: library.card("ellis_gate"),
+    "straight_through": make_card,
+    "stochastic_rounding": make_card,
     "float_baseline": make_card,
 }
 DIGITS = {"dataset": "digits", "layers": [64, 10], "validation_images": 100, "batch_size": 10, "seed": 1}
@@ -76,6 +78,7 @@ CONVOLUTION = ["8x8x1", "3C3", 10]
         ({**CLOCKED, "device": {"stuck_fraction": 0.1}}, "network.device.stuck_fraction: found 0.1, allowed none for"),
         ({**CLOCKED, "array": {"half_select": 0.5}}, "network.array.half_select: found 0.5, allowed null for mean"),
         ({"rule": "train_then_deploy", "array": {"half_select": 0.5}}, "half_select: found 0.5, allowed null for tr"),
+        ({"rule": "straight_through", "array": {"half_select": 0.5}}, "half_select: found 0.5, allowed null for str"),
         ({"rule": "surprise"}, "network.rule: found 'surprise', allowed accumulate_quantise_program, "),
         ({"rule": "float_baseline", "layers": ["8x8x1", "10C8"]}, "network.layers: found 10C8 at the end, allowed a"),
         ({"rule": "float_baseline", "layers": ["8x8x1", "10C5", "MP4"]}, "network.layers: found MP4 at the end"),

@@ -63,6 +63,10 @@ RUNS = {
             "optimizer": {"name": "adam", "learning_rate": 0.05},
         },
     ),
+    "straight_through": (make_card, {"optimizer": {"name": "adam", "learning_rate": 0.02}}),
+    "stochastic_rounding": (
+        make_card, {"rule_options": {"levels": 6}, "optimizer": {"name": "adam", "learning_rate": 0.02}},
+    ),
 }  # fmt: skip
 SECTION = {
     "dataset": "runs", "data": {}, "layers": [16, 8, 4], "validation_images": 100, "epochs": 3, "batch_size": 20,
@@ -116,9 +120,10 @@ def test_learns_and_counts_what_it_does(done):
     cost = counts(meter)
     assert (cost["writes"] > 0) == (kind.uses_device or kind.deploys)
     for name, bits in (("stochastic_coincidence", 0), ("outer_product_probability", 0),
-                       ("discrete_state_transition", 64)):  # fmt: skip
+                       ("discrete_state_transition", 64),
+                       ("stochastic_rounding", 64 + 3), ("straight_through", 64 + 32)):  # fmt: skip
         if rule == name:
-            assert cost["memory_bits_per_synapse"] == bits  # no float weight, whatever else
+            assert cost["memory_bits_per_synapse"] == bits  # floats for moments; a float weight for the last alone
     draws = [row for row in result["evaluations"] if row["condition"] == "draw"]
     if kind.deploys or rule == "mean_variance_probability":
         assert len({(row["test_accuracy"], row["writes"]) for row in draws}) > 1  # each has numbers of its own

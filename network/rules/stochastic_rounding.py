@@ -1,0 +1,117 @@
+r"""Stochastic rounding: the weight is one of L levels and nothing else, and a step is rounded to the grid at random.
+
+After Gupta et al. (arXiv 1502.02551); without a float copy of the weights as in Zhao et al. (arXiv 2412.04787). Digital
+memory of ceil(log2 L) bits holds the number of each weight's level. With d the change that the optimiser proposes and
+t = clip(w + d, -1, 1) between the levels a <= t < b,
+
+    P(w <- b) = (t - a) / (b - a),       P(w <- a) = 1 - that,       E[w] = t
+
+for levels at any distance. The change is counted from w outwards, whole gaps first: a change far below the resolution
+of w as a float keeps its probability, realised to 2^-32. The noise of a step is Var[w] = (t - a)(b - t): a weight that
+is to move by little moves seldom and by a whole gap.
+
+``levels`` is L, even from -1 to 1; with null they are the nominal levels of the card. The optimiser's moments are float
+memory per weight, if it has any (sgd without momentum has none); the rule has none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from network import rng
+from network.device import DeviceModel
+from network.layers import Synapses
+from network.optimizers import Optimizer
+from network.rules.accumulate_quantise_program import lookup
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.straight_through import count, grid, nearest
+
+
+class Memory(NamedTuple):
+    """Digital memory of the rule."""
+
+    level: tuple[jax.Array, ...]  # uint8[inputs, outputs] per layer: number of the weight's level
+    optimizer: optax.OptState
+
+
+def aim(level: np.ndarray, held: jax.Array, change: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Split changes into whole gaps and the chance of one more.
+
+    Parameters
+    ----------
+    level : ndarray, float32[L]
+        Rising.
+    held : jax.Array, int32[...]
+        Number of the level of each weight.
+    change : jax.Array, float32[...]
+        Proposed for each weight.
+
+    Returns
+    -------
+    sure, further : jax.Array, int32[...]
+        Numbers of the levels on either side of what is wanted, as seen from the one held; equal at the end of the grid.
+    chance : jax.Array, float32[...]
+        Of ``further``, 0 to 1.
+    """
+    table = jnp.asarray(level)
+    weight = lookup(table, held)
+    target = weight + change
+    rising = change > 0
+    # levels passed on the way, the last one included if it is hit
+    above, below = count(level, target, "right") - 1, count(level, target, "left")
+    sure = jnp.where(rising, jnp.maximum(above, held), jnp.minimum(below, held))
+    sure = jnp.clip(sure, 0, len(level) - 1)
+    further = jnp.clip(sure + jnp.where(rising, 1, -1), 0, len(level) - 1)
+    at = lookup(table, sure)
+    left, gap = jnp.abs(change) - jnp.abs(at - weight), jnp.abs(lookup(table, further) - at)
+    return sure, further, jnp.where(gap > 0, jnp.clip(left / jnp.where(gap > 0, gap, 1), 0, 1), 0)
+
+
+def falls(word: jax.Array, chance: jax.Array) -> jax.Array:
+    """Return whether random words (uint32) fall into ``chance`` (float32, 0 to 1), to 2^-32."""
+    return (word < (chance * jnp.float32(2**32)).astype(jnp.uint32)) | (chance >= 1)
+
+
+class StochasticRounding(Rule):
+    """See the module text. Option: ``levels`` (2 to 255, or None)."""
+
+    name = "stochastic_rounding"
+    defaults = {"levels": None}
+    uses_device = False
+    reads_per_product = 0
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        super().__init__(device, optimizer, options)
+        self.level = grid(self)
+
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
+        """Draw weights uniformly in -1 to 1 and round them to the nearest level."""
+        values = uniform(keys, shapes)
+        held = tuple(nearest(self.level, value).astype(jnp.uint8) for value in values)
+        return Memory(held, self.optimizer.transform.init(values)), None
+
+    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+        """Return the levels, read without noise."""
+        level = jnp.asarray(self.level)
+        return tuple(Synapses(lookup(level, held.astype(jnp.int32))) for held in memory.level)
+
+    def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
+        """Round one optimiser step to the grid."""
+        weights = tuple(entry.value for entry in self.weights(memory, arrays, context))
+        changes, optimizer = self.optimizer.transform.update(signals.gradients, memory.optimizer, weights)
+        moved = []
+        for key, held, change in zip(context.keys, memory.level, changes, strict=True):
+            word, _ = rng.words(key, context.step, change.shape)
+            sure, further, chance = aim(self.level, held.astype(jnp.int32), change)
+            moved.append(jnp.where(falls(word, chance), further, sure).astype(jnp.uint8))
+        return Memory(tuple(moved), optimizer), None
+
+    def memory_bits(self, memory: Memory) -> dict[str, int]:
+        """Count ceil(log2 L) bits per weight, and the optimiser's moments."""
+        each = int(np.ceil(np.log2(len(self.level))))
+        return {"weights": each * sum(held.size for held in memory.level), "optimizer": bits(memory.optimizer)}

@@ -1,0 +1,75 @@
+r"""Straight-through quantisation: a float shadow learns, the network sees it rounded to the nearest of L levels.
+
+The quantised network of Hubara et al. (arXiv 1609.07061) in digital memory:
+
+    w = the level nearest to a                             what the forward and the backward pass use
+    g = dLoss/dw at w, taken for dLoss/da                  straight-through estimator
+    a <- clip(a - optimiser(g), -1, 1)                     float memory, one per weight
+
+The clip keeps a inside the range of the levels, so the estimator's window (no gradient beyond -1 and 1) has nothing
+left to cut. Half way between two levels a counts as the lower.
+
+``levels`` is L, even from -1 to 1; with null they are the nominal levels of the card, which need not be even: the
+rounding that `accumulate_quantise_program` would do with a device that never fails and has no spread. The levels
+themselves are not kept, they follow from a.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from network.device import DeviceModel
+from network.layers import Synapses
+from network.optimizers import Optimizer
+from network.rules.accumulate_quantise_program import lookup
+from network.rules.base import Context, Rule
+from network.rules.float_baseline import FloatBaseline, Memory
+from spinloom.errors import UserError
+
+MOST = 255  # levels: their number fits a byte
+
+
+def grid(rule: Rule) -> np.ndarray:
+    """Return the levels of a rule with the option ``levels`` (float32[L], rising from -1 to 1).
+
+    Raises
+    ------
+    UserError
+        If the option is out of range, or the card has more than 255 levels.
+    """
+    if rule.options["levels"] is not None:
+        return np.linspace(-1, 1, rule.whole("levels", 2, MOST)).astype(np.float32)
+    level = np.unique(rule.device.level)  # two pulses may aim at the same
+    if len(level) > MOST:
+        raise UserError(f"pulses.csv: found {len(level)} nominal levels, allowed at most {MOST} for {rule.name}")
+    return level
+
+
+def count(ends: np.ndarray, value: jax.Array, side: str = "left") -> jax.Array:
+    """Return how many of ``ends`` (rising) are less than each value, or with ``side="right"`` no more (int32)."""
+    # a few comparisons run several at a time on a CPU, many are worth a bisection
+    method = "compare_all" if len(ends) <= 16 else "scan_unrolled"
+    return jnp.searchsorted(jnp.asarray(ends), value, side=side, method=method).astype(jnp.int32)
+
+
+def nearest(level: np.ndarray, value: jax.Array) -> jax.Array:
+    """Return the number (int32) of the level nearest to each value; half way between two, of the lower."""
+    return count((level[1:] + level[:-1]) / 2, value)
+
+
+class StraightThrough(FloatBaseline):
+    """See the module text. Option: ``levels`` (2 to 255, or None)."""
+
+    name = "straight_through"
+    defaults = {"levels": None}
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        super().__init__(device, optimizer, options)
+        self.level = grid(self)
+
+    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+        """Return the levels nearest to the shadow weights, read without noise."""
+        level = jnp.asarray(self.level)
+        return tuple(Synapses(lookup(level, nearest(self.level, shadow))) for shadow in memory.weight)
