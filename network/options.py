@@ -72,6 +72,7 @@ OPTIONS: dict[str, dict[str, Number | Choice]] = {
         "gain": Number(1.0, 1e-6, 1e6),
         "draws": Number(16, 1, 1000, whole=True),
     },
+    "bop": {"adaptivity": Number(1e-4, 1e-9, 1), "threshold": Number(1e-8, 0, 1e3)},
     "straight_through": {"levels": Number(None, 2, 255, whole=True, null=True)},
     "stochastic_rounding": {"levels": Number(None, 2, 255, whole=True, null=True)},
     "float_baseline": {},
@@ -83,6 +84,7 @@ VOLATILE = ("mean_variance_probability",)  # rules whose devices hold nothing th
 # rules whose arrays are written in the course of the training, so that neighbours can be disturbed
 IN_PLACE = (
     "accumulate_quantise_program", "discrete_state_transition", "stochastic_coincidence", "outer_product_probability",
+    "bop",
 )  # fmt: skip
 
 

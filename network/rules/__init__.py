@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram
 from network.rules.base import Context, Rule, Signals
+from network.rules.bop import Bop
 from network.rules.discrete_state_transition import DiscreteStateTransition
 from network.rules.float_baseline import FloatBaseline
 from network.rules.mean_variance_probability import MeanVarianceProbability
@@ -23,6 +24,7 @@ REGISTRY: dict[str, type[Rule]] = {
         StochasticCoincidence,
         OuterProductProbability,
         MeanVarianceProbability,
+        Bop,
         StraightThrough,
         StochasticRounding,
         FloatBaseline,

@@ -17,6 +17,7 @@ CARDS = {
     "outer_product_probability": lambda: junction((0.1, 1.0), (0.1, 1.0)),
     "stochastic_coincidence": lattice,
     "mean_variance_probability": lambda: library.card("ellis_gate"),
+    "bop": lambda: junction((1.0,), (1.0,)),
     "straight_through": make_card,
     "stochastic_rounding": make_card,
     "float_baseline": make_card,

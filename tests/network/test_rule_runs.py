@@ -63,6 +63,13 @@ RUNS = {
             "optimizer": {"name": "adam", "learning_rate": 0.05},
         },
     ),
+    "bop": (
+        lambda: junction((0.9,), (0.8,)),
+        {
+            "rule_options": {"adaptivity": 0.02, "threshold": 0.003},
+            "optimizer": {"name": "adam", "learning_rate": 0.02},
+        },
+    ),
     "straight_through": (make_card, {"optimizer": {"name": "adam", "learning_rate": 0.02}}),
     "stochastic_rounding": (
         make_card, {"rule_options": {"levels": 6}, "optimizer": {"name": "adam", "learning_rate": 0.02}},
@@ -120,7 +127,7 @@ def test_learns_and_counts_what_it_does(done):
     cost = counts(meter)
     assert (cost["writes"] > 0) == (kind.uses_device or kind.deploys)
     for name, bits in (("stochastic_coincidence", 0), ("outer_product_probability", 0),
-                       ("discrete_state_transition", 64),
+                       ("bop", 32), ("discrete_state_transition", 64),
                        ("stochastic_rounding", 64 + 3), ("straight_through", 64 + 32)):  # fmt: skip
         if rule == name:
             assert cost["memory_bits_per_synapse"] == bits  # floats for moments; a float weight for the last alone
