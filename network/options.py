@@ -73,18 +73,28 @@ OPTIONS: dict[str, dict[str, Number | Choice]] = {
         "draws": Number(16, 1, 1000, whole=True),
     },
     "bop": {"adaptivity": Number(1e-4, 1e-9, 1), "threshold": Number(1e-8, 0, 1e3)},
+    "tiki_taka": {
+        "slots": Number(10, 1, 31, whole=True),
+        "gain": Number(1.0, 1e-6, 1e6),
+        "update_management": Choice(True, YES_NO),
+        "gamma": Number(1.0, 0, 10),
+        "transfer_every": Number(100, 1, 10**9, whole=True),
+        "transfer_rate": Number(1.0, 1e-6, 1e3),
+        "give_back": Choice(False, YES_NO),
+        "initial_spread": Number(0.5, 0, 1),
+    },
     "straight_through": {"levels": Number(None, 2, 255, whole=True, null=True)},
     "stochastic_rounding": {"levels": Number(None, 2, 255, whole=True, null=True)},
     "float_baseline": {},
 }
-ONE_IMAGE = ("stochastic_coincidence",)  # rules whose step is one image
-DENSE = ("stochastic_coincidence", "mean_variance_probability")  # rules without convolutions
+ONE_IMAGE = ("stochastic_coincidence", "tiki_taka")  # rules whose step is one image
+DENSE = ("stochastic_coincidence", "tiki_taka", "mean_variance_probability")  # rules without convolutions
 PROBABILITIES = ("mean_variance_probability",)  # rules whose inputs are probabilities
 VOLATILE = ("mean_variance_probability",)  # rules whose devices hold nothing that an array could spoil
 # rules whose arrays are written in the course of the training, so that neighbours can be disturbed
 IN_PLACE = (
     "accumulate_quantise_program", "discrete_state_transition", "stochastic_coincidence", "outer_product_probability",
-    "bop",
+    "bop", "tiki_taka",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from network.rules.outer_product_probability import OuterProductProbability
 from network.rules.stochastic_coincidence import StochasticCoincidence
 from network.rules.stochastic_rounding import StochasticRounding
 from network.rules.straight_through import StraightThrough
+from network.rules.tiki_taka import TikiTaka
 from network.rules.train_then_deploy import TrainThenDeploy
 from spinloom.errors import UserError
 
@@ -25,6 +26,7 @@ REGISTRY: dict[str, type[Rule]] = {
         OuterProductProbability,
         MeanVarianceProbability,
         Bop,
+        TikiTaka,
         StraightThrough,
         StochasticRounding,
         FloatBaseline,

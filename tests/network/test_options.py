@@ -18,6 +18,7 @@ CARDS = {
     "stochastic_coincidence": lattice,
     "mean_variance_probability": lambda: library.card("ellis_gate"),
     "bop": lambda: junction((1.0,), (1.0,)),
+    "tiki_taka": lattice,
     "straight_through": make_card,
     "stochastic_rounding": make_card,
     "float_baseline": make_card,
@@ -71,6 +72,7 @@ CONVOLUTION = ["8x8x1", "3C3", 10]
     [
         ({**SINGLE, "batch_size": 2}, "network.batch_size: found 2, allowed 1 for stochastic_coincidence"),
         ({**SINGLE, "layers": CONVOLUTION}, "network.layers: found a convolution, allowed dense layers for stoch"),
+        ({**SINGLE, "rule": "tiki_taka", "batch_size": 2}, "network.batch_size: found 2, allowed 1 for tiki_taka"),
         ({**CLOCKED, "layers": CONVOLUTION}, "network.layers: found a convolution, allowed dense layers for mean"),
         ({**CLOCKED, "input": {"range": "signed"}}, "network.input.range: found 'signed', allowed unit, binary for "),
         ({**CLOCKED, "layers": [64, 9, 10]}, "network.activation: found 'relu', allowed sigmoid"),

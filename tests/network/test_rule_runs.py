@@ -70,6 +70,13 @@ RUNS = {
             "optimizer": {"name": "adam", "learning_rate": 0.02},
         },
     ),
+    "tiki_taka": (  # without A in the forward pass, so that what is learnt has gone through transfers
+        lambda: lattice(32, 0.3),
+        {
+            "batch_size": 1, "normalisation": "none", "activation": "tanh", "input": {"range": "signed"},
+            "rule_options": {"gamma": 0.0}, "optimizer": {"name": "sgd", "learning_rate": 0.02},
+        },
+    ),
     "straight_through": (make_card, {"optimizer": {"name": "adam", "learning_rate": 0.02}}),
     "stochastic_rounding": (
         make_card, {"rule_options": {"levels": 6}, "optimizer": {"name": "adam", "learning_rate": 0.02}},
@@ -127,7 +134,7 @@ def test_learns_and_counts_what_it_does(done):
     cost = counts(meter)
     assert (cost["writes"] > 0) == (kind.uses_device or kind.deploys)
     for name, bits in (("stochastic_coincidence", 0), ("outer_product_probability", 0),
-                       ("bop", 32), ("discrete_state_transition", 64),
+                       ("tiki_taka", 0), ("bop", 32), ("discrete_state_transition", 64),
                        ("stochastic_rounding", 64 + 3), ("straight_through", 64 + 32)):  # fmt: skip
         if rule == name:
             assert cost["memory_bits_per_synapse"] == bits  # floats for moments; a float weight for the last alone

@@ -1,0 +1,160 @@
+r"""Tiki-Taka: a fast array takes the gradient, a slow one what the fast one holds on to.
+
+Gokmen and Haensch, Front. Neurosci. 14, 103 (2020), first version. A weight is two devices of one kind,
+
+    w = gamma (A - A_ref) + C.
+
+Every image pulses A with the trains of `stochastic_coincidence`, E[s dA] = -rate x delta. Every ``transfer_every``
+steps A is read, and C gets
+
+    n = round(lambda (A - A_ref) / Dw)                   lambda: ``transfer_rate``
+
+pulses, up for a positive n and down for a negative one, Dw being a device's mean step. A's reference is its symmetry
+point, where a pulse up moves it as far as a pulse down. Pulses that come as often up as down pull A back there, so that
+A forgets what was noise and C learns what was not. That takes devices whose steps depend on their weight; A of devices
+with equal steps forgets nothing, and C is then an integral over an integral which only gamma > 0 damps.
+
+The symmetry point comes from the card: with T_up and T_down the kernels of the two pulses and pi the distribution that
+(T_up + T_down)/2 leaves as it is (`symmetry_points`), A_ref is the mean weight under pi. That is what shifting the zero
+in the laboratory does, a long run of alternating pulses (Kim et al., arXiv 1907.10228), and if the mean step falls
+linearly with the weight it is exactly the weight at which the two steps are equal. Each named instance has its own, by
+its kernels (if the card has them), factor and offset; it is subtracted without error.
+
+All columns are transferred at once, as often as one by one in turn with ``transfer_every`` steps for a whole cycle.
+Rounding is the threshold of the transfer: less than half a pulse for C stays in A. A rate at which even the furthest
+state would give less is refused.
+
+``give_back`` (not of the paper) takes from A what C has got, n / gamma pulses the other way: w is then conserved in the
+mean by a transfer between devices of equal steps, to half a step of A. It is a tile with its carry, read off A_ref.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from network.device import DeviceModel
+from network.layers import Synapses
+from network.optimizers import Optimizer
+from network.rules.base import Context, Keys, Rule, Shapes, Signals
+from network.rules.stochastic_coincidence import StochasticCoincidence
+from network.sampling import Alphabet, Array, Plan
+from network.trains import Trains
+from spinloom.errors import UserError
+
+A, C = 0, 1  # places of a synapse's devices
+SQUARINGS = 40  # of a kernel: as many steps as this power of two, which is for ever
+
+
+def symmetry_points(kernel: np.ndarray, up: int, down: int, occupancy: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return where pulses that come as often up as down leave a device in the mean.
+
+    Parameters
+    ----------
+    kernel : ndarray, float64[..., K, S, S]
+    up, down : int
+        The two pulses.
+    occupancy : ndarray, float64[S]
+        States before, which matter only if not every state can be reached from every other.
+    weight : ndarray, float[S]
+        Weight of each state.
+
+    Returns
+    -------
+    ndarray, float64[...]
+    """
+    either = (kernel[..., up, :, :] + kernel[..., down, :, :]) / 2
+    for _ in range(SQUARINGS):
+        either = either @ either
+        either = either / either.sum(axis=-1, keepdims=True)  # rounding would be squared as well
+    return occupancy @ either @ weight.astype(np.float64)
+
+
+class TikiTaka(Rule):
+    """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
+
+    name = "tiki_taka"
+    defaults = {
+        "slots": 10, "gain": 1.0, "update_management": True, "gamma": 1.0, "transfer_every": 100, "transfer_rate": 1.0,
+        "give_back": False, "initial_spread": 0.5,
+    }  # fmt: skip
+    scale = "states"
+    outer = True
+    single = True
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+        super().__init__(device, optimizer, options)
+        self.needs(volatile=False, destructive_read=False, reset_before_write=False)
+        trains = {"slots": self.whole("slots", 1, 31), "gain": self.number("gain", 1e-6, 1e6)}
+        trains["update_management"] = self.choice("update_management", (True, False))
+        trains["initial_spread"] = self.number("initial_spread", 0, 1)
+        self.fast = StochasticCoincidence(device, optimizer, trains)
+        self.gamma, self.share = self.number("gamma", 0, 10), self.number("transfer_rate", 1e-6, 1e3)
+        self.interval = self.whole("transfer_every", 1, 10**9)
+        self.back = self.choice("give_back", (True, False))
+        self.mix = (self.gamma, 1.0)
+        self.most = self.fast.most  # pulses that a transfer can give at once
+        if self.back:
+            if self.gamma * self.most < 1 - 1e-9:
+                raise UserError(
+                    f"network.rule_options.gamma: found {self.gamma:g}, allowed {1 / self.most:g} to 10 with give_back"
+                )
+            self.most = int(self.most * min(self.gamma, 1.0) + 1e-9)
+        self.state_reads_per_step = 0.5 / self.interval  # one of the two devices
+        self.commands = len(self.fast.alphabet().pulses)
+        kernel = device.transition[None] if device.by_instance is None else device.by_instance
+        self.symmetric = symmetry_points(kernel, self.fast.up, self.fast.down, device.occupancy, device.state_weight)
+        furthest = np.abs(device.state_weight[:, None] - self.symmetric).max() / self.fast.one
+        if self.share * furthest < 0.5:
+            raise UserError(
+                f"network.rule_options.transfer_rate: found {self.share:g}, allowed {0.5 / furthest:.3g} to 1000 (a "
+                f"device of {len(device.states)} states holds at most {furthest:.3g} steps, and half a pulse is none)"
+            )
+
+    def alphabet(self) -> Alphabet:
+        """Return the commands of `StochasticCoincidence`."""
+        return self.fast.alphabet()
+
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:
+        """Ask for A to be brought to its symmetry point and for C to a weight that is uniform about 0."""
+        _, slow = self.fast.init(keys, shapes)
+        place = np.abs(self.fast.placed - self.symmetric.mean()).argmin()
+        plans = []
+        for plan in slow:
+            start = jnp.full_like(plan.pulse, 2 * self.fast.most + int(place))
+            plans.append(Plan(jnp.concatenate([start, plan.pulse]), jnp.concatenate([plan.mask, plan.mask])))
+        return (), tuple(plans)
+
+    def held(self, array: Array) -> jax.Array:
+        """Return what the fast devices hold, A - A_ref, float32[inputs, outputs]."""
+        point = jnp.asarray(self.symmetric, jnp.float32)
+        instance = 0 if array.kind is None else array.kind[A] // (self.commands * len(self.device.states))
+        return array.weight[A] - (point[instance] * array.gain[A] + array.offset[A])
+
+    def combine(self, array: Array) -> Synapses:
+        """Return the synapses of a layer, the fast devices about their symmetry point."""
+        return super().combine(array)._replace(value=self.gamma * self.held(array) + array.weight[C])
+
+    def propose(
+        self, memory: tuple, arrays: tuple[Array, ...], signals: Signals, context: Context
+    ) -> tuple[tuple, tuple[Trains, ...]]:
+        """Draw the pulse trains for A, the first device of each synapse."""
+        return self.fast.propose(memory, arrays, signals, context)
+
+    def maintain(self, arrays: tuple[Array, ...]) -> tuple[Plan, ...]:
+        """Transfer."""
+        return tuple(self.transfer(array) for array in arrays)
+
+    def transfer(self, array: Array) -> Plan:
+        """Return the pulses that C gets for what A holds, and those that A loses for it."""
+        wanted = jnp.round(self.share * self.held(array) / self.fast.one)
+        given = jnp.clip(wanted, -self.most, self.most)
+        lost = -jnp.round(given / self.gamma) if self.back else jnp.zeros_like(given)
+        count = jnp.stack([lost, given]).astype(jnp.int32)
+        pulse = jnp.where(count > 0, self.fast.up, self.fast.down)
+        return Plan(self.fast.command(pulse, jnp.abs(count)), count != 0)
+
+    def memory_bits(self, memory: tuple) -> dict[str, int]:
+        """Return no memory: there is none per synapse."""
+        return {}
