@@ -147,6 +147,7 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
     samples, steps = meter["samples"], meter["steps"]
     share = steps / samples  # steps per sample
     memory = sum(meter["memory_bits"].values())
+    weights = meter["memory_bits"].get("weights", n["synapses"] * WORD)  # of those that no device holds
     bit, mac, operation = (
         c["float_memory_energy_J_per_bit"], c["float_mac_energy_J"], c["float_operation_energy_J"],
     )  # fmt: skip
@@ -218,13 +219,13 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
         digital("training", gradient_products)
     else:
         digital("training", n["products"] + n["back_products"] + gradient_products)
-        add("training", "system", "weight memory", 3 * n["synapses"] * WORD * bit * share,
-            "3 * N * 32 bit * E_bit * steps/samples",
-            "read once per step for forward, backward and gradient", N=n["synapses"], E_bit=bit)  # fmt: skip
+        add("training", "system", "weight memory", 3 * weights * bit * share,
+            "3 * bits of weights * E_bit * steps/samples",
+            "read once per step for forward, backward and gradient", bits=weights, E_bit=bit)  # fmt: skip
     if not n["devices"]:
         digital("inference", n["products"])
-        add("inference", "system", "weight memory", n["synapses"] * WORD * bit, "N * 32 bit * E_bit",
-            "one image at a time: every weight read once", N=n["synapses"], E_bit=bit)  # fmt: skip
+        add("inference", "system", "weight memory", weights * bit, "bits of weights * E_bit",
+            "one image at a time: every weight read once", bits=weights, E_bit=bit)  # fmt: skip
     add("training", "system", "optimiser memory", 2 * memory * bit * share, "2 * bits * E_bit * steps/samples",
         "each bit of accumulator and moments read and written once per step", bits=memory, E_bit=bit)  # fmt: skip
     if not meter["outer"]:

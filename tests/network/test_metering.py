@@ -47,6 +47,16 @@ def test_a_rule_in_place(device):
     assert found["training", "optimiser memory"] == pytest.approx(2 * 24 * 64 * BIT / 10, rel=1e-12, abs=0)
 
 
+def test_digital_weights_cost_their_own_bits(device):
+    """Three bits a weight: read three times a step, and once for an image classified."""
+    digital = {"uses_device": False, "devices_per_synapse": 0, "reads_per_product": 0, "devices_by_state": []}
+    digital |= {"writes_by_pulse": [0] * 5, "writes_by_layer": []}
+    for bits in (3, 32):
+        found = joules(meter(memory_bits={"weights": 24 * bits, "optimizer": 0}, **digital), device)
+        assert found["training", "weight memory"] == pytest.approx(3 * 24 * bits * BIT / 10, rel=1e-12, abs=0)
+        assert found["inference", "weight memory"] == pytest.approx(24 * bits * BIT, rel=1e-12, abs=0)
+
+
 @pytest.mark.parametrize(("memory", "operations"), [({"optimizer": 24 * 64}, 12), ({"optimizer": 0}, 2), ({}, 2)])
 def test_an_optimiser_without_moments_computes_less(device, memory, operations):
     found = joules(meter(memory_bits=memory), device)["training", "optimiser arithmetic"]
