@@ -43,6 +43,7 @@ from spinloom.errors import UserError
 
 FLOOR = 1e-4  # under the root of sigma, as in the authors' code
 FEW = 16  # measurements drawn one by one
+WIDEST = 10  # in units of 1/b, of the first controls
 BITS = 20  # of a probability, when 32 are drawn at once
 
 
@@ -152,6 +153,11 @@ class MeanVarianceProbability(Rule):
         if law is None:
             raise UserError(f"card.json: laws: found no law 'passing', which {self.name} needs")
         self.w0, self.b, self.a = (float(law["parameters"][key]) for key in ("threshold", "slope", "amplitude"))
+        if self.b * self.spread > WIDEST:
+            raise UserError(
+                f"network.rule_options.initial_spread: found {self.spread:g}, allowed 0 to {WIDEST / self.b:.3g}, "
+                f"{WIDEST} widths of the card's law: wires further away always or never pass, and learn nothing"
+            )
         self.reads_per_product = self.number_of or 0  # without measurements there is no device, only its mean
         self.mix = (1.0, -1.0) if self.signed else (1.0,)
 
