@@ -244,6 +244,7 @@ def test_clocks_memory_and_reads_are_counted():
         (CARD, {"measurements": 2.0}, "network.rule_options.measurements: found 2.0, allowed whole numbers"),
         (CARD, {"signed": 2}, "network.rule_options.signed: found 2, allowed True, False"),
         (CARD, {"gain": 0}, "network.rule_options.gain: found 0, allowed 1e-06 to 1e"),
+        (CARD, {"initial_spread": 0.4}, "initial_spread: found 0.4, allowed 0 to 0.00367, 10 widths of the card's law"),
     ],
 )
 def test_errors(card, options, message):
