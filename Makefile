@@ -16,7 +16,7 @@ smoke:
 	@$(MAKE) --no-print-directory run STUDY=configs/smoke.yaml
 
 test: $(VENV)/test.stamp
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

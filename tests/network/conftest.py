@@ -27,9 +27,12 @@ from network.train import Trainer
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory):
     """Share compiled programs between all tests and compile fast: most of a tiny run's time would go into compiling."""
+    base = tmp_path_factory.getbasetemp()
+    # the workers of pytest-xdist have folders of their own beside each other
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
     settings = {
         "jax_disable_most_optimizations": True,
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_compilation_cache_dir": str(folder),
         "jax_persistent_cache_min_compile_time_secs": 0.2,
         "jax_persistent_cache_min_entry_size_bytes": -1,
     }
