@@ -137,8 +137,9 @@ def _plan(args: argparse.Namespace) -> None:
     simulated = args.device_sims is not None
     events = read_table(Path(args.device_sims) / "events.parquet") if simulated else None
     started = events if simulated and "nominal_start_m" in events else None
-    plan = planner.plan(card, args.width, 1 if started is None else started["nominal_start_m"].nunique())
-    planner.render(plan, card, args.width, table_console())
+    plan = planner.plan(card, args.width, 1 if started is None else started["nominal_start_m"].nunique(), args.narrow)
+    goal = f"half-width {args.width:g}" if args.narrow is None else f"{args.narrow:g} times narrower"
+    planner.render(plan, card, f"intervals {goal}", table_console())
     if args.output is None:
         return
     planner.check_plan(card)
@@ -150,7 +151,7 @@ def _plan(args: argparse.Namespace) -> None:
     # a card's pulse may be two of the device stage, of which both then get the replicas
     known = read_table(Path(args.device_sims) / "pulses.csv").columns
     overlay = planner.sweep(plan, card, section, card.pulses[[name for name in card.pulses if name in known]], started)
-    note = f"# What `calibration plan --width {args.width:g}` asks for; lay it over the study's config.\n"
+    note = f"# What `calibration plan` asks for: intervals {goal}. Lay it over the study's config.\n"
     write_text(note + yaml.safe_dump(overlay, sort_keys=False), args.output)
     print(f"Sweep: {args.output}")
 
@@ -215,6 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     planned = command("plan", _plan, "say which pulses and states need how many more writes, and write the sweep")
     planned.add_argument("card", help="directory of the card")
     planned.add_argument("--width", type=float, default=0.05, help="wanted half-width of the intervals (default 0.05)")
+    planned.add_argument("--narrow", type=float, help="instead: all intervals this many times narrower than now")
     planned.add_argument("--config", help="JSON: the device stage's section (results/STUDY/config/device_sims.json)")
     planned.add_argument("--device-sims", help="folder of the device stage's tables")
     planned.add_argument("--output", type=_path, help="YAML file for the sweep, an overlay of the study's config")

@@ -28,11 +28,12 @@ MATCHED = (
     "zhang_li_u_m_per_s",
 )
 LEAST_WIDTH = 1e-4  # 1e8 writes; beyond it the quantiles of the intervals cannot be computed
+MOST_NARROW = 1000.0
 MOST_COUNT = 100_000  # replicas of a pulse, or devices, of a study
 MOST_RATIO = 2.0  # replicas are asked for as long as they cost no more than this many times the writes of new devices
 
 
-def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
+def plan(card: KernelCard, width: float, starts: int = 1, narrow: float | None = None) -> pd.DataFrame:
     """Return what each row of the kernel needs until its widest interval has the half-width ``width``.
 
     The prediction is the posterior's own: with N independent writes more or less, the row's probabilities being what
@@ -50,6 +51,9 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
         Wanted half-width of the intervals, `LEAST_WIDTH` or more and less than 0.5.
     starts : int
         Start positions from which each pulse is simulated on each device; 1 if each write begins with a reset.
+    narrow : float or None
+        If given, ``width`` does not matter: each row's interval shall be this many times narrower than it is now, and
+        with it all that rests on the row.
 
     Returns
     -------
@@ -65,10 +69,12 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
     Raises
     ------
     UserError
-        If ``width`` is impossible, the card has no interval, or no row has counts.
+        If ``width`` or ``narrow`` is impossible, the card has no interval, or no row has counts.
     """
-    if not LEAST_WIDTH <= width < 0.5:
+    if narrow is None and not LEAST_WIDTH <= width < 0.5:
         raise UserError(f"plan: width: found {width:g}, allowed: a half-width from {LEAST_WIDTH:g} to less than 0.5")
+    if narrow is not None and not 1 < narrow <= MOST_NARROW:
+        raise UserError(f"plan: narrow: found {narrow:g}, allowed: more than 1 and at most {MOST_NARROW:g}")
     where, size = f"card {card.meta['name']}", len(card.states)
     if not card.transitions["count"].any():
         raise UserError(f"{where}: this card has no counted writes; nothing to plan")
@@ -88,15 +94,17 @@ def plan(card: KernelCard, width: float, starts: int = 1) -> pd.DataFrame:
         known = worth > 0 and basis[pulse, start] == "counts"
         row = effective[pulse, start] if known else np.zeros(size)
         mean, low, high = posterior(row, pseudocount, mass, where)
+        now = float((high - low).max() / 2)
+        goal = width if narrow is None else max(LEAST_WIDTH, now / narrow)
         rows.append(
             {
                 "pulse": pulse,
                 "state_from": start,
                 "writes": writes,
-                "half_width": float((high - low).max() / 2),
+                "half_width": now,
                 "independent_writes": worth,
                 "share": writes / of_pulse if of_pulse else 0.0,
-                **_need(mean, width, size * pseudocount, mass, writes, worth, instances, of_pulse / instances / starts),
+                **_need(mean, goal, size * pseudocount, mass, writes, worth, instances, of_pulse / instances / starts),
             }
         )
     order = ["pulse", "state_from", "writes", "half_width", "half_width_after", "independent_writes"]
@@ -316,9 +324,9 @@ def _fitting(entries: list[dict], place: dict) -> list[dict]:
     return [entry for entry, fit in zip(entries, fits) if fit]
 
 
-def render(table: pd.DataFrame, card: KernelCard, width: float, console: Console) -> None:
-    """Print a plan."""
-    found = Table(title=f"{card.meta['name']}: intervals of half-width {width:g}", title_justify="left")
+def render(table: pd.DataFrame, card: KernelCard, goal: str, console: Console) -> None:
+    """Print a plan, of which ``goal`` says what it is for."""
+    found = Table(title=f"{card.meta['name']}: {goal}", title_justify="left")
     names = {
         "pulse": "pulse",
         "state_from": "from",

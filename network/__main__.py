@@ -40,17 +40,19 @@ def _device(card, config: settings.Settings):
 def train(arguments: argparse.Namespace) -> None:
     """Train one variant with one replicate."""
     config = settings.read(arguments.config)
-    if not 0 <= arguments.replicate < config.seeds:
-        raise UserError(f"--replicate: found {arguments.replicate}, allowed 0 to {config.seeds - 1} (network.seeds)")
+    for name in ("replicate", "card_sample", "chip"):
+        if (getattr(arguments, name) or 0) < 0:
+            raise UserError(f"--{name}: found {getattr(arguments, name)}, allowed 0 or more")
+    chip = None if arguments.chip is None else (arguments.card_sample or 0, arguments.chip)
     from network.summary import write_run
     from network.train import Trainer
 
     dataset = datasets.get(config.dataset)
     device = _device(arguments.card, config)
-    trainer = Trainer(config, device, arguments.replicate, dataset.load(config.cache, config.folder))
+    trainer = Trainer(config, device, arguments.replicate, dataset.load(config.cache, config.folder), chip)
     data_id = dataset.digest(config.cache, config.folder)
     total = trainer.samples * config.epochs
-    label = f"train {config.variant} {arguments.replicate}"
+    label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
     arguments.output.mkdir(parents=True, exist_ok=True)
     with Progress(label, total, "images", rate_unit="images/s", log=arguments.log) as progress:
 
@@ -72,6 +74,16 @@ def summarise(arguments: argparse.Namespace) -> None:
     variants = settings.read_all(arguments.config)
     devices = {config.variant: _device(arguments.card, config) for config in variants}
     gather(arguments.runs, variants, devices, arguments.output)
+
+
+def uncertainty(arguments: argparse.Namespace) -> None:
+    """Split the spread of trainings on draws from the card's posterior into card, devices and seeds."""
+    from network.figures import uncertainty as draw
+    from network.uncertainty import split
+
+    table = split(settings.read_all(arguments.config), arguments.sampled, arguments.cards)
+    write_csv(table, arguments.output)
+    draw(table, arguments.figure)
 
 
 def systems(arguments: argparse.Namespace) -> None:
@@ -114,6 +126,9 @@ def show(arguments: argparse.Namespace) -> None:
     table_console().print(table)
 
 
+MAY_MISS = ("log", "card_sample", "chip")
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the command line."""
     top = argparse.ArgumentParser(prog="python -m network", description=__doc__)
@@ -128,12 +143,13 @@ def parser() -> argparse.ArgumentParser:
             elif option in ("runs", "studies"):
                 sub.add_argument(f"--{option}", type=Path, nargs="+", required=True)
             else:
-                kind = {"replicate": int}.get(option, Path)
-                sub.add_argument(f"--{option}", type=kind, required=option != "log")
+                kind = int if option in ("replicate", *MAY_MISS[1:]) else Path
+                sub.add_argument(f"--{option.replace('_', '-')}", type=kind, required=option not in MAY_MISS)
 
     command(data, "config", "output", "log")
-    command(train, "config", "card", "replicate", "output", "log")
+    command(train, "config", "card", "replicate", "card_sample", "chip", "output", "log")
     command(summarise, "runs", "config", "card", "output")
+    command(uncertainty, "config", "sampled", "cards", "output", "figure")
     command(systems, "studies", "output")
     command(figures, "summary", "output")
     command(show, "directory")

@@ -48,10 +48,23 @@ class Evaluator:
     replicate : int
         Which of the seeds.
     data : Data
+    chip : pair of int or None
+        Number of the draw from the card's posterior that ``device`` is, and of the set of devices made of it; runs with
+        the same chip and different replicates differ in all but their devices. None: the card itself, and devices of
+        the replicate's own.
     """
 
-    def __init__(self, settings: Settings, device: DeviceModel, replicate: int, data: Data):
-        self.settings, self.device, self.replicate = settings, device, replicate
+    def __init__(
+        self,
+        settings: Settings,
+        device: DeviceModel,
+        replicate: int,
+        data: Data,
+        chip: tuple[int, int] | None = None,
+    ):
+        self.settings, self.device, self.replicate, self.chip = settings, device, replicate, chip
+        self.made = (replicate,) if chip is None else ("chip", *chip)
+        self.run_names = (replicate,) if chip is None else (*self.made, replicate)
         self.architecture = settings.architecture()
         self.converters = layers.Converters(**settings.converters)
         self.lines = arrays_.Lines(**settings.array)
@@ -93,7 +106,7 @@ class Evaluator:
 
     def stream(self, purpose: str, *names) -> jax.Array:
         """Return the key (uint32[2]) of this run's stream for ``purpose``."""
-        return rng.stream(self.settings.seed, "network", purpose, self.replicate, *names)
+        return rng.stream(self.settings.seed, "network", purpose, *self.run_names, *names)
 
     def streams(self, purpose: str, *names) -> tuple[jax.Array, ...]:
         """Return the keys (uint32[2]) of this run's streams for ``purpose``, one per layer."""
@@ -101,7 +114,8 @@ class Evaluator:
 
     def fabricate(self, *names) -> tuple[sampling.Array, jax.Array]:
         """Make this run's devices, or with ``names`` another set of them; see `network.sampling.fabricate`."""
-        keys = (self.stream("state as made", *names), self.stream("instance", *names))
+        purposes = ("state as made", "instance")
+        keys = tuple(rng.stream(self.settings.seed, "network", purpose, *self.made, *names) for purpose in purposes)
         return self._fabricate(keys)
 
     @property
@@ -226,7 +240,7 @@ class Evaluator:
             padded = np.pad(piece, ((0, EVALUATION_BATCH - len(piece)), (0, 0)))
             x = self.prepare(padded)
             if noise_sd:
-                random = generator(self.settings.seed, "network", "input noise", self.replicate, part, chunk)
+                random = generator(self.settings.seed, "network", "input noise", *self.run_names, part, chunk)
                 x = x + jnp.float32(noise_sd) * random.standard_normal(x.shape, dtype=np.float32)
             scores = self._scores(state, x, streams, factors, jnp.int32(chunk))
             answers.append(np.argmax(np.asarray(scores), axis=1)[: len(piece)])

@@ -15,8 +15,10 @@ from spinloom.files import read_json
 
 BASELINE = "float_baseline"
 RANGES = ("unit", "signed", "binary")
+# how often a variant is trained
+REPEATS = ("seeds", "card_samples", "chips", "seeds_per_chip")
 # the whole study's, so no variant may change them
-COMMON = ("dataset", "data", "seed", "seeds", "energy", "baseline", "variants")
+COMMON = ("dataset", "data", "seed", "energy", "baseline", "variants", *REPEATS)
 # keys of the parts that no other module checks
 PARTS = {
     "data": ("folder", "cache"),
@@ -45,6 +47,9 @@ class Settings:
     seed: int
     variant: str = ""
     seeds: int = 3
+    card_samples: int = 0
+    chips: int = 2
+    seeds_per_chip: int = 2
     epochs: int = 10
     batch_size: int = 100
     validation_images: int = 5000
@@ -89,7 +94,7 @@ class Settings:
 
         The number of epochs counts only where the learning rate depends on it: then a longer run is another run.
         """
-        other = ("variant", "seeds", "epochs", "data", "energy", "evaluation", "early_stopping")
+        other = ("variant", *REPEATS, "epochs", "data", "energy", "evaluation", "early_stopping")
         values = {key: value for key, value in vars(self).items() if key not in other}
         if (self.optimizer.get("schedule") or {}).get("name", "constant") != "constant":
             values["epochs"] = self.epochs
@@ -164,12 +169,12 @@ def variants(section: dict) -> dict[str, dict]:
 def parts(section: dict) -> dict[str, dict]:
     """Return what each kind of job sees of a network section, by file name.
 
-    ``data`` names the data set; ``training_NAME`` is the section of a variant without the energy constants, which no
-    training depends on.
+    ``data`` names the data set; ``training_NAME`` is the section of a variant without the energy constants and the
+    numbers of repeated runs, which no training depends on.
     """
     seen = {"data": {key: section[key] for key in ("dataset", "data") if key in section}}
     for name, own in variants(section).items():
-        seen[f"training_{name}"] = {key: value for key, value in own.items() if key != "energy"}
+        seen[f"training_{name}"] = {key: value for key, value in own.items() if key not in ("energy", *REPEATS)}
     return seen
 
 
@@ -243,8 +248,13 @@ def check(section: Any, path: str | Path = "config") -> Settings:
     dataset = datasets.get(section["dataset"])
     images = dataset.train_count or 10**9  # of an image folder nobody knows before it is read
     _whole(section, "seed", 0, 2**53)
-    for key, high in (("seeds", 10**4), ("epochs", 10**5), ("batch_size", images), ("validation_images", images - 1)):
-        _whole(section, key, 1, high)
+    for key, low, high in (
+        ("seeds", 1, 10**4), ("epochs", 1, 10**5), ("batch_size", 1, images), ("validation_images", 1, images - 1),
+        ("card_samples", 0, 10**3), ("chips", 2, 10**3), ("seeds_per_chip", 2, 10**3),
+    ):  # fmt: skip
+        _whole(section, key, low, high)
+    if section.get("card_samples") == 1:
+        raise UserError("network.card_samples: found 1, allowed 0 or at least 2: one draw has no spread")
     layers = section["layers"]
     if not isinstance(layers, list) or len(layers) < 2:
         raise UserError(f"network.layers: found {layers!r}, allowed a list of at least two entries")

@@ -47,8 +47,15 @@ def more(low: Any, high: Any, counts: Any) -> tuple[Any, Any]:
 class Trainer(Evaluator):
     """A run: one variant, one replicate. Parameters as of `Evaluator`."""
 
-    def __init__(self, settings: Settings, device: DeviceModel, replicate: int, data: Data):
-        super().__init__(settings, device, replicate, data)
+    def __init__(
+        self,
+        settings: Settings,
+        device: DeviceModel,
+        replicate: int,
+        data: Data,
+        chip: tuple[int, int] | None = None,
+    ):
+        super().__init__(settings, device, replicate, data, chip)
         self._epoch = jax.jit(self._epoch_body, donate_argnums=0)
 
     def start(self) -> tuple[TrainState, Meter]:
@@ -151,7 +158,7 @@ class Trainer(Evaluator):
 
     def epoch(self, state: TrainState, number: int) -> tuple[TrainState, Meter]:
         """Train epoch ``number`` (from 1); ``state`` is used up."""
-        order = generator(self.settings.seed, "network", "batches", self.replicate, number).permutation(
+        order = generator(self.settings.seed, "network", "batches", *self.run_names, number).permutation(
             len(self.labels)
         )[: self.samples]
         batches = jnp.asarray(order.reshape(self.steps, -1).astype(np.int32))
@@ -244,7 +251,11 @@ class Trainer(Evaluator):
     def identity(self, data_id: str) -> str:
         """Return the hash that a checkpoint must carry to be resumed by this run."""
         return checkpoint.identity(
-            settings=self.settings.identity(), device=self.device.digest, replicate=self.replicate, data=data_id
+            settings=self.settings.identity(),
+            device=self.device.digest,
+            replicate=self.replicate,
+            data=data_id,
+            chip=self.chip,
         )
 
     def _row(self, number: int, meter: Meter, validation: np.ndarray | None, test: np.ndarray | None) -> dict:

@@ -23,7 +23,7 @@ from spinloom.errors import UserError, run_cli
 
 DICTIONARY = Path(__file__).parent.parent / "results" / "README.md"
 # what belongs to a resumable computation is no result
-LEFT_OUT = ("device_sims/chunks", "network/runs", "config", "logs")
+LEFT_OUT = ("device_sims/chunks", "calibration/samples", "network/runs", "network/sampled", "config", "logs")
 MISSING = [""]
 
 

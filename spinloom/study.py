@@ -25,8 +25,8 @@ class Plan:
         Files of the user's that the card is made from.
     sections : dict of dict
         What the jobs of stage 3 see of the config, by file name (see `network.settings.parts`).
-    variants : list of str
-        What stage 3 trains, the baseline last.
+    variants, variants_with_card : list of str
+        What stage 3 trains, the baseline last; of these, the ones that use the card.
     """
 
     chunks: list[sweep.Chunk]
@@ -35,6 +35,7 @@ class Plan:
     card_inputs: list[str]
     sections: dict[str, dict[str, Any]]
     variants: list[str]
+    variants_with_card: list[str]
 
 
 def plan(config: dict[str, Any]) -> Plan:
@@ -50,10 +51,12 @@ def plan(config: dict[str, Any]) -> Plan:
     chunks = sweep.plan_checked(device) if simulates else []
     pulses = len(devices.family(device).pulses(device)) if simulates else 0
     sources.check(calibration, device["device"], pulses)
-    trains, parts, variants = config["network"] is not None, {}, []
+    trains, parts, variants, own = config["network"] is not None, {}, [], []
     if trains:
         network = study_config.section(config, "network")
-        variants = [one.variant for one in settings.check_all(network)]
+        found = settings.check_all(network)
+        variants = [one.variant for one in found]
+        own = [one.variant for one in found if one.rule != settings.BASELINE]
         parts = settings.parts(network)
     systems.check(config.get("system"), variants)
-    return Plan(chunks, simulates, trains, sources.inputs(calibration), parts, variants)
+    return Plan(chunks, simulates, trains, sources.inputs(calibration), parts, variants, own)

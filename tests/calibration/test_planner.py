@@ -66,6 +66,17 @@ def test_a_plan_carried_out_gives_what_it_predicted():
     assert (again["more_writes"] < 0.3 * table["more_writes"]).all()
 
 
+def test_halving_the_intervals_takes_four_times_the_writes():
+    """The prior's pseudocounts count among them: (N + 1.5) becomes four times that, but for the tails' shape."""
+    card = make_card()
+    table = plan(card, np.nan, narrow=2.0)
+    assert (table["independent_writes_needed"] + 1.5).to_numpy() == pytest.approx(4 * 121.5, abs=0, rel=0.02)
+    np.testing.assert_allclose(table["half_width_after"], table["half_width"] / 2, rtol=0.01)
+    for wrong in (1.0, 0.5, 1e9):
+        with pytest.raises(UserError, match="plan: narrow: found .*, allowed: more than 1"):
+            plan(card, 0.05, narrow=wrong)
+
+
 def test_a_row_that_is_known_well_enough_needs_nothing():
     table = plan(make_card(), 0.2)
     assert (table["advice"] == "enough").all() and not table[
@@ -224,5 +235,5 @@ def test_replicas_are_per_start():
 
 def test_a_plan_is_printed():
     text = io.StringIO()
-    render(plan(make_card(), 0.05), make_card(), 0.05, Console(file=text, width=200))
+    render(plan(make_card(), 0.05), make_card(), "intervals of half-width 0.05", Console(file=text, width=200))
     assert "replicas" in text.getvalue() and "0 of 2 rows are known well enough." in text.getvalue()

@@ -1,6 +1,7 @@
 """Stage 2. In: stage 1's tables or a user's files, the calibration section. Out: the kernel card and its figures."""
 
 CARD = STUDY / "calibration" / "card"
+CARD_FILES = ["states.csv", "pulses.csv", "transitions.csv", "population.csv", "reads.csv", "card.json"]
 WRITES = [DEVICE_SIMS / name for name in ("events.parquet", "pulses.csv", "device.json")] if PLAN.simulates else []
 
 
@@ -14,12 +15,7 @@ rule card:
         "workflow/schemas/sources/parametric.yaml",
         section=SECTIONS["calibration"],
     output:
-        CARD / "states.csv",
-        CARD / "pulses.csv",
-        CARD / "transitions.csv",
-        CARD / "population.csv",
-        CARD / "reads.csv",
-        CARD / "card.json",
+        [CARD / name for name in CARD_FILES],
         # what an import left out; empty for other sources
         dropped=STUDY / "calibration" / "dropped.csv",
     log:
@@ -32,6 +28,28 @@ rule card:
     shell:
         "python -m calibration card --config {input.section:q} {params.device_sims}"
         " --dropped {output.dropped:q} --output {params.output:q} --log {log:q}"
+
+
+rule card_sample:
+    input:
+        sources("calibration"),
+        COMMON,
+        card=rules.card.output,
+    output:
+        [STUDY / "calibration/samples/{sample}" / Path(name).name for name in CARD_FILES],
+    log:
+        LOGS / "calibration/sample_{sample}.log",
+    wildcard_constraints:
+        sample="[0-9]+",
+    conda:
+        "../../environment.yml"
+    params:
+        card=CARD,
+        seed=config["seed"],
+        output=str(STUDY / "calibration/samples/{sample}"),
+    shell:
+        "python -m calibration sample {params.card:q} --seed {params.seed} --number {wildcards.sample}"
+        " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
 rule card_figures:

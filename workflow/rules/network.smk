@@ -7,6 +7,8 @@ Each variant and each seed trains in a job of its own, which sees only that vari
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
 REPLICATES = range(config["network"]["seeds"])
+# no training depends on these
+NOT_TRAINED_WITH = ("figures.py", "systems.py", "uncertainty.py")
 RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json"]
 TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv"]
 
@@ -27,7 +29,7 @@ rule data:
 
 rule train:
     input:
-        [path for path in sources("network") if not path.endswith(("figures.py", "systems.py"))],
+        [path for path in sources("network") if not path.endswith(NOT_TRAINED_WITH)],
         COMMON,
         "calibration/card.py",
         "calibration/tables.py",
@@ -47,10 +49,68 @@ rule train:
         mem_mb=1800,
     params:
         card=CARD,
+        chip="",
         output=str(NETWORK / "runs/{variant}_{replicate}"),
     shell:
         "python -m network train --config {input.section:q} --card {params.card:q}"
-        " --replicate {wildcards.replicate:q} --output {params.output:q} --log {log:q}"
+        " --replicate {wildcards.replicate:q} {params.chip} --output {params.output:q} --log {log:q}"
+
+
+# the same on draws from the posterior of the card, on which several chips and seeds are nested
+use rule train as train_sampled with:
+    input:
+        [path for path in sources("network") if not path.endswith(NOT_TRAINED_WITH)],
+        COMMON,
+        "calibration/card.py",
+        "calibration/tables.py",
+        data=NETWORK / "data.json",
+        card=rules.card_sample.output,
+        section=STUDY / "config/training_{variant}.json",
+    output:
+        expand(str(NETWORK / "sampled/{{variant}}_{{sample}}_{{chip}}_{{replicate}}/{file}"), file=RUN_FILES),
+    log:
+        LOGS / "network/sampled_{variant}_{sample}_{chip}_{replicate}.log",
+    wildcard_constraints:
+        variant="[a-z0-9_]+",
+        sample="[0-9]+",
+        chip="[0-9]+",
+        replicate="[0-9]+",
+    params:
+        card=str(STUDY / "calibration/samples/{sample}"),
+        chip="--card-sample {sample} --chip {chip}",
+        output=str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}"),
+
+
+rule uncertainty:
+    input:
+        cards=expand(rules.card_sample.output, sample=range(config["network"]["card_samples"])),
+        section=SECTIONS["network"],
+        runs=expand(
+            str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}/{file}"),
+            variant=PLAN.variants_with_card,
+            sample=range(config["network"]["card_samples"]),
+            chip=range(config["network"]["chips"]),
+            replicate=range(config["network"]["seeds_per_chip"]),
+            file=RUN_FILES,
+        ),
+    output:
+        table=SUMMARY / "uncertainty.csv",
+        figure=report(
+            STUDY / "figures/uncertainty.png",
+            caption=str(CAPTIONS / "uncertainty.rst"),
+            category="3 Network",
+            labels={"figure": "5 how sure"},
+        ),
+    log:
+        LOGS / "network/uncertainty.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cards=STUDY / "calibration/samples",
+        runs=NETWORK / "sampled",
+    shell:
+        "python -m network uncertainty --config {input.section:q} --sampled {params.runs:q}"
+        " --cards {params.cards:q} --output {output.table:q} --figure {output.figure:q} 2>&1 | tee {log:q}"
 
 
 rule summarise:
@@ -141,4 +201,5 @@ rule network:
     input:
         rules.summarise.output,
         rules.systems.output if config["system"] else [],
+        rules.uncertainty.output if config["network"]["card_samples"] else [],
         rules.network_figures.output,
