@@ -90,6 +90,14 @@ def laid_over(path: str | Path, layer: dict[str, Any]) -> dict[str, Any]:
     return resolve(_another_rule(read(path), layer), f"{path} and overlays" if layer else str(path))
 
 
+def stacked(path: str | Path, layers: list[dict[str, Any]], source: str) -> dict[str, Any]:
+    """Return the checked config of ``path`` with ``layers`` over it, the last on top; errors as of `resolve`."""
+    whole = read(path)
+    for layer in layers:
+        whole = _another_rule(whole, layer)
+    return resolve(whole, source)
+
+
 def _another_rule(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Lay ``above`` over ``below``; the options of a learning rule do not outlive the rule."""
     old, new = below.get("network"), above.get("network")

@@ -1,0 +1,132 @@
+"""A scan: whole studies, its *points*, that differ from each other along axes.
+
+    scan:
+      axes:
+        - {key: calibration.states.count, values: [2, 3, 5]}          # one key of the config
+        - name: margin                                                # or named changes of it
+          points: {tight: {network: {rule_options: {margin: 0.1}}}, wide: {network: {rule_options: {margin: 0.5}}}}
+        - name: system                                                # `from`: sections of another config, underneath
+          points: {wall: {from: configs/dw_few_state.yaml, take: [device_sims, calibration]}}
+
+Every combination of the axes' entries is a point: config.yaml, under it what its entries take ``from`` elsewhere, then
+the study's own config, then the entries' changes. Its results go to ``results/STUDY/points/NAME/``; micromagnetic
+chunks are shared, since their names are hashes of what the engine sees.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from spinloom import config as study_config
+from spinloom.errors import UserError
+
+LABEL = re.compile(r"[A-Za-z0-9.+-]([A-Za-z0-9._+-]{0,38}[A-Za-z0-9.+-])?")
+MOST_POINTS = 2000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One study of a scan.
+
+    Attributes
+    ----------
+    name : str
+        ``AXIS=LABEL`` of each axis, with commas between; its folder.
+    labels : dict of str
+        Label of its entry by axis.
+    config : dict
+        Complete, as `spinloom.config.resolve` leaves it.
+    """
+
+    name: str
+    labels: dict[str, str]
+    config: dict[str, Any]
+
+
+def points(path: str, layer: dict[str, Any]) -> list[Point]:
+    """Return the points of a study, in the order of the axes' entries, the last axis fastest; none without a scan.
+
+    Parameters
+    ----------
+    path : str
+        config.yaml.
+    layer : dict
+        What is laid over it, with a section ``scan``.
+
+    Raises
+    ------
+    UserError
+        Naming the point and the key that cannot be.
+    """
+    scan = study_config.resolve_with(_schema(), {"scan": layer.get("scan")}, "config")["scan"]
+    if scan is None:
+        return []
+    own = {key: value for key, value in layer.items() if key != "scan"}
+    axes = [_entries(number, axis) for number, axis in enumerate(scan["axes"])]
+    names = [name for name, _ in axes]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"scan.axes: found the name {repeated[0]} again, allowed: each name once")
+    total = 1
+    for _, entries in axes:
+        total *= len(entries)
+    if total > MOST_POINTS:
+        raise UserError(f"scan.axes: found {total} points, allowed at most {MOST_POINTS}")
+    found = []
+    for chosen in product(*(entries.items() for _, entries in axes)):
+        labels = {name: label for name, (label, _) in zip(names, chosen, strict=True)}
+        name = ",".join(f"{axis}={label}" for axis, label in labels.items())
+        layers = [_taken(entry) for _, entry in chosen] + [own]
+        layers += [{k: v for k, v in entry.items() if k not in ("from", "take")} for _, entry in chosen]
+        try:
+            found.append(Point(name, labels, study_config.stacked(path, layers, f"{path} and overlays")))
+        except UserError as error:
+            raise UserError(f"scan: point {name}: {error}") from None
+    return found
+
+
+def _schema() -> dict[str, Any]:
+    return {"type": "object", "properties": {"scan": study_config.schema()["properties"]["scan"]}}
+
+
+def _entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict]]:
+    """Return an axis' name and its entries (changes of the config) by label."""
+    where = f"scan.axes.{number}"
+    if (axis["key"] is None) == (axis["points"] is None) or (axis["key"] is None) != (axis["values"] is None):
+        raise UserError(f"{where}: found {', '.join(k for k in axis if axis[k])}, allowed: key with values, or points")
+    if axis["points"] is not None:
+        name, entries = axis["name"], {str(label): entry or {} for label, entry in axis["points"].items()}
+        if name is None:
+            raise UserError(f"{where}.name: found null, allowed with points: a name")
+    else:
+        name = axis["name"] or axis["key"].rsplit(".", 1)[-1]
+        entries = {}
+        for value in axis["values"]:
+            label = re.sub(r"[^A-Za-z0-9.+-]+", "-", f"{value:g}" if isinstance(value, float) else str(value))
+            entry: Any = value
+            for part in reversed(axis["key"].split(".")):
+                entry = {part: entry}
+            if label in entries:
+                raise UserError(f"{where}.values: found {value} again, allowed: each value once")
+            entries[label] = entry
+    for text in (name, *entries):
+        if not LABEL.fullmatch(text):
+            raise UserError(f"{where}: found '{text[:50]}', allowed as a name: up to 40 of A-Z, a-z, 0-9, . + - and _")
+    return name, entries
+
+
+def _taken(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the sections that an entry takes from another config."""
+    source = entry.get("from")
+    if source is None:
+        return {}
+    if not isinstance(source, str):
+        raise UserError(f"scan.axes: from: found {source!r}, allowed: a config file")
+    content = study_config.read(source)
+    take = entry.get("take", list(study_config.STAGES))
+    if not isinstance(take, list) or (unknown := [one for one in take if one not in study_config.STAGES]):
+        found = take if not isinstance(take, list) else unknown[0]
+        raise UserError(f"scan.axes: take: found {found}, allowed: a list of {', '.join(study_config.STAGES)}")
+    return {key: content[key] for key in take if key in content}

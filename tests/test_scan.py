@@ -1,0 +1,79 @@
+"""Points of a scan: which studies they are, and what is refused."""
+
+import pytest
+import yaml
+
+from spinloom import config, scan, study
+from spinloom.errors import UserError
+
+STATES = {"key": "calibration.states.count", "values": [2, 3]}
+LIBRARY = {"calibration": {"source": {"kind": "library", "name": "pbit"}}}
+
+
+def points(*axes, **layer):
+    return scan.points("config.yaml", {"study": "s", **layer, "scan": {"axes": list(axes)}})
+
+
+def test_no_scan_no_points():
+    assert scan.points("config.yaml", {}) == [] and config.load("config.yaml")["scan"] is None
+
+
+def test_every_combination_is_a_complete_study():
+    margin = {"name": "margin", "points": {"tight": {"network": {"rule_options": {"margin": 0.1}}}, "wide": None}}
+    found = points(STATES, margin, network={"rule_options": {"margin": 0.5}, "epochs": 2})
+    assert [point.name for point in found] == [
+        "count=2,margin=tight", "count=2,margin=wide", "count=3,margin=tight", "count=3,margin=wide",
+    ]  # fmt: skip
+    assert found[1].labels == {"count": "2", "margin": "wide"}
+    values = [
+        (p.config["calibration"]["states"]["count"], p.config["network"]["rule_options"]["margin"]) for p in found
+    ]
+    assert values == [(2, 0.1), (2, 0.5), (3, 0.1), (3, 0.5)]
+    assert all(p.config["network"]["epochs"] == 2 and p.config["scan"] is None for p in found)
+
+
+def test_points_differ_in_their_axes_alone():
+    low, high = (p.config for p in points({"key": "network.epochs", "values": [3, 4]}))
+    assert low["network"].pop("epochs") == 3 and high["network"].pop("epochs") == 4
+    assert low == high
+
+
+def test_sections_of_another_config_lie_underneath(tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({"study": "o", "seed": 5, "network": {"epochs": 7, "batch_size": 20}, **LIBRARY}))
+    take = {"from": str(other), "take": ["calibration"]}
+    (both,) = points({"name": "of", "points": {"a": {"from": str(other)}}}, network={"epochs": 2})
+    assert (both.config["network"]["epochs"], both.config["network"]["batch_size"]) == (2, 20)
+    assert both.config["calibration"]["source"]["name"] == "pbit" and both.config["seed"] == 20211107
+    (card,) = points({"name": "of", "points": {"a": take}})
+    assert card.config["network"]["epochs"] == 10 and card.config["calibration"]["source"]["name"] == "pbit"
+    assert not study.plan(card.config).simulates
+
+
+@pytest.mark.parametrize(
+    "axes, message",
+    [
+        ([{"key": "network.epochs"}], "scan.axes.0: found key, allowed: key with values, or points"),
+        ([{"name": "x", "points": {"a": {}}, "values": [1]}], "allowed: key with values, or points"),
+        ([{"points": {"a": {}}}], "scan.axes.0.name: found null, allowed with points: a name"),
+        ([{"key": "network.epochs", "values": [1, 1]}], "scan.axes.0.values: found 1 again"),
+        ([STATES, STATES], "scan.axes: found the name count again"),
+        ([{"name": "../x", "points": {"a": {}}}], "scan.axes.0: found '../x', allowed as a name"),
+        ([{"name": "x", "points": {"a": {"from": "no/such.yaml"}}}], "no/such.yaml: cannot be read"),
+        ([{"name": "x", "points": {"a": {"from": "config.yaml", "take": ["study"]}}}], "take: found study, allowed"),
+        ([{"key": "network.epochz", "values": [1]}], "point epochz=1: .*did you mean 'epochs'"),
+        ([{"key": "network.epochs", "values": [0]}], "point epochs=0: .*network.epochs: found 0, allowed: at least 1"),
+        ([{"key": f"network.{k}", "values": list(range(1, 50))} for k in ("epochs", "batch_size", "seeds")],
+         "scan.axes: found 117649 points, allowed at most 2000"),
+        ([], "scan.axes: found \\[\\], allowed: at least 1 entries"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(axes, message):
+    with pytest.raises(UserError, match=message) as error:
+        points(*axes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_value_that_is_no_file_name_gets_one():
+    (point,) = points({"key": "network.layers", "values": [["28x28x1", 10]]})
+    assert point.name == "layers=28x28x1-10"
