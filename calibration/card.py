@@ -19,7 +19,7 @@ import pandas as pd
 
 from calibration.tables import CARD, EXTRAS, conform, contiguous, entry
 from spinloom.errors import UserError
-from spinloom.files import read_json, read_table, sha256_text, write_csv, write_json
+from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_csv, write_json
 
 SCHEMA_VERSION = 2
 FLAGS = ("volatile", "reset_before_write", "destructive_read")
@@ -184,7 +184,7 @@ class KernelCard:
         if directory.exists() and not directory.is_dir():
             raise UserError(f"{directory}: is a file; allowed is a directory for the card")
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as name:
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f"{TEMPORARY}{directory.name}.") as name:
             temporary = Path(name)
             for table, content in card.tables.items():
                 write_csv(content, temporary / f"{table}.csv")

@@ -19,6 +19,9 @@ from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import Progress
 
+TABLES = (
+    "events.parquet", "events.csv", "trajectories.parquet", "pulses.csv", "summary.csv", "points.csv", "device.json",
+)  # fmt: skip
 LOOK_AROUND = 100  # replicas between two looks at which chunks are there
 
 
@@ -287,10 +290,11 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
         "replicas_per_instance": section["sweep"]["replicas_per_instance"],
     }
     metadata = {"sweep_hash": files.sha256_text(files.canonical_json(list(event_table["spec_hash"])))}
-    files.write_parquet(event_table, output / "events.parquet", metadata)
-    files.write_csv(event_table, output / "events.csv")
-    files.write_parquet(trajectory_table, output / "trajectories.parquet", metadata)
-    files.write_csv(pulses, output / "pulses.csv")
-    files.write_csv(summary, output / "summary.csv")
-    files.write_csv(point_table, output / "points.csv")
-    files.write_json(device, output / "device.json")
+    with files.sealed(output, TABLES):
+        files.write_parquet(event_table, output / "events.parquet", metadata)
+        files.write_csv(event_table, output / "events.csv")
+        files.write_parquet(trajectory_table, output / "trajectories.parquet", metadata)
+        files.write_csv(pulses, output / "pulses.csv")
+        files.write_csv(summary, output / "summary.csv")
+        files.write_csv(point_table, output / "points.csv")
+        files.write_json(device, output / "device.json")

@@ -11,7 +11,7 @@ from network import metering
 from network.device import DeviceModel
 from network.settings import BASELINE, Settings
 from spinloom.errors import UserError
-from spinloom.files import read_json, read_table, write_csv, write_json
+from spinloom.files import read_json, read_table, sealed, write_csv, write_json
 
 HISTORY_COLUMNS = [
     "variant", "rule", "replicate", "epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy",
@@ -59,10 +59,11 @@ def evaluation_table(rows: list[dict], meter: dict) -> pd.DataFrame:
 def write_run(directory: Path, result: dict, device: DeviceModel) -> None:
     """Write a finished run: history.csv, confusion.csv, evaluations.csv, meter.json."""
     meter = result["meter"]
-    write_csv(history_table(result["history"], meter, device), directory / "history.csv")
-    write_csv(confusion_table(result["confusion"], meter), directory / "confusion.csv")
-    write_csv(evaluation_table(result["evaluations"], meter), directory / "evaluations.csv")
-    write_json(meter, directory / "meter.json")
+    with sealed(directory, ("history.csv", "confusion.csv", "evaluations.csv", "meter.json")):
+        write_csv(history_table(result["history"], meter, device), directory / "history.csv")
+        write_csv(confusion_table(result["confusion"], meter), directory / "confusion.csv")
+        write_csv(evaluation_table(result["evaluations"], meter), directory / "evaluations.csv")
+        write_json(meter, directory / "meter.json")
 
 
 def _spread(values: pd.Series, name: str) -> dict[str, float | None]:
@@ -234,5 +235,6 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
         "evaluations": evaluations_table(evaluations),
         "confusion": confusion["images"].sum(),
     }
-    for name, table in tables.items():
-        write_csv(table, output / f"{name}.csv")
+    with sealed(output, [f"{name}.csv" for name in tables]):
+        for name, table in tables.items():
+            write_csv(table, output / f"{name}.csv")

@@ -12,7 +12,6 @@ from typing import Any
 import jsonschema
 import yaml
 
-from spinloom import files
 from spinloom.errors import UserError
 
 SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
@@ -181,23 +180,13 @@ def section(config: dict[str, Any], stage: str) -> dict[str, Any]:
     return {"seed": config["seed"], **(config[stage] or {})}
 
 
-def write_sections(
-    config: dict[str, Any], directory: str | Path, more: dict[str, dict[str, Any]] | None = None
-) -> dict[str, str]:
-    """Write the whole config as ``resolved.json`` and each stage's section as ``STAGE.json``; return the paths.
+def section_texts(config: dict[str, Any], more: dict[str, dict[str, Any]] | None = None) -> dict[str, str]:
+    """Return the text of each section file by its name: ``resolved`` is the whole config, each stage has its own.
 
-    ``more`` are further files by name: what single jobs of a stage see of its section. A file that already has the
-    right content is left alone, so that its time of change means a change.
+    ``more`` are further files by name: what single jobs of a stage see of its section.
     """
     parts = {"resolved": config, **{stage: section(config, stage) for stage in STAGES}, **(more or {})}
-    paths = {}
-    for name, content in parts.items():
-        path = Path(directory) / f"{name}.json"
-        text = json.dumps(_in_order(content), indent=1) + "\n"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            files.write_text(text, path)
-        paths[name] = str(path)
-    return paths
+    return {name: json.dumps(_in_order(content), indent=1) + "\n" for name, content in parts.items()}
 
 
 def _in_order(value: Any, name: str = "") -> Any:

@@ -15,6 +15,9 @@ class UserError(Exception):
 
 def run_cli(main: Callable[[], None]) -> None:
     """Call ``main``; print a `UserError`, or what the system refuses, as one line on stderr and exit with status 2."""
+    from spinloom.folder import join  # imported here: it has errors of its own to tell
+
+    join()
     try:
         main()
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 
 from spinloom.errors import UserError
 
+TEMPORARY = ".tmp."  # begins the name of what is not finished yet; a run removes what a killed one left
+SUMS = "SHA256SUMS"
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays, because matplotlib and numpy choose their format by it
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.stem}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -52,6 +55,28 @@ def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def sealed(directory: str | Path, names: Sequence[str]) -> Iterator[None]:
+    """Write ``SHA256SUMS`` of files that the block writes into ``directory``, in the format of ``sha256sum --check``.
+
+    `read_json` and `read_table` refuse a file that is no longer what this says of it.
+    """
+    sums = Path(directory) / SUMS
+    sums.unlink(missing_ok=True)
+    yield
+    write_text("".join(f"{sha256_file(Path(directory) / name)}  {name}\n" for name in names), sums)
+
+
+def _check_seal(path: Path) -> None:
+    try:
+        lines = (path.parent / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if path.name in known and path.exists() and known[path.name] != sha256_file(path):
+        raise UserError(f"{path}: its content has been changed since it was made ({SUMS}); delete it and run again")
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -101,8 +126,9 @@ def read_json(path: str | Path) -> Any:
     Raises
     ------
     UserError
-        If the file is absent or is not JSON.
+        If the file is absent, is not JSON, or is not what it was `sealed` as.
     """
+    _check_seal(Path(path))
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -117,9 +143,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     UserError
-        If the file is absent or damaged.
+        If the file is absent, damaged, or not what it was `sealed` as.
     """
     path = Path(path)
+    _check_seal(path)
     try:
         return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except FileNotFoundError:

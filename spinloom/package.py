@@ -23,7 +23,9 @@ from spinloom.errors import UserError, run_cli
 
 DICTIONARY = Path(__file__).parent.parent / "results" / "README.md"
 # what belongs to a resumable computation is no result
-LEFT_OUT = ("device_sims/chunks", "calibration/samples", "network/runs", "network/sampled", "config", "logs")
+LEFT_OUT = (
+    "device_sims/chunks", "calibration/samples", "network/runs", "network/sampled", "config", "logs", "previous",
+)  # fmt: skip
 MISSING = [""]
 
 
@@ -65,7 +67,7 @@ def describe(study: str | Path) -> dict:
         If the folder holds no table, or if a CSV and a Parquet file of one name do not hold the same.
     """
     study = Path(study)
-    paths = sorted(path for kind in ("csv", "parquet") for path in study.rglob(f"*.{kind}"))
+    paths = sorted(path for kind in ("csv", "parquet") for path in study.rglob(f"[!.]*.{kind}"))
     names = {path: path.relative_to(study).as_posix() for path in paths}
     tables = [path for path in paths if not names[path].startswith(LEFT_OUT)]
     if not tables:

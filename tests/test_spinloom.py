@@ -18,6 +18,7 @@ from device_sims import devices, engines
 from network import architecture, datasets, optimizers, rules, settings
 from spinloom import config, files, reference, streams
 from spinloom.errors import UserError
+from spinloom.folder import Folder
 from spinloom.progress import Progress
 
 ROOT = Path(__file__).parent.parent
@@ -218,13 +219,18 @@ def test_every_key_of_the_schema_is_described():
     assert list(walk(config.schema(), "")) == []
 
 
+def write_sections(resolved, directory):
+    place = Folder(directory)
+    return {name: place.keep(name, text) for name, text in config.section_texts(resolved).items()}
+
+
 def test_sections_are_rewritten_only_when_they_change(study, tmp_path):
     resolved = config.resolve(study)
-    paths = config.write_sections(resolved, tmp_path)
+    paths = write_sections(resolved, tmp_path)
     before = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
     library = [("source", {"kind": "library", "name": name}) for name in ("pbit", "ellis_gate")]
     for path, value in [("readout.TMR", 2.0), ("kernel", {"form": "law"}), *library]:
-        config.write_sections(config.resolve(changed(study, f"calibration.{path}", value)), tmp_path)
+        write_sections(config.resolve(changed(study, f"calibration.{path}", value)), tmp_path)
         after = {stage: Path(path).stat().st_mtime_ns for stage, path in paths.items()}
         assert {stage for stage in before if before[stage] != after[stage]} == {"calibration", "resolved"}
         before = after
@@ -233,7 +239,7 @@ def test_sections_are_rewritten_only_when_they_change(study, tmp_path):
 def test_sections_keep_the_order_of_variants_and_of_nothing_else(study, tmp_path):
     named = {"small": {"epochs": 2, "batch_size": 50}, "large": None}
     resolved = config.resolve(changed(study, "network.variants", named))
-    paths = config.write_sections(resolved, tmp_path)
+    paths = write_sections(resolved, tmp_path)
     for name in ("resolved", "network"):
         stored = json.loads(Path(paths[name]).read_text())
         assert list(stored.get("network", stored)["variants"]) == ["small", "large"] and list(stored) == sorted(stored)
@@ -241,7 +247,7 @@ def test_sections_keep_the_order_of_variants_and_of_nothing_else(study, tmp_path
     turned = {
         key: dict(reversed(value.items())) if isinstance(value, dict) else value for key, value in resolved.items()
     }
-    config.write_sections(turned, tmp_path)
+    write_sections(turned, tmp_path)
     assert before == [Path(path).stat().st_mtime_ns for path in paths.values()]
 
 

@@ -4,15 +4,14 @@ CARD = STUDY / "calibration" / "card"
 CARD_FILES = ["states.csv", "pulses.csv", "transitions.csv", "population.csv", "reads.csv", "card.json"]
 WRITES = [DEVICE_SIMS / name for name in ("events.parquet", "pulses.csv", "device.json")] if PLAN.simulates else []
 
+PARAMETRIC = "workflow/schemas/sources/parametric.yaml"
+
 
 rule card:
     input:
-        sources("calibration"),
-        COMMON,
-        sorted(str(path) for path in Path("calibration/library").glob("*.yaml")),
+        code("card", [*sources("calibration"), *COMMON, *Path("calibration/library").glob("*.yaml"), PARAMETRIC]),
         WRITES,
         PLAN.card_inputs,
-        "workflow/schemas/sources/parametric.yaml",
         section=SECTIONS["calibration"],
     output:
         [CARD / name for name in CARD_FILES],
@@ -32,8 +31,7 @@ rule card:
 
 rule card_sample:
     input:
-        sources("calibration"),
-        COMMON,
+        code("card_sample", [*sources("calibration"), *COMMON]),
         card=rules.card.output,
     output:
         [STUDY / "calibration/samples/{sample}" / Path(name).name for name in CARD_FILES],
@@ -54,7 +52,7 @@ rule card_sample:
 
 rule card_figures:
     input:
-        sources("calibration"),
+        code("card_figures", sources("calibration")),
         WRITES,
         card=rules.card.output,
         section=SECTIONS["calibration"],

@@ -15,7 +15,7 @@ ENGINE_SOURCES = [
 
 rule simulate:
     input:
-        ENGINE_SOURCES,
+        code("simulate", ENGINE_SOURCES),
         section=ancient(SECTIONS["device_sims"]),
     output:
         DEVICE_SIMS / "chunks/{chunk}.events.parquet",
@@ -37,18 +37,11 @@ rule simulate:
 
 rule collect:
     input:
-        sources("device_sims"),
-        COMMON,
+        code("collect", sources("device_sims") + COMMON),
         chunks=[path for chunk in PLAN.chunks for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.chunk_hash)],
         section=SECTIONS["device_sims"],
     output:
-        DEVICE_SIMS / "events.parquet",
-        DEVICE_SIMS / "events.csv",
-        DEVICE_SIMS / "trajectories.parquet",
-        DEVICE_SIMS / "pulses.csv",
-        DEVICE_SIMS / "summary.csv",
-        DEVICE_SIMS / "points.csv",
-        DEVICE_SIMS / "device.json",
+        [DEVICE_SIMS / name for name in (*sweep.TABLES, SUMS)],
     log:
         LOGS / "device_sims/collect.log",
     conda:
@@ -63,8 +56,7 @@ rule collect:
 
 rule device_figure:
     input:
-        sources("device_sims/devices"),
-        "device_sims/__main__.py",
+        code("device_figure", [*sources("device_sims/devices"), "device_sims/__main__.py"]),
         tables=rules.collect.output,
         section=SECTIONS["device_sims"],
     output:

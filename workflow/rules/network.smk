@@ -7,15 +7,20 @@ Each variant and each seed trains in a job of its own, which sees only that vari
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
 REPLICATES = range(config["network"]["seeds"])
-# no training depends on these
-NOT_TRAINED_WITH = ("figures.py", "systems.py", "uncertainty.py")
-RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json"]
-TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv"]
+RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json", SUMS]
+TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv", SUMS]
+
+TRAINERS = [
+    *(path for path in sources("network") if not path.endswith(("figures.py", "scan.py", "systems.py", "uncertainty.py"))),
+    *COMMON,
+    "calibration/card.py",
+    "calibration/tables.py",
+]
 
 
 rule data:
     input:
-        sources("network/datasets"),
+        code("data", sources("network/datasets")),
         section=SECTIONS["data"],
     output:
         NETWORK / "data.json",
@@ -29,10 +34,7 @@ rule data:
 
 rule train:
     input:
-        [path for path in sources("network") if not path.endswith(NOT_TRAINED_WITH)],
-        COMMON,
-        "calibration/card.py",
-        "calibration/tables.py",
+        code("train", TRAINERS),
         data=NETWORK / "data.json",
         card=rules.card.output,
         section=STUDY / "config/training_{variant}.json",
@@ -59,10 +61,7 @@ rule train:
 # the same on draws from the posterior of the card, on which several chips and seeds are nested
 use rule train as train_sampled with:
     input:
-        [path for path in sources("network") if not path.endswith(NOT_TRAINED_WITH)],
-        COMMON,
-        "calibration/card.py",
-        "calibration/tables.py",
+        code("train", TRAINERS),
         data=NETWORK / "data.json",
         card=rules.card_sample.output,
         section=STUDY / "config/training_{variant}.json",
@@ -83,6 +82,7 @@ use rule train as train_sampled with:
 
 rule uncertainty:
     input:
+        code("uncertainty", ["network/uncertainty.py", "network/figures.py"]),
         cards=expand(rules.card_sample.output, sample=range(config["network"]["card_samples"])),
         section=SECTIONS["network"],
         runs=expand(
@@ -140,7 +140,7 @@ rule summarise:
 
 rule systems:
     input:
-        "network/systems.py",
+        code("systems", ["network/systems.py"]),
         rules.card.output,
         rules.summarise.output,
         SECTIONS["resolved"],
@@ -158,8 +158,7 @@ rule systems:
 
 rule network_figures:
     input:
-        "network/figures.py",
-        "network/__main__.py",
+        code("network_figures", ["network/figures.py", "network/__main__.py"]),
         tables=rules.summarise.output,
     output:
         report(

@@ -16,7 +16,7 @@ rule report:
 rule report_html:
     input:
         [getattr(rules, rule).output for rule in DRAWN],
-        captions=sorted(str(path) for path in CAPTIONS.glob("*.rst")),
+        captions=code("captions", Path("workflow/report").glob("*.rst")),
     output:
         STUDY / "report.html",
     log:
@@ -37,9 +37,7 @@ rule data_package:
         rules.device_sims.input if PLAN.simulates else [],
         rules.calibration.input,
         rules.network.input if PLAN.trains else [],
-        COMMON,
-        "spinloom/package.py",
-        "results/README.md",
+        code("package", [*COMMON, "spinloom/package.py", "results/README.md"]),
     output:
         STUDY / "datapackage.json",
     log:
