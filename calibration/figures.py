@@ -14,21 +14,13 @@ from scipy import stats
 from calibration import kernels, laws, sources
 from calibration.card import KernelCard
 from calibration.laws import Fit
+from calibration.names import axis_of, named, pulse_names
 from calibration.writes import COORDINATES, Writes
 from spinloom.errors import UserError
 from spinloom.files import write_png
 
 SCALES = {"m": (1e9, "nm"), "S": (1e6, "µS")}
 WORDS = {"position_m": "wall position", "conductance_S": "conductance"}
-UNITS = {
-    "voltage_V": (1, "V"),
-    "field_T": (1e3, "mT"),
-    "current_density_A_per_m2": (1e-10, "MA/cm²"),
-    "zhang_li_u_m_per_s": (1, "m/s"),
-    "duration_s": (1e9, "ns"),
-    "temperature_K": (1, "K"),
-    "polarity": (1, ""),
-}
 MOST_TEXT = 8  # states beyond which a matrix carries no numbers
 PULSES = 40  # of the response to trains
 
@@ -58,22 +50,6 @@ def draw(card: KernelCard, config: dict[str, Any], where: str, device_sims: str 
     write_png(variance_split(card), output / "spread.png")
 
 
-def pulse_names(card: KernelCard) -> list[str]:
-    """Return a short name of each pulse: the drives in which the pulses differ."""
-    pulses = card.pulses
-    differ = [name for name in UNITS if pulses[name].nunique() > 1]
-    names = []
-    for number, row in pulses.iterrows():
-        parts = [_named(name, row[name]) for name in differ if np.isfinite(row[name])]
-        names.append(", ".join(parts) or f"pulse {number}")
-    return names
-
-
-def _named(quantity: str, value: float) -> str:
-    scale, unit = UNITS[quantity]
-    return f"{value * scale:.4g} {unit}".strip()
-
-
 def writes_by_pulse(card: KernelCard, writes: Writes | None) -> Figure:
     """Return what each pulse does: histograms with the fitted law, P(switch) with intervals and laws, or rows."""
     if writes is not None and writes.coordinate != "level":
@@ -92,7 +68,7 @@ def _histograms(card: KernelCard, writes: Writes) -> Figure:
     chosen = {pulse: fit for fit in _fits(card) if fit.conditions["chosen"] for pulse in fit.conditions["pulses"]}
     figure = Figure(figsize=(7, 1 + 1.2 * number), layout="constrained")
     axes = figure.subplots(number, 1, sharex=True, squeeze=False)[:, 0]
-    for pulse, (axis, name) in enumerate(zip(axes, pulse_names(card))):
+    for pulse, (axis, name) in enumerate(zip(axes, pulse_names(card.pulses))):
         own = values[events["pulse"] == pulse]
         axis.hist(own * scale, bins=bins * scale, color=f"C{pulse % 10}", alpha=0.7)
         if reset:
@@ -117,23 +93,9 @@ def _fits(card: KernelCard) -> list[Fit]:
     return [Fit.from_dict(law) for law in card.meta.get("laws", [])]
 
 
-def _axis_of(pulses: pd.DataFrame) -> tuple[str, float, str]:
-    """Return the drive to draw against: that with the most values."""
-    words = {
-        "voltage_V": "voltage",
-        "field_T": "field",
-        "current_density_A_per_m2": "current density",
-        "zhang_li_u_m_per_s": "spin drift velocity",
-        "duration_s": "pulse width",
-    }
-    name = max(words, key=lambda one: pulses[one].nunique())
-    scale, unit = UNITS[name]
-    return name, scale, f"{words[name]} ({unit})"
-
-
 def _switching(card: KernelCard) -> Figure:
     pulses, labels = card.pulses, card.states["label"]
-    x, scale, title = _axis_of(pulses)
+    x, scale, title = axis_of(pulses)
     others = [name for name in ("voltage_V", "duration_s", "temperature_K", "polarity") if name != x]
     others = [name for name in others if pulses[name].nunique() > 1 and not (name == "polarity" and x == "voltage_V")]
     starts = [0] if card.rows_repeat else [0, 1]
@@ -151,7 +113,7 @@ def _switching(card: KernelCard) -> Figure:
             known = rows.loc[group["pulse"]]
             p = known["probability"].to_numpy()
             bars = np.clip([p - known["ci_low"], known["ci_high"] - p], 0, None)
-            name = ", ".join(_named(*pair) for pair in zip(others, np.atleast_1d(key))) or None
+            name = ", ".join(named(*pair) for pair in zip(others, np.atleast_1d(key))) or None
             axis.errorbar(group[x] * scale, p, bars, fmt="o", markersize=3, color=f"C{colour % 10}", label=name)
             _law_curves(axis, card, start, group, x, scale, f"C{colour % 10}")
         axis.set_title(f"to {labels[1]}" if card.rows_repeat else f"{labels[start]} to {labels[stop]}")
@@ -189,7 +151,7 @@ def _mean_steps(card: KernelCard) -> Figure:
     steps = card.kernel @ mean - mean
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axis = figure.subplots()
-    for pulse, name in enumerate(pulse_names(card)):
+    for pulse, name in enumerate(pulse_names(card.pulses)):
         spread = np.sqrt(np.clip(card.kernel[pulse] @ mean**2 - (card.kernel[pulse] @ mean) ** 2, 0, None))
         axis.plot(mean * 1e6, steps[pulse] * 1e6, color=f"C{pulse % 10}", label=name if pulse < 10 else None)
         axis.fill_between(
@@ -204,7 +166,7 @@ def _mean_steps(card: KernelCard) -> Figure:
 def transition_matrix(card: KernelCard) -> Figure:
     """Return the transition probabilities: with intervals as text for few states, as images for many."""
     states, pulses = len(card.states), len(card.pulses)
-    names = pulse_names(card)
+    names = pulse_names(card.pulses)
     rows_of = 1 if card.rows_repeat else states
     if states > MOST_TEXT or pulses * rows_of > 40:
         return _matrix_images(card, names)
@@ -255,7 +217,7 @@ def conductance_response(card: KernelCard) -> Figure:
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axis = figure.subplots()
     pairs = card.meta["derived"]["pairs"]
-    names = pulse_names(card)
+    names = pulse_names(card.pulses)
 
     def moments(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centre = share @ mean
@@ -291,7 +253,7 @@ def variance_split(card: KernelCard) -> Figure:
     """Return how far writes to one device and devices differ, with standard errors, by pulse."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axis = figure.subplots()
-    names, meta = pulse_names(card), card.meta
+    names, meta = pulse_names(card.pulses), card.meta
     if meta.get("spread_position_by_pulse"):
         rows, scale = meta["spread_position_by_pulse"], 1e9
         parts = [("cycle_to_cycle", "_m", "within a device"), ("device_to_device", "_m", "between devices")]

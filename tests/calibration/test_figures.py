@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration import figures, library, sources
+from calibration import figures, library, names, sources
 from calibration.__main__ import main
 from calibration.extras import add, with_pulses
 from calibration.families import read
@@ -90,13 +90,13 @@ def test_other_writes_are_not_drawn(cards, studies, tmp_path):
 
 # -- what they show ----------------------------------------------------------------------------------------------------
 def test_names_tell_in_what_pulses_differ(cards):
-    assert figures.pulse_names(cards["domain_wall"]) == ["0 V", "0.5 V", "1 V", "1.5 V", "2 V"]
-    assert figures.pulse_names(cards["notched_wire"])[:2] == ["10 mT", "14 mT"]
-    assert figures.pulse_names(cards["vcma_mtj"])[0] == "1 V, 0.2 ns"
+    assert names.pulse_names(cards["domain_wall"].pulses) == ["0 V", "0.5 V", "1 V", "1.5 V", "2 V"]
+    assert names.pulse_names(cards["notched_wire"].pulses)[:2] == ["10 mT", "14 mT"]
+    assert names.pulse_names(cards["vcma_mtj"].pulses)[0] == "1 V, 0.2 ns"
     walker = cards["walking"]
-    assert figures.pulse_names(walker) == ["30 MA/cm², 1", "-30 MA/cm², -1"]
+    assert names.pulse_names(walker.pulses) == ["30 MA/cm²", "-30 MA/cm²"]
     one = replace(walker, pulses=walker.pulses.iloc[:1])
-    assert figures.pulse_names(one) == ["pulse 0"]
+    assert names.pulse_names(one.pulses) == ["pulse 0"]
 
 
 def test_histograms_hold_all_writes_and_their_law(cards, studies):

@@ -57,30 +57,10 @@ rule card_figures:
         card=rules.card.output,
         section=SECTIONS["calibration"],
     output:
-        report(
-            STUDY / "figures/writes_by_pulse.png",
-            caption=str(CAPTIONS / "writes_by_pulse.rst"),
-            category="2 Transition table",
-            labels={"figure": "1 outcomes of each pulse"},
-        ),
-        report(
-            STUDY / "figures/transitions.png",
-            caption=str(CAPTIONS / "transitions.rst"),
-            category="2 Transition table",
-            labels={"figure": "2 transition matrix"},
-        ),
-        report(
-            STUDY / "figures/conductance.png",
-            caption=str(CAPTIONS / "conductance.rst"),
-            category="2 Transition table",
-            labels={"figure": "3 conductance response"},
-        ),
-        report(
-            STUDY / "figures/spread.png",
-            caption=str(CAPTIONS / "spread.rst"),
-            category="2 Transition table",
-            labels={"figure": "4 variance within and between devices"},
-        ),
+        STUDY / "figures/writes_by_pulse.png",
+        STUDY / "figures/transitions.png",
+        STUDY / "figures/conductance.png",
+        STUDY / "figures/spread.png",
     log:
         LOGS / "calibration/figures.log",
     conda:

@@ -11,7 +11,7 @@ from spinloom import config as study_config
 from spinloom import study
 from spinloom.config import sources
 from spinloom.errors import UserError
-from spinloom.files import SUMS
+from spinloom.files import SUMS, sha256_file
 from spinloom.folder import Folder
 
 
@@ -50,9 +50,9 @@ onerror:
 
 
 LOGS = STUDY / "logs"
+VALIDATION = Path("results/validation")
 DEVICE_SIMS = STUDY / "device_sims"
 
 # what no stage computes with
 OWN = ("package.py", "reference.py", "study.py", "folder.py", "__main__.py")
 COMMON = [path for path in sources("spinloom") if Path(path).name not in OWN]
-CAPTIONS = Path("workflow/report").resolve()

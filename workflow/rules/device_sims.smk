@@ -60,12 +60,7 @@ rule device_figure:
         tables=rules.collect.output,
         section=SECTIONS["device_sims"],
     output:
-        report(
-            STUDY / "figures/device_response.png",
-            caption=str(CAPTIONS / "device_response.rst"),
-            category="1 Device",
-            labels={"figure": "response to pulses"},
-        ),
+        STUDY / "figures/device_response.png",
     log:
         LOGS / "device_sims/figures.log",
     conda:

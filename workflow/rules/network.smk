@@ -95,12 +95,7 @@ rule uncertainty:
         ),
     output:
         table=SUMMARY / "uncertainty.csv",
-        figure=report(
-            STUDY / "figures/uncertainty.png",
-            caption=str(CAPTIONS / "uncertainty.rst"),
-            category="3 Network",
-            labels={"figure": "5 how sure"},
-        ),
+        figure=STUDY / "figures/uncertainty.png",
     log:
         LOGS / "network/uncertainty.log",
     conda:
@@ -161,30 +156,10 @@ rule network_figures:
         code("network_figures", ["network/figures.py", "network/__main__.py"]),
         tables=rules.summarise.output,
     output:
-        report(
-            STUDY / "figures/accuracy.png",
-            caption=str(CAPTIONS / "accuracy.rst"),
-            category="3 Network",
-            labels={"figure": "1 accuracy against epoch"},
-        ),
-        report(
-            STUDY / "figures/writes.png",
-            caption=str(CAPTIONS / "writes.rst"),
-            category="3 Network",
-            labels={"figure": "2 writes per sample"},
-        ),
-        report(
-            STUDY / "figures/energy.png",
-            caption=str(CAPTIONS / "energy.rst"),
-            category="3 Network",
-            labels={"figure": "3 energy"},
-        ),
-        report(
-            STUDY / "figures/confusion.png",
-            caption=str(CAPTIONS / "confusion.rst"),
-            category="3 Network",
-            labels={"figure": "4 confusion matrix"},
-        ),
+        STUDY / "figures/accuracy.png",
+        STUDY / "figures/writes.png",
+        STUDY / "figures/energy.png",
+        STUDY / "figures/confusion.png",
     log:
         LOGS / "network/figures.log",
     conda:

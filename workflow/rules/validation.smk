@@ -1,7 +1,5 @@
 """The evidence for the engines (docs/validation.md). Of no study and not part of `all`: run `snakemake validation`."""
 
-VALIDATION = Path("results/validation")
-
 
 rule validation:
     input:

@@ -1,0 +1,287 @@
+"""Sections 1 and 2: the simulated device, and what its writes did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration.names import UNITS, axis_of, named, pulse_names
+from report.parts import (
+    FAINT,
+    INK,
+    Figure,
+    Section,
+    Table,
+    axis,
+    colour,
+    errors,
+    layout,
+    numbers,
+    quantity,
+    see_through,
+    si,
+    text,
+    words,
+)  # fmt: skip
+from report.study import Study
+
+SOURCES = {
+    "import": "measured",
+    "parametric": "given by a law",
+    "library": "of the library",
+    "card": "a card that was made elsewhere",
+}
+MOST_PATHS, MOST_TIMES = 24, 90  # of a view: more are no clearer
+# what a path is drawn by, with its scale and what to write at the axis
+TRACKS = {"position_m": (1e9, "wall position (nm)"), "mz": (1, "mean magnetisation along z")}
+ENDS = {"final_position_m": "start_position_m"}
+TIMES = {"switching_time_s": "switching time (ns)", "passing_time_s": "passing time (ns)"}
+
+
+def device(study: Study) -> Section:
+    """Return the section on what was simulated, or where the card comes from."""
+    if not study.simulated:
+        rows = [list(quantity(key, value)) for key, value in _flat(study.card.meta["source"])]
+        sentence = (
+            f"This study simulated nothing: its device is {SOURCES[study.config['calibration']['source']['kind']]}."
+        )
+        return Section("device", "Device", sentence, [Table("Where the device comes from", [], rows)])
+    events, pulses = study.simulated["events"], study.simulated["pulses"]
+    family, engine = words(study.device["family"]), study.device["engine"]
+    sentence = (
+        f"{len(events)} write events of a {family}, each a simulation of its own with the engine {engine}: "
+        f"{len(pulses)} pulses on {events['instance'].nunique()} devices that differ as fabricated ones do, each "
+        f"repeated with thermal noise of its own."
+    )
+    rows = [list(quantity(key, value)) for key, value in study.device.items() if key != "seed"]
+    same = {name: pulses[name].iloc[0] for name in pulses if pulses[name].nunique() == 1 and name != "pulse"}
+    rows += [list(quantity(name, value)) for name, value in same.items()]
+    return Section("device", "Device", sentence, [trajectories(study), Table("The device", [], rows)])
+
+
+def _flat(source: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values; the list of all simulated problems is for programs."""
+    for key, value in source.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        elif key != "spec_hashes":
+            yield f"{above}{key}", value
+
+
+def trajectories(study: Study) -> Figure:
+    """Return paths against time, a view for each pulse."""
+    table, pulses = study.simulated["trajectories"], study.simulated["pulses"]
+    track = next(name for name in TRACKS if name in table)
+    scale, title = TRACKS[track]
+    keys = [name for name in ("instance", "nominal_start_m", "replica") if name in table]
+    names, views, most = pulse_names(pulses), [], 0
+    for place, pulse in enumerate(pulses["pulse"]):
+        own = table[table["pulse"] == pulse]
+        most = max(most, own.groupby(keys).ngroups)
+        views.append({"data": _paths(own, keys, track, scale), "layout": _timeline(own, pulses.iloc[place], title)})
+    shown = f"{MOST_PATHS} of them, evenly picked; " if most > MOST_PATHS else ""
+    caption = (
+        f"Thin lines are single write events ({shown}one colour for each device), the black line is the mean of all. "
+        "Shaded: the pulse. Drag to zoom, double-click to zoom out."
+    )
+    return Figure("trajectories", "From pulse to state", caption, views, [("pulse", names)])
+
+
+def _paths(own: pd.DataFrame, keys: list[str], track: str, scale: float) -> list[dict[str, Any]]:
+    groups = list(own.groupby(keys))
+    chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), MOST_PATHS)).round().astype(int))
+    instances = sorted(own["instance"].unique())
+    traces = []
+    for key, path in (groups[number] for number in chosen):
+        at = np.unique(np.linspace(0, len(path) - 1, min(len(path), MOST_TIMES)).round().astype(int))
+        told = ", ".join(f"{words(name)} {value:g}" for name, value in zip(keys, key) if name != "nominal_start_m")
+        shade = colour(instances.index(key[0]), len(instances))
+        traces.append({
+            "type": "scatter", "mode": "lines", "x": numbers(path["t_s"].to_numpy()[at] * 1e9, 4),
+            "y": numbers(path[track].to_numpy()[at] * scale, 4), "name": told, "showlegend": False,
+            "line": {"width": 1, "color": see_through(shade, 0.55)}, "hoverinfo": "name+x+y",
+        })  # fmt: skip
+    mean = own.groupby("t_s")[track].mean()
+    at = np.unique(np.linspace(0, len(mean) - 1, min(len(mean), MOST_TIMES)).round().astype(int))
+    mean = mean.iloc[at]
+    traces.append({
+        "type": "scatter", "mode": "lines", "name": "mean", "showlegend": False, "x": numbers(mean.index * 1e9, 4),
+        "y": numbers(mean * scale, 4), "line": {"width": 2.5, "color": INK}, "hoverinfo": "name+x+y",
+    })  # fmt: skip
+    return traces
+
+
+def _timeline(own: pd.DataFrame, pulse: pd.Series, title: str) -> dict[str, Any]:
+    """Return the layout of a view, with the pulse shaded: it ends where the last rest begins."""
+    end = own["t_s"].max() - next(pulse[name] for name in ("settle_s", "relax_s") if name in pulse)
+    shade = {
+        "type": "rect", "xref": "x", "yref": "paper", "x0": (end - pulse["duration_s"]) * 1e9, "x1": end * 1e9,
+        "y0": 0, "y1": 1, "fillcolor": "#f1c40f", "opacity": 0.12, "line": {"width": 0}, "layer": "below",
+    }  # fmt: skip
+    return layout(axis("time (ns)"), axis(title), shapes=[shade])
+
+
+def writes(study: Study) -> Section:
+    """Return the section on the statistics of the writes."""
+    if not study.simulated:
+        counted = study.card.meta.get("events")
+        told = (
+            f"The card counts {counted} writes; what they say is in the table below."
+            if counted
+            else "Nobody counted writes: the table below is what the source states."
+        )
+        return Section("writes", "Write statistics", told)
+    summary = study.simulated["summary"]
+    blocks = [response(study)]
+    if (figure := outcomes(study)) is not None:
+        blocks.append(figure)
+    blocks.append(_summary(study))
+    lost = int(summary.get("lost", summary.get("nucleated", summary.get("undecided", pd.Series([0])))).sum())
+    sentence = f"What {int(summary['writes'].sum())} writes did. " + (
+        f"{lost} of them did not end in a state; they are counted apart." if lost else "All of them ended in a state."
+    )
+    return Section("writes", "Write statistics", sentence, blocks)
+
+
+def groups(table: pd.DataFrame, x: str) -> list[tuple[str, pd.DataFrame]]:
+    """Return the rows by what they differ in beside ``x``."""
+    others = [name for name in ("direction", *UNITS) if name in table and name != x and table[name].nunique() > 1]
+    # what follows from x tells no curves apart
+    others = [name for name in others if table.groupby(x)[name].nunique().max() > 1]
+    if not others:
+        return [("", table)]
+    found = []
+    for key, own in table.groupby(others, sort=False):
+        told = (words(str(v)) if name == "direction" else named(name, v) for name, v in zip(others, key))
+        found.append((", ".join(told), own))
+    return found
+
+
+def response(study: Study) -> Figure:
+    """Return what each pulse gives against its drive: a probability with its interval, or a position with its sd."""
+    pulses, summary = study.simulated["pulses"], study.simulated["summary"]
+    table = summary.merge(pulses[["pulse", *(name for name in pulses if name not in summary)]], on="pulse")
+    x, scale, title = axis_of(pulses)
+    curves, traces = groups(table, x), []
+    for place, (name, own) in enumerate(curves):
+        own, shade = own.sort_values(x), colour(place, len(curves))
+        common = {"type": "scatter", "x": numbers(own[x] * scale), "name": name, "legendgroup": name}
+        if "probability" in own:
+            y, bars = own["probability"], errors(own["ci_low"], own["probability"], own["ci_high"])
+            traces += [
+                {
+                    **common, "mode": "lines", "y": numbers(own[law]), "showlegend": False, "hoverinfo": "name+x+y",
+                    "name": f"{name} {words(law)}", "line": {"width": 1, "color": shade, "dash": dash},
+                }
+                for law, dash in zip(_laws(own), ("solid", "dash", "dot", "dashdot"))
+            ]  # fmt: skip
+        else:
+            y, sd = own["position_mean_m"] * 1e9, own["position_sd_m"] * 1e9
+            bars = errors(y - sd, y, y + sd)
+        traces.append({
+            **common, "mode": "markers", "y": numbers(y), "error_y": {**bars, "color": see_through(shade, 0.6)},
+            "showlegend": bool(name), "marker": {"color": shade, "size": 7}, "customdata": own["writes"].tolist(),
+            "hovertemplate": "%{x:.4g}: %{y:.4g} (%{customdata} writes)",
+        })  # fmt: skip
+    if "probability" in summary:
+        caption = "Share of the writes that did what they should, with Jeffreys' 95 % interval"
+        drawn = [words(law) for law in _laws(summary)]
+        caption += f"; lines: {', '.join(drawn)}." if drawn else "."
+        y_axis = axis("probability", range=[-0.03, 1.03])
+    else:
+        caption = "Mean final position; the bars are one standard deviation of single writes, no error of the mean."
+        y_axis = axis("final position (nm)")
+    return Figure(
+        "response", "Response to the drive", caption, [{"data": traces, "layout": layout(axis(title), y_axis)}]
+    )
+
+
+def _laws(summary: pd.DataFrame) -> list[str]:
+    laws = [name for name in summary if name.startswith("probability_") or name == "law_probability"]
+    return [name for name in laws if summary[name].notna().any()]
+
+
+def outcomes(study: Study) -> Figure | None:
+    """Return histograms of where the writes ended, or of how long they took; None if no event has such a number."""
+    events, card = study.simulated["events"], study.card
+    column = next((name for name in (*ENDS, *TIMES) if name in events and events[name].notna().any()), None)
+    if column is None:
+        return None
+    values = events[column] * 1e9
+    shift = column in ENDS and not card.rows_repeat
+    if shift:
+        values = values - events[ENDS[column]] * 1e9
+    bins = np.linspace(values.min(), values.max(), 49) if values.min() < values.max() else values.min() + [-0.5, 0.5]
+    middle, width = (bins[1:] + bins[:-1]) / 2, bins[1] - bins[0]
+    names = pulse_names(study.simulated["pulses"])
+    edges = np.array((card.meta.get("states") or {}).get("edges") or [])
+    # edges of the card's states have a place here if these are positions
+    lines = edges[(edges * 1e9 > bins[0]) & (edges * 1e9 < bins[-1])] * 1e9
+    lines = lines if column in ENDS and not shift and card.meta["states"]["coordinate"] == "position_m" else []
+    title = TIMES.get(column, "change of position (nm)" if shift else "final position (nm)")
+    marks = [
+        {
+            "type": "line", "xref": "x", "yref": "paper", "x0": float(edge), "x1": float(edge), "y0": 0, "y1": 1,
+            "line": {"width": 1, "color": FAINT, "dash": "dot"},
+        }
+        for edge in lines
+    ]  # fmt: skip
+    views = []
+    for shown in [list(range(len(names))), *([place] for place in range(len(names)))]:
+        traces = []
+        for place in shown:
+            own = values[events["pulse"] == place].dropna().to_numpy()
+            shade = colour(place, len(names))
+            traces.append({
+                "type": "bar", "x": numbers(middle), "y": np.histogram(own, bins)[0].tolist(), "width": width,
+                "name": names[place], "marker": {"color": see_through(shade, 0.6)},
+            })  # fmt: skip
+            if column in ENDS and (law := _normal(study, place)) is not None and len(own):
+                fine = np.linspace(bins[0], bins[-1], 200)
+                mean, sd = law[0] * 1e9, law[1] * 1e9
+                density = len(own) * width / (sd * np.sqrt(2 * np.pi)) * np.exp(-(((fine - mean) / sd) ** 2) / 2)
+                traces.append({
+                    "type": "scatter", "mode": "lines", "x": numbers(fine, 4), "y": numbers(density, 3),
+                    "line": {"color": shade, "width": 2}, "showlegend": False, "name": f"{names[place]}: fitted law",
+                })  # fmt: skip
+        views.append({"data": traces, "layout": layout(axis(title), axis("writes"), barmode="overlay", shapes=marks)})
+    told = "; lines: the fitted law" if any(trace["type"] == "scatter" for trace in views[0]["data"]) else ""
+    told += "; dotted: edges of the card's states" if len(lines) else ""
+    return Figure(
+        "outcomes", "Where the writes ended" if column in ENDS else "How long the writes took",
+        f"Histograms of all writes{told}. Click a pulse in the legend to hide it, double-click to see it alone.",
+        views, [("pulse", ["all", *names])],
+    )  # fmt: skip
+
+
+def _normal(study: Study, pulse: int) -> tuple[float, float] | None:
+    """Return mean and sd of the chosen law of a pulse, if it is one of positions."""
+    for law in study.card.meta.get("laws", []):
+        where, values = law["conditions"], law["parameters"]
+        if where.get("chosen") and pulse in where["pulses"] and law["law"] == "truncated_normal":
+            return values["mean" if "mean" in values else "shift"], values["sd"]
+    return None
+
+
+def _summary(study: Study) -> Table:
+    pulses, summary = study.simulated["pulses"], study.simulated["summary"]
+    names, rows = pulse_names(pulses), []
+    counts = [name for name in ("lost", "switched", "passed", "undecided", "nucleated") if name in summary]
+    for row in summary.to_dict("records"):
+        if "probability" in row:
+            result = f"{row['probability']:.3f} ({row['ci_low']:.3f}–{row['ci_high']:.3f})"
+        else:
+            mean, sd, error = (1e9 * row[f"position_{one}_m"] for one in ("mean", "sd", "sem"))
+            result = f"{mean:.1f} ± {sd:.1f} nm (mean ± {error:.1f})"
+        energy = row.get("write_energy_mean_J", float("nan"))
+        rows.append([
+            names[int(row["pulse"])], text(row["writes"]), *(text(row[name]) for name in counts), result,
+            *([si(energy, "J")] if "write_energy_mean_J" in row else []),
+        ])  # fmt: skip
+    head = "probability (95 % interval)" if "probability" in summary else "final position ± sd of a write"
+    more = ["energy of the pulse"] if "write_energy_mean_J" in summary else []
+    title = f"Each of the {len(rows)} rows of the sweep"
+    return Table(title, ["pulse", "writes", *counts, head, *more], rows, closed=len(rows) > 12)

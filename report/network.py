@@ -1,0 +1,215 @@
+"""Section 4: the trained networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from report.parts import (
+    INK,
+    ORANGES,
+    Figure,
+    Section,
+    Table,
+    axis,
+    colour,
+    errors,
+    layout,
+    matrix,
+    numbers,
+    see_through,
+    text,
+    words,
+)  # fmt: skip
+from report.study import Study
+
+CURVES = {
+    "test_accuracy": ("test accuracy (%)", 100),
+    "validation_accuracy": ("validation accuracy (%)", 100),
+    "train_loss": ("training loss", 1),
+    "writes_per_sample": ("writes per sample", 1),
+}
+MOST_TEXT = 12  # classes beyond which a confusion matrix carries no numbers
+BASELINE = "float_baseline"
+
+
+def shade(study: Study, variant: str) -> str:
+    """Return the colour of a variant, the same in all figures; the float baseline is black."""
+    if variant == BASELINE:
+        return INK
+    others = [name for name in study.variants if name != BASELINE]
+    return colour(others.index(variant), len(others))
+
+
+def share(mean: float, sd: float, seeds: int = 2) -> str:
+    """Return a fraction in per cent with its standard deviation, if there is one."""
+    return f"{100 * mean:.2f}" + (f"\u00a0±\u00a0{100 * sd:.2f}" if seeds > 1 and np.isfinite(sd) else "") + "\u00a0%"
+
+
+def network(study: Study) -> Section:
+    """Return the section on training and what it gave; empty if the study ends with its card."""
+    if not study.network:
+        return Section("network", "Network", "This study ends with the card; it trained no network.")
+    last, first = study.last(), study.variants[0]
+    row, title = last.loc[first], study.data.get("title", study.config["network"]["dataset"])
+    layers = "-".join(map(str, study.config["network"]["layers"])) if _sizes(study) else "layers of the config"
+    sentence = (
+        f"A network ({layers}) trained on {title} with weights that are drawn from the card. Variant {words(first)}: "
+        f"{share(row['test_accuracy_mean'], row['test_accuracy_sd'], row['seeds'])} of the test images are right after "
+        f"{row['epoch_mean']:g} epochs (mean ± sd over {row['seeds']} seeds)."
+    )
+    if BASELINE in last.index and first != BASELINE:
+        base = last.loc[BASELINE]
+        told = share(base["test_accuracy_mean"], base["test_accuracy_sd"], base["seeds"])
+        sentence += f" The same network with float weights: {told}."
+    blocks = [curves(study), _summary(study), confusion(study)]
+    evaluations = study.network["evaluations"]
+    if len(evaluations):
+        if (figure := conditions(study)) is not None:
+            blocks.append(figure)
+        blocks.append(_evaluations(evaluations))
+    return Section("network", "Network", sentence, blocks)
+
+
+def _sizes(study: Study) -> bool:
+    return all(isinstance(layer, int) for layer in study.config["network"]["layers"])
+
+
+def curves(study: Study) -> Figure:
+    """Return what grows with the epochs: mean over seeds with a band of one sd, one curve for each variant."""
+    history = study.network["history"]
+    history = history[history["epoch"] > 0]
+    views = []
+    for column, (title, scale) in CURVES.items():
+        traces = []
+        for variant in study.variants:
+            groups = history[history["variant"] == variant].groupby("epoch")[column]
+            mean, sd = groups.mean() * scale, groups.std(ddof=1).fillna(0) * scale
+            if column == "writes_per_sample" and not mean.any():
+                continue
+            x, tint = mean.index.tolist(), shade(study, variant)
+            common = {"type": "scatter", "legendgroup": variant}
+            if (sd > 0).any():
+                traces.append({
+                    **common, "mode": "lines", "x": [*x, *x[::-1]], "fill": "toself", "line": {"width": 0},
+                    "y": numbers([*(mean + sd), *(mean - sd)[::-1]]), "fillcolor": see_through(tint, 0.15),
+                    "hoverinfo": "skip", "showlegend": False,
+                })  # fmt: skip
+            traces.append({
+                **common, "mode": "lines+markers", "x": x, "y": numbers(mean), "name": words(variant),
+                "line": {"color": tint, "width": 2, "dash": "dash" if variant == BASELINE else "solid"},
+                "marker": {"size": 5}, "customdata": numbers(sd, 2),
+                "hovertemplate": "%{y:.5g} ± %{customdata:.2g}",
+            })  # fmt: skip
+        loss = {"type": "log"} if column == "train_loss" and (history[column] > 0).all() else {}
+        steps = {"dtick": 1} if history["epoch"].max() <= 20 else {}
+        views.append({
+            "data": traces,
+            "layout": layout(axis("epoch", **steps), axis(title, **loss), hovermode="x unified"),
+        })  # fmt: skip
+    caption = (
+        "Mean over the seeds, shaded one standard deviation. Click a variant in the legend to hide it, double-click to "
+        "see it alone."
+    )
+    return Figure("curves", "Learning", caption, views, [("show", [title for title, _ in CURVES.values()])], 420)
+
+
+def _summary(study: Study) -> Table:
+    rows = []
+    for row in study.network["summary"].to_dict("records"):
+        below = row["accuracy_below_float_mean"]
+        rows.append([
+            words(row["variant"]), f"{words(row['selection'])} ({row['epoch_mean']:g})",
+            share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"]),
+            "–" if pd.isna(below) else share(below, row["accuracy_below_float_sd"], row["seeds"]),
+            text(row["writes_per_sample_mean"], 3), f"{row['most_writes_on_a_device']:g}", f"{row['devices']:,.0f}",
+            f"{row['memory_bits_per_synapse']:g}",
+        ])  # fmt: skip
+    heads = [
+        "variant", "epoch", "test accuracy ± sd", "below float, seed by seed", "writes per sample",
+        "most writes on a device", "devices", "memory (bit per synapse)",
+    ]  # fmt: skip
+    note = "Rows that were selected are selected by the validation images, never by the test."
+    return Table("Accuracy and writes", heads, rows, note)
+
+
+def confusion(study: Study) -> Figure:
+    """Return the confusion matrix of each variant, in per cent of the true class."""
+    table, views = study.network["confusion"], []
+    for variant in study.variants:
+        own = table[table["variant"] == variant].pivot(index="true_class", columns="predicted_class", values="images")
+        images = own.to_numpy()
+        percent = 100 * images / np.maximum(images.sum(axis=1, keepdims=True), 1)
+        wrong = np.where(np.eye(len(percent), dtype=bool), np.nan, percent)
+        labels = [str(name) for name in own.index]
+        trace: dict[str, Any] = {
+            "type": "heatmap", "x": labels, "y": labels, "z": matrix(wrong, 3), "colorscale": ORANGES, "xgap": 1,
+            "ygap": 1, "zmin": 0, "customdata": images.astype(int).tolist(),
+            "hovertemplate": "true %{y}, answer %{x}: %{text} % (%{customdata} images)<extra></extra>",
+            "text": [[f"{value:.1f}" for value in row] for row in percent], "hoverongaps": True,
+            "colorbar": {"title": {"text": "wrong (%)"}, "thickness": 12, "outlinewidth": 0},
+        }  # fmt: skip
+        notes = []
+        if len(labels) <= MOST_TEXT:
+            # as annotations: the diagonal is a gap of the image, and its numbers are wanted all the same
+            notes = [
+                {
+                    "x": x,
+                    "y": y,
+                    "text": f"{percent[j, i]:.1f}",
+                    "showarrow": False,
+                    "font": {"size": 11, "color": "#ffffff" if wrong[j, i] > 0.6 * np.nanmax(wrong) else INK},
+                }  # fmt: skip
+                for j, y in enumerate(labels)
+                for i, x in enumerate(labels)
+            ]
+        axes = (
+            axis("answer", type="category", showgrid=False),
+            axis("true class", type="category", showgrid=False, autorange="reversed"),
+        )
+        views.append({"data": [trace], "layout": layout(*axes, annotations=notes)})
+    caption = (
+        "Answers in per cent of the true class, test images after the last epoch, summed over seeds. Right answers are "
+        "not coloured: wrong ones would not show beside them."
+    )
+    return Figure(
+        "confusion", "Which classes are mistaken",
+        caption, views, [("variant", [words(variant) for variant in study.variants])], 460,
+    )  # fmt: skip
+
+
+def conditions(study: Study) -> Figure | None:
+    """Return the accuracy against what the networks were tested under; None if that was one thing."""
+    table, views, names = study.network["evaluations"], [], []
+    for condition, rows in table.groupby("condition", sort=False):
+        if rows["value"].nunique() < 2:
+            continue
+        traces = []
+        for variant, own in rows.groupby("variant", sort=False):
+            mean = own["test_accuracy_mean"] * 100
+            traces.append({
+                "type": "scatter", "mode": "lines+markers", "x": numbers(own["value"]), "y": numbers(mean),
+                "error_y": errors(own["test_accuracy_min"] * 100, mean, own["test_accuracy_max"] * 100),
+                "name": words(variant), "line": {"color": shade(study, variant)},
+            })  # fmt: skip
+        views.append({"data": traces, "layout": layout(axis(words(condition)), axis("test accuracy (%)"))})
+        names.append(words(condition))
+    if not views:
+        return None
+    caption = "The trained networks under other conditions; the bars go from the worst to the best test."
+    return Figure("conditions", "Under other conditions", caption, views, [("condition", names)])
+
+
+def _evaluations(table: pd.DataFrame) -> Table:
+    rows = [
+        [
+            words(row["variant"]), words(row["condition"]), text(row["value"]), str(row["draws"]),
+            share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"]),
+            f"{100 * row['test_accuracy_min']:.2f} to {100 * row['test_accuracy_max']:.2f} %",
+        ]
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    heads = ["variant", "condition", "value", "draws", "test accuracy ± sd over seeds", "worst to best"]
+    return Table("Further tests", heads, rows, closed=len(rows) > 8)

@@ -1,0 +1,83 @@
+"""The page: all sections as one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from report import costs, device, evidence, network, table
+from report.network import share
+from report.parts import Figure, Listing, Table, si, text, words
+from report.study import Study
+
+SECTIONS = (
+    device.device, device.writes, table.table, network.network, costs.energy, costs.pareto, evidence.validation,
+    evidence.provenance,
+)  # fmt: skip
+
+
+def render(study: Study) -> str:
+    """Return the page of a study."""
+    sections = [build(study) for build in SECTIONS]
+    figures = {block.name: block for section in sections for block in section.blocks if isinstance(block, Figure)}
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("report", "page"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.tests |= {kind.__name__.lower(): _is(kind) for kind in (Figure, Table, Listing)}
+    return environment.get_template("page.html").render(
+        study=study, title=words(study.name), lead=lead(study), tiles=tiles(study), sections=sections,
+        figures=_json({name: {"views": figure.views, "sizes": [len(m[1]) for m in figure.menus]}
+                       for name, figure in figures.items()}),
+        plotly=resources.files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8"),
+    )  # fmt: skip
+
+
+def _is(kind: type):
+    return lambda value: isinstance(value, kind)
+
+
+def _json(value: Any) -> str:
+    """Return JSON that can stand in a page: nothing in it ends a script."""
+    told = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return told.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def lead(study: Study) -> str:
+    """Return the sentence below the title."""
+    source = study.config["calibration"]["source"]["kind"]
+    what = study.device["family"] if study.device else study.card.meta["name"]
+    told = (
+        f"A synapse ({words(what)}), {device.SOURCES.get(source, 'simulated')}, as a table of transition probabilities"
+    )
+    if not study.network:
+        return f"{told}."
+    return f"{told}, and networks whose weights are such devices, trained on {study.data['title']}."
+
+
+def tiles(study: Study) -> list[tuple[str, str]]:
+    """Return the headline numbers: a number and what it is."""
+    card = study.card
+    found = []
+    if card.meta.get("events"):
+        found.append((f"{card.meta['events']}", "writes counted"))
+    found.append((f"{len(card.pulses)} × {len(card.states)}", "pulses × states"))
+    if study.network:
+        last, first = study.last(), study.variants[0]
+        row = last.loc[first]
+        told = share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"])
+        found.append((told, f"test accuracy, {words(first)}"))
+        if network.BASELINE in last.index and first != network.BASELINE:
+            base = last.loc[network.BASELINE]
+            told = share(base["test_accuracy_mean"], base["test_accuracy_sd"], base["seeds"])
+            found.append((told, "with float weights"))
+        found.append((text(row["writes_per_sample_mean"], 3), "writes per training sample"))
+        energy = study.network["energy"]
+        for phase in costs.PHASES:
+            own = energy[(energy["variant"] == first) & (energy["phase"] == phase) & (energy["term"] == "total")]
+            value = own.set_index("level")["energy_J_mean"]["system"]
+            found.append((si(value, "J"), f"per sample of {phase}, whole system"))
+    return found

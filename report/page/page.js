@@ -1,0 +1,32 @@
+"use strict";
+const figures = JSON.parse(document.getElementById("figures").textContent);
+const common = {
+  font: { family: "system-ui, 'Segoe UI', Roboto, Arial, sans-serif", size: 13, color: "#1c2733" },
+  margin: { l: 60, r: 20, t: 30, b: 50 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "#ffffff",
+  legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom" },
+  modebar: { bgcolor: "rgba(255,255,255,0.85)", color: "#9aa7b4", activecolor: "#0072b2" }, hoverlabel: { align: "left", namelength: -1 },
+};
+const config = {
+  responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"],
+  toImageButtonOptions: { format: "svg" },
+};
+const plots = [...document.querySelectorAll(".plot")];
+
+function draw(plot) {
+  const figure = figures[plot.dataset.figure];
+  const menus = document.querySelectorAll(`select[data-figure="${plot.dataset.figure}"]`);
+  // the last menu runs fastest
+  const place = [...menus].reduce((sum, menu, k) => sum * figure.sizes[k] + Number(menu.value), 0);
+  const view = figure.views[place];
+  return Plotly.react(plot, view.data, { ...common, ...view.layout }, config);
+}
+
+for (const plot of plots) {
+  draw(plot);
+  document.querySelectorAll(`select[data-figure="${plot.dataset.figure}"]`)
+    .forEach((menu) => menu.addEventListener("change", () => draw(plot)));
+}
+// a plot is as wide as the screen; paper is not
+addEventListener("beforeprint", () => plots.forEach((plot) => Plotly.relayout(plot, { width: 640, autosize: false })));
+addEventListener("afterprint", () => plots.forEach((plot) => Plotly.relayout(plot, { width: null, autosize: true })));
+document.documentElement.dataset.ready = String(plots.length);

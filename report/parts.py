@@ -1,0 +1,160 @@
+"""What a page is made of: sections of figures and tables, as plain data that `report.page` writes as HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31", "#637939", "#a05195")
+INK, FAINT = "#1c2733", "#9aa7b4"
+BLUES = [[0, "#ffffff"], [0.25, "#c9dff0"], [0.6, "#4f97c9"], [1, "#08306b"]]
+ORANGES = [[0, "#ffffff"], [0.3, "#fdd0a2"], [1, "#a63603"]]
+SUFFIXES = {
+    "_A_per_m2": "A/m²", "_J_per_m3": "J/m³", "_J_per_m2": "J/m²", "_m_per_s": "m/s", "_K": "K", "_V": "V", "_m": "m",
+    "_s": "s", "_J": "J", "_S": "S", "_T": "T",
+}  # fmt: skip
+PREFIXES = "yzafpnµm kMGTP"
+
+
+@dataclass
+class Figure:
+    """A plot with as many views as its menus have choices.
+
+    Attributes
+    ----------
+    name : str
+        Anchor in the page.
+    title, caption : str
+    views : list of dict
+        ``data`` and ``layout`` of plotly.js; one for each combination of choices, the last menu's running fastest.
+    menus : list of (str, list of str)
+        Label and choices of each menu; none for a single view.
+    height : int
+        Height of the plot, px.
+    """
+
+    name: str
+    title: str
+    caption: str
+    views: list[dict[str, Any]]
+    menus: list[tuple[str, list[str]]] = field(default_factory=list)
+    height: int = 380
+
+
+@dataclass
+class Table:
+    """A table; ``rows`` hold texts. Without columns its rows are names and values. A closed one shows its title."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    caption: str = ""
+    closed: bool = False
+
+
+@dataclass
+class Listing:
+    """A text in fixed pitch, closed until it is opened."""
+
+    title: str
+    text: str
+
+
+@dataclass
+class Section:
+    """A chapter: an anchor, a title, sentences, and what it shows."""
+
+    name: str
+    title: str
+    text: str
+    blocks: list[Figure | Table | Listing] = field(default_factory=list)
+
+
+def numbers(values: Iterable[float], digits: int = 5) -> list[float | None]:
+    """Return numbers for a plot: rounded to ``digits`` figures, None where there is no number."""
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in np.asarray(values, float)]
+
+
+def matrix(values: np.ndarray, digits: int = 5) -> list[list[float | None]]:
+    """Return the rows of an array as `numbers`."""
+    return [numbers(row, digits) for row in values]
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return an axis with a title."""
+    return {"title": {"text": title}, "zeroline": False, "automargin": True, "linecolor": FAINT, **more}
+
+
+def joules(title: str) -> dict[str, Any]:
+    """Return a logarithmic axis of energies."""
+    return axis(title, type="log", exponentformat="SI", ticksuffix="J", dtick=1)
+
+
+def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a layout; the page adds what all plots have in common."""
+    return {"xaxis": x, "yaxis": y, **more}
+
+
+def colour(place: int, of: int = 0) -> str:
+    """Return the colour of an entry of a list; beyond the palette's length entries differ by hue alone."""
+    if of <= len(COLOURS):
+        return COLOURS[place % len(COLOURS)]
+    return f"hsl({round(360 * place / of)}, 60%, 45%)"
+
+
+def see_through(shade: str, opacity: float) -> str:
+    """Return a colour of `colour` with an opacity."""
+    if shade.startswith("hsl"):
+        return shade.replace("hsl(", "hsla(").replace(")", f", {opacity})")
+    red, green, blue = (int(shade[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
+def errors(low: Iterable[float], middle: Iterable[float], high: Iterable[float]) -> dict[str, Any]:
+    """Return error bars from ``low`` to ``high``."""
+    low, middle, high = (np.asarray(list(values), float) for values in (low, middle, high))
+    return {
+        "type": "data", "symmetric": False, "array": numbers(np.clip(high - middle, 0, None)),
+        "arrayminus": numbers(np.clip(middle - low, 0, None)), "thickness": 1.2, "width": 4,
+    }  # fmt: skip
+
+
+def text(value: Any, digits: int = 4) -> str:
+    """Return a cell of a table."""
+    if value is None or isinstance(value, float) and not math.isfinite(value):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.{digits}g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(text(entry) for entry in value)
+    return str(value)
+
+
+def si(value: float, unit: str, digits: int = 3) -> str:
+    """Return a quantity with the prefix that leaves one to three figures before the point."""
+    if not math.isfinite(value):
+        return "–"
+    place = 0 if value == 0 else math.floor(math.log10(abs(float(f"{value:.{digits}g}"))) / 3)
+    place = min(max(place, -8), 5)
+    return f"{value / 1000.0**place:.{digits}g} {PREFIXES[place + 8].strip()}{unit}"
+
+
+def words(name: str) -> str:
+    """Return a name of the config or of a table as a person would write it."""
+    return name.replace("_", " ")
+
+
+def quantity(name: str, value: Any) -> tuple[str, str]:
+    """Return name and value of a key whose name may end in its unit, both for people."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        for suffix, unit in SUFFIXES.items():
+            if name.endswith(suffix):
+                told = si(value, unit) if len(unit) == 1 and unit != "K" else f"{value:.4g} {unit}"
+                return words(name.removesuffix(suffix)), told
+    return words(name), words(value) if isinstance(value, str) else text(value)

@@ -1,0 +1,92 @@
+"""A study's result files, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from calibration.card import KernelCard
+from calibration.names import pulse_names
+from spinloom import files
+
+DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")
+NETWORK = ("history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study left behind; stages that had no part in it left nothing.
+
+    Attributes
+    ----------
+    name : str
+    config : dict
+        The whole config with all defaults (``config/resolved.json``).
+    card : KernelCard
+    device : dict
+        ``device.json`` of a simulated device; else empty.
+    simulated, network : dict of DataFrame
+        Tables of stages 1 and 3 by file name without ending; empty if the stage had no part.
+    data : dict
+        Manifest of the data set; else empty.
+    validation : DataFrame or None
+        The engines' evidence, if it was computed beside the study.
+    """
+
+    name: str
+    config: dict[str, Any]
+    card: KernelCard
+    device: dict[str, Any] = field(default_factory=dict)
+    simulated: dict[str, pd.DataFrame] = field(default_factory=dict)
+    network: dict[str, pd.DataFrame] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    validation: pd.DataFrame | None = None
+
+    @property
+    def pulses(self) -> list[str]:
+        """Names of the card's pulses."""
+        return pulse_names(self.card.pulses)
+
+    @property
+    def variants(self) -> list[str]:
+        """What was trained, in the order of the config, the baseline last."""
+        return list(dict.fromkeys(self.network["summary"]["variant"]))
+
+    def last(self) -> pd.DataFrame:
+        """Rows of the network's summary after the last epoch, by variant."""
+        summary = self.network["summary"]
+        return summary[summary["selection"] == "last"].set_index("variant")
+
+
+def read(folder: Path, validation: Path | None = None) -> Study:
+    """Read a study.
+
+    Parameters
+    ----------
+    folder : Path
+        ``results/STUDY``.
+    validation : Path, optional
+        ``validation.csv``.
+
+    Raises
+    ------
+    UserError
+        If a file that the study must have is absent or damaged.
+    """
+    config = files.read_json(folder / "config" / "resolved.json")
+    parts: dict[str, Any] = {}
+    if config["calibration"]["source"]["kind"] == "simulation":
+        tables = folder / "device_sims"
+        parts["device"] = files.read_json(tables / "device.json")
+        parts["simulated"] = {name.split(".")[0]: files.read_table(tables / name) for name in DEVICE_SIMS}
+    if config["network"] is not None:
+        names = [*NETWORK, "systems.csv"] if config.get("system") else NETWORK
+        summary = folder / "network" / "summary"
+        parts["network"] = {name.split(".")[0]: files.read_table(summary / name) for name in names}
+        parts["data"] = files.read_json(folder / "network" / "data.json")
+    if validation is not None:
+        parts["validation"] = files.read_table(validation)
+    return Study(config["study"], config, KernelCard.read(folder / "calibration" / "card"), **parts)

@@ -1,0 +1,131 @@
+"""Folders as finished studies leave them, made up in no time: the calibration's made-up devices, and network tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from calibration import library
+from calibration.extras import with_derived
+from spinloom import config as study_config
+from spinloom import files
+from tests.calibration.conftest import KINDS, ROOT, Study
+from tests.dictionary import documented
+
+VARIANTS = {"five": 0.9, "two </script>": 0.85, "float_baseline": 0.95}
+ENERGY_J = {"device": 1e-13, "array": 1e-9, "system": 1e-6}
+
+
+def filled(heading: str, rows: list[dict]) -> pd.DataFrame:
+    """Return rows as the table that the data dictionary describes, with nothing where they say nothing."""
+    columns = documented(heading)
+    assert set().union(*rows) <= set(columns), heading
+    return pd.DataFrame(rows).reindex(columns=columns)
+
+
+def simulated(folder: Path, kind: str) -> dict:
+    """Write the device stage's tables and the card of a made-up device; return the calibration section."""
+    study = {"domain_wall": Study, **KINDS}[kind](folder)
+    family = study.device["family"]
+    if family == "domain_wall":
+        study.pulses["polarity"] = 1
+    else:
+        study.events["instance"] = study.events["instance"].astype(int)
+    card = study.card()
+    with_derived(card).write(folder / "calibration" / "card")
+    times = np.linspace(0, study.pulses["duration_s"].max() + 4e-9, 12)
+    track = "mz" if family.endswith("mtj") else "position_m"
+    rows = []
+    for row in study.events.groupby("pulse").head(30).to_dict("records"):
+        end = row.get("final_position_m", row.get("mz_pulse_mean", 1e-7))
+        for t in times:
+            rows.append({
+                "pulse": row["pulse"], "instance": row["instance"], "replica": row["replica"], "t_s": t, track: end,
+            })  # fmt: skip
+    files.write_parquet(filled(f"{family}: trajectories", rows), folder / "device_sims" / "trajectories.parquet")
+    summary = []
+    for pulse, own in study.events.groupby("pulse"):
+        drive = {
+            name: study.pulses[name][pulse]
+            for name in ("voltage_V", "field_T", "direction", "duration_s")
+            if name in study.pulses and name in documented(f"{family}: summary")
+        }
+        row = {"pulse": pulse, **drive, "writes": len(own)}
+        if family == "domain_wall":
+            ends = own["final_position_m"]
+            row |= {"lost": 0, "position_mean_m": ends.mean(), "position_sd_m": ends.std()}
+            row |= {"position_sem_m": ends.sem()}
+        else:
+            moved = own["passed"] if "passed" in own else own["start_state"] != own["final_state"]
+            row |= {"probability": moved.mean(), "ci_low": moved.mean() * 0.9, "ci_high": moved.mean() * 0.9 + 0.1}
+        summary.append(row)
+    files.write_csv(filled(f"{family}: summary", summary), folder / "device_sims" / "summary.csv")
+    return study.config
+
+
+def network(folder: Path) -> None:
+    """Write the network stage's tables: 3 variants, 2 seeds, 3 epochs."""
+    history, summary, energy, confusion, evaluations = [], [], [], [], []
+    for place, (variant, accuracy) in enumerate(VARIANTS.items()):
+        own = {"variant": variant, "rule": "accumulate_quantise_program"}
+        writes = 0 if variant == "float_baseline" else 0.5 + place
+        for replicate in range(2):
+            history += [
+                {**own, "replicate": replicate, "epoch": epoch, "samples": 100, "train_loss": 1 / epoch,
+                 "validation_accuracy": accuracy, "test_accuracy": accuracy - 0.1 / epoch + 0.01 * replicate,
+                 "writes": 10, "writes_per_sample": writes}
+                for epoch in (1, 2, 3)
+            ]  # fmt: skip
+        summary += [
+            {**own, "selection": selection, "seeds": 2, "epoch_mean": 3, "test_accuracy_mean": accuracy,
+             "test_accuracy_sd": 0.001, "writes_per_sample_mean": writes, "most_writes_on_a_device": 7, "devices": 40,
+             "memory_bits_per_synapse": 32 + place, "accuracy_below_float_mean": 0.95 - accuracy,
+             "accuracy_below_float_sd": 0.002, "device_reads_per_sample": 10 * place}
+            for selection in ("last", "validation_selected")
+        ]  # fmt: skip
+        for phase in ("training", "inference"):
+            for level, joule in ENERGY_J.items():
+                mean = 0.0 if variant == "float_baseline" and level != "system" else joule * (1 + place)
+                told = {"formula": "N E", "inputs": "N=1", "assumption": "a < b"}
+                energy += [{**own, "phase": phase, "level": level, "term": term, "energy_J_mean": mean, **told}
+                           for term in ("reads", "total")]  # fmt: skip
+        confusion += [
+            {**own, "true_class": true, "predicted_class": answer, "images": 90 if true == answer else 5}
+            for true in range(3)
+            for answer in range(3)
+        ]
+        evaluations += [
+            {**own, "condition": "input_noise_sd", "value": noise, "seeds": 2, "draws": 1,
+             "test_accuracy_mean": accuracy - noise, "test_accuracy_sd": 0.0, "test_accuracy_min": accuracy - noise,
+             "test_accuracy_max": accuracy}
+            for noise in (0.1, 0.2)
+        ]  # fmt: skip
+    tables = {"history": history, "summary": summary, "energy": energy, "confusion": confusion}
+    tables |= {"evaluations": evaluations, "writes": [{"variant": "five", "epoch": 1}]}
+    for name, rows in tables.items():
+        files.write_csv(filled(f"summary/{name}.csv", rows), folder / "network" / "summary" / f"{name}.csv")
+    quantity = {"system": "x", "paper": "A paper", "quantity": "test_accuracy", "variant": "five", "published": 91.0}
+    systems = [{**quantity, "unit": "%", "ours_mean": 90.0, "ours_sd": 0.1, "seeds": 2, "assumed": "much"}]
+    files.write_csv(filled("summary/systems.csv", systems), folder / "network" / "summary" / "systems.csv")
+    data = {"dataset": "mnist", "title": "MNIST", "files": [{"name": "images", "sha256": "ab" * 32}]}
+    files.write_json(data, folder / "network" / "data.json")
+
+
+def finished(folder: Path, kind: str, trains: bool) -> Path:
+    """Write a finished study; ``kind`` is a made-up device or a card of the library."""
+    config = study_config.load(ROOT / "config.yaml")
+    config["study"] = kind
+    if kind in library.names():
+        config["calibration"]["source"]["kind"] = "library"
+        library.card(kind).write(folder / "calibration" / "card")
+    else:
+        config["calibration"] = simulated(folder, kind)
+    if trains:
+        config["system"] = {"name": "x"}
+        network(folder)
+    else:
+        config["network"] = None
+    files.write_json(config, folder / "config" / "resolved.json")
+    return folder

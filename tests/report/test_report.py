@@ -1,0 +1,207 @@
+"""The report: its story in order, its numbers those of the tables, and its plots drawn by a real browser."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from report import costs, evidence, page, parts, study
+from report.__main__ import main
+from spinloom import files
+from spinloom.errors import UserError
+from tests.report.studies import finished
+
+CHAPTERS = ["device", "writes", "table", "network", "energy", "pareto", "validation", "provenance"]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# which study has which figures, in their order
+TRAINED = ["curves", "confusion", "conditions", "write_energy", "levels", "terms", "trade"]
+STUDIES = {
+    "domain_wall": (True, ["trajectories", "response", "outcomes", "transitions", "rows", "conductance", "spread"]),
+    "walking": (False, ["trajectories", "response", "outcomes", "transitions", "rows", "conductance", "spread"]),
+    "stt_mtj": (False, ["trajectories", "response", "switching", "transitions", "rows", "conductance", "spread"]),
+    "notched_wire": (False, ["trajectories", "response", "switching", "transitions", "rows", "conductance", "spread"]),
+    "memristor_32_levels": (True, ["transitions", "rows", "conductance"]),
+}
+VALIDATION = pd.DataFrame({
+    "group": ["demag", "demag", "thermal"], "test": ["cube", "prism", "disc"], "quantity": ["N", "N", "KS"],
+    "expected": [1.0, 2.0, np.nan], "source": ["symmetry"] * 3, "obtained": [1.05, 2.6, 0.04],
+    "tolerance": [0.1, 0.2, 1e-3], "tolerance_kind": ["absolute", "relative", "p_value"], "pass": [True, False, True],
+})  # fmt: skip
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would make of the page, without running anything."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sections, self.plots, self.addresses, self.texts, self.scripts = [], [], [], [], []
+        self.inside = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.inside = tag
+        if tag == "section":
+            self.sections.append(attributes["id"])
+        if attributes.get("class") == "plot":
+            self.plots.append(attributes["data-figure"])
+        if tag == "script":
+            self.scripts.append("")
+        self.addresses += [attributes[name] for name in ("src", "href") if name in attributes]
+
+    def handle_data(self, data):
+        if self.inside == "script":
+            self.scripts[-1] += data
+        elif self.inside != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {kind: finished(tmp_path_factory.mktemp(kind), kind, trains) for kind, (trains, _) in STUDIES.items()}
+
+
+@pytest.fixture(scope="module")
+def full(folders):
+    """Page of a study with all stages, and of its folder the evidence of the engines."""
+    folder = folders["domain_wall"]
+    files.write_csv(VALIDATION, folder / "validation.csv")
+    main(["--study", str(folder), "--validation", str(folder / "validation.csv"), "--output", str(folder / "r.html")])
+    return folder / "r.html"
+
+
+@pytest.mark.parametrize("kind", list(STUDIES))
+def test_the_page_tells_its_story_in_order_and_all_figures_are_there(folders, kind):
+    trains, wanted = STUDIES[kind]
+    found = Page(page.render(study.read(folders[kind])))
+    assert found.sections == CHAPTERS
+    assert found.plots == wanted + (TRAINED if trains else ["write_energy"])
+    # figures, plotly, our own: a text of a study's that ended a script would make more of them
+    assert len(found.scripts) == 3
+    figures = json.loads(found.scripts[0])
+    assert list(figures) == found.plots
+    for figure in figures.values():
+        assert len(figure["views"]) == int(np.prod(figure["sizes"]))
+        for view in (figure["views"][0], figure["views"][-1]):
+            drawn = go.Figure(view)  # refuses what plotly.js does not know
+            assert sum(len(trace.x) for trace in drawn.data) > 0
+
+
+def test_nothing_is_fetched(full):
+    text = full.read_text()
+    found = Page(text)
+    assert found.addresses and all(address.startswith("#") for address in found.addresses)
+    assert "default-src 'none'" in text and len(text) < 7e6
+
+
+def test_the_numbers_are_those_of_the_tables(full):
+    read, found = study.read(full.parent), Page(full.read_text())
+    figures = json.loads(found.scripts[0])
+    shown = np.array(figures["transitions"]["views"][0]["data"][0]["z"])
+    np.testing.assert_allclose(shown, read.card.kernel[:, 0], rtol=0, atol=5e-4)
+    row = figures["rows"]["views"][3]["data"][0]
+    table = read.card.transitions.query("pulse == 3 and state_from == 0")
+    top = np.array(row["y"]) + np.array(row["error_y"]["array"])
+    np.testing.assert_allclose(top, table["ci_high"], rtol=0, atol=2e-3)
+    counted = sum(sum(trace["y"]) for trace in figures["outcomes"]["views"][0]["data"] if trace["type"] == "bar")
+    assert counted == len(read.simulated["events"]) == 400
+    accuracy = [trace["y"] for trace in figures["curves"]["views"][0]["data"] if trace.get("name") == "five"]
+    assert accuracy == [[80.5, 85.5, 87.167]]  # mean of the two seeds, %
+    for told in ("90.00 ± 0.10 %", "95.00 ± 0.10 %", "1 µJ", "91", "test accuracy", "a < b", read.card.hash):
+        assert told in found.text.replace("\u00a0", " "), told
+    assert "2 of 3 checks are within" in found.text
+    assert "two </script>" in found.text
+
+
+def test_the_same_study_gives_the_same_page(full):
+    evidence_ = full.parent / "validation.csv"
+    assert page.render(study.read(full.parent, evidence_)) == full.read_text()
+
+
+def test_without_evidence_the_page_says_how_to_get_it(folders, tmp_path):
+    folder = folders["walking"]
+    main(["--study", str(folder), "--validation", str(tmp_path / "no.csv"), "--output", str(tmp_path / "r.html")])
+    assert "snakemake validation" in Page((tmp_path / "r.html").read_text()).text
+
+
+def test_a_missing_table_is_named_and_nothing_is_written(folders, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(folders["memristor_32_levels"], folder)
+    (folder / "network" / "summary" / "energy.csv").unlink()
+    with pytest.raises(UserError, match=r"energy.csv: no such table"):
+        main(["--study", str(folder), "--output", str(tmp_path / "r.html")])
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_the_front_holds_what_no_other_beats():
+    cost, accuracy = np.array([1.0, 2.0, 2.0, 3.0, 4.0]), np.array([0.8, 0.9, 0.95, 0.95, 0.99])
+    # of equal costs the better, of equal accuracies the cheaper
+    assert costs.front(cost, accuracy) == [0, 2, 4]
+    assert costs.front(cost[::-1], accuracy[::-1]) == [4, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "kind, expected, obtained, tolerance, used",
+    [
+        ("absolute", 1.0, 1.05, 0.1, 0.5),
+        ("relative", -2.0, -2.6, 0.2, 1.5),
+        ("factor", 1.0, 0.5, 4.0, 0.5),
+        ("p_value", np.nan, 0.01, 1e-3, 0.1),
+        ("at_least", np.nan, 0.005, 0.01, 2.0),
+        ("absolute", 1.0, 1.05, 0.0, np.nan),
+        ("none", 1.0, 1.0, 1.0, np.nan),
+    ],
+)
+def test_how_much_of_a_tolerance_is_used(kind, expected, obtained, tolerance, used):
+    row = {"tolerance_kind": kind, "expected": expected, "obtained": obtained, "tolerance": tolerance}
+    assert evidence.use(row) == pytest.approx(used, abs=1e-12, rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "value, told", [(1.28e-6, "1.28 µJ"), (9.996e-10, "1 nJ"), (0.0, "0 J"), (-2.5e-14, "-25 fJ"), (np.nan, "–")]
+)
+def test_quantities_get_the_prefix_that_fits(value, told):
+    assert parts.si(value, "J") == told
+
+
+# -- in a browser ------------------------------------------------------------------------------------------------------
+def browse(path):
+    """Return the page as the browser leaves it, and what its console said."""
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900", "--dump-dom"]
+    command += ["--enable-logging=stderr", "--virtual-time-budget=20000", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout, re.findall(r"CONSOLE.*", done.stderr)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_path):
+    # choose the last entry of each menu, as a person would, after all plots have been drawn
+    choose = """<script>for (const menu of document.querySelectorAll("select")) {
+      menu.value = menu.options[menu.options.length - 1].value; menu.dispatchEvent(new Event("change"));
+    }
+    const probe = document.querySelector('.plot[data-figure="rows"]');
+    document.documentElement.dataset.chosen = JSON.stringify(probe.data[0].y);</script></body>"""
+    used = tmp_path / "used.html"
+    used.write_text(full.read_text().replace("</body>", choose))
+    text, said = browse(used)
+    assert said == []
+    plots = text.split('class="plot js-plotly-plot"')[1:]
+    assert len(plots) == 7 + len(TRAINED) + 1  # the evidence's too
+    assert f'data-ready="{len(plots)}"' in text and all("main-svg" in plot for plot in plots)
+    chosen = json.loads(re.search(r'data-chosen="(.*?)"', text)[1])
+    np.testing.assert_allclose(chosen, study.read(full.parent).card.kernel[-1, 0], rtol=0, atol=5e-4)
+    # a page that fetched something would be heard
+    page_ = full.read_text()
+    wrong = tmp_path / "wrong.html"
+    wrong.write_text(page_[: page_.index("<style>")] + '<script src="https://example.org/x.js"></script></head></html>')
+    assert any("Content Security Policy" in line for line in browse(wrong)[1])
