@@ -16,7 +16,7 @@ os.environ["NPROC"] = "1"
 
 from network import datasets, settings  # noqa: E402
 from spinloom.errors import UserError, run_cli  # noqa: E402
-from spinloom.files import read_table, write_csv, write_json  # noqa: E402
+from spinloom.files import write_csv, write_json  # noqa: E402
 from spinloom.progress import Progress, table_console  # noqa: E402
 
 
@@ -101,29 +101,10 @@ def figures(arguments: argparse.Namespace) -> None:
 
 
 def show(arguments: argparse.Namespace) -> None:
-    """Print the summary as a table."""
-    from rich.table import Table
+    """Print the tables of a summary: accuracy, writes, energies, further tests, published numbers."""
+    from network.show import show as print_tables
 
-    rows = read_table(arguments.directory / "summary.csv")
-    table = Table(title="Network")
-    for name in (
-        "variant",
-        "epoch",
-        "seeds",
-        "test accuracy (%)",
-        "writes per sample",
-        "most writes",
-        "bits per synapse",
-    ):
-        table.add_column(name)
-    for row in rows.to_dict("records"):
-        sd = f" ± {100 * row['test_accuracy_sd']:.2f}" if row["seeds"] > 1 else ""
-        table.add_row(
-            row["variant"], f"{row['selection'].replace('_', ' ')} ({row['epoch_mean']:g})", str(row["seeds"]),
-            f"{100 * row['test_accuracy_mean']:.2f}{sd}", f"{row['writes_per_sample_mean']:.4g}",
-            f"{row['most_writes_on_a_device']:g}", f"{row['memory_bits_per_synapse']:g}",
-        )  # fmt: skip
-    table_console().print(table)
+    print_tables(arguments.directory, table_console())
 
 
 MAY_MISS = ("log", "card_sample", "chip")

@@ -10,8 +10,10 @@ REPLICATES = range(config["network"]["seeds"])
 RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json", SUMS]
 TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv", SUMS]
 
+# no training depends on these
+SHOWN = ("figures.py", "scan.py", "show.py", "systems.py", "uncertainty.py")
 TRAINERS = [
-    *(path for path in sources("network") if not path.endswith(("figures.py", "scan.py", "systems.py", "uncertainty.py"))),
+    *(path for path in sources("network") if Path(path).name not in SHOWN),
     *COMMON,
     "calibration/card.py",
     "calibration/tables.py",

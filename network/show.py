@@ -1,0 +1,95 @@
+"""The network stage's tables on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from spinloom.files import read_table
+
+LEVELS = ("device", "array", "system")
+
+
+def show(directory: Path, console: Console) -> None:
+    """Print accuracy and writes, energies, further tests and published numbers, as far as ``directory`` has them.
+
+    Raises
+    ------
+    UserError
+        If a table that each study has is absent or damaged.
+    """
+    console.print(_summary(read_table(directory / "summary.csv")))
+    console.print(_energy(read_table(directory / "energy.csv")))
+    tests = read_table(directory / "evaluations.csv")
+    if len(tests):
+        console.print(_evaluations(tests))
+    if (directory / "systems.csv").exists():
+        console.print(_systems(read_table(directory / "systems.csv")))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="right" if place else "left", overflow="fold")
+    return table
+
+
+def _share(mean: float, sd: float, seeds: int) -> str:
+    if pd.isna(mean):
+        return "-"
+    return f"{100 * mean:.2f}" + (f" ± {100 * sd:.2f}" if seeds > 1 and not pd.isna(sd) else "")
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.4g}"
+
+
+def _summary(rows: pd.DataFrame) -> Table:
+    table = _table(
+        "accuracy and writes", "variant", "epoch", "seeds", "test accuracy (%)", "below float (%)", "writes per sample",
+        "most writes", "devices", "bits per synapse",
+    )  # fmt: skip
+    for row in rows.to_dict("records"):
+        table.add_row(
+            row["variant"], f"{row['selection'].replace('_', ' ')} ({row['epoch_mean']:g})", str(row["seeds"]),
+            _share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"]),
+            _share(row["accuracy_below_float_mean"], row["accuracy_below_float_sd"], row["seeds"]),
+            _number(row["writes_per_sample_mean"]), f"{row['most_writes_on_a_device']:g}", str(row["devices"]),
+            f"{row['memory_bits_per_synapse']:g}",
+        )  # fmt: skip
+    return table
+
+
+def _energy(rows: pd.DataFrame) -> Table:
+    phases = ("training", "inference")
+    total = rows[rows["term"] == "total"].set_index(["variant", "phase", "level"])["energy_J_mean"]
+    heads = [f"{phase}: {level}" for phase in phases for level in LEVELS]
+    table = _table("energy per sample (J); array holds the devices, system both", "variant", *heads)
+    for variant in dict.fromkeys(rows["variant"]):
+        table.add_row(variant, *(f"{total[variant, phase, level]:.3g}" for phase in phases for level in LEVELS))
+    return table
+
+
+def _evaluations(rows: pd.DataFrame) -> Table:
+    table = _table(
+        "further tests", "variant", "condition", "value", "seeds", "draws", "test accuracy (%)", "worst (%)", "best (%)"
+    )
+    for row in rows.to_dict("records"):
+        table.add_row(
+            row["variant"], row["condition"], _number(row["value"]), str(row["seeds"]), str(row["draws"]),
+            _share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"]),
+            _share(row["test_accuracy_min"], 0, 1), _share(row["test_accuracy_max"], 0, 1),
+        )  # fmt: skip
+    return table
+
+
+def _systems(rows: pd.DataFrame) -> Table:
+    table = _table(f"beside {rows['paper'].iloc[0]}", "quantity", "variant", "published", "ours", "sd", "unit")
+    for row in rows.to_dict("records"):
+        variant = "" if pd.isna(row["variant"]) else row["variant"]
+        numbers = (_number(row[name]) for name in ("published", "ours_mean", "ours_sd"))
+        table.add_row(row["quantity"], variant, *numbers, str(row["unit"]))
+    return table
