@@ -1,9 +1,11 @@
 """Spinloom: micromagnetics -> transition table -> trained network -> report.
 
 Targets: all (default), device_sims, calibration, network, report, validation. Another study: --configfile
-configs/NAME.yaml. A study may begin with the card (calibration.source) or end with it (network: null).
+configs/NAME.yaml. A study may begin with the card (calibration.source) or end with it (network: null), or be a scan of
+many (scan).
 """
 
+import json
 import sys
 
 from snakemake.utils import min_version
@@ -12,21 +14,9 @@ min_version("9.0")
 
 
 include: "workflow/rules/common.smk"
-
-
-if PLAN.simulates:
-
-    include: "workflow/rules/device_sims.smk"
-
-
+include: "workflow/rules/device_sims.smk"
 include: "workflow/rules/calibration.smk"
-
-
-if PLAN.trains:
-
-    include: "workflow/rules/network.smk"
-
-
+include: "workflow/rules/network.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/validation.smk"
 
@@ -34,7 +24,7 @@ include: "workflow/rules/validation.smk"
 rule all:
     default_target: True
     input:
-        rules.device_sims.input if PLAN.simulates else [],
-        rules.calibration.input,
-        rules.network.input if PLAN.trains else [],
-        rules.report.input,
+        # of a scan the points' own pages and figures only when they are asked for, by another target
+        rules.scan.output
+        if POINTS
+        else [rules.device_sims.input, rules.calibration.input, rules.network.input, rules.report.input],

@@ -16,7 +16,7 @@ os.environ["NPROC"] = "1"
 
 from network import datasets, settings  # noqa: E402
 from spinloom.errors import UserError, run_cli  # noqa: E402
-from spinloom.files import write_csv, write_json  # noqa: E402
+from spinloom.files import read_json, write_csv, write_json  # noqa: E402
 from spinloom.progress import Progress, table_console  # noqa: E402
 
 
@@ -86,6 +86,17 @@ def uncertainty(arguments: argparse.Namespace) -> None:
     draw(table, arguments.figure)
 
 
+def scan(arguments: argparse.Namespace) -> None:
+    """Set the points of a scan side by side: a table and two figures."""
+    from network.scan import along, collect, pareto
+
+    points = read_json(arguments.config)
+    table = collect(points, arguments.studies[0])
+    write_csv(table, arguments.output)
+    along(table, list(next(iter(points.values()))), arguments.figures / "scan.png")
+    pareto(table, arguments.figures / "pareto.png")
+
+
 def systems(arguments: argparse.Namespace) -> None:
     """Set the numbers of studies beside those of the papers that they stand for."""
     from network.systems import collect
@@ -131,6 +142,7 @@ def parser() -> argparse.ArgumentParser:
     command(train, "config", "card", "replicate", "card_sample", "chip", "output", "log")
     command(summarise, "runs", "config", "card", "output")
     command(uncertainty, "config", "sampled", "cards", "output", "figure")
+    command(scan, "config", "studies", "output", "figures")
     command(systems, "studies", "output")
     command(figures, "summary", "output")
     command(show, "directory")

@@ -69,13 +69,13 @@ class Folder:
         os.pwrite(self._lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         return True
 
-    def keep(self, name: str, text: str) -> str:
-        """Write ``text`` to ``config/NAME.json`` if it does not hold it already, so that a time of change is a change.
+    def keep(self, name: str, text: str, at: str | Path = "") -> str:
+        """Write ``text`` to ``AT/config/NAME.json`` unless it holds it already: a change of time is a change.
 
         Returns the path. The jobs of another run in this folder read such files, so none is changed under them:
         `UserError` then.
         """
-        path = self.path / "config" / f"{name}.json"
+        path = self.path / at / "config" / f"{name}.json"
         self._texts[path] = text
         if not _holds(path, text):
             if not self._mine:

@@ -17,6 +17,8 @@ class Plan:
 
     Attributes
     ----------
+    config : dict
+        Complete.
     chunks : list of Chunk
         What stage 1 simulates; none if the card comes from elsewhere.
     simulates, trains : bool
@@ -29,6 +31,7 @@ class Plan:
         What stage 3 trains, the baseline last; of these, the ones that use the card.
     """
 
+    config: dict[str, Any]
     chunks: list[sweep.Chunk]
     simulates: bool
     trains: bool
@@ -36,6 +39,11 @@ class Plan:
     sections: dict[str, dict[str, Any]]
     variants: list[str]
     variants_with_card: list[str]
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """The section of stage 3."""
+        return self.config["network"]
 
 
 def plan(config: dict[str, Any]) -> Plan:
@@ -59,4 +67,4 @@ def plan(config: dict[str, Any]) -> Plan:
         own = [one.variant for one in found if one.rule != settings.BASELINE]
         parts = settings.parts(network)
     systems.check(config.get("system"), variants)
-    return Plan(chunks, simulates, trains, sources.inputs(calibration), parts, variants, own)
+    return Plan(config, chunks, simulates, trains, sources.inputs(calibration), parts, variants, own)

@@ -2,17 +2,24 @@
 
 CARD = STUDY / "calibration" / "card"
 CARD_FILES = ["states.csv", "pulses.csv", "transitions.csv", "population.csv", "reads.csv", "card.json"]
-WRITES = [DEVICE_SIMS / name for name in ("events.parquet", "pulses.csv", "device.json")] if PLAN.simulates else []
-
 PARAMETRIC = "workflow/schemas/sources/parametric.yaml"
+
+
+def writes(wildcards):
+    names = ("events.parquet", "pulses.csv", "device.json") if PLANS[wildcards.study].simulates else ()
+    return [str(DEVICE_SIMS / name).format(study=wildcards.study) for name in names]
+
+
+def writes_option(wildcards):
+    return f"--device-sims {DEVICE_SIMS}".format(study=wildcards.study) if writes(wildcards) else ""
 
 
 rule card:
     input:
         code("card", [*sources("calibration"), *COMMON, *Path("calibration/library").glob("*.yaml"), PARAMETRIC]),
-        WRITES,
-        PLAN.card_inputs,
-        section=SECTIONS["calibration"],
+        writes,
+        of(lambda plan: plan.card_inputs),
+        section=SECTION["calibration"],
     output:
         [CARD / name for name in CARD_FILES],
         # what an import left out; empty for other sources
@@ -22,8 +29,8 @@ rule card:
     conda:
         "../../environment.yml"
     params:
-        device_sims=f"--device-sims {DEVICE_SIMS}" if PLAN.simulates else "",
-        output=CARD,
+        device_sims=writes_option,
+        output=str(CARD),
     shell:
         "python -m calibration card --config {input.section:q} {params.device_sims}"
         " --dropped {output.dropped:q} --output {params.output:q} --log {log:q}"
@@ -42,8 +49,8 @@ rule card_sample:
     conda:
         "../../environment.yml"
     params:
-        card=CARD,
-        seed=config["seed"],
+        card=str(CARD),
+        seed=lambda w: PLANS[w.study].config["seed"],
         output=str(STUDY / "calibration/samples/{sample}"),
     shell:
         "python -m calibration sample {params.card:q} --seed {params.seed} --number {wildcards.sample}"
@@ -53,9 +60,9 @@ rule card_sample:
 rule card_figures:
     input:
         code("card_figures", sources("calibration")),
-        WRITES,
+        writes,
         card=rules.card.output,
-        section=SECTIONS["calibration"],
+        section=SECTION["calibration"],
     output:
         STUDY / "figures/writes_by_pulse.png",
         STUDY / "figures/transitions.png",
@@ -66,9 +73,9 @@ rule card_figures:
     conda:
         "../../environment.yml"
     params:
-        card=CARD,
-        device_sims=f"--device-sims {DEVICE_SIMS}" if PLAN.simulates else "",
-        output=STUDY / "figures",
+        card=str(CARD),
+        device_sims=writes_option,
+        output=str(STUDY / "figures"),
     shell:
         "python -m calibration figures --card {params.card:q} {params.device_sims}"
         " --config {input.section:q} --output {params.output:q} 2>&1 | tee {log:q}"
@@ -76,5 +83,4 @@ rule card_figures:
 
 rule calibration:
     input:
-        rules.card.output,
-        rules.card_figures.output,
+        every([*rules.card.output, *rules.card_figures.output]),

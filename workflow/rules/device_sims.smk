@@ -1,8 +1,12 @@
 """Stage 1. In: the device_sims section. Out: device_sims/{events,trajectories,pulses,summary,points,device}.
 
 Each chunk of the sweep is a job of its own, at a path that is the hash of what the engine sees; the section file is
-an `ancient` input because the hash already says whether a chunk is still the one that is wanted.
+an `ancient` input because the hash already says whether a chunk is still the one that is wanted. The points of a scan
+share the chunks.
 """
+
+CHUNKS = ROOT / "device_sims/chunks"
+ASKS = {chunk.chunk_hash: name for name, plan in PLANS.items() for chunk in plan.chunks}
 
 # no simulation depends on these
 ASIDE = ("tables.py", "run.py", "problem_file.py", "__main__.py")
@@ -16,12 +20,12 @@ ENGINE_SOURCES = [
 rule simulate:
     input:
         code("simulate", ENGINE_SOURCES),
-        section=ancient(SECTIONS["device_sims"]),
+        section=ancient(lambda w: str(SECTION["device_sims"]).format(study=ASKS[w.chunk])),
     output:
-        DEVICE_SIMS / "chunks/{chunk}.events.parquet",
-        DEVICE_SIMS / "chunks/{chunk}.trajectories.parquet",
+        CHUNKS / "{chunk}.events.parquet",
+        CHUNKS / "{chunk}.trajectories.parquet",
     log:
-        LOGS / "device_sims/{chunk}.log",
+        ROOT / "logs/device_sims/{chunk}.log",
     wildcard_constraints:
         chunk="[0-9a-f]{64}",
     conda:
@@ -29,7 +33,7 @@ rule simulate:
     resources:
         mem_mb=1500,
     params:
-        output=DEVICE_SIMS / "chunks",
+        output=CHUNKS,
     shell:
         "python -m device_sims chunk --config {input.section:q} --chunk {wildcards.chunk:q}"
         " --output {params.output:q} --log {log:q}"
@@ -38,8 +42,8 @@ rule simulate:
 rule collect:
     input:
         code("collect", sources("device_sims") + COMMON),
-        chunks=[path for chunk in PLAN.chunks for path in sweep.chunk_paths(DEVICE_SIMS / "chunks", chunk.chunk_hash)],
-        section=SECTIONS["device_sims"],
+        chunks=of(lambda plan: [path for chunk in plan.chunks for path in sweep.chunk_paths(CHUNKS, chunk.chunk_hash)]),
+        section=SECTION["device_sims"],
     output:
         [DEVICE_SIMS / name for name in (*sweep.TABLES, SUMS)],
     log:
@@ -47,8 +51,8 @@ rule collect:
     conda:
         "../../environment.yml"
     params:
-        chunks=DEVICE_SIMS / "chunks",
-        output=DEVICE_SIMS,
+        chunks=CHUNKS,
+        output=str(DEVICE_SIMS),
     shell:
         "python -m device_sims collect --config {input.section:q} --chunks {params.chunks:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
@@ -58,7 +62,7 @@ rule device_figure:
     input:
         code("device_figure", [*sources("device_sims/devices"), "device_sims/__main__.py"]),
         tables=rules.collect.output,
-        section=SECTIONS["device_sims"],
+        section=SECTION["device_sims"],
     output:
         STUDY / "figures/device_response.png",
     log:
@@ -66,8 +70,8 @@ rule device_figure:
     conda:
         "../../environment.yml"
     params:
-        tables=DEVICE_SIMS,
-        output=STUDY / "figures",
+        tables=str(DEVICE_SIMS),
+        output=str(STUDY / "figures"),
     shell:
         "python -m device_sims figure --config {input.section:q} --tables {params.tables:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
@@ -75,5 +79,5 @@ rule device_figure:
 
 rule device_sims:
     input:
-        rules.collect.output,
-        rules.device_figure.output,
+        every(rules.collect.output, lambda plan: plan.simulates),
+        every(rules.device_figure.output, lambda plan: plan.simulates),

@@ -6,7 +6,6 @@ Each variant and each seed trains in a job of its own, which sees only that vari
 
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
-REPLICATES = range(config["network"]["seeds"])
 RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json", SUMS]
 TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv", SUMS]
 
@@ -20,10 +19,44 @@ TRAINERS = [
 ]
 
 
+def runs(wildcards):
+    plan = PLANS[wildcards.study]
+    return expand(
+        str(NETWORK / "runs/{variant}_{replicate}"),
+        study=wildcards.study,
+        variant=plan.variants,
+        replicate=range(plan.network["seeds"]),
+    )
+
+
+def sampled(wildcards):
+    plan = PLANS[wildcards.study]
+    return expand(
+        str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}/{file}"),
+        study=wildcards.study,
+        variant=plan.variants_with_card,
+        sample=range(plan.network["card_samples"]),
+        chip=range(plan.network["chips"]),
+        replicate=range(plan.network["seeds_per_chip"]),
+        file=RUN_FILES,
+    )
+
+
+def sampled_cards(wildcards):
+    samples = range(PLANS[wildcards.study].network["card_samples"])
+    return expand(rules.card_sample.output, study=wildcards.study, sample=samples)
+
+
+# the names of the points with their labels
+SCAN_POINTS = (
+    or_exit(FOLDER.keep, "scan", json.dumps({p.name: p.labels for p in POINTS}, indent=1) + "\n") if POINTS else []
+)
+
+
 rule data:
     input:
         code("data", sources("network/datasets")),
-        section=SECTIONS["data"],
+        section=SECTION["data"],
     output:
         NETWORK / "data.json",
     log:
@@ -41,7 +74,7 @@ rule train:
         card=rules.card.output,
         section=STUDY / "config/training_{variant}.json",
     output:
-        expand(str(NETWORK / "runs/{{variant}}_{{replicate}}/{file}"), file=RUN_FILES),
+        expand(str(NETWORK / "runs/{variant}_{replicate}/{file}"), file=RUN_FILES, allow_missing=True),
     log:
         LOGS / "network/{variant}_{replicate}.log",
     wildcard_constraints:
@@ -52,7 +85,7 @@ rule train:
     resources:
         mem_mb=1800,
     params:
-        card=CARD,
+        card=str(CARD),
         chip="",
         output=str(NETWORK / "runs/{variant}_{replicate}"),
     shell:
@@ -68,7 +101,9 @@ use rule train as train_sampled with:
         card=rules.card_sample.output,
         section=STUDY / "config/training_{variant}.json",
     output:
-        expand(str(NETWORK / "sampled/{{variant}}_{{sample}}_{{chip}}_{{replicate}}/{file}"), file=RUN_FILES),
+        expand(
+            str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}/{file}"), file=RUN_FILES, allow_missing=True
+        ),
     log:
         LOGS / "network/sampled_{variant}_{sample}_{chip}_{replicate}.log",
     wildcard_constraints:
@@ -85,16 +120,9 @@ use rule train as train_sampled with:
 rule uncertainty:
     input:
         code("uncertainty", ["network/uncertainty.py", "network/figures.py"]),
-        cards=expand(rules.card_sample.output, sample=range(config["network"]["card_samples"])),
-        section=SECTIONS["network"],
-        runs=expand(
-            str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}/{file}"),
-            variant=PLAN.variants_with_card,
-            sample=range(config["network"]["card_samples"]),
-            chip=range(config["network"]["chips"]),
-            replicate=range(config["network"]["seeds_per_chip"]),
-            file=RUN_FILES,
-        ),
+        cards=sampled_cards,
+        section=SECTION["network"],
+        runs=sampled,
     output:
         table=SUMMARY / "uncertainty.csv",
         figure=STUDY / "figures/uncertainty.png",
@@ -103,8 +131,8 @@ rule uncertainty:
     conda:
         "../../environment.yml"
     params:
-        cards=STUDY / "calibration/samples",
-        runs=NETWORK / "sampled",
+        cards=str(STUDY / "calibration/samples"),
+        runs=str(NETWORK / "sampled"),
     shell:
         "python -m network uncertainty --config {input.section:q} --sampled {params.runs:q}"
         " --cards {params.cards:q} --output {output.table:q} --figure {output.figure:q} 2>&1 | tee {log:q}"
@@ -113,13 +141,8 @@ rule uncertainty:
 rule summarise:
     input:
         card=rules.card.output,
-        section=SECTIONS["network"],
-        runs=expand(
-            str(NETWORK / "runs/{variant}_{replicate}/{file}"),
-            variant=PLAN.variants,
-            replicate=REPLICATES,
-            file=RUN_FILES,
-        ),
+        section=SECTION["network"],
+        runs=lambda w: [f"{run}/{file}" for run in runs(w) for file in RUN_FILES],
     output:
         [SUMMARY / name for name in TABLES],
     log:
@@ -127,9 +150,9 @@ rule summarise:
     conda:
         "../../environment.yml"
     params:
-        card=CARD,
-        runs=expand(str(NETWORK / "runs/{variant}_{replicate}"), variant=PLAN.variants, replicate=REPLICATES),
-        output=SUMMARY,
+        card=str(CARD),
+        runs=runs,
+        output=str(SUMMARY),
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
         " --card {params.card:q} --output {params.output:q} 2>&1 | tee {log:q}"
@@ -140,7 +163,7 @@ rule systems:
         code("systems", ["network/systems.py"]),
         rules.card.output,
         rules.summarise.output,
-        SECTIONS["resolved"],
+        SECTION["resolved"],
     output:
         SUMMARY / "systems.csv",
     log:
@@ -148,7 +171,7 @@ rule systems:
     conda:
         "../../environment.yml"
     params:
-        study=STUDY,
+        study=str(STUDY),
     shell:
         "python -m network systems --studies {params.study:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -167,15 +190,36 @@ rule network_figures:
     conda:
         "../../environment.yml"
     params:
-        tables=SUMMARY,
-        output=STUDY / "figures",
+        tables=str(SUMMARY),
+        output=str(STUDY / "figures"),
     shell:
         "python -m network figures --summary {params.tables:q} --output {params.output:q}" " 2>&1 | tee {log:q}"
 
 
+rule scan:
+    input:
+        code("scan", ["network/scan.py", "network/figures.py"]),
+        every([*rules.card.output, *rules.summarise.output], lambda plan: plan.trains),
+        points=SCAN_POINTS,
+    output:
+        table=ROOT / "scan.csv",
+        figures=[ROOT / "figures/scan.png", ROOT / "figures/pareto.png"],
+    log:
+        ROOT / "logs/scan.log",
+    conda:
+        "../../environment.yml"
+    params:
+        studies=ROOT / "points",
+        figures=ROOT / "figures",
+    shell:
+        "python -m network scan --config {input.points:q} --studies {params.studies:q}"
+        " --output {output.table:q} --figures {params.figures:q} 2>&1 | tee {log:q}"
+
+
 rule network:
     input:
-        rules.summarise.output,
-        rules.systems.output if config["system"] else [],
-        rules.uncertainty.output if config["network"]["card_samples"] else [],
-        rules.network_figures.output,
+        every(rules.summarise.output, lambda plan: plan.trains),
+        every(rules.systems.output, lambda plan: plan.trains and plan.config["system"]),
+        every([*rules.uncertainty.output], lambda plan: plan.trains and plan.network["card_samples"]),
+        every(rules.network_figures.output, lambda plan: plan.trains),
+        rules.scan.output if POINTS else [],

@@ -8,20 +8,24 @@ EVIDENCE = VALIDATION / "validation.csv"
 CONTRACT = [f"calibration/{name}.py" for name in ("card", "names", "tables")]
 
 
+def made(holds, paths):
+    """Return the input function that asks for these if it holds for the study's plan."""
+    return lambda wildcards: expand(paths, study=wildcards.study) if holds(PLANS[wildcards.study]) else []
+
+
 rule report:
     input:
-        STUDY / "report.html",
-        STUDY / "datapackage.json",
+        every([STUDY / "report.html", STUDY / "datapackage.json"]),
 
 
 rule report_html:
     input:
         code("report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT]),
-        rules.collect.output if PLAN.simulates else [],
+        made(lambda plan: plan.simulates, rules.collect.output),
         rules.card.output,
-        [rules.data.output, rules.summarise.output] if PLAN.trains else [],
-        rules.systems.output if config["system"] else [],
-        SECTIONS["resolved"],
+        made(lambda plan: plan.trains, [*rules.data.output, *rules.summarise.output]),
+        made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
+        SECTION["resolved"],
     output:
         STUDY / "report.html",
     log:
@@ -29,7 +33,7 @@ rule report_html:
     conda:
         "../../environment.yml"
     params:
-        study=STUDY,
+        study=str(STUDY),
         validation=EVIDENCE,
         evidence=sha256_file(EVIDENCE) if EVIDENCE.exists() else "",
     shell:
@@ -39,9 +43,12 @@ rule report_html:
 
 rule data_package:
     input:
-        rules.device_sims.input if PLAN.simulates else [],
-        rules.calibration.input,
-        rules.network.input if PLAN.trains else [],
+        made(lambda plan: plan.simulates, [*rules.collect.output, *rules.device_figure.output]),
+        rules.card.output,
+        rules.card_figures.output,
+        made(lambda plan: plan.trains, [*rules.summarise.output, *rules.network_figures.output]),
+        made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
+        made(lambda plan: plan.trains and plan.network["card_samples"], rules.uncertainty.output),
         code("package", [*COMMON, "spinloom/package.py", "results/README.md"]),
     output:
         STUDY / "datapackage.json",
@@ -50,7 +57,7 @@ rule data_package:
     conda:
         "../../environment.yml"
     params:
-        study=STUDY,
+        study=str(STUDY),
     shell:
         "python -m spinloom.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
         " || (cat {log:q} >&2; exit 1)"

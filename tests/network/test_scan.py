@@ -1,0 +1,81 @@
+"""The points of a scan side by side, on studies made for the test."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from network import scan
+from network.__main__ import main
+from spinloom.errors import UserError
+from spinloom.files import read_table
+from tests.network.conftest import contents, make_card
+
+POINTS = {f"count={n},rule={rule}": {"count": n, "rule_used": rule} for n in ("2", "10") for rule in ("a", "b")}
+
+
+@pytest.fixture
+def studies(tmp_path):
+    """Write what a scan reads of four finished points with two variants each."""
+    for number, name in enumerate(POINTS):
+        summary, energy = [], []
+        for variant, rule in (("x", "bop"), ("float_baseline", "float_baseline")):
+            for selection, shift in (("last", 0.0), ("validation_selected", 0.5)):
+                row = dict.fromkeys(scan.COPIED, 1.0)
+                accuracy = {"test_accuracy_mean": 0.8 + number / 100 + shift, "test_accuracy_sd": 0.01, "seeds": 2}
+                summary.append({"variant": variant, "selection": selection, **row, **accuracy, "rule": rule})
+            for phase in ("training", "inference"):
+                for power, level in enumerate(("device", "array", "system")):
+                    none = rule == "float_baseline" and level != "system"
+                    value = 0.0 if none else 1e-12 * 10**power * (number + 1)
+                    energy.append((variant, phase, level, "total", value))
+                    energy.append((variant, phase, level, "reads", 5.0))
+        folder = tmp_path / name / "network" / "summary"
+        folder.mkdir(parents=True)
+        pd.DataFrame(summary).to_csv(folder / "summary.csv", index=False)
+        columns = ["variant", "phase", "level", "term", "energy_J_mean"]
+        pd.DataFrame(energy, columns=columns).to_csv(folder / "energy.csv", index=False)
+        make_card().write(tmp_path / name / "calibration" / "card")
+    return tmp_path
+
+
+def test_the_table_has_each_point_with_its_labels(studies):
+    table = scan.collect(POINTS, studies)
+    assert list(table.columns) == ["point", "count", "rule_used", *scan.COLUMNS]
+    assert table["point"].tolist() == [name for name in POINTS for _ in range(2)]
+    third = table[(table["point"] == "count=10,rule=a") & (table["variant"] == "x")].iloc[0]
+    assert (third["count"], third["rule_used"], third["rule"], third["states"]) == ("10", "a", "bop", 5)
+    assert third["test_accuracy_mean"] == pytest.approx(0.82, abs=1e-12)  # of the last epoch
+    assert third["training_energy_J_array"] == pytest.approx(3e-11, abs=0, rel=1e-12)  # the total alone
+    assert len(third["card_sha256"]) == 64 and third["writes_behind_card"] == 0
+
+
+def test_the_command_writes_table_and_figures(studies, tmp_path):
+    config = tmp_path / "scan.json"
+    config.write_text(json.dumps(POINTS))
+    for name in ("one", "two"):
+        out = tmp_path / name
+        main(["scan", "--config", str(config), "--studies", str(studies), "--output", str(out / "scan.csv"),
+              "--figures", str(out)])  # fmt: skip
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert set(contents(tmp_path / "one")) == {"scan.csv", "scan.png", "pareto.png"}
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / "one" / "scan.csv").astype({"count": str}), scan.collect(POINTS, studies), rtol=0
+    )
+
+
+def test_an_axis_may_not_be_called_as_a_column(studies):
+    with pytest.raises(UserError, match="scan.axes: found the name rule, which is a column of scan.csv"):
+        scan.collect({name: {"rule": "1"} for name in POINTS}, studies)
+
+
+def test_a_point_that_has_not_run_is_named(studies):
+    with pytest.raises(UserError, match="count=3"):
+        scan.collect({"count=3": {"count": "3"}}, studies)
+
+
+def test_the_front():
+    cost, value = np.array([1.0, 2.0, 2.0, 3.0, 0.5]), np.array([0.5, 0.9, 0.8, 0.9, 0.1])
+    assert scan.front(cost, value) == [0, 1, 4]
+    assert scan.front(np.array([1.0, 1.0]), np.array([0.5, 0.5])) == [0, 1]  # equals do not beat each other
