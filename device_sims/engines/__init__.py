@@ -21,11 +21,12 @@ REGISTRY = {
     "llg": ("device_sims.engines.llg.ensemble", "2"),
     "macrospin": ("device_sims.engines.macrospin", "1"),
     "collective": ("device_sims.engines.collective", "1"),
+    "mumax3": ("device_sims.engines.mumax3", "1"),
 }
 # device families that an engine can do, where it cannot do all
 FAMILIES = {"macrospin": ("stt_mtj", "vcma_mtj"), "collective": ("domain_wall", "notched_wire")}
 # modules whose ``check(problem)`` refuses, without loading the solver, what it could not do
-CHECKS = {"llg": "device_sims.engines.llg.stability"}
+CHECKS = {"llg": "device_sims.engines.llg.stability", "mumax3": "device_sims.engines.mumax3"}
 
 
 @dataclass(frozen=True)

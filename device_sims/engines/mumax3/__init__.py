@@ -1,0 +1,127 @@
+"""mumax3 (Vansteenkiste et al., AIP Advances 4, 107133 (2014)) by subprocess: one script, one run, for each replica.
+
+`script.py` says how a `Problem` becomes a script, `docs/engines.md` what differs from the built-in solver.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from device_sims import geometry, ovf
+from device_sims.engines import Result
+from device_sims.engines.llg import stability
+from device_sims.engines.mumax3 import outputs, process, regions, script
+from device_sims.engines.mumax3.process import probe
+from device_sims.problem import Problem
+from spinloom import files
+from spinloom.errors import UserError
+
+__all__ = ["check", "probe", "run"]
+
+EVALUATIONS = {"heun": 2, "rk4": 4, "dopri5": 6}  # of the torque, in a step
+LEAST_RELAX = 1e-5  # of |m x H|/Ms: what single precision can reach with small cells, with a margin
+SHORT_STEP_S = 1e-14  # a guess of adaptive steps, for the time limit only
+
+
+def check(problem: Problem) -> None:
+    """Check that mumax3 can do exactly what a problem asks.
+
+    Raises
+    ------
+    UserError
+        Naming the key that it cannot.
+    """
+    numerics, material, mesh = problem.numerics, problem.material, problem.mesh
+    if numerics.integrator not in script.SOLVERS:
+        raise UserError(
+            f"numerics.integrator: found '{numerics.integrator}', allowed with mumax3: {', '.join(script.SOLVERS)}"
+        )
+    if numerics.precision != "float32":
+        raise UserError(f"numerics.precision: found {numerics.precision}, allowed with mumax3: float32")
+    cells = int(np.prod(mesh.shape))
+    if problem.temperature_K and cells % 2:
+        raise UserError(
+            f"mesh: found {mesh.nx} x {mesh.ny} x {mesh.nz} cells at {problem.temperature_K:g} K, allowed with mumax3: "
+            "an even number of cells, which its noise needs"
+        )
+    torque = bool(material.spin_hall_angle)
+    if torque and material.field_like_ratio and material.slonczewski_lambda != 1:
+        raise UserError(
+            f"material.field_like_ratio: found {material.field_like_ratio:g} with slonczewski_lambda "
+            f"{material.slonczewski_lambda:g}, allowed with mumax3: 0, because its field-like torque has no asymmetry"
+        )
+    if torque and mesh.nz > 1 and script.moves(problem):
+        raise UserError(
+            f"schedule: zhang_li_u_m_per_s: found with a current through {mesh.nz} layers, allowed with mumax3: one of "
+            "them or one layer, because its Zhang-Li torque would follow the current along z too"
+        )
+    relax = problem.initial.relax_tolerance
+    if relax is not None and relax < LEAST_RELAX:
+        raise UserError(f"initial.relax_tolerance: found {relax:g}, allowed with mumax3: at least {LEAST_RELAX:g}")
+    if numerics.integrator not in script.ADAPTIVE:
+        stability.check(problem)  # the same schemes, so the same limits
+    elif numerics.tolerance < (least := stability.LEAST_TOLERANCE["float32"]):
+        raise UserError(f"numerics.tolerance: found {numerics.tolerance:g}, allowed with mumax3: at least {least:g}")
+    if problem.regions:
+        regions.partition(problem, geometry.mask(problem.geometry, mesh))
+
+
+def run(problems: Sequence[Problem]) -> Iterator[Result]:
+    """Yield the trajectory of each problem, in order; each run has a folder of its own and a GPU to itself.
+
+    The folder of a run that fails is kept and named; all others are removed.
+
+    Raises
+    ------
+    UserError
+        If a problem cannot be mapped, mumax3 is not there, fails, takes too long or leaves other files than asked for.
+    """
+    for problem in problems:
+        check(problem)
+    executable, devices, told = process.executable(), process.gpus(), set()
+    base = Path(tempfile.mkdtemp(prefix="spinloom-mumax3-"))
+    kernels = base / "kernels"  # the demagnetising kernel is computed once for all replicas
+    kernels.mkdir()
+    try:
+        for number, problem in enumerate(problems):
+            written, folder = script.write(problem), base / f"run_{number:06d}"
+            folder.mkdir()
+            if (note := written.regions.note()) and note not in told:
+                told.add(note)
+                print(f"mumax3: {note}", file=sys.stderr)
+            try:
+                result = _one(problem, written, folder, kernels, executable, devices)
+            except UserError as error:
+                kept = base.with_name(f"{base.name}-failed")
+                folder.rename(kept)
+                raise UserError(
+                    f"mumax3: replica {problem.stream[-1]} (stream {problem.stream}): "
+                    f"{str(error).replace(str(folder), str(kept))}; its files are in {kept}"
+                ) from None
+            shutil.rmtree(folder)
+            yield result
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _one(problem: Problem, written: script.Script, folder: Path, kernels: Path, executable: str, devices) -> Result:
+    for name, values in written.fields.items():
+        ovf.write(folder / name, values, problem.mesh.cell_m, name=Path(name).stem)
+    files.write_text(written.text, folder / "run.mx3")
+    numerics = problem.numerics
+    step_s = SHORT_STEP_S if numerics.integrator in script.ADAPTIVE else numerics.dt_s
+    evaluations = EVALUATIONS[numerics.integrator] * problem.duration_s / step_s
+    limit_s = process.limit_s(evaluations, int(np.prod(problem.mesh.shape)))
+    # no web server; the one GPU that it sees has the number 0
+    command = [executable, "-http=", "-gpu=0", f"-cache={kernels}", "-o=out", "run.mx3"]
+    with process.gpu(devices) as device:
+        code, _, stderr = process.call(command, folder, device, limit_s)
+    if code:
+        raise UserError(process.reason(code, stderr))
+    return outputs.result(problem, written, folder / "out")

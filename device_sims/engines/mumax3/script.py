@@ -1,0 +1,301 @@
+"""A problem as a mumax3 script (3.11 or newer), and the fields that lie beside it as OVF files.
+
+What of mumax3's this rests on (read in its source):
+
+* a function of time set at the very moment at which the last one was evaluated is not evaluated again before time has
+  moved on, so each change of a drive is first written as its value and then as its function;
+* ``Steps`` counts steps exactly, where ``Run`` compares sums of time steps; only adaptive steps need it;
+* with ``OpenBC`` a missing neighbour is a missing bond of exchange and DMI, which is the discretisation of `Problem`;
+  between regions, exchange has the harmonic mean, and so has DMI unless ``ext_InterDind`` says otherwise;
+* ``Ku2`` multiplies -(m.u)^4 and ``Ku1`` -(m.u)^2, so Ku sin^2 + Ku2 sin^4 is Ku1 = Ku + 2 Ku2, Ku2 = -Ku2;
+* relaxation lets time run, so drives are constant until it is over.
+
+Torques (cuda/slonczewski2.cu, cuda/zhangli2.cu; the fixed layer on top, its default):
+
+* Slonczewski: fields A (m x p) + B p with A = (hbar/e) J_z/(Ms t) eps, eps = Pol L^2/(L^2 + 1 + (L^2 - 1) m.p), and
+  B = (hbar/e) J_z/(Ms t) EpsilonPrime. Ours are these with Pol = theta and, for L = 1, EpsilonPrime = theta ratio/2.
+* Zhang-Li: u = -muB Pol J_x/(e Ms (1 + xi^2)), of which one factor is a constant of the source over ``GammaLL``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from device_sims import geometry
+from device_sims.engines.mumax3.regions import Regions, partition
+from device_sims.initial import initial_magnetisation
+from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, waveform
+from spinloom import streams
+
+SOLVERS = {"heun": 2, "rk4": 4, "dopri5": 5}
+ADAPTIVE = ("dopri5",)
+COLUMNS = ("E_exch", "E_anis", "E_demag", "E_Zeeman")
+GAMMA = GAMMA0 / MU0  # rad/(T s)
+# mumax3's own constants, where a torque of it has them
+BOHR_MAGNETON, ELECTRON, GAMMA_OF_SOURCE = 9.2740091523e-24, 1.60217646e-19, 1.7595e11
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script; ``fields`` are OVF files by name, ``float[nz, ny, nx]`` or ``[3, nz, ny, nx]``, that it reads."""
+
+    text: str
+    fields: dict[str, np.ndarray]
+    mask: np.ndarray
+    regions: Regions
+
+
+class Value(NamedTuple):
+    """The text of a quantity when the phase begins, and that of its function of time if it has one."""
+
+    start: str
+    function: str | None = None
+
+
+def seed(problem: Problem) -> int:
+    """Return the seed of a problem's thermal noise: 62 bits of its stream's key."""
+    low, high = (int(word) for word in streams.digest(*problem.stream, "mumax3")[:2])
+    return (high << 32 | low) >> 2
+
+
+def frames(problem: Problem) -> Iterator[tuple[int, int, int, bool]]:
+    """Yield ``(phase, steps since the last record, steps since the phase began, the phase ends here)`` of each record
+    but that of t = 0."""
+    every = problem.steps(problem.record_interval_s, "record_interval_s")
+    for number, phase in enumerate(problem.schedule):
+        total, taken = problem.steps(phase.duration_s, f"the duration of phase {phase.name}"), 0
+        while taken < total:
+            count = min(every, total - taken)
+            taken += count
+            yield number, count, taken, taken == total
+
+
+def at(drive: Drive, phase: Phase, t_s: float) -> float:
+    """Return the value of a drive ``t_s`` after its phase began."""
+    wave = waveform(drive)
+    sine = wave.amplitude * math.sin(2 * math.pi * wave.frequency_Hz * t_s + wave.phase_rad)
+    return wave.start + (wave.stop - wave.start) * t_s / phase.duration_s + sine
+
+
+def ku_factors(problem: Problem, regions: Regions, phase: Phase) -> list[list[Drive]]:
+    """Return the factors on the Ku of each of mumax3's regions in a phase."""
+    return [
+        [phase.Ku_factor, *(drive for name, drive in phase.region_Ku_factors if name in held)]
+        for held in regions.driven
+    ]
+
+
+def write(problem: Problem) -> Script:
+    """Return a problem's script and fields.
+
+    Raises
+    ------
+    UserError
+        As of `geometry.mask`, `material.constants`, `initial_magnetisation` and `partition`.
+    """
+    mask = geometry.mask(problem.geometry, problem.mesh)
+    regions = partition(problem, mask)
+    fields = {"m0.ovf": initial_magnetisation(problem, mask)}
+    lines = ["// One replica. Lengths in m, all other quantities in SI units too.", *_mesh(problem, mask)]
+    if not mask.all():
+        fields["mask.ovf"] = mask.astype(float)
+    if regions.count > 1:
+        fields["regions.ovf"] = regions.index.astype(float)
+        lines.append('regions.LoadFile("regions.ovf")')
+    lines += ["", *_material(problem, regions), "", 'm.LoadFile("m0.ovf")', "OutputFormat = OVF2_BINARY"]
+    lines += [f"TableAdd({column})" for column in COLUMNS]
+    known: dict[str, list[Value]] = {}
+    if problem.initial.relax_tolerance is not None:
+        threshold = problem.initial.relax_tolerance * MU0 * problem.material.Ms_A_per_m
+        lines += ["", "// to rest, under the drives of t = 0 but without current"]
+        for name, values in _drives(problem, regions, problem.schedule[0], 0.0).items():
+            lines += _assigned(name, [Value(value.start) for value in values]) if name != "J" else []
+        lines += [f"RelaxTorqueThreshold = {_number(threshold)}", "Relax()"]
+    lines += ["", *_stepping(problem)]
+    begin = 0
+    for index, phase in enumerate(problem.schedule):
+        own = _drives(problem, regions, phase, begin * problem.numerics.dt_s)
+        lines += ["", f"// phase {index}: {_comment(phase.name)}"]
+        lines += [line for name, values in own.items() if known.get(name) != values for line in _assigned(name, values)]
+        known = own
+        lines += ["TableSave()", "Save(m)"] if index == 0 else []
+        lines += _advance(problem, index)
+        begin += problem.steps(phase.duration_s)
+    return Script("\n".join(lines) + "\n", fields, mask, regions)
+
+
+def _mesh(problem: Problem, mask: np.ndarray) -> list[str]:
+    if not mask.all():
+        return ['ext_InitGeomFromOVF("mask.ovf")']
+    mesh = problem.mesh
+    return [f"SetGridSize({mesh.nx}, {mesh.ny}, {mesh.nz})", f"SetCellSize({_numbers(mesh.cell_m)})"]
+
+
+def _material(problem: Problem, regions: Regions) -> list[str]:
+    constants, numerics = problem.material, problem.numerics
+    by_region = {
+        "Msat": regions.constants["Ms_A_per_m"],
+        "Aex": regions.constants["A_J_per_m"],
+        "alpha": regions.constants["alpha"],
+        "Dind": regions.constants["D_J_per_m2"],
+    }
+    lines = [f"GammaLL = {_number(GAMMA)}", f"EnableDemag = {_truth(numerics.demag)}", "OpenBC = true"]
+    for name, values in by_region.items():
+        lines.append(f"{name} = {_number(values[0])}")
+        lines += [f"{name}.SetRegion({r}, {_number(v)})" for r, v in enumerate(values) if v != values[0]]
+    lines += [f"ext_InterDind({a}, {b}, {_number(d)})" for a, b, d in _unequal_dmi(regions)]
+    lines += [f"anisU = vector({_numbers(constants.axis)})", f"Ku2 = {_number(0.0 - constants.Ku2_J_per_m3)}"]
+    torque, drift = bool(constants.spin_hall_angle), moves(problem)
+    lines += [
+        f"DisableSlonczewskiTorque = {str(not torque).lower()}",
+        f"DisableZhangLiTorque = {str(not drift).lower()}",
+    ]
+    if torque:
+        lines += [
+            f"Pol = {_number(constants.spin_hall_angle)}",
+            f"Lambda = {_number(constants.slonczewski_lambda)}",
+            f"EpsilonPrime = {_number(constants.spin_hall_angle * constants.field_like_ratio / 2)}",
+            f"FixedLayer = vector({_numbers(constants.polarisation)})",
+            "FixedLayerPosition = FIXEDLAYER_TOP",
+            f"FreeLayerThickness = {_number(problem.mesh.size_m[2])}",
+        ]
+    if drift:
+        lines.append(f"xi = {_number(constants.zhang_li_beta)}")
+    return lines
+
+
+def moves(problem: Problem) -> bool:
+    """Return whether a phase has a Zhang-Li velocity."""
+    waves = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]
+    return any(wave.start or wave.stop or wave.amplitude for wave in waves)
+
+
+def _unequal_dmi(regions: Regions) -> list[tuple[int, int, float]]:
+    """Return pairs of neighbouring regions of unlike D, and the mean that their bonds have."""
+    d, index = regions.constants["D_J_per_m2"], regions.index
+    if (d == d[0]).all():
+        return []
+    pairs = set()
+    for axis in (1, 2):
+        a, b = index.take(range(index.shape[axis] - 1), axis), index.take(range(1, index.shape[axis]), axis)
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        pairs |= {divmod(int(code), regions.count) for code in np.unique(low * regions.count + high)}
+    return [(a, b, float((d[a] + d[b]) / 2)) for a, b in sorted(pairs) if d[a] != d[b]]
+
+
+def _stepping(problem: Problem) -> list[str]:
+    numerics = problem.numerics
+    lines = [f"SetSolver({SOLVERS[numerics.integrator]})"]
+    if numerics.integrator in ADAPTIVE:
+        lines.append(f"MaxErr = {_number(numerics.tolerance)}")
+    else:
+        lines.append(f"FixDt = {_number(numerics.dt_s)}")
+    # always a seed: the default is the same for every run
+    return [*lines, f"Temp = {_number(problem.temperature_K)}", f"ThermSeed({seed(problem)})"]
+
+
+def _drives(problem: Problem, regions: Regions, phase: Phase, begin_s: float) -> dict[str, list[Value]]:
+    """Return what a phase sets, by quantity: one value, or one for each region."""
+    constants, drift = problem.material, moves(problem)
+
+    def product(scale: float, *drives: Drive, offset: float = 0.0) -> Value:
+        return _product(scale, drives, offset, phase, begin_s)
+
+    ku = [
+        product(ku, *factors, offset=2 * constants.Ku2_J_per_m3)
+        for ku, factors in zip(regions.constants["Ku_J_per_m3"], ku_factors(problem, regions, phase))
+    ]
+    drives = {"Ku1": _agreed(ku), "B_ext": [_vector([product(1.0, b) for b in phase.field_T])]}
+    if constants.spin_hall_angle or drift:
+        through = product(float(bool(constants.spin_hall_angle)), phase.current_density_A_per_m2)
+        along = [
+            product(current_per_velocity(problem, ms) if drift else 0.0, phase.zhang_li_u_m_per_s)
+            for ms in regions.constants["Ms_A_per_m"]
+        ]
+        drives["J"] = _agreed([_vector([drifting, product(0.0), through]) for drifting in along])
+    return drives
+
+
+def _agreed(values: list[Value]) -> list[Value]:
+    return values[:1] if all(value == values[0] for value in values) else values
+
+
+def _assigned(name: str, values: list[Value]) -> list[str]:
+    """Return the lines that set a quantity: its value first, then its function."""
+    lines = []
+    for region, value in enumerate(values):
+        target = f"{name} = {{}}" if len(values) == 1 else f"{name}.SetRegion({region}, {{}})"
+        lines += [target.format(text) for text in value if text is not None]
+    return lines
+
+
+def current_per_velocity(problem: Problem, ms: float) -> float:
+    """Return the current density along x per Zhang-Li velocity that gives it in a material of this Ms, A s/m3."""
+    xi, polarisation = problem.material.zhang_li_beta, problem.material.spin_hall_angle or 1.0
+    return -ELECTRON * ms * (1 + xi**2) / (BOHR_MAGNETON * polarisation) * GAMMA_OF_SOURCE / GAMMA
+
+
+def _vector(components: list[Value]) -> Value:
+    start = f"vector({', '.join(start for start, _ in components)})"
+    if all(function is None for _, function in components):
+        return Value(start)
+    return Value(start, f"vector({', '.join(function or start for start, function in components)})")
+
+
+def _product(scale: float, drives, offset: float, phase: Phase, begin_s: float) -> Value:
+    """Return ``scale`` times drives plus ``offset``: its value at the begin, and its function if it has one."""
+    start = scale * math.prod(at(drive, phase, 0.0) for drive in drives) + offset
+    functions = [_function(drive, phase, begin_s) for drive in drives]
+    if not scale or all(function is None for function in functions):
+        return Value(_number(start))
+    steady = scale * math.prod(at(drive, phase, 0.0) for drive, f in zip(drives, functions) if f is None)
+    text = "*".join([_number(steady), *filter(None, functions)])
+    return Value(_number(start), text + (f"+{_number(offset)}" if offset else ""))
+
+
+def _function(drive: Drive, phase: Phase, begin_s: float) -> str | None:
+    wave = waveform(drive)
+    if wave.start == wave.stop and not wave.amplitude:
+        return None
+    time, terms = f"(t-{_number(begin_s)})" if begin_s else "t", [_number(wave.start)]
+    if wave.stop != wave.start:
+        terms.append(f"{_number((wave.stop - wave.start) / phase.duration_s)}*{time}")
+    if wave.amplitude:
+        turning = f"{_number(2 * math.pi * wave.frequency_Hz)}*{time}+{_number(wave.phase_rad)}"
+        terms.append(f"{_number(wave.amplitude)}*sin({turning})")
+    return f"({'+'.join(terms)})"
+
+
+def _advance(problem: Problem, phase: int) -> list[str]:
+    """Return the lines that take a phase's steps and save its records."""
+    counts = [count for number, count, *_ in frames(problem) if number == phase]
+    lines = []
+    for count, group in itertools.groupby(counts):
+        step = f"Steps({count})"
+        if problem.numerics.integrator in ADAPTIVE:
+            step = f"Run({_number(count * problem.numerics.dt_s)})"
+        body, times = [step, "TableSave()", "Save(m)"], len(list(group))
+        lines += [f"for i := 0; i < {times}; i++ {{", *(f"\t{line}" for line in body), "}"] if times > 1 else body
+    return lines
+
+
+def _comment(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _number(value: float) -> str:
+    return repr(float(value))
+
+
+def _numbers(values) -> str:
+    return ", ".join(map(_number, values))
