@@ -172,7 +172,7 @@ def test_signs_of_the_torques_by_hand(tmp_path):
 def test_the_script_means_the_same_as_the_built_in_solver(fake):
     """All terms but the stray field, in every constant's two values, with ramps and sines: the same steps of Heun.
 
-    Measured: 2e-7 in m and 4e-7 of the largest in energies. The predictor's length is not 1, which the two forms of the
+    Measured: 1.5e-7 in m and 1e-7 of the largest in energies. The predictor's length is not 1, which the two forms of the
     torque feel in the third order of the step; with steps of 1e-14 s what is left is the rounding of the OVF files.
     """
     (theirs,) = mumax3.run([ALL])
