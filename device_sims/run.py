@@ -91,6 +91,8 @@ def _finish(
             results = engines.run(engine, problems) if problems else ()
             for number, result in zip(missing, results, strict=True):
                 _write(places[number], problem, outputs, result)
+                for note in result.notes if number == missing[0] else ():
+                    print(f"{source}: {engine}: {note}", file=sys.stderr)
                 progress.advance(1)
         except UserError as error:
             raise UserError(f"{source}: {error}") from None

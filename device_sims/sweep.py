@@ -165,7 +165,7 @@ def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | 
         for batch, spec_hash in zip(chunk.batches, chunk.spec_hashes)
         for replica, problem in enumerate(batch.problems(), start=batch.first)
     ]
-    rows, records = [], []
+    rows, records, notes = [], [], []
     with Progress(
         label,
         chunk.replicas,
@@ -179,10 +179,15 @@ def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | 
             row, record = _observe(family, batch, replica, problem, result)
             rows.append({**row, "spec_hash": spec_hash})
             records.append(record)
+            for note in [note for note in result.notes if note not in notes]:
+                notes.append(note)
+                progress.say(f"{label}, instance {batch.instance}: {note}")
             if len(rows) % LOOK_AROUND == 1:  # a look at the disk costs more than a write of one moment
                 finished = sum(c.replicas for c in others if chunk_paths(directory, c.chunk_hash)[0].exists())
             progress.advance(1, f"{finished + len(rows)}/{total} of the sweep")
     metadata = {"chunk_hash": chunk_hash, "engine": chunk.engine, "engine_version": engines.version(chunk.engine)}
+    if notes:
+        metadata["engine_notes"] = "\n".join(notes)
     # events last: their file says that the chunk is done
     tables_ = (pd.DataFrame(rows), _stacked(records))
     for path, table in reversed(list(zip(chunk_paths(directory, chunk_hash), tables_))):

@@ -44,6 +44,8 @@ class Result:
         Index of the record at the end of each phase, by the phase's name.
     energies_J : dict of float64[n]
         Energy of each term, and ``total``, at those times, J.
+    notes : tuple of str
+        What the engine had to approximate in the problem, a line each.
     """
 
     t_s: np.ndarray
@@ -51,6 +53,7 @@ class Result:
     mask: np.ndarray
     phase_end: dict[str, int]
     energies_J: dict[str, np.ndarray]
+    notes: tuple[str, ...] = ()
 
 
 def version(name: str) -> str:

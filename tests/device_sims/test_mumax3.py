@@ -1,5 +1,6 @@
 """mumax3: scripts, what they mean by mumax3's own formulas, and the driver against a stand-in (`mumax3_fake.py`)."""
 
+import copy
 import hashlib
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_sims import engines, geometry, material, ovf
+from device_sims import engines, geometry, material, ovf, sweep
 from device_sims.engines import mumax3
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.problem import (
@@ -31,6 +32,7 @@ from device_sims.problem import (
     Waveform,
 )
 from device_sims.run import run as run_file
+from spinloom import files
 from spinloom.errors import UserError
 from tests.device_sims import mumax3_fake
 from tests.device_sims.test_problem_file import changed, write
@@ -172,8 +174,8 @@ def test_signs_of_the_torques_by_hand(tmp_path):
 def test_the_script_means_the_same_as_the_built_in_solver(fake):
     """All terms but the stray field, in every constant's two values, with ramps and sines: the same steps of Heun.
 
-    Measured: 1.5e-7 in m and 1e-7 of the largest in energies. The predictor's length is not 1, which the two forms of the
-    torque feel in the third order of the step; with steps of 1e-14 s what is left is the rounding of the OVF files.
+    Measured: 1.5e-7 in m and 1e-7 of the largest in energies. The predictor's length is not 1, which the two forms of
+    the torque feel in the third order of the step; with steps of 1e-14 s only the rounding of the OVF files is left.
     """
     (theirs,) = mumax3.run([ALL])
     (ours,) = engines.run("llg", [replace(ALL, numerics=replace(ALL.numerics, precision="float64"))])
@@ -231,13 +233,38 @@ def test_more_values_are_rounded_as_little_as_256_regions_allow(tmp_path):
     assert found.errors["Ku_J_per_m3"] <= 2e5 / 16 / 2 and found.errors["Ms_A_per_m"] <= 1e5 / 16 / 2
 
 
-def test_what_was_rounded_is_said_once_for_all_replicas(fake, tmp_path, capsys):
+def test_what_was_rounded_is_said_in_the_log(fake, tmp_path, capsys):
     ku = np.random.default_rng(3).uniform(7e5, 9e5, (1, 20, 40))
-    problem = mapped(tmp_path, {"Ku_J_per_m3": ku}, schedule=(Phase("run", 1e-13),), record_interval_s=1e-13)
-    results = list(mumax3.run([replace(problem, stream=(7, "x", replica)) for replica in (0, 1)]))
-    assert len(re.findall(r"rounded to 2\d\d regions: Ku_J_per_m3 by at most", capsys.readouterr().err)) == 1
-    assert np.abs(results[0].m[-1] - results[1].m[-1]).max() > 1e-4  # another noise
-    assert len({r.energies_J["anisotropy"][0] for r in results}) == 1
+    ovf.write(tmp_path / "ku.ovf", ku, (4e-9, 4e-9, 1e-9))
+    content = changed("numerics", {"dt_s": 1e-13, "precision": "float32", "integrator": "heun", "demag": False})
+    content["material"]["maps"] = {"Ku_J_per_m3": "ku.ovf"}
+    content |= {"mesh": {"cell_m": [4e-9, 4e-9, 1e-9], "cells": [40, 20, 1]}, "schedule": [{"duration_s": 1e-13}]}
+    path = write(tmp_path, {**content, "outputs": {"record_interval_s": 1e-13}})
+    run_file(path, "mumax3", tmp_path / "out", 2)
+    (found,) = re.findall(
+        r"mumax3: .* rounded to (\d+) regions: Ku_J_per_m3 by at most ([\d.]+)", capsys.readouterr().err
+    )
+    assert 200 < int(found[0]) <= 256 and 0 < float(found[1]) <= 2e5 / 200 / 2
+
+
+def test_a_sweep_has_the_tables_of_any_engine(fake, section, tmp_path, monkeypatch):
+    section = copy.deepcopy(section)
+    config, note = section["domain_wall"], "constants are rounded to 3 regions"
+    config["pulses"]["voltages_V"] = [-0.5]
+    config["sot"]["duration_s"] = config["wall"]["rest_s"] = config["wall"]["settle_s"] = 1e-12
+    own = {"engine": "mumax3", "sweep": {**section["sweep"], "instances": 1}}
+    numerics = {**section["numerics"], "record_interval_s": 1e-12}
+    section = {**section, **own, "numerics": numerics}
+    monkeypatch.setattr(regions.Regions, "note", lambda _: note)
+    (chunk,) = sweep.plan_checked(section)
+    sweep.run_chunk(section, chunk.chunk_hash, tmp_path / "chunks", tmp_path / "log.txt")
+    assert (tmp_path / "log.txt").read_text().count(note) == 1
+    events, _ = sweep.chunk_paths(tmp_path / "chunks", chunk.chunk_hash)
+    assert files.read_parquet_metadata(events)["engine_notes"] == note
+    sweep.collect(section, tmp_path / "chunks", tmp_path)
+    table = files.read_table(tmp_path / "events.csv")
+    assert list(table["wall_state"]) == ["single"] * 2 and table["final_position_m"].nunique() == 2
+    assert set(files.read_table(tmp_path / "points.csv")["engine"]) == {"mumax3"}
 
 
 # -- what cannot be ------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -84,7 +83,7 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
     """
     for problem in problems:
         check(problem)
-    executable, devices, told = process.executable(), process.gpus(), set()
+    executable, devices = process.executable(), process.gpus()
     base = Path(tempfile.mkdtemp(prefix="spinloom-mumax3-"))
     kernels = base / "kernels"  # the demagnetising kernel is computed once for all replicas
     kernels.mkdir()
@@ -92,9 +91,6 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
         for number, problem in enumerate(problems):
             written, folder = script.write(problem), base / f"run_{number:06d}"
             folder.mkdir()
-            if (note := written.regions.note()) and note not in told:
-                told.add(note)
-                print(f"mumax3: {note}", file=sys.stderr)
             try:
                 result = _one(problem, written, folder, kernels, executable, devices)
             except UserError as error:

@@ -68,7 +68,8 @@ def result(problem: Problem, script: Script, folder: Path) -> Result:
             raise UserError(f"{path}: found {values.shape} values, allowed: {m.shape[1:]}")
         m[number] = values
     ends = {problem.schedule[phase].name: row for row, (phase, _, _, ends) in enumerate(records, start=1) if ends}
-    return Result(t_s, m, script.mask, ends, _energies(problem, script, columns, m))
+    notes = (note,) if (note := script.regions.note()) else ()
+    return Result(t_s, m, script.mask, ends, _energies(problem, script, columns, m), notes)
 
 
 def _energies(problem: Problem, script: Script, columns: dict[str, np.ndarray], m: np.ndarray) -> dict[str, np.ndarray]:
