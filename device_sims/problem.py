@@ -20,6 +20,7 @@ Conventions (those of the reference data in `docs/device_sims.md`):
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -278,6 +279,16 @@ class Problem:
                 f"numerics.dt_s = {self.numerics.dt_s:g}"
             )
         return round(count)
+
+    def frames(self) -> Iterator[tuple[Phase, int, bool]]:
+        """Yield ``(phase, number of steps, phase ends here)`` for each record after that of t = 0."""
+        every = self.steps(self.record_interval_s, "record_interval_s")
+        for phase in self.schedule:
+            left = self.steps(phase.duration_s, f"the duration of phase {phase.name}")
+            while left:
+                count = min(every, left)
+                left -= count
+                yield phase, count, not left
 
     @property
     def duration_s(self) -> float:

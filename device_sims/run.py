@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -115,25 +114,17 @@ def _replica(output: Path, number: int) -> Path:
 def _check_engine(name: str) -> None:
     if name not in engines.REGISTRY:
         raise UserError(f"--engine: found '{name}', allowed: {', '.join(engines.REGISTRY)}")
-    usable, text = probe(name)
+    usable, text = engines.probe(name)
     if not usable:
         raise UserError(f"--engine: {name} cannot run here: {text}")
-
-
-def probe(name: str) -> tuple[bool, str]:
-    """Return whether an engine can run here, and what was looked for."""
-    try:
-        return import_module(engines.REGISTRY[name][0]).probe()
-    except ImportError as error:
-        return False, f"its module cannot be imported ({error})"
 
 
 def show_engines() -> None:
     """Print the engines and whether each can run here."""
     table = Table("engine", "version", "usable here", "what was looked for")
-    for name, (_, version) in engines.REGISTRY.items():
-        usable, text = probe(name)
-        table.add_row(name, version, "yes" if usable else "no", text)
+    for name in engines.REGISTRY:
+        usable, text = engines.probe(name)
+        table.add_row(name, engines.version(name) if usable else engines.REGISTRY[name][1], "yes" if usable else "no", text)
     table_console().print(table)
 
 

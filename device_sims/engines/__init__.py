@@ -3,6 +3,10 @@
 An engine is a module with ``run(problems) -> Iterator[Result]``, in the order of ``problems``, and ``probe() ->
 (usable, what was looked for)``. It is registered here with its version, by name only: planning a sweep must not import
 a solver. The version belongs to each simulation's identity; raise it when a change alters results.
+
+What is computed by a program outside of Python is in `EXTERNAL`: its module has ``probe`` and ``program_version() ->
+str`` and imports no solver, so that a study that asks for it stops at planning time where it cannot run. The version of
+the program is part of the engine's, and who plans a study must have it.
 """
 
 from __future__ import annotations
@@ -22,11 +26,17 @@ REGISTRY = {
     "macrospin": ("device_sims.engines.macrospin", "1"),
     "collective": ("device_sims.engines.collective", "1"),
     "mumax3": ("device_sims.engines.mumax3", "1"),
+    "oommf": ("device_sims.engines.oommf.engine", "1"),
 }
+EXTERNAL = {"oommf": "device_sims.engines.oommf.program"}
 # device families that an engine can do, where it cannot do all
 FAMILIES = {"macrospin": ("stt_mtj", "vcma_mtj"), "collective": ("domain_wall", "notched_wire")}
 # modules whose ``check(problem)`` refuses, without loading the solver, what it could not do
-CHECKS = {"llg": "device_sims.engines.llg.stability", "mumax3": "device_sims.engines.mumax3"}
+CHECKS = {
+    "llg": "device_sims.engines.llg.stability",
+    "mumax3": "device_sims.engines.mumax3",
+    "oommf": "device_sims.engines.oommf.limits",
+}
 
 
 @dataclass(frozen=True)
@@ -57,16 +67,29 @@ class Result:
 
 
 def version(name: str) -> str:
-    """Return an engine's version.
+    """Return an engine's version, with that of the program that it starts, if any.
 
     Raises
     ------
     UserError
-        If there is no such engine.
+        If there is no such engine, or its program is not usable here.
     """
     if name not in REGISTRY:
         raise UserError(f"device_sims.engine: found '{name}', allowed: {', '.join(REGISTRY)}")
-    return REGISTRY[name][1]
+    if name not in EXTERNAL:
+        return REGISTRY[name][1]
+    usable, text = probe(name)
+    if not usable:
+        raise UserError(f"device_sims.engine: {name} cannot run here: {text}")
+    return f"{REGISTRY[name][1]} ({import_module(EXTERNAL[name]).program_version()})"
+
+
+def probe(name: str) -> tuple[bool, str]:
+    """Return whether an engine can run here, and what was looked for."""
+    try:
+        return import_module(EXTERNAL.get(name, REGISTRY[name][0])).probe()
+    except ImportError as error:
+        return False, f"its module cannot be imported ({error})"
 
 
 def check(name: str, family: str, problems: Sequence[Problem]) -> None:

@@ -17,7 +17,7 @@ from device_sims import geometry
 from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.llg.solver import MAX_DRIFT, Drive, Solver, State, System
-from device_sims.problem import Phase, Problem
+from device_sims.problem import Problem
 from spinloom import streams
 from spinloom.errors import UserError
 
@@ -70,17 +70,6 @@ def _shape(problem: Problem):
     return replace(problem, geometry=None, initial=None, stream=(), schedule=phases)
 
 
-def _frames(problem: Problem) -> Iterator[tuple[Phase, int, bool]]:
-    """Yield ``(phase, number of steps, phase ends here)`` for each record."""
-    every = problem.steps(problem.record_interval_s, "record_interval_s")
-    for phase in problem.schedule:
-        left = problem.steps(phase.duration_s, f"the duration of phase {phase.name}")
-        while left:
-            count = min(every, left)
-            left -= count
-            yield phase, count, not left
-
-
 def _drives(solver: Solver, problem: Problem) -> list[Drive]:
     """Return the drive of each phase, in order."""
     drives, begin = [], 0
@@ -96,7 +85,7 @@ def _alone(solver: Solver, problem: Problem) -> Result:
     history = _History(solver, problem, system, drives)
     history.add(0, 0, np.asarray(state.m), False)
     place, taken = 0, 0
-    for _, count, is_end in _frames(problem):
+    for _, count, is_end in problem.frames():
         state = solver.advance(system, drives[place], state, key, taken, count)
         taken += count
         history.check(state, taken)
@@ -125,7 +114,7 @@ def _together(solver: Solver, problems: Sequence[Problem]) -> list[Result]:
             history.add(place, taken, state.m[index], is_end)
 
     keep(state, False)
-    for _, count, is_end in _frames(problems[0]):
+    for _, count, is_end in problems[0].frames():
         state = advance(system, by_phase[place], state, keys, taken, count)
         taken += count
         keep(state, is_end)

@@ -1,0 +1,148 @@
+"""What OOMMF cannot do of a problem, said before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from device_sims.engines.llg import stability
+from device_sims.engines.oommf import program
+from device_sims.problem import Phase, Problem, waveform
+from spinloom.errors import UserError
+
+RUNGE_KUTTA, SLONCZEWSKI, ZHANG_LI = "Oxs_RungeKuttaEvolve", "Oxs_SpinXferEvolve", "Anv_SpinTEvolve"
+THERMAL, THERMAL_SLONCZEWSKI = "Xf_ThermHeunEvolve", "Xf_ThermSpinXferEvolve"
+DMI, QUARTIC = "Oxs_DMI_Cnv_z", "Southampton_UniaxialAnisotropy4"
+EXTENSIONS = (ZHANG_LI, THERMAL, THERMAL_SLONCZEWSKI, DMI, QUARTIC)  # not in NIST's own distribution
+# by our name of the integrator, OOMMF's
+METHODS = {
+    RUNGE_KUTTA: {"dopri5": "rkf54", "rk4": "rk4", "heun": "rk2heun"},
+    SLONCZEWSKI: {"dopri5": "rkf54", "rk4": "rk4", "heun": "rk2heun"},
+    ZHANG_LI: {"dopri5": "rkf54", "rk4": "rk4"},
+    THERMAL: {"heun": "rk2heun"},
+    THERMAL_SLONCZEWSKI: {"heun": "rk2heun"},
+}
+
+
+def has_current(problem: Problem) -> bool:
+    """Return whether a spin-orbit or Slonczewski torque acts at any time."""
+    return bool(problem.material.spin_hall_angle) and any(moves(p.current_density_A_per_m2) for p in problem.schedule)
+
+
+def has_velocity(problem: Problem) -> bool:
+    """Return whether a Zhang-Li torque acts at any time."""
+    return any(moves(phase.zhang_li_u_m_per_s) for phase in problem.schedule)
+
+
+def moves(drive) -> bool:
+    """Return whether a drive differs from 0 at any time."""
+    wave = waveform(drive)
+    return bool(wave.start or wave.stop or wave.amplitude)
+
+
+def evolver(problem: Problem) -> str:
+    """Return the OOMMF class that solves the equation of motion.
+
+    Raises
+    ------
+    UserError
+        If no class has all the torques.
+    """
+    if has_velocity(problem):
+        index = next(i for i, phase in enumerate(problem.schedule) if moves(phase.zhang_li_u_m_per_s))
+        key = f"schedule.{index}.zhang_li_u_m_per_s"
+        if has_current(problem):
+            raise UserError(f"{key}: found beside a current_density, allowed with oommf: one of the two torques")
+        if problem.temperature_K:
+            raise UserError(
+                f"{key}: found at {problem.temperature_K:g} K, allowed with oommf: temperature_K 0, because it has no "
+                "thermal evolver with a Zhang-Li torque"
+            )
+        return ZHANG_LI
+    if problem.temperature_K:
+        return THERMAL_SLONCZEWSKI if has_current(problem) else THERMAL
+    return SLONCZEWSKI if has_current(problem) else RUNGE_KUTTA
+
+
+def classes(problem: Problem) -> list[str]:
+    """Return the extensions that OOMMF must have been built with."""
+    used = [evolver(problem)]
+    mapped = {m.constant for m in problem.maps} | {name for region in problem.regions for name, _ in region.factors}
+    if problem.material.D_J_per_m2 or "D_J_per_m2" in mapped:
+        used.append(DMI)
+    if problem.material.Ku2_J_per_m3:
+        used.append(QUARTIC)
+    return [name for name in used if name in EXTENSIONS]
+
+
+def check(problem: Problem) -> None:
+    """Check that OOMMF, as it was built here, can do a problem.
+
+    Raises
+    ------
+    UserError
+        Naming the first key that cannot be. The engine must be usable (`program.probe`).
+    """
+    check_problem(problem)
+    for name in classes(problem):
+        if not program.has_class(name):
+            key = "temperature_K" if name in (THERMAL, THERMAL_SLONCZEWSKI) else "engine"
+            raise UserError(
+                f"{key}: oommf needs the extension {name}, which this OOMMF was built without; it is in the source of "
+                "github.com/fangohr/oommf, and in conda-forge's package if that was built of it"
+            )
+
+
+def check_problem(problem: Problem) -> None:
+    """Check what does not depend on the OOMMF that is there; as `check`."""
+    material, numerics = problem.material, problem.numerics
+    methods = METHODS[evolver(problem)]
+    if numerics.integrator not in methods:
+        why = f" at {problem.temperature_K:g} K" if problem.temperature_K else ""
+        raise UserError(
+            f"numerics.integrator: found '{numerics.integrator}', allowed with oommf{why}: {', '.join(methods)}"
+        )
+    if numerics.integrator == stability.ADAPTIVE:
+        least = stability.LEAST_TOLERANCE["float64"]
+        if numerics.tolerance < least:
+            raise UserError(f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {least:g}")
+    else:
+        stability.check(problem)
+    for entry in problem.maps:
+        if entry.constant == "D_J_per_m2":
+            raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")
+    if has_current(problem):
+        if material.slonczewski_lambda < 1:
+            raise UserError(
+                f"material.slonczewski_lambda: found {material.slonczewski_lambda:g}, allowed with oommf: at least 1"
+            )
+        if material.slonczewski_lambda != 1 and material.field_like_ratio:
+            raise UserError(
+                f"material.field_like_ratio: found {material.field_like_ratio:g} with slonczewski_lambda "
+                f"{material.slonczewski_lambda:g}, allowed with oommf: 0, because its eps_prime knows no angle"
+            )
+
+
+def at_start(problem: Problem) -> Problem:
+    """Return the problem whose drives are constant at their values of t = 0, without currents and at T = 0."""
+    first = problem.schedule[0]
+
+    def now(drive) -> float:
+        return at(drive, 0.0, first.duration_s)
+
+    still = Phase(
+        first.name,
+        first.duration_s,
+        now(first.Ku_factor),
+        field_T=tuple(map(now, first.field_T)),
+        region_Ku_factors=tuple((name, now(drive)) for name, drive in first.region_Ku_factors),
+    )
+    return replace(problem, schedule=(still,), temperature_K=0.0)
+
+
+def at(drive, time_s: float, duration_s: float) -> float:
+    """Return a drive's value ``time_s`` after the start of its phase."""
+    import math
+
+    wave = waveform(drive)
+    turn = math.sin(2 * math.pi * wave.frequency_Hz * time_s + wave.phase_rad)
+    return wave.start + (wave.stop - wave.start) * time_s / duration_s + wave.amplitude * turn
