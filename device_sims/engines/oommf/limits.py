@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from device_sims.engines.llg import stability
@@ -17,7 +18,7 @@ EXTENSIONS = (ZHANG_LI, THERMAL, THERMAL_SLONCZEWSKI, DMI, QUARTIC)  # not in NI
 METHODS = {
     RUNGE_KUTTA: {"dopri5": "rkf54", "rk4": "rk4", "heun": "rk2heun"},
     SLONCZEWSKI: {"dopri5": "rkf54", "rk4": "rk4", "heun": "rk2heun"},
-    ZHANG_LI: {"dopri5": "rkf54", "rk4": "rk4"},
+    ZHANG_LI: {"dopri5": "rkf54"},  # its rk4 ends with "max spin angle set to two different values" (2.1a0)
     THERMAL: {"heun": "rk2heun"},
     THERMAL_SLONCZEWSKI: {"heun": "rk2heun"},
 }
@@ -141,8 +142,6 @@ def at_start(problem: Problem) -> Problem:
 
 def at(drive, time_s: float, duration_s: float) -> float:
     """Return a drive's value ``time_s`` after the start of its phase."""
-    import math
-
     wave = waveform(drive)
     turn = math.sin(2 * math.pi * wave.frequency_Hz * time_s + wave.phase_rad)
     return wave.start + (wave.stop - wave.start) * time_s / duration_s + wave.amplitude * turn

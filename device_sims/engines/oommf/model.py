@@ -79,6 +79,9 @@ class Model:
         Length of each stage, if they differ.
     constant_energy_J : dict of float
         To be added to the energy of the term of that name.
+    seed : int or None
+        Of OOMMF's random numbers. The evolver's own ``uniform_seed`` has no effect: OOMMF seeds once more when it has
+        made all objects.
     """
 
     system: mm.System
@@ -88,6 +91,7 @@ class Model:
     lines: dict[str, list[str]] = field(default_factory=dict)
     stopping_times_s: list[float] = field(default_factory=list)
     constant_energy_J: dict[str, float] = field(default_factory=dict)
+    seed: int | None = None
 
     def amended(self, mif: str) -> str:
         """Return the MIF file that ubermag wrote with what it could not say.
@@ -97,8 +101,10 @@ class Model:
         UserError
             If a block is not there: another ubermag than ours was made for.
         """
+        head = "" if self.seed is None else f"RandomSeed {self.seed}\n"
         if self.procedures:
-            mif = _after(mif, "# MIF 2.2\n", "".join([TCL, *self.procedures]))
+            head += "".join([TCL, *self.procedures])
+        mif = _after(mif, "# MIF 2.2\n", head)
         for name, lines in self.lines.items():
             mif = _after(mif, f"Specify {name} {{\n", "".join(f"  {line}\n" for line in lines))
         if self.stopping_times_s:
@@ -145,7 +151,8 @@ def trajectory(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
         model.system.dynamics += _slonczewski(problem, model)
     if limits.has_velocity(problem):
         model.system.dynamics += _zhang_li(problem, model)
-    model.system.T = problem.temperature_K
+    if problem.temperature_K:
+        model.system.T, model.seed = problem.temperature_K, seed(problem)
     model.driver = oc.TimeDriver(evolver=_evolver(problem, evolver))
     model.arguments = {"t": sum(stages), "n": len(stages)}
     # the state at t = 0, whose row stages do not write
@@ -330,14 +337,12 @@ def _evolver(problem: Problem, name: str) -> mm.Evolver:
         options["absolute_step_error"] = math.degrees(numerics.tolerance)
     else:
         options |= {"absolute_step_error": -1, "min_timestep": numerics.dt_s, "max_timestep": numerics.dt_s}
-    if problem.temperature_K:
-        options["uniform_seed"] = seed(problem)
     return EVOLVERS[name](**options)
 
 
 def seed(problem: Problem) -> int:
-    """Return the seed of OOMMF's generator on the problem's stream, 1 to 2^31 - 1."""
-    return 1 + int(streams.digest(*problem.stream)[0]) % (2**31 - 1)
+    """Return the seed of OOMMF's generator on the problem's stream: 0 to 2^31 - 3, since OOMMF adds up to 2."""
+    return int(streams.digest(*problem.stream)[0]) % (2**31 - 2)
 
 
 # -- regions of D --------------------------------------------------------------------------------------------------
