@@ -1,4 +1,5 @@
-"""Command line of stage 1: ``chunk | collect | figure`` for sweeps, ``run`` one problem, ``validate`` the engines."""
+"""Command line of stage 1: ``chunk | collect | figure`` for sweeps, ``run`` one problem, ``compare`` it on several
+engines, ``validate`` them."""
 
 from __future__ import annotations
 
@@ -38,11 +39,19 @@ def main() -> None:
     )
     run.add_argument("--seed", type=_count("--seed", 0), help="in place of the file's")
 
+    compare = commands.add_parser("compare", help="run one problem file on several engines (docs/engines.md)")
+    compare.add_argument("problem", help="problem file (YAML)")
+    compare.add_argument("--engines", default="llg,oommf", help="names with commas between; default: %(default)s")
+    compare.add_argument("--output", required=True, help="directory of this comparison; the same command goes on in it")
+    compare.add_argument("--replicas", type=_count("--replicas", 2, 10**6), help="repetitions, with a temperature")
+    compare.add_argument("--seed", type=_count("--seed", 0), help="in place of the file's")
+
     validate = commands.add_parser("validate", help="check the engines against references (docs/validation.md)")
     validate.add_argument("--output", default="results/validation", help="directory to write to (default: %(default)s)")
     validate.add_argument("--only", nargs="+", default=[], metavar="GROUP", help="these groups of checks only")
     validate.add_argument("--quick", action="store_true", help="the short subset")
     validate.add_argument("--jobs", type=_count("--jobs", 1), default=1, help="processes (default: 1)")
+    validate.add_argument("--engine", default="llg", help="who solves the problems of other codes (default: llg)")
     validate.add_argument("--strict", action="store_true", help="exit with 1 if a row is outside its tolerance")
 
     commands.add_parser("engines", help="list the engines and whether each can run here")
@@ -63,10 +72,15 @@ def main() -> None:
         from device_sims.run import run as run_problem
 
         run_problem(arguments.problem, arguments.engine, arguments.output, arguments.replicas, arguments.seed)
+    elif arguments.command == "compare":
+        from device_sims.compare import compare as compare_engines
+
+        names = [name.strip() for name in arguments.engines.split(",")]
+        compare_engines(arguments.problem, names, arguments.output, arguments.replicas, arguments.seed)
     elif arguments.command == "validate":
         from device_sims.validation.run import validate as run_checks
 
-        table = run_checks(arguments.output, arguments.only, arguments.quick, arguments.jobs)
+        table = run_checks(arguments.output, arguments.only, arguments.quick, arguments.jobs, arguments.engine)
         misses = table[~table["pass"].astype(bool)]
         for row in misses.itertuples():
             print(f"outside its tolerance: {row.group}: {row.test}, {row.quantity}: {row.obtained:.6g}")

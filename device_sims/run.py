@@ -50,7 +50,7 @@ def run(
         something else.
     """
     problem, outputs = problem_file.load(source, seed)
-    _check_engine(engine)
+    usable_engine(engine)
     output = Path(output)
     identity = {
         "engine": engine,
@@ -111,12 +111,13 @@ def _replica(output: Path, number: int) -> Path:
     return output / f"replica_{number:06d}"
 
 
-def _check_engine(name: str) -> None:
+def usable_engine(name: str, option: str = "--engine") -> None:
+    """Raise a `UserError` unless an option's engine exists and can run here."""
     if name not in engines.REGISTRY:
-        raise UserError(f"--engine: found '{name}', allowed: {', '.join(engines.REGISTRY)}")
+        raise UserError(f"{option}: found '{name}', allowed: {', '.join(engines.REGISTRY)}")
     usable, text = engines.probe(name)
     if not usable:
-        raise UserError(f"--engine: {name} cannot run here: {text}")
+        raise UserError(f"{option}: {name} cannot run here: {text}")
 
 
 def show_engines() -> None:
@@ -124,7 +125,8 @@ def show_engines() -> None:
     table = Table("engine", "version", "usable here", "what was looked for")
     for name in engines.REGISTRY:
         usable, text = engines.probe(name)
-        table.add_row(name, engines.version(name) if usable else engines.REGISTRY[name][1], "yes" if usable else "no", text)
+        version = engines.version(name) if usable else engines.REGISTRY[name][1]
+        table.add_row(name, version, "yes" if usable else "no", text)
     table_console().print(table)
 
 
@@ -169,6 +171,13 @@ def _read(place: Path, problem: Problem) -> pd.DataFrame:
             "schedule; remove the file to compute it again"
         )
     return table
+
+
+def read_replicas(output: str | Path, problem: Problem, replicas: int | None) -> list[pd.DataFrame]:
+    """Return the ``table.csv`` of each replica that `run` wrote."""
+    output = Path(output)
+    places = [output] if replicas is None else [_replica(output, number) for number in range(replicas)]
+    return [_read(place, problem) for place in places]
 
 
 def _snapshot(number: int) -> str:

@@ -104,12 +104,17 @@ def check(name: str, family: str, problems: Sequence[Problem]) -> None:
     able = [engine for engine in REGISTRY if family in FAMILIES.get(engine, (family,))]
     if name not in able:
         raise UserError(f"device_sims.engine: found {name} with device {family}, allowed: {', '.join(able)}")
+    for problem in problems:
+        check_problem(name, problem, "device_sims", ".")
+
+
+def check_problem(name: str, problem: Problem, where: str, separator: str = ": ") -> None:
+    """Check that an engine can do one problem of its kind; ``where`` precedes the key in the error."""
     if name in CHECKS:
-        for problem in problems:
-            try:
-                import_module(CHECKS[name]).check(problem)
-            except UserError as error:
-                raise UserError(f"device_sims.{error}") from None
+        try:
+            import_module(CHECKS[name]).check(problem)
+        except UserError as error:
+            raise UserError(f"{where}{separator}{error}") from None
 
 
 def run(name: str, problems: Sequence[Problem]) -> Iterator[Result]:

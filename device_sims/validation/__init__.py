@@ -26,6 +26,7 @@ GROUPS = (
     "reproducibility",
     "devices",
 )
+COMPARED = ("oommf", "mumax3")  # those of problems that every micromagnetic engine can solve
 REFERENCE = Path(__file__).parent / "reference"
 
 # how a row's tolerance is meant: whether ``obtained`` passes

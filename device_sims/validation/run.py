@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from device_sims.validation import GROUPS, Curve, Row
+from device_sims.run import usable_engine
+from device_sims.validation import COMPARED, GROUPS, Curve, Row, setups
 from spinloom import files
 from spinloom.errors import UserError
 
@@ -31,7 +32,9 @@ COLUMNS = (
 )
 
 
-def validate(output: str | Path, only: Sequence[str] = (), quick: bool = False, jobs: int = 1) -> pd.DataFrame:
+def validate(
+    output: str | Path, only: Sequence[str] = (), quick: bool = False, jobs: int = 1, engine: str = "llg"
+) -> pd.DataFrame:
     """Run the checks and write ``validation.csv``, ``validation.md`` and the figures into ``output``.
 
     Parameters
@@ -43,6 +46,8 @@ def validate(output: str | Path, only: Sequence[str] = (), quick: bool = False, 
         The short subset.
     jobs : int
         Processes; the table does not depend on it, except for ``wall_s``.
+    engine : str
+        Who solves the problems; another than ``llg`` those of `COMPARED` only.
 
     Returns
     -------
@@ -52,19 +57,27 @@ def validate(output: str | Path, only: Sequence[str] = (), quick: bool = False, 
     Raises
     ------
     UserError
-        If a group is unknown; or, after the table has been written, if a check could not be run.
+        If a group is unknown or not for this engine, or the engine cannot run here; or, after the table has been
+        written, if a check could not be run.
     """
     for name in only:
         if name not in GROUPS:
             raise UserError(f"--only: found '{name}', allowed: {', '.join(GROUPS)}")
+    groups = GROUPS
+    if engine != "llg":
+        usable_engine(engine)
+        groups = COMPARED
+        for name in only:
+            if name not in groups:
+                raise UserError(f"--only: found '{name}', allowed with --engine {engine}: {', '.join(groups)}")
     tasks = [
-        (group, check.__name__)
-        for group in GROUPS
+        (group, check.__name__, engine)
+        for group in groups
         if not only or group in only
         for check in _checks(group, "QUICK" if quick else "CHECKS")
     ]
     rows, curves, broken = [], [], []
-    for (group, name), (own, lines, fault) in zip(tasks, _run(tasks, jobs)):
+    for (group, name, _), (own, lines, fault) in zip(tasks, _run(tasks, jobs)):
         rows += own
         curves += lines
         if fault:
@@ -86,7 +99,7 @@ def _checks(group: str, which: str) -> tuple:
     return getattr(importlib.import_module(f"device_sims.validation.{group}"), which)
 
 
-def _run(tasks: list[tuple[str, str]], jobs: int) -> Iterator:
+def _run(tasks: list[tuple[str, str, str]], jobs: int) -> Iterator:
     if jobs == 1:
         yield from map(run_check, tasks)
         return
@@ -95,9 +108,9 @@ def _run(tasks: list[tuple[str, str]], jobs: int) -> Iterator:
         yield from pool.map(run_check, tasks)
 
 
-def run_check(task: tuple[str, str]) -> tuple[list[dict], list[Curve], str]:
+def run_check(task: tuple[str, str, str]) -> tuple[list[dict], list[Curve], str]:
     """Run one check; return its rows of the table, its curves, and what went wrong (empty if nothing did)."""
-    group, name = task
+    group, name, setups.ENGINE = task
     rows, curves, fault = [], [], ""
     start = time.perf_counter()
     try:

@@ -1,5 +1,5 @@
 """OOMMF as an engine, driven through ubermag.
 
-`limits` says what it can do, `program` finds and starts it, `model` translates a problem, `engine` runs it. Only `model`
-and `engine` import ubermag, which takes seconds.
+`limits` says what it can do, `program` finds and starts it, `model` translates a problem, `engine` runs it. Only the
+last two import ubermag, which takes seconds.
 """

@@ -117,7 +117,7 @@ class Model:
 
 def _after(mif: str, head: str, text: str) -> str:
     if mif.count(head) != 1:
-        raise UserError(f"oommf: the MIF file of this oommfc has no single '{head.strip()}'; install the version of docs")
+        raise UserError(f"oommf: the MIF file of this oommfc has not one '{head.strip()}', allowed: oommfc 0.66")
     return mif.replace(head, head + text)
 
 

@@ -210,7 +210,8 @@ def fault(text: str) -> str:
     parts = re.split(r"^(?:ERROR[^:\n]*:|\*\*\* Error[^\n]*:)", text, maxsplit=1, flags=re.MULTILINE)
     if len(parts) < 2:
         return _last_words(text)
-    first = re.split(r"^\[|See log file|Error thrown from inside \"Oxs_Director|^\*\*\*", parts[1], flags=re.MULTILINE)[0]
+    end = r"^\[|See log file|Error thrown from inside \"Oxs_Director|^\*\*\*"
+    first = re.split(end, parts[1], maxsplit=1, flags=re.MULTILINE)[0]
     return " ".join(first.split())[:KEPT_CHARACTERS]
 
 
