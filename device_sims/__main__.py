@@ -38,6 +38,7 @@ def main() -> None:
         "--replicas", type=_count("--replicas", 1, 10**6), help="repetitions with a thermal noise of their own"
     )
     run.add_argument("--seed", type=_count("--seed", 0), help="in place of the file's")
+    run.add_argument("--raw", help="new directory in which OOMMF's own files are kept")
 
     compare = commands.add_parser("compare", help="run one problem file on several engines (docs/engines.md)")
     compare.add_argument("problem", help="problem file (YAML)")
@@ -71,7 +72,8 @@ def main() -> None:
     elif arguments.command == "run":
         from device_sims.run import run as run_problem
 
-        run_problem(arguments.problem, arguments.engine, arguments.output, arguments.replicas, arguments.seed)
+        own = (arguments.replicas, arguments.seed, arguments.raw)
+        run_problem(arguments.problem, arguments.engine, arguments.output, *own)
     elif arguments.command == "compare":
         from device_sims.compare import compare as compare_engines
 

@@ -25,7 +25,12 @@ WALL = "wall_position_m"
 
 
 def run(
-    source: str | Path, engine: str, output: str | Path, replicas: int | None = None, seed: int | None = None
+    source: str | Path,
+    engine: str,
+    output: str | Path,
+    replicas: int | None = None,
+    seed: int | None = None,
+    raw: str | Path | None = None,
 ) -> None:
     """Run a problem file and write its results into a directory.
 
@@ -42,6 +47,8 @@ def run(
         Repetitions with a thermal noise of their own; a run without is the replica 0.
     seed : int, optional
         In place of the file's.
+    raw : path, optional
+        New directory for the files of an engine that is a program of its own, one directory a replica.
 
     Raises
     ------
@@ -51,6 +58,10 @@ def run(
     """
     problem, outputs = problem_file.load(source, seed)
     usable_engine(engine)
+    if raw is not None and engine not in engines.EXTERNAL:
+        raise UserError(f"--raw: found with engine {engine}, allowed with: {', '.join(engines.EXTERNAL)}")
+    if raw is not None and Path(raw).exists():
+        raise UserError(f"--raw: {raw}: is there already, allowed: a new directory")
     output = Path(output)
     identity = {
         "engine": engine,
@@ -65,7 +76,7 @@ def run(
     places = [output] if replicas is None else [_replica(output, number) for number in range(replicas)]
     try:
         _claim(output, identity)
-        _finish(source, engine, places, problem, outputs)
+        _finish(source, engine, places, problem, outputs, raw)
         if replicas is not None:
             _write_ensemble(output, problem, outputs)
     except OSError as error:
@@ -73,7 +84,12 @@ def run(
 
 
 def _finish(
-    source: str | Path, engine: str, places: list[Path], problem: Problem, outputs: problem_file.Outputs
+    source: str | Path,
+    engine: str,
+    places: list[Path],
+    problem: Problem,
+    outputs: problem_file.Outputs,
+    raw: str | Path | None,
 ) -> None:
     """Run the replicas that are not done."""
     missing = [number for number, place in enumerate(places) if not _is_done(place, problem, outputs)]
@@ -87,7 +103,7 @@ def _finish(
         done=len(places) - len(missing),
     ) as progress:
         try:
-            results = engines.run(engine, problems) if problems else ()
+            results = engines.run(engine, problems, raw) if problems else ()
             for number, result in zip(missing, results, strict=True):
                 _write(places[number], problem, outputs, result)
                 for note in result.notes if number == missing[0] else ():

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -117,8 +118,11 @@ def check_problem(name: str, problem: Problem, where: str, separator: str = ": "
             raise UserError(f"{where}{separator}{error}") from None
 
 
-def run(name: str, problems: Sequence[Problem]) -> Iterator[Result]:
-    """Run problems on the named engine, yielding results in order."""
+def run(name: str, problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:
+    """Run problems on the named engine, yielding results in order.
+
+    An engine of `EXTERNAL` keeps the files of its program in ``raw`` if that is given: ``module.run(problems, raw)``.
+    """
     version(name)
     module: ModuleType = import_module(REGISTRY[name][0])
-    return module.run(problems)
+    return module.run(problems) if raw is None else module.run(problems, raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,15 +24,15 @@ from spinloom.errors import UserError
 TERMS = ("exchange", "dmi", "anisotropy", "demag", "zeeman")  # our names, with which those of OOMMF's terms begin
 
 
-def run(problems: Sequence[Problem], folder: str | Path | None = None) -> Iterator[Result]:
+def run(problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:
     """Yield the trajectory of each problem, in order.
 
     Parameters
     ----------
     problems : sequence of Problem
         They need have nothing in common.
-    folder : path, optional
-        Where OOMMF's own files are kept, those of problem i in ``folder/i``, as ubermag leaves them:
+    raw : path, optional
+        Where OOMMF's own files are kept, those of problem i in ``raw/i``, as ubermag leaves them:
         ``problem/drive-0/problem.mif``, ``.odt``, ``.omf``... Default: a temporary directory.
 
     Raises
@@ -43,10 +44,11 @@ def run(problems: Sequence[Problem], folder: str | Path | None = None) -> Iterat
         limits.check(problem)
     with tempfile.TemporaryDirectory(prefix="oommf-") as scratch, program.server(program.found()) as server:
         for number, problem in enumerate(problems):
-            own = Path(folder).resolve() if folder else Path(scratch)
-            own = own / str(number)
+            own = (Path(raw).resolve() if raw else Path(scratch)) / str(number)
             own.mkdir(parents=True)
             yield _run(problem, _Runner(server), own)
+            if raw is None:
+                shutil.rmtree(own)
 
 
 class _Runner(oc.oommf.OOMMFRunner):
@@ -105,7 +107,10 @@ def _run(problem: Problem, runner: _Runner, folder: Path) -> Result:
 def _drive(model: Model, runner: _Runner, folder: Path) -> Path:
     """Run a model and return the directory of its files."""
     runner.model = model
-    model.driver.drive(model.system, dirname=str(folder), runner=runner, verbose=0, **model.arguments)
+    try:
+        model.driver.drive(model.system, dirname=str(folder), runner=runner, verbose=0, **model.arguments)
+    except UnboundLocalError as error:  # what ubermag makes of an interruption
+        raise error.__context__ or error from None
     return max((folder / NAME).glob("drive-*"), key=lambda path: int(path.name.removeprefix("drive-")))
 
 

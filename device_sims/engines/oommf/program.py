@@ -13,9 +13,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -46,7 +47,7 @@ class Program:
         if not self.container:
             return [*self.command, *arguments]
         mount = ["-v", f"{folder}:/io", "-w", "/io"]
-        return [self.command[0], "run", "--rm", *mount, *self.command[1:], *arguments]
+        return [self.command[0], "run", "--rm", "--init", *mount, *self.command[1:], *arguments]
 
 
 def find() -> Program | None:
@@ -116,8 +117,11 @@ def found() -> Program:
 
 @lru_cache(maxsize=8)
 def _version(program: Program) -> str:
-    with tempfile.TemporaryDirectory(prefix="oommf-") as folder:
-        code, text = _finish(program, ["+version"], Path(folder), PROBE_LIMIT_S)
+    try:
+        with tempfile.TemporaryDirectory(prefix="oommf-") as folder:
+            code, text = _finish(program, ["+version"], Path(folder), PROBE_LIMIT_S)
+    except OSError as error:
+        raise UserError(f"OOMMF at {program.text} does not start: {error.filename}: {error.strerror}") from None
     if "as root" in text:
         raise UserError(
             f"OOMMF at {program.text} refuses to run as root; start Spinloom as another user, for instance with "
@@ -149,6 +153,8 @@ class Server:
 
     def boxsi(self, mif: Path, limit_s: float | None = None) -> tuple[int, str]:
         """Run a MIF file in its folder, in one thread; return the exit code and what OOMMF said."""
+        if self.program.container:
+            mif.parent.chmod(0o777)  # whoever it is in there writes here
         # one thread: sums over cells depend on how many there are
         arguments = ["boxsi", "+fg", mif.name, "-exitondone", "1", "-threads", "1"]
         return _finish(self.program, arguments, mif.parent, limit_s, self.environment, self.group)
@@ -160,7 +166,8 @@ def server(program: Program) -> Iterator[Server]:
     if program.container:
         yield Server(program, dict(os.environ), 0)
         return
-    with tempfile.TemporaryDirectory(prefix="oommf-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="oommf-"))
         said = Path(folder) / "port"
         with said.open("wb") as stdout:
             starter = subprocess.Popen(
@@ -168,6 +175,7 @@ def server(program: Program) -> Iterator[Server]:
                 stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT, cwd=folder, process_group=0,
             )  # fmt: skip
         try:
+            stack.enter_context(_stoppable())
             deadline = time.monotonic() + START_LIMIT_S
             while not (port := said.read_text(errors="replace").strip()).isdecimal():
                 if starter.poll() or time.monotonic() > deadline:
@@ -177,6 +185,23 @@ def server(program: Program) -> Iterator[Server]:
         finally:
             _end(starter.pid)
             starter.wait()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM, with which schedulers stop a job, leave by way of ``finally`` as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number, frame):
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _finish(program, arguments, folder, limit_s, environment=None, group=0) -> tuple[int, str]:
@@ -192,7 +217,10 @@ def _finish(program, arguments, folder, limit_s, environment=None, group=0) -> t
             raise UserError(f"oommf: no answer within {limit_s:g} s of '{' '.join(arguments)}'") from None
         finally:
             if process.poll() is None:
-                _end(group or process.pid)
+                if program.container:  # its client passes this on, and cannot pass on a kill
+                    process.terminate()
+                else:
+                    _end(group or process.pid)
                 process.wait()
         log.seek(0)
         return code, log.read().decode(errors="replace")
@@ -207,12 +235,11 @@ def _end(group: int) -> None:
 
 def fault(text: str) -> str:
     """Return the first error in what boxsi said, as one line; it says each several times, in several wrappings."""
-    parts = re.split(r"^(?:ERROR[^:\n]*:|\*\*\* Error[^\n]*:)", text, maxsplit=1, flags=re.MULTILINE)
-    if len(parts) < 2:
-        return _last_words(text)
-    end = r"^\[|See log file|Error thrown from inside \"Oxs_Director|^\*\*\*"
-    first = re.split(end, parts[1], maxsplit=1, flags=re.MULTILINE)[0]
-    return " ".join(first.split())[:KEPT_CHARACTERS]
+    blocks = re.split(r"^\[[\d:]+\] |^\*\*\* |^(?=ERROR)|See log file", text, flags=re.MULTILINE)
+    for block in blocks:
+        if "error" in block.lower():
+            return " ".join(block.split('Error thrown from inside "Oxs_Director')[0].split())[:KEPT_CHARACTERS]
+    return _last_words(text)
 
 
 def _last_words(text: str) -> str:
