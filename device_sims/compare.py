@@ -17,6 +17,7 @@ from rich.table import Table
 from scipy import stats
 
 from device_sims import engines, problem_file
+from device_sims.observables import SATURATION
 from device_sims.run import WALL, read_replicas, run, usable_engine
 from spinloom import files
 from spinloom.errors import UserError
@@ -172,7 +173,8 @@ def samples(tables: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
     DataFrame
         ``quantity, engine, replicas, value, low, high, overlaps`` (with the first engine's interval): of each of
         `MEANS` the mean (Student's interval) and the sd (that of a normal variable, by chi squared), and the share of
-        replicas that switched, which is mz of another sign than at the start (Jeffreys' interval).
+        replicas that switched, which is mz of another sign than at the start (Jeffreys' interval), where all replicas
+        start with abs(mz) above `SATURATION`.
     """
     rows, reference = [], next(iter(tables))
     for engine, own in tables.items():
@@ -183,8 +185,9 @@ def samples(tables: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
                 continue
             for what, interval in (("mean", mean_interval), ("sd", sd_interval)):
                 rows.append((f"{name} {what}", engine, len(values), *interval(values)))
-        switched = int((np.sign(first[:, 2]) * last[:, 2] < 0).sum())
-        rows.append(("switched", engine, len(own), switched / len(own), *share_interval(switched, len(own))))
+        if (np.abs(first[:, 2]) > SATURATION).all():
+            switched = int((np.sign(first[:, 2]) * last[:, 2] < 0).sum())
+            rows.append(("switched", engine, len(own), switched / len(own), *share_interval(switched, len(own))))
     summary = pd.DataFrame(rows, columns=["quantity", "engine", "replicas", "value", "low", "high"])
     bounds = summary[summary["engine"] == reference].set_index("quantity")[["low", "high"]]
     both = summary["quantity"].map(bounds["low"]), summary["quantity"].map(bounds["high"])

@@ -96,12 +96,9 @@ def _run(problem: Problem, runner: _Runner, folder: Path) -> Result:
         if is_end:
             ends[phase.name] = number
     states, table = _states(place, mask), _table(place)
-    if len(states) != len(times_s) - 1 or len(table) != len(times_s):
-        raise UserError(
-            f"oommf: found {len(states)} states and {len(table)} rows of its table, needed {len(times_s) - 1} and "
-            f"{len(times_s)}"
-        )
-    return Result(np.array(times_s), np.stack([m, *states]), mask, ends, energies(table, model))
+    if not len(states) == len(table) == len(times_s):
+        raise UserError(f"oommf: found {len(states)} states and {len(table)} rows, needed {len(times_s)} of each")
+    return Result(np.array(times_s), np.stack(states), mask, ends, energies(table, model))
 
 
 def _drive(model: Model, runner: _Runner, folder: Path) -> Path:

@@ -95,6 +95,9 @@ def check(problem: Problem) -> None:
 
 def check_problem(problem: Problem) -> None:
     """Check what does not depend on the OOMMF that is there; as `check`."""
+    for entry in problem.maps:
+        if entry.constant == "D_J_per_m2":
+            raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")
     material, numerics = problem.material, problem.numerics
     methods = METHODS[evolver(problem)]
     if numerics.integrator not in methods:
@@ -108,9 +111,6 @@ def check_problem(problem: Problem) -> None:
             raise UserError(f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {least:g}")
     else:
         stability.check(problem)
-    for entry in problem.maps:
-        if entry.constant == "D_J_per_m2":
-            raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")
     if has_current(problem):
         if material.slonczewski_lambda < 1:
             raise UserError(

@@ -34,6 +34,11 @@ from spinloom.errors import UserError
 MAX_ITERATIONS = 200_000  # of a relaxation
 NAME = "problem"  # of the system, hence of its directory and files
 
+# row and state of t = 0, which the ends of stages leave out
+START = """Schedule DataTable table Step 1000000000
+Schedule Oxs_TimeDriver::Magnetization mags Step 1000000000
+"""
+
 # {last stage, begin, duration, start, stop, amplitude, frequency, phase} for each phase; a product's rate by its rule
 TCL = """
 proc drive { rows stage time } {
@@ -155,8 +160,7 @@ def trajectory(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
         model.system.T, model.seed = problem.temperature_K, seed(problem)
     model.driver = oc.TimeDriver(evolver=_evolver(problem, evolver))
     model.arguments = {"t": sum(stages), "n": len(stages)}
-    # the state at t = 0, whose row stages do not write
-    model.arguments["compute"] = "Schedule DataTable table Step 1000000000\n"
+    model.arguments["compute"] = START
     if max(stages) - min(stages) > 1e-9 * max(stages):
         model.stopping_times_s = stages
     return model

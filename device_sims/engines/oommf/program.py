@@ -62,7 +62,7 @@ def find() -> Program | None:
     if tcl:
         if not Path(tcl).is_file():
             raise UserError(f"OOMMFTCL: found {tcl}, allowed: the path of OOMMF's oommf.tcl, or not set")
-        return Program(("tclsh", tcl), tcl)
+        return Program(("tclsh", str(Path(tcl).absolute())), tcl)
     if executable := shutil.which("oommf"):
         return Program((executable,), executable)
     if docker := shutil.which("docker"):
