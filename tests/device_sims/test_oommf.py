@@ -371,7 +371,8 @@ def test_real_runs_agree(name, oommf):
     if name == "gated":  # the two Heun schemes normalise at different moments, which shows at second order
         problem = with_numerics(problem, integrator="rk4")
     if name == "velocity":  # OOMMF's gradient at the ends of the mesh is twice ours: material that ends before them
-        problem = replace(problem, geometry=Geometry("rectangle", (8e-9, 8e-9)), mesh=Mesh(6, 4, (4e-9, 4e-9, 1e-9)))
+        inside = Geometry("rectangle", size_m=(16e-9, 8e-9))
+        problem = replace(problem, geometry=inside, mesh=Mesh(6, 4, (4e-9, 4e-9, 1e-9)))
     (theirs,), (ours,) = oommf.run([problem]), ensemble.run([problem])
     assert theirs.phase_end == ours.phase_end
     assert theirs.t_s == pytest.approx(ours.t_s, rel=1e-9, abs=1e-20)
