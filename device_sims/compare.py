@@ -234,7 +234,7 @@ def _draw(trajectories: pd.DataFrame, names: list[str], noisy: bool, path: Path)
     panels = [name for name in (*MEANS, "energy_total_J") if name in set(trajectories["quantity"])]
     rows = 1 if noisy else 2
     figure, axes = plt.subplots(
-        rows, len(panels), figsize=(3.4 * len(panels), 2.8 * rows), squeeze=False, layout="constrained", sharex=True
+        rows, len(panels), figsize=(3.4 * len(panels), 2.8 * rows), squeeze=False, layout="tight", sharex=True
     )
     for column, name in enumerate(panels):
         for number, engine in enumerate(names):

@@ -243,8 +243,8 @@ def test_a_directory_with_other_files_is_not_touched(tmp_path, fake):
 def test_engines_that_cannot_run_say_so(tmp_path, fake, capsys, monkeypatch):
     monkeypatch.setitem(engines.REGISTRY, "absent", ("device_sims.engines.absent", "7"))
     path = write(tmp_path, SMALL)
-    with pytest.raises(UserError, match="--engine: found 'oommf', allowed: llg"):
-        run(path, "oommf", tmp_path / "out")
+    with pytest.raises(UserError, match="--engine: found 'oomf', allowed: llg"):
+        run(path, "oomf", tmp_path / "out")
     with pytest.raises(UserError, match="--engine: absent cannot run here: its module cannot be imported"):
         run(path, "absent", tmp_path / "out")
     assert not (tmp_path / "out").exists()
