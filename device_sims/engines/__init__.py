@@ -29,7 +29,7 @@ REGISTRY = {
     "mumax3": ("device_sims.engines.mumax3", "1"),
     "oommf": ("device_sims.engines.oommf.engine", "1"),
 }
-EXTERNAL = {"oommf": "device_sims.engines.oommf.program"}
+EXTERNAL = {"mumax3": "device_sims.engines.mumax3.process", "oommf": "device_sims.engines.oommf.program"}
 # device families that an engine can do, where it cannot do all
 FAMILIES = {"macrospin": ("stt_mtj", "vcma_mtj"), "collective": ("domain_wall", "notched_wire")}
 # modules whose ``check(problem)`` refuses, without loading the solver, what it could not do

@@ -299,8 +299,8 @@ def with_(problem: Problem = PLAIN, **changes) -> Problem:
 )  # fmt: skip
 def test_what_mumax3_cannot_do_is_refused_by_key(problem, message):
     with pytest.raises(UserError) as error:
-        engines.check("mumax3", "domain_wall", [problem])
-    assert str(error.value).startswith(f"device_sims.{message}")
+        mumax3.check(problem)
+    assert str(error.value).startswith(message)
 
 
 def test_an_odd_mesh_is_fine_without_noise():
@@ -448,6 +448,9 @@ def test_a_missing_mumax3_is_never_replaced(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="--engine: mumax3 cannot run here: found no executable 'mumax3' on PATH"):
         run_file(path, "mumax3", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    # a study stops when it is planned
+    with pytest.raises(UserError, match="^device_sims.engine: mumax3 cannot run here: found no executable 'mumax3'"):
+        engines.check("mumax3", "domain_wall", [PLAIN])
 
 
 # -- files of mumax3 -----------------------------------------------------------------------------------------------

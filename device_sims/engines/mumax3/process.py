@@ -71,6 +71,20 @@ def probe() -> tuple[bool, str]:
     return True, f"{path}: {', '.join(told)}"
 
 
+def program_version() -> str:
+    """Return what of the outside decides a result: mumax3's version.
+
+    Raises
+    ------
+    UserError
+        If it cannot run here.
+    """
+    usable, text = probe()
+    if not usable:
+        raise UserError(text)
+    return re.search(r"mumax \d+\.\d+\S*", text).group(0)
+
+
 def gpus() -> list[str]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them.
 
