@@ -17,6 +17,7 @@ Signs and factors that differ from ours:
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -114,16 +115,19 @@ class Model:
             mif = _after(mif, f"Specify {name} {{\n", "".join(f"  {line}\n" for line in lines))
         if self.stopping_times_s:
             times = " ".join(map(repr, self.stopping_times_s))
-            mif = _after(mif, "Specify Oxs_TimeDriver {\n", f"  stopping_time {{ {times} }}\n")
-            head, _, tail = mif.rpartition("\n  stopping_time ")
-            mif = f"{head}\n{tail.partition(chr(10))[2]}"
+            mif, found = re.subn(r"^  stopping_time .*", f"  stopping_time {{ {times} }}", mif, flags=re.MULTILINE)
+            _only(found, "stopping_time")
         return mif
 
 
 def _after(mif: str, head: str, text: str) -> str:
-    if mif.count(head) != 1:
-        raise UserError(f"oommf: the MIF file of this oommfc has not one '{head.strip()}', allowed: oommfc 0.66")
+    _only(mif.count(head), head)
     return mif.replace(head, head + text)
+
+
+def _only(found: int, what: str) -> None:
+    if found != 1:
+        raise UserError(f"oommf: this oommfc writes '{what.strip()}' {found} times, allowed: oommfc 0.66")
 
 
 def relaxation(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
@@ -265,12 +269,15 @@ def _zeeman(problem: Problem, model: Model) -> mm.Zeeman:
 def _anisotropies(problem: Problem, mask: np.ndarray, Ku, mesh: df.Mesh, model: Model):
     """Yield the terms of Ku: one for each set of regions that are driven together, and for each sign."""
     driven = sorted({name for phase in problem.schedule for name, _ in phase.region_Ku_factors})
-    inside = {r.name: material.region_mask(problem.mesh, r) for r in problem.regions if r.name in driven}
+    regions = {region.name: region for region in problem.regions}
+    inside = np.array([material.region_mask(problem.mesh, regions[name])[mask] for name in driven], bool)
     everywhere = [phase.Ku_factor for phase in problem.schedule]
-    for number, chosen in enumerate(product((False, True), repeat=len(driven))):
-        group = mask.copy()
-        for name, within in zip(driven, chosen):
-            group &= inside[name] if within else ~inside[name]
+    # which regions each magnetic cell lies in, [driven regions, cells], and the different answers to that
+    inside = inside.reshape(len(driven), int(mask.sum()))
+    sets, which = np.unique(inside, axis=1, return_inverse=True) if driven else (np.zeros((0, 1), bool), 0)
+    for number, chosen in enumerate(sets.T):
+        group = np.zeros_like(mask)
+        group[mask] = np.ravel(which) == number
         own = [name for name, within in zip(driven, chosen) if within]
         factors = [everywhere] + [[dict(p.region_Ku_factors).get(name, 1.0) for p in problem.schedule] for name in own]
         steady = [value for value in map(_constant, factors) if value is not None]
