@@ -1,0 +1,306 @@
+"""What runs again after which change: the jobs of dry runs, and what each key of a config reaches.
+
+The small study has run once; each case edits a copy of it and compares the jobs of a dry run with the exact set.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from device_sims import sweep
+from spinloom import config, study
+from spinloom.errors import UserError
+from tests.workflows import SMALL, changed
+
+REPORT = {"report_html": 1, "data_package": 1, "all": 1}
+TRAINING = {"train": 1, "summarise": 1, "network_figures": 1, **REPORT}
+CALIBRATION = {"card": 1, "card_figures": 1, **TRAINING}
+TABLES = {"collect": 1, "device_figure": 1, **CALIBRATION}
+EVERYTHING = {"simulate": 4, "data": 1, **TABLES}
+NOTHING: dict[str, int] = {}
+
+
+@pytest.fixture(scope="module")
+def tree(finished, tmp_path_factory):
+    return finished.copied(tmp_path_factory.mktemp("reruns") / "tree")
+
+
+def without(jobs, *names):
+    return {name: count for name, count in jobs.items() if name not in names}
+
+
+JUNCTION = "device_sims.stt_mtj"
+NUMERICS = {"integrator": "fdr4", "dt_s": 2e-13}
+KEYS = [
+    # electrical keys: no simulation
+    ({"calibration.readout.TMR": 1.0}, CALIBRATION),
+    ({"calibration.readout.read_voltage_V": 0.05}, CALIBRATION),
+    ({"calibration.write_energy.resistivity_ohm_m": 3e-7}, CALIBRATION),
+    ({"calibration.posterior.interval": 0.9}, CALIBRATION),
+    ({"calibration.half_select.fractions": [0.5]}, CALIBRATION),
+    # micromagnetic keys: all simulations
+    ({f"{JUNCTION}.material.alpha": 0.04}, without(EVERYTHING, "data")),
+    ({f"{JUNCTION}.temperature_K": 310}, without(EVERYTHING, "data")),
+    ({"device_sims.numerics.dt_s": 4e-12}, without(EVERYTHING, "data")),
+    ({"device_sims.sweep.replicas_per_instance": 9}, without(EVERYTHING, "data")),
+    # the sweep: what is new alone
+    ({f"{JUNCTION}.pulses.voltages_V": [1.5, 2.0, 2.5]}, {"simulate": 2, **TABLES}),
+    ({f"{JUNCTION}.pulses.voltages_V": [2.0]}, TABLES),
+    ({f"{JUNCTION}.pulses.voltages_V": [2.0, 1.5]}, TABLES),
+    ({f"{JUNCTION}.pulses.directions": ["AP_to_P", "P_to_AP"]}, TABLES),
+    ({"device_sims.sweep.instances": 2}, {"simulate": 4, **TABLES}),
+    # the engine, and the seed of everything
+    (
+        {"device_sims.engine": "llg", "device_sims.numerics": {"integrator": "fdr4", "dt_s": 2e-13}},
+        without(EVERYTHING, "data"),
+    ),
+    ({"seed": 1}, without(EVERYTHING, "data")),
+    # values that change places within a section, and back
+    ({"device_sims.stt_mtj.wait": {"rest_s": 0.2e-9, "relax_s": 0.1e-9}}, without(EVERYTHING, "data")),
+    ({"device_sims.stt_mtj.wait": {"rest_s": 0.1e-9, "relax_s": 0.2e-9}}, without(EVERYTHING, "data")),
+    ({"network.epochs": 4, "network.batch_size": 5}, TRAINING),
+    ({"network.epochs": 5, "network.batch_size": 4}, TRAINING),
+    # spellings of the same
+    ({"network.epochs": 2.0, f"{JUNCTION}.temperature_K": 300, "seed": 20211107.0}, NOTHING),
+    ({f"{JUNCTION}.layer.diameter_m": "40e-9"}, NOTHING),
+    # the network
+    ({"network.optimizer.learning_rate": 2e-3}, TRAINING),
+    ({"network.rule": "accumulate_quantise_program"}, TRAINING),
+    ({"network.seeds": 2}, TRAINING),
+    ({"network.baseline": "float_baseline"}, without(TRAINING, "train")),
+    ({"network.variants": {"a": None, "b": {"epochs": 1}}}, {**TRAINING, "train": 2}),
+    ({"network.energy.adc_energy_J": 0.0}, without(TRAINING, "train")),
+    ({"network.dataset": "mnist", "network.layers": [784, 10]}, {"data": 1, **TRAINING}),
+    ({"network": None}, REPORT),
+    # the card from elsewhere: what was simulated stays for later
+    ({"calibration.source": {"kind": "library", "name": "pbit"}, "calibration.states.method": "edges"}, CALIBRATION),
+    # another study beside this one
+    ({"study": "other"}, EVERYTHING),
+]
+
+
+@pytest.mark.parametrize("changes, expected", KEYS, ids=lambda value: ",".join(value)[:60])
+def test_a_key_reruns_what_it_reaches(tree, changes, expected):
+    tree.configure(changes)
+    assert tree.jobs() == expected
+
+
+def test_an_earlier_config_reruns_nothing(tree):
+    """After all the configs above, with their sections written and never run."""
+    tree.configure({})
+    assert tree.jobs() == NOTHING
+
+
+SOURCES = [
+    ("device_sims/engines/macrospin.py", without(EVERYTHING, "data")),
+    ("device_sims/observables.py", without(EVERYTHING, "data")),
+    ("device_sims/tables.py", TABLES),
+    ("calibration/estimator.py", CALIBRATION),
+    ("calibration/library/pbit.yaml", without(CALIBRATION)),
+    ("calibration/card.py", CALIBRATION),
+    ("network/alias.py", TRAINING),
+    ("network/figures.py", {"network_figures": 1, **REPORT}),
+    ("network/datasets/digits.py", {"data": 1, **TRAINING}),
+    ("spinloom/streams.py", without(EVERYTHING, "data")),
+    ("spinloom/package.py", {"data_package": 1, "all": 1}),
+    ("spinloom/study.py", NOTHING),
+    ("device_sims/validation/analytic.py", TABLES),
+    ("workflow/report/spread.rst", {"report_html": 1, "all": 1}),
+    ("results/README.md", {"data_package": 1, "all": 1}),
+    ("README.md", NOTHING),
+]
+
+
+@pytest.mark.parametrize("name, expected", SOURCES, ids=lambda value: value if isinstance(value, str) else "")
+def test_an_edited_source_reruns_what_uses_it(tree, name, expected):
+    path = tree.path / name
+    before = path.read_bytes() if path.exists() else b""
+    path.write_bytes(before + b"\n# another line\n")
+    try:
+        assert tree.jobs() == expected
+    finally:
+        path.write_bytes(before)
+
+
+def test_the_sources_as_they_were_rerun_nothing(tree):
+    assert tree.jobs() == NOTHING
+
+
+def test_touching_every_file_reruns_nothing(tree):
+    for path in tree.path.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts and not path.name.endswith(".tmp"):
+            os.utime(path)
+    assert tree.jobs() == NOTHING
+
+
+def test_targets_stop_at_their_stage(tree):
+    tree.configure({"seed": 2})
+    simulated = {"simulate": 4, "collect": 1, "device_figure": 1}
+    assert tree.jobs("device_sims") == {**simulated, "device_sims": 1}
+    assert tree.jobs("calibration") == {"simulate": 4, "collect": 1, "card": 1, "card_figures": 1, "calibration": 1}
+    trained = {"train": 1, "summarise": 1, "network_figures": 1}
+    assert tree.jobs("network") == {"simulate": 4, "collect": 1, "card": 1, **trained, "network": 1}
+    tree.configure({})
+
+
+@pytest.fixture
+def moved(finished, tmp_path):
+    return finished.copied(tmp_path / "tree")
+
+
+def test_a_tree_in_another_place_reruns_nothing(moved):
+    assert moved.jobs() == NOTHING
+
+
+def test_results_in_another_place_are_not_there(moved):
+    moved.results.rename(moved.path / "results" / "away")
+    assert moved.jobs() == EVERYTHING
+    shutil.rmtree(moved.results)
+    (moved.path / "results" / "away").rename(moved.results)
+    assert moved.jobs() == NOTHING
+    # results on another disk
+    (moved.path / "results").rename(moved.path.parent / "disk")
+    (moved.path / "results").symlink_to(moved.path.parent / "disk")
+    assert moved.jobs() == NOTHING
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("device_sims/events.parquet", TABLES),
+        ("device_sims/chunks", NOTHING),  # the tables hold all of it
+        ("calibration/card/card.json", CALIBRATION),
+        ("network/runs", NOTHING),
+        ("network/runs/float_baseline_0/checkpoint.npz", NOTHING),
+        ("network/summary/energy.csv", without(TRAINING, "train")),
+        ("figures/spread.png", {"card_figures": 1, **REPORT}),
+        ("report.html", {"report_html": 1, "all": 1}),
+        ("config", NOTHING),
+        ("logs", NOTHING),
+    ],
+)
+def test_a_deleted_result_is_made_again_with_what_follows_it(tree, name, expected):
+    tree.configure({})
+    path, aside = tree.results / name, tree.path / "aside"
+    path.rename(aside)
+    try:
+        assert tree.jobs() == expected
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        aside.rename(path)
+
+
+@pytest.mark.parametrize(
+    "name, refused_by, message, expected",
+    [
+        (
+            "device_sims/events.csv",
+            "data_package",
+            "events.csv",
+            {"device_figure": 1, **REPORT},
+        ),
+        (
+            "device_sims/pulses.csv",
+            "card",
+            "pulses.csv",
+            {"device_figure": 1, **CALIBRATION},
+        ),
+        ("calibration/card/transitions.csv", "train", "card", {"card_figures": 1, **TRAINING}),
+        (
+            "network/runs/float_baseline_0/history.csv",
+            "summarise",
+            "history.csv",
+            without(TRAINING, "train"),
+        ),
+        (
+            "network/summary/summary.csv",
+            "data_package",
+            "summary.csv",
+            {"network_figures": 1, **REPORT},
+        ),
+    ],
+)
+def test_a_table_edited_by_hand_is_found_and_refused(finished, tmp_path, name, refused_by, message, expected):
+    tree = finished.copied(tmp_path / "tree")
+    path = tree.results / name
+    text = path.read_text()
+    last = next(place for place in range(len(text) - 1, 0, -1) if text[place].isdigit())
+    path.write_text(text[:last] + str((int(text[last]) + 1) % 10) + text[last + 1 :])
+    assert tree.jobs() == expected
+    done = tree.snakemake("--until", refused_by)
+    text = done.stdout + done.stderr
+    (line,) = {line for line in text.splitlines() if line.startswith("error: ")}
+    assert done.returncode != 0 and message in line and "changed since" in line and "Traceback" not in text
+
+
+def test_without_snakemakes_memory_the_hashes_tell(moved):
+    shutil.rmtree(moved.path / ".snakemake")
+    for path in [*moved.path.glob("*.smk"), *moved.path.rglob("*.py"), *moved.path.rglob("*.rst")]:
+        os.utime(path)
+    assert moved.jobs() == NOTHING
+    moved.configure({f"{JUNCTION}.material.alpha": 0.04})
+    assert moved.jobs() == without(EVERYTHING, "data")
+    moved.configure({f"{JUNCTION}.pulses.voltages_V": [1.5, 2.5]})
+    assert moved.jobs() == {"simulate": 2, **TABLES}
+    moved.configure({"calibration.readout.TMR": 1.0})
+    assert without(moved.jobs(), "collect", "device_figure") == CALIBRATION
+
+
+# keys of a device that no engine sees, because of the mechanism chosen or because they are for the write's energy
+BLIND = {
+    "config": {"gate.magnetostriction", "gate.stress_Pa_per_V"},
+    "configs/notched_wire": set(),
+    "configs/stt_mtj": {"junction.TMR"},
+    "configs/vcma_mtj": {"junction.RA_ohm_m2", "junction.TMR"},
+}
+
+
+def leaves(value, path=""):
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from leaves(item, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", item
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_each_number_of_a_config_reaches_its_stage_alone(name):
+    """Not by dry runs: the chunks that are planned, and the sections that are written, for each number in turn."""
+    own = {} if name == "config" else yaml.safe_load(Path(f"{name}.yaml").read_text())
+    small = changed(own, {"device_sims.sweep.instances": 1, "device_sims.sweep.replicas_per_instance": 2})
+    default = config.laid_over("config.yaml", small)
+    family = default["device_sims"]["device"]
+    before, chunks = config.section_texts(default), hashes(default)
+    seen, blind = 0, set()
+    for path, value in leaves(default["device_sims"][family]):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        other = changed(default, {f"device_sims.{family}.{path}": value * 1.01 if value else 0.01})
+        try:
+            other = config.resolve(other)
+            after = hashes(other)
+        except UserError:  # a length that the cells no longer divide
+            continue
+        texts = config.section_texts(other)
+        assert {key for key in texts if texts[key] != before[key]} == {"resolved", "device_sims"}, path
+        blind |= {path} if after == chunks else set()
+        seen += 1
+    assert seen > 8 and blind == BLIND[name]
+    for path, value in leaves(default["calibration"]):
+        if isinstance(value, float):
+            other = changed(default, {f"calibration.{path}": value * 0.99 if value else 0.01})
+            texts = config.section_texts(other)
+            assert {key for key in texts if texts[key] != before[key]} == {"resolved", "calibration"}, path
+
+
+def hashes(resolved):
+    section = config.section(resolved, "device_sims")
+    return [chunk.chunk_hash for chunk in sweep.plan_checked(section)]
+
+
+def test_the_small_study_can_be_run():
+    plan = study.plan(config.laid_over("config.yaml", SMALL))
+    assert len(plan.chunks) == EVERYTHING["simulate"] and len(plan.variants) == EVERYTHING["train"]

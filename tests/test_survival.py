@@ -1,0 +1,214 @@
+"""Killed, refused, and failing runs: what is there afterwards, and what the same command makes of it.
+
+``pytest -m survival`` kills 24 times, on the command lines themselves and not on forks of a loaded process; the gate
+takes the four moments of `SHORT`.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.workflows import Tree, contents, told
+
+# a process of each stage, by words of its command line; "" is the workflow itself, before its first job
+STAGES = [
+    "", "device_sims chunk", "device_sims collect", "calibration card", "device_sims figure", "calibration figures",
+    "network data", "network train", "network summarise", "network figures", "spinloom.package", "--report",
+]  # fmt: skip
+SHORT = ["device_sims chunk", "calibration card", "network train", "spinloom.package"]
+
+
+def descendants(tree, run):
+    """Return the processes of a run: those of its clients, and those that the server forked for it."""
+    found = []
+    for process in (run.pid, tree.server.process.pid):
+        try:
+            found += psutil.Process(process).children(recursive=True)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def words(process):
+    try:
+        return " ".join(process.cmdline()).replace(" -m ", " ")
+    except psutil.Error:
+        return ""
+
+
+def wait_for(tree, run, stage):
+    """Wait until a job of that stage is at work; return False if the run ends before."""
+    while run.poll() is None:
+        if any(f"{stage} " in f"{words(process)} " for process in descendants(tree, run)):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def kill(tree, run):
+    """SIGKILL everything that belongs to the run, at once."""
+    while processes := [*descendants(tree, run), *([run] if run.poll() is None else [])]:
+        for process in processes:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                pass
+        run.poll()
+        time.sleep(0.01)
+    run.communicate()
+
+
+def begin(tree):
+    return tree.start("snakemake", "--configfile", "study.yaml")
+
+
+def survive(tree, moments, rng, longest_s):
+    """Kill a run at each of the moments, each time with the same command, and let it then come to its end."""
+    killed, chunks = [], {}
+    for stage in moments:
+        run = begin(tree)
+        if wait_for(tree, run, stage):
+            time.sleep(rng.uniform(0, longest_s))
+        killed += [stage] if run.poll() is None else []
+        kill(tree, run)
+        for path in tree.results.glob("device_sims/chunks/*.parquet"):
+            chunks.setdefault(path.name, []).append(path.stat().st_ino)
+    done = tree.snakemake()
+    assert done.returncode == 0, done.stderr
+    # of chunks that were there twice, only those that the kill caught unrecorded are simulated again
+    changes = sum(len(set(numbers)) - 1 for numbers in chunks.values())
+    assert changes <= 2 * 2 * sum(stage in ("device_sims chunk", "") for stage in moments)
+    return killed
+
+
+def compare(tree, undisturbed):
+    assert contents(tree.results) == contents(undisturbed.results)
+    assert (tree.results / "report.html").stat().st_size > 1e6
+    assert tree.jobs() == {}
+
+
+def test_a_killed_run_goes_on_with_the_same_command(finished, server, tmp_path):
+    tree = Tree.of_sources(tmp_path / "tree", server)
+    assert len(survive(tree, SHORT, np.random.default_rng(8), longest_s=0.3)) >= 3
+    compare(tree, finished)
+
+
+class Unforked:
+    """In place of a `Server`: the real interpreter, which imports everything anew for each command."""
+
+    def __init__(self, folder):
+        import sys
+
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        for name, words in (("python", ""), ("snakemake", " -m snakemake")):
+            (self.bin / name).write_text(f'#!/bin/sh\nexec {sys.executable}{words} "$@"\n')
+            (self.bin / name).chmod(0o755)
+        self.process = psutil.Process()  # its children are those of this process
+
+
+@pytest.mark.survival
+def test_a_run_killed_at_many_moments_goes_on_with_the_same_command(tmp_path):
+    """Two kills in each stage, at seeded moments of up to the time that its imports and its work take here."""
+    real, rng = Unforked(tmp_path), np.random.default_rng(20211107)
+    changes = {"network.rule": "accumulate_quantise_program", "network.epochs": 6, "network.seeds": 2}
+    trees = [Tree.of_sources(tmp_path / name, real) for name in ("killed", "undisturbed")]
+    for tree in trees:
+        tree.configure(changes)
+    assert trees[1].snakemake().returncode == 0
+    killed = survive(trees[0], [stage for stage in STAGES for _ in range(2)], rng, longest_s=6)
+    assert len(killed) >= 20
+    compare(*trees)
+
+
+def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
+    tree = finished.copied(tmp_path / "tree")
+    tree.configure({"network.epochs": 2000})
+    run = begin(tree)
+    assert wait_for(tree, run, "network train")
+    before = contents(tree.results / "device_sims")
+    second = tree.snakemake()
+    assert second.returncode == 2 and len(told(second)) == 1
+    assert "results/small: found another run at work in it (process" in second.stderr
+    assert tree.jobs() == tree.jobs()  # to look is allowed
+    tree.configure({"calibration.readout.TMR": 1.0})
+    other = tree.snakemake("-n")
+    assert other.returncode == 2 and "found another run at work in it" in other.stderr
+    # the workflow alone is killed: its job is still at work
+    job = [process for process in descendants(tree, run) if "network train" in words(process)]
+    for process in descendants(tree, run):
+        if "snakemake" in words(process) and "network train" not in words(process):
+            process.kill()
+    run.kill()
+    tree.configure({"network.epochs": 2000})
+    third = tree.snakemake()
+    assert third.returncode == 2 and len(told(third)) == 1
+    assert "results/small: found a job of an earlier run still at work in it" in third.stderr
+    assert job and contents(tree.results / "device_sims") == before
+    kill(tree, run)
+    tree.configure({})
+    done = tree.snakemake()
+    assert done.returncode == 0, done.stderr
+    assert not (tree.results / "previous").exists()
+    compare(tree, finished)
+
+
+@pytest.fixture
+def disk(finished, tmp_path):
+    """A finished tree whose results lie on a small disk of their own."""
+    tree, place = finished.copied(tmp_path / "tree"), tmp_path / "disk"
+    place.mkdir()
+    if (
+        os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16M", "none", place], check=False).returncode
+    ):
+        pytest.skip("needs the right to mount")
+    try:
+        shutil.copytree(tree.path / "results", place, dirs_exist_ok=True)
+        shutil.rmtree(tree.path / "results")
+        (tree.path / "results").symlink_to(place)
+        yield tree, place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_is_an_error_and_earlier_results_stay(finished, disk):
+    tree, place = disk
+    before = contents(tree.results, "config")
+    tree.configure({"calibration.readout.TMR": 1.0})
+    with open(place / "full", "wb") as stream:
+        room = shutil.disk_usage(place).free - 100_000
+        stream.write(bytes(room))
+    done = tree.snakemake()
+    text = done.stdout + done.stderr
+    assert done.returncode != 0 and "No space left on device" in text and "Traceback" not in text
+    assert f"before this run are in {tree.results.relative_to(tree.path)}/previous" in text
+    now, kept = contents(tree.results, "config", "previous"), contents(tree.results / "previous")
+    assert {name: kept[name] for name in before if name in kept} == kept
+    assert {**kept, **{name: now[name] for name in now if name not in kept}}.keys() >= before.keys()
+    # with room again the same command comes to its end, and lets go of them
+    (place / "full").unlink()
+    done = tree.snakemake()
+    assert done.returncode == 0, done.stderr
+    assert not (tree.results / "previous").exists()
+    tree.configure({})
+    assert tree.snakemake().returncode == 0
+    compare(tree, finished)
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error_and_stays_as_it_is(disk):
+    tree, place = disk
+    before = contents(place)
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    assert tree.jobs() == {}
+    tree.configure({"calibration.readout.TMR": 1.0})
+    for arguments in ((), ("-n",)):
+        done = tree.snakemake(*arguments)
+        assert done.returncode == 2 and len(told(done)) == 1
+        assert "results/small: cannot be written to (Read-only file system)" in done.stderr
+    assert contents(place) == before
