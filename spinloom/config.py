@@ -16,6 +16,7 @@ from spinloom.errors import UserError
 
 SCHEMAS = Path(__file__).parent.parent / "workflow" / "schemas"
 STAGES = ("device_sims", "calibration", "network")
+MAX_ENTRIES = 100_000  # a few aliases of aliases are more than any memory holds
 MAX_DEPTH = 32  # no schema is half as deep; an alias of what it lies in has no end
 
 
@@ -154,14 +155,21 @@ def resolve_with(rules: dict[str, Any], config: Any, source: str) -> dict[str, A
     return _numbers(config, rules)
 
 
-def _check_depth(value: Any, source: str, path: str = "", depth: int = 0) -> None:
+def _check_depth(value: Any, source: str, path: str = "", depth: int = 0, entries: int = 0) -> int:
+    """Refuse what has no end, or could as well have none; return the number of ``entries`` with those of ``value``."""
     if depth > MAX_DEPTH:
         raise UserError(
             f"{source}: {_short(path)}: found more than {MAX_DEPTH} levels, or an alias of what it lies in, "
             f"allowed: at most {MAX_DEPTH} levels"
         )
     for key, item in _items(value):
-        _check_depth(item, source, f"{path}.{key}" if path else str(key), depth + 1)
+        entries = _check_depth(item, source, f"{path}.{key}" if path else str(key), depth + 1, entries + 1)
+        if entries > MAX_ENTRIES:
+            raise UserError(
+                f"{source}: {_short(path)}: found more than {MAX_ENTRIES} entries, aliases written out, "
+                f"allowed: at most {MAX_ENTRIES}"
+            )
+    return entries
 
 
 def _items(value: Any):
