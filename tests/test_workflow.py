@@ -3,10 +3,6 @@
 Dry runs in a copy of the tree, so that the checkout's own results are not touched.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,79 +13,62 @@ from spinloom import config, study
 from spinloom.errors import UserError
 from tests.calibration.conftest import changed
 from tests.dictionary import documented
+from tests.workflows import Tree, planned
 
 ROOT = Path(__file__).parent.parent
 CARD = {"card": 1, "card_figures": 1, "data_package": 1, "report_html": 1, "all": 1}
-PARTS = ["Snakefile", "config.yaml", "environment.yml", "workflow", "configs", "spinloom", "device_sims", "calibration"]
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("tree")
-    for part in [*PARTS, "network"]:
-        source = ROOT / part
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, directory / part, ignore=ignore) if source.is_dir() else shutil.copy(source, directory)
-    (directory / "results").mkdir()
-    shutil.copy(ROOT / "results" / "README.md", directory / "results")
-    os.symlink("workflow/profiles", directory / "profiles")
-    return directory
+def sources(server, tmp_path_factory):
+    return Tree.of_sources(tmp_path_factory.mktemp("workflow") / "tree", server)
 
 
-def snakemake(tree, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=tree, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def tree(sources):
+    return sources.path
 
 
-def jobs(tree, *arguments):
-    """Return how often each rule would run."""
-    done = snakemake(tree, "-n", *arguments)
-    assert done.returncode == 0, done.stderr
-    text = done.stdout + done.stderr
-    if "Nothing to be done" in text:
-        return {}
-    table = text.split("Job stats:")[1].split("total")[0].splitlines()[3:]
-    return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
+@pytest.fixture(scope="module")
+def snakemake(sources):
+    return lambda *arguments: sources.call("snakemake", *arguments)
 
 
-def test_default_study_plans_all_stages(tree):
-    assert jobs(tree) == {
+@pytest.fixture(scope="module")
+def jobs(snakemake):
+    """How often each rule would run."""
+    return lambda *arguments: planned(snakemake("-n", *arguments))
+
+
+def test_default_study_plans_all_stages(jobs):
+    assert jobs() == {
         "simulate": 10, "collect": 1, "device_figure": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
         "summarise": 1, "network_figures": 1, "data_package": 1, "report_html": 1, "all": 1,
     }  # fmt: skip
 
 
-def test_targets_stop_at_their_stage(tree):
-    assert not {"card", "train"} & set(jobs(tree, "device_sims"))
-    assert not {"train", "data", "report_html"} & set(jobs(tree, "calibration"))
-    assert "report_html" not in jobs(tree, "network")
-
-
-def test_overlays_are_laid_over_the_default(tree):
-    planned = jobs(tree, "--configfile", "configs/smoke.yaml")
+def test_overlays_are_laid_over_the_default(jobs):
+    planned = jobs("--configfile", "configs/smoke.yaml")
     assert planned["simulate"] == 3 and planned["train"] == 4
 
 
 @pytest.mark.parametrize("name, chunks", [("stt_mtj", 60), ("vcma_mtj", 48), ("notched_wire", 8)])
-def test_a_study_may_end_with_its_card(tree, name, chunks):
-    planned = jobs(tree, "--configfile", f"configs/{name}.yaml")
+def test_a_study_may_end_with_its_card(jobs, name, chunks):
+    planned = jobs("--configfile", f"configs/{name}.yaml")
     assert planned == {"simulate": chunks, "collect": 1, "device_figure": 1, **CARD}
 
 
-def finish(tree, *arguments):
+def finish(tree, snakemake, *arguments):
     """Let a study look as if it had run."""
-    listed = snakemake(tree, "--summary", *arguments).stdout
+    listed = snakemake("--summary", *arguments).stdout
     missing = [line.split("\t")[0] for line in listed.splitlines() if "\tmissing\t" in line]
     for path in map(tree.joinpath, missing):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert snakemake(tree, "--touch", *arguments).returncode == 0
+    assert snakemake("--touch", *arguments).returncode == 0
 
 
-def test_a_change_of_one_variant_repeats_its_trainings_alone(tree):
+def test_a_change_of_one_variant_repeats_its_trainings_alone(tree, snakemake, jobs):
     def arguments(network=None, **more):
         content = {"study": "many", "calibration": {"source": {"kind": "library", "name": "pbit"}}, **more}
         content["network"] = {"seeds": 2, "variants": {"a": None, "b": {"epochs": 2}}, **(network or {})}
@@ -97,24 +76,24 @@ def test_a_change_of_one_variant_repeats_its_trainings_alone(tree):
         return "--configfile", "many.yaml"
 
     system = {"name": "x", "paper": "y", "published": [{"quantity": "test_accuracy", "value": 0.9}]}
-    finish(tree, *arguments(system=system))
+    finish(tree, snakemake, *arguments(system=system))
     later = {"system": {**system, "published": []}}
-    assert jobs(tree, *arguments(**later)) == {"systems": 1, "data_package": 1, "all": 1}
+    assert jobs(*arguments(**later)) == {"systems": 1, "data_package": 1, "all": 1}
     # the data are not looked at again, and a constant of the energies trains nothing
     after = {"summarise": 1, "systems": 1, "network_figures": 1, "report_html": 1, "data_package": 1, "all": 1}
     constant = {"energy": {"adc_energy_J": 0.0}}
-    assert jobs(tree, *arguments(constant, **later)) == after
+    assert jobs(*arguments(constant, **later)) == after
     changed = {**constant, "variants": {"a": None, "b": {"epochs": 3}}}
-    assert jobs(tree, *arguments(changed, **later)) == {"train": 2, **after}
+    assert jobs(*arguments(changed, **later)) == {"train": 2, **after}
 
 
-def test_a_study_may_begin_with_its_card(tree):
+def test_a_study_may_begin_with_its_card(tree, jobs):
     source = {"kind": "library", "name": "pbit"}
-    planned = jobs(tree, "--configfile", overlay(tree, "calibration.source", source, "ready"))
+    planned = jobs("--configfile", overlay(tree, "calibration.source", source, "ready"))
     assert planned == {**CARD, "data": 1, "train": 6, "summarise": 1, "network_figures": 1}
 
 
-def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree):
+def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree, snakemake, jobs):
     small = {"study": "done", "device_sims": {"sweep": {"instances": 1, "replicas_per_instance": 1}}}
     small["network"] = {"seeds": 1, "baseline": None}
 
@@ -122,15 +101,15 @@ def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree):
         (tree / "done.yaml").write_text(yaml.safe_dump({**small, "calibration": calibration}))
         return "--configfile", "done.yaml"
 
-    finish(tree, *arguments())
+    finish(tree, snakemake, *arguments())
     later = {**CARD, "train": 1, "summarise": 1, "network_figures": 1}
     # were the study not done, this would also simulate
-    assert jobs(tree, *arguments(readout={"TMR": 1.0})) == later
-    assert jobs(tree, *arguments(kernel={"form": "law"})) == later
+    assert jobs(*arguments(readout={"TMR": 1.0})) == later
+    assert jobs(*arguments(kernel={"form": "law"})) == later
 
 
-def test_float_baseline_alone_can_be_the_rule(tree):
-    assert jobs(tree, "--configfile", overlay(tree, "network.rule", "float_baseline", "baseline"))["train"] == 3
+def test_float_baseline_alone_can_be_the_rule(tree, jobs):
+    assert jobs("--configfile", overlay(tree, "network.rule", "float_baseline", "baseline"))["train"] == 3
 
 
 @pytest.mark.parametrize(
@@ -196,8 +175,8 @@ def test_a_wrong_config_is_one_line(tree, path, value, message):
         ("calibration.states.count", 4, "calibration.states.count: found 4, allowed: 5"),
     ],
 )
-def test_a_wrong_config_writes_nothing(tree, path, value, message):
-    done = snakemake(tree, "--configfile", overlay(tree, path, value))
+def test_a_wrong_config_writes_nothing(tree, snakemake, path, value, message):
+    done = snakemake("--configfile", overlay(tree, path, value))
     lines = [line for line in done.stderr.splitlines() if line.startswith("error") or "Error" in line]
     assert done.returncode != 0
     assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
