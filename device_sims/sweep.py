@@ -132,6 +132,14 @@ def plan_checked(section: dict) -> list[Chunk]:
     return chunks
 
 
+def cell_steps(chunk: Chunk) -> float:
+    """Return cells x time steps x replicas of a chunk: its work."""
+    return sum(
+        math.prod(batch.problem.mesh.shape) * batch.problem.duration_s / batch.problem.numerics.dt_s * batch.replicas
+        for batch in chunk.batches
+    )
+
+
 def chunk_paths(directory: str | Path, chunk_hash: str) -> tuple[Path, Path]:
     """Return the paths of a chunk's events and trajectories."""
     directory = Path(directory)
@@ -173,6 +181,7 @@ def run_chunk(section: dict, chunk_hash: str, directory: str | Path, log: str | 
         rate_unit="simulated ns/s",
         rate_per=chunk.simulated_s * 1e9 / chunk.replicas,
         log=log,
+        speed=(chunk.engine, cell_steps(chunk)),
     ) as progress:
         results = engines.run(chunk.engine, [problem for *_, problem in work])
         for (batch, spec_hash, replica, problem), result in zip(work, results, strict=True):

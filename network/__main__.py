@@ -54,7 +54,8 @@ def train(arguments: argparse.Namespace) -> None:
     total = trainer.samples * config.epochs
     label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    with Progress(label, total, "images", rate_unit="images/s", log=arguments.log) as progress:
+    speed = (f"train {config.rule}", settings.work(config, trainer.samples))
+    with Progress(label, total, "images", rate_unit="images/s", log=arguments.log, speed=speed) as progress:
 
         def report(images: int, row: dict) -> None:
             progress.advance(

@@ -101,6 +101,12 @@ class Settings:
         return values
 
 
+def work(config: Settings, samples: int) -> float:
+    """Return images x weights of a training on ``samples`` images: what it takes, in the units of `spinloom.speed`."""
+    weights = sum(layer.inputs * layer.outputs * layer.uses for layer in config.architecture().layers)
+    return float(samples * config.epochs * weights)
+
+
 def folders(data: dict) -> tuple[Path, Path | None]:
     """Return the cache and the user's own folder (or None) in ``network.data``; `UserError` if they cannot be paths."""
     return _folder("cache", data.get("cache") or "~/.cache/spinloom"), _folder("folder", data.get("folder"))

@@ -9,6 +9,8 @@ from typing import TextIO
 
 from rich.console import Console
 
+from spinloom.speed import record
+
 
 def table_console() -> Console:
     """Return a console on stdout for tables; into a file or a pipe nothing is folded to 80 columns."""
@@ -42,6 +44,8 @@ class Progress:
         Work that was already there.
     interval : float
         Least time between two lines on the terminal, s.
+    speed : (str, float) or None
+        Kind of the work and its amount in the units of `spinloom.speed`; with a log, how fast it went is kept there.
     """
 
     def __init__(
@@ -55,10 +59,12 @@ class Progress:
         log: str | Path | None = None,
         done: float = 0,
         interval: float = 5.0,
+        speed: tuple[str, float] | None = None,
     ):
         self.label, self.total, self.unit = label, total, unit
         self.rate_unit, self.rate_per, self.interval = rate_unit, rate_per, interval
         self.done = self.before = done
+        self.speed, self.path = speed, log
         self.console = Console(stderr=True, highlight=False)
         self.terminal = sys.stderr.isatty()
         self.log: TextIO | None = None
@@ -71,9 +77,14 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *exc) -> None:
-        if self.log is not None:
-            self.log.close()
+    def __exit__(self, kind, *exc) -> None:
+        if self.log is None:
+            return
+        self.log.close()
+        if kind is None and self.speed is not None and self.done > self.before:
+            name, work = self.speed
+            share = (self.done - self.before) / self.total
+            record(self.path, name, work * share, time.monotonic() - self.start)
 
     def say(self, text: str) -> None:
         """Write a line to the log, and to the terminal if there is one."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from device_sims import sweep
 from spinloom import config as study_config
-from spinloom import scan, study
+from spinloom import forecast, scan, study
 from spinloom.config import sources
 from spinloom.errors import UserError
 from spinloom.files import SUMS, sha256_file
@@ -78,6 +78,9 @@ LOGS = STUDY / "logs"
 DEVICE_SIMS = STUDY / "device_sims"
 VALIDATION = Path("results/validation")
 
+if forecast.is_dry_run(sys.argv[1:]):
+    print(forecast.tell(config["study"], PLANS, workflow.cores or 1), file=sys.stderr)
+
 # what no stage computes with
-OWN = ("package.py", "reference.py", "study.py", "folder.py", "__main__.py")
+OWN = ("forecast.py", "package.py", "reference.py", "scan.py", "study.py", "folder.py", "__main__.py")
 COMMON = [path for path in sources("spinloom") if Path(path).name not in OWN]

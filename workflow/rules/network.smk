@@ -53,6 +53,11 @@ SCAN_POINTS = (
 )
 
 
+# compute nodes often have no network
+localrules:
+    data,
+
+
 rule data:
     input:
         code("data", sources("network/datasets")),

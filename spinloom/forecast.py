@@ -1,0 +1,142 @@
+"""What a study will take, told before it runs: write events, cells, trainings, time, disk."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device_sims import sweep
+from network import datasets, settings
+from spinloom import config as study_config
+from spinloom import speed
+from spinloom.study import Plan
+
+START_S = 10.0  # of a job: imports and compilation
+# bytes on disk, measured: a write's rows in chunk, table and CSV; a time step of its path in chunk and table; per
+# weight the checkpoint of a run; figures, report and tables of a study
+EVENT_B, RECORD_B, WEIGHT_B, STUDY_B = 1300, 90, 32, 7e6
+WORDS = {None: "", False: ", at the speed of a reference core", True: ", at the speed of the last runs here"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage's share: its line, jobs still to run, seconds of one process (None: unknown), bytes, whose speed."""
+
+    line: str
+    jobs: int
+    seconds: float | None
+    size_B: float
+    measured: bool | None = None
+
+
+def is_dry_run(arguments: list[str]) -> bool:
+    """Return whether Snakemake's command line asks what would run; while it reads the rules it does not tell."""
+    short = re.compile(r"-[a-zA-Z]*n[a-zA-Z]*")
+    return any(one in ("--dry-run", "--dryrun") or short.fullmatch(one) for one in arguments)
+
+
+def tell(config: dict[str, Any], plan: Plan, folder: Path, cores: int) -> str:
+    """Return the forecast in a few plain lines.
+
+    Parameters
+    ----------
+    config : dict
+        The checked config.
+    plan : Plan
+        Of that config.
+    folder : Path
+        ``results/STUDY``; what is there is not counted again.
+    cores : int
+        Jobs that run at once.
+    """
+    parts = [_simulations(config, plan, folder)] if plan.simulates else []
+    parts += [_trainings(config, folder)] if plan.trains else []
+    lines = [f"Study {config['study']}:"]
+    for part in parts:
+        took = "" if not part.jobs else f": {_time(part, cores)}, {_size(part.size_B)}{WORDS[part.measured]}"
+        lines.append(f"  {part.line}{took}")
+    size = sum(part.size_B for part in parts) + STUDY_B
+    unknown = any(part.seconds is None for part in parts if part.jobs)
+    seconds = sum(_wall(part, cores) for part in parts if part.seconds is not None)
+    known = f"about {_duration(seconds)}" + (" and more" if unknown else "")
+    told = known if seconds or not unknown else "an unknown time"
+    lines.append(f"  in all {told} on {cores} core{'s' * (cores > 1)}, {_size(size)} of disk")
+    return "\n".join(lines)
+
+
+def _simulations(config: dict[str, Any], plan: Plan, folder: Path) -> Part:
+    chunks, directory = plan.chunks, folder / "device_sims" / "chunks"
+    left = [chunk for chunk in chunks if not all(p.exists() for p in sweep.chunk_paths(directory, chunk.chunk_hash))]
+    problem = chunks[0].batches[0].problem
+    mesh, engine = problem.mesh, chunks[0].engine
+    events = sum(chunk.replicas for chunk in chunks)
+    records = sum(chunk.simulated_s / problem.record_interval_s for chunk in left)
+    there = f", {len(chunks) - len(left)} of them there" if len(left) < len(chunks) else ""
+    line = (
+        f"device_sims: {events} write events of {config['device_sims']['device']} in {len(chunks)} chunks{there}; "
+        f"{mesh.nx} x {mesh.ny} x {mesh.nz} cells, {problem.duration_s * 1e9:.3g} ns in steps of "
+        f"{problem.numerics.dt_s * 1e12:.3g} ps, engine {engine}"
+    )
+    rate, measured = _rate(engine, engine)
+    seconds = None if rate is None else sum(START_S + sweep.cell_steps(chunk) / rate for chunk in left)
+    size = EVENT_B * sum(chunk.replicas for chunk in left) + RECORD_B * records
+    return Part(line, len(left), seconds, size, measured)
+
+
+def _trainings(config: dict[str, Any], folder: Path) -> Part:
+    variants = settings.check_all(study_config.section(config, "network"))
+    jobs, size, seconds, measured = 0, 0.0, 0.0, None
+    for one in variants:
+        missing = sum(
+            not (folder / "network" / "runs" / f"{one.variant}_{k}" / "meter.json").exists() for k in range(one.seeds)
+        )
+        weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
+        rate, known = _rate(f"train {one.rule}", "train")
+        images = datasets.get(one.dataset).train_count
+        jobs, size = jobs + missing, size + missing * weights * WEIGHT_B
+        if images is None or rate is None or seconds is None:
+            seconds = None
+            continue
+        measured = bool(known) if measured is None else measured and bool(known)
+        seconds += missing * (START_S + settings.work(one, images - one.validation_images) / rate)
+    first = variants[0]
+    total = sum(one.seeds for one in variants)
+    there = f", {total - jobs} of them there" if jobs < total else ""
+    line = (
+        f"network: {total} trainings{there} ({len(variants)} variants, {first.seeds} seeds, {first.epochs} epochs) "
+        f"on {first.dataset}"
+    )
+    return Part(line, jobs, seconds, size, measured if seconds is not None else None)
+
+
+def _rate(kind: str, reference: str) -> tuple[float | None, bool | None]:
+    """Return the work per second of a kind of jobs, and whether it was measured here."""
+    found = speed.last(kind)
+    if found is not None:
+        return found, True
+    known = speed.REFERENCE.get(reference)
+    return known, None if known is None else False
+
+
+def _wall(part: Part, cores: int) -> float:
+    """Return the wall-clock seconds of equal jobs, ``cores`` at once."""
+    if not part.jobs or part.seconds is None:
+        return 0.0
+    return part.seconds / part.jobs * math.ceil(part.jobs / cores)
+
+
+def _time(part: Part, cores: int) -> str:
+    return "time unknown, none has run here" if part.seconds is None else f"about {_duration(_wall(part, cores))}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(count_B: float) -> str:
+    return f"{max(count_B / 1e6, 1):.0f} MB" if count_B < 1e9 else f"{count_B / 1e9:.1f} GB"

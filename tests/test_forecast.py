@@ -1,0 +1,94 @@
+"""What a study will take: its work, the speed of the last jobs, and what is there already."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from device_sims import sweep
+from spinloom import config, files, forecast, speed, study
+from spinloom.progress import Progress
+from tests.calibration.conftest import changed
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Return the forecast of the default study with changes, as its lines; speeds and results are those of tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def lines(changes=None, cores=2):
+        default = changed(config.load(ROOT / "config.yaml"), changes or {})
+        plan = study.plan(default)
+        return forecast.tell(default, plan, Path("results/default"), cores).splitlines(), plan
+
+    return lines
+
+
+def test_work_is_told_in_events_cells_time_and_disk(told):
+    (head, simulations, trainings, total), plan = told()
+    assert head == "Study default:"
+    # 600 nm of 4 nm, 60 nm with room for the roughness; 0.3 + 2.8 + 0.4 ns
+    assert "160 write events of domain_wall in 10 chunks; 150 x 17 x 1 cells, 3.5 ns in steps of 0.5 ps" in simulations
+    assert sum(map(sweep.cell_steps, plan.chunks)) == pytest.approx(160 * 150 * 17 * 7000, abs=0.5)
+    # 16 events a chunk at 4e6 cell-steps/s, and 10 s to start; 10 chunks two at a time: 5 x 81.4 s
+    assert "about 7 min, 1 MB, at the speed of a reference core" in simulations
+    assert "6 trainings (2 variants, 3 seeds, 10 epochs) on mnist: about 4 min" in trainings
+    assert total.startswith("  in all about 11 min on 2 cores, ")
+
+
+def test_the_last_jobs_here_tell_the_speed(told):
+    for number, seconds in enumerate((100.0, 300.0)):
+        speed.record(f"results/other/logs/device_sims/{number}.log", "llg", 8e9, seconds)
+    assert speed.last("llg") == pytest.approx(4e7, abs=1e-3) and speed.last("macrospin") is None
+    lines, _ = told()
+    assert "at the speed of the last runs here" in lines[1] and "reference core" in lines[2]
+    # no more than the latest count: an older one with another speed falls out
+    for number in range(speed.LATEST):
+        speed.record(f"results/more/logs/device_sims/{number}.log", "llg", 1.0, 1.0)
+    for path in Path("results/other/logs/device_sims").iterdir():
+        os.utime(path, (1, 1))
+    assert speed.last("llg") == pytest.approx(1.0, abs=1e-12)
+
+
+def test_what_is_there_is_not_counted_again(told):
+    _, plan = told()
+    for path in sweep.chunk_paths("results/default/device_sims/chunks", plan.chunks[0].chunk_hash):
+        files.write_text("", path)
+    for replicate in range(3):
+        files.write_text("", f"results/default/network/runs/float_baseline_{replicate}/meter.json")
+    lines, _ = told()
+    assert "in 10 chunks, 1 of them there;" in lines[1] and "6 trainings, 3 of them there" in lines[2]
+
+
+def test_a_stage_without_part_and_an_unknown_speed(told):
+    lines, _ = told({"calibration.source.kind": "library", "calibration.source.name": "pbit"})
+    assert len(lines) == 3 and lines[1].startswith("  network:")
+    lines, _ = told({"network": None, "device_sims.engine": "collective"}, cores=1)
+    assert lines[1].endswith("engine collective: time unknown, none has run here, 1 MB")
+    assert lines[2].startswith("  in all an unknown time on 1 core, ")
+
+
+@pytest.mark.parametrize(
+    "arguments, dry", [(["-n"], True), (["-pn"], True), (["--dry-run"], True), (["network"], False), (["-p"], False)]
+)
+def test_dry_runs_are_known_by_their_command_line(arguments, dry):
+    assert forecast.is_dry_run(arguments) is dry
+
+
+def test_a_job_leaves_its_speed_unless_it_fails(tmp_path):
+    def run(name, done, wrong=False):
+        with Progress("x", 10, "y", rate_unit="z", log=tmp_path / f"{name}.log", done=done, speed=("k", 100.0)) as job:
+            if wrong:
+                raise RuntimeError
+            job.advance(10 - done)
+
+    run("whole", 0)
+    assert files.read_json(tmp_path / "whole.speed.json")["work"] == pytest.approx(100, abs=1e-9)
+    run("resumed", 8)
+    assert files.read_json(tmp_path / "resumed.speed.json")["work"] == pytest.approx(20, abs=1e-9)
+    run("nothing", 10)
+    with pytest.raises(RuntimeError):
+        run("failed", 0, wrong=True)
+    assert not (tmp_path / "nothing.speed.json").exists() and not (tmp_path / "failed.speed.json").exists()
