@@ -3,13 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
-OVERLAY := $(if $(STUDY),--configfile $(STUDY))
 
 .PHONY: run smoke test lint clean
 
 run: $(VENV)/run.stamp
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom check $(STUDY)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake $(OVERLAY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom run $(STUDY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom report $(STUDY)
 
 smoke:

@@ -1,6 +1,7 @@
-"""``python -m spinloom check | report | reference [OVERLAY]``.
+"""``python -m spinloom check | run | report | reference [OVERLAY]``.
 
-Check a study's config; print where its report is; write docs/config.md, the page of all keys.
+Check a study's config; run the study with a live display; print where its report is; write docs/config.md, the page of
+all keys.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from spinloom.errors import UserError, run_cli
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m spinloom", description=__doc__.splitlines()[2])
-    parser.add_argument("command", choices=["check", "report", "reference"])
+    parser = argparse.ArgumentParser(prog="python -m spinloom", description=__doc__.split("\n\n")[1])
+    parser.add_argument("command", choices=["check", "run", "report", "reference"])
     parser.add_argument("overlay", nargs="?", help="config laid over config.yaml")
     arguments = parser.parse_args()
     if arguments.command == "reference":
@@ -26,6 +27,12 @@ def main() -> None:
 
         plan(study)
         return
+    if arguments.command == "run":
+        from spinloom import live
+        from spinloom.study import plan
+
+        command = ["snakemake", *(["--configfile", arguments.overlay] if arguments.overlay else [])]
+        raise SystemExit(live.run(command, study, plan(study), Path("results") / study["study"]))
     path = Path("results") / study["study"] / "report.html"
     if not path.exists():
         raise UserError(f"{path}: not there yet; run snakemake")

@@ -1,4 +1,7 @@
-"""Progress of long work: a line now and then, on the terminal if there is one and always in the log."""
+"""Progress of long work: a line now and then, on the terminal if there is one and always in the log.
+
+Beside the log lies how far the job is, as long as it runs (see `spinloom.live`), then how fast it went.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from typing import TextIO
 
 from rich.console import Console
 
+from spinloom import files
 from spinloom.speed import record
+
+STATUS = ".progress.json"  # beside the log, while the job runs: what the live display reads
 
 
 def table_console() -> Console:
@@ -81,6 +87,7 @@ class Progress:
         if self.log is None:
             return
         self.log.close()
+        Path(self.path).with_suffix(STATUS).unlink(missing_ok=True)
         if kind is None and self.speed is not None and self.done > self.before:
             name, work = self.speed
             share = (self.done - self.before) / self.total
@@ -104,6 +111,10 @@ class Progress:
         self.shown = now
         speed = (self.done - self.before) / max(now - self.start, 1e-9)
         left = (self.total - self.done) / speed if speed > 0 else float("inf")
+        if self.log is not None:
+            told = {"label": self.label, "done": self.done, "total": self.total, "unit": self.unit, "pace": speed}
+            told |= {"speed": speed * self.rate_per, "rate_unit": self.rate_unit}
+            files.write_json(told | {"left_s": left if speed > 0 else None}, Path(self.path).with_suffix(STATUS))
         self.say(
             f"{self.label}: {self.done:g}/{self.total:g} {self.unit}, {speed * self.rate_per:.3g} {self.rate_unit}, "
             + (f"took {clock(now - self.start)}" if finished else f"{clock(left)} left")

@@ -82,5 +82,5 @@ if forecast.is_dry_run(sys.argv[1:]):
     print(forecast.tell(config["study"], PLANS, workflow.cores or 1), file=sys.stderr)
 
 # what no stage computes with
-OWN = ("forecast.py", "package.py", "reference.py", "scan.py", "study.py", "folder.py", "__main__.py")
+OWN = ("forecast.py", "live.py", "package.py", "reference.py", "scan.py", "study.py", "folder.py", "__main__.py")
 COMMON = [path for path in sources("spinloom") if Path(path).name not in OWN]

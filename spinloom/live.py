@@ -1,0 +1,161 @@
+"""A study's run on a terminal: stages, what is being simulated and trained, how fast, and how long it still takes.
+
+Snakemake's own lines go to ``results/STUDY/logs/snakemake.log``; where there is no terminal they are passed on as they
+are. The display reads what jobs leave beside their logs, so it needs no connection to them.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from device_sims import sweep
+from network import datasets, settings
+from spinloom import config as study_config
+from spinloom import files
+from spinloom.errors import UserError
+from spinloom.progress import STATUS, clock
+from spinloom.study import Plan
+
+TOLD = 40  # lines of the log that a failure shows
+BAR = 24
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the display: amounts in ``unit``; ``speed`` and ``left_s`` None where they mean nothing."""
+
+    label: str
+    done: float
+    total: float
+    unit: str
+    speed: str = ""
+    left_s: float | None = None
+
+
+def run(command: list[str], config: dict[str, Any], plan: Plan, folder: Path) -> int:
+    """Run a command that makes a study, with a live display if stderr is a terminal; return its exit status.
+
+    Parameters
+    ----------
+    command : list of str
+        Snakemake's.
+    config, plan : dict, Plan
+        Of the study.
+    folder : Path
+        ``results/STUDY``.
+    """
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        return subprocess.call(command)
+    log = folder / "logs" / "snakemake.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    begin = time.time()
+    with open(log, "w", encoding="utf-8") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                try:
+                    live.update(picture(rows(config, plan, folder, begin), time.time() - begin), refresh=True)
+                    process.wait(timeout=1)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+                except KeyboardInterrupt:  # the terminal has told Snakemake too, which ends its jobs first
+                    process.wait()
+                    break
+            live.update(picture(rows(config, plan, folder, begin), time.time() - begin), refresh=True)
+    if process.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(lines[-TOLD:]), file=sys.stderr)
+        print(f"the whole log: {log}", file=sys.stderr)
+    return process.returncode
+
+
+def rows(config: dict[str, Any], plan: Plan, folder: Path, begin: float) -> list[Row]:
+    """Return a line for each stage, then one for each job at work.
+
+    ``begin`` is the start of the run (s since the epoch): what a job killed before it left behind is not at work.
+    """
+    working = {stage: _working(folder / "logs" / stage, begin) for stage in ("device_sims", "network")}
+    found = []
+    if plan.simulates:
+        found.append(_stage("device_sims", "replicas", _replicas(plan, folder), working["device_sims"]))
+    found.append(_made("calibration", folder / "calibration" / "card" / "card.json", begin))
+    if plan.trains:
+        found.append(_stage("network", "images", _images(config, folder), working["network"]))
+    found.append(_made("report", folder / "report.html", begin))
+    for job in (one for jobs in working.values() for one in jobs):
+        speed = f"{job['speed']:.3g} {job['rate_unit']}"
+        found.append(Row(f"  {job['label']}", job["done"], job["total"], job["unit"], speed, job["left_s"]))
+    return found
+
+
+def _working(folder: Path, begin: float) -> list[dict]:
+    found = []
+    for path in sorted(folder.glob(f"*{STATUS}")):
+        try:
+            if path.stat().st_mtime >= begin:
+                found.append(files.read_json(path))
+        except (OSError, UserError):  # it has just ended
+            continue
+    return found
+
+
+def _replicas(plan: Plan, folder: Path) -> tuple[float, float]:
+    directory = folder / "device_sims" / "chunks"
+    done = sum(chunk.replicas for chunk in plan.chunks if sweep.chunk_paths(directory, chunk.chunk_hash)[0].exists())
+    return done, sum(chunk.replicas for chunk in plan.chunks)
+
+
+def _images(config: dict[str, Any], folder: Path) -> tuple[float, float]:
+    done = total = 0.0
+    for one in settings.check_all(study_config.section(config, "network")):
+        # a data set of the user's is counted when it has been read
+        images = (datasets.get(one.dataset).train_count or one.validation_images + 1) - one.validation_images
+        for replicate in range(one.seeds):
+            finished = (folder / "network" / "runs" / f"{one.variant}_{replicate}" / "meter.json").exists()
+            total += images * one.epochs
+            done += images * one.epochs * finished
+    return done, total
+
+
+def _stage(name: str, unit: str, amounts: tuple[float, float], jobs: list[dict]) -> Row:
+    """Return a stage's line: what finished jobs did and those at work have done; its time at their speed."""
+    before, total = amounts
+    done = min(before + sum(job["done"] for job in jobs), total)
+    pace = sum(job["pace"] for job in jobs)
+    left = None if done < total and not pace else (total - done) / pace if pace else 0.0
+    speed = f"{sum(job['speed'] for job in jobs):.3g} {jobs[0]['rate_unit']}" if jobs else ""
+    return Row(name, done, total, unit, speed, left)
+
+
+def _made(name: str, path: Path, begin: float) -> Row:
+    made = path.exists()
+    return Row(name, float(made), 1, "there" if made and path.stat().st_mtime < begin else "made" if made else "")
+
+
+def picture(found: list[Row], elapsed_s: float) -> Group:
+    """Return the display of these lines."""
+    table = Table.grid(padding=(0, 2))
+    for one in found:
+        amount = f"{one.done:,.0f}/{one.total:,.0f} {one.unit}" if one.total > 1 else one.unit
+        left = "" if one.left_s is None or one.done >= one.total else _left(one.left_s)
+        bar = ProgressBar(total=max(one.total, 1), completed=min(one.done, one.total), width=BAR)
+        table.add_row(Text(one.label), bar, Text(amount), Text(one.speed), Text(left))
+    return Group(table, Text(f"running for {clock(elapsed_s)}"))
+
+
+def _left(seconds: float) -> str:
+    return f"{clock(seconds)} left" if math.isfinite(seconds) else ""

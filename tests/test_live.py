@@ -1,0 +1,85 @@
+"""The live display: amounts, speeds and times of what jobs leave behind, and a run on a terminal."""
+
+import io
+import os
+import pty
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from device_sims import sweep
+from spinloom import config, files, live, progress, study
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A study of which two chunks and three trainings are done, and one of each at work."""
+    default = config.load(ROOT / "config.yaml")
+    plan, folder = study.plan(default), tmp_path / "default"
+    for chunk in plan.chunks[:2]:
+        files.write_text("", sweep.chunk_paths(folder / "device_sims" / "chunks", chunk.chunk_hash)[0])
+    for replicate in range(3):
+        files.write_text("", folder / "network" / "runs" / f"float_baseline_{replicate}" / "meter.json")
+    with progress.Progress("x", 16, "replicas", rate_unit="ns/s", log=folder / "logs" / "device_sims" / "a.log") as job:
+        job.start -= 10
+        job.advance(4)
+        kept = (folder / "logs" / "device_sims" / "a.progress.json").read_text()
+    assert not list(folder.rglob("*.progress.json"))  # a job that has ended is at work no more
+    files.write_text(kept, folder / "logs" / "device_sims" / "a.progress.json")
+    return default, plan, folder
+
+
+def test_stages_and_jobs_are_told(folder):
+    found = live.rows(*folder, begin=0)
+    assert [row.label for row in found] == ["device_sims", "calibration", "network", "report", "  x"]
+    # 2 chunks of 16, and 4 at 0.4 a second: the other 124 take 310 s
+    assert (found[0].done, found[0].total, found[0].unit) == (36, 160, "replicas")
+    assert found[0].left_s == pytest.approx(310, abs=5) and found[4].left_s == pytest.approx(30, abs=1)
+    # 3 of 6 trainings on 55000 images, 10 times
+    assert (found[2].done, found[2].total) == (1_650_000, 3_300_000) and found[2].left_s is None
+    console = Console(file=io.StringIO(), width=120)
+    console.print(live.picture(found, 75))
+    shown = console.file.getvalue()
+    assert "36/160 replicas" in shown and "0.4 ns/s" in shown and "0:30 left" in shown and "running for 1:15" in shown
+
+
+def test_what_was_left_by_a_killed_job_is_not_at_work(folder):
+    path = next(folder[2].rglob("*.progress.json"))
+    os.utime(path, (1, 1))
+    found = live.rows(*folder, begin=2)
+    assert [row.label for row in found] == ["device_sims", "calibration", "network", "report"]
+    assert found[0].done == 32 and found[0].left_s is None
+
+
+def test_without_a_terminal_lines_are_passed_on(folder, capfd, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    code = live.run([sys.executable, "-c", "print('a line'); raise SystemExit(3)"], *folder)
+    assert code == 3 and capfd.readouterr().out == "a line\n"
+
+
+def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, monkeypatch):
+    own, terminal = pty.openpty()
+    shown = []
+
+    def listen():
+        try:
+            while data := os.read(own, 4096):
+                shown.append(data)
+        except OSError:  # the terminal was closed
+            pass
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    with os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        code = live.run([sys.executable, "-c", "print('what went wrong'); raise SystemExit(1)"], *folder)
+    listener.join(timeout=10)
+    text = b"".join(shown).decode()
+    assert code == 1 and "160 replicas" in text and "what went wrong" in text and "the whole log:" in text
+    assert (folder[2] / "logs" / "snakemake.log").read_text() == "what went wrong\n"
