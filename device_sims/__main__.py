@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from spinloom import config, files
+from spinloom import config, files, gpus
 from spinloom.errors import UserError, run_cli
 
 
@@ -96,6 +96,7 @@ def main() -> None:
 def _sweep(arguments: argparse.Namespace) -> None:
     section = config.check_section(files.read_json(arguments.config), "device_sims", arguments.config)
     if arguments.command == "chunk":
+        gpus.claim()
         from device_sims import sweep
 
         sweep.run_chunk(section, arguments.chunk, arguments.output, arguments.log)

@@ -15,6 +15,7 @@ os.environ["XLA_FLAGS"] = (
 os.environ["NPROC"] = "1"
 
 from network import datasets, settings  # noqa: E402
+from spinloom import gpus  # noqa: E402
 from spinloom.errors import UserError, run_cli  # noqa: E402
 from spinloom.files import read_json, write_csv, write_json  # noqa: E402
 from spinloom.progress import Progress, table_console  # noqa: E402
@@ -44,6 +45,7 @@ def train(arguments: argparse.Namespace) -> None:
         if (getattr(arguments, name) or 0) < 0:
             raise UserError(f"--{name}: found {getattr(arguments, name)}, allowed 0 or more")
     chip = None if arguments.chip is None else (arguments.card_sample or 0, arguments.chip)
+    gpus.claim()
     from network.summary import write_run
     from network.train import Trainer
 
