@@ -25,7 +25,6 @@ STUDIES = {
     "domain_wall": (True, ["trajectories", "response", "outcomes", "transitions", "rows", "conductance", "spread"]),
     "walking": (False, ["trajectories", "response", "outcomes", "transitions", "rows", "conductance", "spread"]),
     "stt_mtj": (False, ["trajectories", "response", "switching", "transitions", "rows", "conductance", "spread"]),
-    "notched_wire": (False, ["trajectories", "response", "switching", "transitions", "rows", "conductance", "spread"]),
     "memristor_32_levels": (True, ["transitions", "rows", "conductance"]),
 }
 VALIDATION = pd.DataFrame({
