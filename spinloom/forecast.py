@@ -58,6 +58,8 @@ def tell(config: dict[str, Any], plan: Plan, folder: Path, cores: int) -> str:
     for part in parts:
         took = "" if not part.jobs else f": {_time(part, cores)}, {_size(part.size_B)}{WORDS[part.measured]}"
         lines.append(f"  {part.line}{took}")
+    if not any(part.jobs for part in parts):
+        return "\n".join([*lines, "  nothing is left to simulate or to train"])
     size = sum(part.size_B for part in parts) + STUDY_B
     unknown = any(part.seconds is None for part in parts if part.jobs)
     seconds = sum(_wall(part, cores) for part in parts if part.seconds is not None)

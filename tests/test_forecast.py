@@ -62,6 +62,11 @@ def test_what_is_there_is_not_counted_again(told):
     assert "in 10 chunks, 1 of them there;" in lines[1] and "6 trainings, 3 of them there" in lines[2]
 
 
+def test_a_study_that_is_done_or_needs_neither(told):
+    lines, _ = told({"calibration.source.kind": "library", "calibration.source.name": "pbit", "network": None})
+    assert lines == ["Study default:", "  nothing is left to simulate or to train"]
+
+
 def test_a_stage_without_part_and_an_unknown_speed(told):
     lines, _ = told({"calibration.source.kind": "library", "calibration.source.name": "pbit"})
     assert len(lines) == 3 and lines[1].startswith("  network:")
