@@ -65,7 +65,7 @@ def tell(config: dict[str, Any], plan: Plan, folder: Path, cores: int) -> str:
     seconds = sum(_wall(part, cores) for part in parts if part.seconds is not None)
     known = f"about {_duration(seconds)}" + (" and more" if unknown else "")
     told = known if seconds or not unknown else "an unknown time"
-    lines.append(f"  in all {told} on {cores} core{'s' * (cores > 1)}, {_size(size)} of disk")
+    lines.append(f"  in all {told} with {cores} job{'s' * (cores > 1)} at once, {_size(size)} of disk")
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ def test_work_is_told_in_events_cells_time_and_disk(told):
     # 16 events a chunk at 4e6 cell-steps/s, and 10 s to start; 10 chunks two at a time: 5 x 81.4 s
     assert "about 7 min, 1 MB, at the speed of a reference core" in simulations
     assert "6 trainings (2 variants, 3 seeds, 10 epochs) on mnist: about 4 min" in trainings
-    assert total.startswith("  in all about 11 min on 2 cores, ")
+    assert total.startswith("  in all about 11 min with 2 jobs at once, ")
 
 
 def test_the_last_jobs_here_tell_the_speed(told):
@@ -72,7 +72,7 @@ def test_a_stage_without_part_and_an_unknown_speed(told):
     assert len(lines) == 3 and lines[1].startswith("  network:")
     lines, _ = told({"network": None, "device_sims.engine": "collective"}, cores=1)
     assert lines[1].endswith("engine collective: time unknown, none has run here, 1 MB")
-    assert lines[2].startswith("  in all an unknown time on 1 core, ")
+    assert lines[2].startswith("  in all an unknown time with 1 job at once, ")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ DEVICE_SIMS = STUDY / "device_sims"
 VALIDATION = Path("results/validation")
 
 if forecast.is_dry_run(sys.argv[1:]):
-    print(forecast.tell(config["study"], PLANS, workflow.cores or 1), file=sys.stderr)
+    print(forecast.tell(config["study"], PLANS, workflow.nodes or workflow.cores or 1), file=sys.stderr)
 
 # what no stage computes with
 OWN = ("forecast.py", "live.py", "package.py", "reference.py", "scan.py", "study.py", "folder.py", "__main__.py")
