@@ -74,7 +74,12 @@ def levels(study: Study) -> Figure:
                 "name": what, "marker": {"color": SHADES[level], "size": 11}, "hovertemplate": "%{x:.3s}J",
             })  # fmt: skip
         y = axis("", type="category", autorange="reversed")
-        views.append({"data": traces, "layout": layout(joules(f"energy per sample of {phase}"), y)})
+        views.append(
+            {
+                "data": traces,
+                "layout": layout(joules(f"energy per sample of {phase}", totals.xs(phase, level="phase")), y),
+            }
+        )
     caption = "On a logarithmic axis: the devices alone, with converters and lines, with digital arithmetic and memory."
     return Figure(
         "levels", "Devices, array, system", caption, views, [("phase", list(PHASES))], 170 + 28 * len(study.variants)
@@ -98,7 +103,7 @@ def terms(study: Study) -> Figure:
                 "hovertemplate": "%{x:.3s}J<br>%{customdata}<extra></extra>",
             }  # fmt: skip
             y = axis("", type="category", autorange="reversed")
-            views.append({"data": [trace], "layout": layout(joules("energy per sample"), y)})
+            views.append({"data": [trace], "layout": layout(joules("energy per sample", own["energy_J_mean"]), y)})
     menus = [("variant", [words(variant) for variant in study.variants]), ("phase", list(PHASES))]
     caption = "The largest first; point at a bar for its formula, its inputs and what is assumed."
     return Figure("terms", "What costs most", caption, views, menus, 140 + 26 * most)
@@ -169,5 +174,5 @@ def _trade(study: Study, last: pd.DataFrame, cost: pd.Series, title: str, is_ene
             "marker": {"color": shade(study, variant), "size": 11, "symbol": symbol}, "name": words(variant),
             "hovertemplate": f"%{{x:.3s}}{'J' if is_energy else ''}: %{{y:.2f}} %",
         })  # fmt: skip
-    x_axis = joules(title.removesuffix(" (J)")) if is_energy else axis(title, type="log")
+    x_axis = joules(title.removesuffix(" (J)"), x) if is_energy else axis(title, type="log")
     return {"data": traces, "layout": layout(x_axis, axis("test accuracy (%)"))}

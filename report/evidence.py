@@ -110,14 +110,15 @@ def _checks(table: pd.DataFrame) -> Table:
 
 def _systems(table: pd.DataFrame) -> Table:
     rows = []
-    for row in table.to_dict("records"):
+    for row in table[table["published"].notna()].to_dict("records"):
         sd = "" if pd.isna(row["ours_sd"]) else f" ± {row['ours_sd']:.2g}"
         rows.append([
             words(row["quantity"]), words(row["variant"]), text(row["published"]),
             "–" if pd.isna(row["ours_mean"]) else f"{row['ours_mean']:.4g}{sd}", text(row["unit"]), text(row["tag"]),
         ])  # fmt: skip
+    note = f"Assumed: {text(table['assumed'].iloc[0])}. The same quantities of all variants are in systems.csv."
     heads = ["quantity", "variant", "published", "here, mean ± sd", "unit", "which number"]
-    return Table("The paper's numbers beside ours", heads, rows, f"Assumed: {text(table['assumed'].iloc[0])}.")
+    return Table("The paper's numbers beside ours", heads, rows, note)
 
 
 def provenance(study: Study) -> Section:
@@ -143,7 +144,7 @@ def provenance(study: Study) -> Section:
     )
     text_ = yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110)
     return Section("provenance", "Provenance", sentence, [
-        Table("What went in", [], rows), Listing("The whole config, with all defaults", text_),
+        Table("What went in", ["what", "which"], rows), Listing("The whole config, with all defaults", text_),
         Table("Software", [], versions, closed=True),
     ])  # fmt: skip
 

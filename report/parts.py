@@ -89,9 +89,11 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, "zeroline": False, "automargin": True, "linecolor": FAINT, **more}
 
 
-def joules(title: str) -> dict[str, Any]:
-    """Return a logarithmic axis of energies."""
-    return axis(title, type="log", exponentformat="SI", ticksuffix="J", dtick=1)
+def joules(title: str, values: Iterable[float]) -> dict[str, Any]:
+    """Return a logarithmic axis of energies, with a mark at each decade if ``values`` span some."""
+    known = [value for value in values if value > 0]
+    wide = known and max(known) > 30 * min(known)
+    return axis(title, type="log", exponentformat="SI", ticksuffix="J", **({"dtick": 1} if wide else {}))
 
 
 def layout(x: dict[str, Any], y: dict[str, Any], **more: Any) -> dict[str, Any]:
