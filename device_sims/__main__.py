@@ -42,7 +42,7 @@ def main() -> None:
 
     compare = commands.add_parser("compare", help="run one problem file on several engines (docs/engines.md)")
     compare.add_argument("problem", help="problem file (YAML)")
-    compare.add_argument("--engines", default="llg,oommf", help="names with commas between; default: %(default)s")
+    compare.add_argument("--engines", help="names with commas between (default: all but the reduced models)")
     compare.add_argument("--output", required=True, help="directory of this comparison; the same command goes on in it")
     compare.add_argument("--replicas", type=_count("--replicas", 2, 10**6), help="repetitions, with a temperature")
     compare.add_argument("--seed", type=_count("--seed", 0), help="in place of the file's")
@@ -77,7 +77,7 @@ def main() -> None:
     elif arguments.command == "compare":
         from device_sims.compare import compare as compare_engines
 
-        names = [name.strip() for name in arguments.engines.split(",")]
+        names = arguments.engines and [name.strip() for name in arguments.engines.split(",")]
         compare_engines(arguments.problem, names, arguments.output, arguments.replicas, arguments.seed)
     elif arguments.command == "validate":
         from device_sims.validation.run import validate as run_checks

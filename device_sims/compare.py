@@ -28,7 +28,11 @@ MEANS = ("mx", "my", "mz", WALL)
 
 
 def compare(
-    source: str | Path, names: Sequence[str], output: str | Path, replicas: int | None = None, seed: int | None = None
+    source: str | Path,
+    names: Sequence[str] | None,
+    output: str | Path,
+    replicas: int | None = None,
+    seed: int | None = None,
 ) -> pd.DataFrame:
     """Run a problem file on each engine and write how they differ.
 
@@ -36,9 +40,9 @@ def compare(
     ----------
     source : path
         Problem file.
-    names : sequence of str
-        Engines, in `engines.REGISTRY`; the others are compared with the first. Those that cannot run here are left out
-        with a line that says why.
+    names : sequence of str, optional
+        Engines, in `engines.REGISTRY`; by default all that can do any problem. The others are compared with the first.
+        Those that cannot run here are left out with a line that says why.
     output : path
         Directory for ``ENGINE/`` (what `device_sims.run` writes), ``comparison.csv``, ``summary.csv`` and
         ``comparison.png``.
@@ -58,6 +62,7 @@ def compare(
         If fewer than two engines can run here, or an engine cannot do the problem; as of `device_sims.run.run`.
     """
     problem, _ = problem_file.load(source, seed)
+    names = names or [name for name in engines.REGISTRY if name not in engines.FAMILIES]
     if len(set(names)) < len(names):
         raise UserError(f"--engines: found {', '.join(names)}, allowed: each engine once")
     usable = [name for name in names if _is_usable(name)]
