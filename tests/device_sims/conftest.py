@@ -1,5 +1,8 @@
 """Problems that several tests use."""
 
+import os
+import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,3 +87,19 @@ def reference(name: str) -> np.ndarray:
     """Return a reference trajectory: columns t, mx, my, mz."""
     path = Path(validation.__file__).parent / "reference" / name
     return np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 1, 2, 3))
+
+
+@pytest.fixture
+def fake_mumax3(tmp_path, monkeypatch) -> Path:
+    """Put the stand-in in mumax3's place; temporary files go to the folder that is returned."""
+    folder, scratch = tmp_path / "bin", tmp_path / "scratch"
+    folder.mkdir()
+    scratch.mkdir()
+    path = folder / "mumax3"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("mumax3_fake.py")}" "$@"\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.delenv("SPINLOOM_MUMAX3", raising=False)
+    return scratch
