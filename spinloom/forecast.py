@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from device_sims import sweep
 from network import datasets, settings
 from spinloom import config as study_config
 from spinloom import speed
 from spinloom.study import Plan
 
+RESULTS = Path("results")
 START_S = 10.0  # of a job: imports and compilation
 # bytes on disk, measured: a write's rows in chunk, table and CSV; a time step of its path in chunk and table; per
 # weight the checkpoint of a run; figures, report and tables of a study
@@ -38,23 +41,26 @@ def is_dry_run(arguments: list[str]) -> bool:
     return any(one in ("--dry-run", "--dryrun") or short.fullmatch(one) for one in arguments)
 
 
-def tell(config: dict[str, Any], plan: Plan, folder: Path, cores: int) -> str:
+def tell(name: str, plans: dict[str, Plan], cores: int) -> str:
     """Return the forecast in a few plain lines.
 
     Parameters
     ----------
-    config : dict
-        The checked config.
-    plan : Plan
-        Of that config.
-    folder : Path
-        ``results/STUDY``; what is there is not counted again.
+    name : str
+        Of the study.
+    plans : dict of Plan
+        By the folder in results/: the study's, or those of the points of its scan, which share its chunks. What is
+        there is not counted again.
     cores : int
         Jobs that run at once.
     """
-    parts = [_simulations(config, plan, folder)] if plan.simulates else []
-    parts += [_trainings(config, folder)] if plan.trains else []
-    lines = [f"Study {config['study']}:"]
+    chunks = {chunk.chunk_hash: chunk for plan in plans.values() for chunk in plan.chunks}
+    first = next(iter(plans.values()))
+    parts = [_simulations(first.config, list(chunks.values()), RESULTS / name)] if chunks else []
+    if trained := {folder: plan for folder, plan in plans.items() if plan.trains}:
+        parts.append(_trainings(trained))
+    points = f", a scan of {len(plans)} points" if list(plans) != [name] else ""
+    lines = [f"Study {name}{points}:"]
     for part in parts:
         took = "" if not part.jobs else f": {_time(part, cores)}, {_size(part.size_B)}{WORDS[part.measured]}"
         lines.append(f"  {part.line}{took}")
@@ -69,8 +75,8 @@ def tell(config: dict[str, Any], plan: Plan, folder: Path, cores: int) -> str:
     return "\n".join(lines)
 
 
-def _simulations(config: dict[str, Any], plan: Plan, folder: Path) -> Part:
-    chunks, directory = plan.chunks, folder / "device_sims" / "chunks"
+def _simulations(config: dict[str, Any], chunks: list[sweep.Chunk], folder: Path) -> Part:
+    directory = folder / "device_sims" / "chunks"
     left = [chunk for chunk in chunks if not all(p.exists() for p in sweep.chunk_paths(directory, chunk.chunk_hash))]
     problem = chunks[0].batches[0].problem
     mesh, engine = problem.mesh, chunks[0].engine
@@ -88,28 +94,30 @@ def _simulations(config: dict[str, Any], plan: Plan, folder: Path) -> Part:
     return Part(line, len(left), seconds, size, measured)
 
 
-def _trainings(config: dict[str, Any], folder: Path) -> Part:
-    variants = settings.check_all(study_config.section(config, "network"))
-    jobs, size, seconds, measured = 0, 0.0, 0.0, None
-    for one in variants:
-        missing = sum(
-            not (folder / "network" / "runs" / f"{one.variant}_{k}" / "meter.json").exists() for k in range(one.seeds)
-        )
-        weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
-        rate, known = _rate(f"train {one.rule}", "train")
-        images = datasets.get(one.dataset).train_count
-        jobs, size = jobs + missing, size + missing * weights * WEIGHT_B
-        if images is None or rate is None or seconds is None:
-            seconds = None
-            continue
-        measured = bool(known) if measured is None else measured and bool(known)
-        seconds += missing * (START_S + settings.work(one, images - one.validation_images) / rate)
-    first = variants[0]
-    total = sum(one.seeds for one in variants)
+def _trainings(plans: dict[str, Plan]) -> Part:
+    jobs, total, size, seconds, measured = 0, 0, 0.0, 0.0, None
+    for folder, plan in plans.items():
+        for one in settings.check_all(study_config.section(plan.config, "network")):
+            runs = [f"runs/{one.variant}_{k}" for k in range(one.seeds)]
+            if one.variant in plan.variants_with_card:
+                places = np.ndindex(one.card_samples, one.chips, one.seeds_per_chip)
+                runs += [f"sampled/{one.variant}_{'_'.join(map(str, place))}" for place in places]
+            missing = sum(not (RESULTS / folder / "network" / run / "meter.json").exists() for run in runs)
+            weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
+            rate, known = _rate(f"train {one.rule}", "train")
+            images = datasets.get(one.dataset).train_count
+            total, jobs, size = total + len(runs), jobs + missing, size + missing * weights * WEIGHT_B
+            if images is None or rate is None or seconds is None:
+                seconds = None
+                continue
+            measured = bool(known) if measured is None else measured and bool(known)
+            seconds += missing * (START_S + settings.work(one, images - one.validation_images) / rate)
+    first = next(iter(plans.values()))
+    network = first.network
     there = f", {total - jobs} of them there" if jobs < total else ""
     line = (
-        f"network: {total} trainings{there} ({len(variants)} variants, {first.seeds} seeds, {first.epochs} epochs) "
-        f"on {first.dataset}"
+        f"network: {total} trainings{there} ({len(first.variants)} variants, {network['seeds']} seeds, "
+        f"{network['epochs']} epochs) on {network['dataset']}"
     )
     return Part(line, jobs, seconds, size, measured if seconds is not None else None)
 

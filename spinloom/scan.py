@@ -104,7 +104,8 @@ def _entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict]]:
         name = axis["name"] or axis["key"].rsplit(".", 1)[-1]
         entries = {}
         for value in axis["values"]:
-            label = re.sub(r"[^A-Za-z0-9.+-]+", "-", f"{value:g}" if isinstance(value, float) else str(value))
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            label = re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-") if isinstance(value, list) else text
             entry: Any = value
             for part in reversed(axis["key"].split(".")):
                 entry = {part: entry}

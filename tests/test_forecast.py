@@ -21,7 +21,7 @@ def told(tmp_path, monkeypatch):
     def lines(changes=None, cores=2):
         default = changed(config.load(ROOT / "config.yaml"), changes or {})
         plan = study.plan(default)
-        return forecast.tell(default, plan, Path("results/default"), cores).splitlines(), plan
+        return forecast.tell("default", {"default": plan}, cores).splitlines(), plan
 
     return lines
 
@@ -73,6 +73,14 @@ def test_a_stage_without_part_and_an_unknown_speed(told):
     lines, _ = told({"network": None, "device_sims.engine": "collective"}, cores=1)
     assert lines[1].endswith("engine collective: time unknown, none has run here, 1 MB")
     assert lines[2].startswith("  in all an unknown time with 1 job at once, ")
+
+
+def test_points_of_a_scan_share_chunks_and_sampled_cards_are_trained_too(told):
+    _, plan = told({"network.card_samples": 2})
+    lines = forecast.tell("s", {"s/points/a": plan, "s/points/b": plan}, 2).splitlines()
+    assert lines[0] == "Study s, a scan of 2 points:" and "160 write events" in lines[1]
+    # each 2 x 3, and on 2 cards with 2 chips and 2 seeds the one variant that has a card
+    assert "network: 28 trainings (2 variants" in lines[2]
 
 
 @pytest.mark.parametrize(

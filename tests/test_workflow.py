@@ -29,6 +29,9 @@ def tree(sources):
     return sources.path
 
 
+@pytest.fixture(scope="module")
+def snakemake(sources):
+    return lambda *arguments: sources.call("snakemake", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,29 @@ def test_a_change_of_one_variant_repeats_its_trainings_alone(tree, snakemake, jo
     assert jobs(*arguments(constant, **later)) == after
     changed = {**constant, "variants": {"a": None, "b": {"epochs": 3}}}
     assert jobs(*arguments(changed, **later)) == {"train": 2, **after}
+
+
+def test_a_scan_is_its_points_studies(tree, jobs):
+    """Two numbers of states of one sweep, two learning rates: cards of two kinds, chunks that all share."""
+    scan = {
+        "study": "many_points",
+        "scan": {
+            "axes": [
+                {"key": "calibration.posterior.pseudocount", "values": [0.5, 1.0]},
+                {"name": "rate", "points": {"low": {"network": {"optimizer": {"learning_rate": 1e-4}}}, "high": None}},
+            ]
+        },
+    }
+    (tree / "scan.yaml").write_text(yaml.safe_dump(scan))
+    arguments = ("--configfile", "scan.yaml")
+    assert jobs(*arguments) == {
+        "simulate": 10, "collect": 4, "card": 4, "data": 4, "train": 24, "summarise": 4, "scan": 1, "all": 1,
+    }  # fmt: skip
+    assert jobs("calibration", *arguments) == {
+        "simulate": 10, "collect": 4, "card": 4, "card_figures": 4, "calibration": 1,
+    }  # fmt: skip
+    page = "results/many_points/points/pseudocount=1,rate=low/report.html"
+    assert jobs(page, *arguments)["train"] == 6
 
 
 def test_a_study_may_begin_with_its_card(tree, jobs):

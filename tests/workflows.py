@@ -14,7 +14,10 @@ import yaml
 from tests.forkserver import Server
 
 ROOT = Path(__file__).parent.parent
-PARTS = ["Snakefile", "config.yaml", "environment.yml", "workflow", "configs", "spinloom", "device_sims", "calibration"]
+PARTS = (
+    "Snakefile", "config.yaml", "environment.yml", "workflow", "configs", "spinloom", "device_sims", "calibration",
+    "network", "report",
+)  # fmt: skip
 STUDY = "small"
 RESULTS = Path("results") / STUDY
 # through all stages in seconds: one moment, four pulses of two voltages, one layer on small images
@@ -67,7 +70,7 @@ class Tree:
     @classmethod
     def of_sources(cls, path: Path, server: Server) -> Tree:
         path.mkdir()
-        for part in [*PARTS, "network"]:
+        for part in PARTS:
             source, ignore = ROOT / part, shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, path / part, ignore=ignore) if source.is_dir() else shutil.copy(source, path)
         (path / "results").mkdir()

@@ -71,10 +71,10 @@ def check(problem: Problem) -> None:
         regions.partition(problem, geometry.mask(problem.geometry, mesh))
 
 
-def run(problems: Sequence[Problem]) -> Iterator[Result]:
+def run(problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:
     """Yield the trajectory of each problem, in order; each run has a folder of its own and a GPU to itself.
 
-    The folder of a run that fails is kept and named; all others are removed.
+    The folder of a run that fails is kept and named; all others are removed, or end as ``raw/i`` if that is given.
 
     Raises
     ------
@@ -100,7 +100,11 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
                     f"mumax3: replica {problem.stream[-1]} (stream {problem.stream}): "
                     f"{str(error).replace(str(folder), str(kept))}; its files are in {kept}"
                 ) from None
-            shutil.rmtree(folder)
+            if raw is None:
+                shutil.rmtree(folder)
+            else:
+                Path(raw).mkdir(parents=True, exist_ok=True)
+                shutil.move(folder, Path(raw) / str(number))
             yield result
     finally:
         shutil.rmtree(base, ignore_errors=True)
