@@ -42,8 +42,8 @@ def train(arguments: argparse.Namespace) -> None:
     """Train one variant with one replicate."""
     config = settings.read(arguments.config)
     for name in ("replicate", "card_sample", "chip"):
-        if (getattr(arguments, name) or 0) < 0:
-            raise UserError(f"--{name}: found {getattr(arguments, name)}, allowed 0 or more")
+        if not 0 <= (getattr(arguments, name) or 0) < 10**4:
+            raise UserError(f"--{name.replace('_', '-')}: found {getattr(arguments, name)}, allowed 0 to 9999")
     chip = None if arguments.chip is None else (arguments.card_sample or 0, arguments.chip)
     gpus.claim()
     from network.summary import write_run
