@@ -143,7 +143,7 @@ def test_a_run_killed_at_many_moments_goes_on_with_the_same_command(tmp_path):
 
 def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
     tree = finished.copied(tmp_path / "tree")
-    tree.configure({"network.epochs": 2000})
+    tree.configure({"network.epochs": 20000})
     run = begin(tree)
     assert wait_for(tree, run, "network train")
     before = contents(tree.results / "device_sims")
@@ -156,8 +156,8 @@ def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
     assert other.returncode == 2 and "found another run at work in it" in other.stderr
     # the workflow alone is killed: its job is still at work
     os.kill(int((tree.results / ".lock").read_text().split()[1]), signal.SIGKILL)
-    run.communicate()
-    tree.configure({"network.epochs": 2000})
+    run.wait()  # what it says ends with its job
+    tree.configure({"network.epochs": 20000})
     third = tree.snakemake()
     assert third.returncode == 2 and len(told(third)) == 1
     assert "results/small: found a job of an earlier run still at work in it" in third.stderr

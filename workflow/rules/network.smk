@@ -19,14 +19,13 @@ TRAINERS = [
 ]
 
 
-def runs(wildcards):
-    plan = PLANS[wildcards.study]
-    return expand(
-        str(NETWORK / "runs/{variant}_{replicate}"),
-        study=wildcards.study,
-        variant=plan.variants,
-        replicate=range(plan.network["seeds"]),
-    )
+def runs(study):
+    seeds = range(PLANS[study].network["seeds"])
+    return expand(str(NETWORK / "runs/{variant}_{seed}"), study=study, variant=PLANS[study].variants, seed=seeds)
+
+
+def run_files(study):
+    return [f"{run}/{file}" for run in runs(study) for file in RUN_FILES]
 
 
 def sampled(wildcards):
@@ -147,7 +146,7 @@ rule summarise:
     input:
         card=rules.card.output,
         section=SECTION["network"],
-        runs=lambda w: [f"{run}/{file}" for run in runs(w) for file in RUN_FILES],
+        runs=lambda w: run_files(w.study),
     output:
         [SUMMARY / name for name in TABLES],
     log:
@@ -156,7 +155,7 @@ rule summarise:
         "../../environment.yml"
     params:
         card=str(CARD),
-        runs=runs,
+        runs=lambda w: runs(w.study),
         output=str(SUMMARY),
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
@@ -223,6 +222,7 @@ rule scan:
 
 rule network:
     input:
+        [path for name, plan in PLANS.items() if plan.trains for path in run_files(name)],
         every(rules.summarise.output, lambda plan: plan.trains),
         every(rules.systems.output, lambda plan: plan.trains and plan.config["system"]),
         every([*rules.uncertainty.output], lambda plan: plan.trains and plan.network["card_samples"]),
