@@ -5,15 +5,6 @@ CARD_FILES = ["states.csv", "pulses.csv", "transitions.csv", "population.csv", "
 PARAMETRIC = "workflow/schemas/sources/parametric.yaml"
 
 
-def writes(wildcards):
-    names = ("events.parquet", "pulses.csv", "device.json") if PLANS[wildcards.study].simulates else ()
-    return [str(DEVICE_SIMS / name).format(study=wildcards.study) for name in names]
-
-
-def writes_option(wildcards):
-    return f"--device-sims {DEVICE_SIMS}".format(study=wildcards.study) if writes(wildcards) else ""
-
-
 rule card:
     input:
         code("card", [*sources("calibration"), *COMMON, *Path("calibration/library").glob("*.yaml"), PARAMETRIC]),
@@ -30,7 +21,7 @@ rule card:
         "../../environment.yml"
     params:
         device_sims=writes_option,
-        output=str(CARD),
+        output=at(CARD),
     shell:
         "python -m calibration card --config {input.section:q} {params.device_sims}"
         " --dropped {output.dropped:q} --output {params.output:q} --log {log:q}"
@@ -49,9 +40,9 @@ rule card_sample:
     conda:
         "../../environment.yml"
     params:
-        card=str(CARD),
+        card=at(CARD),
         seed=lambda w: PLANS[w.study].config["seed"],
-        output=str(STUDY / "calibration/samples/{sample}"),
+        output=at(STUDY / "calibration/samples/{sample}"),
     shell:
         "python -m calibration sample {params.card:q} --seed {params.seed} --number {wildcards.sample}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
@@ -73,9 +64,9 @@ rule card_figures:
     conda:
         "../../environment.yml"
     params:
-        card=str(CARD),
+        card=at(CARD),
         device_sims=writes_option,
-        output=str(STUDY / "figures"),
+        output=at(STUDY / "figures"),
     shell:
         "python -m calibration figures --card {params.card:q} {params.device_sims}"
         " --config {input.section:q} --output {params.output:q} 2>&1 | tee {log:q}"

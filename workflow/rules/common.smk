@@ -56,6 +56,58 @@ def every(paths, holds=lambda plan: True):
     return expand(paths, study=[name for name, plan in PLANS.items() if holds(plan)], allow_missing=True)
 
 
+def at(path):
+    """Return the function that puts a job's wildcards into a path."""
+    return lambda wildcards: str(path).format(**dict(wildcards.items()))
+
+
+def writes(wildcards):
+    """Return the tables of stage 1 that stage 2 reads, if the study simulates."""
+    names = ("events.parquet", "pulses.csv", "device.json") if PLANS[wildcards.study].simulates else ()
+    return [str(DEVICE_SIMS / name).format(study=wildcards.study) for name in names]
+
+
+def writes_option(wildcards):
+    """Return the option that names their folder."""
+    return f"--device-sims {DEVICE_SIMS}".format(study=wildcards.study) if writes(wildcards) else ""
+
+
+def runs(study):
+    """Return the folders of a study's trainings."""
+    seeds = range(PLANS[study].network["seeds"])
+    return expand(str(NETWORK / "runs/{variant}_{seed}"), study=study, variant=PLANS[study].variants, seed=seeds)
+
+
+def run_files(study):
+    """Return the files in them."""
+    return [f"{run}/{file}" for run in runs(study) for file in RUN_FILES]
+
+
+def sampled(wildcards):
+    """Return the files of the trainings on draws of the card."""
+    plan = PLANS[wildcards.study]
+    return expand(
+        str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}/{file}"),
+        study=wildcards.study,
+        variant=plan.variants_with_card,
+        sample=range(plan.network["card_samples"]),
+        chip=range(plan.network["chips"]),
+        replicate=range(plan.network["seeds_per_chip"]),
+        file=RUN_FILES,
+    )
+
+
+def sampled_cards(wildcards):
+    """Return the files of these draws."""
+    samples = range(PLANS[wildcards.study].network["card_samples"])
+    return expand(rules.card_sample.output, study=wildcards.study, sample=samples)
+
+
+def made(holds, paths):
+    """Return the input function that asks for these if it holds for the study's plan."""
+    return lambda wildcards: expand(paths, study=wildcards.study) if holds(PLANS[wildcards.study]) else []
+
+
 wildcard_constraints:
     study="|".join(map(re.escape, PLANS)),
 

@@ -53,7 +53,7 @@ rule collect:
         "../../environment.yml"
     params:
         chunks=CHUNKS,
-        output=str(DEVICE_SIMS),
+        output=at(DEVICE_SIMS),
     shell:
         "python -m device_sims collect --config {input.section:q} --chunks {params.chunks:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
@@ -71,8 +71,8 @@ rule device_figure:
     conda:
         "../../environment.yml"
     params:
-        tables=str(DEVICE_SIMS),
-        output=str(STUDY / "figures"),
+        tables=at(DEVICE_SIMS),
+        output=at(STUDY / "figures"),
     shell:
         "python -m device_sims figure --config {input.section:q} --tables {params.tables:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"

@@ -19,33 +19,6 @@ TRAINERS = [
 ]
 
 
-def runs(study):
-    seeds = range(PLANS[study].network["seeds"])
-    return expand(str(NETWORK / "runs/{variant}_{seed}"), study=study, variant=PLANS[study].variants, seed=seeds)
-
-
-def run_files(study):
-    return [f"{run}/{file}" for run in runs(study) for file in RUN_FILES]
-
-
-def sampled(wildcards):
-    plan = PLANS[wildcards.study]
-    return expand(
-        str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}/{file}"),
-        study=wildcards.study,
-        variant=plan.variants_with_card,
-        sample=range(plan.network["card_samples"]),
-        chip=range(plan.network["chips"]),
-        replicate=range(plan.network["seeds_per_chip"]),
-        file=RUN_FILES,
-    )
-
-
-def sampled_cards(wildcards):
-    samples = range(PLANS[wildcards.study].network["card_samples"])
-    return expand(rules.card_sample.output, study=wildcards.study, sample=samples)
-
-
 # the names of the points with their labels
 SCAN_POINTS = (
     or_exit(FOLDER.keep, "scan", json.dumps({p.name: p.labels for p in POINTS}, indent=1) + "\n") if POINTS else []
@@ -89,9 +62,9 @@ rule train:
     resources:
         mem_mb=1800,
     params:
-        card=str(CARD),
+        card=at(CARD),
         chip="",
-        output=str(NETWORK / "runs/{variant}_{replicate}"),
+        output=at(NETWORK / "runs/{variant}_{replicate}"),
     shell:
         "python -m network train --config {input.section:q} --card {params.card:q}"
         " --replicate {wildcards.replicate:q} {params.chip} --output {params.output:q} --log {log:q}"
@@ -116,9 +89,9 @@ use rule train as train_sampled with:
         chip="[0-9]+",
         replicate="[0-9]+",
     params:
-        card=str(STUDY / "calibration/samples/{sample}"),
+        card=at(STUDY / "calibration/samples/{sample}"),
         chip="--card-sample {sample} --chip {chip}",
-        output=str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}"),
+        output=at(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}"),
 
 
 rule uncertainty:
@@ -135,8 +108,8 @@ rule uncertainty:
     conda:
         "../../environment.yml"
     params:
-        cards=str(STUDY / "calibration/samples"),
-        runs=str(NETWORK / "sampled"),
+        cards=at(STUDY / "calibration/samples"),
+        runs=at(NETWORK / "sampled"),
     shell:
         "python -m network uncertainty --config {input.section:q} --sampled {params.runs:q}"
         " --cards {params.cards:q} --output {output.table:q} --figure {output.figure:q} 2>&1 | tee {log:q}"
@@ -154,9 +127,9 @@ rule summarise:
     conda:
         "../../environment.yml"
     params:
-        card=str(CARD),
+        card=at(CARD),
         runs=lambda w: runs(w.study),
-        output=str(SUMMARY),
+        output=at(SUMMARY),
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
         " --card {params.card:q} --output {params.output:q} 2>&1 | tee {log:q}"
@@ -175,7 +148,7 @@ rule systems:
     conda:
         "../../environment.yml"
     params:
-        study=str(STUDY),
+        study=at(STUDY),
     shell:
         "python -m network systems --studies {params.study:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -194,8 +167,8 @@ rule network_figures:
     conda:
         "../../environment.yml"
     params:
-        tables=str(SUMMARY),
-        output=str(STUDY / "figures"),
+        tables=at(SUMMARY),
+        output=at(STUDY / "figures"),
     shell:
         "python -m network figures --summary {params.tables:q} --output {params.output:q}" " 2>&1 | tee {log:q}"
 

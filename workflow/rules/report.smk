@@ -8,11 +8,6 @@ EVIDENCE = VALIDATION / "validation.csv"
 CONTRACT = [f"calibration/{name}.py" for name in ("card", "names", "tables")]
 
 
-def made(holds, paths):
-    """Return the input function that asks for these if it holds for the study's plan."""
-    return lambda wildcards: expand(paths, study=wildcards.study) if holds(PLANS[wildcards.study]) else []
-
-
 rule report:
     input:
         every([STUDY / "report.html", STUDY / "datapackage.json"]),
@@ -33,7 +28,7 @@ rule report_html:
     conda:
         "../../environment.yml"
     params:
-        study=str(STUDY),
+        study=at(STUDY),
         validation=EVIDENCE,
         evidence=sha256_file(EVIDENCE) if EVIDENCE.exists() else "",
     shell:
@@ -57,7 +52,7 @@ rule data_package:
     conda:
         "../../environment.yml"
     params:
-        study=str(STUDY),
+        study=at(STUDY),
     shell:
         "python -m spinloom.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
         " || (cat {log:q} >&2; exit 1)"
