@@ -14,7 +14,6 @@ import pandas as pd  # noqa: E402
 
 from network.figures import COLOURS, LEVELS  # noqa: E402
 from network.settings import BASELINE  # noqa: E402
-from spinloom.errors import UserError  # noqa: E402
 from spinloom.files import read_json, read_table, write_png  # noqa: E402
 
 MARKERS = "osD^vP*X<>"
@@ -30,7 +29,7 @@ COLUMNS = [
 
 
 def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
-    """Return one row per point and variant: its labels (a column per axis), accuracies, writes and energies.
+    """Return one row per point and variant: accuracies, writes, energies, and its labels, a column ``axis_NAME`` each.
 
     Parameters
     ----------
@@ -42,12 +41,10 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
     Raises
     ------
     UserError
-        If a point's tables are missing, or an axis has the name of another column.
+        If a point's tables are missing.
     """
     rows = []
     for name, labels in points.items():
-        if clash := sorted(set(labels) & {"point", *COLUMNS}):
-            raise UserError(f"scan.axes: found the name {clash[0]}, which is a column of scan.csv, allowed: another")
         study = folder / name
         summary, energy = (read_table(study / "network/summary" / f"{table}.csv") for table in ("summary", "energy"))
         last = summary[summary["selection"] == "last"].set_index("variant")
@@ -57,7 +54,8 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
         states = len(read_table(study / "calibration/card/states.csv"))
         for variant, row in last.iterrows():
             rows.append({
-                "point": name, **labels, "variant": variant, **{column: row[column] for column in COPIED},
+                "point": name, **{f"axis_{axis}": label for axis, label in labels.items()},
+                "variant": variant, **{column: row[column] for column in COPIED},
                 **{
                     f"{phase}_energy_J_{level}": totals[variant, phase, level]
                     for phase in ("training", "inference") for level in LEVELS
@@ -70,7 +68,7 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
 def along(table: pd.DataFrame, axes: list[str], path: Path) -> None:
     """Draw accuracy and the devices' training energy along the first axis, a line per variant and other label."""
     figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-    first, others = axes[0], axes[1:]
+    first, *others = (f"axis_{axis}" for axis in axes)
     place = pd.to_numeric(table[first], errors="coerce")
     labels = list(dict.fromkeys(table[first]))
     numeric = place.notna().all()
@@ -81,7 +79,7 @@ def along(table: pd.DataFrame, axes: list[str], path: Path) -> None:
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
         if rows["rule"].iloc[0] == BASELINE:
             colour = "0.5"
-        label = ", ".join([*(f"{axis} {text}" for axis, text in zip(others, names)), names[-1].replace("_", " ")])
+        label = ", ".join([*(f"{axis} {text}" for axis, text in zip(axes[1:], names)), names[-1].replace("_", " ")])
         sd = 100 * rows["test_accuracy_sd"].fillna(0)
         panels[0].errorbar(
             rows["place"], 100 * rows["test_accuracy_mean"], sd, color=colour, marker=marker, capsize=2, label=label
@@ -92,7 +90,7 @@ def along(table: pd.DataFrame, axes: list[str], path: Path) -> None:
     panels[0].set_ylabel("test accuracy (%)")
     panels[1].set_ylabel("devices' energy per training sample (J)")
     for axes_ in panels:
-        axes_.set_xlabel(first)
+        axes_.set_xlabel(axes[0])
         if not numeric:
             axes_.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
     figure.legend(

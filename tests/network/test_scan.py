@@ -12,7 +12,7 @@ from spinloom.errors import UserError
 from spinloom.files import read_table
 from tests.network.conftest import contents, make_card
 
-POINTS = {f"count={n},rule={rule}": {"count": n, "rule_used": rule} for n in ("2", "10") for rule in ("a", "b")}
+POINTS = {f"count={n},rule={rule}": {"count": n, "rule": rule} for n in ("2", "10") for rule in ("a", "b")}
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def studies(tmp_path):
 
 def test_the_table_has_each_point_with_its_labels(studies):
     table = scan.collect(POINTS, studies)
-    assert list(table.columns) == ["point", "count", "rule_used", *scan.COLUMNS]
+    assert list(table.columns) == ["point", "axis_count", "axis_rule", *scan.COLUMNS]
     assert table["point"].tolist() == [name for name in POINTS for _ in range(2)]
     third = table[(table["point"] == "count=10,rule=a") & (table["variant"] == "x")].iloc[0]
-    assert (third["count"], third["rule_used"], third["rule"], third["states"]) == ("10", "a", "bop", 5)
+    assert (third["axis_count"], third["axis_rule"], third["rule"], third["states"]) == ("10", "a", "bop", 5)
     assert third["test_accuracy_mean"] == pytest.approx(0.82, abs=1e-12)  # of the last epoch
     assert third["training_energy_J_array"] == pytest.approx(3e-11, abs=0, rel=1e-12)  # the total alone
     assert len(third["card_sha256"]) == 64 and third["writes_behind_card"] == 0
@@ -61,13 +61,8 @@ def test_the_command_writes_table_and_figures(studies, tmp_path):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert set(contents(tmp_path / "one")) == {"scan.csv", "scan.png", "pareto.png"}
     pd.testing.assert_frame_equal(
-        read_table(tmp_path / "one" / "scan.csv").astype({"count": str}), scan.collect(POINTS, studies), rtol=0
+        read_table(tmp_path / "one" / "scan.csv").astype({"axis_count": str}), scan.collect(POINTS, studies), rtol=0
     )
-
-
-def test_an_axis_may_not_be_called_as_a_column(studies):
-    with pytest.raises(UserError, match="scan.axes: found the name rule, which is a column of scan.csv"):
-        scan.collect({name: {"rule": "1"} for name in POINTS}, studies)
 
 
 def test_a_point_that_has_not_run_is_named(studies):
