@@ -97,7 +97,7 @@ class Mumax:
         for number, line in enumerate(lines, start=1):
             for name in re.findall(r"(?<![\w.])[A-Za-z_]\w*|(?<=\.)[A-Za-z]\w+", re.sub(r'"[^"]*"', "", line)):
                 if name.lower() not in known and name != "i":
-                    code = f"{SOURCE}/cmd/mumax3/main.go:97 script line {number}: {line}: undefined: {name}"
+                    code = f"{SOURCE}/cmd/mumax3/main.go:114 script line {number}: {line}: undefined: {name}"
                     last_words(code, 1)
         return [line for line in lines if line]
 
@@ -119,7 +119,7 @@ class Mumax:
             elif found := re.fullmatch(r"(\w+)\((.*)\)", line):
                 getattr(self, found[1].lower())(*self.arguments(found[2]))
             else:
-                last_words(f"{SOURCE}/cmd/mumax3/main.go:97 script line 1:1: expected statement: ", 1)
+                last_words(f"{SOURCE}/cmd/mumax3/main.go:114 script line 1:1: expected statement: ", 1)
 
     def value(self, text: str, t: float = 0.0):
         names = {"sin": math.sin, "vector": lambda *c: c, "t": t, **CONSTANTS, **{n: n for n in QUANTITIES}, "m": "m"}
@@ -143,7 +143,7 @@ class Mumax:
         try:
             content = (self.folder / name).read_bytes()
         except OSError:
-            last_words(f"{SOURCE}/engine/util.go:84open {name}: no such file or directory", 1)
+            last_words(f"{SOURCE}/engine/util.go:86 open {name}: no such file or directory", 1)
         head, _, body = content.partition(b"# Begin: Data Binary 4\n")
         fields = dict(re.findall(r"# (\w+): (\S+)", head.decode()))
         counts, components = [int(fields[f"{axis}nodes"]) for axis in "zyx"], int(fields["valuedim"])
@@ -170,7 +170,7 @@ class Mumax:
 
     def load(self, what, text):
         if self.mask is None:
-            last_words("panic: need to set mesh first" + STACK + "/engine/mesh.go:156 +0x5c", 2)
+            last_words("panic: need to set mesh first" + STACK + "/engine/mesh.go:147 +0x5c", 2)
         values, _ = self.read(self.value(text))
         if what == "regions":
             self.regions = values[0].astype(int)
@@ -346,7 +346,7 @@ class Mumax:
         names = ["mx ()", "my ()", "mz ()", *(f"{name} (J)" for name in self.columns)]
         values = [*(self.m.sum((1, 2, 3)) / self.mask.sum()), *(self.energy(name) for name in self.columns)]
         if any(math.isnan(value) for value in values):
-            last_words("panic: NaN" + STACK + "/engine/util.go:204 +0x1d", 2)
+            last_words("panic: NaN" + STACK + "/engine/util.go:231 +0x1d", 2)
         with open(self.folder / "out" / "table.txt", "a") as stream:
             if not self.rows:
                 stream.write("\t".join(["# t (s)", *names]) + "\n")
@@ -386,7 +386,7 @@ def main() -> None:
         what = "libcuda.so.1: cannot open shared object file: No such file or directory"
         last_words(f"mumax3: error while loading shared libraries: {what}", 127)
     if show == "no device":
-        last_words(f"{SOURCE}/cuda/init.go:60 CUDA_ERROR_NO_DEVICE", 1)
+        last_words(f"{SOURCE}/cuda/init.go:61 CUDA_ERROR_NO_DEVICE", 1)
     if options.get("gpu", "0") != "0":
         last_words("panic: CUDA_ERROR_INVALID_DEVICE" + STACK + "/cuda/cu/context.go:23 +0x4d", 2)
     version = VERSION.replace("3.11.1", "3.10") if show == "old" else VERSION
@@ -400,7 +400,7 @@ def main() -> None:
     folder = Path(options["o"])
     folder.mkdir(exist_ok=True)  # what was there stays
     (folder / "log.txt").write_text("\n".join([*history, f"//output directory: {folder}/"]) + "\n")
-    if options.get("http") == "":
+    if show != "old" and options.get("http") == "":  # a script that does not compile ends before that
         sys.stderr.write('//not starting GUI (-http="")\n')
     if show == "memory":
         last_words("CUDA_ERROR_OUT_OF_MEMORY", 1)

@@ -191,7 +191,7 @@ def test_what_was_rounded_is_said_in_the_log(fake_mumax3, tmp_path, capsys):
         (with_(numerics__integrator="fdr4"), "numerics.integrator: found 'fdr4', allowed with mumax3: heun, rk4, "),
         (with_(numerics__precision="float64"), "numerics.precision: found float64, allowed with mumax3: float32"),
         (with_(mesh=Mesh(5, 3, (4e-9, 4e-9, 1e-9))), "mesh: found 5 x 3 x 1 cells at 300 K, allowed with mumax3: an "),
-        (with_(initial__relax_tolerance=1e-6), "initial.relax_tolerance: found 1e-06, allowed with mumax3: at least"),
+        (with_(initial__relax_tolerance=1e-6), "initial.relax_tolerance: found 1e-06, allowed with mumax3: at least "),
         (with_(numerics__dt_s=1e-12), "numerics.dt_s: found 1e-12, allowed: at most"),
         (with_(LAYERS, numerics__tolerance=1e-7), "numerics.tolerance: found 1e-07, allowed with mumax3: at least"),
         (
@@ -206,8 +206,8 @@ def test_what_was_rounded_is_said_in_the_log(fake_mumax3, tmp_path, capsys):
 )  # fmt: skip
 def test_what_mumax3_cannot_do_is_refused_by_key(problem, message):
     with pytest.raises(UserError) as error:
-        mumax3.check(problem)
-    assert str(error.value).startswith(message)
+        engines.check("mumax3", "domain_wall", [problem])
+    assert str(error.value).startswith(f"device_sims.{message}")
 
 
 def test_an_odd_mesh_is_fine_without_noise():

@@ -24,7 +24,7 @@ from spinloom.errors import UserError
 __all__ = ["check", "probe", "run"]
 
 EVALUATIONS = {"heun": 2, "rk4": 4, "dopri5": 6}  # of the torque, in a step
-LEAST_RELAX = 1e-5  # of |m x H|/Ms: what single precision can reach with small cells, with a margin
+LEAST_RELAX_ERROR = 1e-8  # per step, below which single precision makes a relaxation endless (5e-9 did, 2e-8 did not)
 SHORT_STEP_S = 1e-14  # a guess of adaptive steps, for the time limit only
 
 
@@ -61,8 +61,12 @@ def check(problem: Problem) -> None:
             "them or one layer, because its Zhang-Li torque would follow the current along z too"
         )
     relax = problem.initial.relax_tolerance
-    if relax is not None and relax < LEAST_RELAX:
-        raise UserError(f"initial.relax_tolerance: found {relax:g}, allowed with mumax3: at least {LEAST_RELAX:g}")
+    if relax is not None and (error := script.relax_error(problem)) < LEAST_RELAX_ERROR:
+        least = relax * LEAST_RELAX_ERROR / error
+        raise UserError(
+            f"initial.relax_tolerance: found {relax:g}, allowed with mumax3: at least {least:.2g} on these cells, "
+            "which single precision can reach"
+        )
     if numerics.integrator not in script.ADAPTIVE:
         stability.check(problem)  # the same schemes, so the same limits
     elif numerics.tolerance < (least := stability.LEAST_TOLERANCE["float32"]):

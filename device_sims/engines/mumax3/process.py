@@ -35,6 +35,7 @@ MEANINGS = (
     (r"(?P<it>script line .*)", "{it}"),
     (r"^panic: (?P<it>.*)", "panic: {it}"),
     (r"(?P<it>(CUDA_ERROR|CURAND|CUFFT)_\w+)", "{it}"),
+    (r"\.go:\d+ ?(?P<it>.+)", "{it}"),
 )
 
 
@@ -192,15 +193,15 @@ def _asked_to_stop() -> Iterator[None]:
 def reason(code: int, stderr: str) -> str:
     """Return in a line why a process failed."""
     said = re.split(r"^goroutine \d+ ", stderr, maxsplit=1, flags=re.M)[0]  # and then the stacks of a panicked program
-    lines = [line.strip("/ \t") for line in said.splitlines()]
+    # what begins with // is no error, but may be a warning that names one
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("//")]
     for pattern, meaning in MEANINGS:
         for line in lines:
             if found := re.search(pattern, line):
                 return f"{meaning.format(**found.groupdict())} (exit code {code})"
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
-    told = [line for line in lines if line]
-    return f"{told[-1] if told else 'nothing on stderr'} (exit code {code})"
+    return f"{lines[-1] if lines else 'nothing on stderr'} (exit code {code})"
 
 
 def limit_s(evaluations: float, cells: int) -> float:
