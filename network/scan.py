@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 import pandas as pd  # noqa: E402
+from matplotlib.ticker import LogFormatterSciNotation  # noqa: E402
 
 from network.figures import COLOURS, LEVELS  # noqa: E402
 from network.settings import BASELINE  # noqa: E402
@@ -124,7 +125,11 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
         best = front(shown[column].to_numpy(), shown["test_accuracy_mean"].to_numpy())
         edge = shown.iloc[best].sort_values(column)
         axes.plot(edge[column], 100 * edge["test_accuracy_mean"], color="0.8", zorder=0)
-        axes.set(xscale="log", xlabel=f"energy per training sample (J): {'+ ' * (level != 'device')}{level}")
+        axes.set_xscale("log")
+        # of less than a decade every tick is labelled, of more only the decades
+        axes.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(0.9, 0.3)))
+        axes.tick_params(axis="x", which="minor", labelsize=7, labelrotation=45)
+        axes.set(xlabel=f"energy per training sample (J): {'+ ' * (level != 'device')}{level}")
     panels[0].set_ylabel("test accuracy (%)")
     handles = {}
     for axes in panels:
@@ -154,4 +159,5 @@ def _behind(table: pd.DataFrame) -> str:
         low, high = int(table[column].min()), int(table[column].max())
         return f"{low}" if low == high else f"{low} to {high}"
 
-    return f"{span('seeds')} seeds per point; cards of {span('writes_behind_card')} writes"
+    cards = f"cards of {span('writes_behind_card')} writes" if table["writes_behind_card"].any() else "cards of laws"
+    return f"{span('seeds')} seeds per point; {cards}"

@@ -85,7 +85,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, two):
     with pytest.raises(UserError, match="unfit.yaml: numerics.dt_s: found 5e-13"):
         compare.compare(unfit, ["fake", "llg"], out)
     assert not out.exists()
-    with pytest.raises(UserError, match="--raw: found with engine fake, allowed with: oommf"):
+    with pytest.raises(UserError, match="--raw: found with engine fake, allowed with: mumax3, oommf"):
         compare.run(path, "fake", out, raw=tmp_path / "raw")
 
 

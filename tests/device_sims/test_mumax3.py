@@ -206,8 +206,8 @@ def test_what_was_rounded_is_said_in_the_log(fake_mumax3, tmp_path, capsys):
 )  # fmt: skip
 def test_what_mumax3_cannot_do_is_refused_by_key(problem, message):
     with pytest.raises(UserError) as error:
-        engines.check("mumax3", "domain_wall", [problem])
-    assert str(error.value).startswith(f"device_sims.{message}")
+        mumax3.check(problem)
+    assert str(error.value).startswith(message)
 
 
 def test_an_odd_mesh_is_fine_without_noise():

@@ -24,7 +24,8 @@ from network.summary import write_run
 from network.train import Trainer
 
 
-@pytest.fixture(scope="session", autouse=True)
+# of the package, not of the session: the engines' tests that a worker runs next are about exact bytes
+@pytest.fixture(scope="package", autouse=True)
 def compile_once(tmp_path_factory):
     """Share compiled programs between all tests and compile fast: most of a tiny run's time would go into compiling."""
     base = tmp_path_factory.getbasetemp()
