@@ -32,7 +32,7 @@ rule simulate:
         "../../environment.yml"
     resources:
         mem_mb=1500,
-        gpu=int(config["device_sims"]["engine"] == "mumax3"),
+        gpu=lambda w: int(PLANS[ASKS[w.chunk]].config["device_sims"]["engine"] == "mumax3"),
     params:
         output=CHUNKS,
     shell:
