@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from spinloom import files
+from tests.workflows import PARTS
 
 ROOT = Path(__file__).parents[2]
 ONE_NODE = ROOT / "tests" / "slurm" / "one_node.sh"
-PARTS = ["Snakefile", "config.yaml", "environment.yml", "workflow", "configs", "spinloom", "device_sims", "calibration"]
 PROFILE = "workflow/profiles/slurm"
 
 
@@ -32,7 +32,7 @@ def absent() -> str:
 
 
 def tree(folder: Path) -> Path:
-    for part in [*PARTS, "network", "report"]:
+    for part in PARTS:
         ignore = shutil.ignore_patterns("__pycache__")
         source = ROOT / part
         shutil.copytree(source, folder / part, ignore=ignore) if source.is_dir() else shutil.copy(source, folder)
