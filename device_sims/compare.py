@@ -18,6 +18,7 @@ from scipy import stats
 
 from device_sims import engines, problem_file
 from device_sims.observables import SATURATION
+from device_sims.problem import Problem
 from device_sims.run import WALL, read_replicas, run, usable_engine
 from spinloom import files
 from spinloom.errors import UserError
@@ -41,7 +42,7 @@ def compare(
     source : path
         Problem file.
     names : sequence of str, optional
-        Engines, in `engines.REGISTRY`; by default all that can do any problem. The others are compared with the first.
+        Engines, in `engines.REGISTRY`; by default all that can do this problem. The others are compared with the first.
         Those that cannot run here are left out with a line that says why.
     output : path
         Directory for ``ENGINE/`` (what `device_sims.run` writes), ``comparison.csv``, ``summary.csv`` and
@@ -59,15 +60,17 @@ def compare(
     Raises
     ------
     UserError
-        If fewer than two engines can run here, or an engine cannot do the problem; as of `device_sims.run.run`.
+        If fewer than two engines can run here, or a named engine cannot do the problem; as of `device_sims.run.run`.
     """
     problem, _ = problem_file.load(source, seed)
-    names = names or [name for name in engines.REGISTRY if name not in engines.FAMILIES]
-    if len(set(names)) < len(names):
-        raise UserError(f"--engines: found {', '.join(names)}, allowed: each engine once")
-    usable = [name for name in names if _is_usable(name)]
+    asked = names or [name for name in engines.REGISTRY if name not in engines.FAMILIES]
+    if len(set(asked)) < len(asked):
+        raise UserError(f"--engines: found {', '.join(asked)}, allowed: each engine once")
+    usable = [name for name in asked if _is_usable(name)]
+    if not names:
+        usable = [name for name in usable if _can_do(name, problem, str(source))]
     if len(usable) < 2:
-        raise UserError(f"--engines: found {len(usable)} of {len(names)} that can run here, needed: two or more")
+        raise UserError(f"--engines: found {len(usable)} of {len(asked)} that can run this here, needed: two or more")
     if problem.temperature_K and (replicas or 1) < 2:
         raise UserError(f"--replicas: found {replicas or 1} at {problem.temperature_K:g} K, allowed: 2 or more")
     output = Path(output)
@@ -95,6 +98,15 @@ def _is_usable(name: str) -> bool:
         print(f"left out: {name} cannot run here: {text}")
         return False
     usable_engine(name, "--engines")
+    return True
+
+
+def _can_do(name: str, problem: Problem, source: str) -> bool:
+    try:
+        engines.check_problem(name, problem, source)
+    except UserError as error:
+        print(f"left out: {name} cannot do this problem: {error}")
+        return False
     return True
 
 

@@ -57,6 +57,28 @@ def test_differences_of_two_engines_through_the_command_line(tmp_path, two, monk
     assert tree(out) == before and [len(engine.started) for engine in two.values()] == [1, 1]
 
 
+def test_without_names_who_cannot_do_the_problem_is_left_out(tmp_path, two, monkeypatch, capsys):
+    picky = type(sys)("picky")
+    picky.run, picky.probe = Fake().run, lambda: (True, "")
+
+    def check(problem):
+        raise UserError("numerics.precision: found float64, allowed with picky: float32")
+
+    picky.check = check
+    monkeypatch.setitem(sys.modules, "device_sims.engines.picky", picky)
+    kept = {name: engines.REGISTRY[name] for name in ("fake", "other")}
+    monkeypatch.setattr(engines, "REGISTRY", {"picky": ("device_sims.engines.picky", "1"), **kept})
+    monkeypatch.setattr(engines, "CHECKS", {"picky": "device_sims.engines.picky"})
+    path = write(tmp_path, SMALL)
+    summary = compare.compare(path, None, tmp_path / "out")
+    assert set(summary["reference"]) == {"fake"} and set(summary["engine"]) == {"other"}
+    said = capsys.readouterr().out
+    assert "left out: picky cannot do this problem:" in said and "allowed with picky: float32" in said
+    with pytest.raises(UserError, match="allowed with picky: float32"):  # asked for by name
+        compare.compare(path, ["fake", "picky"], tmp_path / "named")
+    assert not (tmp_path / "named").exists()
+
+
 def test_ensembles_of_two_engines(tmp_path, two):
     path = write(tmp_path, {**SMALL, "temperature_K": 300})
     summary = compare.compare(path, ["fake", "other"], tmp_path / "out", 16)
@@ -72,7 +94,7 @@ def test_ensembles_of_two_engines(tmp_path, two):
 
 def test_what_cannot_be_compared_is_refused(tmp_path, two):
     path, out = write(tmp_path, SMALL), tmp_path / "out"
-    with pytest.raises(UserError, match="--engines: found 1 of 2 that can run here, needed: two or more"):
+    with pytest.raises(UserError, match="--engines: found 1 of 2 that can run this here, needed: two or more"):
         compare.compare(path, ["fake", "absent"], out)
     with pytest.raises(UserError, match="--engines: found 'mumx3', allowed: llg"):
         compare.compare(path, ["fake", "mumx3"], out)
