@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import expm
 
-from network import ablation
+from network import ablation, retention
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 
@@ -39,6 +38,7 @@ class DeviceModel:
     transition: np.ndarray  # float64[K, S, S], rows sum to 1
     by_instance: np.ndarray | None  # float64[I, K, S, S], each named instance's own, if the card has them
     half_select: dict[float, np.ndarray]  # share of the voltage -> float64[K, S, S]
+    retention: dict[float, np.ndarray]  # temperature, K -> float64[S, S], rates of a device left alone, 1/s
     rest: np.ndarray | None  # float64[S, S], what becomes of a device that is left alone after each epoch
     occupancy: np.ndarray  # float64[S], sums to 1
     state_weight: np.ndarray  # float32[S]
@@ -69,7 +69,8 @@ class DeviceModel:
     def digest(self) -> str:
         """Return a hash of all values: equal for cards and options that train alike."""
         values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
-        values["half_select"] = {str(share): rows.tolist() for share, rows in self.half_select.items()}
+        for name in ("half_select", "retention"):
+            values[name] = {str(key): rows.tolist() for key, rows in values[name].items()}
         return sha256_text(canonical_json(values))
 
     @classmethod
@@ -83,7 +84,7 @@ class DeviceModel:
         options : dict
             Config section ``network.device``: ``within_state_spread``, ``read_noise``, ``device_to_device`` (a spread
             that is switched off is zero), ``stochastic`` and ``symmetric`` (see `network.ablation`), ``rest`` (see
-            `_rest`), ``pulses`` (those of the card that are used; default all), ``stuck_fraction``.
+            `network.retention`), ``pulses`` (those of the card that are used; default all), ``stuck_fraction``.
         scale : str
             What -1 and +1 are: "levels" or "states" (see the module text).
 
@@ -120,6 +121,10 @@ class DeviceModel:
             transition = ablation.least_noise(transition, conductance)
             own = None if own is None else ablation.least_noise(own, conductance)
 
+        rates, rest = retention.rates(card, names), options.get("rest")
+        if rest is not None:
+            rest = retention.at(rates, rest["temperature_K"], "network.device.rest")
+
         nominal = np.einsum("s,kst,t->k", occupancy, transition, conductance)
         ends = nominal if scale == "levels" else conductance
         low, high = ends.min(), ends.max()
@@ -145,7 +150,8 @@ class DeviceModel:
             transition=transition,
             by_instance=own,
             half_select=_half_select(card, kinds, names),
-            rest=_rest(card, options.get("rest"), names),
+            retention=rates,
+            rest=None if rest is None else retention.rest(rest, options["rest"]["duration_s"]),
             occupancy=occupancy,
             state_weight=((conductance - reference) / scale).astype(np.float32),
             state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),
@@ -202,31 +208,6 @@ def _half_select(card, pulses: tuple, states: tuple) -> dict[float, np.ndarray]:
     return {
         float(share): _transition(rows, pulses, states, "half_select.csv") for share, rows in table.groupby("fraction")
     }
-
-
-def _rest(card, section: dict | None, states: tuple) -> np.ndarray | None:
-    """Return the kernel of a rest of ``duration_s`` at ``temperature_K``: exp(Q t), the card's rates of retention Q.
-
-    float64[S, S]; None without a rest. `UserError` if the card does not know the temperature.
-    """
-    if section is None:
-        return None
-    table = card.extras.get("retention")
-    if table is None:
-        raise UserError("network.device.rest: found a rest, allowed null: the card has no retention.csv")
-    known = sorted(table["temperature_K"].unique())
-    rows = table[np.isclose(table["temperature_K"], section["temperature_K"], rtol=0, atol=1e-6)]
-    if rows.empty:
-        raise UserError(
-            f"network.device.rest.temperature_K: found {section['temperature_K']:g}, allowed "
-            f"{', '.join(f'{t:g}' for t in known)}: the card's (calibration.retention.temperatures_K)"
-        )
-    wide = rows.pivot_table(index="state_from", columns="state_to", values="rate_per_s", aggfunc="sum")
-    rate = wide.reindex(index=list(states), columns=list(states)).fillna(0.0).to_numpy(np.float64, copy=True)
-    np.fill_diagonal(rate, 0.0)
-    np.fill_diagonal(rate, -rate.sum(axis=1))
-    kernel = np.clip(expm(rate * float(section["duration_s"])), 0, None)
-    return kernel / kernel.sum(axis=1, keepdims=True)
 
 
 def _reliability(card) -> np.ndarray:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from network import architecture, layers, models, optimizers, rng, rules, sampling, trains
+from network import architecture, layers, models, optimizers, retention, rng, rules, sampling, trains
 from network import array as arrays_
 from network.datasets import Data
 from network.device import DeviceModel
@@ -96,10 +96,9 @@ class Evaluator:
             )
         shape = sampling.packed_shape(self.shapes)
         self._fabricate = jax.jit(lambda keys: sampling.fabricate(keys, shape, device, self.tables, self.commands))
-        self._relax = None
-        if device.rest is not None:
-            rest = sampling.tables(device, sampling.Alphabet(device.rest[None], np.zeros((1, 0), np.int64)))
-            self._relax = jax.jit(lambda key, step, array: sampling.relax(key, step, array, rest))
+        self._relax = jax.jit(sampling.relax)
+        self._rest = None if device.rest is None else self._alone(device.rest)
+        self.holds = self._holds()
         self._solved: tuple | None = None  # step and factors of the last solution of the lines
         self._deploy = jax.jit(self._deploy_body)
         self._scores = jax.jit(self._scores_body)
@@ -196,10 +195,29 @@ class Evaluator:
 
     def rested(self, array: sampling.Array, number: int, *names) -> tuple[sampling.Array, int]:
         """Return the devices after the rest number ``number`` of the stream ``names``, and how many changed."""
-        if self._relax is None:
+        if self._rest is None:
             return array, 0
-        array, moved = self._relax(self.stream("rest", *names), jnp.int32(number), array)
+        array, moved = self._relax(self.stream("rest", *names), jnp.int32(number), array, self._rest)
         return array, int(moved)
+
+    def _alone(self, kernel: np.ndarray) -> sampling.Tables:
+        """Return the tables of one kernel, float64[S, S], that all devices follow without being written."""
+        return sampling.tables(self.device, sampling.Alphabet(kernel[None], np.zeros((1, 0), np.int64)))
+
+    def _holds(self) -> list[tuple[dict, retention.Held]]:
+        """Return the configured ways of keeping the network, and what becomes of its devices; none without devices."""
+        section = self.settings.evaluation.get("retention")
+        if not section or not (self.rule.uses_device or self.rule.deploys):
+            return []
+        found = []
+        for temperature in section["temperatures_K"]:
+            hops = retention.at(self.device.retention, temperature, "network.evaluation.retention")
+            for interval in section.get("refresh_intervals_s", (None,)):
+                for hold_s in section["holds_s"]:
+                    way = {"value": float(hold_s), "temperature_K": float(temperature), "refresh_interval_s": interval}
+                    attempts = section.get("attempts", 5)
+                    found.append((way, retention.hold(hops, self.device.transition, hold_s, interval, attempts)))
+        return found
 
     def _scores_body(self, state: TrainState, x: jax.Array, streams: dict, factors, chunk: jax.Array) -> jax.Array:
         arrays = self._seen(self._arrays(state), factors)
@@ -255,12 +273,14 @@ class Evaluator:
         return [self.confusion(shown, part, number, draw, factors, **options) for part in parts], writes
 
     def evaluations(self, state: TrainState, number: int) -> list[dict]:
-        """Test the trained network once per draw of its rule, and under each configured noise of the pictures.
+        """Test the trained network once per draw of its rule, under each noise of the pictures, and after each hold.
 
         Returns
         -------
         list of dict
-            ``condition`` ("draw", "input_noise_sd"), ``value``, ``draw``, ``test_accuracy``, ``writes``.
+            ``condition`` ("draw", "input_noise_sd", "hold_s"), ``value``, ``draw``, ``test_accuracy``, ``writes``; of
+            a hold also ``temperature_K``, ``refresh_interval_s``, and of its refreshes the expected
+            ``refresh_writes_per_device``, ``refresh_writes_of_worst_state`` and ``refresh_energy_J`` of all devices.
         """
         rows = []
 
@@ -276,13 +296,35 @@ class Evaluator:
                 add("draw", float(draw), draw)
         for sd in self.settings.evaluation.get("input_noise_sds", ()):
             add("input_noise_sd", float(sd), 0, noise_sd=float(sd))
+        if self.holds:
+            array, writes = self.deployed(state, number, 0)
+            counts = np.sum(self._states(state._replace(array=array)), axis=0)
+            given = int((writes @ self.alphabet.pulses).sum())
+        for place, (way, held) in enumerate(self.holds):
+            aged, _ = self._relax(self.stream("hold"), jnp.int32(place), array, self._alone(held.kernel))
+            shown = state._replace(array=aged)
+            # these devices are not those of the step, whose lines may be known
+            lines = None if not self.lines.resistive else arrays_.factors(self._arrays(shown), self.device, self.lines)
+            each, energy = held.writes.sum(axis=1), held.writes @ self.device.write_energy
+            rows.append({
+                "condition": "hold_s", **way, "draw": 0, "writes": given,
+                "test_accuracy": rate(self.confusion(shown, "test", number, 0, lines)),
+                "refresh_writes_per_device": float(counts @ each / counts.sum()),
+                "refresh_writes_of_worst_state": float(each[counts > 0].max()),
+                "refresh_energy_J": float(counts @ energy),
+            })  # fmt: skip
         return rows
+
+    def _states(self, state: TrainState) -> list[list[int]]:
+        """Return how many devices of each layer are in each state."""
+        count = len(self.device.states)
+        return [np.bincount(np.ravel(a.state), minlength=count).tolist() for a in self._arrays(state) or ()]
 
     def meter(self, state: TrainState, history: list[dict]) -> dict:
         """Return all that `network.metering` needs to know of the run, as JSON values."""
         array, deployment = self.deployed(state, history[-1]["epoch"], 0)
-        arrays = [jax.tree.map(np.asarray, one) for one in self._arrays(state._replace(array=array)) or ()]
-        count = len(self.device.states)
+        shown = state._replace(array=array)
+        arrays = [jax.tree.map(np.asarray, one) for one in self._arrays(shown) or ()]
         return {
             "variant": self.settings.variant,
             "rule": self.rule.name,
@@ -305,7 +347,7 @@ class Evaluator:
             "disturbs": sum(row["disturbs"] for row in history),
             "writes_by_layer": [int(np.sum(a.writes, dtype=np.int64)) for a in arrays],
             "most_writes_on_a_device": [int(a.writes.max()) for a in arrays],
-            "devices_by_state": [np.bincount(a.state.ravel(), minlength=count).tolist() for a in arrays],
+            "devices_by_state": self._states(shown),
             "state_reads_per_step": self.rule.state_reads_per_step,
             "memory_bits": self.rule.memory_bits(state.memory),
         }

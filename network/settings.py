@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from network import architecture, datasets, metering, optimizers, options
+from network import architecture, datasets, lifetime, metering, optimizers, options
 from spinloom.config import check_section
 from spinloom.errors import UserError
 from spinloom.files import read_json
@@ -17,8 +17,10 @@ BASELINE = "float_baseline"
 RANGES = ("unit", "signed", "binary")
 # how often a variant is trained
 REPEATS = ("seeds", "card_samples", "chips", "seeds_per_chip")
+# numbers that turn counts into joules and years
+ASSUMED = ("energy", "lifetime")
 # the whole study's, so no variant may change them
-COMMON = ("dataset", "data", "seed", "energy", "baseline", "variants", *REPEATS)
+COMMON = ("dataset", "data", "seed", *ASSUMED, "baseline", "variants", *REPEATS)
 # keys of the parts that no other module checks
 PARTS = {
     "data": ("folder", "cache"),
@@ -33,7 +35,8 @@ PARTS = {
         "half_select",
     ),
     "converters": ("dac_bits", "dac_full_scale", "adc_bits", "adc_full_scale"),
-    "evaluation": ("input_noise_sds",),
+    "evaluation": ("input_noise_sds", "retention"),
+    "lifetime": ("endurance_writes", "samples_per_s"),
 }  # fmt: skip
 
 
@@ -67,6 +70,7 @@ class Settings:
     converters: dict = field(default_factory=dict)
     evaluation: dict = field(default_factory=dict)
     energy: dict = field(default_factory=dict)
+    lifetime: dict = field(default_factory=dict)
 
     @property
     def cache(self) -> Path:
@@ -94,7 +98,7 @@ class Settings:
 
         The number of epochs counts only where the learning rate depends on it: then a longer run is another run.
         """
-        other = ("variant", *REPEATS, "epochs", "data", "energy", "evaluation", "early_stopping")
+        other = ("variant", *REPEATS, "epochs", "data", *ASSUMED, "evaluation", "early_stopping")
         values = {key: value for key, value in vars(self).items() if key not in other}
         if (self.optimizer.get("schedule") or {}).get("name", "constant") != "constant":
             values["epochs"] = self.epochs
@@ -175,12 +179,12 @@ def variants(section: dict) -> dict[str, dict]:
 def parts(section: dict) -> dict[str, dict]:
     """Return what each kind of job sees of a network section, by file name.
 
-    ``data`` names the data set; ``training_NAME`` is the section of a variant without the energy constants and the
+    ``data`` names the data set; ``training_NAME`` is the section of a variant without the assumed constants and the
     numbers of repeated runs, which no training depends on.
     """
     seen = {"data": {key: section[key] for key in ("dataset", "data") if key in section}}
     for name, own in variants(section).items():
-        seen[f"training_{name}"] = {key: value for key, value in own.items() if key not in ("energy", *REPEATS)}
+        seen[f"training_{name}"] = {key: value for key, value in own.items() if key not in (*ASSUMED, *REPEATS)}
     return seen
 
 
@@ -273,6 +277,7 @@ def check(section: Any, path: str | Path = "config") -> Settings:
             raise UserError(f"network.{key}: found {section[key]!r}, allowed {', '.join(allowed)}")
     if (found := (section.get("input") or {}).get("range", "unit")) not in RANGES:
         raise UserError(f"network.input.range: found {found!r}, allowed {', '.join(RANGES)}")
+    lifetime.constants(section.get("lifetime", {}))
     metering.constants(section.get("energy", {}))  # a run must not end in an error that was there at its start
     settings = Settings(**section)
     classes = settings.architecture().layers[-1].outputs

@@ -14,7 +14,7 @@ LEVELS = ("device", "array", "system")
 
 
 def show(directory: Path, console: Console) -> None:
-    """Print accuracy and writes, energies, further tests and published numbers, as far as ``directory`` has them.
+    """Print accuracy, writes, energies, further tests, lifetimes, published numbers: as far as ``directory`` has them.
 
     Raises
     ------
@@ -26,6 +26,9 @@ def show(directory: Path, console: Console) -> None:
     tests = read_table(directory / "evaluations.csv")
     if len(tests):
         console.print(_evaluations(tests))
+    life = read_table(directory / "lifetime.csv")
+    if len(life):
+        console.print(_lifetime(life))
     if (directory / "systems.csv").exists():
         console.print(_systems(read_table(directory / "systems.csv")))
 
@@ -79,10 +82,28 @@ def _evaluations(rows: pd.DataFrame) -> Table:
     )
     for row in rows.to_dict("records"):
         table.add_row(
-            row["variant"], row["condition"], _number(row["value"]), str(row["seeds"]), str(row["draws"]),
+            row["variant"], row["condition"] + _held(row), _number(row["value"]), str(row["seeds"]), str(row["draws"]),
             _share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"]),
             _share(row["test_accuracy_min"], 0, 1), _share(row["test_accuracy_max"], 0, 1),
         )  # fmt: skip
+    return table
+
+
+def _held(row: dict) -> str:
+    if pd.isna(row["temperature_K"]):
+        return ""
+    often = "" if pd.isna(row["refresh_interval_s"]) else f", refreshed every {row['refresh_interval_s']:g} s"
+    return f", {row['temperature_K']:g} K{often}"
+
+
+def _lifetime(rows: pd.DataFrame) -> Table:
+    table = _table(
+        f"lifetime: {rows['endurance_writes'].iloc[0]:.3g} writes, {rows['samples_per_s'].iloc[0]:g} samples/s",
+        "variant", "cause", "writes/s, worst device", "mean device", "years, worst device", "mean device",
+    )  # fmt: skip
+    values = ("writes_per_s_worst", "writes_per_s_mean", "lifetime_years_worst", "lifetime_years_mean")
+    for row in rows.to_dict("records"):
+        table.add_row(row["variant"], row["cause"] + _held(row), *(_number(row[name]) for name in values))
     return table
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from network import metering
+from network import lifetime, metering
 from network.device import DeviceModel
 from network.settings import BASELINE, Settings
 from spinloom.errors import UserError
@@ -19,7 +19,11 @@ HISTORY_COLUMNS = [
 ]  # fmt: skip
 
 
-EVALUATION_COLUMNS = ["variant", "rule", "replicate", "condition", "value", "draw", "test_accuracy", "writes"]
+EVALUATION_COLUMNS = [
+    "variant", "rule", "replicate", "condition", "value", "temperature_K", "refresh_interval_s", "draw",
+    "test_accuracy", "writes", "refresh_writes_per_device", "refresh_writes_of_worst_state", "refresh_energy_J",
+]  # fmt: skip
+REFRESH = ("refresh_writes_per_device", "refresh_energy_J")
 
 
 def history_table(rows: list[dict], meter: dict, device: DeviceModel) -> pd.DataFrame:
@@ -126,25 +130,24 @@ def writes_table(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def evaluations_table(evaluations: pd.DataFrame) -> pd.DataFrame:
-    """Return per variant, condition and value the accuracy, mean and sd over seeds; draws of a seed are averaged."""
-    if evaluations.empty:
-        return pd.DataFrame(columns=["variant", "rule", "condition", "value", "seeds", "draws", "test_accuracy_mean",
-                                     "test_accuracy_sd", "test_accuracy_min", "test_accuracy_max",
-                                     "writes_mean"])  # fmt: skip
+    """Return per variant and condition the accuracy, mean and sd over seeds; draws of a seed are averaged.
+
+    A condition is told by its name, its value, and of a hold the temperature and the interval of refresh.
+    """
+    columns = ["variant", "rule", "condition", "value", "temperature_K", "refresh_interval_s"]
     rows = []
     table = evaluations.assign(value=evaluations["value"].where(evaluations["condition"] != "draw", 0.0))
-    for (variant, rule, condition, value), group in table.groupby(
-        ["variant", "rule", "condition", "value"], sort=False
-    ):
+    for names, group in table.groupby(columns, sort=False, dropna=False):
         accuracy = group["test_accuracy"]
         rows.append({
-            "variant": variant, "rule": rule, "condition": condition, "value": value,
+            **dict(zip(columns, names, strict=True)),
             "seeds": group["replicate"].nunique(), "draws": group["draw"].nunique(),
             **_spread(group.groupby("replicate")["test_accuracy"].mean(), "test_accuracy"),
             "test_accuracy_min": accuracy.min(), "test_accuracy_max": accuracy.max(),
-            "writes_mean": group["writes"].mean(),
+            "writes_mean": group["writes"].mean(), **{f"{name}_mean": group[name].mean() for name in REFRESH},
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    means = ["test_accuracy_mean", "test_accuracy_sd", "test_accuracy_min", "test_accuracy_max", "writes_mean"]
+    return pd.DataFrame(rows, columns=[*columns, "seeds", "draws", *means, *(f"{name}_mean" for name in REFRESH)])
 
 
 def energy_table(meters: list[dict], devices: dict[str, DeviceModel], section: dict) -> pd.DataFrame:
@@ -185,7 +188,7 @@ def energy_table(meters: list[dict], devices: dict[str, DeviceModel], section: d
 
 
 def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, DeviceModel], output: Path) -> None:
-    """Write history, summary, writes, energy, evaluations and confusion (.csv) for a set of runs.
+    """Write history, summary, writes, energy, evaluations, lifetime and confusion (.csv) for a set of runs.
 
     Parameters
     ----------
@@ -233,6 +236,7 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
         "writes": writes_table(history),
         "energy": energy_table(meters, devices, variants[0].energy),
         "evaluations": evaluations_table(evaluations),
+        "lifetime": lifetime.lifetime_table(meters, evaluations, variants[0].lifetime),
         "confusion": confusion["images"].sum(),
     }
     with sealed(output, [f"{name}.csv" for name in tables]):

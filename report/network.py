@@ -33,6 +33,7 @@ CURVES = {
 }
 MOST_TEXT = 12  # classes beyond which a confusion matrix carries no numbers
 BASELINE = "float_baseline"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 def shade(study: Study, variant: str) -> str:
@@ -70,6 +71,8 @@ def network(study: Study) -> Section:
         if (figure := conditions(study)) is not None:
             blocks.append(figure)
         blocks.append(_evaluations(evaluations))
+    if len(lifetime := study.network["lifetime"]):
+        blocks.append(_lifetime(lifetime))
     return Section("network", "Network", sentence, blocks)
 
 
@@ -187,25 +190,38 @@ def conditions(study: Study) -> Figure | None:
         if rows["value"].nunique() < 2:
             continue
         traces = []
-        for variant, own in rows.groupby("variant", sort=False):
-            mean = own["test_accuracy_mean"] * 100
+        how = [_held(*pair) for pair in zip(rows["temperature_K"], rows["refresh_interval_s"], strict=True)]
+        ways = list(dict.fromkeys(how))
+        for (variant, way), own in rows.groupby(["variant", pd.Series(how, rows.index)], sort=False):
+            mean, dash = own["test_accuracy_mean"] * 100, DASHES[ways.index(way) % len(DASHES)]
             traces.append({
                 "type": "scatter", "mode": "lines+markers", "x": numbers(own["value"]), "y": numbers(mean),
                 "error_y": errors(own["test_accuracy_min"] * 100, mean, own["test_accuracy_max"] * 100),
-                "name": words(variant), "line": {"color": shade(study, variant)},
+                "name": words(variant) + way, "line": {"color": shade(study, variant), "dash": dash},
             })  # fmt: skip
-        views.append({"data": traces, "layout": layout(axis(words(condition)), axis("test accuracy (%)"))})
-        names.append(words(condition))
+        wide = {"type": "log"} if condition == "hold_s" else {}
+        title = "time since the training (s)" if condition == "hold_s" else words(condition)
+        views.append({"data": traces, "layout": layout(axis(title, **wide), axis("test accuracy (%)"))})
+        names.append(title)
     if not views:
         return None
     caption = "The trained networks under other conditions; the bars go from the worst to the best test."
     return Figure("conditions", "Under other conditions", caption, views, [("condition", names)])
 
 
+def _held(temperature_K: float, refresh_interval_s: float) -> str:
+    """Return at which temperature a network was kept, and how often refreshed; empty if it was not kept."""
+    if pd.isna(temperature_K):
+        return ""
+    often = "never refreshed" if pd.isna(refresh_interval_s) else f"refreshed every {refresh_interval_s:g} s"
+    return f", {temperature_K:g} K, {often}"
+
+
 def _evaluations(table: pd.DataFrame) -> Table:
     rows = [
         [
-            words(row["variant"]), words(row["condition"]), text(row["value"]), str(row["draws"]),
+            words(row["variant"]), words(row["condition"]) + _held(row["temperature_K"], row["refresh_interval_s"]),
+            text(row["value"]), str(row["draws"]),
             share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"]),
             f"{100 * row['test_accuracy_min']:.2f} to {100 * row['test_accuracy_max']:.2f} %",
         ]
@@ -213,3 +229,21 @@ def _evaluations(table: pd.DataFrame) -> Table:
     ]  # fmt: skip
     heads = ["variant", "condition", "value", "draws", "test accuracy ± sd over seeds", "worst to best"]
     return Table("Further tests", heads, rows, closed=len(rows) > 8)
+
+
+def _lifetime(table: pd.DataFrame) -> Table:
+    first = table.iloc[0]
+    rows = [
+        [
+            words(row["variant"]), words(row["cause"]) + _held(row["temperature_K"], row["refresh_interval_s"]),
+            text(row["writes_per_s_worst"]), text(row["writes_per_s_mean"]),
+            text(row["lifetime_years_worst"]), text(row["lifetime_years_mean"]),
+        ]
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    title = (
+        f"How long the devices last: {first['endurance_writes']:.3g} writes each, "
+        f"{first['samples_per_s']:g} training samples per second"
+    )
+    heads = ["variant", "cause", "writes/s, worst device", "mean device", "years, worst device", "mean device"]
+    return Table(title, heads, rows)

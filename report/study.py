@@ -13,7 +13,7 @@ from calibration.names import pulse_names
 from spinloom import files
 
 DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")
-NETWORK = ("history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv")
+NETWORK = ("history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "lifetime.csv", "confusion.csv")
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,7 @@ def test_a_problem_file_goes_on_replica_by_replica(fake_mumax3, tmp_path, monkey
 
 def test_a_missing_mumax3_is_never_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SPINLOOM_MUMAX3", raising=False)
     path = write(tmp_path, changed("numerics", {"dt_s": 1e-13, "precision": "float32"}))
     with pytest.raises(UserError, match="--engine: mumax3 cannot run here: found no executable 'mumax3' on PATH"):
         run_file(path, "mumax3", tmp_path / "out")

@@ -8,7 +8,7 @@ import pytest
 
 from network import systems
 from network.__main__ import main
-from network.summary import evaluations_table, summary_table
+from network.summary import EVALUATION_COLUMNS, evaluations_table, summary_table
 from spinloom.errors import UserError
 from tests.dictionary import documented
 from tests.network.conftest import make_card
@@ -184,7 +184,7 @@ def test_summary_over_seeds_and_draws():
     alone = summary_table(pd.DataFrame(variant[0]), pd.DataFrame(variant[1]), variant[2])
     assert alone["accuracy_below_float_mean"].isna().all()
 
-    drawn = evaluations_table(pd.DataFrame(variant[1])).iloc[0]
+    drawn = evaluations_table(pd.DataFrame(variant[1]).reindex(columns=EVALUATION_COLUMNS)).iloc[0]
     assert (drawn["seeds"], drawn["draws"], drawn["writes_mean"]) == (2, 2, 6)
     assert drawn["test_accuracy_mean"] == pytest.approx((0.74 + 0.61) / 2, abs=1e-12)
     assert (drawn["test_accuracy_min"], drawn["test_accuracy_max"]) == (0.60, 0.76)

@@ -102,8 +102,16 @@ def network(folder: Path) -> None:
              "test_accuracy_max": accuracy}
             for noise in (0.1, 0.2)
         ]  # fmt: skip
+        evaluations += [
+            {**own, "condition": "hold_s", "value": hold, "temperature_K": 358.0, "refresh_interval_s": interval,
+             "seeds": 2, "draws": 1, "test_accuracy_mean": accuracy, "test_accuracy_sd": 0.0,
+             "test_accuracy_min": accuracy, "test_accuracy_max": accuracy}
+            for interval in (None, 3600.0) for hold in (1e4, 1e8)
+        ]  # fmt: skip
     tables = {"history": history, "summary": summary, "energy": energy, "confusion": confusion}
     tables |= {"evaluations": evaluations, "writes": [{"variant": "five", "epoch": 1}]}
+    years = {"endurance_writes": 1e12, "samples_per_s": 1e3, "lifetime_years_worst": 321.0}
+    tables |= {"lifetime": [{"variant": "five", "cause": "learning", **years}]}
     for name, rows in tables.items():
         files.write_csv(filled(f"summary/{name}.csv", rows), folder / "network" / "summary" / f"{name}.csv")
     quantity = {"system": "x", "paper": "A paper", "quantity": "test_accuracy", "variant": "five", "published": 91.0}

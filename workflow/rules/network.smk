@@ -1,5 +1,5 @@
-"""Stage 3. In: the kernel card, the network section. Out: history, summary, writes, energy, evaluations, confusion,
-figures; systems if the study stands for a published system.
+"""Stage 3. In: the kernel card, the network section. Out: history, summary, writes, energy, evaluations, lifetime,
+confusion, figures; systems if the study stands for a published system.
 
 Each variant and each seed trains in a job of its own, which sees only that variant's section.
 """
@@ -7,7 +7,8 @@ Each variant and each seed trains in a job of its own, which sees only that vari
 NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
 RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json", SUMS]
-TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "confusion.csv", SUMS]
+TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "lifetime.csv", "confusion.csv"]
+TABLES += [SUMS]
 
 # no training depends on these
 SHOWN = ("figures.py", "scan.py", "show.py", "systems.py", "uncertainty.py")

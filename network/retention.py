@@ -1,0 +1,114 @@
+"""What becomes of a stored network: rest, with and without refresh.
+
+A device that is left alone hops between its states with the card's rates Q (calibration.retention), so that after t it
+is where ``R(t) = exp(Q t)`` leads. A *refresh* looks, every ``tau`` seconds, at the state that each device is in, and
+writes those that have left the state s they were put into: with the pulse that most likely leads from where they are to
+s, again and again up to ``attempts`` times, looking each time. For a device put into s one attempt is the kernel
+
+    W_s[a, :] = T[k(a, s), a, :]    for a != s,      W_s[s, :] = e_s,      k(a, s) = argmax_k T[k, a, s],
+
+and a period of rest and refresh is ``C_s = R(tau) W_s^attempts``. The network is looked at when ``n = ceil(t/tau) - 1``
+refreshes are behind it and the rest of t has gone by since the last: where a device put into s is then is row s of
+``C_s^n R(t - n tau)``. This is exact, without a simulation of perhaps millions of periods. Which state each device was
+put into is kept in digital memory, and a device that is back in its state has its former conductance within the state.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import expm
+
+from spinloom.errors import UserError
+
+TEMPERATURE_TOLERANCE_K = 1e-6
+
+
+class Held(NamedTuple):
+    """What a device goes through, by the state that it was put into."""
+
+    kernel: np.ndarray  # float64[S, S], where it is in the end; rows sum to 1
+    writes: np.ndarray  # float64[S, K], expected pulses of its refreshes
+
+
+def rates(card, states: tuple) -> dict[float, np.ndarray]:
+    """Return Q by temperature (K), float64[S, S] in 1/s, rows sum to 0; empty if the card has no rates."""
+    table = card.extras.get("retention")
+    if table is None:
+        return {}
+    found = {}
+    for temperature, rows in table.groupby("temperature_K"):
+        wide = rows.pivot_table(index="state_from", columns="state_to", values="rate_per_s", aggfunc="sum")
+        rate = wide.reindex(index=list(states), columns=list(states)).fillna(0.0).to_numpy(np.float64, copy=True)
+        np.fill_diagonal(rate, 0.0)
+        np.fill_diagonal(rate, -rate.sum(axis=1))
+        found[float(temperature)] = rate
+    return found
+
+
+def at(known: dict[float, np.ndarray], temperature_K: float, where: str) -> np.ndarray:
+    """Return the rates at a temperature; `UserError` naming the key ``where`` if the card does not know it."""
+    if not known:
+        raise UserError(f"{where}: found a rest, allowed null: the card has no retention.csv")
+    for temperature, rate in known.items():
+        if abs(temperature - temperature_K) <= TEMPERATURE_TOLERANCE_K:
+            return rate
+    raise UserError(
+        f"{where}.temperature_K: found {temperature_K:g}, allowed {', '.join(f'{t:g}' for t in sorted(known))}: the "
+        "card's (calibration.retention.temperatures_K)"
+    )
+
+
+def rest(rate: np.ndarray, duration_s: float) -> np.ndarray:
+    """Return ``exp(Q t)``, float64[S, S], rows sum to 1."""
+    kernel = np.clip(expm(rate * float(duration_s)), 0, None)
+    return kernel / kernel.sum(axis=1, keepdims=True)
+
+
+def hold(
+    rate: np.ndarray, transition: np.ndarray, hold_s: float, refresh_interval_s: float | None, attempts: int
+) -> Held:
+    """Return what becomes of devices that are kept for a while.
+
+    Parameters
+    ----------
+    rate : ndarray, float64[S, S]
+        Q, 1/s.
+    transition : ndarray, float64[K, S, S]
+        Kernels of the pulses.
+    hold_s : float
+        Time from the last write of the training to the look, s.
+    refresh_interval_s : float or None
+        Time between refreshes, s; None: never.
+    attempts : int
+        Most pulses that a device gets in one refresh.
+
+    Returns
+    -------
+    Held
+    """
+    pulses, count, _ = transition.shape
+    writes = np.zeros((count, pulses))
+    if refresh_interval_s is None or refresh_interval_s >= hold_s:
+        return Held(rest(rate, hold_s), writes)
+    # the tolerance keeps a hold of 3 intervals from becoming one of 4 by rounding
+    periods = math.ceil(hold_s / refresh_interval_s * (1 - 1e-12)) - 1
+    aged, last = rest(rate, refresh_interval_s), rest(rate, hold_s - periods * refresh_interval_s)
+    kernel = np.zeros((count, count))
+    for target in range(count):
+        chosen = transition[:, :, target].argmax(axis=0)  # [S]
+        attempt = transition[chosen, np.arange(count)]
+        attempt[target] = np.eye(count)[target]
+        # linear in the distribution: the state, and behind it the pulses given so far
+        step = np.zeros((count + pulses, count + pulses))
+        step[:count, :count] = attempt
+        step[np.arange(count), count + chosen] = np.arange(count) != target
+        step[count:, count:] = np.eye(pulses)
+        period = np.eye(count + pulses)
+        period[:count, :count] = aged
+        period = np.linalg.matrix_power(period @ np.linalg.matrix_power(step, attempts), periods)
+        end = period[target, :count] @ last
+        kernel[target], writes[target] = end / end.sum(), period[target, count:]
+    return Held(kernel, writes)

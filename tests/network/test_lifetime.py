@@ -1,0 +1,140 @@
+"""A network that is kept, with and without refresh, and how long its devices last."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from network import lifetime, retention
+from network.summary import evaluation_table, evaluations_table
+from spinloom.errors import UserError
+from tests.network.conftest import trainer
+from tests.network.test_ablation import RATE, forgetful
+
+HOUR = 3600.0
+HOPS = np.array([[-3.0, 2.0, 1.0], [0.5, -0.7, 0.2], [0.0, 4.0, -4.0]]) / HOUR
+# writes that hit their state in 80 %, 60 % and 90 %
+PULSES = np.stack([
+    np.tile(row, (3, 1)) for row in np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.05, 0.05, 0.9]])
+])  # fmt: skip
+
+
+def test_a_rest_without_refresh_is_the_exponential_of_the_rates():
+    rate = np.array([[-RATE, RATE], [3 * RATE, -3 * RATE]])
+    kernel, writes = retention.hold(rate, np.stack([np.eye(2)] * 2), 1200.0, None, 5)
+    lost = -np.expm1(-4 * RATE * 1200) * np.array([1, 3]) / 4
+    np.testing.assert_allclose(kernel, [[1 - lost[0], lost[0]], [lost[1], 1 - lost[1]]], rtol=1e-12)
+    assert not writes.any()
+    # a refresh that would come with the look, or after it, comes too late
+    for interval in (1200.0, 1e9):
+        np.testing.assert_array_equal(retention.hold(rate, np.stack([np.eye(2)] * 2), 1200.0, interval, 5)[0], kernel)
+
+
+@pytest.mark.parametrize(("hold", "refreshes"), [(3 * HOUR, 2), (3.5 * HOUR, 3), (0.1 * 3 / 0.1 * HOUR, 2)])
+def test_sure_writes_bring_every_device_back(hold, refreshes):
+    """What is left is the loss since the last refresh, and each period takes as many writes as devices were lost."""
+    sure = np.stack([np.tile(row, (3, 1)) for row in np.eye(3)])
+    kernel, writes = retention.hold(HOPS, sure, hold, HOUR, 3)
+    np.testing.assert_allclose(kernel, retention.rest(HOPS, hold - refreshes * HOUR), rtol=1e-12)
+    lost = 1 - np.diag(retention.rest(HOPS, HOUR))
+    np.testing.assert_allclose(writes, np.diag(refreshes * lost), rtol=1e-12)
+
+
+def test_a_refresh_by_unsure_writes_against_devices_one_by_one():
+    """8,000 devices a state, 3 refreshes of 2 attempts: within 4.5 sd of the exact numbers in 18 values (1e-4)."""
+    kernel, writes = retention.hold(HOPS, PULSES, 3.5 * HOUR, HOUR, 2)
+    np.testing.assert_allclose(kernel.sum(axis=1), 1, rtol=1e-12)
+    random, count = np.random.default_rng(11), 8000
+
+    def hop(states, table):
+        return (random.random(len(states))[:, None] > np.cumsum(table[states], axis=1)).sum(axis=1)
+
+    for target in range(3):
+        states, given = np.full(count, target), np.zeros((count, 3))
+        for _ in range(3):
+            states = hop(states, retention.rest(HOPS, HOUR))
+            for _ in range(2):
+                wrong = states != target
+                given[wrong, target] += 1
+                states[wrong] = hop(states[wrong], PULSES[target])
+        states = hop(states, retention.rest(HOPS, 0.5 * HOUR))
+        share = np.bincount(states, minlength=3) / count
+        assert np.all(np.abs(share - kernel[target]) < 4.5 * np.sqrt(kernel[target] * (1 - kernel[target]) / count))
+        sd = given.std(axis=0) / np.sqrt(count)
+        assert np.all(np.abs(given.mean(axis=0) - writes[target]) <= 4.5 * sd)
+
+
+def test_the_nearest_pulse_is_the_one_most_likely_to_lead_back():
+    """From state 0 only pulse 1 leads to state 1, from state 2 only pulse 0."""
+    step = np.zeros((2, 3, 3))
+    step[0] = [[1, 0, 0], [1, 0, 0], [0, 1, 0]]  # down
+    step[1] = [[0, 1, 0], [0, 0, 1], [0, 0, 1]]  # up
+    writes = retention.hold(HOPS, step, 2 * HOUR, HOUR, 1).writes
+    gone = retention.rest(HOPS, HOUR)[1]
+    np.testing.assert_allclose(writes[1], [gone[2], gone[0]], rtol=1e-12)
+
+
+def test_a_network_is_tested_after_each_hold(config, tmp_path):
+    """An hour at rest loses half the devices; with a refresh each second 1 in 3300, of 240 with this seed none."""
+    ways = {"temperatures_K": [4.0, 300.0], "holds_s": [3600.0], "refresh_intervals_s": [None, 1.0], "attempts": 20}
+    run = trainer(config, forgetful(), evaluation={"retention": ways, "input_noise_sds": [0.0]}, epochs=2)
+    result = run.run(tmp_path, "toy", lambda *_: None, lambda *_: None)
+    table = evaluation_table(result["evaluations"], result["meter"])
+    held = table[table["condition"] == "hold_s"].set_index(["temperature_K", "refresh_interval_s"])
+    last = result["history"][-1]["test_accuracy"]
+    # at 4 K nothing happens: the same devices, the same random numbers
+    assert held.loc[4.0, "test_accuracy"].tolist() == [last, last]
+    assert held.loc[4.0, "refresh_writes_per_device"].tolist() == [0.0, 0.0]
+    warm = held.loc[300.0]
+    assert warm.loc[1.0, "test_accuracy"] == last > warm["test_accuracy"].iloc[0] + 0.05
+    # two states lost at the same rate, 3599 times; a write fails in 1 of 20, and a failure takes another
+    lost = 3599 * -np.expm1(-2 * RATE) / 2
+    for name in ("refresh_writes_per_device", "refresh_writes_of_worst_state"):
+        assert lost < warm.loc[1.0, name] < 1.1 * lost
+    assert warm.loc[1.0, "refresh_energy_J"] > 0
+    summary = evaluations_table(pd.concat([table, table.assign(replicate=1)]))
+    assert summary["condition"].tolist() == ["input_noise_sd"] + 4 * ["hold_s"] and set(summary["seeds"]) == {2}
+    # a temperature that the card does not know is said before the training
+    ways = {**ways, "temperatures_K": [310.0]}
+    with pytest.raises(UserError, match="evaluation.retention.temperature_K: found 310, allowed 4, 300: the card's"):
+        trainer(config, forgetful(), evaluation={"retention": ways})
+    # floats forget nothing
+    floats = trainer(config, forgetful(), evaluation={"retention": ways}, rule="float_baseline", rule_options={})
+    assert floats.holds == []
+
+
+def test_years_are_endurance_over_rate():
+    """By hand: 1e6 writes, 50 a run of 1000 samples at 10 a second: 0.5 a second, 2e6 seconds."""
+    meter = {
+        "variant": "a", "rule": "r", "replicate": 0, "uses_device": True, "writes_by_pulse": [60, 40],
+        "deployment_by_pulse": [0, 0],
+        "writes_by_layer": [100], "first_writes": 0, "samples": 1000, "layers": [[5, 4, 1]], "devices_per_synapse": 1,
+        "reads_per_product": 1, "clocks": [], "state_reads_per_step": 0, "steps": 10, "memory_bits": {},
+        "most_writes_on_a_device": [50], "transitions": 1, "disturbs": 0,
+    }  # fmt: skip
+    other = {**meter, "most_writes_on_a_device": [30]}
+    tests = evaluation_table(
+        [
+            {"condition": "hold_s", "value": hold, "temperature_K": 300.0, "refresh_interval_s": interval,
+             "refresh_writes_per_device": writes, "refresh_writes_of_worst_state": 2 * writes, "draw": 0}
+            for hold, interval, writes in ((1e3, 10.0, 7.0), (1e4, 10.0, 100.0), (1e4, None, 0.0))
+        ],
+        meter,
+    )  # fmt: skip
+    table = lifetime.lifetime_table([meter, other], tests, {"endurance_writes": 1e6, "samples_per_s": 10})
+    assert table["cause"].tolist() == ["learning", "refresh"] and table["seeds"].tolist() == [2, 2]
+    learning, refresh = table.iloc[0], table.iloc[1]
+    assert learning["writes_per_s_worst"] == pytest.approx(0.5, abs=0, rel=1e-12)
+    assert learning["writes_per_s_mean"] == pytest.approx(100 / 20 / 1000 * 10, abs=0, rel=1e-12)
+    assert learning["lifetime_years_worst"] == pytest.approx(2e6 / lifetime.YEAR_S, abs=0, rel=1e-12)
+    assert refresh["writes_per_s_worst"] == pytest.approx(0.02, abs=0, rel=1e-12)
+    assert refresh["lifetime_years_mean"] == pytest.approx(1e8 / lifetime.YEAR_S, abs=0, rel=1e-12)
+    # who is never written lasts for ever, and a network that is programmed once does not learn on line
+    still = {**meter, "writes_by_pulse": [0, 0], "writes_by_layer": [0], "most_writes_on_a_device": [0]}
+    assert np.isnan(lifetime.lifetime_table([still], tests[:0], {})["lifetime_years_worst"].astype(float)).all()
+    assert lifetime.lifetime_table([{**still, "uses_device": False}], tests[:0], {}).empty
+
+
+@pytest.mark.parametrize("section", [{"endurance": 1e6}, {"samples_per_s": 0}, {"endurance_writes": "many"}])
+def test_assumptions_that_cannot_be(section):
+    with pytest.raises(UserError, match="network.lifetime"):
+        lifetime.constants(section)
