@@ -38,7 +38,7 @@ class DeviceModel:
     transition: np.ndarray  # float64[K, S, S], rows sum to 1
     by_instance: np.ndarray | None  # float64[I, K, S, S], each named instance's own, if the card has them
     half_select: dict[float, np.ndarray]  # share of the voltage -> float64[K, S, S]
-    retention: dict[float, np.ndarray]  # temperature, K -> float64[S, S], rates of a device left alone, 1/s
+    retention: pd.DataFrame | None  # the card's rates of a device left alone
     rest: np.ndarray | None  # float64[S, S], what becomes of a device that is left alone after each epoch
     occupancy: np.ndarray  # float64[S], sums to 1
     state_weight: np.ndarray  # float32[S]
@@ -69,8 +69,8 @@ class DeviceModel:
     def digest(self) -> str:
         """Return a hash of all values: equal for cards and options that train alike."""
         values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
-        for name in ("half_select", "retention"):
-            values[name] = {str(key): rows.tolist() for key, rows in values[name].items()}
+        values["half_select"] = {str(share): rows.tolist() for share, rows in self.half_select.items()}
+        values["retention"] = None if self.retention is None else self.retention.to_dict("list")
         return sha256_text(canonical_json(values))
 
     @classmethod
@@ -121,9 +121,10 @@ class DeviceModel:
             transition = ablation.least_noise(transition, conductance)
             own = None if own is None else ablation.least_noise(own, conductance)
 
-        rates, rest = retention.rates(card, names), options.get("rest")
+        kept, rest = card.extras.get("retention"), options.get("rest")
         if rest is not None:
-            rest = retention.at(rates, rest["temperature_K"], "network.device.rest")
+            hops = retention.rates(kept, rest["temperature_K"], count, "network.device.rest")
+            rest = retention.rest(hops, rest["duration_s"])
 
         nominal = np.einsum("s,kst,t->k", occupancy, transition, conductance)
         ends = nominal if scale == "levels" else conductance
@@ -150,8 +151,8 @@ class DeviceModel:
             transition=transition,
             by_instance=own,
             half_select=_half_select(card, kinds, names),
-            retention=rates,
-            rest=None if rest is None else retention.rest(rest, options["rest"]["duration_s"]),
+            retention=kept,
+            rest=rest,
             occupancy=occupancy,
             state_weight=((conductance - reference) / scale).astype(np.float32),
             state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),

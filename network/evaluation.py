@@ -211,7 +211,8 @@ class Evaluator:
             return []
         found = []
         for temperature in section["temperatures_K"]:
-            hops = retention.at(self.device.retention, temperature, "network.evaluation.retention")
+            where, count = "network.evaluation.retention", len(self.device.states)
+            hops = retention.rates(self.device.retention, temperature, count, where)
             for interval in section.get("refresh_intervals_s", (None,)):
                 for hold_s in section["holds_s"]:
                     way = {"value": float(hold_s), "temperature_K": float(temperature), "refresh_interval_s": interval}

@@ -19,11 +19,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import expm
 
+from calibration.retention import generator
 from spinloom.errors import UserError
-
-TEMPERATURE_TOLERANCE_K = 1e-6
 
 
 class Held(NamedTuple):
@@ -33,32 +33,26 @@ class Held(NamedTuple):
     writes: np.ndarray  # float64[S, K], expected pulses of its refreshes
 
 
-def rates(card, states: tuple) -> dict[float, np.ndarray]:
-    """Return Q by temperature (K), float64[S, S] in 1/s, rows sum to 0; empty if the card has no rates."""
-    table = card.extras.get("retention")
+def rates(table: pd.DataFrame | None, temperature_K: float, states: int, where: str) -> np.ndarray:
+    """Return Q at a temperature, float64[S, S] in 1/s, rows sum to 0; between the card's by Arrhenius' law.
+
+    Raises
+    ------
+    UserError
+        Naming the key ``where`` if the card has no rates, or none for this temperature.
+    """
     if table is None:
-        return {}
-    found = {}
-    for temperature, rows in table.groupby("temperature_K"):
-        wide = rows.pivot_table(index="state_from", columns="state_to", values="rate_per_s", aggfunc="sum")
-        rate = wide.reindex(index=list(states), columns=list(states)).fillna(0.0).to_numpy(np.float64, copy=True)
-        np.fill_diagonal(rate, 0.0)
-        np.fill_diagonal(rate, -rate.sum(axis=1))
-        found[float(temperature)] = rate
-    return found
-
-
-def at(known: dict[float, np.ndarray], temperature_K: float, where: str) -> np.ndarray:
-    """Return the rates at a temperature; `UserError` naming the key ``where`` if the card does not know it."""
-    if not known:
         raise UserError(f"{where}: found a rest, allowed null: the card has no retention.csv")
-    for temperature, rate in known.items():
-        if abs(temperature - temperature_K) <= TEMPERATURE_TOLERANCE_K:
-            return rate
-    raise UserError(
-        f"{where}.temperature_K: found {temperature_K:g}, allowed {', '.join(f'{t:g}' for t in sorted(known))}: the "
-        "card's (calibration.retention.temperatures_K)"
-    )
+    known = np.unique(table["temperature_K"])
+    if not known[0] <= temperature_K <= known[-1]:
+        raise UserError(
+            f"{where}.temperature_K: found {temperature_K:g}, allowed {known[0]:g} to {known[-1]:g}: the card's "
+            "(calibration.retention.temperatures_K)"
+        )
+    found = generator(table, temperature_K, where)
+    hops = np.zeros((states, states))
+    hops[: len(found), : len(found)] = found  # the last states may be left by nobody
+    return hops
 
 
 def rest(rate: np.ndarray, duration_s: float) -> np.ndarray:

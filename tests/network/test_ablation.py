@@ -91,6 +91,15 @@ def test_rest_follows_the_rates():
         assert stats.binomtest(int(change[of_state].sum()), int(of_state.sum()), lost[s]).pvalue > ALARM / 2
 
 
+def test_between_the_cards_temperatures_rates_follow_arrhenius():
+    card = two_states()
+    rows = [(t, s, 1 - s, 1e9 * np.exp(-9000 / t)) for t in (300.0, 400.0) for s in range(2)]
+    card.extras["retention"] = pd.DataFrame(rows, columns=["temperature_K", "state_from", "state_to", "rate_per_s"])
+    device = DeviceModel.from_card(card, {"rest": {"duration_s": 60.0, "temperature_K": 341.0}})
+    lost = -np.expm1(-2 * 60 * 1e9 * np.exp(-9000 / 341)) / 2
+    np.testing.assert_allclose(device.rest, [[1 - lost, lost], [lost, 1 - lost]], rtol=1e-9)
+
+
 def test_a_network_that_rests_forgets(config, tmp_path):
     """After each epoch about half of the devices are anywhere; a rest at 4 K does nothing at all."""
     runs = {}
@@ -119,7 +128,7 @@ def test_a_network_that_rests_forgets(config, tmp_path):
         (
             forgetful(),
             {"duration_s": 1.0, "temperature_K": 310.0},
-            "temperature_K: found 310, allowed 4, 300: the card",
+            "temperature_K: found 310, allowed 4 to 300: the card",
         ),
     ],
 )
