@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, special, stats
+import scipy
+from scipy import sparse, special
 
 from calibration.spread import Spread, device_offsets, random_effects
 from spinloom.errors import UserError
@@ -230,7 +231,7 @@ def design_effects(row, state, instance, interval: float = 0.95) -> tuple[np.nda
     mixed = np.divide(mixed, known + lent, out=np.zeros_like(mixed), where=known + lent > 0)
     effect = 1 + (squares / number - 1) * mixed
     tail = (1 - interval) / 2
-    uncertain = (stats.t.isf(tail, np.maximum(known + lent, 1)) / stats.norm.isf(tail)) ** 2
+    uncertain = (scipy.stats.t.isf(tail, np.maximum(known + lent, 1)) / scipy.stats.norm.isf(tail)) ** 2
     return rows, np.where(effect > 1, effect * uncertain, 1.0)
 
 
@@ -285,7 +286,7 @@ def mean_interval(mean, sd, count, interval: float) -> tuple[np.ndarray, np.ndar
     """
     count = np.asarray(count, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        half = stats.t.isf((1 - interval) / 2, count - 1) * sd / np.sqrt(count)
+        half = scipy.stats.t.isf((1 - interval) / 2, count - 1) * sd / np.sqrt(count)
     return mean - half, mean + half
 
 

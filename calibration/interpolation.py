@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import spatial, special, stats
+import scipy
+from scipy import spatial, special
 
 from spinloom.errors import UserError
 
@@ -282,7 +283,7 @@ def _curvature(space: _Space, probability, odds, variance, level: float) -> floa
         scale += float(np.sum(weight))
     if not scale > 0:
         return None
-    few = stats.t.ppf((1 + level) / 2, pulses) / special.ndtri((1 + level) / 2)
+    few = scipy.stats.t.ppf((1 + level) / 2, pulses) / special.ndtri((1 + level) / 2)
     return max(error / scale, 0.0) * few**2
 
 

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+import scipy
+from scipy import special
 
 WITHOUT_UNIT = ("f_statistic", "p_value", "intraclass_correlation", "design_effect")
 
@@ -256,7 +257,7 @@ def probability_spread(switched: np.ndarray, writes: np.ndarray, mass: float = 0
     variance, mean = share.var(ddof=1), share.mean()
     sd = np.sqrt(max(0.0, variance - noise))
     correlation = min(1.0, sd**2 / (mean * (1 - mean))) if 0 < mean < 1 else None
-    excess = max(0.0, _beta_excess(mean, correlation), float(stats.kurtosis(share)) if variance else 0.0)
+    excess = max(0.0, _beta_excess(mean, correlation), float(scipy.stats.kurtosis(share)) if variance else 0.0)
     freedom = (devices - 1) / (1 + excess * (devices - 1) / (2 * devices))
     # as in `random_effects`: less variance than chance gives proves nothing
     parts = [(1.0, max(variance, noise), freedom), (-1.0, noise, float((n - 1).sum()))]
@@ -275,7 +276,7 @@ def _beta_excess(mean: float, correlation: float | None) -> float:
     if not correlation or correlation >= 1:
         return 0.0
     size = 1 / correlation - 1
-    return float(stats.beta.stats(mean * size, (1 - mean) * size, moments="k"))
+    return float(scipy.stats.beta.stats(mean * size, (1 - mean) * size, moments="k"))
 
 
 class _Groups:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from calibration.laws.fitting import Fit, Problem, finish
 from calibration.laws.scales import Parameter, Scale
@@ -102,7 +102,7 @@ def fit(law: ModuleType, data: Displacements, where: str, fixed: dict[str, float
         share = law.share_below(dict(zip(names, values)), data, generator(0, "share below, on the ends"))
         adapted = min(fitted, 2)
         cells = max(int(2 * len(share) ** 0.4), adapted + 2)
-        test = stats.chisquare(np.histogram(share, cells, (0, 1))[0], ddof=adapted)
+        test = scipy.stats.chisquare(np.histogram(share, cells, (0, 1))[0], ddof=adapted)
         return {
             "test": "pearson_chi2",
             "statistic": float(test.statistic),

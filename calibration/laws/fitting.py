@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import linalg, optimize, stats
+import scipy
+from scipy import linalg, optimize
 
 from calibration.laws.scales import Scale
 from spinloom.errors import UserError
@@ -392,5 +393,5 @@ def pearson(counts: np.ndarray, probability: np.ndarray, fitted: int) -> dict[st
         if len(seen) > 1:
             statistic += float(np.sum((seen - expected) ** 2 / expected))
             dof += len(seen) - 1
-    p_value = float(stats.chi2.sf(statistic, dof)) if dof > 0 else None
+    p_value = float(scipy.stats.chi2.sf(statistic, dof)) if dof > 0 else None
     return {"test": "pearson_chi2", "statistic": statistic, "dof": max(dof, 0), "p_value": p_value}
