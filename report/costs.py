@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from report.network import BASELINE, shade
-from report.parts import FAINT, Figure, Section, Table, axis, colour, joules, layout, numbers, si, words
+from report.parts import Figure, Section, Table, si, words
+from report.plots import FAINT, axis, colour, joules, layout, numbers
 from report.study import Study
 
 LEVELS = {"device": "devices", "array": "with the array", "system": "with the whole system"}

@@ -9,23 +9,8 @@ import numpy as np
 import pandas as pd
 
 from calibration.names import UNITS, axis_of, named, pulse_names
-from report.parts import (
-    FAINT,
-    INK,
-    Figure,
-    Section,
-    Table,
-    axis,
-    colour,
-    errors,
-    layout,
-    numbers,
-    quantity,
-    see_through,
-    si,
-    text,
-    words,
-)  # fmt: skip
+from report.parts import Figure, Section, Table, quantity, si, text, words
+from report.plots import FAINT, INK, axis, colour, errors, layout, numbers, see_through
 from report.study import Study
 
 SOURCES = {

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from report.parts import Figure, Listing, Section, Table, axis, colour, layout, numbers, text, words
+from report.parts import Figure, Listing, Section, Table, text, words
+from report.plots import axis, colour, layout, numbers
 from report.study import Study
 
 PACKAGES = (

@@ -7,22 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from report.parts import (
-    INK,
-    ORANGES,
-    Figure,
-    Section,
-    Table,
-    axis,
-    colour,
-    errors,
-    layout,
-    matrix,
-    numbers,
-    see_through,
-    text,
-    words,
-)  # fmt: skip
+from report.parts import Figure, Section, Table, text, words
+from report.plots import INK, ORANGES, axis, colour, errors, layout, matrix, numbers, see_through
 from report.study import Study
 
 CURVES = {

@@ -8,23 +8,8 @@ import numpy as np
 
 from calibration.names import axis_of
 from report.device import groups
-from report.parts import (
-    BLUES,
-    COLOURS,
-    FAINT,
-    Figure,
-    Section,
-    Table,
-    axis,
-    colour,
-    errors,
-    layout,
-    matrix,
-    numbers,
-    see_through,
-    text,
-    words,
-)  # fmt: skip
+from report.parts import Figure, Section, Table, text, words
+from report.plots import BLUES, COLOURS, FAINT, axis, colour, errors, layout, matrix, numbers, see_through
 from report.study import Study
 
 MOST_TEXT = 8  # states beyond which a matrix carries no numbers
