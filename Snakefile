@@ -25,6 +25,6 @@ rule all:
     default_target: True
     input:
         # of a scan the points' own pages and figures only when they are asked for, by another target
-        rules.scan.output
+        [*rules.scan.output, *SCAN_PAGES]
         if POINTS
         else [rules.device_sims.input, rules.calibration.input, rules.network.input, rules.report.input],

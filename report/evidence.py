@@ -137,17 +137,26 @@ def provenance(study: Study) -> Section:
         rows.append(["simulated problems", f"{len(source['spec_hashes'])} hashes in card.json"])
     for file in study.data.get("files", []):
         rows.append([file["name"], file["sha256"]])
-    versions = [["Python", platform.python_version()], *([name, metadata.version(name)] for name in PACKAGES)]
     sentence = (
         "The same config gives the same tables. Everything in this page is read from the files beside it: "
         "datapackage.json names each table with its types and units, results/README.md says what each column means, "
         "and figures/ has pictures for slides."
     )
-    text_ = yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True, width=110)
     return Section("provenance", "Provenance", sentence, [
-        Table("What went in", ["what", "which"], rows), Listing("The whole config, with all defaults", text_),
-        Table("Software", [], versions, closed=True),
+        Table("What went in", ["what", "which"], rows), listing("The whole config, with all defaults", study.config),
+        software(),
     ])  # fmt: skip
+
+
+def listing(title: str, config: dict[str, Any]) -> Listing:
+    """Return a config as it could be written."""
+    return Listing(title, yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=110))
+
+
+def software() -> Table:
+    """Return the versions of what it was made with."""
+    versions = [["Python", platform.python_version()], *([name, metadata.version(name)] for name in PACKAGES)]
+    return Table("Software", [], versions, closed=True)
 
 
 def commit() -> str:

@@ -1,4 +1,4 @@
-"""The page: all sections as one HTML file that needs no network."""
+"""The page of a study or of a scan: all sections as one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -8,28 +8,37 @@ from typing import Any
 
 import jinja2
 
-from report import costs, device, evidence, network, table
+from report import costs, device, evidence, network, scan, scan_figures, table
 from report.network import share
-from report.parts import Figure, Listing, Table, si, text, words
+from report.parts import Figure, Link, Listing, Section, Table, si, text, words
 from report.study import Study
 
 SECTIONS = (
     device.device, device.writes, table.table, network.network, costs.energy, costs.pareto, evidence.validation,
     evidence.provenance,
 )  # fmt: skip
+OF_A_SCAN = (scan.scanned, scan_figures.along, scan_figures.pareto, scan.points, scan.provenance)
 
 
 def render(study: Study) -> str:
     """Return the page of a study."""
-    sections = [build(study) for build in SECTIONS]
+    return _html("study", study.name, lead(study), tiles(study), [build(study) for build in SECTIONS])
+
+
+def render_scan(found: scan.Scan) -> str:
+    """Return the page of a scan."""
+    return _html("scan", found.name, scan.lead(found), scan.tiles(found), [build(found) for build in OF_A_SCAN])
+
+
+def _html(kind: str, name: str, lead: str, tiles: list[tuple[str, str]], sections: list[Section]) -> str:
     figures = {block.name: block for section in sections for block in section.blocks if isinstance(block, Figure)}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("report", "page"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.tests |= {kind.__name__.lower(): _is(kind) for kind in (Figure, Table, Listing)}
+    environment.tests |= {each.__name__.lower(): _is(each) for each in (Figure, Table, Listing, Link)}
     return environment.get_template("page.html").render(
-        study=study, title=words(study.name), lead=lead(study), tiles=tiles(study), sections=sections,
+        kind=kind, title=words(name), lead=lead, tiles=tiles, sections=sections,
         figures=_json({name: {"views": figure.views, "sizes": [len(m[1]) for m in figure.menus]}
                        for name, figure in figures.items()}),
         plotly=resources.files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8"),

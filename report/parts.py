@@ -39,12 +39,20 @@ class Figure:
 
 
 @dataclass
+class Link:
+    """A text that leads to a file or folder; its address is relative to the page's folder."""
+
+    text: str
+    address: str
+
+
+@dataclass
 class Table:
     """A table; ``rows`` hold texts. Without columns its rows are names and values. A closed one shows its title."""
 
     title: str
     columns: list[str]
-    rows: list[list[str]]
+    rows: list[list[str | Link]]
     caption: str = ""
     closed: bool = False
 

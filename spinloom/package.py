@@ -22,19 +22,24 @@ from spinloom import files
 from spinloom.errors import UserError, run_cli
 
 DICTIONARY = Path(__file__).parent.parent / "results" / "README.md"
-# what belongs to a resumable computation is no result
+# what belongs to a resumable computation is no result; a scan's points are studies with packages of their own
 LEFT_OUT = (
     "device_sims/chunks", "calibration/samples", "network/runs", "network/sampled", "config", "logs", "previous",
+    "points/",
 )  # fmt: skip
 MISSING = [""]
 
 
 class Column(NamedTuple):
-    """A row of the data dictionary."""
+    """A row of the data dictionary; NAME or LEVEL in a name stands for any."""
 
     name: str
     unit: str
     meaning: str
+
+    def names(self, column: str) -> bool:
+        """Return whether it is about this column of a table."""
+        return re.fullmatch(re.sub("NAME|LEVEL", "[A-Za-z0-9.+_-]+", re.escape(self.name)), column) is not None
 
 
 def documented(heading: str) -> list[Column]:
@@ -101,8 +106,8 @@ def resource(path: Path, name: str, family: str) -> dict:
     """Return the descriptor of one table; ``name`` is its path in the package."""
     kind = path.suffix[1:]
     table = files.read_table(path)
-    known = {column.name: column for column in _meanings(path, family)}
-    fields = [_field(table[column], known.get(column)) for column in table]
+    known = _meanings(path, family)
+    fields = [_field(table[name], next((one for one in known if one.names(name)), None)) for name in table]
     return {
         "name": re.sub(r"[^a-z0-9._-]", "-", name.lower().replace("/", ".")),
         "path": name,

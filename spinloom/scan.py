@@ -65,7 +65,7 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
     if scan is None:
         return []
     own = {key: value for key, value in layer.items() if key != "scan"}
-    axes = [_entries(number, axis) for number, axis in enumerate(scan["axes"])]
+    axes = [axis_entries(number, axis) for number, axis in enumerate(scan["axes"])]
     names = [name for name, _ in axes]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"scan.axes: found the name {repeated[0]} again, allowed: each name once")
@@ -91,8 +91,14 @@ def _schema() -> dict[str, Any]:
     return {"type": "object", "properties": {"scan": study_config.schema()["properties"]["scan"]}}
 
 
-def _entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict]]:
-    """Return an axis' name and its entries (changes of the config) by label."""
+def axis_entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict]]:
+    """Return the name of an axis, the ``number``-th of its scan, and its entries: changes of the config by label.
+
+    Raises
+    ------
+    UserError
+        If it is no axis, or has a name that no folder may have.
+    """
     where = f"scan.axes.{number}"
     if (axis["key"] is None) == (axis["points"] is None) or (axis["key"] is None) != (axis["values"] is None):
         raise UserError(f"{where}: found {', '.join(k for k in axis if axis[k])}, allowed: key with values, or points")

@@ -101,13 +101,26 @@ def test_a_scan_is_its_points_studies(tree, jobs):
     (tree / "scan.yaml").write_text(yaml.safe_dump(scan))
     arguments = ("--configfile", "scan.yaml")
     assert jobs(*arguments) == {
-        "simulate": 10, "collect": 4, "card": 4, "data": 4, "train": 24, "summarise": 4, "scan": 1, "all": 1,
+        "simulate": 10, "collect": 4, "card": 4, "data": 4, "train": 24, "summarise": 4, "scan": 1,
+        "scan_report": 1, "scan_package": 1, "all": 1,
     }  # fmt: skip
     assert jobs("calibration", *arguments) == {
         "simulate": 10, "collect": 4, "card": 4, "card_figures": 4, "calibration": 1,
     }  # fmt: skip
     page = "results/many_points/points/pseudocount=1,rate=low/report.html"
     assert jobs(page, *arguments)["train"] == 6
+
+
+def test_a_scans_page_and_package_follow_their_sources_alone(tree, snakemake, jobs):
+    axis = {"key": "network.epochs", "values": [1, 2]}
+    source = {"source": {"kind": "library", "name": "pbit"}}
+    content = {"study": "paged", "calibration": source, "network": {"seeds": 1}, "scan": {"axes": [axis]}}
+    (tree / "paged.yaml").write_text(yaml.safe_dump(content))
+    arguments = ("--configfile", "paged.yaml")
+    finish(tree, snakemake, *arguments)
+    for name in ("report/scan_figures.py", "results/README.md"):
+        (tree / name).write_text((tree / name).read_text() + "\n# another line\n")
+    assert jobs(*arguments) == {"scan_report": 1, "scan_package": 1, "all": 1}
 
 
 def test_a_study_may_begin_with_its_card(tree, jobs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from calibration import library
 from calibration.extras import with_derived
 from spinloom import config as study_config
 from spinloom import files
+from spinloom import scan as scans
 from tests.calibration.conftest import KINDS, ROOT, Study
 from tests.dictionary import documented
 
@@ -136,4 +139,41 @@ def finished(folder: Path, kind: str, trains: bool) -> Path:
     else:
         config["network"] = None
     files.write_json(config, folder / "config" / "resolved.json")
+    return folder
+
+
+MARGINS, LEVELS = [0.0, 0.1, 0.5], {"2": [0, 4], "010": [0, 1, 2, 3, 4], "wall": [0, 2, 4]}
+AXES = [
+    {"key": "network.rule_options.margin", "values": MARGINS},
+    {"name": "levels", "points": {name: {"network": {"device": {"pulses": used}}} for name, used in LEVELS.items()}},
+    {"name": "of", "points": {"track": {"from": "configs/dw_few_state.yaml", "take": ["device_sims"]}}},
+]
+
+
+def scan(folder: Path, axes: list[dict]) -> Path:
+    """Write what a scan leaves when it has run, without its points' own results: two variants of three seeds each."""
+    config = study_config.laid_over("config.yaml", {"study": "a_scan", "scan": {"axes": axes}})
+    files.write_json(config, folder / "config" / "resolved.json")
+    named = dict(scans.axis_entries(number, axis) for number, axis in enumerate(config["scan"]["axes"]))
+    chosen = [dict(zip(named, labels)) for labels in product(*named.values())]
+    points = {",".join(f"{axis}={label}" for axis, label in labels.items()): labels for labels in chosen}
+    # in the points' order, as the workflow writes it
+    files.write_text(json.dumps(points), folder / "config" / "scan.json")
+    rows = []
+    for place, (point, labels) in enumerate(points.items()):
+        files.write_json({**config, "scan": None}, folder / "points" / point / "config" / "resolved.json")
+        for variant, accuracy in (("five", 0.8 + 0.013 * place), ("float_baseline", 0.95)):
+            rows.append({
+                "point": point, **{f"axis_{axis}": label for axis, label in labels.items()},
+                "variant": variant, "rule": variant, "seeds": 3, "epoch_mean": 5.0, "test_accuracy_mean": accuracy,
+                "test_accuracy_sd": 0.001, "accuracy_below_float_mean": 0.95 - accuracy, "synapses": 40,
+                "accuracy_below_float_sd": 0.002, "writes_per_sample_mean": 0.5 + place, "devices": 40,
+                "training_writes_per_sample_mean": 0.1, "most_writes_on_a_device": 7, "memory_bits_per_synapse": 32,
+                **{
+                    f"{phase}_energy_J_{level}": joule * (1 + place if variant == "five" else level == "system")
+                    for phase in ("training", "inference") for level, joule in ENERGY_J.items()
+                },
+                "states": 5, "writes_behind_card": 160, "card_sha256": files.sha256_text(point),
+            })  # fmt: skip
+    files.write_csv(pd.DataFrame(rows), folder / "scan.csv")
     return folder

@@ -1,10 +1,8 @@
 """The report: its story in order, its numbers those of the tables, and its plots drawn by a real browser."""
 
-import html.parser
 import json
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -15,10 +13,10 @@ from report import costs, evidence, page, parts, study
 from report.__main__ import main
 from spinloom import files
 from spinloom.errors import UserError
+from tests.report.pages import CHROMIUM, Page, browse
 from tests.report.studies import finished
 
 CHAPTERS = ["device", "writes", "table", "network", "energy", "pareto", "validation", "provenance"]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # which study has which figures, in their order
 TRAINED = ["curves", "confusion", "conditions", "write_energy", "levels", "terms", "trade"]
 STUDIES = {
@@ -32,37 +30,6 @@ VALIDATION = pd.DataFrame({
     "expected": [1.0, 2.0, np.nan], "source": ["symmetry"] * 3, "obtained": [1.05, 2.6, 0.04],
     "tolerance": [0.1, 0.2, 1e-3], "tolerance_kind": ["absolute", "relative", "p_value"], "pass": [True, False, True],
 })  # fmt: skip
-
-
-class Page(html.parser.HTMLParser):
-    """What a browser would make of the page, without running anything."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.sections, self.plots, self.addresses, self.texts, self.scripts = [], [], [], [], []
-        self.inside = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.inside = tag
-        if tag == "section":
-            self.sections.append(attributes["id"])
-        if attributes.get("class") == "plot":
-            self.plots.append(attributes["data-figure"])
-        if tag == "script":
-            self.scripts.append("")
-        self.addresses += [attributes[name] for name in ("src", "href") if name in attributes]
-
-    def handle_data(self, data):
-        if self.inside == "script":
-            self.scripts[-1] += data
-        elif self.inside != "style":
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).split())
 
 
 @pytest.fixture(scope="module")
@@ -174,14 +141,6 @@ def test_quantities_get_the_prefix_that_fits(value, told):
 
 
 # -- in a browser ------------------------------------------------------------------------------------------------------
-def browse(path):
-    """Return the page as the browser leaves it, and what its console said."""
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900", "--dump-dom"]
-    command += ["--enable-logging=stderr", "--virtual-time-budget=20000", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    return done.stdout, re.findall(r"CONSOLE.*", done.stderr)
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_path):
     # choose the last entry of each menu, as a person would, after all plots have been drawn

@@ -20,10 +20,11 @@ TRAINERS = [
 ]
 
 
-# the names of the points with their labels
+# the names of the points with their labels, and what they share
 SCAN_POINTS = (
     or_exit(FOLDER.keep, "scan", json.dumps({p.name: p.labels for p in POINTS}, indent=1) + "\n") if POINTS else []
 )
+SCAN_CONFIG = or_exit(FOLDER.keep, "resolved", study_config.section_texts(config)["resolved"]) if POINTS else []
 
 
 # compute nodes often have no network

@@ -1,21 +1,26 @@
 """The report. In: the tables of all stages, the config. Out: report.html, one page that needs no network.
 
-And the data package. In: every table. Out: datapackage.json, with their types and units.
+And the data package. In: every table. Out: datapackage.json, with their types and units. A scan has both too, of its
+own table.
 """
 
 # the engines' evidence, if somebody has computed it: no input, which would compute it now
 EVIDENCE = VALIDATION / "validation.csv"
 CONTRACT = [f"calibration/{name}.py" for name in ("card", "names", "tables")]
+REPORTERS = code("report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT, "spinloom/scan.py"])
+PACKERS = code("package", [*COMMON, "spinloom/package.py", "results/README.md"])
+SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if POINTS else []
 
 
 rule report:
     input:
         every([STUDY / "report.html", STUDY / "datapackage.json"]),
+        SCAN_PAGES,
 
 
 rule report_html:
     input:
-        code("report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT]),
+        REPORTERS,
         made(lambda plan: plan.simulates, rules.collect.output),
         rules.card.output,
         made(lambda plan: plan.trains, [*rules.data.output, *rules.summarise.output]),
@@ -44,7 +49,7 @@ rule data_package:
         made(lambda plan: plan.trains, [*rules.summarise.output, *rules.network_figures.output]),
         made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
         made(lambda plan: plan.trains and plan.network["card_samples"], rules.uncertainty.output),
-        code("package", [*COMMON, "spinloom/package.py", "results/README.md"]),
+        PACKERS,
     output:
         STUDY / "datapackage.json",
     log:
@@ -56,3 +61,40 @@ rule data_package:
     shell:
         "python -m spinloom.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
         " || (cat {log:q} >&2; exit 1)"
+
+
+if POINTS:  # of any other study these are the files that the rules above make
+
+    rule scan_report:
+        input:
+            REPORTERS,
+            every([SECTION["resolved"]]),
+            SCAN_CONFIG,
+            points=SCAN_POINTS,
+            table=rules.scan.output.table,
+        output:
+            ROOT / "report.html",
+        log:
+            ROOT / "logs/report.log",
+        conda:
+            "../../environment.yml"
+        params:
+            scan=ROOT,
+        shell:
+            "python -m report --scan {params.scan:q} --output {output:q} > {log:q} 2>&1 || (cat {log:q} >&2; exit 1)"
+
+    rule scan_package:
+        input:
+            PACKERS,
+            rules.scan.output.table,
+        output:
+            ROOT / "datapackage.json",
+        log:
+            ROOT / "logs/package.log",
+        conda:
+            "../../environment.yml"
+        params:
+            study=ROOT,
+        shell:
+            "python -m spinloom.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
+            " || (cat {log:q} >&2; exit 1)"
