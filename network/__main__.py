@@ -17,7 +17,7 @@ os.environ["NPROC"] = "1"
 from network import datasets, settings  # noqa: E402
 from spinloom import gpus  # noqa: E402
 from spinloom.errors import UserError, run_cli  # noqa: E402
-from spinloom.files import read_json, write_csv, write_json  # noqa: E402
+from spinloom.files import read_json, write_json, write_sealed  # noqa: E402
 from spinloom.progress import Progress, table_console  # noqa: E402
 
 
@@ -85,7 +85,7 @@ def uncertainty(arguments: argparse.Namespace) -> None:
     from network.uncertainty import split
 
     table = split(settings.read_all(arguments.config), arguments.sampled, arguments.cards)
-    write_csv(table, arguments.output)
+    write_sealed(table, arguments.output)
     draw(table, arguments.figure)
 
 
@@ -95,7 +95,7 @@ def scan(arguments: argparse.Namespace) -> None:
 
     points = read_json(arguments.config)
     table = collect(points, arguments.studies[0])
-    write_csv(table, arguments.output)
+    write_sealed(table, arguments.output)
     along(table, list(next(iter(points.values()))), arguments.figures / "scan.png")
     pareto(table, arguments.figures / "pareto.png")
 
@@ -104,7 +104,7 @@ def systems(arguments: argparse.Namespace) -> None:
     """Set the numbers of studies beside those of the papers that they stand for."""
     from network.systems import collect
 
-    write_csv(collect(arguments.studies), arguments.output)
+    write_sealed(collect(arguments.studies), arguments.output)
 
 
 def figures(arguments: argparse.Namespace) -> None:

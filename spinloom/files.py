@@ -19,6 +19,7 @@ from spinloom.errors import UserError
 
 TEMPORARY = ".tmp."  # begins the name of what is not finished yet; a run removes what a killed one left
 SUMS = "SHA256SUMS"
+SEAL = ".sha256"  # ends the name of the seal of one table
 
 
 @contextmanager
@@ -58,25 +59,33 @@ def sha256_file(path: str | Path) -> str:
 
 
 @contextmanager
-def sealed(directory: str | Path, names: Sequence[str]) -> Iterator[None]:
-    """Write ``SHA256SUMS`` of files that the block writes into ``directory``, in the format of ``sha256sum --check``.
+def sealed(directory: str | Path, names: Sequence[str], sums: str = SUMS) -> Iterator[None]:
+    """Write ``sums`` of files that the block writes into ``directory``, in the format of ``sha256sum --check``.
 
     `read_json` and `read_table` refuse a file that is no longer what this says of it.
     """
-    sums = Path(directory) / SUMS
-    sums.unlink(missing_ok=True)
+    path = Path(directory) / sums
+    path.unlink(missing_ok=True)
     yield
-    write_text("".join(f"{sha256_file(Path(directory) / name)}  {name}\n" for name in names), sums)
+    write_text("".join(f"{sha256_file(Path(directory) / name)}  {name}\n" for name in names), path)
+
+
+def write_sealed(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as `write_csv` does and a seal of its own, ``PATH.sha256``: for one that a job makes alone."""
+    path = Path(path)
+    with sealed(path.parent, [path.name], f"{path.name}{SEAL}"):
+        write_csv(table, path)
 
 
 def _check_seal(path: Path) -> None:
-    try:
-        lines = (path.parent / SUMS).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return
-    known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if path.name in known and path.exists() and known[path.name] != sha256_file(path):
-        raise UserError(f"{path}: its content has been changed since it was made ({SUMS}); delete it and run again")
+    for sums in (SUMS, f"{path.name}{SEAL}"):
+        try:
+            lines = (path.parent / sums).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        if path.name in known and path.exists() and known[path.name] != sha256_file(path):
+            raise UserError(f"{path}: its content has been changed since it was made ({sums}); delete it and run again")
 
 
 def write_text(text: str, path: str | Path) -> None:

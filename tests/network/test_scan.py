@@ -59,7 +59,7 @@ def test_the_command_writes_table_and_figures(studies, tmp_path):
         main(["scan", "--config", str(config), "--studies", str(studies), "--output", str(out / "scan.csv"),
               "--figures", str(out)])  # fmt: skip
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert set(contents(tmp_path / "one")) == {"scan.csv", "scan.png", "pareto.png"}
+    assert set(contents(tmp_path / "one")) == {"scan.csv", "scan.csv.sha256", "scan.png", "pareto.png"}
     pd.testing.assert_frame_equal(
         read_table(tmp_path / "one" / "scan.csv").astype({"axis_count": str}), scan.collect(POINTS, studies), rtol=0
     )

@@ -10,6 +10,7 @@ from network import systems
 from network.__main__ import main
 from network.summary import EVALUATION_COLUMNS, evaluations_table, summary_table
 from spinloom.errors import UserError
+from spinloom.files import read_table
 from tests.dictionary import documented
 from tests.network.conftest import make_card
 
@@ -68,7 +69,7 @@ def test_published_numbers_and_ours(tmp_path):
     studies = [study(tmp_path / "a", published), study(tmp_path / "b", [])]
     none = study(tmp_path / "none", [], system=None)
     main(["systems", "--studies", *map(str, [*studies, none]), "--output", str(tmp_path / "systems.csv")])
-    table = pd.read_csv(tmp_path / "systems.csv")
+    table = read_table(tmp_path / "systems.csv")
     assert list(table.columns) == systems.COLUMNS == documented("summary/systems.csv")
     assert set(table["study"]) == {"a", "b"} and set(table["assumed"]) == {"one; two"}
     assert set(table["card_sha256"]) == {make_card().hash}
@@ -92,6 +93,11 @@ def test_published_numbers_and_ours(tmp_path):
     of_b = table[table["study"] == "b"]
     assert of_b["quantity"].tolist() == ["test_accuracy"] * 3 and of_b["published"].isna().all()
     np.testing.assert_allclose(of_b["ours_mean"], [0.9, 0.8, 0.95])
+
+    text = (tmp_path / "systems.csv").read_text()
+    (tmp_path / "systems.csv").write_text(text.replace("91.0", "92.0"))
+    with pytest.raises(UserError, match=r"systems.csv: its content has been changed .*\(systems.csv.sha256\)"):
+        read_table(tmp_path / "systems.csv")
 
 
 def test_energies_per_operation_and_loss(tmp_path):

@@ -15,7 +15,7 @@ from spinloom import config as study_config
 from spinloom import forecast, scan, study
 from spinloom.config import sources
 from spinloom.errors import UserError
-from spinloom.files import SUMS, sha256_file
+from spinloom.files import SEAL, SUMS, sha256_file
 from spinloom.folder import Folder
 
 

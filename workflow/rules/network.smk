@@ -104,6 +104,7 @@ rule uncertainty:
         runs=sampled,
     output:
         table=SUMMARY / "uncertainty.csv",
+        seal=SUMMARY / f"uncertainty.csv{SEAL}",
         figure=STUDY / "figures/uncertainty.png",
     log:
         LOGS / "network/uncertainty.log",
@@ -144,7 +145,8 @@ rule systems:
         rules.summarise.output,
         SECTION["resolved"],
     output:
-        SUMMARY / "systems.csv",
+        table=SUMMARY / "systems.csv",
+        seal=SUMMARY / f"systems.csv{SEAL}",
     log:
         LOGS / "network/systems.log",
     conda:
@@ -152,7 +154,7 @@ rule systems:
     params:
         study=at(STUDY),
     shell:
-        "python -m network systems --studies {params.study:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m network systems --studies {params.study:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule network_figures:
@@ -182,6 +184,7 @@ rule scan:
         points=SCAN_POINTS,
     output:
         table=ROOT / "scan.csv",
+        seal=ROOT / f"scan.csv{SEAL}",
         figures=[ROOT / "figures/scan.png", ROOT / "figures/pareto.png"],
     log:
         ROOT / "logs/scan.log",
@@ -199,7 +202,7 @@ rule network:
     input:
         [path for name, plan in PLANS.items() if plan.trains for path in run_files(name)],
         every(rules.summarise.output, lambda plan: plan.trains),
-        every(rules.systems.output, lambda plan: plan.trains and plan.config["system"]),
+        every([*rules.systems.output], lambda plan: plan.trains and plan.config["system"]),
         every([*rules.uncertainty.output], lambda plan: plan.trains and plan.network["card_samples"]),
         every(rules.network_figures.output, lambda plan: plan.trains),
         rules.scan.output if POINTS else [],
