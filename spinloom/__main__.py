@@ -22,18 +22,19 @@ def main() -> None:
         files.write_text(reference.page(), "docs/config.md")
         return
     study = config.load("config.yaml", arguments.overlay)
-    if arguments.command == "check":
+    folder = Path("results") / study["study"]
+    if arguments.command in ("check", "run"):
+        from spinloom import live, scan
         from spinloom.study import plan
 
-        plan(study)
-        return
-    if arguments.command == "run":
-        from spinloom import live
-        from spinloom.study import plan
-
+        points = scan.points("config.yaml", config.read(arguments.overlay)) if arguments.overlay else []
+        parts = [live.Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
+        parts = parts or [live.Part(study, plan(study), folder)]
+        if arguments.command == "check":
+            return
         command = ["snakemake", *(["--configfile", arguments.overlay] if arguments.overlay else [])]
-        raise SystemExit(live.run(command, study, plan(study), Path("results") / study["study"]))
-    path = Path("results") / study["study"] / "report.html"
+        raise SystemExit(live.run(command, parts, folder))
+    path = folder / "report.html"
     if not path.exists():
         raise UserError(f"{path}: not there yet; run snakemake")
     print(f"Report: {path}")

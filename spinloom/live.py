@@ -12,8 +12,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -44,17 +45,25 @@ class Row:
     left_s: float | None = None
 
 
-def run(command: list[str], config: dict[str, Any], plan: Plan, folder: Path) -> int:
+class Part(NamedTuple):
+    """What one folder will hold: a study, or a point of a scan."""
+
+    config: dict[str, Any]
+    plan: Plan
+    folder: Path
+
+
+def run(command: list[str], parts: list[Part], folder: Path) -> int:
     """Run a command that makes a study, with a live display if stderr is a terminal; return its exit status.
 
     Parameters
     ----------
     command : list of str
         Snakemake's.
-    config, plan : dict, Plan
-        Of the study.
+    parts : list of Part
+        The study itself, or the points of its scan.
     folder : Path
-        ``results/STUDY``.
+        ``results/STUDY``, where the parts' simulations are.
     """
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
@@ -67,7 +76,7 @@ def run(command: list[str], config: dict[str, Any], plan: Plan, folder: Path) ->
         with Live(console=console, auto_refresh=False) as live:
             while True:
                 try:
-                    live.update(picture(rows(config, plan, folder, begin), time.time() - begin), refresh=True)
+                    live.update(picture(rows(parts, folder, begin), time.time() - begin), refresh=True)
                     process.wait(timeout=1)
                     break
                 except subprocess.TimeoutExpired:
@@ -75,7 +84,7 @@ def run(command: list[str], config: dict[str, Any], plan: Plan, folder: Path) ->
                 except KeyboardInterrupt:  # the terminal has told Snakemake too, which ends its jobs first
                     process.wait()
                     break
-            live.update(picture(rows(config, plan, folder, begin), time.time() - begin), refresh=True)
+            live.update(picture(rows(parts, folder, begin), time.time() - begin), refresh=True)
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         print("\n".join(lines[-TOLD:]), file=sys.stderr)
@@ -83,19 +92,23 @@ def run(command: list[str], config: dict[str, Any], plan: Plan, folder: Path) ->
     return process.returncode
 
 
-def rows(config: dict[str, Any], plan: Plan, folder: Path, begin: float) -> list[Row]:
+def rows(parts: list[Part], folder: Path, begin: float) -> list[Row]:
     """Return a line for each stage, then one for each job at work.
 
     ``begin`` is the start of the run (s since the epoch): what a job killed before it left behind is not at work.
     """
-    working = {stage: _working(folder / "logs" / stage, begin) for stage in ("device_sims", "network")}
+    working = {
+        "device_sims": _working(folder / "logs" / "device_sims", begin),
+        "network": [job for part in parts for job in _working(part.folder / "logs" / "network", begin)],
+    }
     found = []
-    if plan.simulates:
-        found.append(_stage("device_sims", "replicas", _replicas(plan, folder), working["device_sims"]))
-    found.append(_made("calibration", folder / "calibration" / "card" / "card.json", begin))
-    if plan.trains:
-        found.append(_stage("network", "images", _images(config, folder), working["network"]))
-    found.append(_made("report", folder / "report.html", begin))
+    if any(part.plan.simulates for part in parts):
+        found.append(_stage("device_sims", "replicas", _replicas(parts, folder), working["device_sims"]))
+    found.append(_made("calibration", [part.folder / "calibration" / "card" / "card.json" for part in parts], begin))
+    if any(part.plan.trains for part in parts):
+        amounts = np.sum([_images(part) for part in parts if part.plan.trains], axis=0)
+        found.append(_stage("network", "images", tuple(amounts), working["network"]))
+    found.append(_made("report", [folder / "report.html"], begin))
     for job in (one for jobs in working.values() for one in jobs):
         speed = f"{job['speed']:.3g} {job['rate_unit']}"
         found.append(Row(f"  {job['label']}", job["done"], job["total"], job["unit"], speed, job["left_s"]))
@@ -113,19 +126,20 @@ def _working(folder: Path, begin: float) -> list[dict]:
     return found
 
 
-def _replicas(plan: Plan, folder: Path) -> tuple[float, float]:
+def _replicas(parts: list[Part], folder: Path) -> tuple[float, float]:
     directory = folder / "device_sims" / "chunks"
-    done = sum(chunk.replicas for chunk in plan.chunks if sweep.chunk_paths(directory, chunk.chunk_hash)[0].exists())
-    return done, sum(chunk.replicas for chunk in plan.chunks)
+    chunks = {chunk.chunk_hash: chunk.replicas for part in parts for chunk in part.plan.chunks}  # points share them
+    done = sum(count for name, count in chunks.items() if sweep.chunk_paths(directory, name)[0].exists())
+    return done, sum(chunks.values())
 
 
-def _images(config: dict[str, Any], folder: Path) -> tuple[float, float]:
+def _images(part: Part) -> tuple[float, float]:
     done = total = 0.0
-    for one in settings.check_all(study_config.section(config, "network")):
+    for one in settings.check_all(study_config.section(part.config, "network")):
         # a data set of the user's is counted when it has been read
         images = (datasets.get(one.dataset).train_count or one.validation_images + 1) - one.validation_images
         for replicate in range(one.seeds):
-            finished = (folder / "network" / "runs" / f"{one.variant}_{replicate}" / "meter.json").exists()
+            finished = (part.folder / "network" / "runs" / f"{one.variant}_{replicate}" / "meter.json").exists()
             total += images * one.epochs
             done += images * one.epochs * finished
     return done, total
@@ -141,9 +155,11 @@ def _stage(name: str, unit: str, amounts: tuple[float, float], jobs: list[dict])
     return Row(name, done, total, unit, speed, left)
 
 
-def _made(name: str, path: Path, begin: float) -> Row:
-    made = path.exists()
-    return Row(name, float(made), 1, "there" if made and path.stat().st_mtime < begin else "made" if made else "")
+def _made(name: str, paths: list[Path], begin: float) -> Row:
+    made = [path for path in paths if path.exists()]
+    if len(paths) > 1:
+        return Row(name, len(made), len(paths), "points")
+    return Row(name, len(made), 1, "" if not made else "there" if made[0].stat().st_mtime < begin else "made")
 
 
 def picture(found: list[Row], elapsed_s: float) -> Group:

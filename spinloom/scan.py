@@ -81,9 +81,12 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
         layers = [_taken(entry) for _, entry in chosen] + [own]
         layers += [{k: v for k, v in entry.items() if k not in ("from", "take")} for _, entry in chosen]
         try:
-            found.append(Point(name, labels, study_config.stacked(path, layers, f"{path} and overlays")))
+            whole = study_config.stacked(path, layers, f"{path} and overlays")
+            if whole["network"] is None:
+                raise UserError("network: found null, allowed in a scan: a network, whose results are compared")
         except UserError as error:
             raise UserError(f"scan: point {name}: {error}") from None
+        found.append(Point(name, labels, whole))
     return found
 
 
@@ -111,7 +114,9 @@ def axis_entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict
         entries = {}
         for value in axis["values"]:
             text = f"{value:g}" if isinstance(value, float) else str(value)
-            label = re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-") if isinstance(value, list) else text
+            label = text
+            if isinstance(value, list):  # what stands between the entries becomes a hyphen, their signs stay
+                label = re.sub(r"[^A-Za-z0-9.+-]+", "_", text).strip("_").replace("_", "-")
             entry: Any = value
             for part in reversed(axis["key"].split(".")):
                 entry = {part: entry}

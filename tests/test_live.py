@@ -31,7 +31,7 @@ def folder(tmp_path):
         kept = (folder / "logs" / "device_sims" / "a.progress.json").read_text()
     assert not list(folder.rglob("*.progress.json"))  # a job that has ended is at work no more
     files.write_text(kept, folder / "logs" / "device_sims" / "a.progress.json")
-    return default, plan, folder
+    return [live.Part(default, plan, folder)], folder
 
 
 def test_stages_and_jobs_are_told(folder):
@@ -48,8 +48,18 @@ def test_stages_and_jobs_are_told(folder):
     assert "36/160 replicas" in shown and "0.4 ns/s" in shown and "0:30 left" in shown and "running for 1:15" in shown
 
 
+def test_of_a_scan_the_points_are_told_together(folder):
+    """Two points that share their simulations; one has trained."""
+    (part,), place = folder
+    other = live.Part(part.config, part.plan, place / "points" / "other")
+    found = live.rows([part, other], place, begin=0)
+    assert (found[0].done, found[0].total) == (36, 160)  # once, though both need them
+    assert (found[1].done, found[1].total, found[1].unit) == (0, 2, "points")
+    assert (found[2].done, found[2].total) == (1_650_000, 6_600_000)
+
+
 def test_what_was_left_by_a_killed_job_is_not_at_work(folder):
-    path = next(folder[2].rglob("*.progress.json"))
+    path = next(folder[1].rglob("*.progress.json"))
     os.utime(path, (1, 1))
     found = live.rows(*folder, begin=2)
     assert [row.label for row in found] == ["device_sims", "calibration", "network", "report"]
@@ -82,4 +92,4 @@ def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, 
     listener.join(timeout=10)
     text = b"".join(shown).decode()
     assert code == 1 and "160 replicas" in text and "what went wrong" in text and "the whole log:" in text
-    assert (folder[2] / "logs" / "snakemake.log").read_text() == "what went wrong\n"
+    assert (folder[1] / "logs" / "snakemake.log").read_text() == "what went wrong\n"

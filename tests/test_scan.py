@@ -32,6 +32,11 @@ def test_every_combination_is_a_complete_study():
     assert all(p.config["network"]["epochs"] == 2 and p.config["scan"] is None for p in found)
 
 
+def test_lists_are_told_apart_by_their_signs():
+    axis = {"key": "a.b", "name": None, "points": None, "values": [[-1.0], [1.0], [0, -1]]}
+    assert list(scan.axis_entries(0, axis)[1]) == ["-1.0", "1.0", "0--1"]
+
+
 def test_points_differ_in_their_axes_alone():
     low, high = (p.config for p in points({"key": "network.epochs", "values": [3, 4]}))
     assert low["network"].pop("epochs") == 3 and high["network"].pop("epochs") == 4
@@ -63,6 +68,7 @@ def test_sections_of_another_config_lie_underneath(tmp_path):
         ([{"name": "x", "points": {"a": {"from": "config.yaml", "take": ["study"]}}}], "take: found study, allowed"),
         ([{"key": "network.epochz", "values": [1]}], "point epochz=1: .*did you mean 'epochs'"),
         ([{"key": "network.epochs", "values": [0]}], "point epochs=0: .*network.epochs: found 0, allowed: at least 1"),
+        ([{"name": "a", "points": {"b": {"network": None}}}], "point a=b: network: found null, allowed in a scan"),
         ([{"key": f"network.{k}", "values": list(range(1, 50))} for k in ("epochs", "batch_size", "seeds")],
          "scan.axes: found 117649 points, allowed at most 2000"),
         ([], "scan.axes: found \\[\\], allowed: at least 1 entries"),
