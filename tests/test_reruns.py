@@ -73,6 +73,8 @@ KEYS = [
     ({"network.baseline": "float_baseline"}, without(TRAINING, "train")),
     ({"network.variants": {"a": None, "b": {"epochs": 1}}}, {**TRAINING, "train": 2}),
     ({"network.energy.adc_energy_J": 0.0}, without(TRAINING, "train")),
+    ({"network.lifetime": {"endurance_writes": 1e6}}, without(TRAINING, "train")),
+    ({"network.evaluation": {"retention": {"temperatures_K": [300], "holds_s": [1e8]}}}, TRAINING),
     ({"network.dataset": "mnist", "network.layers": [784, 10]}, {"data": 1, **TRAINING}),
     ({"network": None}, REPORT),
     # the card from elsewhere: what was simulated stays for later

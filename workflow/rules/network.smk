@@ -16,6 +16,7 @@ TRAINERS = [
     *(path for path in sources("network") if Path(path).name not in SHOWN),
     *COMMON,
     "calibration/card.py",
+    "calibration/retention.py",
     "calibration/tables.py",
 ]
 
