@@ -17,9 +17,12 @@ import jsonschema
 import numpy as np
 import pandas as pd
 
+from calibration.retention import generator as retention_rates  # what retention.csv means, for those who read a card
 from calibration.tables import CARD, EXTRAS, conform, contiguous, entry
 from spinloom.errors import UserError
 from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_csv, write_json
+
+__all__ = ["SCHEMA_VERSION", "KernelCard", "retention_rates"]
 
 SCHEMA_VERSION = 2
 FLAGS = ("volatile", "reset_before_write", "destructive_read")

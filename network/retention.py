@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import expm
 
-from calibration.retention import generator
+from calibration.card import retention_rates
 from spinloom.errors import UserError
 
 
@@ -49,7 +49,7 @@ def rates(table: pd.DataFrame | None, temperature_K: float, states: int, where: 
             f"{where}.temperature_K: found {temperature_K:g}, allowed {known[0]:g} to {known[-1]:g}: the card's "
             "(calibration.retention.temperatures_K)"
         )
-    found = generator(table, temperature_K, where)
+    found = retention_rates(table, temperature_K, where)
     hops = np.zeros((states, states))
     hops[: len(found), : len(found)] = found  # the last states may be left by nobody
     return hops
