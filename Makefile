@@ -8,7 +8,6 @@ STUDY ?=
 
 run: $(VENV)/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom run $(STUDY)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom report $(STUDY)
 
 smoke:
 	@$(MAKE) --no-print-directory run STUDY=configs/smoke.yaml

@@ -1,12 +1,14 @@
 """``python -m spinloom check | run | report | reference [OVERLAY]``.
 
-Check a study's config; run the study with a live display; print where its report is; write docs/config.md, the page of
-all keys.
+Check a study's config; run the study with a live display and print where its report is; print that alone; write
+docs/config.md, the page of all keys.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 from spinloom import config, files, reference
@@ -23,17 +25,29 @@ def main() -> None:
         return
     study = config.load("config.yaml", arguments.overlay)
     folder = Path("results") / study["study"]
-    if arguments.command in ("check", "run"):
-        from spinloom import live, scan
+
+    def parts() -> list:
+        from spinloom import scan
+        from spinloom.live import Part
         from spinloom.study import plan
 
         points = scan.points("config.yaml", config.read(arguments.overlay)) if arguments.overlay else []
-        parts = [live.Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
-        parts = parts or [live.Part(study, plan(study), folder)]
-        if arguments.command == "check":
-            return
+        whole = [Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
+        return whole or [Part(study, plan(study), folder)]
+
+    if arguments.command == "check":
+        parts()
+        return
+    if arguments.command == "run":
         command = ["snakemake", *(["--configfile", arguments.overlay] if arguments.overlay else [])]
-        raise SystemExit(live.run(command, parts, folder))
+        if sys.stderr.isatty():
+            from spinloom import live
+
+            status = live.run(command, parts, folder)
+        else:
+            status = subprocess.call(command)
+        if status:
+            raise SystemExit(status)
     path = folder / "report.html"
     if not path.exists():
         raise UserError(f"{path}: not there yet; run snakemake")

@@ -1,7 +1,7 @@
 """A study's run on a terminal: stages, what is being simulated and trained, how fast, and how long it still takes.
 
-Snakemake's own lines go to ``results/STUDY/logs/snakemake.log``; where there is no terminal they are passed on as they
-are. The display reads what jobs leave beside their logs, so it needs no connection to them.
+Snakemake's own lines go to ``results/STUDY/logs/snakemake.log``. The display reads what jobs leave beside their logs, so
+it needs no connection to them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,27 +54,30 @@ class Part(NamedTuple):
     folder: Path
 
 
-def run(command: list[str], parts: list[Part], folder: Path) -> int:
-    """Run a command that makes a study, with a live display if stderr is a terminal; return its exit status.
+def run(command: list[str], told: Callable[[], list[Part]], folder: Path) -> int:
+    """Run a command that makes a study, with a live display on stderr; return its exit status.
 
     Parameters
     ----------
     command : list of str
         Snakemake's.
-    parts : list of Part
-        The study itself, or the points of its scan.
+    told : callable
+        Returns the study itself, or the points of its scan. It is called once the command runs, since planning takes a
+        second or two.
     folder : Path
         ``results/STUDY``, where the parts' simulations are.
     """
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        return subprocess.call(command)
     log = folder / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.time()
     with open(log, "w", encoding="utf-8") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
         with Live(console=console, auto_refresh=False) as live:
+            try:
+                parts = told()
+            except UserError:  # Snakemake says the same, and ends
+                parts = []
             while True:
                 try:
                     live.update(picture(rows(parts, folder, begin), time.time() - begin), refresh=True)

@@ -11,7 +11,9 @@ import pytest
 from rich.console import Console
 
 from device_sims import sweep
+from spinloom import __main__ as cli
 from spinloom import config, files, live, progress, study
+from spinloom.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,10 +68,19 @@ def test_what_was_left_by_a_killed_job_is_not_at_work(folder):
     assert found[0].done == 32 and found[0].left_s is None
 
 
-def test_without_a_terminal_lines_are_passed_on(folder, capfd, monkeypatch):
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    code = live.run([sys.executable, "-c", "print('a line'); raise SystemExit(3)"], *folder)
-    assert code == 3 and capfd.readouterr().out == "a line\n"
+def test_without_a_terminal_snakemake_speaks_for_itself(tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.yaml").symlink_to(ROOT / "config.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["spinloom", "run"])
+    status, asked = [3, 0, 0], []
+    monkeypatch.setattr(cli.subprocess, "call", lambda command: asked.append(command) or status.pop(0))
+    with pytest.raises(SystemExit, match="3"):
+        cli.main()
+    with pytest.raises(UserError, match="report.html: not there yet"):
+        cli.main()
+    files.write_text("", tmp_path / "results" / "default" / "report.html")
+    cli.main()
+    assert capsys.readouterr().out == "Report: results/default/report.html\n" and asked == 3 * [["snakemake"]]
 
 
 def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, monkeypatch):
@@ -88,7 +99,9 @@ def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, 
     with os.fdopen(terminal, "w") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setenv("TERM", "xterm")
-        code = live.run([sys.executable, "-c", "print('what went wrong'); raise SystemExit(1)"], *folder)
+        code = live.run(
+            [sys.executable, "-c", "print('what went wrong'); raise SystemExit(1)"], lambda: folder[0], folder[1]
+        )
     listener.join(timeout=10)
     text = b"".join(shown).decode()
     assert code == 1 and "160 replicas" in text and "what went wrong" in text and "the whole log:" in text
