@@ -1,7 +1,7 @@
 """A study's run on a terminal: stages, what is being simulated and trained, how fast, and how long it still takes.
 
-Snakemake's own lines go to ``results/STUDY/logs/snakemake.log``. The display reads what jobs leave beside their logs, so
-it needs no connection to them.
+Snakemake's own lines go to ``results/STUDY/logs/snakemake.log``. The display reads what jobs leave beside their logs,
+and needs no connection to them.
 """
 
 from __future__ import annotations
