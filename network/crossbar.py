@@ -18,8 +18,7 @@ lose a factor 1/(r G). A resistance of zero has no unknown, so zeros are exact a
 drop of a floating line is its own unknown voltage. The matrix is symmetric and positive definite: one sparse
 factorisation serves all right-hand sides (SuperLU; X. S. Li, ACM TOMS 31, 302 (2005)).
 
-Voltages are positive from row to column. All functions take resistances of at least 0 ohm and conductances of at least
-0 S. An open line end is told by "floating", not by a resistance.
+Voltages are positive from row to column, resistances and conductances at least 0; "floating" tells an open line end.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ Refreshes are those of `network.retention`; the device with the most is one in t
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 
 from network import metering
-from spinloom.errors import UserError
 
 YEAR_S = 365.25 * 86400
 # name -> (value, assumption); docs/lifetime.md says where they come from
@@ -29,13 +30,7 @@ COLUMNS = [
 
 def constants(section: dict) -> dict[str, float]:
     """Return the config's ``network.lifetime`` over the defaults; `UserError` if one is unknown or not positive."""
-    if unknown := sorted(set(section) - set(DEFAULTS)):
-        raise UserError(f"network.lifetime: found {', '.join(unknown)}, allowed {', '.join(DEFAULTS)}")
-    values = {name: section.get(name, default) for name, (default, _) in DEFAULTS.items()}
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-            raise UserError(f"network.lifetime.{name}: found {value!r}, allowed a positive number")
-    return values
+    return metering.assumed(section, DEFAULTS, "network.lifetime", sys.float_info.min)
 
 
 def lifetime_table(meters: list[dict], evaluations: pd.DataFrame, section: dict) -> pd.DataFrame:

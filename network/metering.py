@@ -29,12 +29,33 @@ WORD = 32  # bits of a float
 
 def constants(section: dict) -> dict[str, float]:
     """Return the assumption constants: the config's ``network.energy`` over the defaults; `UserError` if unknown."""
-    if unknown := sorted(set(section) - set(ENERGY_DEFAULTS)):
-        raise UserError(f"network.energy: found {', '.join(unknown)}, allowed {', '.join(ENERGY_DEFAULTS)}")
-    values = {name: section.get(name, default) for name, (default, _) in ENERGY_DEFAULTS.items()}
+    return assumed(section, ENERGY_DEFAULTS, "network.energy", 0.0)
+
+
+def assumed(section: dict, defaults: dict[str, tuple[float, str]], where: str, least: float) -> dict[str, float]:
+    """Return the numbers of a config's section over the defaults.
+
+    Parameters
+    ----------
+    section : dict
+    defaults : dict
+        Value and its assumption by name.
+    where : str
+        The section's name, for errors.
+    least : float
+        Smallest number allowed.
+
+    Raises
+    ------
+    UserError
+        If a name is unknown or a value is no finite number of at least ``least``.
+    """
+    if unknown := sorted(set(section) - set(defaults)):
+        raise UserError(f"{where}: found {', '.join(unknown)}, allowed {', '.join(defaults)}")
+    values = {name: section.get(name, default) for name, (default, _) in defaults.items()}
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise UserError(f"network.energy.{name}: found {value!r}, allowed a number of at least 0")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+            raise UserError(f"{where}.{name}: found {value!r}, allowed a number of at least {least:g}")
     return values
 
 

@@ -36,7 +36,6 @@ PARTS = {
     ),
     "converters": ("dac_bits", "dac_full_scale", "adc_bits", "adc_full_scale"),
     "evaluation": ("input_noise_sds", "retention"),
-    "lifetime": ("endurance_writes", "samples_per_s"),
 }  # fmt: skip
 
 

@@ -6,6 +6,8 @@ script is what a user of mumax3 would have meant by it. ``FAKE_MUMAX3`` names a 
 
 Two habits of mumax3 are kept because scripts depend on them: a function of time is evaluated again only if the time has
 changed since the last evaluation, and a material without an own seed draws the noise of seed 0.
+
+It is one long file because it is run as the program `mumax3`, alone and from anywhere.
 """
 
 from __future__ import annotations
