@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.retention import generator as retention_rates  # what retention.csv means, for those who read a card
-from calibration.tables import CARD, EXTRAS, conform, contiguous, entry
+from calibration.tables import CARD, EXTRAS, conform, contiguous, drive, entry
 from spinloom.errors import UserError
 from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_csv, write_json
 
@@ -243,6 +243,11 @@ class KernelCard:
         """Probabilities, float64[pulses, states, states], indexed by pulse, from, to."""
         states = len(self.states)
         return self.transitions["probability"].to_numpy().reshape(len(self.pulses), states, states)
+
+    @property
+    def drive(self) -> np.ndarray:
+        """What the laws of one drive are told in, of each pulse, float64[pulses], in the unit of its column."""
+        return drive(self.pulses).to_numpy(np.float64)
 
     @property
     def rows_repeat(self) -> bool:

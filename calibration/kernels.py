@@ -17,12 +17,12 @@ from calibration import laws
 from calibration.estimator import Rows
 from calibration.laws import Displacements, Fit
 from calibration.spread import probability_spread
+from calibration.tables import drive
 from calibration.writes import Writes
 from spinloom.errors import UserError
 
 SWITCHING = ("neel_brown", "precessional", "logistic", "logistic_plateau")
 NODES = 16  # starts in a state that a law of displacements is averaged over
-DRIVES = ("field_T", "current_density_A_per_m2", "zhang_li_u_m_per_s", "voltage_V")
 
 
 def table(rows: Rows) -> pd.DataFrame:
@@ -145,13 +145,12 @@ def _counts(writes: Writes, own: np.ndarray, switched: np.ndarray) -> pd.DataFra
 
 
 def _drives(pulses: pd.DataFrame) -> pd.DataFrame:
-    strongest = max(DRIVES, key=lambda name: np.nan_to_num(pulses[name].abs()).max())
     return pd.DataFrame(
         {
             "voltage_V": pulses["voltage_V"].abs().fillna(0.0),
             "duration_s": pulses["duration_s"],
             "temperature_K": pulses["temperature_K"],
-            "drive": pulses[strongest].abs(),
+            "drive": drive(pulses),
         }
     )
 

@@ -154,6 +154,14 @@ CARD = {
     "reads": READS,
 }
 
+_DRIVES = ("field_T", "current_density_A_per_m2", "zhang_li_u_m_per_s", "voltage_V")
+
+
+def drive(pulses: pd.DataFrame) -> pd.Series:
+    """Return the size of each pulse in the drive that reaches furthest: that of the laws of one drive."""
+    return pulses[max(_DRIVES, key=lambda name: np.nan_to_num(pulses[name].abs()).max())].abs()
+
+
 # tables that a card may have besides
 BY_INSTANCE = pa.DataFrameSchema(
     {

@@ -48,6 +48,7 @@ class DeviceModel:
     instance_gain: np.ndarray  # float32[I], factor of each named instance's weights
     instance_weight: np.ndarray  # float32[I], offset of each named instance, after the factor
     read_sd: np.ndarray  # float32[S], read noise of the weight
+    drive: np.ndarray  # float64[K], what the card's laws of one drive are told in
     write_energy: np.ndarray  # float64[K], J
     write_latency: np.ndarray  # float64[K], s
     write_voltage: np.ndarray  # float64[K], V
@@ -161,6 +162,7 @@ class DeviceModel:
             instance_gain=gains.astype(np.float32),
             instance_weight=offsets.astype(np.float32),
             read_sd=read_sd.astype(np.float32),
+            drive=card.drive[pulses.index.to_numpy()],
             write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),
             write_latency=_column(pulses, "latency_s", "pulses.csv"),
             # not every pulse has a gate voltage; then its line is not charged

@@ -165,11 +165,9 @@ class Evaluator:
     def _product(self, keys: tuple[jax.Array, ...], step) -> Callable:
         def product(number: int, x, weights):
             layer = self.architecture.layers[number]
-            found = self.rule.product(layer, x, weights, keys[number], step)
-            if found is not None:
-                return found
-            noise, first = layers.Noise(keys[number], step), number == 0
-            return layers.read(x, weights, layer, noise, self.converters, first, self.signed[not first])
+            x = layers.driven(x, self.converters, number == 0, self.signed[number > 0])
+            current = self.rule.product(layer, x, weights, layers.Noise(keys[number], step))
+            return layers.converted(current, self.converters, self.rule.column_unit(layer))
 
         return product
 

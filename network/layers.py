@@ -85,16 +85,8 @@ def windows(x: jax.Array, layer: Layer) -> jax.Array:
     return jnp.concatenate([x[:, i : i + rows, j : j + columns, :] for i in range(side) for j in range(side)], axis=-1)
 
 
-def read(
-    x: jax.Array,
-    synapses: Synapses,
-    layer: Layer,
-    noise: Noise,
-    converters: Converters,
-    first: bool = False,
-    signed: bool = True,
-) -> jax.Array:
-    """Return the column currents as the digital side sees them, scaled to about unit size.
+def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Array:
+    """Return the column currents, scaled to about unit size.
 
     Independent Gaussian noise of sd sigma_ij on every weight adds to column j Gaussian noise of variance
     ``sum_i x_i^2 sigma_ij^2``; drawing it at the column is exact for one product and needs outputs instead of
@@ -104,15 +96,8 @@ def read(
     ----------
     x : jax.Array
         As for `linear`.
-    synapses, layer, noise, converters : Synapses, Layer, Noise, Converters
-    first : bool
-        Whether ``x`` are pictures (of at most 1) and not hidden values.
-    signed : bool
-        Whether ``x`` may be negative: if not, row converters have all their levels above 0.
+    synapses, layer, noise : Synapses, Layer, Noise
     """
-    if converters.dac_bits:
-        full = 1.0 if first else converters.dac_full_scale
-        x = quantise(x, converters.dac_bits, full, signed)
     current = linear(x, synapses.value, layer)
     variance = synapses.variance
     if variance is not None:
@@ -124,10 +109,31 @@ def read(
         flat = (current.size // layer.outputs, layer.outputs)
         deviate = rng.normal(noise.key, noise.step, flat).reshape(current.shape)
         current = current + jnp.sqrt(total) * deviate
-    current = jnp.float32(layer.scale) * current
-    if converters.adc_bits:
-        current = quantise(current, converters.adc_bits, converters.adc_full_scale, signed=True)
-    return current
+    return jnp.float32(layer.scale) * current
+
+
+def driven(x: jax.Array, converters: Converters, first: bool, signed: bool) -> jax.Array:
+    """Return what the rows' converters make of ``x``.
+
+    Parameters
+    ----------
+    x : jax.Array, float32[...]
+    converters : Converters
+    first : bool
+        Whether ``x`` are pictures (of at most 1) and not hidden values.
+    signed : bool
+        Whether ``x`` may be negative: if not, the converters have all their levels above 0.
+    """
+    if not converters.dac_bits:
+        return x
+    return quantise(x, converters.dac_bits, 1.0 if first else converters.dac_full_scale, signed)
+
+
+def converted(current: jax.Array, converters: Converters, unit: float = 1.0) -> jax.Array:
+    """Return the column currents as the digital side sees them; ``unit`` is that of the converters' full scale."""
+    if not converters.adc_bits:
+        return current
+    return quantise(current, converters.adc_bits, converters.adc_full_scale * unit, signed=True)
 
 
 def pool(x: jax.Array, side: int) -> jax.Array:

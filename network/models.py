@@ -51,7 +51,7 @@ def forward(
     ----------
     architecture : Architecture
     product : callable
-        ``product(number of the layer, x, its weights)``: the column values (see `network.layers.read`).
+        ``product(number of the layer, x, its weights)``: the column values as the digital side sees them.
     weights : tuple
         One entry per layer, whatever ``product`` takes.
     model : Model

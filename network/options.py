@@ -161,8 +161,10 @@ def fit(rule: str, settings: Any, layers: tuple) -> None:
     if settings.array.get("half_select") and rule not in (*IN_PLACE, "float_baseline"):
         refuse("array.half_select", settings.array["half_select"], "null")
     if rule in VOLATILE:
-        for part in ("array", "converters", "device"):
-            keys = [key for key in getattr(settings, part) if key.endswith(("_resistance_ohm", "_bits", "_fraction"))]
-            for key in keys:
-                if getattr(settings, part)[key]:
-                    refuse(f"{part}.{key}", getattr(settings, part)[key], "none")
+        for key, value in settings.array.items():
+            if key.endswith("_resistance_ohm") and value:
+                refuse(f"array.{key}", value, "none")
+        idle = {"stochastic": (True, "true"), "symmetric": (False, "false"), "rest": (None, "null")}
+        for key, (wanted, allowed) in idle.items():
+            if (found := settings.device.get(key, wanted)) != wanted:
+                refuse(f"device.{key}", str(found).lower() if isinstance(found, bool) else "a rest", allowed)

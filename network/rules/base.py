@@ -23,7 +23,7 @@ import optax
 
 from network import rng, sampling
 from network.device import DeviceModel
-from network.layers import Layer, Synapses
+from network.layers import Layer, Noise, Synapses, read
 from network.optimizers import Optimizer
 from network.sampling import Alphabet, Array, Plan
 from network.trains import Trains
@@ -136,9 +136,13 @@ class Rule(ABC):
             return Synapses(value, sum(factor**2 for factor in self.mix) * self.read_variance[0])
         return Synapses(value, sum(f**2 * self.read_variance[array.state[d]] for d, f in enumerate(self.mix)))
 
-    def product(self, layer: Layer, x: jax.Array, weights: Any, key: jax.Array, step: jax.Array) -> jax.Array | None:
-        """Return the column values (see `network.layers.read`), or None to have them read in the usual way."""
-        return None
+    def product(self, layer: Layer, x: jax.Array, weights: Any, noise: Noise) -> jax.Array:
+        """Return the column values; ``weights`` is an entry of `weights`, the rest as of `network.layers.read`."""
+        return read(x, weights, layer, noise)
+
+    def column_unit(self, layer: Layer) -> float:
+        """Return the column value of uniform weights and unit inputs."""
+        return 1.0
 
     @abstractmethod
     def propose(

@@ -18,9 +18,12 @@ the units of w: b with adam, whose step does not follow the scale of the gradien
 multiplies the columns by weight_range sqrt(3 / inputs), which networks of several layers need. ``initial_spread`` is
 in the units of w.
 
-Up to 16 measurements are drawn one by one (P to 2^-24). Of more, the number that fire is drawn at once: where inputs
-are 0 or 1, by inversion of the binomial distribution of each synapse, which all images share (float32, to 1e-6);
-elsewhere, 32 measurements at a time, bit by bit of P (to 2^-20).
+Devices. What is measured is what the devices do; the gradient's mu, sigma and p' are of the card's one law, because
+nobody knows the law of each wire of an array. Each wire is one of the card's named instances i. If the card has their
+own kernels, it passes with p(w) + d_i(w), d_i being linear between the pulses of the card; if they conduct unlike the
+mean device, pinned wires add x_i l_ij to the column and passed ones x_i h_ij, l and h being 0 and 1 for the mean
+device. A stuck wire stays in the state in which it was made. Reads are noisy: each of the N adds a Gaussian of the
+variance of the read noise and of the spread within the state that is read. Rows without input are not read.
 """
 
 from __future__ import annotations
@@ -31,20 +34,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.scipy.special import xlog1py, xlogy
-from scipy.special import gammaln
 
 from network import rng
 from network.device import DeviceModel
-from network.layers import Layer, Synapses
+from network.layers import Layer, Noise
+from network.measurement import measure
 from network.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
 from spinloom.errors import UserError
 
 FLOOR = 1e-4  # under the root of sigma, as in the authors' code
-FEW = 16  # measurements drawn one by one
 WIDEST = 10  # in units of 1/b, of the first controls
-BITS = 20  # of a probability, when 32 are drawn at once
 
 
 class Memory(NamedTuple):
@@ -52,83 +52,14 @@ class Memory(NamedTuple):
 
     control: tuple[jax.Array, ...]  # float32[wires, inputs, outputs] per layer
     optimizer: optax.OptState
+    kind: tuple[jax.Array, ...] | None  # as in `Wires`, per layer; what the devices are, not something that is stored
 
 
-def measure(key: jax.Array, step: jax.Array | int, probability: jax.Array, number: int) -> jax.Array:
-    """Return Binomial(number, probability) / number for each value.
+class Wires(NamedTuple):
+    """A layer's wires."""
 
-    Parameters
-    ----------
-    key, step : uint32[2], int32[]
-        Name the random numbers.
-    probability : jax.Array, float32[rows, columns]
-    number : int
-
-    Returns
-    -------
-    jax.Array, float32[rows, columns]
-    """
-    rows, columns = probability.shape
-    total = jnp.zeros(probability.shape, jnp.int32)
-    if number <= FEW:
-        # 24 bits decide: all that a float between 0 and 1 can tell apart
-        limit = jnp.round(probability * 2**24).astype(jnp.uint32)
-        for first in range(0, number, 2):
-            block = jnp.uint32(first // 2 * rows) + jax.lax.iota(jnp.uint32, rows)
-            for word in rng.words(key, step, probability.shape, block)[: number - first]:
-                total = total + ((word >> 8) < limit)
-        return total.astype(jnp.float32) / number
-    digits = jnp.minimum(jnp.round(probability * 2**BITS), 2**BITS).astype(jnp.uint32)
-    sure = digits >> BITS  # probability 1 has no binary fraction
-    for lane in range(0, number, 32):
-        passed = jnp.zeros(probability.shape, jnp.uint32)
-        for bit in range(0, BITS, 2):
-            block = jnp.uint32(bit // 2 * rows) + jax.lax.iota(jnp.uint32, rows)
-            # a stream for each 32 (the lowest bit is the second wire's): positions are only 32 bits wide
-            for i, word in enumerate(rng.words(key ^ jnp.uint32(lane), step, probability.shape, block)):
-                one = ((digits >> (bit + i)) & 1).astype(bool)
-                passed = jnp.where(one, passed | word, passed & word)
-        passed = jnp.where(sure.astype(bool), jnp.uint32(0xFFFFFFFF), passed)
-        left = min(32, number - lane)
-        total = total + jax.lax.population_count(passed >> (32 - left)).astype(jnp.int32)
-    return total.astype(jnp.float32) / number
-
-
-def measure_alike(key: jax.Array, step: jax.Array | int, x: jax.Array, p: jax.Array, number: int) -> jax.Array:
-    """Return Binomial(number, p) / number for each image where its input is 1, and 0 where it is 0.
-
-    Parameters
-    ----------
-    key, step : uint32[2], int32[]
-        Name the random numbers.
-    x : jax.Array, float32[batch, inputs]
-        Of 0 and 1.
-    p : jax.Array, float32[inputs, outputs]
-    number : int
-
-    Returns
-    -------
-    jax.Array, float32[batch, inputs * outputs]
-    """
-    p, count = p.ravel(), np.arange(number)
-    ways = jnp.asarray(gammaln(number + 1) - gammaln(count + 1) - gammaln(number - count + 1), jnp.float32)
-
-    def add(below, term):
-        k, logarithm = term
-        below = below + jnp.exp(logarithm + xlogy(k, p) + xlog1py(number - k, -p))
-        return below, below
-
-    k = jnp.arange(number, dtype=jnp.float32)
-    _, distribution = jax.lax.scan(add, jnp.zeros_like(p), (k, ways))  # P(at most k fire), [number, synapses]
-    table, synapse = distribution.ravel(), jnp.arange(len(p))[None]
-    # a word for each, laid out as in `measure`
-    chance = rng.fraction(rng.words(key, step, (len(x), len(p)))[0])
-    fired = jnp.zeros(chance.shape, jnp.int32)
-    for half in (1 << n for n in reversed(range(number.bit_length()))):  # bisection
-        beyond = fired + half
-        place = (jnp.minimum(beyond, number) - 1) * len(p) + synapse
-        fired = jnp.where((beyond <= number) & (table[place] <= chance), beyond, fired)
-    return jnp.repeat(x, len(p) // x.shape[1], axis=1) * fired.astype(jnp.float32) / number
+    value: jax.Array  # float32[wires, inputs, outputs], the controls b (w - w0)
+    kind: jax.Array | None = None  # int32, row of the rule's tables of devices; None: all are the mean device
 
 
 class MeanVarianceProbability(Rule):
@@ -158,28 +89,74 @@ class MeanVarianceProbability(Rule):
                 f"network.rule_options.initial_spread: found {self.spread:g}, allowed 0 to {WIDEST / self.b:.3g}, "
                 f"{WIDEST} widths of the card's law: wires further away always or never pass, and learn nothing"
             )
-        self.reads_per_product = self.number_of or 0  # without measurements there is no device, only its mean
+        self.reads_per_product = self.number_of or 0  # measuring without end has no price
         self.mix = (1.0, -1.0) if self.signed else (1.0,)
+
+        self._tabulate()
+
+    def _tabulate(self) -> None:
+        """Make the tables of devices: three kinds for each instance, free, stuck when pinned, stuck when passed."""
+        device = self.device
+        offset, gain = device.instance_weight[:, None], device.instance_gain[:, None]
+        adds = (1 + device.state_weight[None] * gain + offset) / 2  # float32[I, 2], of a pinned and of a passed wire
+        own = device.by_instance
+        self.alike = own is None and not device.stuck and np.array_equal(adds, [[0.0, 1.0]])
+        pinned, passed = adds.T
+        self.pinned = jnp.asarray(np.stack([pinned, pinned, passed], axis=1).ravel())
+        self.step = jnp.asarray(np.stack([passed - pinned, 0 * pinned, 0 * pinned], axis=1).ravel())
+        self.noise = (np.square(device.read_sd) + np.square(device.state_spread)) / 4  # float32[2], of one measurement
+        self.knots = self.differ = None
+        if own is not None:
+            order = np.argsort(device.drive, kind="stable")
+            self.knots = jnp.asarray(self.b * (device.drive[order] - self.w0), jnp.float32)
+            # what the instances' counts say against the counts of all, so that chance they share is left out
+            differ = (own - device.transition)[:, order, 0, 1]
+            self.differ = jnp.asarray(np.repeat(differ, 3, axis=0), jnp.float32)
 
     def passing(self, scaled: jax.Array) -> jax.Array:
         """Return p at the control w0 + scaled / b: the law in its own units."""
         return 1 - self.a * jax.nn.sigmoid(-scaled)
 
+    def passing_of(self, scaled: jax.Array, kind: jax.Array | None) -> jax.Array:
+        """Return p of the wires as they are (see the module text); arguments float32 and int32 of the same shape."""
+        p = self.passing(scaled)
+        if kind is None or self.differ is None:
+            return p
+        last = len(self.knots) - 1
+        right = jnp.clip(jnp.searchsorted(self.knots, scaled), 1, last)
+        low, high = self.knots[right - 1], self.knots[right]
+        share = jnp.clip((scaled - low) / jnp.maximum(high - low, 1e-30), 0, 1)  # pulses may be alike
+        more = (1 - share) * self.differ[kind, right - 1] + share * self.differ[kind, right]
+        return jnp.clip(p + more, 0, 1)
+
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Set the controls to the threshold, where p is about a half, with a uniform spread if asked for."""
+        flat = tuple((len(self.mix) * inputs, outputs) for inputs, outputs in shapes)
         control = tuple(
             self.b * self.spread * value.reshape(len(self.mix), *shape)
-            for value, shape in zip(
-                uniform(keys, tuple((len(self.mix) * i, o) for i, o in shapes)), shapes, strict=True
-            )
+            for value, shape in zip(uniform(keys, flat), shapes, strict=True)
         )
-        return Memory(control, self.optimizer.transform.init(control)), None
+        kind = None
+        if not self.alike:
+            kind = tuple(
+                self._made(key, size).reshape(len(self.mix), *shape)
+                for key, size, shape in zip(keys, flat, shapes, strict=True)
+            )
+        return Memory(control, self.optimizer.transform.init(control), kind), None
 
-    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+    def _made(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+        """Draw the kinds of new wires."""
+        which, stuck = rng.words(key, 1, shape)  # the first controls are step 0
+        state = rng.fraction(rng.words(key, 2, shape)[0]) >= jnp.float32(self.device.occupancy[0])
+        instance = (which % jnp.uint32(len(self.device.instance_weight))).astype(jnp.int32)
+        return 3 * instance + jnp.where(rng.fraction(stuck) < self.device.stuck, 1 + state.astype(jnp.int32), 0)
+
+    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Wires, ...]:
         """Return the controls; the product makes probabilities of them."""
-        return tuple(Synapses(control) for control in memory.control)
+        kinds = memory.kind or (None,) * len(memory.control)
+        return tuple(Wires(*of_layer) for of_layer in zip(memory.control, kinds, strict=True))
 
-    def product(self, layer: Layer, x: jax.Array, weights: Synapses, key: jax.Array, step: jax.Array) -> jax.Array:
+    def product(self, layer: Layer, x: jax.Array, weights: Wires, noise: Noise) -> jax.Array:
         """Measure the columns (see the module text); x is float32[batch, inputs]."""
         if layer.kernel:
             raise UserError(f"network.layers: found a convolution, allowed dense layers for {self.name}")
@@ -188,34 +165,46 @@ class MeanVarianceProbability(Rule):
         for wire, sign in enumerate(self.mix):
             p = self.passing(weights.value[wire])
             mean = x @ p
-            if self.number_of is None:
-                total = total + sign * mean
-                continue
-            variance = (mean - (x * x) @ (p * p)) / self.number_of + FLOOR
+            variance = FLOOR
+            if self.number_of is not None:
+                variance = (mean - (x * x) @ (p * p)) / self.number_of + FLOOR
             spread = jnp.sqrt(variance)
-            fires = jax.lax.stop_gradient(x[:, :, None] * p[None])
-            word_key = key ^ jnp.uint32(wire)  # another stream for the second wire
-            flat = self.measured(word_key, step, x, jax.lax.stop_gradient(p), fires.reshape(len(x), -1))
-            measured = flat.reshape(fires.shape).sum(axis=1)
-            noise = jax.lax.stop_gradient((measured - mean) / spread)
-            total = total + sign * (mean + noise * spread)
+            measured = self.measured(wire, x, jax.tree.map(lambda leaf, wire=wire: leaf[wire], weights), noise)
+            happened = 0.0 if measured is None else jax.lax.stop_gradient((measured - mean) / spread)
+            total = total + sign * (mean + happened * spread)
         return jnp.float32(layer.scale) * total if self.scaled else total
 
-    def measured(self, key: jax.Array, step: jax.Array, x: jax.Array, p: jax.Array, fires: jax.Array) -> jax.Array:
-        """Measure each synapse for each image, with the fastest way there is for these inputs."""
-        number = self.number_of
-        if number <= FEW:
-            return measure(key, step, fires, number)
-        return jax.lax.cond(
-            jnp.all((x == 0) | (x == 1)),
-            lambda: measure_alike(key, step, x, p, number),
-            lambda: measure(key, step, fires, number),
-        )
+    def column_unit(self, layer: Layer) -> float:
+        """Return the column value of uniform weights and unit inputs."""
+        return 1.0 if self.scaled else (layer.inputs / 3) ** 0.5
+
+    def measured(self, wire: int, x: jax.Array, weights: Wires, noise: Noise) -> jax.Array | None:
+        """Return the columns of one wire of each weight as they are measured, float32[batch, outputs]; None: the mean.
+
+        ``wire`` is its number; ``weights`` holds [inputs, outputs].
+        """
+        x, kind, number = jax.lax.stop_gradient(x), weights.kind, self.number_of
+        p = self.passing_of(jax.lax.stop_gradient(weights.value), kind)
+        pinned, step = (None, None) if kind is None else (self.pinned[kind], self.step[kind])
+        if number is None:
+            return None if kind is None else x @ (pinned + step * p)
+        key = noise.key ^ jnp.uint32(2 * wire)  # streams of its own
+        shape = (len(x), *p.shape)
+        share = measure(key, noise.step, (x[:, :, None] * p[None]).reshape(len(x), -1), number).reshape(shape)
+        passed = share.sum(axis=1)
+        columns = passed if kind is None else x @ pinned + jnp.einsum("bio,io->bo", share, step)
+        if np.any(self.noise > 0):
+            active = x.sum(axis=1, keepdims=True)
+            variance = self.noise[0] * (active - passed) + self.noise[1] * passed
+            deviate = rng.normal(key ^ jnp.uint32(1), noise.step, columns.shape)
+            columns = columns + jnp.sqrt(jnp.maximum(variance, 0) / number) * deviate
+        return columns
 
     def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
         """Take one optimiser step."""
         updates, state = self.optimizer.transform.update(signals.gradients, memory.optimizer, memory.control)
-        return Memory(tuple(c + self.gain * u for c, u in zip(memory.control, updates, strict=True)), state), None
+        control = tuple(c + self.gain * u for c, u in zip(memory.control, updates, strict=True))
+        return memory._replace(control=control, optimizer=state), None
 
     def clocks(self, memory: Memory) -> list[float] | None:
         """Count the clocks of one product by the card's pulse of the nearest probability."""

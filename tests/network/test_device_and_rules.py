@@ -10,7 +10,7 @@ import pytest
 
 from network import optimizers, rng, rules, sampling
 from network.device import DeviceModel
-from network.layers import Converters, Layer, Noise, Synapses, read
+from network.layers import Layer, Noise, Synapses, read
 from network.rules.accumulate_quantise_program import bands, state_bands
 from network.rules.base import Context, Signals
 from spinloom.errors import UserError
@@ -153,14 +153,14 @@ def test_volatile_device_is_refused():
 
 def test_column_noise_equals_noise_on_every_weight():
     """Noise injected at the column has the variance of independent noise on each weight."""
-    random, layer, ideal = np.random.default_rng(0), Layer(30, 4), Converters()
+    random, layer = np.random.default_rng(0), Layer(30, 4)
     x, weight = random.random((1, 30)).astype(np.float32), random.normal(size=(30, 4)).astype(np.float32)
     sd = random.uniform(0.1, 0.5, (30, 4)).astype(np.float32)
     noise, factor = Noise(rng.stream(1, "n"), 0), (3 / 30) ** 0.5
     many = jnp.asarray(np.repeat(x, 20000, axis=0))
 
     def column(variance, x=many):
-        return read(x, Synapses(jnp.asarray(weight), variance), layer, noise, ideal)
+        return read(x, Synapses(jnp.asarray(weight), variance), layer, noise)
 
     drawn = np.asarray(column(jnp.asarray(sd**2)))
     direct = factor * np.stack([(x[0] @ (weight + sd * random.normal(size=sd.shape))) for _ in range(20000)])

@@ -7,7 +7,7 @@ import pytest
 
 from network import activations, architecture, models, optimizers, rng
 from network.architecture import Architecture, Layer, parse
-from network.layers import EPSILON, MOMENTUM, Converters, Noise, Synapses, linear, pool, read
+from network.layers import EPSILON, MOMENTUM, Converters, Noise, Synapses, converted, driven, linear, pool, read
 from spinloom.errors import UserError
 
 QUIET = Noise(rng.stream(1, "quiet"), 0)
@@ -80,7 +80,7 @@ def test_noise_of_a_convolution_has_the_variance_of_its_windows():
     x, sd = uniform(1, 1, 3, 3, 1), np.abs(uniform(2, *layer.shape))
     for variance in (sd**2, np.float32(0.09)):
         synapses = Synapses(jnp.zeros(layer.shape), jnp.asarray(variance))
-        drawn = np.asarray(read(jnp.asarray(np.repeat(x, 4000, axis=0)), synapses, layer, QUIET, Converters()))
+        drawn = np.asarray(read(jnp.asarray(np.repeat(x, 4000, axis=0)), synapses, layer, QUIET))
         expected = np.sqrt(im2col(x, 2, False) ** 2 @ np.broadcast_to(variance, layer.shape) * 3 / layer.inputs)
         np.testing.assert_allclose(drawn.std(axis=0), expected[0], rtol=5 * 0.0112)
         # places and columns have noise of their own: Pearson's r below 5 / sqrt(4000)
@@ -131,9 +131,9 @@ def test_losses_by_hand():
     assert float(models.loss(scores, labels)) == pytest.approx(np.mean(entropy), rel=1e-6, abs=0)
 
 
-def forward(net, weights, x, training, model=None, probes=None, converters=None):
+def forward(net, weights, x, training, model=None, probes=None):
     def product(number, x, weight):
-        return read(x, Synapses(weight), net.layers[number], QUIET, converters or Converters(), number == 0)
+        return read(x, Synapses(weight), net.layers[number], QUIET)
 
     return models.forward(net, product, weights, model or models.init(net), x, training, probes)
 
@@ -186,7 +186,9 @@ def test_converters_stand_before_and_behind_the_array():
     synapses = Synapses(jnp.asarray(weight))
 
     def column(first=False, **bits):
-        return np.asarray(read(jnp.asarray(x), synapses, layer, QUIET, Converters(**bits), first))
+        both = Converters(**bits)
+        current = read(driven(jnp.asarray(x), both, first, signed=True), synapses, layer, QUIET)
+        return np.asarray(converted(current, both))
 
     ideal = column()
     np.testing.assert_allclose(ideal, np.sqrt(3 / 6) * x @ weight, atol=1e-6)
