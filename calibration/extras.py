@@ -36,16 +36,31 @@ def add(card: KernelCard, config: dict[str, Any], where: str) -> KernelCard:
     if config["interpolate"]["points"]:
         card = with_pulses(card, config["interpolate"], where)
     extras = dict(card.extras)
-    if config["half_select"]["fractions"] and "half_select" not in extras:
-        extras["half_select"] = _half_select(card, config, where)
-    if config["retention"]["temperatures_K"] and "retention" not in extras:
-        extras["retention"] = _retention(card, config["retention"], where)
+    for name, key, column, make in (
+        ("half_select", "fractions", "fraction", lambda: _half_select(card, config, where)),
+        ("retention", "temperatures_K", "temperature_K", lambda: _retention(card, config["retention"], where)),
+    ):
+        wanted = config[name][key]
+        if wanted and name in extras:
+            _covers(extras[name][column].unique(), wanted, f"{where}: {name}.{key}", card)
+        elif wanted:
+            extras[name] = make()
     if "inverse" not in extras:
         inverse = inversion.inverse_of_card(card, where=where)
         if inverse is not None:
             extras["inverse"] = inverse
     flags = {**card.meta["flags"], "half_select": "half_select" in extras}
     return with_derived(replace(card, extras=extras, meta={**card.meta, "flags": flags}))
+
+
+def _covers(has: np.ndarray, wanted: list[float], key: str, card: KernelCard) -> None:
+    """Refuse what a card with a table of its own does not have."""
+    missing = [value for value in wanted if not np.isclose(has, value, rtol=1e-6, atol=0).any()]
+    if missing:
+        own = ", ".join(f"{value:g}" for value in sorted(has))
+        raise UserError(
+            f"{key}: found {missing[0]:g}, allowed: {own}, what the card {card.meta['name']} brings with it"
+        )
 
 
 def with_derived(card: KernelCard) -> KernelCard:

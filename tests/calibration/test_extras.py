@@ -241,7 +241,8 @@ def test_retention_by_the_config(cards):
 
 
 def test_tables_that_the_source_states_stay(half):
-    changes = {"half_select.fractions": [0.9], "retention.temperatures_K": [500.0]}
+    fraction = float(half.extras["half_select"]["fraction"].iloc[0])
+    changes = {"half_select.fractions": [fraction], "retention.temperatures_K": TEMPERATURES[1:]}
     again = add(half, section(changes), "c.json")
     for name, table in half.extras.items():
         pd.testing.assert_frame_equal(again.extras[name], table)
@@ -333,6 +334,24 @@ def test_between_stated_pulses_no_count_is_missing():
     card = library.card("sot_mtj_80nm_a")
     row = with_pulses(card, points({"voltage_V": 0.9375}), "c.json").transitions.query("pulse == 16").iloc[1]
     assert 0.425 < row["ci_low"] < row["probability"] < row["ci_high"] < 0.607
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"retention.temperatures_K": [300.0, 310.0]},
+            "retention.temperatures_K: found 310, allowed: 260, 300, 330, 373,",
+        ),
+        ({"half_select.fractions": [0.25]}, "half_select.fractions: found 0.25, allowed: 0.333333, 0.5, what the card"),
+    ],
+)
+def test_a_card_with_tables_of_its_own_is_not_asked_for_others(changes, message):
+    card = library.card("mondal_stt_mtj" if "half_select.fractions" in changes else "gt_stt_mtj_28nm")
+    with pytest.raises(UserError, match=message):
+        add(card, section(changes), "c.json")
+    own = {"retention.temperatures_K": [300.0], "half_select.fractions": []}
+    pd.testing.assert_frame_equal(add(card, section(own), "c.json").extras["retention"], card.extras["retention"])
 
 
 def test_only_writes_prepared_alike_are_repetitions(studies):
