@@ -107,7 +107,7 @@ class Settings:
 def work(config: Settings, samples: int) -> float:
     """Return images x weights of a training on ``samples`` images: what it takes, in the units of `spinloom.speed`."""
     weights = sum(layer.inputs * layer.outputs * layer.uses for layer in config.architecture().layers)
-    return float(samples * config.epochs * weights)
+    return float(samples * config.epochs * weights * options.effort(config.rule, config.rule_options))
 
 
 def folders(data: dict) -> tuple[Path, Path | None]:

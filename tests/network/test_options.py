@@ -110,6 +110,15 @@ def test_networks_that_a_rule_can_train(changes):
     assert settings.check({**DIGITS, **changes}).rule == changes["rule"]
 
 
+def test_measuring_often_is_told_to_take_long():
+    """What a forecast counts: two wires of 32 measurements are 18 times the mean of one."""
+    one, many = (settings.check({**DIGITS, **CLOCKED, "rule_options": options}) for options in (
+        {"measurements": None}, {"measurements": 32, "signed": True}
+    ))  # fmt: skip
+    assert settings.work(many, 100) / settings.work(one, 100) == pytest.approx(2 * 9.1)
+    assert settings.work(one, 100) == 100 * one.epochs * 640
+
+
 def test_an_error_in_one_of_several_variants_says_which():
     section = {**DIGITS, "rule": "accumulate_quantise_program", "variants": {"a": {}, 2: {"rule_options": {"m": 1}}}}
     assert said(settings.check_all, section).startswith("variant 2: network.rule_options: found m, allowed margin")
