@@ -162,7 +162,7 @@ class DeviceModel:
             instance_gain=gains.astype(np.float32),
             instance_weight=offsets.astype(np.float32),
             read_sd=read_sd.astype(np.float32),
-            drive=card.drive[pulses.index.to_numpy()],
+            drive=np.nan_to_num(card.drive)[pulses.index.to_numpy()],
             write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),
             write_latency=_column(pulses, "latency_s", "pulses.csv"),
             # not every pulse has a gate voltage; then its line is not charged

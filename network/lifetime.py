@@ -9,8 +9,6 @@ Refreshes are those of `network.retention`; the device with the most is one in t
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pandas as pd
 
@@ -30,7 +28,7 @@ COLUMNS = [
 
 def constants(section: dict) -> dict[str, float]:
     """Return the config's ``network.lifetime`` over the defaults; `UserError` if one is unknown or not positive."""
-    return metering.assumed(section, DEFAULTS, "network.lifetime", sys.float_info.min)
+    return metering.assumed(section, DEFAULTS, "network.lifetime", zero=False)
 
 
 def lifetime_table(meters: list[dict], evaluations: pd.DataFrame, section: dict) -> pd.DataFrame:

@@ -29,10 +29,10 @@ WORD = 32  # bits of a float
 
 def constants(section: dict) -> dict[str, float]:
     """Return the assumption constants: the config's ``network.energy`` over the defaults; `UserError` if unknown."""
-    return assumed(section, ENERGY_DEFAULTS, "network.energy", 0.0)
+    return assumed(section, ENERGY_DEFAULTS, "network.energy")
 
 
-def assumed(section: dict, defaults: dict[str, tuple[float, str]], where: str, least: float) -> dict[str, float]:
+def assumed(section: dict, defaults: dict[str, tuple[float, str]], where: str, zero: bool = True) -> dict[str, float]:
     """Return the numbers of a config's section over the defaults.
 
     Parameters
@@ -42,20 +42,22 @@ def assumed(section: dict, defaults: dict[str, tuple[float, str]], where: str, l
         Value and its assumption by name.
     where : str
         The section's name, for errors.
-    least : float
-        Smallest number allowed.
+    zero : bool
+        Whether a value may be 0.
 
     Raises
     ------
     UserError
-        If a name is unknown or a value is no finite number of at least ``least``.
+        If a name is unknown or a value is no finite number of at least 0, or above it.
     """
     if unknown := sorted(set(section) - set(defaults)):
         raise UserError(f"{where}: found {', '.join(unknown)}, allowed {', '.join(defaults)}")
     values = {name: section.get(name, default) for name, (default, _) in defaults.items()}
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
-            raise UserError(f"{where}.{name}: found {value!r}, allowed a number of at least {least:g}")
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+        if not fits or (value == 0 and not zero):
+            allowed = "a number of at least 0" if zero else "a positive number"
+            raise UserError(f"{where}.{name}: found {value!r}, allowed {allowed}")
     return values
 
 

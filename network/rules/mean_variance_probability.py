@@ -45,6 +45,7 @@ from spinloom.errors import UserError
 
 FLOOR = 1e-4  # under the root of sigma, as in the authors' code
 WIDEST = 10  # in units of 1/b, of the first controls
+KINDS = 3  # of each instance: free, stuck when pinned, stuck when passed
 
 
 class Memory(NamedTuple):
@@ -59,7 +60,8 @@ class Wires(NamedTuple):
     """A layer's wires."""
 
     value: jax.Array  # float32[wires, inputs, outputs], the controls b (w - w0)
-    kind: jax.Array | None = None  # int32, row of the rule's tables of devices; None: all are the mean device
+    # int32, KINDS x instance + 0 free, 1 stuck pinned, 2 stuck passed; None: all are the mean device
+    kind: jax.Array | None = None
 
 
 class MeanVarianceProbability(Rule):
@@ -95,23 +97,21 @@ class MeanVarianceProbability(Rule):
         self._tabulate()
 
     def _tabulate(self) -> None:
-        """Make the tables of devices: three kinds for each instance, free, stuck when pinned, stuck when passed."""
+        """Make the tables of the instances."""
         device = self.device
         offset, gain = device.instance_weight[:, None], device.instance_gain[:, None]
         adds = (1 + device.state_weight[None] * gain + offset) / 2  # float32[I, 2], of a pinned and of a passed wire
         own = device.by_instance
         self.alike = own is None and not device.stuck and np.array_equal(adds, [[0.0, 1.0]])
         pinned, passed = adds.T
-        self.pinned = jnp.asarray(np.stack([pinned, pinned, passed], axis=1).ravel())
-        self.step = jnp.asarray(np.stack([passed - pinned, 0 * pinned, 0 * pinned], axis=1).ravel())
+        self.pinned, self.step = jnp.asarray(pinned), jnp.asarray(passed - pinned)
         self.noise = (np.square(device.read_sd) + np.square(device.state_spread)) / 4  # float32[2], of one measurement
         self.knots = self.differ = None
         if own is not None:
             order = np.argsort(device.drive, kind="stable")
             self.knots = jnp.asarray(self.b * (device.drive[order] - self.w0), jnp.float32)
             # what the instances' counts say against the counts of all, so that chance they share is left out
-            differ = (own - device.transition)[:, order, 0, 1]
-            self.differ = jnp.asarray(np.repeat(differ, 3, axis=0), jnp.float32)
+            self.differ = jnp.asarray((own - device.transition)[:, order, 0, 1], jnp.float32)
 
     def passing(self, scaled: jax.Array) -> jax.Array:
         """Return p at the control w0 + scaled / b: the law in its own units."""
@@ -120,13 +120,18 @@ class MeanVarianceProbability(Rule):
     def passing_of(self, scaled: jax.Array, kind: jax.Array | None) -> jax.Array:
         """Return p of the wires as they are (see the module text); arguments float32 and int32 of the same shape."""
         p = self.passing(scaled)
-        if kind is None or self.differ is None:
+        if kind is None:
             return p
+        instance, stuck = kind // KINDS, kind % KINDS
+        return jnp.where(stuck == 0, p if self.differ is None else self._moved(p, scaled, instance), stuck - 1.0)
+
+    def _moved(self, p: jax.Array, scaled: jax.Array, instance: jax.Array) -> jax.Array:
+        """Return p of each instance at ``scaled``, given that of the mean device."""
         last = len(self.knots) - 1
         right = jnp.clip(jnp.searchsorted(self.knots, scaled), 1, last)
         low, high = self.knots[right - 1], self.knots[right]
         share = jnp.clip((scaled - low) / jnp.maximum(high - low, 1e-30), 0, 1)  # pulses may be alike
-        more = (1 - share) * self.differ[kind, right - 1] + share * self.differ[kind, right]
+        more = (1 - share) * self.differ[instance, right - 1] + share * self.differ[instance, right]
         return jnp.clip(p + more, 0, 1)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
@@ -149,7 +154,7 @@ class MeanVarianceProbability(Rule):
         which, stuck = rng.words(key, 1, shape)  # the first controls are step 0
         state = rng.fraction(rng.words(key, 2, shape)[0]) >= jnp.float32(self.device.occupancy[0])
         instance = (which % jnp.uint32(len(self.device.instance_weight))).astype(jnp.int32)
-        return 3 * instance + jnp.where(rng.fraction(stuck) < self.device.stuck, 1 + state.astype(jnp.int32), 0)
+        return KINDS * instance + jnp.where(rng.fraction(stuck) < self.device.stuck, 1 + state.astype(jnp.int32), 0)
 
     def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Wires, ...]:
         """Return the controls; the product makes probabilities of them."""
@@ -185,7 +190,7 @@ class MeanVarianceProbability(Rule):
         """
         x, kind, number = jax.lax.stop_gradient(x), weights.kind, self.number_of
         p = self.passing_of(jax.lax.stop_gradient(weights.value), kind)
-        pinned, step = (None, None) if kind is None else (self.pinned[kind], self.step[kind])
+        pinned, step = (None, None) if kind is None else (self.pinned[kind // KINDS], self.step[kind // KINDS])
         if number is None:
             return None if kind is None else x @ (pinned + step * p)
         key = noise.key ^ jnp.uint32(2 * wire)  # streams of its own

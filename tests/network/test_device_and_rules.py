@@ -46,6 +46,16 @@ def test_card_that_cannot_hold_a_weight(card):
         DeviceModel.from_card(card)
 
 
+def test_pulses_without_the_cards_drive_have_none():
+    """Pulses may be driven by different lines; what is hashed of a device must be numbers."""
+    card = make_card()
+    density = card.pulses["current_density_A_per_m2"].where(card.pulses["pulse"] > 0)
+    object.__setattr__(card, "pulses", card.pulses.assign(current_density_A_per_m2=density))
+    device = DeviceModel.from_card(card)
+    np.testing.assert_array_equal(device.drive, [0.0, *density[1:]])
+    assert device.digest
+
+
 def test_bands_of_uneven_levels():
     low, high = bands(LEVELS, 0.1)
     # by hand: mid-point minus or plus 0.1 of the gap it lies in

@@ -134,7 +134,15 @@ def test_years_are_endurance_over_rate():
     assert lifetime.lifetime_table([{**still, "uses_device": False}], tests[:0], {}).empty
 
 
-@pytest.mark.parametrize("section", [{"endurance": 1e6}, {"samples_per_s": 0}, {"endurance_writes": "many"}])
-def test_assumptions_that_cannot_be(section):
-    with pytest.raises(UserError, match="network.lifetime"):
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"endurance": 1e6}, "network.lifetime: found endurance, allowed endurance_writes, samples_per_s"),
+        ({"samples_per_s": 0}, "network.lifetime.samples_per_s: found 0, allowed a positive number"),
+        ({"endurance_writes": "many"}, "network.lifetime.endurance_writes: found 'many', allowed a positive number"),
+        ({"endurance_writes": True}, "found True, allowed a positive number"),
+    ],
+)
+def test_assumptions_that_cannot_be(section, message):
+    with pytest.raises(UserError, match=message):
         lifetime.constants(section)

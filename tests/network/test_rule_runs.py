@@ -16,6 +16,7 @@ from network import datasets, rules, settings
 from network.datasets.idx import IdxDataset, IdxFile
 from network.device import DeviceModel
 from network.metering import counts
+from network.rules.mean_variance_probability import Wires
 from network.summary import write_run
 from network.train import Trainer
 from tests.network.conftest import contents, make_card, quiet, toy_arrays
@@ -97,11 +98,11 @@ def data() -> datasets.base.Data:
     return datasets.base.Data(*flat, 4, (4, 4, 1))
 
 
-def trainer(rule) -> Trainer:
-    """Return the trainer of one rule."""
+def trainer(rule, **more) -> Trainer:
+    """Return the trainer of one rule; ``more`` changes its section of the config."""
     of_card, changes = RUNS[rule]
     toy = data()
-    section = settings.check({**SECTION, "rule": rule, **changes})
+    section = settings.check({**SECTION, "rule": rule, **changes, **more})
     return Trainer(section, DeviceModel.from_card(of_card(), section.device, rules.get(rule).scale), 0, toy)
 
 
@@ -144,6 +145,19 @@ def test_learns_and_counts_what_it_does(done):
         assert np.mean([row["test_accuracy"] for row in draws]) > 0.75
     if kind.deploys:
         assert all(row["writes"] >= 16 * 4 for row in draws)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_converters_of_counted_wires_reach_as_far_as_those_of_weights(folder, scaled):
+    """Full scale is in units of the sd of a column of uniform weights and unit inputs, scaled to a sd of 1 or not."""
+    name, inputs = "mean_variance_probability", 16
+    options = {**RUNS[name][1]["rule_options"], "scale_columns": scaled}
+    run = trainer(name, rule_options=options, converters={"adc_bits": 3, "adc_full_scale": 1.5})
+    control = np.random.default_rng(3).normal(0, 2, (2, inputs, 4)).astype(np.float32)
+    columns = run._product((jnp.uint32([1, 2]),), 0)(0, jnp.ones((500, inputs)), Wires(jnp.asarray(control)))
+    step = 0.5 if scaled else 0.5 * np.sqrt(inputs / 3)
+    found = np.unique(np.round(np.asarray(columns) / step, 4))
+    assert set(found) <= {-3, -2, -1, 0, 1, 2, 3} and len(found) > 3
 
 
 def again(folder) -> None:
