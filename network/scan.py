@@ -16,6 +16,7 @@ from matplotlib.ticker import LogFormatterSciNotation  # noqa: E402
 from network.figures import COLOURS, LEVELS  # noqa: E402
 from network.settings import BASELINE  # noqa: E402
 from spinloom.files import read_json, read_table, write_png  # noqa: E402
+from spinloom.pareto import front  # noqa: E402
 
 MARKERS = "osD^vP*X<>"
 COPIED = (
@@ -23,10 +24,13 @@ COPIED = (
     "accuracy_below_float_sd", "writes_per_sample_mean", "training_writes_per_sample_mean", "most_writes_on_a_device",
     "memory_bits_per_synapse", "synapses", "devices",
 )  # fmt: skip
-COLUMNS = [
-    "variant", *COPIED, *(f"{phase}_energy_J_{level}" for phase in ("training", "inference") for level in LEVELS),
-    "states", "writes_behind_card", "card_sha256",
-]  # fmt: skip
+ENERGIES = {  # column: phase, level and column of energy.csv
+    f"{phase}_energy_{unit}_{level}": (phase, level, column)
+    for phase in ("training", "inference")
+    for level in LEVELS
+    for unit, column in (("J", "energy_J_mean"), ("sd_J", "energy_J_sd"))
+}
+COLUMNS = ["variant", *COPIED, *ENERGIES, "states", "writes_behind_card", "card_sha256"]
 
 
 def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
@@ -49,7 +53,7 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
         study = folder / name
         summary, energy = (read_table(study / "network/summary" / f"{table}.csv") for table in ("summary", "energy"))
         last = summary[summary["selection"] == "last"].set_index("variant")
-        totals = energy[energy["term"] == "total"].set_index(["variant", "phase", "level"])["energy_J_mean"]
+        totals = energy[energy["term"] == "total"].set_index(["variant", "phase", "level"])
         card = read_json(study / "calibration/card/card.json")
         written = int(read_table(study / "calibration/card/transitions.csv")["count"].sum())
         states = len(read_table(study / "calibration/card/states.csv"))
@@ -57,10 +61,7 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
             rows.append({
                 "point": name, **{f"axis_{axis}": label for axis, label in labels.items()},
                 "variant": variant, **{column: row[column] for column in COPIED},
-                **{
-                    f"{phase}_energy_J_{level}": totals[variant, phase, level]
-                    for phase in ("training", "inference") for level in LEVELS
-                },
+                **{name: totals.loc[(variant, *which), column] for name, (*which, column) in ENERGIES.items()},
                 "states": states, "writes_behind_card": written, "card_sha256": card["hash"],
             })  # fmt: skip
     return pd.DataFrame(rows)
@@ -86,7 +87,8 @@ def along(table: pd.DataFrame, axes: list[str], path: Path) -> None:
             rows["place"], 100 * rows["test_accuracy_mean"], sd, color=colour, marker=marker, capsize=2, label=label
         )
         if (rows["training_energy_J_device"] > 0).any():
-            panels[1].plot(rows["place"], rows["training_energy_J_device"], color=colour, marker=marker)
+            energy, sd = (rows[f"training_energy_{unit}_device"] for unit in ("J", "sd_J"))
+            panels[1].errorbar(rows["place"], energy, sd.fillna(0), color=colour, marker=marker, capsize=2)
             panels[1].set_yscale("log")
     panels[0].set_ylabel("test accuracy (%)")
     panels[1].set_ylabel("devices' energy per training sample (J)")
@@ -123,7 +125,7 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
             axes.errorbar(row[column], 100 * row["test_accuracy_mean"], sd, color=colour, marker=style[1], capsize=2,
                           linestyle="none", label=name)  # fmt: skip
         best = front(shown[column].to_numpy(), shown["test_accuracy_mean"].to_numpy())
-        edge = shown.iloc[best].sort_values(column)
+        edge = shown.iloc[best]
         axes.plot(edge[column], 100 * edge["test_accuracy_mean"], color="0.8", zorder=0)
         axes.set_xscale("log")
         # of less than a decade every tick is labelled, of more only the decades
@@ -138,18 +140,6 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
     figure.suptitle(_behind(table), fontsize=8)
     write_png(figure, path)
     plt.close(figure)
-
-
-def front(cost, value) -> list[int]:
-    """Return the numbers of the points that no other beats: none is as cheap and better, or cheaper and as good."""
-    return [
-        i
-        for i in range(len(cost))
-        if not any(
-            cost[j] <= cost[i] and value[j] >= value[i] and (cost[j] < cost[i] or value[j] > value[i])
-            for j in range(len(cost))
-        )
-    ]
 
 
 def _behind(table: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from report.network import BASELINE, shade
 from report.parts import Figure, Section, Table, si, words
 from report.plots import FAINT, axis, colour, joules, layout, numbers
 from report.study import Study
+from spinloom.pareto import front
 
 LEVELS = {"device": "devices", "array": "with the array", "system": "with the whole system"}
 SPOKEN = {"device": "in the devices", "array": "with the array", "system": "in the whole system"}
@@ -146,16 +147,6 @@ def pareto(study: Study) -> Section:
     caption = "Accuracy after the last epoch, mean ± sd over seeds. Variants that cost nothing of a kind are not drawn."
     figure = Figure("trade", "Accuracy against cost", caption, views, [("cost", names)], 440)
     return Section("pareto", "Pareto", sentence, [figure])
-
-
-def front(cost: np.ndarray, accuracy: np.ndarray) -> list[int]:
-    """Return the places of the points that no other beats in both, by rising cost."""
-    found, best = [], -np.inf
-    for place in np.lexsort((-accuracy, cost)):
-        if accuracy[place] > best:
-            found.append(int(place))
-            best = accuracy[place]
-    return found
 
 
 def _trade(study: Study, last: pd.DataFrame, cost: pd.Series, title: str, is_energy: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,11 +187,17 @@ def _behind(found: Scan) -> Table:
     return Table("What stands behind each point", heads, rows, note, closed=len(rows) > MOST_ROWS)
 
 
+def energy(mean: float, sd: float = math.nan) -> str:
+    """Return an energy with its standard deviation, if there is one; a dash where nothing is spent."""
+    told = si(mean, "J") + (f" ± {si(sd, 'J', 2)}" if sd > 0 else "")
+    return told.replace(" ", "\u00a0") if mean > 0 else "–"
+
+
 def points(found: Scan) -> Section:
     """Return the chapter with the table of all points and variants."""
     rows = []
     for row in found.table.to_dict("records"):
-        joules = (" / ".join(_energy(row[f"{phase}_energy_J_{level}"]) for level in LEVELS) for phase in PHASES)
+        joules = (" / ".join(energy(row[f"{phase}_energy_J_{level}"]) for level in LEVELS) for phase in PHASES)
         below, labels = row["accuracy_below_float_mean"], [row[f"axis_{name}"] for name in found.varied]
         rows.append([
             Link(labels[0], _folder(row["point"])), *labels[1:], words(row["variant"]),
@@ -241,7 +248,3 @@ def _range(low: str, high: str) -> str:
 
 def _each(values: pd.Series) -> str:
     return ", ".join(f"{value:g}" for value in sorted(set(values)))
-
-
-def _energy(value: float) -> str:
-    return si(value, "J").replace(" ", "\u00a0") if value > 0 else "–"

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from report.costs import LEVELS, PHASES, front
+from report.costs import LEVELS, PHASES
 from report.network import BASELINE, share
-from report.parts import Figure, Section, si, text, words
+from report.parts import Figure, Section, text, words
 from report.plots import BLUES, FAINT, INK, axis, colour, errors, joules, layout, matrix, numbers
-from report.scan import Scan, listed
+from report.scan import Scan, energy, listed
+from spinloom.pareto import front
 
 MOST_DOTS = 20_000  # of a figure's views together: more make the page slow
 MOST_NAMES = 40  # in a legend
@@ -25,7 +26,7 @@ ROW = 22  # height of a row of the legend, px
 
 @dataclass(frozen=True)
 class Quantity:
-    """A column of ``scan.csv`` that is drawn: shares in per cent with their sd, energies in J, or plain numbers."""
+    """A column of ``scan.csv`` that is drawn: shares in per cent and energies in J with their sd, or plain numbers."""
 
     column: str
     title: str
@@ -39,16 +40,16 @@ class Quantity:
     def of(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return values and standard deviations as they are drawn; not a number where a network spends nothing."""
         values = rows[self.column].to_numpy(float)
-        if self.is_energy:
-            values = np.where(values > 0, values, np.nan)
-        return (100 * values, 100 * rows[self.sd].to_numpy(float)) if self.sd else (values, np.full(len(rows), np.nan))
+        if not self.sd:
+            return values, np.full(len(rows), np.nan)
+        sd = rows[self.sd].to_numpy(float)
+        return (np.where(values > 0, values, np.nan), sd) if self.is_energy else (100 * values, 100 * sd)
 
     def told(self, row: dict[str, Any]) -> str:
         """Return its value in a row as a text."""
-        if self.sd:
-            return share(row[self.column], row[self.sd], row["seeds"])
-        value = float(row[self.column])
-        return text(value, 3) if not self.is_energy else si(value, "J") if value > 0 else "–"
+        if self.is_energy:
+            return energy(row[self.column], row[self.sd])
+        return share(row[self.column], row[self.sd], row["seeds"]) if self.sd else text(float(row[self.column]), 3)
 
     def axis(self, values: np.ndarray) -> dict[str, Any]:
         """Return its axis."""
@@ -59,7 +60,7 @@ QUANTITIES = (
     Quantity("test_accuracy_mean", "test accuracy (%)", "test_accuracy_sd"),
     Quantity("accuracy_below_float_mean", "accuracy below float (%)", "accuracy_below_float_sd"),
     *(
-        Quantity(f"{phase}_energy_J_{level}", f"energy per sample of {phase}, {what}")
+        Quantity(f"{phase}_energy_J_{level}", f"energy per sample of {phase}, {what}", f"{phase}_energy_sd_J_{level}")
         for phase in PHASES
         for level, what in LEVELS.items()
     ),
@@ -157,7 +158,7 @@ def _map(scan: Scan, drawn: list[Quantity], across: str, up: str) -> Figure:
         for row, value in zip(own.to_dict("records"), quantity.of(own)[0]):
             j, i = rows.index(row[f"axis_{up}"]), columns.index(row[f"axis_{across}"])
             z[j, i] = np.log10(value) if quantity.is_energy else value
-            written[j][i] = quantity.told(row).split("\u00a0")[0]
+            written[j][i] = quantity.told(row).split("\u00a0±")[0].removesuffix("\u00a0%")
             pointed[j][i] = _told(row, quantity)
         trace: dict[str, Any] = {
             "type": "heatmap", "x": columns, "y": rows, "z": matrix(z), "text": written, "customdata": pointed,
@@ -201,18 +202,17 @@ def _panels(scan: Scan, phase: str, by: str) -> dict[str, Any]:
     traces: list[dict[str, Any]] = []
     axes, named = {}, set()
     for panel, (level, what) in enumerate(LEVELS.items()):
-        energy = Quantity(f"{phase}_energy_J_{level}", what)
+        spent = Quantity(f"{phase}_energy_J_{level}", what, f"{phase}_energy_sd_J_{level}")
         suffix = str(panel + 1) if panel else ""
-        shown = scan.table[scan.table[energy.column] > 0]
-        (x, _), (y, sd) = energy.of(shown), accuracy.of(shown)
+        shown = scan.table[scan.table[spent.column] > 0]
+        (x, _), (y, sd) = spent.of(shown), accuracy.of(shown)
         width = 1 / len(LEVELS)
-        axes[f"xaxis{suffix}"] = energy.axis(x) | {
+        axes[f"xaxis{suffix}"] = spent.axis(x) | {
             "nticks": 4,
             "domain": [panel * width, (panel + 1) * width - 0.03],
             "anchor": "y",
         }
         best = front(x, y)
-        ahead = {(x[number], y[number]) for number in best}  # equals do not beat each other
         place = {"xaxis": f"x{suffix}", "yaxis": "y", "type": "scatter"}
         traces.append({
             **place, "mode": "lines", "x": numbers(x[best], 4), "y": numbers(y[best]), "hoverinfo": "skip",
@@ -221,7 +221,7 @@ def _panels(scan: Scan, phase: str, by: str) -> dict[str, Any]:
         for label in dict.fromkeys(shown[by]):
             own = np.flatnonzero(shown[by] == label)
             rows = shown.iloc[own].to_dict("records")
-            open_ = ["" if (x[number], y[number]) in ahead else "-open" for number in own]
+            open_ = ["" if number in best else "-open" for number in own]
             shapes = ["diamond" if row["variant"] == BASELINE else "circle" for row in rows]
             bars = np.nan_to_num(sd[own])
             traces.append({
@@ -229,7 +229,7 @@ def _panels(scan: Scan, phase: str, by: str) -> dict[str, Any]:
                 "name": words(label), "showlegend": label not in named and len(entries) <= MOST_NAMES,
                 "error_y": errors(y[own] - bars, y[own], y[own] + bars),
                 "marker": {"color": shades[label], "size": 10, "symbol": [a + b for a, b in zip(shapes, open_)]},
-                "customdata": [_told(row, accuracy, energy) for row in rows],
+                "customdata": [_told(row, accuracy, spent) for row in rows],
                 "hovertemplate": "%{customdata}<extra></extra>",
             })  # fmt: skip
             named.add(label)

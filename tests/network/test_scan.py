@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,12 +28,12 @@ def studies(tmp_path):
                 for power, level in enumerate(("device", "array", "system")):
                     none = rule == "float_baseline" and level != "system"
                     value = 0.0 if none else 1e-12 * 10**power * (number + 1)
-                    energy.append((variant, phase, level, "total", value))
-                    energy.append((variant, phase, level, "reads", 5.0))
+                    energy.append((variant, phase, level, "total", value, value / 50))
+                    energy.append((variant, phase, level, "reads", 5.0, 1.0))
         folder = tmp_path / name / "network" / "summary"
         folder.mkdir(parents=True)
         pd.DataFrame(summary).to_csv(folder / "summary.csv", index=False)
-        columns = ["variant", "phase", "level", "term", "energy_J_mean"]
+        columns = ["variant", "phase", "level", "term", "energy_J_mean", "energy_J_sd"]
         pd.DataFrame(energy, columns=columns).to_csv(folder / "energy.csv", index=False)
         make_card().write(tmp_path / name / "calibration" / "card")
     return tmp_path
@@ -48,6 +47,7 @@ def test_the_table_has_each_point_with_its_labels(studies):
     assert (third["axis_count"], third["axis_rule"], third["rule"], third["states"]) == ("10", "a", "bop", 5)
     assert third["test_accuracy_mean"] == pytest.approx(0.82, abs=1e-12)  # of the last epoch
     assert third["training_energy_J_array"] == pytest.approx(3e-11, abs=0, rel=1e-12)  # the total alone
+    assert third["training_energy_sd_J_array"] == pytest.approx(6e-13, abs=0, rel=1e-12)
     assert len(third["card_sha256"]) == 64 and third["writes_behind_card"] == 0
 
 
@@ -68,9 +68,3 @@ def test_the_command_writes_table_and_figures(studies, tmp_path):
 def test_a_point_that_has_not_run_is_named(studies):
     with pytest.raises(UserError, match="count=3"):
         scan.collect({"count=3": {"count": "3"}}, studies)
-
-
-def test_the_front():
-    cost, value = np.array([1.0, 2.0, 2.0, 3.0, 0.5]), np.array([0.5, 0.9, 0.8, 0.9, 0.1])
-    assert scan.front(cost, value) == [0, 1, 4]
-    assert scan.front(np.array([1.0, 1.0]), np.array([0.5, 0.5])) == [0, 1]  # equals do not beat each other

@@ -170,8 +170,9 @@ def scan(folder: Path, axes: list[dict]) -> Path:
                 "accuracy_below_float_sd": 0.002, "writes_per_sample_mean": 0.5 + place, "devices": 40,
                 "training_writes_per_sample_mean": 0.1, "most_writes_on_a_device": 7, "memory_bits_per_synapse": 32,
                 **{
-                    f"{phase}_energy_J_{level}": joule * (1 + place if variant == "five" else level == "system")
-                    for phase in ("training", "inference") for level, joule in ENERGY_J.items()
+                    f"{phase}_energy_{unit}_{level}": joule * (1 + place if variant == "five" else level == "system")
+                    for phase in ("training", "inference") for level, mean in ENERGY_J.items()
+                    for unit, joule in (("J", mean), ("sd_J", 0.02 * mean))
                 },
                 "states": 5, "writes_behind_card": 160, "card_sha256": files.sha256_text(point),
             })  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from report import costs, evidence, page, parts, study
+from report import evidence, page, parts, study
 from report.__main__ import main
 from spinloom import files
 from spinloom.errors import UserError
@@ -107,13 +107,6 @@ def test_a_missing_table_is_named_and_nothing_is_written(folders, tmp_path):
     with pytest.raises(UserError, match=r"energy.csv: no such table"):
         main(["--study", str(folder), "--output", str(tmp_path / "r.html")])
     assert not (tmp_path / "r.html").exists()
-
-
-def test_the_front_holds_what_no_other_beats():
-    cost, accuracy = np.array([1.0, 2.0, 2.0, 3.0, 4.0]), np.array([0.8, 0.9, 0.95, 0.95, 0.99])
-    # of equal costs the better, of equal accuracies the cheaper
-    assert costs.front(cost, accuracy) == [0, 2, 4]
-    assert costs.front(cost[::-1], accuracy[::-1]) == [4, 2, 0]
 
 
 @pytest.mark.parametrize(

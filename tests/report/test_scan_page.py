@@ -67,6 +67,9 @@ def test_numbers_along_the_axes_are_those_of_the_table(figures):
     assert told == (
         "margin=0.1,levels=010,of=track<br>five<br>test accuracy: 85.20 ± 0.10 %<br>n = 3 seeds; card of 160 writes"
     )
+    energy = figures["along"]["views"][4]["data"][0]  # of training, in the devices, along the margin
+    assert energy["customdata"][0].split("<br>")[2].replace("\u00a0", " ").endswith("devices: 100 fJ ± 2 fJ")
+    np.testing.assert_allclose(energy["error_y"]["array"], [2e-15, 8e-15, 1.4e-14], rtol=1e-3)
     # labels that are not all numbers stay as they are, in the order of the config
     assert levels["layout"]["xaxis"]["categoryarray"] == levels["data"][0]["x"] == ["2", "010", "wall"]
     plane = figures["map"]["views"][0]["data"][0]
