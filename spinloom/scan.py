@@ -25,6 +25,7 @@ from spinloom.errors import UserError
 
 LABEL = re.compile(r"[A-Za-z0-9.+-]([A-Za-z0-9._+-]{0,38}[A-Za-z0-9.+-])?")
 MOST_POINTS = 2000
+WORDS = {"None": "none", "True": "true", "False": "false"}  # readers of tables take null and None for a missing number
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def axis_entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict
         name = axis["name"] or axis["key"].rsplit(".", 1)[-1]
         entries = {}
         for value in axis["values"]:
-            text = f"{value:g}" if isinstance(value, float) else str(value)
+            text = f"{value:g}" if isinstance(value, float) else WORDS.get(str(value), str(value))
             label = text
             if isinstance(value, list):  # what stands between the entries becomes a hyphen, their signs stay
                 label = re.sub(r"[^A-Za-z0-9.+-]+", "_", text).strip("_").replace("_", "-")
