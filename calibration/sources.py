@@ -51,6 +51,8 @@ def check(config: dict[str, Any], family: str, pulses: int) -> None:
         families.check(family, config, pulses)
     if config["source"]["kind"] == "parametric":
         parametric.make(config["parametric"], config["seed"], "calibration.parametric")
+    if config["source"]["kind"] == "library" and config["source"]["population"] is not None:
+        library.card(config["source"]["name"], config["seed"], config["source"]["population"])
 
 
 def _check_source(config: dict[str, Any], where: str) -> None:
@@ -65,6 +67,8 @@ def _check_source(config: dict[str, Any], where: str) -> None:
         raise UserError(f"{where}.parametric: this section is missing; source.kind asks for it")
     if kind == "library":
         library.recipe(source["name"], f"{where}.source.name")
+    elif source["population"] is not None:
+        raise UserError(f"{where}.source.population: found a value, allowed with kind {kind}: null")
     if kind == "import":
         importers.check(source["format"], source["options"], f"{where}.source.options")
         if source["format"] not in importers.STATES_FROM_OPTIONS:
@@ -138,7 +142,7 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
     elif kind == "parametric":
         card = parametric.make(config["parametric"], config["seed"], where)
     elif kind == "library":
-        card = library.card(source["name"], config["seed"])
+        card = library.card(source["name"], config["seed"], source["population"])
     elif kind == "card":
         card = KernelCard.read(source["file"])
     else:

@@ -49,6 +49,8 @@ def schema() -> dict[str, Any]:
     calibration = rules["properties"]["calibration"]["properties"]
     parametric = yaml.safe_load((SCHEMAS / "sources" / "parametric.yaml").read_text(encoding="utf-8"))
     calibration["parametric"] = {**parametric, **calibration["parametric"]}
+    population = parametric["properties"]["population"]["properties"]
+    calibration["source"]["properties"]["population"]["properties"] = population
     rules["properties"]["network"] = yaml.safe_load((SCHEMAS / "network.yaml").read_text(encoding="utf-8"))
     return rules
 

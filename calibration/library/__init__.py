@@ -18,13 +18,15 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def recipe(name: str, where: str = "library: name") -> dict[str, Any]:
+def recipe(name: str, where: str = "library: name", population: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return a recipe with its defaults filled in.
 
     Parameters
     ----------
     name : str
         One of `names`.
+    population : dict or None
+        Spread between devices, instead of the recipe's own.
     where : str
         File and key that ask for it; begin the error.
 
@@ -36,10 +38,16 @@ def recipe(name: str, where: str = "library: name") -> dict[str, Any]:
     if name not in names():
         raise UserError(f"{where}: found '{name}', allowed: {', '.join(names())}")
     path = FOLDER / f"{name}.yaml"
-    return resolve_with(schema(), read(path), path.name)
+    section = read(path)
+    if population is not None:
+        section |= {
+            "population": population,
+            "provenance": section["provenance"] | {"population": "assumed: the study's own"},
+        }
+    return resolve_with(schema(), section, path.name)
 
 
-def card(name: str, seed: int = 0) -> KernelCard:
+def card(name: str, seed: int = 0, population: dict[str, Any] | None = None) -> KernelCard:
     """Return a ready card.
 
     Parameters
@@ -48,10 +56,13 @@ def card(name: str, seed: int = 0) -> KernelCard:
         One of `names`.
     seed : int
         Names the stream of the population's draws.
+    population : dict or None
+        Spread between devices, instead of the recipe's own.
 
     Raises
     ------
     UserError
-        If there is none of that name.
+        If there is none of that name, or its devices cannot differ so.
     """
-    return make(recipe(name), seed, f"{name}.yaml", kind="library")
+    where = f"{name}.yaml" if population is None else "calibration.source"
+    return make(recipe(name, population=population), seed, where, kind="library")

@@ -69,7 +69,7 @@ def test_studies_of_the_documentation():
         config = study_config.laid_over(root / "config.yaml", yaml.safe_load(block))
         assert not study.plan(config).simulates and config["network"] is None
         made[config["study"]], _ = sources.make(study_config.section(config, "calibration"), "cards.md", None)
-    assert set(made) == {"sot_mtj", "own_memristor"} and len(made["own_memristor"].states) == 16
+    assert set(made) == {"sot_mtj", "junctions_that_differ", "own_memristor"} and len(made["own_memristor"].states) == 16
     np.testing.assert_array_equal(made["sot_mtj"].kernel, library.card("sot_mtj_80nm_a").kernel)
     assert "derived" in made["sot_mtj"].meta and "derived" not in library.card("sot_mtj_80nm_a").meta
 
@@ -231,3 +231,38 @@ def test_ecram_steps_are_far_smaller_than_its_range(cards):
     card = cards["ecram_101_levels"]
     outside = np.abs(np.subtract.outer(np.arange(101), np.arange(101))) > 5
     assert card.kernel[:, outside].max() < 1e-10
+
+
+def test_a_study_says_how_its_devices_differ(cards):
+    """Critical voltages, taken from each device's probabilities by the law; sd of 400, false alarms 0.01 %."""
+    population = {"instances": 400, "by_instance": True, "parameters_relative_sd": {"critical_voltage_V": 0.02}}
+    alike, card = cards["mondal_stt_mtj"], library.card("mondal_stt_mtj", 3, population)
+    np.testing.assert_array_equal(card.kernel, alike.kernel)  # of the mean device
+    up = card.extras["by_instance"].query("state_from == 0 and state_to == 1")
+    found = []
+    for pulse in alike.pulses.query("voltage_V in (0.405, 0.423) and duration_s == 1.0e-7").itertuples():
+        own = up[up["pulse"] == pulse.pulse].sort_values("instance")["probability"].to_numpy()
+        barrier = -np.log(-np.log1p(-own) * 1e-9 / pulse.duration_s)  # Delta (1 - V/V_c0)
+        found.append(pulse.voltage_V / (1 - barrier / 60))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+    assert abs(np.mean(found[0]) / 0.5 - 1) < 3.9 * 0.02 / 20 and abs(np.std(found[0]) / 0.01 - 1) < 3.9 / np.sqrt(800)
+    assert card.meta["source"]["provenance"]["population"] == "assumed: the study's own"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"population": {"parameters_relative_sd": {"height": 0.1}, "by_instance": True, "instances": 2}},
+         "calibration.source: population.parameters_relative_sd: found 'height', allowed: critical_voltage_V"),
+        ({"kind": "simulation", "name": None, "population": {}},
+         "calibration.source.population: found a value, allowed with kind simulation: null"),
+        ({"population": {"instances": 0}}, "calibration.source.population.instances: found 0, allowed: at least 1"),
+    ],
+)  # fmt: skip
+def test_populations_that_cannot_be(source, message, tmp_path):
+    layer = tmp_path / "layer.yaml"
+    source = {"kind": "library", "name": "mondal_stt_mtj", **source}
+    layer.write_text(json.dumps({"study": "s", "network": None, "calibration": {"source": source}}))
+    with pytest.raises(UserError, match=re.escape(message)):
+        config = study_config.load("config.yaml", layer)
+        sources.check({**config["calibration"], "seed": 1}, "dw_racetrack", 5)
