@@ -69,7 +69,8 @@ def test_studies_of_the_documentation():
         config = study_config.laid_over(root / "config.yaml", yaml.safe_load(block))
         assert not study.plan(config).simulates and config["network"] is None
         made[config["study"]], _ = sources.make(study_config.section(config, "calibration"), "cards.md", None)
-    assert set(made) == {"sot_mtj", "junctions_that_differ", "own_memristor"} and len(made["own_memristor"].states) == 16
+    assert set(made) == {"sot_mtj", "junctions_that_differ", "own_memristor"}
+    assert len(made["own_memristor"].states) == 16
     np.testing.assert_array_equal(made["sot_mtj"].kernel, library.card("sot_mtj_80nm_a").kernel)
     assert "derived" in made["sot_mtj"].meta and "derived" not in library.card("sot_mtj_80nm_a").meta
 
