@@ -266,7 +266,8 @@ def test_a_wall_that_left_the_wire_has_passed(tmp_path):
         ({"source.kind": "import"}, "domain_wall", "calibration.source.file: found null, allowed with kind import"),
         ({"source.kind": "import", "source.file": "x.csv"}, "domain_wall", "calibration.source.format: found null"),
         (
-            {"source": {"kind": "import", "file": "x", "format": "events", "options": {"colour": 1}, "name": None}},
+            {"source": {"kind": "import", "file": "x", "format": "events", "options": {"colour": 1}, "name": None,
+                        "population": None}},
             "domain_wall", "calibration.source.options: .*colour",
         ),
         ({"source.kind": "card"}, "domain_wall", "calibration.source.file: found null, allowed with kind card"),

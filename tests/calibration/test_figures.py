@@ -72,6 +72,7 @@ def test_figures_of_published_tables(tmp_path):
     options = {"states": 20, "duration_s": 1e-6, "voltage_up_V": 1.0, "voltage_down_V": -1.0}
     source = {
         "kind": "import",
+        "population": None,
         "file": str(tmp_path / "lookup_tables" / "DWMTJ_STT" / "300K"),
         "format": "crosssim",
         "name": None,
