@@ -25,18 +25,18 @@ from device_sims.problem import (
 )
 from device_sims.run import run as run_file
 from spinloom.errors import UserError
-from tests.device_sims import mumax3_fake
+from tests.device_sims import mumax3_machine
 from tests.device_sims.mumax3_problems import ALL, GOLDEN, LAYERS, PLAIN, with_
 from tests.device_sims.test_problem_file import changed, write
 
 
-def interpreted(problem: Problem, folder: Path) -> mumax3_fake.Mumax:
+def interpreted(problem: Problem, folder: Path) -> mumax3_machine.Mumax:
     """Return the stand-in after it has executed a problem's script, in this process."""
     written = script.write(problem)
     (folder / "out").mkdir()
     for name, values in written.fields.items():
         ovf.write(folder / name, values, problem.mesh.cell_m)
-    machine = mumax3_fake.Mumax(folder)
+    machine = mumax3_machine.Mumax(folder)
     machine.execute(machine.compile(written.text))
     return machine
 
