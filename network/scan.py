@@ -61,7 +61,7 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
             rows.append({
                 "point": name, **{f"axis_{axis}": label for axis, label in labels.items()},
                 "variant": variant, **{column: row[column] for column in COPIED},
-                **{name: totals.loc[(variant, *which), column] for name, (*which, column) in ENERGIES.items()},
+                **{key: totals.loc[(variant, *which), column] for key, (*which, column) in ENERGIES.items()},
                 "states": states, "writes_behind_card": written, "card_sha256": card["hash"],
             })  # fmt: skip
     return pd.DataFrame(rows)

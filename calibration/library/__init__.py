@@ -25,10 +25,10 @@ def recipe(name: str, where: str = "library: name", population: dict[str, Any] |
     ----------
     name : str
         One of `names`.
-    population : dict or None
-        Spread between devices, instead of the recipe's own.
     where : str
         File and key that ask for it; begin the error.
+    population : dict or None
+        Spread between devices, instead of the recipe's own.
 
     Raises
     ------

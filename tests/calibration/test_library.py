@@ -71,6 +71,7 @@ def test_studies_of_the_documentation():
         made[config["study"]], _ = sources.make(study_config.section(config, "calibration"), "cards.md", None)
     assert set(made) == {"sot_mtj", "junctions_that_differ", "own_memristor"}
     assert len(made["own_memristor"].states) == 16
+    assert made["junctions_that_differ"].extras["by_instance"]["instance"].nunique() == 256
     np.testing.assert_array_equal(made["sot_mtj"].kernel, library.card("sot_mtj_80nm_a").kernel)
     assert "derived" in made["sot_mtj"].meta and "derived" not in library.card("sot_mtj_80nm_a").meta
 
