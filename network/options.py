@@ -70,6 +70,7 @@ OPTIONS: dict[str, dict[str, Number | Choice]] = {
         "scale_columns": Choice(False, YES_NO),
         "initial_spread": Number(0.0, 0, 100),
         "gain": Number(1.0, 1e-6, 1e6),
+        "input_coding": Choice("rate", ("rate", "amplitude")),
         "draws": Number(16, 1, 1000, whole=True),
     },
     "bop": {"adaptivity": Number(1e-4, 1e-9, 1), "threshold": Number(1e-8, 0, 1e3)},

@@ -18,12 +18,21 @@ the units of w: b with adam, whose step does not follow the scale of the gradien
 multiplies the columns by weight_range sqrt(3 / inputs), which networks of several layers need. ``initial_spread`` is
 in the units of w.
 
+Inputs of the paper are 0 or 1. A grey one may be a rate, as above: a wall is sent at a share x_i of the clocks. Or it
+is the amplitude at which the wire is read after each clock (``input_coding: amplitude``), as in any crossbar:
+
+    Y_j = sum_i x_i Binomial(N, p_ij) / N,         sigma_j^2 = sum_i x_i^2 p_ij (1 - p_ij) / N + 1e-4
+
+with the same mean; eps_j (1 - 2 P_ij) becomes eps_j x_i (1 - 2 p_ij). A wire that is sure then has no noise, where a
+rate leaves x_i (1 - x_i) of it. For inputs of 0 or 1 both are the same to the bit.
+
 Devices. What is measured is what the devices do; the gradient's mu, sigma and p' are of the card's one law, because
 nobody knows the law of each wire of an array. Each wire is one of the card's named instances i. If the card has their
 own kernels, it passes with p(w) + d_i(w), d_i being linear between the pulses of the card; if they conduct unlike the
 mean device, pinned wires add x_i l_ij to the column and passed ones x_i h_ij, l and h being 0 and 1 for the mean
 device. A stuck wire stays in the state in which it was made. Reads are noisy: each of the N adds a Gaussian of the
-variance of the read noise and of the spread within the state that is read. Rows without input are not read.
+variance of the read noise and of the spread within the state that is read, times x_i^2 if that is the amplitude. Rows
+without input are not read.
 """
 
 from __future__ import annotations
@@ -69,7 +78,7 @@ class MeanVarianceProbability(Rule):
 
     name = "mean_variance_probability"
     defaults = {"measurements": 1, "signed": False, "scale_columns": False, "initial_spread": 0.0, "gain": 1.0,
-                "draws": 16}  # fmt: skip
+                "input_coding": "rate", "draws": 16}  # fmt: skip
     uses_device = False
     scale = "states"
     unit_inputs = True
@@ -82,6 +91,7 @@ class MeanVarianceProbability(Rule):
         self.scaled = self.choice("scale_columns", (True, False))
         self.spread, self.draws = self.number("initial_spread", 0, 100), self.whole("draws", 1, 1000)
         self.gain = self.number("gain", 1e-6, 1e6)
+        self.amplitude = self.choice("input_coding", ("rate", "amplitude")) == "amplitude"
         law = next((law for law in device.laws if law["law"] == "passing"), None)
         if law is None:
             raise UserError(f"card.json: laws: found no law 'passing', which {self.name} needs")
@@ -172,7 +182,8 @@ class MeanVarianceProbability(Rule):
             mean = x @ p
             variance = FLOOR
             if self.number_of is not None:
-                variance = (mean - (x * x) @ (p * p)) / self.number_of + FLOOR
+                first = (x * x) @ p if self.amplitude else mean
+                variance = (first - (x * x) @ (p * p)) / self.number_of + FLOOR
             spread = jnp.sqrt(variance)
             measured = self.measured(wire, x, jax.tree.map(lambda leaf, wire=wire: leaf[wire], weights), noise)
             happened = 0.0 if measured is None else jax.lax.stop_gradient((measured - mean) / spread)
@@ -195,12 +206,17 @@ class MeanVarianceProbability(Rule):
             return None if kind is None else x @ (pinned + step * p)
         key = noise.key ^ jnp.uint32(2 * wire)  # streams of its own
         shape = (len(x), *p.shape)
-        share = measure(key, noise.step, (x[:, :, None] * p[None]).reshape(len(x), -1), number).reshape(shape)
-        passed = share.sum(axis=1)
-        columns = passed if kind is None else x @ pinned + jnp.einsum("bio,io->bo", share, step)
+        grey = x[:, :, None]
+        chance = jnp.broadcast_to(p, shape) if self.amplitude else grey * p[None]
+        share = measure(key, noise.step, chance.reshape(len(x), -1), number).reshape(shape)
+        # what is read of the wires that passed
+        signal, power = (grey * share, grey * grey * share) if self.amplitude else (share, share)
+        passed = signal.sum(axis=1)
+        columns = passed if kind is None else x @ pinned + jnp.einsum("bio,io->bo", signal, step)
         if np.any(self.noise > 0):
-            active = x.sum(axis=1, keepdims=True)
-            variance = self.noise[0] * (active - passed) + self.noise[1] * passed
+            of_passed = power.sum(axis=1)
+            active = (x * x if self.amplitude else x).sum(axis=1, keepdims=True)
+            variance = self.noise[0] * (active - of_passed) + self.noise[1] * of_passed
             deviate = rng.normal(key ^ jnp.uint32(1), noise.step, columns.shape)
             columns = columns + jnp.sqrt(jnp.maximum(variance, 0) / number) * deviate
         return columns

@@ -82,10 +82,22 @@ def test_measurements_are_independent(number):
     assert abs(variance / (number / 4) - 1) < bound() * np.sqrt((2 - 2 / number) / size + 1e-9) + 1e-4
 
 
-@pytest.mark.parametrize(("x", "number", "signed"), [(BINARY, 1, False), (BINARY, 8, True), (GREY, 20, False)])
-def test_mean_and_variance_of_a_column(x, number, signed):
-    """E[out] = mu and Var[Y] = sum P (1 - P) / N over 4000 measurements; false alarms 0.01 % each, fixed seed."""
-    of_rule = rule(NAME, CARD, {"measurements": number, "signed": signed})
+@pytest.mark.parametrize(
+    ("x", "number", "signed", "coding"),
+    [
+        (BINARY, 1, False, "rate"),
+        (BINARY, 8, True, "rate"),
+        (GREY, 20, False, "rate"),
+        (GREY, 1, True, "amplitude"),
+        (GREY, 20, False, "amplitude"),
+    ],
+)
+def test_mean_and_variance_of_a_column(x, number, signed, coding):
+    """E[out] = mu and Var[Y] = sum P (1 - P) / N, or sum x^2 p (1 - p) / N, over 4000 measurements.
+
+    False alarms 0.01 % each, fixed seed.
+    """
+    of_rule = rule(NAME, CARD, {"measurements": number, "signed": signed, "input_coding": coding})
     control = np.concatenate([CONTROL, -0.5 * CONTROL]) if signed else CONTROL
     repeats = 4000
     read = column(of_rule)
@@ -94,48 +106,71 @@ def test_mean_and_variance_of_a_column(x, number, signed):
     p = 1 - A * expit(-control.astype(float))
     fires = x[None, :, :, None] * p[:, None]
     sign = np.array([1, -1][: len(p)])[:, None, None]
-    mean, variance = (sign * fires.sum(axis=2)).sum(axis=0), (fires * (1 - fires)).sum(axis=2).sum(axis=0) / number
+    each = fires * (1 - fires) if coding == "rate" else x[None, :, :, None] ** 2 * (p * (1 - p))[:, None]
+    mean, variance = (sign * fires.sum(axis=2)).sum(axis=0), each.sum(axis=2).sum(axis=0) / number
     assert np.all(np.abs(out.mean(axis=0) - mean) < bound(mean.size) * np.sqrt(variance / repeats))
     # a sum of many near-independent bits: the kurtosis is near a normal's, and is left its own for one bit
     square = (out - mean) ** 2
     assert np.all(np.abs(square.mean(axis=0) - variance) < bound(mean.size) * square.std(axis=0) / np.sqrt(repeats))
-    np.testing.assert_allclose(out * number, np.round(out * number), atol=1e-3)  # counts, whatever the formula
+    if coding == "rate":
+        np.testing.assert_allclose(out * number, np.round(out * number), atol=1e-3)  # counts, whatever the formula
 
 
-def gradient(control, x, out, number):
-    """Return the published gradient, float64, of sum(ERRORS * out) with respect to b (w - w0)."""
+@pytest.mark.parametrize("number", [1, 20])
+def test_codings_agree_where_inputs_are_zero_or_one(number):
+    """To the bit, noise of the reads and differing wires included; grey inputs part them."""
+    card = wires(40, {"read_noise_relative": 0.2}, conductance_max_relative_sd=0.1)
+    rules = [rule(NAME, card, {"measurements": number, "input_coding": coding}) for coding in ("rate", "amplitude")]
+    kind = start(rules[0], (INPUTS, OUTPUTS))[0].kind[0]
+    for x, same in ((BINARY, True), (GREY, False)):
+        rate, amplitude = (np.asarray(column(r)(CONTROL, x, 0, kind)) for r in rules)
+        assert np.array_equal(rate, amplitude) == same
+
+
+def gradient(control, x, out, number, coding="rate"):
+    """Return the published gradient, float64, of sum(ERRORS * out) with respect to b (w - w0).
+
+    For amplitudes: that of the same formula with sigma^2 = sum x^2 p (1 - p) / N + 1e-4.
+    """
     s = expit(control.astype(float))
     p, slope = 1 - A * (1 - s), A * s * (1 - s)  # dp/d(b w) = a s (1 - s)
-    fires = x[:, :, None].astype(float) * p
-    sigma = np.sqrt((fires * (1 - fires)).sum(axis=1) / number + 1e-4)
+    wide = x[:, :, None].astype(float)
+    fires = wide * p
+    each = fires * (1 - fires) if coding == "rate" else wide**2 * p * (1 - p)
+    sigma = np.sqrt(each.sum(axis=1) / number + 1e-4)
     epsilon = (out - fires.sum(axis=1)) / sigma
-    noise = 1 + epsilon[:, None, :] * (1 - 2 * fires) / (2 * number * sigma[:, None, :])
-    return (ERRORS[:, None, :] * slope * x[:, :, None] * noise).sum(axis=0)
+    leans = 1 - 2 * fires if coding == "rate" else wide * (1 - 2 * p)
+    noise = 1 + epsilon[:, None, :] * leans / (2 * number * sigma[:, None, :])
+    return (ERRORS[:, None, :] * slope * wide * noise).sum(axis=0)
 
 
-def forward(control, x, noise, number):
+def forward(control, x, noise, number, coding="rate"):
     """Return the published forward pass written with square roots of sums, given the noise that has happened."""
     p = (1 - A) + A * jax.nn.sigmoid(control)
     fires = x[:, :, None] * p[None]
-    return fires.sum(1) + noise * jnp.sqrt((fires * (1 - fires) / number).sum(1) + 1e-4)
+    each = fires * (1 - fires) if coding == "rate" else jnp.square(x)[:, :, None] * (p * (1 - p))[None]
+    return fires.sum(1) + noise * jnp.sqrt((each / number).sum(1) + 1e-4)
 
 
-@pytest.mark.parametrize(("x", "number"), [(BINARY, 1), (BINARY, 40), (GREY, 3)])
-def test_gradient_is_the_published_one(x, number):
+@pytest.mark.parametrize(
+    ("x", "number", "coding"),
+    [(BINARY, 1, "rate"), (BINARY, 40, "rate"), (GREY, 3, "rate"), (GREY, 1, "amplitude"), (GREY, 40, "amplitude")],
+)
+def test_gradient_is_the_published_one(x, number, coding):
     """Against the formula and autograd of an independent forward in double precision, to 1e-6 of the largest entry."""
-    of_rule = rule(NAME, CARD, {"measurements": number})
+    of_rule = rule(NAME, CARD, {"measurements": number, "input_coding": coding})
     assert FLOOR == 1e-4
     read = column(of_rule)
     out, back = jax.vjp(lambda control: read(control, x, 0), CONTROL)
     found = np.asarray(back(jnp.asarray(ERRORS))[0])[0]
-    formula = gradient(CONTROL[0], x, np.asarray(out, float), number)
+    formula = gradient(CONTROL[0], x, np.asarray(out, float), number, coding)
     np.testing.assert_allclose(found, formula, atol=1e-6 * np.abs(formula).max(), rtol=0)
     with jax.enable_x64(True):
         c, wide, y = jnp.asarray(CONTROL[0], jnp.float64), jnp.asarray(x, jnp.float64), jnp.asarray(out, jnp.float64)
-        sigma = forward(c, wide, 1.0, number) - forward(c, wide, 0.0, number)
-        noise = (y - forward(c, wide, 0.0, number)) / sigma
-        np.testing.assert_allclose(forward(c, wide, noise, number), y, rtol=1e-12, atol=1e-12)
-        same = jax.grad(lambda control: jnp.sum(ERRORS * forward(control, wide, noise, number)))(c)
+        sigma = forward(c, wide, 1.0, number, coding) - forward(c, wide, 0.0, number, coding)
+        noise = (y - forward(c, wide, 0.0, number, coding)) / sigma
+        np.testing.assert_allclose(forward(c, wide, noise, number, coding), y, rtol=1e-12, atol=1e-12)
+        same = jax.grad(lambda control: jnp.sum(ERRORS * forward(control, wide, noise, number, coding)))(c)
     np.testing.assert_allclose(found, same, atol=1e-6 * np.abs(formula).max(), rtol=0)
 
 
@@ -252,21 +287,25 @@ def test_wires_conduct_what_their_devices_do():
     assert alone.alike and start(alone, (INPUTS, OUTPUTS))[0].kind is None
 
 
-@pytest.mark.parametrize("number", [1, 20])
-def test_reads_are_noisy(number):
-    """Each measurement adds the variance of the state that is read; rows without input none. False alarms 0.01 %."""
+@pytest.mark.parametrize(("number", "coding"), [(1, "rate"), (20, "rate"), (1, "amplitude"), (20, "amplitude")])
+def test_reads_are_noisy(number, coding):
+    """Each measurement adds the variance of the state that is read; rows without input none. False alarms 0.01 %.
+
+    An amplitude of a half reads a quarter of the variance.
+    """
     relative, within = 0.3, 0.2
     electrical = {"read_noise_relative": relative, "conductance_relative_sd": within}
     card = wires(1, electrical, by_instance=False, parameters_relative_sd={})
-    of_rule = rule(NAME, card, {"measurements": number})
-    quiet = rule(
-        NAME, card, {"measurements": number}, device_options={"read_noise": False, "within_state_spread": False}
-    )
-    x = np.tile(np.array([1, 1, 0, 1, 1, 1, 0, 1, 1], np.float32), (3000, 1))
+    options = {"measurements": number, "input_coding": coding}
+    of_rule = rule(NAME, card, options)
+    quiet = rule(NAME, card, options, device_options={"read_noise": False, "within_state_spread": False})
+    half = 0.5 if coding == "amplitude" else 1
+    x = np.tile(np.array([1, 1, 0, 1, 1, half, 0, 1, half], np.float32), (3000, 1))
     with_noise, without = (np.asarray(column(r)(CONTROL, x, 1)) for r in (of_rule, quiet))  # same wires fire
-    p = (1 - A * expit(-CONTROL[0].astype(float)))[x[0] == 1]
+    p = (1 - A * expit(-CONTROL[0].astype(float)))[x[0] > 0]
     # conductances are 1 and 2 in units of their difference
-    variance = (relative**2 + within**2) * ((1 - p) + 4 * p).sum(axis=0) / number
+    power = x[0][x[0] > 0, None] ** 2
+    variance = (relative**2 + within**2) * (power * ((1 - p) + 4 * p)).sum(axis=0) / number
     difference = with_noise - without
     assert np.all(np.abs(difference.mean(axis=0)) < bound(OUTPUTS) * np.sqrt(variance / len(x)))
     ratio = difference.var(axis=0) / variance
