@@ -91,7 +91,7 @@ def along(table: pd.DataFrame, axes: list[str], path: Path) -> None:
             panels[1].errorbar(rows["place"], energy, sd.fillna(0), color=colour, marker=marker, capsize=2)
             panels[1].set_yscale("log")
     panels[0].set_ylabel("test accuracy (%)")
-    panels[1].set_ylabel("devices' energy per training sample (J)")
+    panels[1].set_ylabel("devices' energy per\ntraining sample (J)")
     for axes_ in panels:
         axes_.set_xlabel(axes[0])
         if not numeric:
