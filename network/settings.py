@@ -25,6 +25,7 @@ COMMON = ("dataset", "data", "seed", *ASSUMED, "baseline", "variants", *REPEATS)
 PARTS = {
     "data": ("folder", "cache"),
     "input": ("range", "pool"),
+    "augmentation": ("shift_px", "mirror"),
     "early_stopping": ("patience",),
     "device": (
         "within_state_spread", "read_noise", "device_to_device", "stochastic", "symmetric", "rest", "pulses",
@@ -60,6 +61,7 @@ class Settings:
     loss: str = "cross_entropy"
     weight_range: float = 1.0
     input: dict = field(default_factory=dict)
+    augmentation: dict = field(default_factory=dict)
     optimizer: dict = field(default_factory=lambda: {"name": "adam", "learning_rate": 1e-3})
     early_stopping: dict | None = None
     rule_options: dict = field(default_factory=dict)
@@ -279,6 +281,10 @@ def check(section: Any, path: str | Path = "config") -> Settings:
     lifetime.constants(section.get("lifetime", {}))
     metering.constants(section.get("energy", {}))  # a run must not end in an error that was there at its start
     settings = Settings(**section)
+    most = min(dataset.shape[:2]) - 1
+    shift = settings.augmentation.get("shift_px", 0)
+    if isinstance(shift, bool) or not isinstance(shift, int) or not 0 <= shift <= most:
+        raise UserError(f"network.augmentation.shift_px: found {shift!r}, allowed whole numbers 0 to {most}")
     classes = settings.architecture().layers[-1].outputs
     if classes != dataset.classes:
         raise UserError(f"network.layers: found {classes} outputs, allowed {dataset.classes} for {dataset.name}")

@@ -16,6 +16,7 @@ import optax
 
 from network import array as arrays_
 from network import checkpoint, models, sampling, trains
+from network.augmentation import augment
 from network.datasets import Data
 from network.device import DeviceModel
 from network.evaluation import Evaluator, TrainState, rate
@@ -75,7 +76,7 @@ class Trainer(Evaluator):
         return jax.tree.map(jnp.array, state), Meter(jnp.float32(0), *info, jnp.int32(0))
 
     def _step(self, streams: dict, images: jax.Array, labels: jax.Array, factors, state: TrainState, batch: jax.Array):
-        x, y = self._shaped(self.prepare(images[batch])), labels[batch]
+        x, y = self._shaped(self.prepare(self._varied(streams, images[batch], state.step))), labels[batch]
         arrays, context = self._seen(self._arrays(state), factors), Context(streams["rule"], state.step)
         weights = self.rule.weights(state.memory, arrays, context)
         product = self._product(streams["read noise"], state.step)
@@ -115,6 +116,13 @@ class Trainer(Evaluator):
                 array, exposure, disturbs = self._disturb(streams["disturb"], state.step, array, exposure)
         new = TrainState(state.step + 1, memory, array, model, optimizer, exposure)
         return new, Meter(loss, *info, disturbs)
+
+    def _varied(self, streams: dict, images: jax.Array, step: jax.Array) -> jax.Array:
+        """Move the pictures of a batch (uint8[batch, ...]) if the config asks for it."""
+        shift_px, mirror = (self.settings.augmentation.get(key, 0) for key in ("shift_px", "mirror"))
+        if not shift_px and not mirror:
+            return images
+        return augment(streams["augmentation"], step, images.reshape(len(images), *self.picture), shift_px, mirror)
 
     def _write(self, stream, step, array, exposure, plans):
         array, info = self._program(stream, step, array, plans)
@@ -168,6 +176,7 @@ class Trainer(Evaluator):
             "programming": self.stream("programming"),
             "maintenance": self.stream("maintenance"),
             "disturb": self.stream("disturb"),
+            "augmentation": self.stream("augmentation"),
         }
         state, loss, low, high = self._epoch(state, self.images, self.labels, batches, streams, self.factors(state))
         counts = (
