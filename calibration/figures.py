@@ -181,16 +181,19 @@ def transition_matrix(card: KernelCard) -> Figure:
     figure = Figure(figsize=(2 + 1.3 * states, 1.5 + 0.55 * len(labels)), layout="constrained")
     axis = figure.subplots()
     image = axis.imshow(probability, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    counted = np.isfinite(card.interval)  # a law's probabilities are given, with nothing to be unsure of
     for row, column in np.ndindex(probability.shape):
         value = probability[row, column]
-        text = f"{value:.3f}\n[{low[row, column]:.3f}, {high[row, column]:.3f}]"
+        text = f"{value:.3f}"
+        if counted:
+            text += f"\n[{low[row, column]:.3f}, {high[row, column]:.3f}]"
         color = "white" if value > 0.5 else "black"
         axis.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
     axis.set_xticks(range(states), list(card.states["label"]))
     axis.set_yticks(range(len(labels)), labels)
     axis.set_xlabel("state written")
     axis.set_ylabel("pulse")
-    figure.colorbar(image, label=f"probability [{card.interval:.0%} interval]")
+    figure.colorbar(image, label="probability" + (f" [{card.interval:.0%} interval]" if counted else ""))
     return figure
 
 

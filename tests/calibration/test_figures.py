@@ -153,6 +153,13 @@ def test_matrix_is_written_out_for_few_states_and_drawn_for_many(cards):
     assert texts(library.card("memristor_32_levels")) == []
 
 
+def test_matrix_of_a_given_law_has_no_intervals():
+    """Nothing was counted, so there is nothing to be unsure of, and no NaN in the picture."""
+    axes = figures.transition_matrix(library.card("telegraph_smtj")).axes
+    texts = [text.get_text() for axis in axes for text in axis.texts] + [axis.get_ylabel() for axis in axes]
+    assert texts[0] and not any("nan" in text or "interval" in text for text in texts)
+
+
 def test_spread_is_drawn_as_it_is_told_or_said_to_be_unknown(cards):
     card = cards["domain_wall"]
     (axis,) = figures.variance_split(card).axes
