@@ -155,7 +155,7 @@ def test_matrix_is_written_out_for_few_states_and_drawn_for_many(cards):
 
 def test_matrix_of_a_given_law_has_no_intervals():
     """Nothing was counted, so there is nothing to be unsure of, and no NaN in the picture."""
-    axes = figures.transition_matrix(library.card("telegraph_smtj")).axes
+    axes = figures.transition_matrix(library.card("pbit")).axes
     texts = [text.get_text() for axis in axes for text in axis.texts] + [axis.get_ylabel() for axis in axes]
     assert texts[0] and not any("nan" in text or "interval" in text for text in texts)
 
