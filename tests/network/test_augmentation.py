@@ -67,6 +67,24 @@ def test_only_training_sees_moved_pictures(config, tmp_path):
     assert results[0]["train_loss"] != results[2]["train_loss"]
 
 
+def test_a_training_moves_its_pictures_by_its_own_stream_and_step(config, tmp_path, monkeypatch):
+    """Moves that blacken the pictures of a wrong key, or of the first step alone, are told by the loss."""
+    still = {"optimizer": {"name": "sgd", "learning_rate": 1e-30}, "epochs": 1, "normalisation": "none"}
+    still |= {"rule": "float_baseline", "rule_options": {}, "augmentation": {"shift_px": 1}}
+    key = trainer(config, **still).stream("augmentation")
+
+    def loss(name, keep):
+        monkeypatch.setattr(
+            "network.train.augment", lambda key, step, pictures, *_: jnp.where(keep(key, step), pictures, 0)
+        )
+        return train(config, tmp_path / name, **still)[0]["history"][-1]["train_loss"]
+
+    seen, black = loss("seen", lambda *_: True), loss("black", lambda *_: False)
+    assert loss("key", lambda found, _: jnp.all(found == key)) == seen != black
+    assert loss("later", lambda _, step: step > 0) not in (seen, black)
+    assert loss("never", lambda _, step: step >= 10**6) == black
+
+
 def test_the_same_again_and_after_resume(config, tmp_path):
     changes = {"augmentation": {"shift_px": 1, "mirror": True}}
     train(config, tmp_path / "whole", **changes)

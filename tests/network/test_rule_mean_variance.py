@@ -300,7 +300,7 @@ def test_reads_are_noisy(number, coding):
     of_rule = rule(NAME, card, options)
     quiet = rule(NAME, card, options, device_options={"read_noise": False, "within_state_spread": False})
     half = 0.5 if coding == "amplitude" else 1
-    x = np.tile(np.array([1, 1, 0, 1, 1, half, 0, 1, half], np.float32), (3000, 1))
+    x = np.tile(half * np.array([1, 1, 0, 1, 1, 1, 0, 1, 1], np.float32), (3000, 1))
     with_noise, without = (np.asarray(column(r)(CONTROL, x, 1)) for r in (of_rule, quiet))  # same wires fire
     p = (1 - A * expit(-CONTROL[0].astype(float)))[x[0] > 0]
     # conductances are 1 and 2 in units of their difference
