@@ -24,7 +24,7 @@ is the amplitude at which the wire is read after each clock (``input_coding: amp
     Y_j = sum_i x_i Binomial(N, p_ij) / N,         sigma_j^2 = sum_i x_i^2 p_ij (1 - p_ij) / N + 1e-4
 
 with the same mean; eps_j (1 - 2 P_ij) becomes eps_j x_i (1 - 2 p_ij). A wire that is sure then has no noise, where a
-rate leaves x_i (1 - x_i) of it. For inputs of 0 or 1 both are the same to the bit.
+rate leaves x_i (1 - x_i) if it always passes. For inputs of 0 or 1 both are the same to the bit.
 
 Devices. What is measured is what the devices do; the gradient's mu, sigma and p' are of the card's one law, because
 nobody knows the law of each wire of an array. Each wire is one of the card's named instances i. If the card has their
@@ -207,16 +207,15 @@ class MeanVarianceProbability(Rule):
         key = noise.key ^ jnp.uint32(2 * wire)  # streams of its own
         shape = (len(x), *p.shape)
         grey = x[:, :, None]
-        chance = jnp.broadcast_to(p, shape) if self.amplitude else grey * p[None]
+        sent, read = (1.0, grey) if self.amplitude else (grey, 1.0)  # share of the clocks, amplitude of the reads
+        chance = jnp.broadcast_to(sent * p[None], shape)
         share = measure(key, noise.step, chance.reshape(len(x), -1), number).reshape(shape)
-        # what is read of the wires that passed
-        signal, power = (grey * share, grey * grey * share) if self.amplitude else (share, share)
+        signal = read * share
         passed = signal.sum(axis=1)
         columns = passed if kind is None else x @ pinned + jnp.einsum("bio,io->bo", signal, step)
         if np.any(self.noise > 0):
-            of_passed = power.sum(axis=1)
-            active = (x * x if self.amplitude else x).sum(axis=1, keepdims=True)
-            variance = self.noise[0] * (active - of_passed) + self.noise[1] * of_passed
+            of_passed, of_all = (read * signal).sum(axis=1), (sent * read * read).sum(axis=1)
+            variance = self.noise[0] * (of_all - of_passed) + self.noise[1] * of_passed
             deviate = rng.normal(key ^ jnp.uint32(1), noise.step, columns.shape)
             columns = columns + jnp.sqrt(jnp.maximum(variance, 0) / number) * deviate
         return columns

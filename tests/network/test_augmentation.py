@@ -51,7 +51,7 @@ def test_moves_belong_to_step_and_place():
 
 def test_only_training_sees_moved_pictures(config, tmp_path):
     """A step whose weights cannot move tests alike; the losses of training differ. Off is what it was without."""
-    plain, off, on = (tmp_path / name for name in ("plain", "off", "on"))
+    plain, off, on, turned, both = (tmp_path / name for name in ("plain", "off", "on", "turned", "both"))
     still = {"optimizer": {"name": "sgd", "learning_rate": 1e-30}, "epochs": 1, "normalisation": "none"}
     still |= {"rule": "float_baseline", "rule_options": {}}
     results = [
@@ -60,11 +60,13 @@ def test_only_training_sees_moved_pictures(config, tmp_path):
             (plain, {}),
             (off, {"augmentation": {"shift_px": 0, "mirror": False}}),
             (on, {"augmentation": {"shift_px": 1}}),
+            (turned, {"augmentation": {"mirror": True}}),
+            (both, {"augmentation": {"shift_px": 1, "mirror": True}}),
         )
     ]
     assert results[0] == results[1]
-    assert results[0]["test_accuracy"] == results[2]["test_accuracy"]
-    assert results[0]["train_loss"] != results[2]["train_loss"]
+    assert len({row["test_accuracy"] for row in results}) == 1
+    assert len({row["train_loss"] for row in results[1:]}) == 4
 
 
 def test_a_training_moves_its_pictures_by_its_own_stream_and_step(config, tmp_path, monkeypatch):
