@@ -315,6 +315,7 @@ GOOD = pulses([0.8, 0.9, 1.0], [1e-9], writes=100).assign(switched=[5, 50, 95])
         ("logistic", GOOD.assign(switched=[0, 0, 100]), "do not tell"),
         ("logistic", GOOD.assign(switched=[95, 50, 5]), "do not tell slope_per_V"),
         ("logistic", GOOD.assign(switched=0), "do not tell"),
+        ("logistic", GOOD.assign(switched=30).iloc[:1], "do not tell 2 parameters"),
         ("neel_brown", GOOD.iloc[1:2], "law neel_brown: found data that do not tell .*allowed: writes at two"),
         ("precessional", GOOD.iloc[:2], "do not tell"),
         ("truncated_normal", Displacements(np.full(5, np.nan), np.full(5, 0.5), 0.0, 1.0), "one value of after"),
