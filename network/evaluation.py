@@ -334,6 +334,7 @@ class Evaluator:
             "samples": sum(row["samples"] for row in history),
             "steps": int(state.step),
             "layers": [[layer.inputs, layer.outputs, layer.uses] for layer in self.architecture.layers],
+            "normalisation": self.architecture.normalisation,
             "devices_per_synapse": len(self.rule.mix) if arrays or self.rule.reads_per_product else 0,
             "reads_per_product": self.rule.reads_per_product,
             "clocks": self.rule.clocks(state.memory),

@@ -25,7 +25,8 @@ def meter(**changes) -> dict:
         "reads_per_product": 1, "clocks": None, "outer": False, "samples": 40, "steps": 4, "first_writes": 24,
         "writes_by_pulse": [10, 10, 10, 0, 1], "deployment_by_pulse": [0] * 5, "writes_by_layer": [20, 11],
         "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
-        "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]], "memory_bits": {"optimizer": 24 * 64}, **changes,
+        "normalisation": "batch", "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]],
+        "memory_bits": {"optimizer": 24 * 64}, **changes,
     }  # fmt: skip
 
 
@@ -61,6 +62,13 @@ def test_digital_weights_cost_their_own_bits(device):
 def test_an_optimiser_without_moments_computes_less(device, memory, operations):
     found = joules(meter(memory_bits=memory), device)["training", "optimiser arithmetic"]
     assert found == pytest.approx(operations * 24 * OPERATION / 10, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(("normalisation", "training"), [("batch", 10), ("none", 4)])
+def test_columns_without_normalisation_compute_less(device, normalisation, training):
+    found = joules(meter(normalisation=normalisation), device)
+    assert found["training", "column arithmetic"] == pytest.approx(training * 5 * OPERATION, rel=1e-12, abs=0)
+    assert found["inference", "column arithmetic"] == pytest.approx(2 * 5 * OPERATION, rel=1e-12, abs=0)
 
 
 def test_devices_without_memory_cannot_be_read_backward(device):
