@@ -349,6 +349,7 @@ class Evaluator:
             "most_writes_on_a_device": [int(a.writes.max()) for a in arrays],
             "devices_by_state": self._states(shown),
             "state_reads_per_step": self.rule.state_reads_per_step,
+            "verifies": self.rule.verifies,
             "memory_bits": self.rule.memory_bits(state.memory),
         }
 

@@ -143,7 +143,10 @@ def _numbers(meter: dict) -> dict[str, float]:
     # a device in the training loop is read forward in all layers and backward in all but the first
     trained = bool(meter["uses_device"] or meter["clocks"])
     back = 0 if meter["clocks"] else float((each * uses)[1:].sum())
-    verified = meter["state_reads_per_step"] * each.sum() * meter["steps"] / meter["samples"]
+    looks = meter["state_reads_per_step"] * each.sum() * devices * meter["steps"]
+    looks += meter["verifies"] * np.sum(meter["deployment_by_pulse"])  # each write is followed by one
+    verified = float(looks / meter["samples"])
+    products = float((each * uses).sum()) * repeat + back
     return {
         "synapses": int(each.sum()),
         "devices": int(each.sum() * devices),
@@ -154,9 +157,9 @@ def _numbers(meter: dict) -> dict[str, float]:
         "columns": float((outputs * uses).sum()),
         "back_rows": float((inputs * uses)[1:].sum()),
         "back_columns": float((outputs * uses)[1:].sum()),
-        "verified": verified * devices,
+        "verified": verified,
         "inference_reads": float((each * uses).sum()) * devices * repeat,
-        "training_reads": (float((each * uses).sum() * repeat + back + verified) * devices) if trained else 0.0,
+        "training_reads": (products * devices if trained else 0.0) + verified,
     }
 
 
@@ -215,22 +218,24 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
             read = np.array(meter["devices_by_state"]) @ device.read_energy * uses  # J for all reads of a layer
             name, told = "reads", "every device read at the card's full read voltage; final states"
         volt2 = float(np.mean(device.read_voltage**2))
-        line, verify = c["line_capacitance_F_per_cell"], n["verified"]
-        state_energy = float(np.sum(np.array(meter["devices_by_state"]) @ device.read_energy)) if verify else 0.0
+        line = c["line_capacitance_F_per_cell"]
+        state_energy = float(np.sum(np.array(meter["devices_by_state"]) @ device.read_energy)) if n["verified"] else 0.0
         for phase in ("training", "inference"):
-            if phase == "training" and not trained:
+            verify = n["verified"] if phase == "training" else 0.0  # reads of single devices
+            whole = 1 if phase == "inference" or trained else 0
+            if not whole and not verify:
                 continue
-            back = phase == "training" and not meter["clocks"]
-            again = verify / n["devices"] if phase == "training" else 0.0
-            extra = (read[1:].sum() if back else 0.0) + again * state_energy
-            n_dac = n["rows"] * repeat + (n["back_columns"] if back else 0)
-            n_adc = n["columns"] * repeat + (n["back_rows"] if back else 0) + again * n["devices"]
-            n_cells = 2 * devices * (n["products"] * repeat + (n["back_products"] if back else 0))
-            n_cells += 2 * again * n["devices"]
-            add(phase, "device", name, read.sum() + extra, "sum over reads of E_read(state)", told,
+            back = phase == "training" and trained and not meter["clocks"]
+            again = verify / n["devices"]
+            spent = whole * read.sum() + (read[1:].sum() if back else 0.0) + again * state_energy
+            n_dac = whole * n["rows"] * repeat + (n["back_columns"] if back else 0)
+            n_adc = whole * n["columns"] * repeat + (n["back_rows"] if back else 0) + verify
+            n_cells = 2 * devices * (whole * n["products"] * repeat + (n["back_products"] if back else 0)) + 2 * verify
+            add(phase, "device", name, spent, "sum over reads of E_read(state)", told,
                 E_read_all=read.sum(), state_reads_per_sample=again)  # fmt: skip
-            add(phase, "array", "DAC", n_dac * c["dac_energy_J"], "N_dac * E_dac", "one conversion per row and product",
-                N_dac=n_dac, E_dac=c["dac_energy_J"])  # fmt: skip
+            if n_dac:
+                add(phase, "array", "DAC", n_dac * c["dac_energy_J"], "N_dac * E_dac",
+                    "one conversion per row and product", N_dac=n_dac, E_dac=c["dac_energy_J"])  # fmt: skip
             add(phase, "array", "ADC", n_adc * c["adc_energy_J"], "N_adc * E_adc",
                 "one conversion per column and product, and per device whose state is read",
                 N_adc=n_adc, E_adc=c["adc_energy_J"])  # fmt: skip

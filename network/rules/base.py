@@ -72,6 +72,7 @@ class Rule(ABC):
     interval: int | None = None  # steps between two calls of `maintain`; None: it is never called
     state_reads_per_step = 0  # times a training step reads each device's state to decide whether to program it
     deploys = False  # whether trained weights are programmed into devices afterwards (`deploy`)
+    verifies = False  # whether each write of a deployment is followed by a read of the device
     draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
     reads_per_product = 1  # times each device is read for one product of its array; 0: there is none
     mix: tuple[float, ...] = (1.0,)  # weight of each device in its synapse

@@ -37,7 +37,7 @@ class TrainThenDeploy(AccumulateQuantiseProgram):
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
         super().__init__(device, optimizer, options)
         self.attempts, self.draws = self.whole("attempts", 1, 100), self.whole("deployments", 1, 1000)
-        self.verify_margin = self.number("verify_margin", 0, 10)
+        self.verify_margin, self.verifies = self.number("verify_margin", 0, 10), self.attempts > 1
         self.tables = sampling.tables(device)
         threshold, alias = alias_row(device.occupancy, sampling.columns(len(device.states)))
         self.start = self.tables._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))

@@ -25,7 +25,7 @@ def meter(**changes) -> dict:
         "reads_per_product": 1, "clocks": None, "outer": False, "samples": 40, "steps": 4, "first_writes": 24,
         "writes_by_pulse": [10, 10, 10, 0, 1], "deployment_by_pulse": [0] * 5, "writes_by_layer": [20, 11],
         "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
-        "normalisation": "batch", "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]],
+        "verifies": False, "normalisation": "batch", "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]],
         "memory_bits": {"optimizer": 24 * 64}, **changes,
     }  # fmt: skip
 
@@ -97,6 +97,24 @@ def test_writes_by_pulse_are_the_writes_of_the_devices(device):
     for wrong in ({"writes_by_layer": [20, 12]}, {**deployed, "deployment_by_pulse": [30, 0, 0, 0, 0]}):
         with pytest.raises(UserError, match="writes by pulse and writes by device differ"):
             counts(meter(**wrong))
+
+
+def test_a_verified_deployment_reads_each_device_that_it_writes(device):
+    deployed = {
+        "uses_device": False,
+        "writes_by_pulse": [0] * 5,
+        "deployment_by_pulse": [31, 0, 0, 0, 0],
+        "first_writes": 0,
+    }
+    plain, verified = (joules(meter(**deployed, verifies=one), device) for one in (False, True))
+    per_read = (18 * 1e-17 + 6 * 5e-17) / 24  # of the states that the devices end in
+    assert ("training", "reads") not in plain and ("training", "DAC") not in verified
+    assert verified["training", "reads"] == pytest.approx(31 / 40 * per_read, rel=1e-12, abs=0)
+    assert verified["training", "ADC"] == pytest.approx(31 / 40 * C["adc_energy_J"], rel=1e-12, abs=0)
+    assert counts(meter(**deployed, verifies=True))["device_reads_per_sample"] == pytest.approx(
+        31 / 40, rel=1e-12, abs=0
+    )
+    assert all(verified[key] == plain[key] for key in plain)
 
 
 def test_a_convolution_is_read_once_per_place(device):
