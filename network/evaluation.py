@@ -351,6 +351,7 @@ class Evaluator:
             "state_reads_per_step": self.rule.state_reads_per_step,
             "verifies": self.rule.verifies,
             "memory_bits": self.rule.memory_bits(state.memory),
+            "weight_bits": self.rule.weight_bits,
         }
 
 

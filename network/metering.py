@@ -253,8 +253,9 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
             "read once per step for forward, backward and gradient", bits=weights, E_bit=bit)  # fmt: skip
     if not n["devices"]:
         digital("inference", n["products"])
-        add("inference", "system", "weight memory", weights * bit, "bits of weights * E_bit",
-            "one image at a time: every weight read once", bits=weights, E_bit=bit)  # fmt: skip
+        kept = n["synapses"] * meter["weight_bits"]
+        add("inference", "system", "weight memory", kept * bit, "bits of weights * E_bit",
+            "one image at a time: every weight read once", bits=kept, E_bit=bit)  # fmt: skip
     add("training", "system", "optimiser memory", 2 * memory * bit * share, "2 * bits * E_bit * steps/samples",
         "each bit of accumulator and moments read and written once per step", bits=memory, E_bit=bit)  # fmt: skip
     if not meter["outer"]:

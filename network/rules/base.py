@@ -75,6 +75,7 @@ class Rule(ABC):
     verifies = False  # whether each write of a deployment is followed by a read of the device
     draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
     reads_per_product = 1  # times each device is read for one product of its array; 0: there is none
+    weight_bits = 32  # of a weight that no device holds, as it is kept to classify
     mix: tuple[float, ...] = (1.0,)  # weight of each device in its synapse
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):

@@ -88,6 +88,7 @@ class StochasticRounding(Rule):
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
         super().__init__(device, optimizer, options)
         self.level = grid(self)
+        self.weight_bits = (len(self.level) - 1).bit_length()
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Draw weights uniformly in -1 to 1 and round them to the nearest level."""
@@ -113,5 +114,5 @@ class StochasticRounding(Rule):
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count ceil(log2 L) bits per weight, and the optimiser's moments."""
-        each = int(np.ceil(np.log2(len(self.level))))
-        return {"weights": each * sum(held.size for held in memory.level), "optimizer": bits(memory.optimizer)}
+        weights = self.weight_bits * sum(held.size for held in memory.level)
+        return {"weights": weights, "optimizer": bits(memory.optimizer)}

@@ -68,6 +68,7 @@ class StraightThrough(FloatBaseline):
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
         super().__init__(device, optimizer, options)
         self.level = grid(self)
+        self.weight_bits = (len(self.level) - 1).bit_length()
 
     def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
         """Return the levels nearest to the shadow weights, read without noise."""

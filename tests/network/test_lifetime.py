@@ -109,7 +109,8 @@ def test_years_are_endurance_over_rate():
         "deployment_by_pulse": [0, 0],
         "writes_by_layer": [100], "first_writes": 0, "samples": 1000, "layers": [[5, 4, 1]], "devices_per_synapse": 1,
         "reads_per_product": 1, "clocks": [], "state_reads_per_step": 0, "steps": 10, "memory_bits": {},
-        "normalisation": "batch", "verifies": False, "most_writes_on_a_device": [50], "transitions": 1, "disturbs": 0,
+        "normalisation": "batch", "verifies": False, "weight_bits": 32, "most_writes_on_a_device": [50],
+        "transitions": 1, "disturbs": 0,
     }  # fmt: skip
     other = {**meter, "most_writes_on_a_device": [30]}
     tests = evaluation_table(

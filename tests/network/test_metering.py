@@ -26,7 +26,7 @@ def meter(**changes) -> dict:
         "writes_by_pulse": [10, 10, 10, 0, 1], "deployment_by_pulse": [0] * 5, "writes_by_layer": [20, 11],
         "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
         "verifies": False, "normalisation": "batch", "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]],
-        "memory_bits": {"optimizer": 24 * 64}, **changes,
+        "memory_bits": {"optimizer": 24 * 64}, "weight_bits": 32, **changes,
     }  # fmt: skip
 
 
@@ -49,13 +49,14 @@ def test_a_rule_in_place(device):
 
 
 def test_digital_weights_cost_their_own_bits(device):
-    """Three bits a weight: read three times a step, and once for an image classified."""
+    """Read three times a step while training, once for an image classified, where a quantised weight has fewer bits."""
     digital = {"uses_device": False, "devices_per_synapse": 0, "reads_per_product": 0, "devices_by_state": []}
     digital |= {"writes_by_pulse": [0] * 5, "writes_by_layer": []}
-    for bits in (3, 32):
-        found = joules(meter(memory_bits={"weights": 24 * bits, "optimizer": 0}, **digital), device)
+    for bits, kept in ((3, 3), (32, 32), (32, 3)):
+        changes = {"memory_bits": {"weights": 24 * bits, "optimizer": 0}, "weight_bits": kept, **digital}
+        found = joules(meter(**changes), device)
         assert found["training", "weight memory"] == pytest.approx(3 * 24 * bits * BIT / 10, rel=1e-12, abs=0)
-        assert found["inference", "weight memory"] == pytest.approx(24 * bits * BIT, rel=1e-12, abs=0)
+        assert found["inference", "weight memory"] == pytest.approx(24 * kept * BIT, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(("memory", "operations"), [({"optimizer": 24 * 64}, 12), ({"optimizer": 0}, 2), ({}, 2)])

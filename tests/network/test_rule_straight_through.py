@@ -92,6 +92,7 @@ def test_shadow_and_moments_are_counted_and_no_device_is_used(name, moments):
     memory, plans = start(of_rule, (8, 6), (6, 4))
     baseline = start(rule("float_baseline", make_card()), (8, 6), (6, 4))[0]
     assert plans is None and not of_rule.uses_device and of_rule.reads_per_product == 0
+    assert 2 ** (of_rule.weight_bits - 1) < len(of_rule.level) <= 2**of_rule.weight_bits
     assert of_rule.memory_bits(memory) == {"weights": 32 * 72, "optimizer": moments * 72}
     np.testing.assert_array_equal(memory.weight[0], baseline.weight[0])  # a paired comparison
 

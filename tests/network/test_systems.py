@@ -163,7 +163,7 @@ def runs(variant, accuracies, draws=None):
             "variant": variant, "rule": "r", "uses_device": False, "writes_by_pulse": [6, 0], "writes_by_layer": [10],
             "deployment_by_pulse": [0, 4], "first_writes": 6, "layers": [[2, 3, 1]], "devices_per_synapse": 1,
             "samples": 10, "steps": 5, "reads_per_product": 1, "clocks": None, "transitions": 0, "disturbs": 0,
-            "normalisation": "batch", "verifies": False, "most_writes_on_a_device": [2],
+            "normalisation": "batch", "verifies": False, "weight_bits": 32, "most_writes_on_a_device": [2],
             "state_reads_per_step": 0, "memory_bits": {"x": 12},
         })  # fmt: skip
     return history, evaluations, meters
