@@ -54,23 +54,6 @@ class Statistics(NamedTuple):
     variance: jax.Array
 
 
-def linear(x: jax.Array, weight: jax.Array, layer: Layer) -> jax.Array:
-    """Return the columns' sums.
-
-    Parameters
-    ----------
-    x : jax.Array, float32[batch, inputs] or float32[batch, rows, columns, channels]
-    weight : jax.Array, float32[inputs, outputs]
-        Rows of a convolution: window row, window column, channel, the last fastest.
-    layer : Layer
-
-    Returns
-    -------
-    jax.Array, float32[batch, outputs] or float32[batch, rows, columns, outputs]
-    """
-    return (x if not layer.kernel else windows(x, layer)) @ weight
-
-
 def windows(x: jax.Array, layer: Layer) -> jax.Array:
     """Return what enters a convolution's array at each place, float32[batch, rows, columns, inputs].
 
@@ -94,21 +77,23 @@ def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Ar
 
     Parameters
     ----------
-    x : jax.Array
-        As for `linear`.
-    synapses, layer, noise : Synapses, Layer, Noise
+    x : jax.Array, float32[batch, inputs] or float32[batch, rows, columns, channels]
+    synapses : Synapses
+        The rows of a convolution: window row, window column, channel, the last fastest.
+    layer : Layer
+    noise : Noise
+
+    Returns
+    -------
+    jax.Array, float32[batch, outputs] or float32[batch, rows, columns, outputs]
     """
-    current = linear(x, synapses.value, layer)
+    entering = x if not layer.kernel else windows(x, layer)
+    current = entering @ synapses.value
     variance = synapses.variance
     if variance is not None:
-        square = jax.lax.stop_gradient(x * x)
-        if variance.ndim == 0:
-            total = linear(square, jnp.ones((layer.inputs, 1), x.dtype), layer) * variance
-        else:
-            total = linear(square, variance, layer)
-        flat = (current.size // layer.outputs, layer.outputs)
-        deviate = rng.normal(noise.key, noise.step, flat).reshape(current.shape)
-        current = current + jnp.sqrt(total) * deviate
+        square = jax.lax.stop_gradient(entering * entering)
+        total = square.sum(-1, keepdims=True) * variance if variance.ndim == 0 else square @ variance
+        current = current + jnp.sqrt(total) * rng.normal(noise.key, noise.step, current.shape)
     return jnp.float32(layer.scale) * current
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from network import activations, architecture, models, optimizers, rng
 from network.architecture import Architecture, Layer, parse
-from network.layers import EPSILON, MOMENTUM, Converters, Noise, Synapses, converted, driven, linear, pool, read
+from network.layers import EPSILON, MOMENTUM, Converters, Noise, Synapses, converted, driven, pool, read
 from spinloom.errors import UserError
 
 QUIET = Noise(rng.stream(1, "quiet"), 0)
@@ -69,9 +69,9 @@ def test_layers_that_cannot_be(entries, message):
 def test_a_convolution_is_the_product_of_its_windows(kernel, padded):
     layer = parse(["5x6x2", f"4C{kernel}{'p' * padded}", 10], (5, 6, 2))[0]
     x, weight = uniform(1, 3, 5, 6, 2), uniform(2, *layer.shape)
-    found = linear(jnp.asarray(x), jnp.asarray(weight), layer)
+    found = read(jnp.asarray(x), Synapses(jnp.asarray(weight)), layer, QUIET)
     assert found.shape == (3, *layer.places, 4)
-    np.testing.assert_allclose(found, im2col(x, kernel, padded) @ weight, atol=1e-5)
+    np.testing.assert_allclose(found, layer.scale * im2col(x, kernel, padded) @ weight, atol=1e-5)
 
 
 def test_noise_of_a_convolution_has_the_variance_of_its_windows():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import ndtri
 from scipy.stats import chi2, chisquare, kstest
 
 from network import rng, sampling
@@ -85,6 +86,21 @@ def test_words_are_uniform_and_independent():
     pairs = [(a, b), (a, later), (a, other), (a[:, 1:], a[:, :-1]), (a[1:], a[:-1])]
     for first, second in pairs:
         assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < limit
+
+
+def test_deviates_are_the_inverse_of_the_normal_distribution():
+    """All values that there are, against scipy in float64."""
+    found = np.asarray(rng.inverted(jnp.arange(2**23, dtype=jnp.uint32) << 9), np.float64)
+    np.testing.assert_allclose(found, ndtri((np.arange(2**23) + 0.5) / 2**23), rtol=4e-7, atol=0)
+    np.testing.assert_array_equal(found, -found[::-1])
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (128,), (2, 5, 40)])
+def test_deviates_of_any_shape_are_those_of_a_longer_one(shape):
+    drawn = np.asarray(rng.normal(rng.stream(1, "n"), 4, shape))
+    longer = np.asarray(rng.normal(rng.stream(1, "n"), 4, (1000,)))
+    assert drawn.shape == shape and len(np.unique(longer)) == 1000
+    np.testing.assert_array_equal(drawn.ravel(), longer[: drawn.size])
 
 
 def test_deviates_have_the_right_distribution():
