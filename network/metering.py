@@ -23,7 +23,9 @@ ENERGY_DEFAULTS: dict[str, tuple[float, str]] = {
     "float_memory_energy_J_per_bit": (1.6e-12, "access to 1 MB of SRAM, 45 nm"),
 }
 # per column and sample, training and inference: batch normalisation or a bias alone, and the activation
-COLUMN_OPERATIONS = {"batch": (10, 2), "none": (4, 2)}
+COLUMN_OPERATIONS = {
+    "batch": (10, 2, "batch normalisation and activation in float"), "none": (4, 2, "bias and activation in float"),
+}  # fmt: skip
 OPTIMIZER_OPERATIONS = (2, 12)  # per trained number and step, without moments (sgd) and with them (as Adam)
 WORD = 32  # bits of a float
 
@@ -269,10 +271,10 @@ def energy_terms(meter: dict, device: DeviceModel, section: dict) -> list[dict]:
             N=n["trainable"], E_op=operation)  # fmt: skip
     add("training", "system", "activation memory", 4 * n["columns"] * WORD * bit, "4 * N_col * 32 bit * E_bit",
         "forward value and error of each column written and read once", N_col=n["columns"], E_bit=bit)  # fmt: skip
-    told = {"batch": "batch normalisation and activation in float", "none": "bias and activation in float"}
-    for phase, number in zip(("training", "inference"), COLUMN_OPERATIONS[meter["normalisation"]]):
+    *numbers, told = COLUMN_OPERATIONS[meter["normalisation"]]
+    for phase, number in zip(("training", "inference"), numbers, strict=True):
         add(phase, "system", "column arithmetic", number * n["columns"] * operation, f"{number} * N_col * E_op",
-            told[meter["normalisation"]], N_col=n["columns"], E_op=operation)  # fmt: skip
+            told, N_col=n["columns"], E_op=operation)  # fmt: skip
     return terms
 
 

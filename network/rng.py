@@ -23,7 +23,7 @@ CENTRE = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 2.185
           -4.17768164e-03, 0.246640727, 1.50140941)  # fmt: skip
 TAIL = (-2.00214257e-04, 1.00950558e-04, 1.34934322e-03, -3.67342844e-03, 5.73950773e-03, -7.6224613e-03,
         9.43887047e-03, 1.00167406, 2.83297682)  # fmt: skip
-LANES = 64  # counters in a row where the shape is ours to choose
+COUNTERS = 64  # in a row where the shape is ours to choose
 
 
 def threefry2x32(key: tuple, counter: tuple) -> tuple[jax.Array, jax.Array]:
@@ -120,12 +120,12 @@ def normal(key: jax.Array, step: jax.Array | int, shape: tuple[int, ...]) -> jax
     """Return standard normal deviates by inversion, float32[shape] (see `words` for the other parameters)."""
     count = math.prod(shape)
     # rows of a fixed length, whatever the shape: as narrow ones the compiler draws them one by one, seven times slower
-    rows = -(-count // (2 * LANES))
+    rows = -(-count // (2 * COUNTERS))
 
     def draw():
-        return inverted(jnp.concatenate(words(key, step, (rows, LANES)), axis=1))
+        return inverted(jnp.concatenate(words(key, step, (rows, COUNTERS)), axis=1))
 
     # The condition always holds. It keeps XLA from fusing the draw into each of its uses in the forward and the
     # backward pass, which would repeat it (a step then took four times as long).
-    drawn = jax.lax.cond(jnp.asarray(step) >= 0, draw, lambda: jnp.zeros((rows, 2 * LANES), jnp.float32))
+    drawn = jax.lax.cond(jnp.asarray(step) >= 0, draw, lambda: jnp.zeros((rows, 2 * COUNTERS), jnp.float32))
     return drawn.ravel()[:count].reshape(shape)

@@ -175,6 +175,11 @@ def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np
     scale = problem.scale
     low, high = scale.bounds()
     free = np.array([name not in problem.fixed for name in scale.names])
+    # one on a closed bound may be as good as left out
+    needed = sum(bool(one) and not p.closed for one, p in zip(free, scale.parameters, strict=True))
+    if problem.counts.ndim > 1 and (told := problem.counts.shape[0] * (problem.counts.shape[1] - 1)) < needed:
+        found = f"data that do not tell {needed} parameters (frequencies: {told})"
+        raise UserError(f"{problem.where}: law {problem.law}: found {found}, allowed: {problem.hint}")
     held = scale.forward(np.array([problem.fixed.get(p.name, 0.5) for p in scale.parameters]))
     points = [np.where(free, np.clip(np.nan_to_num(scale.forward(p)), low + 1e-3, high - 1e-3), held) for p in starts]
     points = sorted(points, key=problem.log_likelihood, reverse=True)[:STARTS]

@@ -83,11 +83,6 @@ def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float 
         raise UserError(f"{where}: law {law.NAME}: found parameter {sorted(unknown)[0]}, allowed: {', '.join(names)}")
     held = {name: value for name, value in {**law.FIXED, **(fixed or {})}.items() if value is not None}
     data = check(law, data, where)
-    # one on a closed bound may be as good as left out
-    needed = sum(p.name not in held and not p.closed for p in law.PARAMETERS)
-    if len(data) < needed:
-        found = f"data that do not tell {needed} parameters (kinds of writes: {len(data)})"
-        raise UserError(f"{where}: law {law.NAME}: found {found}, allowed: {law.HINT}")
     axes = [data[axis].to_numpy() for axis in law.AXES]
     span = max(float(np.ptp(axes[0])), 1e-3 * float(np.abs(axes[0]).max()), 1e-30)
     scale = Scale(

@@ -140,6 +140,7 @@ def test_attempts_lower_the_error_and_are_counted():
     errors, writes_of, off = [], [], []
     for attempts in (1, 8):
         of_rule = rule(NAME, card, {"attempts": attempts, "verify_margin": 0.5})
+        assert of_rule.verifies == (attempts > 1)
         array, writes = deployed(of_rule, level)
         difference = np.abs(np.asarray(array.weight[0]) - of_rule.device.level[level])
         gap = np.diff(of_rule.device.level).min()

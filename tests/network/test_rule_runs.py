@@ -139,6 +139,9 @@ def test_learns_and_counts_what_it_does(done):
                        ("stochastic_rounding", 64 + 3), ("straight_through", 64 + 32)):  # fmt: skip
         if rule == name:
             assert cost["memory_bits_per_synapse"] == bits  # floats for moments; a float weight for the last alone
+    assert meter["weight_bits"] == (3 if rule in ("stochastic_rounding", "straight_through") else 32)
+    assert meter["verifies"] == (rule == "train_then_deploy")
+    assert meter["normalisation"] == RUNS[rule][1].get("normalisation", "batch")
     draws = [row for row in result["evaluations"] if row["condition"] == "draw"]
     if kind.deploys or rule == "mean_variance_probability":
         assert len({(row["test_accuracy"], row["writes"]) for row in draws}) > 1  # each has numbers of its own
