@@ -112,6 +112,8 @@ def test_a_verified_deployment_reads_each_device_that_it_writes(device):
     assert ("training", "reads") not in plain and ("training", "DAC") not in verified
     assert verified["training", "reads"] == pytest.approx(31 / 40 * per_read, rel=1e-12, abs=0)
     assert verified["training", "ADC"] == pytest.approx(31 / 40 * C["adc_energy_J"], rel=1e-12, abs=0)
+    lines = 2 * 31 / 40 * C["line_capacitance_F_per_cell"] * 0.1**2  # a row's and a column's cell, read at 0.1 V
+    assert verified["training", "read lines"] == pytest.approx(lines, rel=1e-9, abs=0)
     assert counts(meter(**deployed, verifies=True))["device_reads_per_sample"] == pytest.approx(
         31 / 40, rel=1e-12, abs=0
     )
