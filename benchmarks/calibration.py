@@ -17,8 +17,8 @@ import pandas as pd
 from rich.table import Table
 from scipy import stats
 
-from calibration.estimator import mean_interval, transition_rows
-from calibration.spread import probability_spread, random_effects
+from calibration.counting.estimator import mean_interval, transition_rows
+from calibration.counting.spread import probability_spread, random_effects
 from spinloom import files, streams
 from spinloom.progress import table_console
 

@@ -22,9 +22,10 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from calibration import laws  # noqa: E402
-from calibration.interpolation import interpolate  # noqa: E402
+from calibration.consequences.interpolation import interpolate  # noqa: E402
 from calibration.laws import Chain, Displacements  # noqa: E402
-from spinloom.errors import UserError, run_cli  # noqa: E402
+from spinloom.command_line import run_cli  # noqa: E402
+from spinloom.errors import UserError  # noqa: E402
 from spinloom.files import write_csv  # noqa: E402
 from spinloom.streams import generator  # noqa: E402
 

@@ -23,10 +23,10 @@ import jax  # noqa: E402
 
 from network import rules  # noqa: E402
 from network.datasets import Data  # noqa: E402
-from network.device import read_card  # noqa: E402
-from network.settings import BASELINE, check  # noqa: E402
-from network.train import Trainer  # noqa: E402
-from spinloom.errors import run_cli  # noqa: E402
+from network.synapse.device import read_card  # noqa: E402
+from network.training.settings import BASELINE, check  # noqa: E402
+from network.training.trainer import Trainer  # noqa: E402
+from spinloom.command_line import run_cli  # noqa: E402
 from spinloom.streams import generator  # noqa: E402
 
 LAYERS = [784, 128, 128, 128, 10]

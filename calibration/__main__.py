@@ -10,12 +10,14 @@ import pandas as pd
 import yaml
 from threadpoolctl import threadpool_limits
 
-from calibration import compare, importers, library, planner, sources
 from calibration.card import KernelCard
-from calibration.extras import with_derived
-from calibration.show import show
+from calibration.consequences.derive import with_derived
+from calibration.sources import build, importers, library
+from calibration.tools import compare_cards, planner
+from calibration.tools.show import show
 from spinloom import config as study_config
-from spinloom.errors import UserError, run_cli
+from spinloom.command_line import run_cli
+from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, write_csv, write_text
 from spinloom.progress import Progress, table_console
 
@@ -41,7 +43,7 @@ def _make(section: dict[str, Any], where: str, args: argparse.Namespace, device_
         raise UserError(f"--dropped: found {dropped}, a folder, allowed: a file")
     with Progress("calibration", 1, "cards", rate_unit="cards/s", log=getattr(args, "log", None)) as progress:
         try:
-            card, imported = sources.make(section, where, device_sims)
+            card, imported = build.make(section, where, device_sims)
             card.write(args.output)
             if dropped is not None:
                 empty = pd.DataFrame(columns=list(DROPPED))
@@ -100,7 +102,7 @@ def card_of(name: str) -> KernelCard:
         If it is neither.
     """
     if not Path(name).exists() and name in library.names():
-        return sources.make(_of_library(name), "config.yaml", None)[0]
+        return build.make(_of_library(name), "config.yaml", None)[0]
     return KernelCard.read(name)
 
 
@@ -125,7 +127,7 @@ def _library(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    compare.render(compare.compare(card_of(args.a), card_of(args.b)), table_console())
+    compare_cards.render(compare_cards.compare(card_of(args.a), card_of(args.b)), table_console())
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -158,7 +160,7 @@ def _plan(args: argparse.Namespace) -> None:
 
 def _figures(args: argparse.Namespace) -> None:
     # imported here: the other commands must not pay for matplotlib
-    from calibration import figures
+    from calibration.tools import figures
 
     figures.draw(KernelCard.read(args.card), _section(args.config), args.config, args.device_sims, args.output)
 
@@ -184,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
     imported = command("import", _import, "make a kernel card of measured data (docs/import.md)")
     imported.add_argument("file", help="file or folder to import")
     imported.add_argument(
-        "--format", required=True, choices=sorted(sources.importers.REGISTRY), help="how it is laid out"
+        "--format", required=True, choices=sorted(build.importers.REGISTRY), help="how it is laid out"
     )
     imported.add_argument("--output", type=_path, required=True, help="directory of the card")
     imported.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format")

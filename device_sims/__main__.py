@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from spinloom import config, files, gpus
-from spinloom.errors import UserError, run_cli
+from spinloom.command_line import run_cli
+from spinloom.errors import UserError
 
 
 def main() -> None:
@@ -62,20 +63,20 @@ def main() -> None:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
     if arguments.command == "schema":
-        from device_sims import problem_file
+        from device_sims.problem import problem_file
 
         print(json.dumps(problem_file.schema(), indent=1))
     elif arguments.command == "engines":
-        from device_sims.run import show_engines
+        from device_sims.single.run import show_engines
 
         show_engines()
     elif arguments.command == "run":
-        from device_sims.run import run as run_problem
+        from device_sims.single.run import run as run_problem
 
         own = (arguments.replicas, arguments.seed, arguments.raw)
         run_problem(arguments.problem, arguments.engine, arguments.output, *own)
     elif arguments.command == "compare":
-        from device_sims.compare import compare as compare_engines
+        from device_sims.single.engines_compared import compare as compare_engines
 
         names = arguments.engines and [name.strip() for name in arguments.engines.split(",")]
         compare_engines(arguments.problem, names, arguments.output, arguments.replicas, arguments.seed)
@@ -97,11 +98,11 @@ def _sweep(arguments: argparse.Namespace) -> None:
     section = config.check_section(files.read_json(arguments.config), "device_sims", arguments.config)
     if arguments.command == "chunk":
         gpus.claim()
-        from device_sims import sweep
+        from device_sims.sweep import sweep
 
         sweep.run_chunk(section, arguments.chunk, arguments.output, arguments.log)
     elif arguments.command == "collect":
-        from device_sims import sweep
+        from device_sims.sweep import sweep
 
         sweep.collect(section, arguments.chunks, arguments.output)
     else:

@@ -14,9 +14,11 @@ os.environ["XLA_FLAGS"] = (
 ).strip()
 os.environ["NPROC"] = "1"
 
-from network import datasets, settings  # noqa: E402
+from network import datasets
+from network.training import settings  # noqa: E402
 from spinloom import gpus  # noqa: E402
-from spinloom.errors import UserError, run_cli  # noqa: E402
+from spinloom.command_line import run_cli  # noqa: E402
+from spinloom.errors import UserError  # noqa: E402
 from spinloom.files import read_json, write_json, write_sealed  # noqa: E402
 from spinloom.progress import Progress, table_console  # noqa: E402
 
@@ -33,7 +35,7 @@ def data(arguments: argparse.Namespace) -> None:
 def _device(card, config: settings.Settings):
     """Return the card as the variant's rule takes it."""
     from network import rules
-    from network.device import read_card
+    from network.synapse.device import read_card
 
     return read_card(card, config.device, rules.get(config.rule).scale)
 
@@ -46,8 +48,8 @@ def train(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')}: found {getattr(arguments, name)}, allowed 0 to 9999")
     chip = None if arguments.chip is None else (arguments.card_sample or 0, arguments.chip)
     gpus.claim()
-    from network.summary import write_run
-    from network.train import Trainer
+    from network.results.summary import write_run
+    from network.training.trainer import Trainer
 
     dataset = datasets.get(config.dataset)
     device = _device(arguments.card, config)
@@ -72,7 +74,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def summarise(arguments: argparse.Namespace) -> None:
     """Gather finished runs into the tables of the stage."""
-    from network.summary import summarise as gather
+    from network.results.summary import summarise as gather
 
     variants = settings.read_all(arguments.config)
     devices = {config.variant: _device(arguments.card, config) for config in variants}
@@ -81,8 +83,8 @@ def summarise(arguments: argparse.Namespace) -> None:
 
 def uncertainty(arguments: argparse.Namespace) -> None:
     """Split the spread of trainings on draws from the card's posterior into card, devices and seeds."""
-    from network.figures import uncertainty as draw
-    from network.uncertainty import split
+    from network.results.figures import uncertainty as draw
+    from network.results.uncertainty import split
 
     table = split(settings.read_all(arguments.config), arguments.sampled, arguments.cards)
     write_sealed(table, arguments.output)
@@ -91,7 +93,7 @@ def uncertainty(arguments: argparse.Namespace) -> None:
 
 def scan(arguments: argparse.Namespace) -> None:
     """Set the points of a scan side by side: a table and two figures."""
-    from network.scan import along, collect, pareto
+    from network.results.scan_table import along, collect, pareto
 
     points = read_json(arguments.config)
     table = collect(points, arguments.studies[0])
@@ -102,21 +104,21 @@ def scan(arguments: argparse.Namespace) -> None:
 
 def systems(arguments: argparse.Namespace) -> None:
     """Set the numbers of studies beside those of the papers that they stand for."""
-    from network.systems import collect
+    from network.results.systems import collect
 
     write_sealed(collect(arguments.studies), arguments.output)
 
 
 def figures(arguments: argparse.Namespace) -> None:
     """Draw the figures of the stage."""
-    from network.figures import draw_all
+    from network.results.figures import draw_all
 
     draw_all(arguments.summary, arguments.output)
 
 
 def show(arguments: argparse.Namespace) -> None:
     """Print the tables of a summary: accuracy, writes, energies, further tests, published numbers."""
-    from network.show import show as print_tables
+    from network.results.show import show as print_tables
 
     print_tables(arguments.directory, table_console())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from report import page, scan, study
 from spinloom import files
-from spinloom.errors import run_cli
+from spinloom.command_line import run_cli
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.names import UNITS, axis_of, named, pulse_names
+from calibration.tools.pulse_labels import (
+    UNITS,
+    axis_of,
+    named,
+    pulse_names,
+)
 from report.parts import Figure, Section, Table, quantity, si, text, words
 from report.plots import FAINT, INK, axis, colour, errors, layout, numbers, see_through
 from report.study import Study

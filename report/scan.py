@@ -17,8 +17,9 @@ from report.device import SOURCES
 from report.evidence import commit, listing, software
 from report.network import BASELINE, share
 from report.parts import Link, Section, Table, si, text, words
-from spinloom import files, scan
+from spinloom import files
 from spinloom.errors import UserError
+from workflow.study import scan
 
 MOST_ROWS = 40  # of a table that is open
 SHORT = 8  # digits of a hash that tell cards apart

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from calibration.card import KernelCard
-from calibration.names import pulse_names
+from calibration.tools.pulse_labels import pulse_names
 from spinloom import files
 
 DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")

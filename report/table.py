@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.names import axis_of
+from calibration.tools.pulse_labels import axis_of
 from report.device import groups
 from report.parts import Figure, Section, Table, text, words
 from report.plots import BLUES, COLOURS, FAINT, axis, colour, errors, layout, matrix, numbers, see_through

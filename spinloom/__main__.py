@@ -11,8 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spinloom import config, files, reference
-from spinloom.errors import UserError, run_cli
+from spinloom import config, files
+from spinloom.command_line import run_cli
+from spinloom.errors import UserError
+from workflow.study import reference
 
 
 def main() -> None:
@@ -27,9 +29,9 @@ def main() -> None:
     folder = Path("results") / study["study"]
 
     def parts() -> list:
-        from spinloom import scan
-        from spinloom.live import Part
-        from spinloom.study import plan
+        from workflow.study import scan
+        from workflow.study.live import Part
+        from workflow.study.planning import plan
 
         points = scan.points("config.yaml", config.read(arguments.overlay)) if arguments.overlay else []
         whole = [Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
@@ -41,7 +43,7 @@ def main() -> None:
     if arguments.command == "run":
         command = ["snakemake", *(["--configfile", arguments.overlay] if arguments.overlay else [])]
         if sys.stderr.isatty():
-            from spinloom import live
+            from workflow.study import live
 
             status = live.run(command, parts, folder)
         else:

@@ -1,6 +1,6 @@
 """Progress of long work: a line now and then, on the terminal if there is one and always in the log.
 
-Beside the log lies how far the job is, as long as it runs (see `spinloom.live`), then how fast it went.
+Beside the log lies how far the job is, as long as it runs (see `workflow.study.live`), then how fast it went.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the data dictionary, `results/README.md`, says of a table."""
 
-from spinloom import package
+from workflow.study import package
 
 
 def documented(heading: str) -> list[str]:

@@ -21,12 +21,27 @@ import time
 from pathlib import Path
 
 PRELOADED = (
-    "snakemake.cli", "snakemake.report.html_reporter", "snakemake.executors.dryrun", "snakemake.executors.local",
-    "spinloom.study", "spinloom.package", "calibration.sources", "calibration.show", "calibration.planner",
-    "calibration.compare", "calibration.figures",
-    "device_sims.sweep", "device_sims.engines.macrospin", "network.train", "network.summary",
-    "network.figures", "network.systems", "sklearn.datasets", "scipy.stats", "matplotlib.backends.backend_agg",
-)  # fmt: skip
+    "snakemake.cli",
+    "snakemake.report.html_reporter",
+    "snakemake.executors.dryrun",
+    "snakemake.executors.local",
+    "workflow.study.planning",
+    "workflow.study.package",
+    "calibration.sources.build",
+    "calibration.tools.show",
+    "calibration.tools.planner",
+    "calibration.tools.compare_cards",
+    "calibration.tools.figures",
+    "device_sims.sweep.sweep",
+    "device_sims.engines.macrospin",
+    "network.training.trainer",
+    "network.results.summary",
+    "network.results.figures",
+    "network.results.systems",
+    "sklearn.datasets",
+    "scipy.stats",
+    "matplotlib.backends.backend_agg",
+)
 CLIENT = """#!{python} -ISE
 import array, json, os, socket, sys
 own = ["-m", "snakemake"] if os.path.basename(sys.argv[0]) == "snakemake" else []

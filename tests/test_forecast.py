@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from device_sims import sweep
-from spinloom import config, files, forecast, speed, study
+from device_sims.sweep import sweep
+from spinloom import config, files, speed
 from spinloom.progress import Progress
 from tests.calibration.conftest import changed
+from workflow.study import forecast, planning
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,7 +21,7 @@ def told(tmp_path, monkeypatch):
 
     def lines(changes=None, cores=2):
         default = changed(config.load(ROOT / "config.yaml"), changes or {})
-        plan = study.plan(default)
+        plan = planning.plan(default)
         return forecast.tell("default", {"default": plan}, cores).splitlines(), plan
 
     return lines

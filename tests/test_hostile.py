@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from device_sims import ovf
+from device_sims.problem import ovf
 from tests.workflows import ROOT, SMALL, changed, contents
 
 OWNED = "$(touch owned) `touch owned`; touch owned"  # what a shell would run
@@ -184,7 +184,7 @@ IMPORT = ["python", "-m", "calibration", "import", "--output", "made", "--format
 SECTION = ["--config", "input.json"]
 COLLECT = ["python", "-m", "device_sims", "collect", "--chunks", "none", "--output", "made"]
 DATA = ["python", "-m", "network", "data", "--output", "made.json"]
-PACKAGE = ["python", "-m", "spinloom.package", "--output", "made", "--study", "input"]
+PACKAGE = ["python", "-m", "workflow.study.package", "--output", "made", "--study", "input"]
 TRAINED = f"{SECTIONS}/training_float_baseline.json"
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from device_sims import sweep
+from device_sims.sweep import sweep
 from spinloom import __main__ as cli
-from spinloom import config, files, live, progress, study
+from spinloom import config, files, progress
 from spinloom.errors import UserError
+from workflow.study import live, planning
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 def folder(tmp_path):
     """A study of which two chunks and three trainings are done, and one of each at work."""
     default = config.load(ROOT / "config.yaml")
-    plan, folder = study.plan(default), tmp_path / "default"
+    plan, folder = planning.plan(default), tmp_path / "default"
     for chunk in plan.chunks[:2]:
         files.write_text("", sweep.chunk_paths(folder / "device_sims" / "chunks", chunk.chunk_hash)[0])
     for replicate in range(3):

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration import library
-from spinloom import files, package
+from calibration.sources import library
+from spinloom import files
 from spinloom.errors import UserError
+from workflow.study import package
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from device_sims import sweep
-from spinloom import config, study
+from device_sims.sweep import sweep
+from spinloom import config
 from spinloom.errors import UserError
 from tests.workflows import SMALL, changed
+from workflow.study import planning
 
 REPORT = {"report_html": 1, "data_package": 1, "all": 1}
 TRAINING = {"train": 1, "summarise": 1, "network_figures": 1, **REPORT}
@@ -98,17 +99,17 @@ def test_an_earlier_config_reruns_nothing(tree):
 
 SOURCES = [
     ("device_sims/engines/macrospin.py", without(EVERYTHING, "data")),
-    ("device_sims/observables.py", without(EVERYTHING, "data")),
-    ("device_sims/tables.py", TABLES),
-    ("calibration/estimator.py", CALIBRATION),
-    ("calibration/library/pbit.yaml", without(CALIBRATION)),
-    ("calibration/card.py", CALIBRATION),
-    ("network/alias.py", TRAINING),
-    ("network/figures.py", {"network_figures": 1, "data_package": 1, "all": 1}),
+    ("device_sims/problem/observables.py", without(EVERYTHING, "data")),
+    ("device_sims/sweep/tables.py", TABLES),
+    ("calibration/counting/estimator.py", CALIBRATION),
+    ("calibration/sources/library/pbit.yaml", without(CALIBRATION)),
+    ("calibration/card/card.py", CALIBRATION),
+    ("network/synapse/alias.py", TRAINING),
+    ("network/results/figures.py", {"network_figures": 1, "data_package": 1, "all": 1}),
     ("network/datasets/digits.py", {"data": 1, **TRAINING}),
     ("spinloom/streams.py", without(EVERYTHING, "data")),
-    ("spinloom/package.py", {"data_package": 1, "all": 1}),
-    ("spinloom/study.py", NOTHING),
+    ("workflow/study/package.py", {"data_package": 1, "all": 1}),
+    ("workflow/study/planning.py", NOTHING),
     ("device_sims/validation/analytic.py", TABLES),
     ("report/page/page.css", {"report_html": 1, "all": 1}),
     ("results/README.md", {"data_package": 1, "all": 1}),
@@ -307,5 +308,5 @@ def hashes(resolved):
 
 
 def test_the_small_study_can_be_run():
-    plan = study.plan(config.laid_over("config.yaml", SMALL))
+    plan = planning.plan(config.laid_over("config.yaml", SMALL))
     assert len(plan.chunks) == EVERYTHING["simulate"] and len(plan.variants) == EVERYTHING["train"]

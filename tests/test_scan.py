@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from spinloom import config, scan, study
+from spinloom import config
 from spinloom.errors import UserError
+from workflow.study import planning, scan
 
 STATES = {"key": "calibration.states.count", "values": [2, 3]}
 LIBRARY = {"calibration": {"source": {"kind": "library", "name": "pbit"}}}
@@ -62,7 +63,7 @@ def test_sections_of_another_config_lie_underneath(tmp_path):
     assert both.config["calibration"]["source"]["name"] == "pbit" and both.config["seed"] == 20211107
     (card,) = points({"name": "of", "points": {"a": take}})
     assert card.config["network"]["epochs"] == 10 and card.config["calibration"]["source"]["name"] == "pbit"
-    assert not study.plan(card.config).simulates
+    assert not planning.plan(card.config).simulates
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,18 @@ import pytest
 import yaml
 from scipy.stats import kstest
 
-from calibration import families, importers, kernels, laws, sources, states
+from calibration import laws
+from calibration.counting import kernel_rows, states
+from calibration.sources import build, importers, simulated
 from device_sims import devices, engines
-from network import architecture, datasets, optimizers, rules, settings
-from spinloom import config, files, reference, streams
+from network import datasets, rules
+from network.model import architecture, optimizers
+from network.training import settings
+from spinloom import config, files, streams
 from spinloom.errors import UserError
-from spinloom.folder import Folder
 from spinloom.progress import Progress
+from workflow.study import reference
+from workflow.study.folder import Folder
 
 ROOT = Path(__file__).parent.parent
 
@@ -170,12 +175,12 @@ def test_schema_and_registries_agree():
     assert set(schema["device_sims"]["properties"]["engine"]["enum"]) == set(engines.REGISTRY)
     assert set(schema["device_sims"]["properties"]["device"]["enum"]) == set(devices.REGISTRY)
     card = {name: rule.get("properties") for name, rule in schema["calibration"]["properties"].items()}
-    assert set(card["source"]["kind"]["enum"]) == set(sources.KINDS)
+    assert set(card["source"]["kind"]["enum"]) == set(build.KINDS)
     assert set(card["source"]["format"]["enum"]) == {*importers.REGISTRY, None}
     assert set(card["states"]["method"]["enum"]) == {*states.METHODS, "device"}
-    assert set(card["kernel"]["law"]["enum"]) == {"auto", "truncated_normal", "passing", *kernels.SWITCHING}
+    assert set(card["kernel"]["law"]["enum"]) == {"auto", "truncated_normal", "passing", *kernel_rows.SWITCHING}
     assert set(card["kernel"]["law"]["enum"]) - {"auto"} <= set(laws.REGISTRY)
-    assert set(families.REGISTRY) == set(devices.REGISTRY)
+    assert set(simulated.REGISTRY) == set(devices.REGISTRY)
     network = schema["network"]["properties"]
     assert set(network["rule"]["enum"]) == set(rules.REGISTRY)
     assert set(network["dataset"]["enum"]) == set(datasets.REGISTRY)

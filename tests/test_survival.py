@@ -29,10 +29,10 @@ STAGES = {
     "network train": "network/runs/*/meter.json",
     "network summarise": "network/summary/energy.csv",
     "network figures": "figures/energy.png",
-    "spinloom.package": "datapackage.json",
+    "workflow.study.package": "datapackage.json",
     "--report": "report.html",
 }
-SHORT = ["device_sims chunk", "calibration card", "network train", "spinloom.package"]
+SHORT = ["device_sims chunk", "calibration card", "network train", "workflow.study.package"]
 
 
 def descendants(tree, run):

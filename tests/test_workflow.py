@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from calibration import library
-from spinloom import config, study
+from calibration.sources import library
+from spinloom import config
 from spinloom.errors import UserError
 from tests.calibration.conftest import changed
 from tests.dictionary import documented
 from tests.workflows import Tree, planned
+from workflow.study import planning
 
 ROOT = Path(__file__).parent.parent
 CARD = {"card": 1, "card_figures": 1, "data_package": 1, "report_html": 1, "all": 1}
@@ -159,7 +160,7 @@ def test_float_baseline_alone_can_be_the_rule(tree, jobs):
     ],
 )
 def test_plan_of_a_study(changes, simulates, trains):
-    plan = study.plan(changed(config.load(ROOT / "config.yaml"), changes))
+    plan = planning.plan(changed(config.load(ROOT / "config.yaml"), changes))
     assert (plan.simulates, plan.trains, bool(plan.chunks), plan.card_inputs) == (simulates, trains, simulates, [])
 
 
@@ -200,7 +201,7 @@ def overlay(tree, path, value, name="scratch"):
 def test_a_wrong_config_is_one_line(tree, path, value, message):
     layer = ROOT / "config.yaml", tree / overlay(tree, path, value)
     with pytest.raises(UserError) as error:
-        study.plan(config.load(*layer))
+        planning.plan(config.load(*layer))
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
@@ -220,8 +221,9 @@ def test_a_wrong_config_writes_nothing(tree, snakemake, path, value, message):
 
 
 def test_the_data_dictionary_lists_each_table_of_the_first_two_stages():
-    from calibration import tables as card_tables
-    from device_sims import devices, tables
+    from calibration.card import tables as card_tables
+    from device_sims import devices
+    from device_sims.sweep import tables
 
     schemas = {
         "points.csv": tables.POINTS,

@@ -24,11 +24,10 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from device_sims import geometry
 from device_sims.devices import Batch, wire
 from device_sims.engines import Result
-from device_sims.observables import SINGLE
-from device_sims.problem import Initial, Material, Phase, Problem
+from device_sims.problem import Initial, Material, Phase, Problem, geometry
+from device_sims.problem.observables import SINGLE
 from spinloom import files
 from spinloom.errors import UserError
 

@@ -13,11 +13,10 @@ import pandas as pd
 import pandera.pandas as pa
 from scipy.stats import beta
 
-from device_sims import observables
-from device_sims.body import demag_tensor, volume_m3
 from device_sims.devices import Batch
 from device_sims.engines import Result
-from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, observables
+from device_sims.problem.body import demag_tensor, volume_m3
 from spinloom import files, streams
 from spinloom.errors import UserError
 

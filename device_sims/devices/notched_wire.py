@@ -20,11 +20,10 @@ import pandas as pd
 import pandera.pandas as pa
 from scipy import optimize, special, stats
 
-from device_sims import geometry
 from device_sims.devices import Batch, wire
 from device_sims.engines import Result
-from device_sims.observables import MULTIPLE
-from device_sims.problem import Initial, Material, Phase, Problem
+from device_sims.problem import Initial, Material, Phase, Problem, geometry
+from device_sims.problem.observables import MULTIPLE
 from spinloom import files
 from spinloom.errors import UserError
 

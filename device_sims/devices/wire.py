@@ -7,10 +7,9 @@ import math
 import numpy as np
 import pandera.pandas as pa
 
-from device_sims import observables
 from device_sims.engines import Result
-from device_sims.observables import LOST, MULTIPLE, SINGLE
-from device_sims.problem import MU0, Geometry, Mesh, Numerics, Problem, Roughness
+from device_sims.problem import MU0, Geometry, Mesh, Numerics, Problem, Roughness, observables
+from device_sims.problem.observables import LOST, MULTIPLE, SINGLE
 from spinloom.errors import UserError
 
 MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard

@@ -25,7 +25,7 @@ from spinloom.errors import UserError
 REGISTRY = {
     "llg": ("device_sims.engines.llg.ensemble", "2"),
     "macrospin": ("device_sims.engines.macrospin", "1"),
-    "collective": ("device_sims.engines.collective", "1"),
+    "collective": ("device_sims.engines.collective.engine", "1"),
     "mumax3": ("device_sims.engines.mumax3", "1"),
     "oommf": ("device_sims.engines.oommf.engine", "1"),
 }

@@ -27,7 +27,6 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import erfinv
 
-from device_sims.body import demag_tensor, volume_m3
 from device_sims.engines import Result
 from device_sims.problem import (
     BOLTZMANN,
@@ -39,6 +38,7 @@ from device_sims.problem import (
     Problem,
     waveform,
 )
+from device_sims.problem.body import demag_tensor, volume_m3
 from spinloom import streams
 from spinloom.errors import UserError
 

@@ -12,9 +12,9 @@ from scipy.optimize import curve_fit, minimize_scalar
 
 from device_sims.engines.llg.fields import spin_torque
 from device_sims.engines.llg.solver import Solver
-from device_sims.initial import initial_magnetisation
-from device_sims.observables import mean_magnetisation
 from device_sims.problem import GAMMA0, MU0, Initial, Material, Mesh, Numerics, Phase
+from device_sims.problem.initial import initial_magnetisation
+from device_sims.problem.observables import mean_magnetisation
 from device_sims.validation import Row
 from device_sims.validation.setups import ADAPTIVE, solve, speed, thread, track, with_drive, with_material
 

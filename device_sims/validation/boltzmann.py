@@ -8,11 +8,24 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import ks_2samp, kstest
 
-from device_sims import engines, geometry
+from device_sims import engines
 from device_sims.devices import stt_mtj
-from device_sims.engines.llg import ensemble, newell
-from device_sims.observables import mean_magnetisation
-from device_sims.problem import BOLTZMANN, GAMMA0, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from device_sims.engines.llg import ensemble
+from device_sims.problem import (
+    BOLTZMANN,
+    GAMMA0,
+    MU0,
+    Geometry,
+    Initial,
+    Material,
+    Mesh,
+    Numerics,
+    Phase,
+    Problem,
+    geometry,
+    newell,
+)
+from device_sims.problem.observables import mean_magnetisation
 from device_sims.validation import Curve, Row
 from device_sims.validation.demag import pair
 from spinloom import streams

@@ -5,10 +5,9 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from device_sims.body import demag_tensor
-from device_sims.engines.llg import newell
 from device_sims.engines.llg.fields import demag
-from device_sims.problem import Geometry, Mesh
+from device_sims.problem import Geometry, Mesh, newell
+from device_sims.problem.body import demag_tensor
 from device_sims.validation import Row
 
 AHARONI = "Aharoni, J. Appl. Phys. 83, 3432 (1998)"

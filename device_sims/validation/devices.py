@@ -11,9 +11,9 @@ import numpy as np
 from scipy.stats import binomtest
 
 from device_sims import engines
-from device_sims.devices import compare, mtj, stt_mtj
+from device_sims.devices import mtj, stt_mtj
 from device_sims.engines.llg import ensemble
-from device_sims.validation import Curve, Row
+from device_sims.validation import Curve, Row, same_writes
 
 ALARM = 1e-3
 
@@ -145,7 +145,7 @@ def racetrack(voltages: tuple, temperature_K: float, replicas: int) -> dict:
 
 def _collective(voltages: tuple, temperature_K: float, replicas: int):
     section = racetrack(voltages, temperature_K, replicas)
-    table = compare.compare(section)
+    table = same_writes.compare(section)
     start = section["domain_wall"]["wall"]["start_m"]
     cells, model = ((table[f"mean_{engine}"] - start) * 1e9 for engine in ("llg", "collective"))
     kelvin = f"{temperature_K:g} K"

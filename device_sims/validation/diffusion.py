@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import chi2, f, ks_2samp
 
 from device_sims.engines.llg import ensemble
-from device_sims.observables import mean_magnetisation
 from device_sims.problem import BOLTZMANN, GAMMA0, MU0, Geometry, Initial, Material, Mesh, Phase, Problem
+from device_sims.problem.observables import mean_magnetisation
 from device_sims.validation import REFERENCE, Curve, Row
 from device_sims.validation.setups import THERMAL
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from device_sims.run import usable_engine
+from device_sims.single.run import usable_engine
 from device_sims.validation import COMPARED, GROUPS, Curve, Row, setups
 from spinloom import files
 from spinloom.errors import UserError

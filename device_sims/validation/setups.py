@@ -8,8 +8,8 @@ import numpy as np
 
 from device_sims import engines
 from device_sims.engines import Result
-from device_sims.observables import mean_magnetisation, wall_position
 from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from device_sims.problem.observables import mean_magnetisation, wall_position
 from device_sims.validation import REFERENCE
 
 ENGINE = "llg"  # `validation.run` sets it

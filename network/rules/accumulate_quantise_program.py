@@ -38,10 +38,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from network.device import MAX_STATES, DeviceModel
-from network.optimizers import Optimizer
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
-from network.sampling import Array, Plan
+from network.synapse.device import MAX_STATES, DeviceModel
+from network.synapse.sampling import Array, Plan
 from spinloom.errors import UserError
 
 COMPARE = ("command", "state")

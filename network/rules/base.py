@@ -5,7 +5,8 @@ A step of the trainer is
     weights  = rule.weights(memory, arrays, context)           what the forward pass sees
     signals  = gradients of the weights, or the inputs and errors of each layer's columns
     memory, plans = rule.propose(memory, arrays, signals, context)
-    arrays   = devices after the plans' commands (`network.sampling.program`, `network.trains.program`)
+    arrays   = devices after the plans' commands (`network.synapse.sampling.program`,
+    `network.synapse.pulse_trains.program`)
 
 A new rule is a subclass of `Rule` in a file of its own and a line in `network.rules.REGISTRY`.
 """
@@ -21,12 +22,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from network import rng, sampling
-from network.device import DeviceModel
-from network.layers import Layer, Noise, Synapses, read
-from network.optimizers import Optimizer
-from network.sampling import Alphabet, Array, Plan
-from network.trains import Trains
+from network.model.layers import (
+    Layer,
+    Noise,
+    Synapses,
+    read,
+)
+from network.model.optimizers import Optimizer
+from network.synapse import random_words, sampling
+from network.synapse.device import DeviceModel
+from network.synapse.pulse_trains import Trains
+from network.synapse.sampling import Alphabet, Array, Plan
 from spinloom.errors import UserError
 
 Shapes = tuple[tuple[int, int], ...]
@@ -64,7 +70,7 @@ class Rule(ABC):
 
     name = ""
     defaults: dict[str, Any] = {}
-    scale = "levels"  # see `network.device`
+    scale = "levels"  # see `network.synapse.device`
     uses_device = True  # whether devices are read and programmed while training
     outer = False  # whether signals are inputs and errors instead of gradients
     single = False  # whether a step must be one image
@@ -139,7 +145,7 @@ class Rule(ABC):
         return Synapses(value, sum(f**2 * self.read_variance[array.state[d]] for d, f in enumerate(self.mix)))
 
     def product(self, layer: Layer, x: jax.Array, weights: Any, noise: Noise) -> jax.Array:
-        """Return the column values; ``weights`` is an entry of `weights`, the rest as of `network.layers.read`."""
+        """Return the column values; ``weights`` is an entry of `weights`, the rest is as in `model.layers.read`."""
         return read(x, weights, layer, noise)
 
     def column_unit(self, layer: Layer) -> float:
@@ -195,7 +201,8 @@ class Rule(ABC):
 def uniform(keys: Keys, shapes: Shapes) -> tuple[jax.Array, ...]:
     """Draw float32[inputs, outputs] uniformly in -1 to 1 for each layer."""
     return tuple(
-        rng.uniform(rng.words(key, 0, shape)[0]) / jnp.float32(3**0.5) for key, shape in zip(keys, shapes, strict=True)
+        random_words.uniform(random_words.words(key, 0, shape)[0]) / jnp.float32(3**0.5)
+        for key, shape in zip(keys, shapes, strict=True)
     )
 
 

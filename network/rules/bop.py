@@ -22,10 +22,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from network.device import DeviceModel
-from network.optimizers import Optimizer
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
-from network.sampling import Array, Plan
+from network.synapse.device import DeviceModel
+from network.synapse.sampling import Array, Plan
 from spinloom.errors import UserError
 
 

@@ -14,7 +14,8 @@ and the weight stays between -1 and 1.
 there is a choice; "surely" is the card's strongest pulse. ``synapse: single`` is a binary weight, one junction, L = 2.
 
 The probability tau(nu) comes from the junction itself: how is the business of ``predistortion``, ``voltage_V`` and
-``dither`` (`network.ladder`). Which junction is to be switched depends on the state, which is read once per step.
+``dither`` (`network.synapse.pulse_ladder`). Which junction is to be switched depends on the state, which is read once
+per step.
 
 The optimiser's moments are float memory per weight, if it has any (sgd without momentum has none); the rule has none.
 """
@@ -27,11 +28,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from network import ladder, rng
-from network.device import DeviceModel
-from network.optimizers import Optimizer
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
-from network.sampling import Array, Plan
+from network.synapse import pulse_ladder, random_words
+from network.synapse.device import DeviceModel
+from network.synapse.sampling import Array, Plan
 
 LAWS = ("tanh", "linear")
 MIX = {"pair": (0.5, -0.5), "single": (1.0,)}
@@ -66,10 +67,10 @@ class DiscreteStateTransition(Rule):
         self.synapse = self.choice("synapse", tuple(MIX))
         self.mix = MIX[self.synapse]
         self.law, self.steepness = self.choice("law", LAWS), self.number("steepness", 1e-3, 1e3)
-        mode = self.choice("predistortion", ladder.MODES)
+        mode = self.choice("predistortion", pulse_ladder.MODES)
         self.dither = self.choice("dither", (True, False))
         voltage = None if self.options["voltage_V"] is None else self.number("voltage_V", -1e3, 1e3)
-        self.ladder = ladder.make(device, mode, voltage)
+        self.ladder = pulse_ladder.make(device, mode, voltage)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, tuple[Plan, ...]]:
         """Draw weights uniformly, round them to the states, and ask for every junction to be programmed so."""
@@ -127,9 +128,9 @@ class DiscreteStateTransition(Rule):
         plans = []
         for key, array, change in zip(context.keys, arrays, changes, strict=True):
             strength, off = self.strengths(change, array.state)
-            words = rng.words(key, context.step, change.shape)
+            words = random_words.words(key, context.step, change.shape)
             word = jnp.stack(words[: len(self.mix)])
-            plans.append(Plan(*ladder.choose(self.ladder, off, strength, word, self.dither)))
+            plans.append(Plan(*pulse_ladder.choose(self.ladder, off, strength, word, self.dither)))
         return Memory(optimizer), tuple(plans)
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:

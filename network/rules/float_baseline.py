@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import optax
 
-from network.layers import Synapses
+from network.model.layers import Synapses
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
 
 

@@ -44,12 +44,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from network import rng
-from network.device import DeviceModel
-from network.layers import Layer, Noise
-from network.measurement import measure
-from network.optimizers import Optimizer
+from network.model.layers import Layer, Noise
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.synapse import random_words
+from network.synapse.device import DeviceModel
+from network.synapse.measurement import measure
 from spinloom.errors import UserError
 
 FLOOR = 1e-4  # under the root of sigma, as in the authors' code
@@ -161,10 +161,12 @@ class MeanVarianceProbability(Rule):
 
     def _made(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
         """Draw the kinds of new wires."""
-        which, stuck = rng.words(key, 1, shape)  # the first controls are step 0
-        state = rng.fraction(rng.words(key, 2, shape)[0]) >= jnp.float32(self.device.occupancy[0])
+        which, stuck = random_words.words(key, 1, shape)  # the first controls are step 0
+        state = random_words.fraction(random_words.words(key, 2, shape)[0]) >= jnp.float32(self.device.occupancy[0])
         instance = (which % jnp.uint32(len(self.device.instance_weight))).astype(jnp.int32)
-        return KINDS * instance + jnp.where(rng.fraction(stuck) < self.device.stuck, 1 + state.astype(jnp.int32), 0)
+        return KINDS * instance + jnp.where(
+            random_words.fraction(stuck) < self.device.stuck, 1 + state.astype(jnp.int32), 0
+        )
 
     def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Wires, ...]:
         """Return the controls; the product makes probabilities of them."""
@@ -216,7 +218,7 @@ class MeanVarianceProbability(Rule):
         if np.any(self.noise > 0):
             of_passed, of_all = (read * signal).sum(axis=1), (sent * read * read).sum(axis=1)
             variance = self.noise[0] * (of_all - of_passed) + self.noise[1] * of_passed
-            deviate = rng.normal(key ^ jnp.uint32(1), noise.step, columns.shape)
+            deviate = random_words.normal(key ^ jnp.uint32(1), noise.step, columns.shape)
             columns = columns + jnp.sqrt(jnp.maximum(variance, 0) / number) * deviate
         return columns
 

@@ -21,11 +21,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from network import ladder, rng
-from network.device import DeviceModel
-from network.optimizers import Optimizer
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
-from network.sampling import Array, Plan
+from network.synapse import pulse_ladder, random_words
+from network.synapse.device import DeviceModel
+from network.synapse.sampling import Array, Plan
 
 NORMALISE = ("none", "layer")
 
@@ -46,7 +46,7 @@ class OuterProductProbability(Rule):
         self.gain, self.normalise = self.number("gain", 1e-9, 1e9), self.choice("normalise", NORMALISE)
         self.dither = self.choice("dither", (True, False))
         voltage = None if self.options["voltage_V"] is None else self.number("voltage_V", -1e3, 1e3)
-        self.ladder = ladder.make(device, self.choice("predistortion", ladder.MODES), voltage)
+        self.ladder = pulse_ladder.make(device, self.choice("predistortion", pulse_ladder.MODES), voltage)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:
         """Ask for each junction to be programmed on or off, at random."""
@@ -68,12 +68,12 @@ class OuterProductProbability(Rule):
                 gradient = gradient * jax.lax.rsqrt(jnp.mean(gradient * gradient) + 1e-30)
             shape = (count, *gradient.shape)
             half = -(-count // 2)  # two words at a time
-            words = rng.words(key, context.step, (half * shape[1], shape[2]))
+            words = random_words.words(key, context.step, (half * shape[1], shape[2]))
             word = jnp.concatenate([w.reshape(half, *shape[1:]) for w in words])[:count]
             # one aim for all junctions of a weight: without the barrier it would be taken anew for each
-            at = jax.lax.optimization_barrier(ladder.aim(self.ladder, gradient > 0, rate * jnp.abs(gradient)))
+            at = jax.lax.optimization_barrier(pulse_ladder.aim(self.ladder, gradient > 0, rate * jnp.abs(gradient)))
             at = jax.tree.map(lambda one: one[None], at)
-            plans.append(Plan(*ladder.take(at, word, self.dither)))
+            plans.append(Plan(*pulse_ladder.take(at, word, self.dither)))
         return memory, tuple(plans)
 
     def memory_bits(self, memory: tuple) -> dict[str, int]:

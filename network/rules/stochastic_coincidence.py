@@ -37,12 +37,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from network import sampling, trains
-from network.device import DeviceModel
-from network.optimizers import Optimizer
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
-from network.sampling import Alphabet, Array, Plan
-from network.trains import Trains
+from network.synapse import pulse_trains, sampling
+from network.synapse.device import DeviceModel
+from network.synapse.pulse_trains import Trains
+from network.synapse.sampling import Alphabet, Array, Plan
 from spinloom.errors import UserError
 
 PLACES = 32  # to which a device can be brought at first
@@ -128,12 +128,14 @@ class StochasticCoincidence(Rule):
 
     def alphabet(self) -> Alphabet:
         """Return the pulses repeated 1 to ``most`` times, then the way to each of the `places`."""
-        trains, one = sampling.repeated(self.device, self.most), sampling.alphabet(self.device).transition
+        pulse_trains, one = sampling.repeated(self.device, self.most), sampling.alphabet(self.device).transition
         erased, up = np.linalg.matrix_power(one[..., self.down, :, :], self.erase), one[..., self.up, :, :]
         ways = np.stack([erased @ np.linalg.matrix_power(up, n) for n in self.raised], axis=-3)
         pulses = np.zeros((len(self.raised), 2), np.int64)
         pulses[:, self.down], pulses[:, self.up] = self.erase, self.raised
-        return Alphabet(np.concatenate([trains.transition, ways], axis=-3), np.concatenate([trains.pulses, pulses]))
+        return Alphabet(
+            np.concatenate([pulse_trains.transition, ways], axis=-3), np.concatenate([pulse_trains.pulses, pulses])
+        )
 
     def command(self, pulse: int | jax.Array, times: jax.Array) -> jax.Array:
         """Return the command (int16) "``times`` times ``pulse``"."""
@@ -172,8 +174,8 @@ class StochasticCoincidence(Rule):
         share = 1.0
         if self.managed:
             share = jnp.sqrt((jnp.max(jnp.abs(error)) + 1e-30) / (jnp.max(jnp.abs(x)) + 1e-30))
-        rows = trains.drawn(key, 2 * step, factor * share * jnp.abs(x), self.slots)
-        columns = trains.drawn(key, 2 * step + 1, factor / share * jnp.abs(error), self.slots)
+        rows = pulse_trains.drawn(key, 2 * step, factor * share * jnp.abs(x), self.slots)
+        columns = pulse_trains.drawn(key, 2 * step + 1, factor / share * jnp.abs(error), self.slots)
         second = (step % 2 == 1) if self.pair else jnp.bool_(False)
         pulses = jnp.where(second, jnp.array([self.down, self.up]), jnp.array([self.up, self.down]))
         device = len(self.mix) - (2 if self.pair else 1) + second.astype(jnp.int32)

@@ -23,13 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from network import rng
-from network.device import DeviceModel
-from network.layers import Synapses
-from network.optimizers import Optimizer
+from network.model.layers import Synapses
+from network.model.optimizers import Optimizer
 from network.rules.accumulate_quantise_program import lookup
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
 from network.rules.straight_through import count, grid, nearest
+from network.synapse import random_words
+from network.synapse.device import DeviceModel
 
 
 class Memory(NamedTuple):
@@ -107,7 +107,7 @@ class StochasticRounding(Rule):
         changes, optimizer = self.optimizer.transform.update(signals.gradients, memory.optimizer, weights)
         moved = []
         for key, held, change in zip(context.keys, memory.level, changes, strict=True):
-            word, _ = rng.words(key, context.step, change.shape)
+            word, _ = random_words.words(key, context.step, change.shape)
             sure, further, chance = aim(self.level, held.astype(jnp.int32), change)
             moved.append(jnp.where(falls(word, chance), further, sure).astype(jnp.uint8))
         return Memory(tuple(moved), optimizer), None

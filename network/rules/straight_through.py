@@ -20,12 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from network.device import DeviceModel
-from network.layers import Synapses
-from network.optimizers import Optimizer
+from network.model.layers import Synapses
+from network.model.optimizers import Optimizer
 from network.rules.accumulate_quantise_program import lookup
 from network.rules.base import Context, Rule
 from network.rules.float_baseline import FloatBaseline, Memory
+from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 
 MOST = 255  # levels: their number fits a byte

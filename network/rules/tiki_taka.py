@@ -34,13 +34,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from network.device import DeviceModel
-from network.layers import Synapses
-from network.optimizers import Optimizer
+from network.model.layers import Synapses
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals
 from network.rules.stochastic_coincidence import StochasticCoincidence
-from network.sampling import Alphabet, Array, Plan
-from network.trains import Trains
+from network.synapse.device import DeviceModel
+from network.synapse.pulse_trains import Trains
+from network.synapse.sampling import Alphabet, Array, Plan
 from spinloom.errors import UserError
 
 A, C = 0, 1  # places of a synapse's devices

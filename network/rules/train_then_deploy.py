@@ -16,14 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from network import rng, sampling
-from network.alias import alias_row
-from network.device import DeviceModel
-from network.layers import Synapses
-from network.optimizers import Optimizer
+from network.model.layers import Synapses
+from network.model.optimizers import Optimizer
 from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram, Memory, lookup
 from network.rules.base import Context, Keys, Program, Rule, Shapes, Signals
-from network.sampling import Array, Plan
+from network.synapse import random_words, sampling
+from network.synapse.alias import alias_row
+from network.synapse.device import DeviceModel
+from network.synapse.sampling import Array, Plan
 
 
 class TrainThenDeploy(AccumulateQuantiseProgram):
@@ -56,7 +56,7 @@ class TrainThenDeploy(AccumulateQuantiseProgram):
         """Return synapses (float32[inputs, outputs]) after one write to ``level`` (int8) on devices drawn at random."""
         shape = level.shape
         (outcome, within), (before, which), (defect, _) = (
-            rng.words(key, 3 * jnp.asarray(step).astype(jnp.uint32) + i, shape) for i in range(3)
+            random_words.words(key, 3 * jnp.asarray(step).astype(jnp.uint32) + i, shape) for i in range(3)
         )
         instance = (which % jnp.uint32(len(self.device.instance_gain))).astype(jnp.int32)
         zero = jnp.zeros(shape, jnp.int8)
@@ -64,7 +64,7 @@ class TrainThenDeploy(AccumulateQuantiseProgram):
         kind = None if self.device.by_instance is None else instance * self.device.transition[..., 0].size
         state = sampling.draw_state(outcome, made, lookup(self.level_pulse, level), self.tables, kind)
         if self.device.stuck:
-            state = jnp.where(rng.fraction(defect) < self.device.stuck, made, state)
+            state = jnp.where(random_words.fraction(defect) < self.device.stuck, made, state)
         weight = sampling.placed(state, within, self.tables) * jnp.asarray(self.device.instance_gain)[instance]
         weight = weight + jnp.asarray(self.device.instance_weight)[instance]
         noisy = bool(np.any(self.device.read_sd > 0))

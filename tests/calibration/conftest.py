@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from calibration import sources
 from calibration.laws import neel_brown, passing
+from calibration.sources import build
 from spinloom import config as study_config
 from spinloom.files import write_parquet
 from spinloom.streams import generator
@@ -250,7 +250,7 @@ class Study:
         """Return the card of these inputs; ``changes`` to the section have ``__`` for each dot and stay."""
         changed(self.config, {key.replace("__", "."): value for key, value in changes.items()})
         self.write()
-        return sources.make(self.config, str(self.section), self.tables)[0]
+        return build.make(self.config, str(self.section), self.tables)[0]
 
     def arguments(self, output: Path) -> list[str]:
         """Return the command line that makes the card of these inputs."""

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 
 from calibration import KernelCard
-from calibration.assemble import assemble, intended_states, units
-from calibration.families import read
-from calibration.tables import CARD, EXTRAS, unit
+from calibration.card.tables import CARD, EXTRAS, unit
+from calibration.counting.assemble import assemble, intended_states, units
+from calibration.sources.simulated import read
 from spinloom.errors import UserError
 from tests.calibration.conftest import CYCLE_SD, DEVICE_SD, LENGTH, STEP, Study, section, walking, wall_events
 

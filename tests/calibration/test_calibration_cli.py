@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from calibration import KernelCard, library
+from calibration import KernelCard
 from calibration.__main__ import main
+from calibration.sources import library
 from spinloom import config as study_config
 from spinloom.errors import UserError
 from tests.calibration.conftest import changed

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration import KernelCard, library, retention
-from calibration.energy import MECHANISMS
-from calibration.tables import CARD, EXTRAS, unit
+from calibration import KernelCard
+from calibration.card import retention
+from calibration.card.tables import CARD, EXTRAS, unit
+from calibration.readout.energy import MECHANISMS
+from calibration.sources import library
 from spinloom.errors import UserError
 
 OPEN = ["voltage_V", "current_density_A_per_m2"] + [f"energy_{name}_J" for name in MECHANISMS]

@@ -5,8 +5,13 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from calibration import library
-from calibration.compare import compare, conductances, holm, render
+from calibration.sources import library
+from calibration.tools.compare_cards import (
+    compare,
+    conductances,
+    holm,
+    render,
+)
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from tests.calibration.test_sample import make_card, replaced

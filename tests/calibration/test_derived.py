@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration.derived import DRIVES, conductance_steps, derive, distinguishable_levels, response_pairs
-from calibration.extras import with_derived
+from calibration.consequences.derive import with_derived
+from calibration.consequences.figures_of_merit import (
+    DRIVES,
+    conductance_steps,
+    derive,
+    distinguishable_levels,
+    response_pairs,
+)
 from spinloom.streams import generator
 
 MEAN = np.array([1.0, 2.0, 4.0])  # S

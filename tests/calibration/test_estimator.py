@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.estimator import (
+from calibration.card.tables import BY_INSTANCE, conform
+from calibration.counting.estimator import (
     by_instance,
     count_transitions,
     design_effects,
@@ -13,7 +14,6 @@ from calibration.estimator import (
     stationary,
     transition_rows,
 )
-from calibration.tables import BY_INSTANCE, conform
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

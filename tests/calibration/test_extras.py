@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration import KernelCard, families, library, sources
-from calibration.assemble import assemble
-from calibration.extras import _series, add, with_pulses
+from calibration import KernelCard
+from calibration.consequences.derive import _series, add, with_pulses
+from calibration.counting.assemble import assemble
 from calibration.laws import neel_brown
+from calibration.sources import build, library, simulated
 from spinloom.errors import UserError
 from tests.calibration.conftest import (
     changed,
@@ -135,7 +136,7 @@ def half(studies):
         "posterior.by_instance": True,
     }
     config = section({"states.method": "device", "states.count": None, **changes})
-    return sources.make(config, "c.json", studies["stt_mtj"].tables)[0]
+    return build.make(config, "c.json", studies["stt_mtj"].tables)[0]
 
 
 def test_half_selected_cells_never_see_more_than_the_nearest_pulse(half):
@@ -193,7 +194,7 @@ def test_disturbs_are_among_the_derived_figures(half):
 def test_half_select_needs_a_barrier_or_pulses(cards, studies, tmp_path):
     with pytest.raises(UserError, match=r"half_select.fractions: found voltage_V 0.*or below the critical voltage"):
         changes = {"half_select.fractions": [0.5]}
-        sources.make(changed(gated(tmp_path).config, changes), "c.json", studies["vcma_mtj"].tables)
+        build.make(changed(gated(tmp_path).config, changes), "c.json", studies["vcma_mtj"].tables)
     with pytest.raises(UserError, match="half_select.fractions: pulses: found one without voltage_V"):
         add(cards["notched_wire"], section({"half_select.fractions": [0.5]}), "c.json")
 
@@ -356,7 +357,7 @@ def test_a_card_with_tables_of_its_own_is_not_asked_for_others(changes, message)
 
 def test_only_writes_prepared_alike_are_repetitions(studies):
     """Two starts 30 nm apart are no cycle-to-cycle spread: of 20 nm it would make 25."""
-    writes = families.read(studies["domain_wall"].tables, section(), "c.json")
+    writes = simulated.read(studies["domain_wall"].tables, section(), "c.json")
     events = writes.events.assign(prepared=writes.events["replica"] % 2)
     events["after"] = np.clip(events["after"] - 30e-9 * events["prepared"], 0, None)
     cards = (assemble(replace(writes, events=own), section(), "c.json") for own in (writes.events, events))

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration import families, sources
 from calibration.laws import precessional
-from calibration.sources import check
+from calibration.sources import build, simulated
+from calibration.sources.build import check
 from spinloom.errors import UserError
 from tests.calibration.conftest import (
     ACTIVATED,
@@ -179,7 +179,7 @@ def test_a_law_of_the_voltage_is_not_for_voltage_pulses(studies):
         ({"kernel.law": "neel_brown"}, "kernel.law: found 'neel_brown', allowed for vcma_mtj: auto$"),
     ):
         with pytest.raises(UserError, match=words):
-            sources.make(changed(gated(Path()).config, changes), "c.json", studies["vcma_mtj"].tables)
+            build.make(changed(gated(Path()).config, changes), "c.json", studies["vcma_mtj"].tables)
 
 
 def test_a_row_that_no_voltage_pulse_wrote_is_missed_by_name(tmp_path):
@@ -294,15 +294,15 @@ def test_sound_sources_pass_the_check(tmp_path):
 
 
 def test_inputs_are_the_files_of_the_user(tmp_path):
-    assert sources.inputs(section()) == []
+    assert build.inputs(section()) == []
     config = section({"source.kind": "card", "source.file": str(tmp_path / "card")})
     with pytest.raises(UserError, match="calibration.source.file: found .*card, which is not there, allowed: an exist"):
-        sources.inputs(config)
+        build.inputs(config)
     (tmp_path / "card").mkdir()
     for name in ("b", "a"):
         (tmp_path / "card" / name).write_text(name)
-    assert sources.inputs(config) == [str(tmp_path / "card" / name) for name in ("a", "b")]
-    assert sources.inputs(section({"source.kind": "import", "source.file": str(tmp_path / "card" / "a")})) == [
+    assert build.inputs(config) == [str(tmp_path / "card" / name) for name in ("a", "b")]
+    assert build.inputs(section({"source.kind": "import", "source.file": str(tmp_path / "card" / "a")})) == [
         str(tmp_path / "card" / "a")
     ]
 
@@ -310,23 +310,23 @@ def test_inputs_are_the_files_of_the_user(tmp_path):
 def test_cards_from_elsewhere(good, tmp_path):
     """A card on disk keeps its numbers; the library's gets tables besides; simulations need their folder."""
     good.write(tmp_path)
-    again, dropped = sources.make(section({"source.kind": "card", "source.file": str(tmp_path)}), "c.json", None)
+    again, dropped = build.make(section({"source.kind": "card", "source.file": str(tmp_path)}), "c.json", None)
     assert again.hash == good.hash and dropped is None
-    ready, _ = sources.make(section({"source.kind": "library", "source.name": "pbit"}), "c.json", None)
+    ready, _ = build.make(section({"source.kind": "library", "source.name": "pbit"}), "c.json", None)
     assert ready.meta["source"]["kind"] == "library" and ready.meta["derived"]["writes"]
     with pytest.raises(UserError, match="--device-sims: found nothing, allowed with source.kind simulation"):
-        sources.make(section(), "c.json", None)
+        build.make(section(), "c.json", None)
     with pytest.raises(UserError, match="calibration.source.kind: found 'guess', allowed: simulation, import, "):
-        sources.make(section({"source.kind": "guess"}), "c.json", None)
+        build.make(section({"source.kind": "guess"}), "c.json", None)
 
 
 def test_unknown_family_and_incomplete_folder(studies, tmp_path):
     with pytest.raises(UserError, match="device.json: cannot be read"):
-        families.read(tmp_path, section(), "c.json")
+        simulated.read(tmp_path, section(), "c.json")
     with pytest.raises(UserError, match="^device: family: found 'skyrmion', allowed: domain_wall, stt_mtj, vcma_mtj"):
-        families.module("skyrmion")
+        simulated.module("skyrmion")
     by_nature = section({"states.method": "device", "states.count": None})
-    writes = families.read(studies["stt_mtj"].tables, by_nature, "c.json")
+    writes = simulated.read(studies["stt_mtj"].tables, by_nature, "c.json")
     with pytest.raises(UserError, match="states.method: found 'nearest_mean', allowed for stt_mtj: device"):
-        families.read(studies["stt_mtj"].tables, section(), "c.json")
+        simulated.read(studies["stt_mtj"].tables, section(), "c.json")
     assert writes.events["before"].isin([0.0, 1.0]).all() and JUNCTION["family"] == writes.name

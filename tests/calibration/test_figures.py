@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration import figures, library, names, sources
 from calibration.__main__ import main
-from calibration.extras import add, with_pulses
-from calibration.families import read
+from calibration.consequences.derive import add, with_pulses
 from calibration.laws import neel_brown
+from calibration.sources import build, library
+from calibration.sources.simulated import read
+from calibration.tools import figures, pulse_labels
 from spinloom.errors import UserError
 from tests.calibration.conftest import section, walking
 
@@ -61,7 +62,7 @@ def test_figures_of_a_junction_with_an_interpolated_pulse(cards, studies, tmp_pa
 def test_figures_of_the_library(tmp_path, name):
     """Many states, and two of which one pulse does nothing: no writes stand behind them."""
     config = section({"source.kind": "library", "source.name": name})
-    drawn(sources.make(config, "c.json", None)[0], config, tmp_path)
+    drawn(build.make(config, "c.json", None)[0], config, tmp_path)
 
 
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="published tables are not part of the program")
@@ -78,7 +79,7 @@ def test_figures_of_published_tables(tmp_path):
         "name": None,
     }
     config = section({"source": {**source, "options": options}})
-    drawn(sources.make(config, "c.json", None)[0], config, tmp_path / "figures")
+    drawn(build.make(config, "c.json", None)[0], config, tmp_path / "figures")
 
 
 def test_other_writes_are_not_drawn(cards, studies, tmp_path):
@@ -91,13 +92,13 @@ def test_other_writes_are_not_drawn(cards, studies, tmp_path):
 
 # -- what they show ----------------------------------------------------------------------------------------------------
 def test_names_tell_in_what_pulses_differ(cards):
-    assert names.pulse_names(cards["domain_wall"].pulses) == ["0 V", "0.5 V", "1 V", "1.5 V", "2 V"]
-    assert names.pulse_names(cards["notched_wire"].pulses)[:2] == ["10 mT", "14 mT"]
-    assert names.pulse_names(cards["vcma_mtj"].pulses)[0] == "1 V, 0.2 ns"
+    assert pulse_labels.pulse_names(cards["domain_wall"].pulses) == ["0 V", "0.5 V", "1 V", "1.5 V", "2 V"]
+    assert pulse_labels.pulse_names(cards["notched_wire"].pulses)[:2] == ["10 mT", "14 mT"]
+    assert pulse_labels.pulse_names(cards["vcma_mtj"].pulses)[0] == "1 V, 0.2 ns"
     walker = cards["walking"]
-    assert names.pulse_names(walker.pulses) == ["30 MA/cm²", "-30 MA/cm²"]
+    assert pulse_labels.pulse_names(walker.pulses) == ["30 MA/cm²", "-30 MA/cm²"]
     one = replace(walker, pulses=walker.pulses.iloc[:1])
-    assert names.pulse_names(one.pulses) == ["pulse 0"]
+    assert pulse_labels.pulse_names(one.pulses) == ["pulse 0"]
 
 
 def test_histograms_hold_all_writes_and_their_law(cards, studies):

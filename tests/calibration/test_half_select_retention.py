@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from scipy import linalg
 
-from calibration import half_select, library, retention
+from calibration.card import retention
+from calibration.card.tables import HALF_SELECT, RETENTION, conform
+from calibration.consequences import half_select
 from calibration.laws import neel_brown
-from calibration.parametric import switching
-from calibration.parametric.parts import binary
-from calibration.tables import HALF_SELECT, RETENTION, conform
+from calibration.sources import library
+from calibration.sources.parametric import switching
+from calibration.sources.parametric.parts import binary
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

@@ -10,14 +10,14 @@ import pytest
 import yaml
 from scipy import stats
 
-from calibration import sources
-from calibration.assemble import assemble
-from calibration.importers import OPTIONS, REGISTRY, import_file
-from calibration.tables import PULSES, conform
+from calibration.card.tables import PULSES, conform
+from calibration.counting.assemble import assemble
+from calibration.sources import build
+from calibration.sources.importers import OPTIONS, REGISTRY, import_file
 from spinloom import config as study_config
-from spinloom import study
 from spinloom.errors import UserError
 from spinloom.streams import generator
+from workflow.study import planning
 
 LEVELS_S = np.array([10e-6, 20e-6, 30e-6, 40e-6])
 NOISE_S = 0.5e-6  # a twentieth of the distance of levels: none is misread
@@ -337,9 +337,9 @@ def test_the_studies_of_the_page_are_those_of_the_examples(name):
     config = study_config.laid_over(root / "config.yaml", yaml.safe_load(file.read_text()))
     section = study_config.section(config, "calibration")
     section["source"]["file"] = root / section["source"]["file"]
-    made = study.plan({**config, "calibration": {**config["calibration"], "source": section["source"]}})
+    made = planning.plan({**config, "calibration": {**config["calibration"], "source": section["source"]}})
     assert not made.simulates and not made.trains and made.card_inputs
-    card, imported = sources.make(section, file.name, None)
+    card, imported = build.make(section, file.name, None)
     assert imported.report.empty
     # levels of the example, and the option of the tables
     assert len(card.states) == {"measured": 4, "crosssim": 32}[name]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
-from calibration.importers import OPTIONS as FORMATS
-from calibration.importers import STATES_FROM_OPTIONS, import_file
-from calibration.importers.crosssim import kernel, read_table
-from calibration.importers.lattice import Pieces, split
+from calibration.sources.importers import OPTIONS as FORMATS
+from calibration.sources.importers import STATES_FROM_OPTIONS, import_file
+from calibration.sources.importers.crosssim import kernel, read_table
+from calibration.sources.importers.lattice import Pieces, split
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from calibration.importers import OPTIONS, import_file
+from calibration.sources.importers import OPTIONS, import_file
 from spinloom.errors import UserError
 from tests.calibration.test_importers import DIRECTIONS, GOOD, HEADER
 

@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from benchmarks.coverage_laws import interpolation_coverage
 from calibration import laws
-from calibration.interpolation import interpolate
+from calibration.consequences.interpolation import interpolate
 from spinloom.errors import UserError
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from calibration import inversion, tables
+from calibration.card import tables
+from calibration.consequences import inversion
 from calibration.laws import Fit
 from spinloom.errors import UserError
 from spinloom.streams import generator

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import yaml
 
-from calibration import KernelCard, kernels, laws, library, sources
+from calibration import KernelCard, laws
+from calibration.counting import kernel_rows
 from calibration.laws import Fit
-from calibration.parametric import REGISTRY, macrospin, switching
+from calibration.sources import build, library
+from calibration.sources.parametric import REGISTRY, macrospin, switching
 from spinloom import config as study_config
-from spinloom import study
 from spinloom.errors import UserError
+from workflow.study import planning
 
 
 def content(folder):
@@ -67,8 +69,8 @@ def test_studies_of_the_documentation():
     made = {}
     for block in re.findall(r"(?s)```yaml\n(.*?)```", text):
         config = study_config.laid_over(root / "config.yaml", yaml.safe_load(block))
-        assert not study.plan(config).simulates and config["network"] is None
-        made[config["study"]], _ = sources.make(study_config.section(config, "calibration"), "cards.md", None)
+        assert not planning.plan(config).simulates and config["network"] is None
+        made[config["study"]], _ = build.make(study_config.section(config, "calibration"), "cards.md", None)
     assert set(made) == {"sot_mtj", "junctions_that_differ", "own_memristor"}
     assert len(made["own_memristor"].states) == 16
     assert made["junctions_that_differ"].extras["by_instance"]["instance"].nunique() == 256
@@ -115,7 +117,7 @@ def test_law_of_a_switching_card_gives_its_rows(cards):
             assert (np.sign(pulses["voltage_V"][own]) == fit.conditions["polarity"]).all() and len(own) == len(
                 pulses
             ) / 2
-            places, rows = kernels.law_rows(fit, pulses, np.array(cards[name].meta["states"]["edges"]))
+            places, rows = kernel_rows.law_rows(fit, pulses, np.array(cards[name].meta["states"]["edges"]))
             assert places == [(pulse, start) for pulse in own]
             np.testing.assert_array_equal(rows(fit.parameters), kernel[own, start])
 
@@ -125,7 +127,7 @@ def test_law_of_the_gate_gives_its_rows_in_the_unit_of_the_drive(cards):
     (told,) = json.loads(json.dumps(card.meta["laws"]))
     fit, edges = Fit.from_dict(told), np.array(card.meta["states"]["edges"])
     assert fit.law == "passing" and fit.conditions["stated"] and fit.conditions["state_from"] is None
-    places, rows = kernels.law_rows(fit, card.pulses, edges)
+    places, rows = kernel_rows.law_rows(fit, card.pulses, edges)
     made = dict(zip(places, rows(fit.parameters)))
     # a volatile state: the law holds from either, and is told once
     for pulse, row in enumerate(card.kernel):
@@ -267,4 +269,4 @@ def test_populations_that_cannot_be(source, message, tmp_path):
     layer.write_text(json.dumps({"study": "s", "network": None, "calibration": {"source": source}}))
     with pytest.raises(UserError, match=re.escape(message)):
         config = study_config.load("config.yaml", layer)
-        sources.check({**config["calibration"], "seed": 1}, "dw_racetrack", 5)
+        build.check({**config["calibration"], "seed": 1}, "dw_racetrack", 5)

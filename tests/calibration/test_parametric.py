@@ -5,8 +5,17 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from calibration import half_select, library
-from calibration.parametric import REGISTRY, macrospin, make, schema, skyrmion, switching, telegraph
+from calibration.consequences import half_select
+from calibration.sources import library
+from calibration.sources.parametric import (
+    REGISTRY,
+    macrospin,
+    make,
+    schema,
+    skyrmion,
+    switching,
+    telegraph,
+)
 from spinloom.config import SCHEMAS
 from spinloom.errors import UserError
 from spinloom.streams import generator

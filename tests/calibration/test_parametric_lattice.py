@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.parametric import lattice
+from calibration.sources.parametric import lattice
 from spinloom.streams import generator
 
 FALSE_ALARM = 1e-4  # of each comparison of frequencies

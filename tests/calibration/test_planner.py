@@ -7,8 +7,15 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from calibration.estimator import posterior
-from calibration.planner import LEAST_WIDTH, check_plan, half_width, plan, render, sweep
+from calibration.counting.estimator import posterior
+from calibration.tools.planner import (
+    LEAST_WIDTH,
+    check_plan,
+    half_width,
+    plan,
+    render,
+    sweep,
+)
 from spinloom.errors import UserError
 from tests.calibration.test_sample import make_card, replaced
 

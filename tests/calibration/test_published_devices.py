@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration import library, sources
-from device_sims import sweep
+from calibration.sources import build, library
 from device_sims.devices import family
+from device_sims.sweep import sweep
 from spinloom import config as study_config
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def section(name, stage="calibration", **lattice):
 
 
 def card(name, **lattice):
-    return sources.make(section(name, **lattice), name, None)[0]
+    return build.make(section(name, **lattice), name, None)[0]
 
 
 @pytest.mark.parametrize(

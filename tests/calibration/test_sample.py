@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from calibration import kernels
 from calibration.card import SCHEMA_VERSION, KernelCard
-from calibration.estimator import stationary, transition_rows
-from calibration.extras import with_derived
-from calibration.sample import sample
-from calibration.writes import Writes
+from calibration.consequences.derive import with_derived
+from calibration.counting import kernel_rows
+from calibration.counting.estimator import stationary, transition_rows
+from calibration.counting.writes import Writes
+from calibration.tools.sample import sample
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -30,7 +30,7 @@ def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kern
     rows = transition_rows(pulse, start, state, instance, 2, 3, posterior, "test")
     if reset:
         rows = type(rows)(**{key: np.repeat(part[:, :1], 3, axis=1) for key, part in vars(rows).items()})
-    transitions = kernels.table(rows)
+    transitions = kernel_rows.table(rows)
     count = np.bincount(state, minlength=3)
     states = pd.DataFrame(
         {
@@ -213,11 +213,11 @@ def switch_card():
     )
     kernel = {"form": "law", "law": "logistic", "criterion": "aic", "empty_rows": "stay"}
     start = np.zeros(240, int)
-    fits, _ = kernels.fit_laws(writes, start, {"kernel": kernel, "seed": 1}, "switch")
+    fits, _ = kernel_rows.fit_laws(writes, start, {"kernel": kernel, "seed": 1}, "switch")
     rows = transition_rows(pulse, start, after, np.zeros(240, int), 6, 2, POSTERIOR, "switch")
     wanted = np.repeat([[True, False]], 6, axis=0)
-    table = kernels.with_laws(kernels.table(rows), wanted, fits, pulses, writes.edges, 0.95, "switch")
-    table = kernels.with_stay(table, ~wanted)
+    table = kernel_rows.with_laws(kernel_rows.table(rows), wanted, fits, pulses, writes.edges, 0.95, "switch")
+    table = kernel_rows.with_stay(table, ~wanted)
     states = card.states.iloc[:2].assign(occupancy=[0.0, 1.0], label=["P", "AP"])
     meta = {**copy.deepcopy(card.meta), "laws": [fit.to_dict() for fit in fits]}
     meta["flags"]["reset_before_write"] = False

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.states import METHODS, assign_states, check, longest_chain, state_edges
+from calibration.counting.states import (
+    METHODS,
+    assign_states,
+    check,
+    longest_chain,
+    state_edges,
+)
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

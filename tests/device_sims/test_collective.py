@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from device_sims import observables
-from device_sims.engines import collective, collective_tables
+from device_sims.engines.collective import engine, tables
 from device_sims.problem import (
     BOLTZMANN,
     ELEMENTARY_CHARGE,
@@ -25,6 +24,7 @@ from device_sims.problem import (
     Problem,
     Region,
     Waveform,
+    observables,
 )
 from spinloom.errors import UserError
 
@@ -71,7 +71,7 @@ def speed(result):
 # -- magnetostatics --------------------------------------------------------------------------------------------------
 def test_a_wide_ultrathin_track_has_the_film_limit():
     """Tarasenko et al. 1998: N_x = t ln 2 / (pi Delta), to first order in t / Delta."""
-    wall = collective_tables.magnetostatics(800, (1e-9, 4e-6, 2.5e-10), MS, A, KU)
+    wall = tables.magnetostatics(800, (1e-9, 4e-6, 2.5e-10), MS, A, KU)
     energy = wall.S[0] + 2 * wall.k[0] * wall.width_m
     assert energy == pytest.approx(MU0 * MS**2 * 2.5e-10 * np.log(2) / np.pi, rel=0.03, abs=0)
     # nearly all of it S: the width does not know the angle
@@ -79,10 +79,10 @@ def test_a_wide_ultrathin_track_has_the_film_limit():
 
 
 def test_a_row_of_slices_is_the_prism():
-    energy, by_place = collective_tables.domain_energy(512, (1e-9, 64e-9, 1e-9), MS)
+    energy, by_place = tables.domain_energy(512, (1e-9, 64e-9, 1e-9), MS)
     # Aharoni's mean demagnetising factor of 512 x 64 x 1 nm
     assert energy / (MU0 * MS**2 / 2 * 512 * 64e-27) == pytest.approx(0.969162, abs=1e-6)
-    n = collective_tables._slices(512, (1e-9, 64e-9, 1e-9))["zz"]
+    n = tables._slices(512, (1e-9, 64e-9, 1e-9))["zz"]
     full = n[np.abs(np.subtract.outer(np.arange(512), np.arange(512)))]
     for place in (1, 100, 256, 511):
         m = np.where(np.arange(512) < place, 1.0, -1.0)
@@ -94,7 +94,7 @@ def test_a_row_of_slices_is_the_prism():
 def test_tables_are_averages_over_the_wall():
     rng = np.random.default_rng(5)
     area, Ku = rng.uniform(4e-17, 6e-17, 100), rng.uniform(7e5, 9e5, 100)
-    track = collective_tables.track(area, Ku, 4e-9, 8e-9, np.zeros(401))
+    track = tables.track(area, Ku, 4e-9, 8e-9, np.zeros(401))
     x = np.linspace(0, 400e-9, 80001)
     column = np.minimum((x / 4e-9).astype(int), 99)
     for index in (3, 170, 222):
@@ -113,15 +113,15 @@ def test_walker():
     """Thiele's mobility gamma0 Delta / alpha below H_W = alpha H_K / 2, precession above; alpha 0.5 relaxes fast."""
     mesh = Mesh(100, 1, (4e-9, 1e-6, 1e-9))
     problem = wire(6e-9, alpha=0.5, mesh=mesh, numerics={"dt_s": 2e-12})
-    wall = collective_tables.magnetostatics(400, (1e-9, 1e-6, 1e-9), MS, A, KU)
+    wall = tables.magnetostatics(400, (1e-9, 1e-6, 1e-9), MS, A, KU)
     H_K = MS * 1e-9 * np.log(2) / (np.pi * wall.width_m)  # film limit, of which this track falls 7 % short
     fields = np.array([0.3, 0.6, 0.8, 1.1]) * 0.5 * H_K / 2
     results = list(
-        collective.run([replace(problem, schedule=(Phase("run", 6e-9, field_T=(0, 0, MU0 * H)),)) for H in fields])
+        engine.run([replace(problem, schedule=(Phase("run", 6e-9, field_T=(0, 0, MU0 * H)),)) for H in fields])
     )
     speeds = np.array([speed(result) for result in results])
     # the domains' stray field, which in so wide a track pulls the wall to the middle, adds to the applied one
-    lane = collective.prepare(problem).lanes["run"]
+    lane = engine.prepare(problem).lanes["run"]
     ends = np.interp([positions(r)[60:].mean() for r in results], np.linspace(0, 400e-9, 401), lane.tables[:, 5])
     fields = fields + ends / (2 * MU0 * MS * 1e-15)
     np.testing.assert_allclose(speeds[:3], GAMMA0 * wall.width_m * fields[:3] / 0.5, rtol=0.025, atol=0)
@@ -137,7 +137,7 @@ def test_speed_under_spin_orbit_torque_and_dmi():
     base = wire(2e-9, np.pi, 60e-9, alpha=alpha, D_J_per_m2=D, spin_hall_angle=-0.1, numerics=NO_DEMAG)
     currents = np.array([2e10, 1e11, 3e11, 5e12])
     runs = [replace(base, schedule=(Phase("run", 2e-9, current_density_A_per_m2=J),)) for J in currents]
-    results = list(collective.run(runs))
+    results = list(engine.run(runs))
     a = HBAR * 0.1 * currents / (2 * ELEMENTARY_CHARGE * MU0 * MS * 1e-9)
     limit = np.pi / 2 * GAMMA0 * D / (MU0 * MS)
     expected = limit / np.sqrt(1 + (alpha * D / (MU0 * MS * np.sqrt(A / KU)) / a) ** 2)
@@ -154,7 +154,7 @@ def test_zhang_li():
             replace(base, material=material, schedule=(Phase("run", 2e-9, zhang_li_u_m_per_s=u),))
             for u in (-20.0, 40.0)
         ]
-        found = [speed(result) for result in collective.run(runs)]
+        found = [speed(result) for result in engine.run(runs)]
         np.testing.assert_allclose(found, beta / 0.3 * np.array([-20.0, 40.0]), rtol=2e-3, atol=0)
 
 
@@ -172,7 +172,7 @@ def test_mirror_in_the_plane_of_the_track():
         initial=replace(problem.initial, up_left=False, azimuth_rad=np.pi - 2.0),
         schedule=(Phase("run", 1e-9, **{**drive, "field_T": (0.0, 0.0, -0.01)}),),
     )
-    one, other = (next(collective.run([p])) for p in (problem, mirrored))
+    one, other = (next(engine.run([p])) for p in (problem, mirrored))
     assert abs(positions(one)[-1] - positions(one)[0]) > 20e-9
     np.testing.assert_allclose(positions(other), positions(one), rtol=0, atol=1e-13)
     np.testing.assert_allclose(other.m * np.array([-1, 1, -1])[:, None, None, None], one.m, rtol=0, atol=1e-5)
@@ -182,14 +182,14 @@ def test_mirror_in_the_plane_of_the_track():
         initial=replace(problem.initial, azimuth_rad=2.0 + np.pi),
         material=replace(problem.material, D_J_per_m2=-4e-4, spin_hall_angle=0.1),
     )
-    np.testing.assert_allclose(positions(next(collective.run([turned]))), positions(one), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(positions(next(engine.run([turned]))), positions(one), rtol=0, atol=1e-13)
 
 
 def test_a_gated_region_draws_the_wall_in_and_holds_it():
     region = Region((120e-9, 160e-9), (0.0, 1e-7), name="gate")
     problem = wire(2e-9, np.pi, 113e-9, regions=(region,), D_J_per_m2=3e-4)
     gated = replace(problem, schedule=(Phase("run", 2e-9, region_Ku_factors=(("gate", 0.85),)),))
-    free, held = collective.run([problem, gated])
+    free, held = engine.run([problem, gated])
     assert abs(positions(free)[-1] - 113e-9) < 3e-9  # the domains' stray field draws it to the middle
     assert positions(held)[-1] == pytest.approx(140e-9, abs=6e-9)
     total = held.energies_J["total"]
@@ -198,7 +198,7 @@ def test_a_gated_region_draws_the_wall_in_and_holds_it():
 
 def test_a_wall_that_leaves_is_a_uniform_track():
     problem = wire(2e-9, drive={"field_T": (0.0, 0.0, 0.03)}, position=340e-9, D_J_per_m2=1e-3)
-    result = next(collective.run([problem]))
+    result = next(engine.run([problem]))
     ((t, kind),) = observables.wall_events(result.t_s, result.m[:, 2], result.mask)
     assert kind == "left_track" and 0 < t < 1e-9
     assert (result.m[-1, 2] == 1).all() and not result.m[-1, :2].any()
@@ -221,19 +221,19 @@ def test_boltzmann_is_exactly_stationary():
         table = np.stack([area, 1e-10 + 0 * q, Ku, -3e11 + 0 * q, 2e-14 * q, -2e-14 + 0 * q, 0 * q], axis=1)
         drives = np.zeros((6, 5))
         drives[:, 0] = drives[:, 1] = [0.97, 0.0, 9e3, -5e3, 4e3, 0.0]
-        lane = collective.Lane(*map(jnp.asarray, (table, drives, [2e-4, -3e-5, 1e-4], [1e4, 3e4, -6e5])))
+        lane = engine.Lane(*map(jnp.asarray, (table, drives, [2e-4, -3e-5, 1e-4], [1e4, 3e4, -6e5])))
         kT, M, s = 400 * BOLTZMANN, MU0 * MS, -1.0
-        c = collective.Constants(s, 0.2, A, 3e-4, M, 0.0, (0.0, 1.0, 0.0), 0.0, kT, 1e-9, 400e-9, 0.0)
+        c = engine.Constants(s, 0.2, A, 3e-4, M, 0.0, (0.0, 1.0, 0.0), 0.0, kT, 1e-9, 400e-9, 0.0)
         unit = jnp.array([1e-8, 1.0])  # a displacement of the wall's width and one radian
 
         reference = 4e-17 * 6e-3
 
         def rates(x, noise):
-            return jnp.stack(collective._rates(c, lane, *(x * unit), 0.0, 1.0, noise)) / unit / 1e9
+            return jnp.stack(engine._rates(c, lane, *(x * unit), 0.0, 1.0, noise)) / unit / 1e9
 
         def law(x):
             q, phi = x * unit
-            wall = collective._wall(c, lane, q, phi, 0.0, 1.0)
+            wall = engine._wall(c, lane, q, phi, 0.0, 1.0)
             energy = wall.track[0] * wall.sigma + 2e-14 * q - 2 * s * M * 4e3 * (4e-17 * q + 5e-11 * q**2)
             return wall.track[0] / 4e-17 * jnp.exp(-(energy - reference) / kT)
 
@@ -262,7 +262,7 @@ def test_free_diffusion():
     2560 increments give a variance to 2.8 %; a bound of 11 % is a false alarm in 1e-4 of all seeds.
     """
     base = wire(1e-9, position=200e-9, alpha=0.1, temperature_K=300.0, numerics=NO_DEMAG)
-    results = list(collective.run([replace(base, stream=(11, i)) for i in range(128)]))
+    results = list(engine.run([replace(base, stream=(11, i)) for i in range(128)]))
     steps_q = np.concatenate([np.diff(positions(r)) for r in results])
     steps_phi = np.concatenate([np.diff(angles(r)) for r in results])
     width = np.sqrt(A / KU)
@@ -280,9 +280,9 @@ def test_boltzmann_in_a_notch():
         mesh=Mesh(40, 10, (4e-9, 4e-9, 1e-9)), geometry=shape, temperature_K=300.0, stream=(2,),
         numerics={"dt_s": 1e-12, **NO_DEMAG}, record_interval_s=2e-9,
     )  # fmt: skip
-    results = list(collective.run([replace(base, stream=(2, i)) for i in range(128)]))
+    results = list(engine.run([replace(base, stream=(2, i)) for i in range(128)]))
     # records 2 ns apart are independent: the notch relaxes in 0.1 ns
-    lane = collective.prepare(base).lanes["run"]
+    lane = engine.prepare(base).lanes["run"]
     q = np.linspace(0, 160e-9, 161)
     area, kT = lane.tables[:, 0], BOLTZMANN * 300
     phi = np.linspace(-np.pi, np.pi, 201)
@@ -317,11 +317,11 @@ def test_results_do_not_depend_on_the_batch():
             b"".join([r.m.tobytes(), r.t_s.tobytes(), *(e.tobytes() for e in r.energies_J.values())]) for r in results
         ]
 
-    together = content(collective.run(problems))
+    together = content(engine.run(problems))
     assert len(set(together)) == 70
-    assert content(collective.run(problems[:1])) == together[:1]
-    assert content(collective.run(problems[60:67])) == together[60:67]
-    assert content(collective.run(problems[::-1]))[::-1] == together
+    assert content(engine.run(problems[:1])) == together[:1]
+    assert content(engine.run(problems[60:67])) == together[60:67]
+    assert content(engine.run(problems[::-1]))[::-1] == together
 
 
 # -- what it refuses -------------------------------------------------------------------------------------------------
@@ -343,11 +343,11 @@ def test_results_do_not_depend_on_the_batch():
 )
 def test_refusals_are_one_line(changes, message):
     with pytest.raises(UserError, match=message) as error:
-        next(collective.run([wire(**changes)]))
+        next(engine.run([wire(**changes)]))
     assert "\n" not in str(error.value)
 
 
 def test_a_chunk_has_one_timing():
     with pytest.raises(UserError, match="timing in a chunk"):
-        next(collective.run([wire(), wire(2e-9)]))
-    assert collective.probe()[0]
+        next(engine.run([wire(), wire(2e-9)]))
+    assert engine.probe()[0]

@@ -8,7 +8,8 @@ import pytest
 from scipy.special import betainc
 
 from device_sims import __main__ as cli
-from device_sims import compare, engines
+from device_sims import engines
+from device_sims.single import engines_compared
 from device_sims.validation import run as validation
 from spinloom.errors import UserError
 from tests.device_sims.test_problem_file import SMALL, write
@@ -51,7 +52,7 @@ def test_differences_of_two_engines_through_the_command_line(tmp_path, two, monk
     assert set(long["engine"]) == {"fake", "other"} and {"wall_position_m", "mz"} <= set(long["quantity"])
     # each engine's run is one of `run`: nothing is done again, and the tables come out the same
     before = tree(out)
-    monkeypatch.setattr(compare, "_draw", lambda *_: None)  # 1.5 s
+    monkeypatch.setattr(engines_compared, "_draw", lambda *_: None)  # 1.5 s
     assert {"fake/table.csv", "other/table.csv", "comparison.png"} <= set(before)
     cli.main()
     assert tree(out) == before and [len(engine.started) for engine in two.values()] == [1, 1]
@@ -70,18 +71,18 @@ def test_without_names_who_cannot_do_the_problem_is_left_out(tmp_path, two, monk
     monkeypatch.setattr(engines, "REGISTRY", {"picky": ("device_sims.engines.picky", "1"), **kept})
     monkeypatch.setattr(engines, "CHECKS", {"picky": "device_sims.engines.picky"})
     path = write(tmp_path, SMALL)
-    summary = compare.compare(path, None, tmp_path / "out")
+    summary = engines_compared.compare(path, None, tmp_path / "out")
     assert set(summary["reference"]) == {"fake"} and set(summary["engine"]) == {"other"}
     said = capsys.readouterr().out
     assert "left out: picky cannot do this problem:" in said and "allowed with picky: float32" in said
     with pytest.raises(UserError, match="allowed with picky: float32"):  # asked for by name
-        compare.compare(path, ["fake", "picky"], tmp_path / "named")
+        engines_compared.compare(path, ["fake", "picky"], tmp_path / "named")
     assert not (tmp_path / "named").exists()
 
 
 def test_ensembles_of_two_engines(tmp_path, two):
     path = write(tmp_path, {**SMALL, "temperature_K": 300})
-    summary = compare.compare(path, ["fake", "other"], tmp_path / "out", 16)
+    summary = engines_compared.compare(path, ["fake", "other"], tmp_path / "out", 16)
     rows = summary.set_index(["quantity", "engine"])
     # the same noise, shifted by 0.01: same spread, and means that are five of their errors apart
     assert rows.loc[("mx sd", "fake"), "value"] == pytest.approx(rows.loc[("mx sd", "other"), "value"], rel=1e-4, abs=0)
@@ -95,20 +96,20 @@ def test_ensembles_of_two_engines(tmp_path, two):
 def test_what_cannot_be_compared_is_refused(tmp_path, two):
     path, out = write(tmp_path, SMALL), tmp_path / "out"
     with pytest.raises(UserError, match="--engines: found 1 of 2 that can run this here, needed: two or more"):
-        compare.compare(path, ["fake", "absent"], out)
+        engines_compared.compare(path, ["fake", "absent"], out)
     with pytest.raises(UserError, match="--engines: found 'mumx3', allowed: llg"):
-        compare.compare(path, ["fake", "mumx3"], out)
+        engines_compared.compare(path, ["fake", "mumx3"], out)
     with pytest.raises(UserError, match="--engines: found fake, fake, allowed: each engine once"):
-        compare.compare(path, ["fake", "fake"], out)
+        engines_compared.compare(path, ["fake", "fake"], out)
     hot = write(tmp_path, {**SMALL, "temperature_K": 300}, "hot.yaml")
     with pytest.raises(UserError, match="--replicas: found 1 at 300 K, allowed: 2 or more"):
-        compare.compare(hot, ["fake", "other"], out)
+        engines_compared.compare(hot, ["fake", "other"], out)
     unfit = write(tmp_path, {**SMALL, "numerics": {"dt_s": 5e-13}}, "unfit.yaml")
     with pytest.raises(UserError, match="unfit.yaml: numerics.dt_s: found 5e-13"):
-        compare.compare(unfit, ["fake", "llg"], out)
+        engines_compared.compare(unfit, ["fake", "llg"], out)
     assert not out.exists()
     with pytest.raises(UserError, match="--raw: found with engine fake, allowed with: mumax3, oommf"):
-        compare.run(path, "fake", out, raw=tmp_path / "raw")
+        engines_compared.run(path, "fake", out, raw=tmp_path / "raw")
 
 
 def test_other_engines_validate_what_they_can(tmp_path, two):
@@ -122,9 +123,9 @@ def test_intervals_hold_what_they_promise():
     """Each covers the truth in 95 % of 400 samples; fewer than 364 or more than 395 have probability 6e-4 in all."""
     rng = np.random.default_rng(8)
     samples = rng.normal(2.0, 3.0, (400, 24))
-    for interval, truth in ((compare.mean_interval, 2.0), (compare.sd_interval, 3.0)):
+    for interval, truth in ((engines_compared.mean_interval, 2.0), (engines_compared.sd_interval, 3.0)):
         bounds = np.array([interval(sample)[1:] for sample in samples])
         assert 364 <= ((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).sum() <= 395
     # Jeffreys' interval of 3 in 20 cuts 2.5 % off Beta(3.5, 17.5) on each side, and nothing where all are alike
-    assert betainc(3.5, 17.5, compare.share_interval(3, 20)) == pytest.approx([0.025, 0.975], abs=1e-9)
-    assert compare.share_interval(0, 64)[0] == 0.0 and compare.share_interval(64, 64)[1] == 1.0
+    assert betainc(3.5, 17.5, engines_compared.share_interval(3, 20)) == pytest.approx([0.025, 0.975], abs=1e-9)
+    assert engines_compared.share_interval(0, 64)[0] == 0.0 and engines_compared.share_interval(64, 64)[1] == 1.0

@@ -4,10 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from device_sims.engines.llg import newell
 from device_sims.engines.llg.fields import demag
-from device_sims.engines.llg.newell import tensor
-from device_sims.problem import Mesh
+from device_sims.problem import Mesh, newell
+from device_sims.problem.newell import tensor
 
 
 def test_cube_has_a_third_each_way():

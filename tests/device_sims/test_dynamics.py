@@ -9,7 +9,6 @@ from scipy.stats import linregress
 
 from device_sims.engines.llg import ensemble, stability
 from device_sims.engines.llg.solver import Solver
-from device_sims.observables import mean_magnetisation
 from device_sims.problem import (
     GAMMA0,
     MU0,
@@ -23,6 +22,7 @@ from device_sims.problem import (
     Region,
     Waveform,
 )
+from device_sims.problem.observables import mean_magnetisation
 from spinloom.errors import UserError
 from tests.device_sims.conftest import reference, track, with_material, with_numerics
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device_sims import geometry, material, ovf
-from device_sims.initial import initial_magnetisation
-from device_sims.problem import DataFile, Geometry, Initial, Map, Mesh, Region
+from device_sims.problem import DataFile, Geometry, Initial, Map, Mesh, Region, geometry, material, ovf
+from device_sims.problem.initial import initial_magnetisation
 from spinloom import files
 from spinloom.errors import UserError
 from tests.device_sims.conftest import track

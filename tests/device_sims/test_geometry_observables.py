@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from device_sims import geometry, observables
-from device_sims.problem import Geometry, Mesh, Problem, Region, Roughness
+from device_sims.problem import Geometry, Mesh, Problem, Region, Roughness, geometry, observables
 from spinloom.errors import UserError
 from tests.device_sims.conftest import track
 

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from device_sims import geometry
-from device_sims.body import demag_tensor, volume_m3
 from device_sims.engines import macrospin
-from device_sims.engines.llg.newell import tensor
 from device_sims.problem import (
     BOLTZMANN,
     ELEMENTARY_CHARGE,
@@ -28,7 +25,10 @@ from device_sims.problem import (
     Region,
     Roughness,
     Waveform,
+    geometry,
 )
+from device_sims.problem.body import demag_tensor, volume_m3
+from device_sims.problem.newell import tensor
 from spinloom.errors import UserError
 
 VOLUME = 1e-24  # 10 x 10 x 10 nm

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_sims import engines, geometry, material, ovf
+from device_sims import engines
 from device_sims.engines import mumax3
 from device_sims.engines.mumax3 import regions, script
 from device_sims.problem import (
@@ -22,8 +22,11 @@ from device_sims.problem import (
     Phase,
     Problem,
     Region,
+    geometry,
+    material,
+    ovf,
 )
-from device_sims.run import run as run_file
+from device_sims.single.run import run as run_file
 from spinloom.errors import UserError
 from tests.device_sims import mumax3_machine
 from tests.device_sims.mumax3_problems import ALL, GOLDEN, LAYERS, PLAIN, with_

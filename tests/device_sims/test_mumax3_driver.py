@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_sims import engines, ovf, sweep
+from device_sims import engines
 from device_sims.engines import mumax3
 from device_sims.engines.mumax3 import outputs, process, regions, script
-from device_sims.problem import Geometry
-from device_sims.run import run as run_file
+from device_sims.problem import Geometry, ovf
+from device_sims.single.run import run as run_file
+from device_sims.sweep import sweep
 from spinloom import files
 from spinloom.errors import UserError
 from tests.device_sims.mumax3_problems import ALL, GOLDEN, LAYERS, PLAIN, with_

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_sims import engines, sweep
+from device_sims import engines
 from device_sims.engines.llg.fields import dmi, neighbours, spin_torque
 from device_sims.engines.oommf import limits, program
 from device_sims.problem import (
@@ -31,6 +31,7 @@ from device_sims.problem import (
     Region,
     Waveform,
 )
+from device_sims.sweep import sweep
 from spinloom.errors import UserError
 from tests.device_sims.conftest import with_material, with_numerics
 
@@ -259,7 +260,7 @@ def ubermag(module: str):
 def written(problem: Problem, folder: Path) -> str:
     """Return the MIF file of a problem's trajectory."""
     model = ubermag("model")
-    from device_sims import geometry, initial
+    from device_sims.problem import geometry, initial
 
     mask = geometry.mask(problem.geometry, problem.mesh)
     made = model.trajectory(problem, mask, initial.initial_magnetisation(problem, mask))

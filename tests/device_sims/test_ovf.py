@@ -5,8 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from device_sims import ovf
-from device_sims.problem import DataFile, Mesh
+from device_sims.problem import DataFile, Mesh, ovf
 from spinloom import files
 from spinloom.errors import UserError
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import yaml
 
-from device_sims import geometry, initial, ovf, problem_file
 from device_sims.engines.llg import integrators
 from device_sims.problem import (
     DataFile,
@@ -23,6 +22,10 @@ from device_sims.problem import (
     Region,
     Roughness,
     Waveform,
+    geometry,
+    initial,
+    ovf,
+    problem_file,
 )
 from spinloom import files
 from spinloom.errors import UserError

@@ -17,9 +17,17 @@ import pytest
 import yaml
 
 from device_sims import __main__ as cli
-from device_sims import engines, geometry, initial, ovf, problem_file
-from device_sims.problem import GAMMA0, MU0, Problem
-from device_sims.run import run
+from device_sims import engines
+from device_sims.problem import (
+    GAMMA0,
+    MU0,
+    Problem,
+    geometry,
+    initial,
+    ovf,
+    problem_file,
+)
+from device_sims.single.run import run
 from spinloom import files, streams
 from spinloom.errors import UserError
 from tests.device_sims.test_problem_file import DOCS, SMALL, changed, write

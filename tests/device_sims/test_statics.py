@@ -8,8 +8,8 @@ from scipy.optimize import curve_fit
 from device_sims.engines.llg import ensemble
 from device_sims.engines.llg.fields import Sides, anisotropy, spin_torque, zhang_li
 from device_sims.engines.llg.solver import Solver
-from device_sims.observables import wall_position
 from device_sims.problem import GAMMA0, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region
+from device_sims.problem.observables import wall_position
 from tests.device_sims.conftest import track
 
 A, K = 1.5e-11, 1.7e5

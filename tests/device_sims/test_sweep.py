@@ -8,8 +8,8 @@ import sys
 import pandas as pd
 import pytest
 
-from device_sims import sweep
 from device_sims.devices import domain_wall
+from device_sims.sweep import sweep
 from spinloom import files
 from spinloom.errors import UserError
 

@@ -11,8 +11,9 @@ import pytest
 from scipy import integrate
 
 from device_sims import devices, engines
-from device_sims.devices import compare, domain_wall, notched_wire, wire
+from device_sims.devices import domain_wall, notched_wire, wire
 from device_sims.engines import Result
+from device_sims.validation import same_writes
 from spinloom import config
 from spinloom.errors import UserError
 
@@ -289,7 +290,7 @@ def test_the_wall_model_moves_walls_as_micromagnetics_does():
     family["wall"].update(rest_s=5e-11, settle_s=5e-11)
     family["sot"]["duration_s"] = 5e-10
     section["sweep"].update(instances=1, replicas_per_instance=1)
-    table = compare.compare(section)
+    table = same_writes.compare(section)
     assert list(table["pulse"]) == [0, 1] and table["lost_llg"].eq(0).all() and table["lost_collective"].eq(0).all()
     moved = table["mean_llg"] - 60e-9
     assert (moved > 20e-9).all() and (table["difference"].abs() / moved < 0.12).all()

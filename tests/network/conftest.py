@@ -16,12 +16,13 @@ import pytest
 from scipy.stats import norm
 
 from calibration.card import SCHEMA_VERSION, KernelCard
-from calibration.tables import TRANSITIONS
-from network import datasets, rules, settings
+from calibration.card.tables import TRANSITIONS
+from network import datasets, rules
 from network.datasets.idx import IdxDataset, IdxFile
-from network.device import DeviceModel
-from network.summary import write_run
-from network.train import Trainer
+from network.results.summary import write_run
+from network.synapse.device import DeviceModel
+from network.training import settings
+from network.training.trainer import Trainer
 
 
 # of the package, not of the session: the engines' tests that a worker runs next are about exact bytes

@@ -8,11 +8,13 @@ import pytest
 from scipy import stats
 
 from calibration.card import SCHEMA_VERSION, KernelCard
-from calibration.parametric import make
-from calibration.tables import TRANSITIONS
-from network import ladder, optimizers, rng, rules, sampling
-from network.device import DeviceModel
+from calibration.card.tables import TRANSITIONS
+from calibration.sources.parametric import make
+from network import rules
+from network.model import optimizers
 from network.rules.base import Context
+from network.synapse import pulse_ladder, random_words, sampling
+from network.synapse.device import DeviceModel
 
 ALARM = 1e-4  # false alarms of each family of tests (Bonferroni within it); all seeds are fixed
 ONE_NS = 1e-9
@@ -108,12 +110,12 @@ def rule(name, of_card, options=None, optimizer=None, device_options=None):
 
 def context(step=0, layers=1, seed=1):
     """Return a step of the rule's own stream."""
-    return Context(tuple(rng.stream(seed, "rule", layer) for layer in range(layers)), jnp.int32(step))
+    return Context(tuple(random_words.stream(seed, "rule", layer) for layer in range(layers)), jnp.int32(step))
 
 
 def start(of_rule, *shapes, seed=1):
     """Return the memory and the plans of the first programming of layers [inputs, outputs]."""
-    keys = tuple(rng.stream(seed, "weights", layer) for layer in range(len(shapes)))
+    keys = tuple(random_words.stream(seed, "weights", layer) for layer in range(len(shapes)))
     return jax.jit(of_rule.init, static_argnums=1)(keys, shapes)
 
 
@@ -139,7 +141,7 @@ def apply(of_rule, array, plan, seed=7):
     spare = -len(table.threshold) % ENTRIES
     table = table._replace(threshold=np.pad(table.threshold, (0, spare)), alias=np.pad(table.alias, (0, spare)))
     shape, size = array.state.shape, array.state.size
-    block, key = ROWS * sampling.LANES, rng.stream(seed, "program")
+    block, key = ROWS * sampling.LANES, random_words.stream(seed, "program")
 
     def blocks(field):
         flat = np.asarray(field).ravel()
@@ -167,7 +169,7 @@ def shares(of_ladder, device, back, strength) -> np.ndarray:
     """
     strength = np.asarray(strength, np.float32)
     back = np.broadcast_to(back, strength.shape)
-    pick = jax.jit(lambda word: ladder.choose(of_ladder, back, strength, word))
+    pick = jax.jit(lambda word: pulse_ladder.choose(of_ladder, back, strength, word))
     direction = back.astype(int)
 
     def rung(word):

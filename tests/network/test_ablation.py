@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from network import ablation, rng, sampling
-from network.device import DeviceModel
+from network.synapse import ablation, random_words, sampling
+from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import make_card, trainer, two_states
 from tests.network.rule_cards import ALARM, SURE, junction, lattice, quick_compile  # noqa: F401
@@ -80,7 +80,7 @@ def test_rest_follows_the_rates():
     zero = jnp.zeros(state.shape)
     stuck = (jnp.arange(rows) % 4 == 0)[:, None] & jnp.ones(state.shape, bool)
     array = sampling.Array(state, device.state_weight[state], zero, zero + 1, state.astype(jnp.int32), None, stuck)
-    after, moved = jax.jit(sampling.relax)(rng.stream(1, "rest"), 3, array, table)
+    after, moved = jax.jit(sampling.relax)(random_words.stream(1, "rest"), 3, array, table)
     change = np.asarray(after.state != state)
     assert not change[np.asarray(stuck)].any() and moved == change.sum()
     np.testing.assert_array_equal(after.writes, array.writes)  # nobody has written

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network import array as lines
-from network import crossbar, rng, sampling
-from network.device import DeviceModel
+from network.crossbar import array_effects as lines
+from network.crossbar import nodal_solver
+from network.synapse import random_words, sampling
+from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import EVERYTHING, trainer, two_states
 
@@ -37,7 +38,7 @@ def test_resistive_lines_lower_what_is_read(device):
     assert 0.3 < f.min() < f.max() < 1
     # what is read is the conductance of the circuit, against a reference that is read through the same lines
     conductance = np.asarray(array.weight[0], np.float64) * device.g_scale + device.g_ref
-    effective = crossbar.tiled_transfer(conductance, 16, 30, wire_resistance_ohm=2.0, driver_resistance_ohm=20.0)
+    effective = nodal_solver.tiled_transfer(conductance, 16, 30, wire_resistance_ohm=2.0, driver_resistance_ohm=20.0)
     reference = f[0].mean(axis=1, keepdims=True) * device.g_ref
     expected = (effective - reference) / device.g_scale
     weight = np.asarray(lines.seen(array, factor, device).weight[0])
@@ -96,11 +97,11 @@ def test_disturbs_come_at_their_rate():
     """Counts within four standard deviations of the binomial, two tests: false alarms below 0.02 %."""
     device = DeviceModel.from_card(two_states(disturb=0.01), {"stuck_fraction": 0.2})
     table, shape = sampling.tables(device), (300, 128)
-    keys = (rng.stream(1, "a"), rng.stream(1, "b"))
+    keys = (random_words.stream(1, "a"), random_words.stream(1, "b"))
     array, _ = jax.jit(lambda k: sampling.fabricate(k, shape, device, table, 2))(keys)
     free, state = ~np.asarray(array.stuck), np.asarray(array.state)
     chance = np.where(np.arange(128) < 64, 0.05, 0.002) * np.ones(shape)
-    after, moved = lines.disturb(rng.stream(1, "d"), 20, array, jnp.asarray(chance, jnp.float32), table)
+    after, moved = lines.disturb(random_words.stream(1, "d"), 20, array, jnp.asarray(chance, jnp.float32), table)
     hit = np.asarray(after.state) != state
     assert int(moved) == hit.sum() and not hit[~free].any()
     np.testing.assert_array_equal(np.asarray(after.state)[hit], 1 - state[hit])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from network import rng
-from network.augmentation import augment
+from network.model.augmentation import augment
+from network.synapse import random_words
 from spinloom.errors import UserError
 from tests.network.conftest import contents, train, trainer
 
@@ -34,7 +34,9 @@ def test_every_move_is_exact_and_equally_likely(most, mirror):
         shifted(down, right, turned).tobytes(): (down, right, turned)
         for down in shifts for right in shifts for turned in ((False, True) if mirror else (False,))
     }  # fmt: skip
-    got = np.asarray(moved(rng.stream(1, "moves"), 3, jnp.asarray(np.tile(PICTURE, (COUNT, 1, 1, 1))), most, mirror))
+    got = np.asarray(
+        moved(random_words.stream(1, "moves"), 3, jnp.asarray(np.tile(PICTURE, (COUNT, 1, 1, 1))), most, mirror)
+    )
     assert got.dtype == np.uint8
     found = [moves[picture.tobytes()] for picture in got]
     count = [found.count(move) for move in moves.values()]
@@ -43,7 +45,7 @@ def test_every_move_is_exact_and_equally_likely(most, mirror):
 
 
 def test_moves_belong_to_step_and_place():
-    key, wide = rng.stream(1, "moves"), jnp.asarray(np.tile(PICTURE, (50, 1, 1, 1)))
+    key, wide = random_words.stream(1, "moves"), jnp.asarray(np.tile(PICTURE, (50, 1, 1, 1)))
     all_of_them = np.asarray(moved(key, 3, wide, 2, True))
     np.testing.assert_array_equal(all_of_them[:20], moved(key, 3, wide[:20], 2, True))
     assert not np.array_equal(all_of_them, moved(key, 4, wide, 2, True))

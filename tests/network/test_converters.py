@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network import converters
+from network.crossbar import converters
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

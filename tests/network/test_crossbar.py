@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from network import crossbar
+from network.crossbar import nodal_solver as solver
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -80,15 +80,15 @@ def test_transfer_solves_kirchhoff_for_all_sizes(resistances):
         if max(n, m) < 4 or (n + m) % 3 == 0 or (n, m) == (6, 7):  # both branches, every shape of edge
             g = cells(n, m)
             expected = dense_transfer(g, *resistances)
-            np.testing.assert_allclose(crossbar.transfer(g, *resistances), expected, rtol=0, atol=1e-11 * g.max())
+            np.testing.assert_allclose(solver.transfer(g, *resistances), expected, rtol=0, atol=1e-11 * g.max())
 
 
 def test_without_resistance_the_cells_are_what_one_reads():
     g = cells(40, 30)
-    assert np.array_equal(crossbar.transfer(g), g)
-    assert np.array_equal(crossbar.tiled_transfer(g, 16, 7), g)
+    assert np.array_equal(solver.transfer(g), g)
+    assert np.array_equal(solver.tiled_transfer(g, 16, 7), g)
     g[3:5, 7] = 0.0
-    assert np.array_equal(crossbar.transfer(g), g)
+    assert np.array_equal(solver.transfer(g), g)
 
 
 def test_first_order_in_the_wire_holds_down_to_any_wire():
@@ -98,24 +98,24 @@ def test_first_order_in_the_wire_holds_down_to_any_wire():
     rows, columns = np.arange(20), np.arange(30)
     loss = g @ (np.minimum.outer(columns, columns) + 1) + (20 - np.maximum.outer(rows, rows)) @ g
     for wire, slack in ((1e-2, 1e-3), (1e-5, 1e-6), (1e-9, 1e-4)):
-        found = (1 - crossbar.transfer(g, wire) / g) / (wire * loss)
+        found = (1 - solver.transfer(g, wire) / g) / (wire * loss)
         np.testing.assert_allclose(found, 1.0, rtol=0, atol=slack)
-    assert np.max(np.abs(crossbar.transfer(g, 1e-30) / g - 1)) < 1e-15
-    floating = crossbar.read_cell(g, 3, 4, "floating")
-    assert crossbar.read_cell(g, 3, 4, "floating", 1e-12) == pytest.approx(floating, rel=1e-12, abs=0)
+    assert np.max(np.abs(solver.transfer(g, 1e-30) / g - 1)) < 1e-15
+    floating = solver.read_cell(g, 3, 4, "floating")
+    assert solver.read_cell(g, 3, 4, "floating", 1e-12) == pytest.approx(floating, rel=1e-12, abs=0)
 
 
 def test_worst_corner_of_a_uniform_array():
     """The corner far from both ends loses N (N + 1) r G to first order: N^2 r G / 2 on each of its lines."""
     for size in (4, 32):
         g = np.full((size, size), 2e-4)
-        loss = 1 - crossbar.transfer(g, 1e-3) / g
+        loss = 1 - solver.transfer(g, 1e-3) / g
         assert np.unravel_index(loss.argmax(), loss.shape) == (0, size - 1)
         assert loss.max() == pytest.approx(size * (size + 1) * 1e-3 * 2e-4, rel=1e-3, abs=0)
 
 
 def test_one_cell_is_a_chain_of_resistors():
-    assert crossbar.transfer([[1 / 5e3]], 3.0, 100.0, 20.0).item() == pytest.approx(1 / 5126, rel=1e-14, abs=0)
+    assert solver.transfer([[1 / 5e3]], 3.0, 100.0, 20.0).item() == pytest.approx(1 / 5126, rel=1e-14, abs=0)
 
 
 def test_one_row_is_a_ladder():
@@ -132,7 +132,7 @@ def test_one_row_is_a_ladder():
         voltage *= right / (right + ahead)
         ahead = 3.0
         expected.append(voltage / own)
-    np.testing.assert_allclose(crossbar.transfer(g, 3.0, 100.0, 20.0)[0], expected, rtol=1e-13, atol=0)
+    np.testing.assert_allclose(solver.transfer(g, 3.0, 100.0, 20.0)[0], expected, rtol=1e-13, atol=0)
 
 
 def test_two_cells_share_their_column():
@@ -140,7 +140,7 @@ def test_two_cells_share_their_column():
     first, second, sense = 5e3, 8e3, 1e3
     parallel = sense * second / (sense + second)
     expected = parallel / (first + parallel) / sense
-    found = crossbar.transfer([[1 / first], [1 / second]], sense_resistance_ohm=sense)
+    found = solver.transfer([[1 / first], [1 / second]], sense_resistance_ohm=sense)
     assert found[0, 0] == pytest.approx(expected, rel=1e-14, abs=0)
 
 
@@ -148,15 +148,15 @@ def test_reciprocity():
     """Seen from the columns the same array, turned round, has the same transfer; driver and sense change places."""
     for n, m in ((9, 5), (5, 9), (8, 8)):
         g = cells(n, m)
-        turned = crossbar.transfer(g[::-1, ::-1].T.copy(), 4.0, 30.0, 200.0)
-        np.testing.assert_allclose(turned[::-1, ::-1].T, crossbar.transfer(g, 4.0, 200.0, 30.0), rtol=1e-12, atol=0)
+        turned = solver.transfer(g[::-1, ::-1].T.copy(), 4.0, 30.0, 200.0)
+        np.testing.assert_allclose(turned[::-1, ::-1].T, solver.transfer(g, 4.0, 200.0, 30.0), rtol=1e-12, atol=0)
 
 
 def test_many_lines_are_solved_in_portions(monkeypatch):
     g = cells(11, 7)
-    whole = crossbar.transfer(g, 4.0, 20.0, 10.0), crossbar.transfer(g.T, 4.0, 20.0, 10.0)
-    monkeypatch.setattr(crossbar, "CHUNK", 3)
-    for found, expected in zip((crossbar.transfer(a, 4.0, 20.0, 10.0) for a in (g, g.T)), whole, strict=True):
+    whole = solver.transfer(g, 4.0, 20.0, 10.0), solver.transfer(g.T, 4.0, 20.0, 10.0)
+    monkeypatch.setattr(solver, "CHUNK", 3)
+    for found, expected in zip((solver.transfer(a, 4.0, 20.0, 10.0) for a in (g, g.T)), whole, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0)
 
 
@@ -166,25 +166,25 @@ def test_more_wire_is_less_current():
     voltage = generator(1, "crossbar", "power").normal(size=12)
     power, entries = [], []
     for wire in (0.0, 0.1, 1.0, 10.0, 100.0):
-        power.append(float(voltage @ crossbar.currents(g, voltage, wire, 10.0, 10.0).row_current_A))
-        entries.append(crossbar.transfer(g, wire, 10.0, 10.0))
+        power.append(float(voltage @ solver.currents(g, voltage, wire, 10.0, 10.0).row_current_A))
+        entries.append(solver.transfer(g, wire, 10.0, 10.0))
     assert np.all(np.diff(power) < 0)
     assert np.all(np.diff(entries, axis=0) < 0) and np.all(entries[-1] > 0)
 
 
 def test_scaling_all_resistances_scales_the_currents():
     g = cells(7, 6)
-    small = crossbar.transfer(1e-6 * g, 4e6, 2e8, 3e7)
-    np.testing.assert_allclose(small, 1e-6 * crossbar.transfer(g, 4.0, 200.0, 30.0), rtol=1e-12, atol=0)
+    small = solver.transfer(1e-6 * g, 4e6, 2e8, 3e7)
+    np.testing.assert_allclose(small, 1e-6 * solver.transfer(g, 4.0, 200.0, 30.0), rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("resistances", [(0.0, 0.0, 0.0), (5.0, 0.0, 0.0), (5.0, 100.0, 40.0), (0.0, 100.0, 40.0)])
 def test_currents_obey_superposition_and_energy_conservation(resistances):
     g = cells(9, 6)
     voltage = generator(1, "crossbar", "voltage").uniform(-0.2, 0.2, 9)
-    found = crossbar.currents(g, voltage, *resistances)
+    found = solver.currents(g, voltage, *resistances)
     scale = np.abs(found.column_current_A).max()
-    np.testing.assert_allclose(found.column_current_A, voltage @ crossbar.transfer(g, *resistances), 0, 1e-12 * scale)
+    np.testing.assert_allclose(found.column_current_A, voltage @ solver.transfer(g, *resistances), 0, 1e-12 * scale)
     row, column = kirchhoff(g, voltage, np.zeros(6), *resistances)
     np.testing.assert_allclose(found.row_node_V, row, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.column_node_V, column, rtol=0, atol=1e-12)
@@ -197,12 +197,12 @@ def test_currents_obey_superposition_and_energy_conservation(resistances):
 
 def test_tiles_have_lines_of_their_own():
     g = cells(20, 11)
-    found = crossbar.tiled_transfer(g, 8, 6, 5.0, driver_resistance_ohm=100.0)
-    assert [(r.start, r.stop, c.start, c.stop) for r, c in crossbar.tiles(g.shape, 8, 6)] == [
+    found = solver.tiled_transfer(g, 8, 6, 5.0, driver_resistance_ohm=100.0)
+    assert [(r.start, r.stop, c.start, c.stop) for r, c in solver.tiles(g.shape, 8, 6)] == [
         (0, 8, 0, 6), (0, 8, 6, 11), (8, 16, 0, 6), (8, 16, 6, 11), (16, 20, 0, 6), (16, 20, 6, 11),
     ]  # fmt: skip
-    np.testing.assert_array_equal(found[16:, 6:], crossbar.transfer(g[16:, 6:], 5.0, 100.0))
-    assert np.all(found > crossbar.transfer(g, 5.0, 100.0))  # shorter wires
+    np.testing.assert_array_equal(found[16:, 6:], solver.transfer(g[16:, 6:], 5.0, 100.0))
+    assert np.all(found > solver.transfer(g, 5.0, 100.0))  # shorter wires
 
 
 ROWS, COLUMNS = [1], [2, 0]  # two cells written at once
@@ -213,15 +213,15 @@ ROWS, COLUMNS = [1], [2, 0]  # two cells written at once
 ])  # fmt: skip
 @pytest.mark.parametrize("voltage", [0.9, -0.6])
 def test_schemes_without_wires(scheme, half_row, half_column, rest, voltage):
-    found = crossbar.write_voltages(cells(4, 5), ROWS, COLUMNS, voltage, scheme) / voltage
+    found = solver.write_voltages(cells(4, 5), ROWS, COLUMNS, voltage, scheme) / voltage
     expected = np.full((4, 5), rest)
     expected[1], expected[:, [0, 2]], expected[1, [0, 2]] = half_row, half_column, 1.0
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
-    half = crossbar.half_selected((4, 5), ROWS, COLUMNS)
+    half = solver.half_selected((4, 5), ROWS, COLUMNS)
     assert half.sum() == 3 + 2 * 3 and not half[1, 0] and half[1, 1] and half[0, 2] and not half[0, 1]
 
 
-@pytest.mark.parametrize("scheme", crossbar.SCHEMES)
+@pytest.mark.parametrize("scheme", solver.SCHEMES)
 @pytest.mark.parametrize("resistances", [(6.0, 0.0, 0.0), (6.0, 300.0, 80.0), (0.0, 300.0, 80.0), (0.0, 0.0, 0.0)])
 def test_write_voltages_solve_kirchhoff(scheme, resistances):
     g = cells(5, 6)
@@ -232,13 +232,13 @@ def test_write_voltages_solve_kirchhoff(scheme, resistances):
     conducting = np.where(np.isin(np.arange(5), ROWS)[:, None] | (scheme != "1T1R"), g, 1e-30)  # off: 1e30 ohm
     row, column = kirchhoff(conducting, *sources, *resistances)
     expected = np.where(conducting > 1e-29, row - column, 0.0)
-    found = crossbar.write_voltages(g, ROWS, COLUMNS, 0.8, scheme, *resistances)
+    found = solver.write_voltages(g, ROWS, COLUMNS, 0.8, scheme, *resistances)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
 
 
 def test_a_transistor_leaves_one_chain_of_resistors():
     g = cells(6, 7)
-    found = crossbar.write_voltages(g, [1], [3], 0.8, "1T1R", 5.0, 100.0, 40.0)
+    found = solver.write_voltages(g, [1], [3], 0.8, "1T1R", 5.0, 100.0, 40.0)
     series = 100.0 + 40.0 + 5.0 * (4 + 5)  # j + 1 segments of the row, n - i of the column
     assert found[1, 3] == pytest.approx(0.8 / (1 + g[1, 3] * series), rel=1e-12, abs=0)
     others = np.delete(found.ravel(), 1 * 7 + 3)
@@ -248,8 +248,8 @@ def test_a_transistor_leaves_one_chain_of_resistors():
 def test_wires_disturb_more_and_write_less():
     """The worst cell on the selected lines sees less than V when selected; unselected cells are no longer at 0."""
     g = np.full((16, 16), 1e-4)
-    found = crossbar.write_voltages(g, [0], [15], 1.0, "V/2", 5.0)
-    half = crossbar.half_selected(g.shape, [0], [15])
+    found = solver.write_voltages(g, [0], [15], 1.0, "V/2", 5.0)
+    half = solver.half_selected(g.shape, [0], [15])
     assert found[0, 15] < 0.95 and found[half].max() < 0.5
     rest = ~half
     rest[0, 15] = False
@@ -259,28 +259,28 @@ def test_wires_disturb_more_and_write_less():
 @pytest.mark.parametrize("n,m", [(2, 2), (5, 9), (30, 20)])
 def test_sneak_path_of_a_uniform_array(n, m):
     expected = 1e-4 * (1 + 1 / (1 / (n - 1) + 1 / ((n - 1) * (m - 1)) + 1 / (m - 1)))
-    found = crossbar.read_cell(np.full((n, m), 1e-4), n - 1, 0, "floating")
+    found = solver.read_cell(np.full((n, m), 1e-4), n - 1, 0, "floating")
     assert found == pytest.approx(expected, rel=1e-12, abs=0)
 
 
 def test_reading_one_cell():
     g = cells(6, 5)
-    assert crossbar.read_cell(g, 2, 3, "grounded") == g[2, 3]
+    assert solver.read_cell(g, 2, 3, "grounded") == g[2, 3]
     wires = (6.0, 300.0, 80.0)
-    grounded = crossbar.read_cell(g, 2, 3, "grounded", *wires)
-    assert grounded == pytest.approx(crossbar.transfer(g, *wires)[2, 3], rel=1e-12, abs=0)
+    grounded = solver.read_cell(g, 2, 3, "grounded", *wires)
+    assert grounded == pytest.approx(solver.transfer(g, *wires)[2, 3], rel=1e-12, abs=0)
     sources = [1.0 if i == 2 else OPEN for i in range(6)], [0.0 if j == 3 else OPEN for j in range(5)]
     row, column = kirchhoff(g, *sources, *wires)
     expected = float(g[:, 3] @ (row - column)[:, 3])
-    assert crossbar.read_cell(g, 2, 3, "floating", *wires) == pytest.approx(expected, rel=1e-11, abs=0)
+    assert solver.read_cell(g, 2, 3, "floating", *wires) == pytest.approx(expected, rel=1e-11, abs=0)
     assert expected > grounded
 
 
 def test_floating_lines_of_one_line():
     """One row: a floating column carries nothing, the cell is read alone; one column likewise."""
     g = cells(1, 4)
-    assert crossbar.read_cell(g, 0, 2, "floating") == pytest.approx(g[0, 2], rel=1e-14, abs=0)
-    assert crossbar.read_cell(g.T, 2, 0, "floating") == pytest.approx(g[0, 2], rel=1e-14, abs=0)
+    assert solver.read_cell(g, 0, 2, "floating") == pytest.approx(g[0, 2], rel=1e-14, abs=0)
+    assert solver.read_cell(g.T, 2, 0, "floating") == pytest.approx(g[0, 2], rel=1e-14, abs=0)
 
 
 G = np.full((3, 4), 1e-4)
@@ -288,26 +288,26 @@ HOLED = np.where(np.eye(3, 4) > 0, 0.0, G)
 
 
 @pytest.mark.parametrize("call,words", [
-    (lambda: crossbar.transfer(G[0]), r"crossbar: conductance_S: found shape \(4,\), allowed: rows x columns"),
-    (lambda: crossbar.transfer(G[:0]), r"conductance_S: found shape \(0, 4\)"),
-    (lambda: crossbar.transfer(-G), r"conductance_S: found -0.0001 at \(0, 0\), allowed: finite, at least 0"),
-    (lambda: crossbar.transfer(G * np.nan), r"conductance_S: found nan at"),
-    (lambda: crossbar.transfer(G, -1.0), r"wire_resistance_ohm: found -1.0, allowed: finite, at least 0"),
-    (lambda: crossbar.transfer(G, 1.0, np.inf), r"driver_resistance_ohm: found inf"),
-    (lambda: crossbar.transfer(G, 1.0, 1.0, np.nan), r"sense_resistance_ohm: found nan"),
-    (lambda: crossbar.tiled_transfer(G, 0, 2), r"tile_rows: found 0, allowed: a whole number of at least 1"),
-    (lambda: crossbar.tiled_transfer(G, 2, 2.5), r"tile_columns: found 2.5"),
-    (lambda: crossbar.currents(G, [0.1, 0.1]), r"row_voltage_V: found shape \(2,\) or not finite, allowed: 3 finite"),
-    (lambda: crossbar.currents(G, [0.1, 0.1, np.inf]), r"row_voltage_V: found shape \(3,\) or not finite"),
-    (lambda: crossbar.write_voltages(G, [0], [0], 1.0, "V/4"), r"scheme: found V/4, allowed: 1T1R, V/2, V/3, floating"),
-    (lambda: crossbar.write_voltages(G, [0], [0], np.nan, "V/2"), r"voltage_V: found nan"),
-    (lambda: crossbar.write_voltages(G, [], [0], 1.0, "V/2"), r"selected rows: found \[\], allowed: different"),
-    (lambda: crossbar.write_voltages(G, [0], [4], 1.0, "V/2"), r"selected columns: found \[4\], .* 0 to 3"),
-    (lambda: crossbar.half_selected((3, 4), [1, 1], [0]), r"selected rows: found \[1, 1\]"),
-    (lambda: crossbar.write_voltages(HOLED, [0], [0], 1.0, "floating"), r"found 0.0 at .*more than 0 at floating"),
-    (lambda: crossbar.read_cell(HOLED, 0, 0, "floating"), r"found 0.0 at .*more than 0 at floating"),
-    (lambda: crossbar.read_cell(G, 0, 0, "V/2"), r"unselected: found V/2, allowed: grounded, floating"),
-    (lambda: crossbar.read_cell(G, 3, 0, "grounded"), r"selected rows: found \[3\], allowed: different ones of 0 to 2"),
+    (lambda: solver.transfer(G[0]), r"crossbar: conductance_S: found shape \(4,\), allowed: rows x columns"),
+    (lambda: solver.transfer(G[:0]), r"conductance_S: found shape \(0, 4\)"),
+    (lambda: solver.transfer(-G), r"conductance_S: found -0.0001 at \(0, 0\), allowed: finite, at least 0"),
+    (lambda: solver.transfer(G * np.nan), r"conductance_S: found nan at"),
+    (lambda: solver.transfer(G, -1.0), r"wire_resistance_ohm: found -1.0, allowed: finite, at least 0"),
+    (lambda: solver.transfer(G, 1.0, np.inf), r"driver_resistance_ohm: found inf"),
+    (lambda: solver.transfer(G, 1.0, 1.0, np.nan), r"sense_resistance_ohm: found nan"),
+    (lambda: solver.tiled_transfer(G, 0, 2), r"tile_rows: found 0, allowed: a whole number of at least 1"),
+    (lambda: solver.tiled_transfer(G, 2, 2.5), r"tile_columns: found 2.5"),
+    (lambda: solver.currents(G, [0.1, 0.1]), r"row_voltage_V: found shape \(2,\) or not finite, allowed: 3 finite"),
+    (lambda: solver.currents(G, [0.1, 0.1, np.inf]), r"row_voltage_V: found shape \(3,\) or not finite"),
+    (lambda: solver.write_voltages(G, [0], [0], 1.0, "V/4"), r"scheme: found V/4, allowed: 1T1R, V/2, V/3, floating"),
+    (lambda: solver.write_voltages(G, [0], [0], np.nan, "V/2"), r"voltage_V: found nan"),
+    (lambda: solver.write_voltages(G, [], [0], 1.0, "V/2"), r"selected rows: found \[\], allowed: different"),
+    (lambda: solver.write_voltages(G, [0], [4], 1.0, "V/2"), r"selected columns: found \[4\], .* 0 to 3"),
+    (lambda: solver.half_selected((3, 4), [1, 1], [0]), r"selected rows: found \[1, 1\]"),
+    (lambda: solver.write_voltages(HOLED, [0], [0], 1.0, "floating"), r"found 0.0 at .*more than 0 at floating"),
+    (lambda: solver.read_cell(HOLED, 0, 0, "floating"), r"found 0.0 at .*more than 0 at floating"),
+    (lambda: solver.read_cell(G, 0, 0, "V/2"), r"unselected: found V/2, allowed: grounded, floating"),
+    (lambda: solver.read_cell(G, 3, 0, "grounded"), r"selected rows: found \[3\], allowed: different ones of 0 to 2"),
 ])  # fmt: skip
 def test_refuses(call, words):
     with pytest.raises(UserError, match=words):

@@ -8,11 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from network import optimizers, rng, rules, sampling
-from network.device import DeviceModel
-from network.layers import Layer, Noise, Synapses, read
+from network import rules
+from network.model import optimizers
+from network.model.layers import (
+    Layer,
+    Noise,
+    Synapses,
+    read,
+)
 from network.rules.accumulate_quantise_program import bands, state_bands
 from network.rules.base import Context, Signals
+from network.synapse import random_words, sampling
+from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 
@@ -86,7 +93,7 @@ def make(name, device, options, optimizer=PLAIN):
 
 def rule_at(device, accumulator, command, margin):
     rule = make("accumulate_quantise_program", device, {"margin": margin, "compare": "command"})
-    memory, _ = rule.init((rng.stream(1, "w"),), ((1, len(accumulator)),))
+    memory, _ = rule.init((random_words.stream(1, "w"),), ((1, len(accumulator)),))
     memory = memory._replace(
         accumulator=(jnp.asarray([accumulator], jnp.float32),), command=(jnp.asarray([command], jnp.int8),)
     )
@@ -112,7 +119,7 @@ def test_program_only_what_left_its_band(device):
 
 def test_compare_state_programs_until_the_device_agrees(device):
     rule = make("accumulate_quantise_program", device, {"margin": 0.0, "compare": "state"})
-    memory, _ = rule.init((rng.stream(1, "w"),), ((1, 5),))
+    memory, _ = rule.init((random_words.stream(1, "w"),), ((1, 5),))
     memory = memory._replace(accumulator=(jnp.zeros((1, 5)),))
     state, zero = jnp.arange(5, dtype=jnp.int8)[None, None], jnp.zeros((1, 1, 5))
     array = sampling.Array(state, zero, zero, zero + 1, zero.astype(jnp.int32))
@@ -124,14 +131,14 @@ def test_compare_state_programs_until_the_device_agrees(device):
 def test_no_dead_network(device):
     """The start spreads the devices over all states; one write each, and it is counted by the caller's plan."""
     rule = make("accumulate_quantise_program", device, {})
-    _, (plan,) = rule.init((rng.stream(1, "w"),), ((64, 64),))
+    _, (plan,) = rule.init((random_words.stream(1, "w"),), ((64, 64),))
     share = np.bincount(np.asarray(plan.pulse).ravel(), minlength=5) / 64**2
     assert plan.mask.all() and share.min() > 0.05
 
 
 def test_memory_is_counted_honestly(device):
     shapes = ((7, 3), (3, 2))
-    keys = (rng.stream(1, "w", 0), rng.stream(1, "w", 1))
+    keys = (random_words.stream(1, "w", 0), random_words.stream(1, "w", 1))
     for name, moments in (("adam", 2), ("sgd", 0)):
         rule = make("accumulate_quantise_program", device, {}, optimizers.make({"name": name}, 1))
         bits = rule.memory_bits(rule.init(keys, shapes)[0])
@@ -166,7 +173,7 @@ def test_column_noise_equals_noise_on_every_weight():
     random, layer = np.random.default_rng(0), Layer(30, 4)
     x, weight = random.random((1, 30)).astype(np.float32), random.normal(size=(30, 4)).astype(np.float32)
     sd = random.uniform(0.1, 0.5, (30, 4)).astype(np.float32)
-    noise, factor = Noise(rng.stream(1, "n"), 0), (3 / 30) ** 0.5
+    noise, factor = Noise(random_words.stream(1, "n"), 0), (3 / 30) ** 0.5
     many = jnp.asarray(np.repeat(x, 20000, axis=0))
 
     def column(variance, x=many):

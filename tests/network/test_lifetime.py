@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from network import lifetime, retention
-from network.summary import evaluation_table, evaluations_table
+from network.results import lifetime
+from network.results.summary import evaluation_table, evaluations_table
+from network.synapse import resting
 from spinloom.errors import UserError
 from tests.network.conftest import trainer
 from tests.network.test_ablation import RATE, forgetful
@@ -20,28 +21,28 @@ PULSES = np.stack([
 
 def test_a_rest_without_refresh_is_the_exponential_of_the_rates():
     rate = np.array([[-RATE, RATE], [3 * RATE, -3 * RATE]])
-    kernel, writes = retention.hold(rate, np.stack([np.eye(2)] * 2), 1200.0, None, 5)
+    kernel, writes = resting.hold(rate, np.stack([np.eye(2)] * 2), 1200.0, None, 5)
     lost = -np.expm1(-4 * RATE * 1200) * np.array([1, 3]) / 4
     np.testing.assert_allclose(kernel, [[1 - lost[0], lost[0]], [lost[1], 1 - lost[1]]], rtol=1e-12)
     assert not writes.any()
     # a refresh that would come with the look, or after it, comes too late
     for interval in (1200.0, 1e9):
-        np.testing.assert_array_equal(retention.hold(rate, np.stack([np.eye(2)] * 2), 1200.0, interval, 5)[0], kernel)
+        np.testing.assert_array_equal(resting.hold(rate, np.stack([np.eye(2)] * 2), 1200.0, interval, 5)[0], kernel)
 
 
 @pytest.mark.parametrize(("hold", "refreshes"), [(3 * HOUR, 2), (3.5 * HOUR, 3), (0.1 * 3 / 0.1 * HOUR, 2)])
 def test_sure_writes_bring_every_device_back(hold, refreshes):
     """What is left is the loss since the last refresh, and each period takes as many writes as devices were lost."""
     sure = np.stack([np.tile(row, (3, 1)) for row in np.eye(3)])
-    kernel, writes = retention.hold(HOPS, sure, hold, HOUR, 3)
-    np.testing.assert_allclose(kernel, retention.rest(HOPS, hold - refreshes * HOUR), rtol=1e-12)
-    lost = 1 - np.diag(retention.rest(HOPS, HOUR))
+    kernel, writes = resting.hold(HOPS, sure, hold, HOUR, 3)
+    np.testing.assert_allclose(kernel, resting.rest(HOPS, hold - refreshes * HOUR), rtol=1e-12)
+    lost = 1 - np.diag(resting.rest(HOPS, HOUR))
     np.testing.assert_allclose(writes, np.diag(refreshes * lost), rtol=1e-12)
 
 
 def test_a_refresh_by_unsure_writes_against_devices_one_by_one():
     """8,000 devices a state, 3 refreshes of 2 attempts: within 4.5 sd of the exact numbers in 18 values (1e-4)."""
-    kernel, writes = retention.hold(HOPS, PULSES, 3.5 * HOUR, HOUR, 2)
+    kernel, writes = resting.hold(HOPS, PULSES, 3.5 * HOUR, HOUR, 2)
     np.testing.assert_allclose(kernel.sum(axis=1), 1, rtol=1e-12)
     random, count = np.random.default_rng(11), 8000
 
@@ -51,12 +52,12 @@ def test_a_refresh_by_unsure_writes_against_devices_one_by_one():
     for target in range(3):
         states, given = np.full(count, target), np.zeros((count, 3))
         for _ in range(3):
-            states = hop(states, retention.rest(HOPS, HOUR))
+            states = hop(states, resting.rest(HOPS, HOUR))
             for _ in range(2):
                 wrong = states != target
                 given[wrong, target] += 1
                 states[wrong] = hop(states[wrong], PULSES[target])
-        states = hop(states, retention.rest(HOPS, 0.5 * HOUR))
+        states = hop(states, resting.rest(HOPS, 0.5 * HOUR))
         share = np.bincount(states, minlength=3) / count
         assert np.all(np.abs(share - kernel[target]) < 4.5 * np.sqrt(kernel[target] * (1 - kernel[target]) / count))
         sd = given.std(axis=0) / np.sqrt(count)
@@ -68,8 +69,8 @@ def test_the_nearest_pulse_is_the_one_most_likely_to_lead_back():
     step = np.zeros((2, 3, 3))
     step[0] = [[1, 0, 0], [1, 0, 0], [0, 1, 0]]  # down
     step[1] = [[0, 1, 0], [0, 0, 1], [0, 0, 1]]  # up
-    writes = retention.hold(HOPS, step, 2 * HOUR, HOUR, 1).writes
-    gone = retention.rest(HOPS, HOUR)[1]
+    writes = resting.hold(HOPS, step, 2 * HOUR, HOUR, 1).writes
+    gone = resting.rest(HOPS, HOUR)[1]
     np.testing.assert_allclose(writes[1], [gone[2], gone[0]], rtol=1e-12)
 
 

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from network.device import DeviceModel
-from network.metering import ENERGY_DEFAULTS, WORD, counts, energy_terms
+from network.results.metering import (
+    ENERGY_DEFAULTS,
+    WORD,
+    counts,
+    energy_terms,
+)
+from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 

@@ -5,12 +5,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network import activations, architecture, models, optimizers, rng
-from network.architecture import Architecture, Layer, parse
-from network.layers import EPSILON, MOMENTUM, Converters, Noise, Synapses, converted, driven, pool, read
+from network.model import (
+    activations,
+    architecture,
+    layer_stack,
+    optimizers,
+)
+from network.model.architecture import Architecture, Layer, parse
+from network.model.layers import (
+    EPSILON,
+    MOMENTUM,
+    Converters,
+    Noise,
+    Synapses,
+    converted,
+    driven,
+    pool,
+    read,
+)
+from network.synapse import random_words
 from spinloom.errors import UserError
 
-QUIET = Noise(rng.stream(1, "quiet"), 0)
+QUIET = Noise(random_words.stream(1, "quiet"), 0)
 
 
 def uniform(seed, *shape):
@@ -126,16 +142,18 @@ def test_losses_by_hand():
     # targets 1, -1, -1 and -1, -1, 1: max(0, 1 - t s)^2
     first = 0.5**2 + 0 + 1.2**2
     second = 2.5**2 + 1.0**2 + 2.0**2
-    assert float(models.loss(scores, labels, "squared_hinge")) == pytest.approx((first + second) / 2, rel=1e-6, abs=0)
+    assert float(layer_stack.loss(scores, labels, "squared_hinge")) == pytest.approx(
+        (first + second) / 2, rel=1e-6, abs=0
+    )
     entropy = [-np.log(np.exp(row[k]) / np.exp(row).sum()) for row, k in zip(np.asarray(scores), (0, 2), strict=True)]
-    assert float(models.loss(scores, labels)) == pytest.approx(np.mean(entropy), rel=1e-6, abs=0)
+    assert float(layer_stack.loss(scores, labels)) == pytest.approx(np.mean(entropy), rel=1e-6, abs=0)
 
 
 def forward(net, weights, x, training, model=None, probes=None):
     def product(number, x, weight):
         return read(x, Synapses(weight), net.layers[number], QUIET)
 
-    return models.forward(net, product, weights, model or models.init(net), x, training, probes)
+    return layer_stack.forward(net, product, weights, model or layer_stack.init(net), x, training, probes)
 
 
 def test_a_whole_network_by_hand():
@@ -155,7 +173,7 @@ def test_a_whole_network_by_hand():
     np.testing.assert_allclose(inputs[1], hidden, atol=1e-5)
 
     plain = Architecture((4, 4, 1), net.layers, "tanh", normalisation="none")
-    model = models.init(plain)
+    model = layer_stack.init(plain)
     model = model._replace(norms=(model.norms[0]._replace(bias=jnp.asarray([0.1, 0.2, 0.3])), model.norms[1]))
     scores, statistics, _ = forward(plain, tuple(map(jnp.asarray, weights)), jnp.asarray(x), True, model)
     assert statistics == (None, None)
@@ -171,7 +189,7 @@ def test_errors_at_the_probes_are_those_of_the_columns():
 
     def objective(weights, probes):
         scores, _, inputs = forward(net, weights, x, True, probes=probes)
-        return models.loss(scores, labels), inputs
+        return layer_stack.loss(scores, labels), inputs
 
     zero = tuple(jnp.zeros((8, layer.outputs)) for layer in net.layers)
     (gradients, errors), inputs = jax.grad(objective, argnums=(0, 1), has_aux=True)(weights, zero)

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from network import datasets, settings
+from network import datasets
 from network.__main__ import main
-from spinloom.errors import UserError, run_cli
+from network.training import settings
+from spinloom.command_line import run_cli
+from spinloom.errors import UserError
 from spinloom.files import write_json
 from tests.dictionary import documented
 from tests.network.conftest import make_card, make_toy, write_config

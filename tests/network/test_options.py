@@ -2,9 +2,10 @@
 
 import pytest
 
-from calibration import library
-from network import options, rules, settings
-from network.options import OPTIONS, Choice
+from calibration.sources import library
+from network import rules
+from network.training import options, settings
+from network.training.options import OPTIONS, Choice
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 from tests.network.rule_cards import junction, lattice

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from calibration import library
-from network import activations
-from network.metering import energy_per_operation_J, programming_energy_per_presentation, tops_per_W
+from calibration.sources import library
+from network.model import activations
+from network.results.metering import energy_per_operation_J, programming_energy_per_presentation, tops_per_W
 from spinloom.errors import UserError
 from tests.network.rule_cards import (  # noqa: F401
     SURE,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from network import rng, sampling, trains
 from network.rules.base import Signals
+from network.synapse import pulse_trains, random_words, sampling
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 from tests.network.rule_cards import (  # noqa: F401
@@ -34,14 +34,14 @@ STEPS = 20000
 
 def pulses(of_rule, key, step, x, error, rate):
     """Return the plan of one step (all devices of a synapse) and how often each device is pulsed."""
-    made = trains.plan(of_rule.trains(key, step, x, error, jnp.float32(rate)), len(of_rule.mix))
+    made = pulse_trains.plan(of_rule.trains(key, step, x, error, jnp.float32(rate)), len(of_rule.mix))
     counts = jnp.asarray(of_rule.alphabet().pulses.sum(axis=1))
     return made, jnp.where(made.mask, counts[made.pulse.astype(jnp.int32)], 0)
 
 
 def drawn(of_rule, rate, x=X, error=ERROR, steps=STEPS):
     """Return pulses (int[steps, inputs, outputs]) and the plans (of the devices that a step is for) of many steps."""
-    key = rng.stream(5, "trains")
+    key = random_words.stream(5, "trains")
     draw = jax.jit(jax.vmap(lambda step: pulses(of_rule, key, step, x, error, rate)))
     made, times = draw(jnp.arange(steps))
     return np.asarray(times.sum(axis=1)), made
@@ -122,7 +122,7 @@ def test_a_step_lowers_the_loss():
     array = devices(np.full((1, 12, 9), 50), of_rule.device)
     now, scale = context(), 0.5
     _, (train,) = proposed(of_rule, (), (array,), Signals(inputs=(x,), errors=(error,), scales=(scale,)), now)
-    after, _ = apply(of_rule, array, trains.plan(train, 1))
+    after, _ = apply(of_rule, array, pulse_trains.plan(train, 1))
     change = (after.weight - array.weight)[0]
     gradient = np.outer(x[0], error[0])
     assert np.all(change * gradient <= 0) and np.sum(change * gradient < 0) > 50
@@ -157,7 +157,7 @@ def test_a_pair_halves_the_step_and_takes_turns():
     falling = np.array([[True, False]] * 3)
     for step in range(4):
         # every slot of every line fires
-        plan, times = pulses(pair, rng.stream(5, "trains"), jnp.int32(step), x, error, 1e9)
+        plan, times = pulses(pair, random_words.stream(5, "trains"), jnp.int32(step), x, error, 1e9)
         assert np.all(times[step % 2] == pair.slots) and plan.mask[step % 2].all() and not plan.mask[1 - step % 2].any()
         after, _ = apply(pair, array, plan)
         change = pair.combine(after).value - pair.combine(array).value
@@ -173,7 +173,7 @@ def test_tiles_are_written_at_their_finest():
     assert of_rule.fine == pytest.approx(of_rule.one / 32, rel=1e-7, abs=0)
     for step in (0, 1):
         one = np.ones(2, np.float32)
-        plan, _ = pulses(of_rule, rng.stream(5, "trains"), jnp.int32(step), one, -one, 1e9)
+        plan, _ = pulses(of_rule, random_words.stream(5, "trains"), jnp.int32(step), one, -one, 1e9)
         assert np.asarray(plan.mask).any(axis=(1, 2)).tolist() == [False] * 4 + [step == 0, step == 1]
     assert of_rule.state_reads_per_step == pytest.approx(2 / 3 / 100, rel=1e-9, abs=0)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from network import rng, sampling
-from network.layers import Synapses
+from network.model.layers import Synapses
 from network.rules.base import Context, Signals
-from network.sampling import Plan
+from network.synapse import random_words, sampling
+from network.synapse.sampling import Plan
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 from tests.network.rule_cards import (  # noqa: F401
@@ -30,7 +30,7 @@ SHAPE = (128, 100)
 
 def fabricated(of_rule, shape, seed=1):
     """Return packed devices as they leave the factory, all compiled at once."""
-    keys = (rng.stream(seed, "made"), rng.stream(seed, "instance"))
+    keys = (random_words.stream(seed, "made"), random_words.stream(seed, "instance"))
     count = len(of_rule.device.pulses)
     table = sampling.tables(of_rule.device)
     return jax.jit(lambda k: sampling.fabricate(k, sampling.packed_shape(shape), of_rule.device, table, count)[0])(keys)
@@ -39,7 +39,7 @@ def fabricated(of_rule, shape, seed=1):
 def deployed(of_rule, level, seed=1):
     """Return devices [1, inputs, outputs] programmed to levels, and the commands that it took."""
     shapes, count = ((1, *level.shape),), len(of_rule.device.pulses)
-    table, key = sampling.tables(of_rule.device), rng.stream(seed, "program")
+    table, key = sampling.tables(of_rule.device), random_words.stream(seed, "program")
 
     def program(step, array, plans):
         plan = Plan(*(sampling.pack(parts) for parts in zip(*plans, strict=True)))
@@ -77,7 +77,7 @@ def test_training_draws_what_programming_gives(card, options):
     of_rule = rule(NAME, card, device_options=options)
     levels = len(of_rule.device.level)
     level = np.tile(np.arange(levels), (256, 50))
-    drawn = np.asarray(jax.jit(of_rule.sample)(rng.stream(4, "draw"), 3, level).value)
+    drawn = np.asarray(jax.jit(of_rule.sample)(random_words.stream(4, "draw"), 3, level).value)
     real = deployed(of_rule, level)[0].weight[0]
     p_values = []
     for k in range(levels):
@@ -96,7 +96,7 @@ def test_each_step_draws_afresh_and_alike_whatever_the_order():
     of_rule = rule(NAME, make_card())
     level = np.full(SHAPE, 2, np.int8)
     sample = jax.jit(of_rule.sample)
-    a, b, again = (np.asarray(sample(rng.stream(4, "draw"), step, level).value) for step in (0, 1, 0))
+    a, b, again = (np.asarray(sample(random_words.stream(4, "draw"), step, level).value) for step in (0, 1, 0))
     np.testing.assert_array_equal(a, again)
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < stats.norm.isf(ALARM / 2) / np.sqrt(a.size)
     # neither do neighbouring steps share words
@@ -106,7 +106,7 @@ def test_each_step_draws_afresh_and_alike_whatever_the_order():
 def test_reads_of_sampled_devices_are_as_noisy_as_their_states():
     card = make_card(read_noise_S=np.array([1e-6, 2e-6, 3e-6, 4e-6, 5e-6]))
     of_rule = rule(NAME, card, device_options={"within_state_spread": False, "device_to_device": False})
-    found = jax.jit(of_rule.sample)(rng.stream(4, "draw"), 0, np.full(SHAPE, 2, np.int8))
+    found = jax.jit(of_rule.sample)(random_words.stream(4, "draw"), 0, np.full(SHAPE, 2, np.int8))
     assert isinstance(found, Synapses)
     value, variance = np.asarray(found.value), np.asarray(found.variance)
     for s, weight in enumerate(of_rule.device.state_weight):
@@ -204,6 +204,6 @@ def test_layers_draw_from_their_own_streams():
     of_rule = rule(NAME, make_card())
     memory, _ = start(of_rule, (40, 30), (40, 30))
     memory = memory._replace(command=(memory.command[0],) * 2)
-    now = Context(tuple(rng.stream(1, "rule", layer) for layer in range(2)), jnp.int32(0))
+    now = Context(tuple(random_words.stream(1, "rule", layer) for layer in range(2)), jnp.int32(0))
     one, two = jax.jit(lambda m, c: of_rule.weights(m, None, c))(memory, now)
     assert np.mean(np.asarray(one.value) == np.asarray(two.value)) < 0.01

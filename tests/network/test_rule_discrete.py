@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from calibration import library
+from calibration.sources import library
 from network.rules.base import Signals
 from network.rules.discrete_state_transition import split
 from spinloom.errors import UserError

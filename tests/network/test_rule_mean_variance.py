@@ -7,14 +7,15 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from calibration import library
-from calibration.parametric import make
-from network import rng, settings
-from network.architecture import Layer
-from network.layers import Noise
-from network.measurement import measure
+from calibration.sources import library
+from calibration.sources.parametric import make
+from network.model.architecture import Layer
+from network.model.layers import Noise
 from network.rules.base import Signals
 from network.rules.mean_variance_probability import FLOOR, Wires
+from network.synapse import random_words
+from network.synapse.measurement import measure
+from network.training import settings
 from spinloom.errors import UserError
 from tests.network.rule_cards import (  # noqa: F401
     SURE,
@@ -44,7 +45,7 @@ measured = jax.jit(measure, static_argnums=3)
 
 def column(of_rule, key=None, **more):
     """Return the compiled product ``(controls, x, step) -> columns`` of one layer."""
-    layer, key = Layer(INPUTS, OUTPUTS, **more), rng.stream(3, "reads") if key is None else key
+    layer, key = Layer(INPUTS, OUTPUTS, **more), random_words.stream(3, "reads") if key is None else key
 
     def read(control, x, step, kind=None):
         return of_rule.product(layer, x, Wires(control, kind), Noise(key, step))
@@ -57,7 +58,7 @@ def test_measurements_are_exactly_binomial(number):
     """Chi-square per probability, false alarms 0.01 % in all, fixed seeds; 0 and 1 are certain."""
     p = np.array([0.0, 0.02, 0.5, 0.978, 1.0])
     wide = np.tile(p.astype(np.float32), (6000, 4))
-    got = np.asarray(measured(rng.stream(2, "measure", number), 0, wide, number)).reshape(-1, 5) * number
+    got = np.asarray(measured(random_words.stream(2, "measure", number), 0, wide, number)).reshape(-1, 5) * number
     counts = np.round(got).astype(int)
     np.testing.assert_allclose(got, counts, atol=1e-4)
     assert not counts[:, 0].any() and np.all(counts[:, 4] == number)
@@ -70,7 +71,7 @@ def test_measurements_are_exactly_binomial(number):
 @pytest.mark.parametrize("number", [1, 3, 40, 128, 1000])
 def test_measurements_are_independent(number):
     """Neighbours, rows, steps, streams and the words within one cell: correlations below 0.01 % in all, fixed seed."""
-    wide, key = np.full((400, 60), 0.5, np.float32), rng.stream(2, "cells")
+    wide, key = np.full((400, 60), 0.5, np.float32), random_words.stream(2, "cells")
     one, later, other = (
         np.asarray(measured(k, step, wide, number)) for k, step in ((key, 0), (key, 1), (key ^ jnp.uint32(1), 0))
     )
@@ -249,7 +250,9 @@ def test_each_wire_passes_by_its_own_law():
     moved = -np.log((1 - own[:, at]) / (A - (1 - own[:, at])))[np.asarray(kind)[0, 0] // 3]
     exact = 1 - A * expit(-(control[0, 0].astype(float) + moved))
     layer = Layer(1, size)
-    found = of_rule.product(layer, np.ones((1, 1), np.float32), Wires(control, kind), Noise(rng.stream(4, "r"), 0))
+    found = of_rule.product(
+        layer, np.ones((1, 1), np.float32), Wires(control, kind), Noise(random_words.stream(4, "r"), 0)
+    )
     noise = bound(size) * np.sqrt(exact * (1 - exact) / 4096)
     error, common = (np.abs(p - exact) for p in (np.asarray(found)[0], 1 - A * expit(-control[0, 0])))
     assert np.all(error < noise + 0.007)
@@ -325,7 +328,7 @@ def test_stuck_wires_stay_as_they_were_made():
         stats.binomtest(int((stuck > 0).sum()), stuck.size, share).pvalue,
         stats.binomtest(int((stuck == 2).sum()), int((stuck > 0).sum()), float(passed)).pvalue,
     ])  # fmt: skip
-    x, noise = np.eye(60, dtype=np.float32), Noise(rng.stream(6, "r"), 0)
+    x, noise = np.eye(60, dtype=np.float32), Noise(random_words.stream(6, "r"), 0)
     for control, free in ((-30.0, 1 - A), (30.0, 1.0)):
         value = np.full((1, *shape), control, np.float32)
         many = np.stack(
@@ -381,7 +384,7 @@ def test_errors(card, options, message):
 def test_convolutions_are_refused():
     layer = Layer(9, 4, kernel=3, image=(4, 4, 1))
     with pytest.raises(UserError, match="network.layers: found a convolution, allowed dense layers"):
-        rule(NAME, CARD).product(layer, BINARY, Wires(CONTROL), Noise(rng.stream(1, "r"), 0))
+        rule(NAME, CARD).product(layer, BINARY, Wires(CONTROL), Noise(random_words.stream(1, "r"), 0))
 
 
 @pytest.mark.parametrize("changes, message", [

@@ -11,14 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from calibration import library
-from network import datasets, rules, settings
+from calibration.sources import library
+from network import datasets, rules
 from network.datasets.idx import IdxDataset, IdxFile
-from network.device import DeviceModel
-from network.metering import counts
+from network.results.metering import counts
+from network.results.summary import write_run
 from network.rules.mean_variance_probability import Wires
-from network.summary import write_run
-from network.train import Trainer
+from network.synapse.device import DeviceModel
+from network.training import settings
+from network.training.trainer import Trainer
 from tests.network.conftest import contents, make_card, quiet, toy_arrays
 from tests.network.rule_cards import (  # noqa: F401
     junction,

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from calibration.derived import response_pairs
-from calibration.parametric import make
-from network import sampling, trains
+from calibration.consequences.figures_of_merit import response_pairs
+from calibration.sources.parametric import make
 from network.rules.base import Signals
 from network.rules.tiki_taka import symmetry_points
+from network.synapse import pulse_trains, sampling
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 from tests.network.rule_cards import (  # noqa: F401
@@ -114,7 +114,7 @@ def test_pulses_go_to_A_by_minus_the_gradient_in_the_mean():
     def plans(step):
         signals = Signals(inputs=(x,), errors=(error,), scales=(scale,))
         _, (train,) = of_rule.propose((), (array,), signals, context()._replace(step=step))
-        return trains.plan(train, 2)
+        return pulse_trains.plan(train, 2)
 
     made = jax.jit(jax.vmap(plans))(jnp.arange(steps))
     fast = sampling.Plan(*(np.asarray(field)[:, 0].reshape(1, -1, 2) for field in made))

@@ -7,9 +7,9 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2, chisquare, kstest
 
-from network import rng, sampling
-from network.alias import alias_probabilities, alias_row
-from network.device import DeviceModel
+from network.synapse import random_words, sampling
+from network.synapse.alias import alias_probabilities, alias_row
+from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 
@@ -21,7 +21,7 @@ def made(device, shape, commands=None):
     """Return fabricated devices, their instances, tables and number of commands."""
     table = sampling.tables(device, commands)
     count = len(device.pulses) if commands is None else len(commands.pulses)
-    keys = (rng.stream(1, "a"), rng.stream(1, "b"))
+    keys = (random_words.stream(1, "a"), random_words.stream(1, "b"))
     array, instance = jax.jit(lambda k: sampling.fabricate(k, shape, device, table, count))(keys)
     return array, np.asarray(instance), table, count
 
@@ -44,7 +44,7 @@ def fits(found, probability) -> float:
 ])  # fmt: skip
 def test_threefry_known_answers(key_counter_out):
     key, counter, out = (tuple(jnp.uint32(v) for v in pair) for pair in key_counter_out)
-    assert [int(v) for v in rng.threefry2x32(key, counter)] == [int(v) for v in out]
+    assert [int(v) for v in random_words.threefry2x32(key, counter)] == [int(v) for v in out]
 
 
 @pytest.mark.parametrize("row", [[1.0], [0.0, 1.0], [0.5, 0.5], [0.1, 0.2, 0.7], [1e-9, 1 - 1e-9, 0.0], [1 / 7] * 7])
@@ -67,7 +67,7 @@ def test_transitions_follow_the_card(memory):
             zero = jnp.zeros(shape)
             array = sampling.Array(jnp.full(shape, state, jnp.int8), zero, zero, zero + 1, jnp.zeros(shape, jnp.int32))
             plan = sampling.Plan(jnp.full(shape, pulse, jnp.int8), jnp.ones(shape, bool))
-            key = rng.stream(3, "test", pulse, state)
+            key = random_words.stream(3, "test", pulse, state)
             moved, info = program(key, 0, array, plan, table, pulses)
             found = np.bincount(np.asarray(moved.state).ravel(), minlength=states)
             assert fits(found, device.transition[pulse, state]) > 1e-3 / (pulses * states)
@@ -78,9 +78,9 @@ def test_transitions_follow_the_card(memory):
 def test_words_are_uniform_and_independent():
     """Each of the tests has a false-alarm rate of 0.1 % (fixed seed): bins, neighbours, steps, the word pair."""
     shape = (300, 128)
-    a, b = (np.asarray(w).astype(np.float64) / 2**32 for w in rng.words(rng.stream(1, "x"), 0, shape))
-    later = np.asarray(rng.words(rng.stream(1, "x"), 1, shape)[0]) / 2**32
-    other = np.asarray(rng.words(rng.stream(1, "y"), 0, shape)[0]) / 2**32
+    a, b = (np.asarray(w).astype(np.float64) / 2**32 for w in random_words.words(random_words.stream(1, "x"), 0, shape))
+    later = np.asarray(random_words.words(random_words.stream(1, "x"), 1, shape)[0]) / 2**32
+    other = np.asarray(random_words.words(random_words.stream(1, "y"), 0, shape)[0]) / 2**32
     assert chisquare(np.histogram(a, 256, (0, 1))[0]).pvalue > 1e-3
     limit = 3.29 / np.sqrt(a.size)
     pairs = [(a, b), (a, later), (a, other), (a[:, 1:], a[:, :-1]), (a[1:], a[:-1])]
@@ -90,23 +90,23 @@ def test_words_are_uniform_and_independent():
 
 def test_deviates_are_the_inverse_of_the_normal_distribution():
     """All values that there are, against scipy in float64."""
-    found = np.asarray(rng.inverted(jnp.arange(2**23, dtype=jnp.uint32) << 9), np.float64)
+    found = np.asarray(random_words.inverted(jnp.arange(2**23, dtype=jnp.uint32) << 9), np.float64)
     np.testing.assert_allclose(found, ndtri((np.arange(2**23) + 0.5) / 2**23), rtol=4e-7, atol=0)
     np.testing.assert_array_equal(found, -found[::-1])
 
 
 @pytest.mark.parametrize("shape", [(3, 7), (128,), (2, 5, 40)])
 def test_deviates_of_any_shape_are_those_of_a_longer_one(shape):
-    drawn = np.asarray(rng.normal(rng.stream(1, "n"), 4, shape))
-    longer = np.asarray(rng.normal(rng.stream(1, "n"), 4, (1000,)))
+    drawn = np.asarray(random_words.normal(random_words.stream(1, "n"), 4, shape))
+    longer = np.asarray(random_words.normal(random_words.stream(1, "n"), 4, (1000,)))
     assert drawn.shape == shape and len(np.unique(longer)) == 1000
     np.testing.assert_array_equal(drawn.ravel(), longer[: drawn.size])
 
 
 def test_deviates_have_the_right_distribution():
-    normal = np.asarray(rng.normal(rng.stream(1, "n"), 4, (200, 101)))
+    normal = np.asarray(random_words.normal(random_words.stream(1, "n"), 4, (200, 101)))
     assert kstest(normal.ravel(), "norm").pvalue > 1e-3
-    uniform = np.asarray(rng.uniform(rng.words(rng.stream(1, "u"), 0, (200, 101))[0]))
+    uniform = np.asarray(random_words.uniform(random_words.words(random_words.stream(1, "u"), 0, (200, 101))[0]))
     assert kstest(uniform.ravel(), "uniform", args=(-(3**0.5), 2 * 3**0.5)).pvalue > 1e-3
 
 
@@ -117,7 +117,7 @@ def test_spread_is_drawn_at_programming_and_held(device):
     assert set(np.unique(instance)) == set(range(len(device.instance_weight)))
     mask = jnp.asarray(np.random.default_rng(0).random(shape) < 0.5)
     plan = sampling.Plan(jnp.zeros(shape, jnp.int8), mask)
-    after, _ = program(rng.stream(1, "p"), 9, array, plan, table, 5)
+    after, _ = program(random_words.stream(1, "p"), 9, array, plan, table, 5)
     still = ~np.asarray(mask)
     for old, new in zip(jax.tree.leaves(array), jax.tree.leaves(after), strict=True):
         np.testing.assert_array_equal(np.asarray(old)[still], np.asarray(new)[still])
@@ -145,10 +145,12 @@ def test_few_rows_and_all_rows_draw_the_same(device, monkeypatch, rows):
     ways = []
     for many in (0, shape[0] + 1):  # never all rows at once, always
         monkeypatch.setattr(sampling, "MANY", many)
-        ways.append(jax.jit(lambda *given: sampling.program(*given, 5))(rng.stream(1, "p"), 5, array, plan, table))
+        ways.append(
+            jax.jit(lambda *given: sampling.program(*given, 5))(random_words.stream(1, "p"), 5, array, plan, table)
+        )
     for a, b in zip(*map(jax.tree.leaves, ways), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
-    every = program(rng.stream(1, "p"), 5, array, plan._replace(mask=jnp.ones(shape, bool)), table, 5)
+    every = program(random_words.stream(1, "p"), 5, array, plan._replace(mask=jnp.ones(shape, bool)), table, 5)
     np.testing.assert_array_equal(np.asarray(ways[0][0].weight)[mask], np.asarray(every[0].weight)[mask])
     assert int(ways[0][1].writes[2]) == int(ways[0][0].writes.sum()) == len(rows)
 
@@ -157,7 +159,7 @@ def test_nothing_to_do_changes_nothing(device):
     shape = (400, 16)
     array, _, table, _ = made(device, shape)
     plan = sampling.Plan(jnp.zeros(shape, jnp.int8), jnp.zeros(shape, bool))
-    after, info = program(rng.stream(1, "p"), 5, array, plan, table, 5)
+    after, info = program(random_words.stream(1, "p"), 5, array, plan, table, 5)
     for a, b in zip(jax.tree.leaves(array), jax.tree.leaves(after), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
     assert int(info.writes.sum()) == int(info.transitions) == 0
@@ -179,7 +181,7 @@ def test_each_instance_follows_its_own_kernel():
     assert set(np.unique(instance)) == {0, 1, 2}
     array = array._replace(state=jnp.full(array.state.shape, 1, jnp.int8))
     plan = sampling.Plan(jnp.full(array.state.shape, 2, jnp.int8), jnp.ones(array.state.shape, bool))
-    after, _ = program(rng.stream(1, "own"), 0, array, plan, table, count)
+    after, _ = program(random_words.stream(1, "own"), 0, array, plan, table, count)
     state = np.asarray(after.state)
     for i in range(3):
         found = np.bincount(state[instance == i], minlength=5)
@@ -207,7 +209,8 @@ def test_repeated_commands_are_powers_of_the_kernel_and_count_as_pulses(own):
     array = array._replace(state=jnp.zeros(array.state.shape, jnp.int8))
     command = 3 * 3 + 3 - 1  # three times pulse 3
     mask = jnp.asarray(np.arange(128)[None, :] % 2 == 0) & jnp.ones(array.state.shape, bool)
-    after, info = program(rng.stream(1, "p"), 0, array, sampling.Plan(jnp.full(mask.shape, command, jnp.int8), mask),
+    plan = sampling.Plan(jnp.full(mask.shape, command, jnp.int8), mask)
+    after, info = program(random_words.stream(1, "p"), 0, array, plan,
                           table, count)  # fmt: skip
     np.testing.assert_array_equal(np.asarray(after.writes), 3 * np.asarray(mask))
     events = np.asarray(info.writes)
@@ -234,7 +237,7 @@ def test_stuck_devices_never_move_and_others_do(card):
     after = array
     for pulse in range(5):
         plan = sampling.Plan(jnp.full(shape, pulse, jnp.int8), jnp.ones(shape, bool))
-        after, info = program(rng.stream(1, "p"), pulse, after, plan, table, count)
+        after, info = program(random_words.stream(1, "p"), pulse, after, plan, table, count)
         assert int(info.writes[pulse]) == stuck.size  # a pulse is a pulse, whether it moves anything or not
     for name in ("state", "weight"):
         old, new = (np.asarray(getattr(one, name)) for one in (array, after))

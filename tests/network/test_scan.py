@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from network import scan
 from network.__main__ import main
+from network.results import scan_table
 from spinloom.errors import UserError
 from spinloom.files import read_table
 from tests.network.conftest import contents, make_card
@@ -21,7 +21,7 @@ def studies(tmp_path):
         summary, energy = [], []
         for variant, rule in (("x", "bop"), ("float_baseline", "float_baseline")):
             for selection, shift in (("last", 0.0), ("validation_selected", 0.5)):
-                row = dict.fromkeys(scan.COPIED, 1.0)
+                row = dict.fromkeys(scan_table.COPIED, 1.0)
                 accuracy = {"test_accuracy_mean": 0.8 + number / 100 + shift, "test_accuracy_sd": 0.01, "seeds": 2}
                 summary.append({"variant": variant, "selection": selection, **row, **accuracy, "rule": rule})
             for phase in ("training", "inference"):
@@ -40,8 +40,8 @@ def studies(tmp_path):
 
 
 def test_the_table_has_each_point_with_its_labels(studies):
-    table = scan.collect(POINTS, studies)
-    assert list(table.columns) == ["point", "axis_count", "axis_rule", *scan.COLUMNS]
+    table = scan_table.collect(POINTS, studies)
+    assert list(table.columns) == ["point", "axis_count", "axis_rule", *scan_table.COLUMNS]
     assert table["point"].tolist() == [name for name in POINTS for _ in range(2)]
     third = table[(table["point"] == "count=10,rule=a") & (table["variant"] == "x")].iloc[0]
     assert (third["axis_count"], third["axis_rule"], third["rule"], third["states"]) == ("10", "a", "bop", 5)
@@ -61,10 +61,12 @@ def test_the_command_writes_table_and_figures(studies, tmp_path):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert set(contents(tmp_path / "one")) == {"scan.csv", "scan.csv.sha256", "scan.png", "pareto.png"}
     pd.testing.assert_frame_equal(
-        read_table(tmp_path / "one" / "scan.csv").astype({"axis_count": str}), scan.collect(POINTS, studies), rtol=0
+        read_table(tmp_path / "one" / "scan.csv").astype({"axis_count": str}),
+        scan_table.collect(POINTS, studies),
+        rtol=0,
     )
 
 
 def test_a_point_that_has_not_run_is_named(studies):
     with pytest.raises(UserError, match="count=3"):
-        scan.collect({"count=3": {"count": "3"}}, studies)
+        scan_table.collect({"count=3": {"count": "3"}}, studies)

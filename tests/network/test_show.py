@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from network.show import show
+from network.results.show import show
 from spinloom.errors import UserError
 from tests.report.studies import network
 

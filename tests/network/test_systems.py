@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from network import systems
 from network.__main__ import main
-from network.summary import EVALUATION_COLUMNS, evaluations_table, summary_table
+from network.results import systems
+from network.results.summary import EVALUATION_COLUMNS, evaluations_table, summary_table
 from spinloom.errors import UserError
 from spinloom.files import read_table
 from tests.dictionary import documented

@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network import checkpoint
-from network.metering import (
+from network.results.metering import (
     ENERGY_DEFAULTS,
     counts,
     energy_terms,
     programming_energy_per_presentation,
     totals,
 )
-from network.train import more
+from network.training import checkpoint
+from network.training.trainer import more
 from spinloom.errors import UserError
 from tests.network.conftest import EVERYTHING, contents, make_card, train, trainer, two_states
 

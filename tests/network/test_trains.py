@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from network import rng, sampling, trains
-from network.device import DeviceModel
+from network.synapse import pulse_trains, random_words, sampling
+from network.synapse.device import DeviceModel
 from tests.network.rule_cards import ALARM, lattice, quick_compile  # noqa: F401
 
 SHAPES = ((2, 40, 70), (2, 9, 3), (2, 5, 32))
@@ -28,7 +28,7 @@ def train(random, shape, chance, device):
     lines = [np.sum((random.random((SLOTS, n)) < chance) << np.arange(SLOTS)[:, None], axis=0) for n in shape[1:]]
     signs = [random.random(n) < 0.5 for n in (inputs, outputs)]
     words = (jnp.asarray(line, jnp.uint32) for line in lines)
-    return trains.Trains(*words, *map(jnp.asarray, signs), jnp.int32(device), jnp.array([0, SLOTS], jnp.int32))
+    return pulse_trains.Trains(*words, *map(jnp.asarray, signs), jnp.int32(device), jnp.array([0, SLOTS], jnp.int32))
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.01, 0.1, 0.5, 1.0])
@@ -37,15 +37,17 @@ def test_events_do_what_the_dense_plan_does(tables, chance):
     device, table, commands = tables
     random = np.random.default_rng(3)
     rows = sampling.packed_shape(SHAPES)
-    array, _ = sampling.fabricate((rng.stream(1, "a"), rng.stream(1, "b")), rows, device, table, commands)
-    key, step = rng.stream(1, "program"), jnp.int32(7)
+    array, _ = sampling.fabricate(
+        (random_words.stream(1, "a"), random_words.stream(1, "b")), rows, device, table, commands
+    )
+    key, step = random_words.stream(1, "program"), jnp.int32(7)
     of_layers = tuple(train(random, shape, chance, number % 2) for number, shape in enumerate(SHAPES))
 
     @jax.jit
     def both(of_layers):
-        plans = [trains.plan(one, shape[0]) for one, shape in zip(of_layers, SHAPES, strict=True)]
+        plans = [pulse_trains.plan(one, shape[0]) for one, shape in zip(of_layers, SHAPES, strict=True)]
         dense = sampling.Plan(*(sampling.pack(parts) for parts in zip(*plans, strict=True)))
-        events = trains.program(key, step, array, of_layers, SHAPES, table, commands)
+        events = pulse_trains.program(key, step, array, of_layers, SHAPES, table, commands)
         return events, sampling.program(key, step, array, dense, table, commands), dense.mask.sum()
 
     (found, info), (wanted, dense_info), count = both(of_layers)
@@ -56,15 +58,15 @@ def test_events_do_what_the_dense_plan_does(tables, chance):
     for one, other in zip(jax.tree.leaves((found, info)), jax.tree.leaves((wanted, dense_info)), strict=True):
         np.testing.assert_array_equal(one, other)
     if chance == 1:
-        assert met == sum(inputs * outputs for _, inputs, outputs in SHAPES) > 3 * trains.EVENTS
+        assert met == sum(inputs * outputs for _, inputs, outputs in SHAPES) > 3 * pulse_trains.EVENTS
 
 
 def test_trains_fire_as_often_as_asked():
     """Per slot and together: chi-square, false alarms 0.01 % in all, fixed seed. Certain is certain, never is never."""
     chance = np.array([0.0, 0.003, 0.3, 0.7, 1.0, 40.0], np.float32)
-    key, steps = rng.stream(2, "trains"), 20000
+    key, steps = random_words.stream(2, "trains"), 20000
     for slots in (1, 7, 10):
-        draw = jax.jit(jax.vmap(lambda step, slots=slots: trains.drawn(key, step, jnp.asarray(chance), slots)))
+        draw = jax.jit(jax.vmap(lambda step, slots=slots: pulse_trains.drawn(key, step, jnp.asarray(chance), slots)))
         words = np.asarray(draw(jnp.arange(steps)))
         bits = (words[..., None] >> np.arange(32)) & 1
         assert not bits[..., slots:].any() and not bits[:, 0].any() and bits[:, 4:, :slots].all()

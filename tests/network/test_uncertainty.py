@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from calibration.__main__ import main as calibration
-from network import datasets, rules, settings
+from network import datasets, rules
 from network.__main__ import main
-from network.device import DeviceModel
-from network.train import Trainer
-from network.uncertainty import COLUMNS, components
+from network.results.uncertainty import COLUMNS, components
+from network.synapse.device import DeviceModel
+from network.training import settings
+from network.training.trainer import Trainer
 from spinloom.errors import UserError
 from spinloom.files import read_table, write_csv
 from tests.network.conftest import contents, make_card, quiet

@@ -5,9 +5,9 @@ from dataclasses import fields
 
 import pytest
 
-from network import settings
-from network.array import Lines
-from network.layers import Converters
+from network.crossbar.array_effects import Lines
+from network.model.layers import Converters
+from network.training import settings
 from spinloom.errors import UserError
 
 BASE = {

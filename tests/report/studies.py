@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration import library
-from calibration.extras import with_derived
+from calibration.consequences.derive import with_derived
+from calibration.sources import library
 from spinloom import config as study_config
 from spinloom import files
-from spinloom import scan as scans
 from tests.calibration.conftest import KINDS, ROOT, Study
 from tests.dictionary import documented
+from workflow.study import scan as scans
 
 VARIANTS = {"five": 0.9, "two </script>": 0.85, "float_baseline": 0.95}
 ENERGY_J = {"device": 1e-13, "array": 1e-9, "system": 1e-6}

@@ -8,13 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from network.scan import COLUMNS
+from network.results.scan_table import COLUMNS
 from report import scan, scan_figures
 from report.__main__ import main
-from spinloom import files, package
+from spinloom import files
 from spinloom.errors import UserError
 from tests.report import studies
 from tests.report.pages import CHROMIUM, Page, browse
+from workflow.study import package
 
 FIGURES = ["along", "map", "trade"]
 

@@ -7,7 +7,7 @@ PARAMETRIC = "workflow/schemas/sources/parametric.yaml"
 
 rule card:
     input:
-        code("card", [*sources("calibration"), *COMMON, *Path("calibration/library").glob("*.yaml"), PARAMETRIC]),
+        code("card", [*sources("calibration"), *COMMON, *Path("calibration/sources/library").glob("*.yaml"), PARAMETRIC]),
         writes,
         of(lambda plan: plan.card_inputs),
         section=SECTION["calibration"],

@@ -10,13 +10,13 @@ import re
 
 from pathlib import Path
 
-from device_sims import sweep
+from device_sims.sweep import sweep
 from spinloom import config as study_config
-from spinloom import forecast, scan, study
 from spinloom.config import sources
 from spinloom.errors import UserError
 from spinloom.files import SEAL, SUMS, sha256_file
-from spinloom.folder import Folder
+from workflow.study import forecast, planning, scan
+from workflow.study.folder import Folder
 
 
 def or_exit(function, *arguments):
@@ -37,7 +37,7 @@ POINTS = or_exit(scan.points, "config.yaml", config)
 config = or_exit(study_config.laid_over, "config.yaml", config)
 ROOT = Path("results") / config["study"]
 PLANS = {
-    (config["study"] if point is None else f"{config['study']}/points/{point.name}"): or_exit(study.plan, whole)
+    (config["study"] if point is None else f"{config['study']}/points/{point.name}"): or_exit(planning.plan, whole)
     for point, whole in [(point, point.config) for point in POINTS] or [(None, config)]
 }
 FOLDER = or_exit(Folder, ROOT)
@@ -133,6 +133,4 @@ VALIDATION = Path("results/validation")
 if forecast.is_dry_run(sys.argv[1:]):
     print(forecast.tell(config["study"], PLANS, workflow.nodes or workflow.cores or 1), file=sys.stderr)
 
-# what no stage computes with
-OWN = ("forecast.py", "live.py", "package.py", "reference.py", "scan.py", "study.py", "folder.py", "__main__.py")
-COMMON = [path for path in sources("spinloom") if Path(path).name not in OWN]
+COMMON = [path for path in sources("spinloom") if Path(path).name != "__main__.py"]

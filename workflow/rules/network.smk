@@ -11,13 +11,11 @@ TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations
 TABLES += [SUMS]
 
 # no training depends on these
-SHOWN = ("figures.py", "scan.py", "show.py", "systems.py", "uncertainty.py")
+SHOWN = ("figures.py", "scan_table.py", "show.py", "systems.py", "uncertainty.py")
 TRAINERS = [
     *(path for path in sources("network") if Path(path).name not in SHOWN),
     *COMMON,
-    "calibration/card.py",
-    "calibration/retention.py",
-    "calibration/tables.py",
+    *sources("calibration/card"),
 ]
 
 
@@ -99,7 +97,7 @@ use rule train as train_sampled with:
 
 rule uncertainty:
     input:
-        code("uncertainty", ["network/uncertainty.py", "network/figures.py"]),
+        code("uncertainty", ["network/results/uncertainty.py", "network/results/figures.py"]),
         cards=sampled_cards,
         section=SECTION["network"],
         runs=sampled,
@@ -141,7 +139,7 @@ rule summarise:
 
 rule systems:
     input:
-        code("systems", ["network/systems.py"]),
+        code("systems", ["network/results/systems.py"]),
         rules.card.output,
         rules.summarise.output,
         SECTION["resolved"],
@@ -160,7 +158,7 @@ rule systems:
 
 rule network_figures:
     input:
-        code("network_figures", ["network/figures.py", "network/__main__.py"]),
+        code("network_figures", ["network/results/figures.py", "network/__main__.py"]),
         tables=rules.summarise.output,
     output:
         STUDY / "figures/accuracy.png",
@@ -180,7 +178,7 @@ rule network_figures:
 
 rule scan:
     input:
-        code("scan", ["network/scan.py", "network/figures.py"]),
+        code("scan", ["network/results/scan_table.py", "network/results/figures.py"]),
         every([*rules.card.output, *rules.summarise.output], lambda plan: plan.trains),
         points=SCAN_POINTS,
     output:

@@ -6,9 +6,9 @@ own table.
 
 # the engines' evidence, if somebody has computed it: no input, which would compute it now
 EVIDENCE = VALIDATION / "validation.csv"
-CONTRACT = [f"calibration/{name}.py" for name in ("card", "names", "tables")]
-REPORTERS = code("report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT, "spinloom/scan.py"])
-PACKERS = code("package", [*COMMON, "spinloom/package.py", "results/README.md"])
+CONTRACT = [*sources("calibration/card"), "calibration/tools/pulse_labels.py"]
+REPORTERS = code("report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT, "workflow/study/scan.py"])
+PACKERS = code("package", [*COMMON, "workflow/study/package.py", "results/README.md"])
 SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if POINTS else []
 
 
@@ -59,7 +59,7 @@ rule data_package:
     params:
         study=at(STUDY),
     shell:
-        "python -m spinloom.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
+        "python -m workflow.study.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
         " || (cat {log:q} >&2; exit 1)"
 
 
@@ -96,5 +96,5 @@ if POINTS:  # of any other study these are the files that the rules above make
         params:
             study=ROOT,
         shell:
-            "python -m spinloom.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
+            "python -m workflow.study.package --study {params.study:q} --output {output:q} > {log:q} 2>&1"
             " || (cat {log:q} >&2; exit 1)"

@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from device_sims import geometry
 from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.llg.solver import MAX_DRIFT, Drive, Solver, State, System
-from device_sims.problem import Problem
+from device_sims.problem import Problem, geometry
 from spinloom import streams
 from spinloom.errors import UserError
 

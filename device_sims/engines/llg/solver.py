@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from device_sims import geometry, material
 from device_sims.engines.llg.fields import (
     Triple,
     anisotropy,
@@ -33,8 +32,8 @@ from device_sims.engines.llg.fields import (
     zhang_li,
 )
 from device_sims.engines.llg.integrators import FIXED, dormand_prince
-from device_sims.initial import initial_magnetisation
-from device_sims.problem import GAMMA0, MU0, Phase, Problem, waveform
+from device_sims.problem import GAMMA0, MU0, Phase, Problem, geometry, material, waveform
+from device_sims.problem.initial import initial_magnetisation
 
 MAX_DRIFT = 0.3  # of abs(m)^2 in one step, before it is normalised
 

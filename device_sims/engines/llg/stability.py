@@ -17,8 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from device_sims import geometry, material
-from device_sims.problem import GAMMA0, MU0, Drive, Problem, waveform
+from device_sims.problem import GAMMA0, MU0, Drive, Problem, geometry, material, waveform
 from spinloom.errors import UserError
 
 # R = 1 + z + z^2/2 + A3 z^3 + A4 z^4 and P = 1 + z/2 + P2 z^2 + P3 z^3 of fdr4, which keep T(x) within 2.1 % of 1 for

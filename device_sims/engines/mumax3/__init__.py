@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from device_sims import geometry, ovf
 from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.engines.mumax3.process import probe
-from device_sims.problem import Problem
+from device_sims.problem import Problem, geometry, ovf
 from spinloom import files
 from spinloom.errors import UserError
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from device_sims import ovf
 from device_sims.engines import Result
 from device_sims.engines.mumax3.script import COLUMNS, Script, at, frames, ku_factors
-from device_sims.problem import Problem
+from device_sims.problem import Problem, ovf
 from spinloom.errors import UserError
 
 

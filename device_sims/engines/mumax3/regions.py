@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device_sims import material
-from device_sims.problem import MAPPED, Problem
+from device_sims.problem import MAPPED, Problem, material
 from spinloom.errors import UserError
 
 MOST = 256  # a region's number is a byte

@@ -27,11 +27,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from device_sims import geometry
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3.regions import Regions, partition
-from device_sims.initial import initial_magnetisation
-from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, waveform
+from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, geometry, waveform
+from device_sims.problem.initial import initial_magnetisation
 from spinloom import streams
 
 SOLVERS = {"heun": 2, "rk4": 4, "dopri5": 5}

@@ -13,12 +13,11 @@ import oommfc as oc
 import pandas as pd
 import ubermagtable
 
-from device_sims import geometry, ovf
 from device_sims.engines import Result
 from device_sims.engines.oommf import limits, program
 from device_sims.engines.oommf.model import MAX_ITERATIONS, NAME, Model, relaxation, trajectory
-from device_sims.initial import initial_magnetisation
-from device_sims.problem import Problem
+from device_sims.problem import Problem, geometry, ovf
+from device_sims.problem.initial import initial_magnetisation
 from spinloom.errors import UserError
 
 TERMS = ("exchange", "dmi", "anisotropy", "demag", "zeeman")  # our names, with which those of OOMMF's terms begin

@@ -26,9 +26,8 @@ import micromagneticmodel as mm
 import numpy as np
 import oommfc as oc
 
-from device_sims import material
 from device_sims.engines.oommf import limits
-from device_sims.problem import GAMMA0, MU0, Problem, waveform
+from device_sims.problem import GAMMA0, MU0, Problem, material, waveform
 from spinloom import streams
 from spinloom.errors import UserError
 

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from device_sims import material
-from device_sims.problem import MU0, Problem
+from device_sims.problem import MU0, Problem, material
 from spinloom.errors import UserError
 
 

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.fft import next_fast_len
 
-from device_sims.engines.llg.newell import tensor
 from device_sims.problem import Mesh
+from device_sims.problem.newell import tensor
 
 FLAT = ("xx", "yy", "zz", "xy")  # in one layer xz and yz vanish
 FULL = (*FLAT, "xz", "yz")

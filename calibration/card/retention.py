@@ -1,0 +1,186 @@
+"""How long a device keeps its state without a pulse, and at which temperature.
+
+The table holds rates of a Markov process in continuous time, at a few temperatures. Between them the logarithm of each
+rate is linear in 1/T (Arrhenius: exact for rate = exp(-E/(k_B T))/tau0); outside of them nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import linalg, optimize
+
+from calibration.card.tables import RETENTION, conform
+from spinloom.errors import UserError
+
+YEAR_S = 365.25 * 24 * 3600
+TEN_YEARS_S = 10 * YEAR_S
+
+
+def table(generators: np.ndarray, temperatures_K: Sequence[float], where: str = "retention") -> pd.DataFrame:
+    """Return generators as a table.
+
+    Parameters
+    ----------
+    generators : ndarray, float64[temperatures, states, states]
+        Rates from state to state, 1/s; the diagonal is not looked at.
+    temperatures_K : sequence of float
+        Each once.
+
+    Returns
+    -------
+    DataFrame
+        `calibration.card.tables.RETENTION`, without the diagonal.
+
+    Raises
+    ------
+    UserError
+        If a rate is negative or not finite, or a temperature occurs twice.
+    """
+    for temperature in (known := [float(given) for given in temperatures_K]):
+        if known.count(temperature) > 1:
+            raise UserError(
+                f"{where}.temperatures_K: found {temperature:g} more than once, allowed: each temperature once"
+            )
+    generators = np.asarray(generators, dtype=np.float64)
+    index, start, stop = np.indices(generators.shape).reshape(3, -1)
+    rates = pd.DataFrame(
+        {
+            "temperature_K": np.asarray(temperatures_K, dtype=np.float64)[index],
+            "state_from": start,
+            "state_to": stop,
+            "rate_per_s": generators.ravel(),
+        }
+    )
+    return conform(rates[start != stop].reset_index(drop=True), RETENTION, where)
+
+
+def binary(
+    thermal_stability: Sequence[float],
+    reference_temperature_K: float,
+    temperatures_K: Sequence[float],
+    attempt_time_s: float = 1e-9,
+) -> pd.DataFrame:
+    """Return the table of a device of two states: rate = exp(-Delta T_ref/T)/tau0.
+
+    Parameters
+    ----------
+    thermal_stability : sequence of two floats
+        Barriers of leaving state 0 and 1 over k_B T_ref.
+    reference_temperature_K : float
+        T_ref, K.
+    temperatures_K : sequence of float
+        T, K.
+    attempt_time_s : float
+        tau0, s.
+    """
+    temperature = np.asarray(temperatures_K, dtype=np.float64)
+    rates = np.exp(-np.outer(reference_temperature_K / temperature, thermal_stability)) / attempt_time_s
+    generators = np.zeros((len(temperature), 2, 2))
+    generators[:, 0, 1], generators[:, 1, 0] = rates.T
+    return table(generators, temperature)
+
+
+def generator(table: pd.DataFrame, temperature_K: float, where: str = "retention.csv") -> np.ndarray:
+    """Return the generator at a temperature, float64[states, states], 1/s; rows sum to 0.
+
+    Raises
+    ------
+    UserError
+        If the temperature is outside of the table's, or a rate is 0 at one of the two neighbours only.
+    """
+    known = np.unique(table["temperature_K"])
+    if not known[0] <= temperature_K <= known[-1]:
+        raise UserError(
+            f"{where}: temperature_K: found {temperature_K:g}, allowed: {known[0]:g} to {known[-1]:g}, "
+            "the temperatures of the table"
+        )
+    states = int(table[["state_from", "state_to"]].to_numpy().max()) + 1
+    rates = np.zeros((len(known), states, states))
+    at = np.searchsorted(known, table["temperature_K"])
+    rates[at, table["state_from"], table["state_to"]] = table["rate_per_s"]
+    upper = int(np.searchsorted(known, temperature_K))
+    if known[upper] == temperature_K:
+        rate = rates[upper].copy()
+    else:
+        cold, hot = rates[upper - 1], rates[upper]
+        mixed = np.argwhere((cold > 0) != (hot > 0))
+        if len(mixed):
+            start, stop = mixed[0]
+            raise UserError(
+                f"{where}: rate_per_s: found 0 from state {start} to {stop} at one of {known[upper - 1]:g} and "
+                f"{known[upper]:g} K, allowed: 0 at both or at none"
+            )
+        ends = 1 / known[upper - 1], 1 / known[upper]
+        share = (ends[0] - 1 / temperature_K) / (ends[0] - ends[1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = np.where(cold > 0, np.exp((1 - share) * np.log(cold) + share * np.log(hot)), 0.0)
+    np.fill_diagonal(rate, 0.0)
+    return rate - np.diag(rate.sum(axis=1))
+
+
+def kernel(table: pd.DataFrame, temperature_K: float, time_s: float, where: str = "retention.csv") -> np.ndarray:
+    """Return the probabilities to go from each state to each in a time without pulses, float64[states, states].
+
+    expm(Q t); rounding errors below zero are cut. Errors as of `generator`, and for a negative time.
+    """
+    if not time_s >= 0:
+        raise UserError(f"{where}: time_s: found {time_s:g}, allowed: 0 or more")
+    matrix = np.clip(linalg.expm(generator(table, temperature_K, where) * time_s), 0.0, None)
+    return matrix / matrix.sum(axis=1, keepdims=True)
+
+
+def half_life(table: pd.DataFrame, temperature_K: float, where: str = "retention.csv") -> np.ndarray:
+    """Return the time in which half of the devices have left each state at least once, float64[states], s.
+
+    ln 2 over the sum of the rates out of the state; infinite where there are none.
+    """
+    with np.errstate(divide="ignore"):
+        return np.log(2) / np.abs(np.diagonal(generator(table, temperature_K, where)))
+
+
+def ten_years(table: pd.DataFrame, temperature_K: float, loss: float, where: str = "retention.csv") -> pd.DataFrame:
+    """Return which states are kept for ten years.
+
+    Parameters
+    ----------
+    loss : float
+        Largest probability to have left the state, in (0, 1).
+
+    Returns
+    -------
+    DataFrame
+        ``state``, ``half_life_s``, ``left``, the probability to have left at least once, ``keeps`` (left <= loss).
+    """
+    lives = half_life(table, temperature_K, where)
+    left = -np.expm1(-TEN_YEARS_S * np.log(2) / lives)
+    return pd.DataFrame({"state": np.arange(len(lives)), "half_life_s": lives, "left": left, "keeps": left <= loss})
+
+
+def highest_temperature(table: pd.DataFrame, loss: float, time_s: float = TEN_YEARS_S) -> float | None:
+    """Return the highest temperature of the table's range at which no state is left with more than ``loss``, K.
+
+    None if not even the lowest temperature is cold enough.
+    """
+    known = np.unique(table["temperature_K"])
+
+    def margin(inverse: float) -> float:
+        rate = -np.diagonal(generator(table, np.clip(1 / inverse, known[0], known[-1]))).min()
+        return np.log(max(rate, 1e-300) * time_s) - np.log(-np.log1p(-loss))
+
+    if margin(1 / known[0]) > 0:
+        return None
+    if margin(1 / known[-1]) <= 0:
+        return float(known[-1])
+    return float(1 / optimize.brentq(margin, 1 / known[-1], 1 / known[0], xtol=1e-15, rtol=1e-14))
+
+
+def needed_barrier(time_s: float, loss: float, attempt_time_s: float = 1e-9, bits: int = 1) -> float:
+    """Return the barrier over k_B T with which all of ``bits`` devices keep their state with probability 1 - ``loss``.
+
+    1 - loss = exp(-bits t exp(-Delta)/tau0), hence Delta = ln(bits t / (tau0 (-ln(1 - loss)))): 40.3 for one bit, ten
+    years and a loss of 1 - 1/e.
+    """
+    return float(np.log(bits * time_s / (attempt_time_s * -np.log1p(-loss))))

@@ -1,0 +1,216 @@
+"""Counted writes -> kernel card, whoever made the writes.
+
+States are intervals of the coordinate; each row of the kernel is estimated from the writes of one pulse that begin in
+one state (or in any, if each write begins with a reset). What a row without writes becomes is the config's choice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.card.tables import CARD, EXTRAS, unit
+from calibration.counting import estimator, kernel_rows
+from calibration.counting.estimator import Rows
+from calibration.counting.spread import as_dict, device_offsets, random_effects
+from calibration.counting.states import assign_states, state_edges
+from calibration.counting.writes import COORDINATES, Writes
+from calibration.readout.conductance import read_table_of
+from spinloom.errors import UserError
+from spinloom.streams import generator
+
+
+def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
+    """Return the kernel card of counted writes.
+
+    Parameters
+    ----------
+    writes : Writes
+    config : dict
+        The study's calibration section with its seed.
+    where : str
+        Name of the config file, for errors.
+
+    Raises
+    ------
+    UserError
+        If the writes do not suffice for what the config asks.
+    """
+    suffix, events = COORDINATES[writes.coordinate], writes.events
+    pulse, instance = (events[name].to_numpy() for name in ("pulse", "instance"))
+    repeated = pulse
+    if "prepared" in events:
+        repeated = pulse * (events["prepared"].max() + 1) + events["prepared"].to_numpy()
+    edges = writes.edges
+    if edges is None:
+        kind = pulse if config["states"]["method"] == "nearest_mean" else repeated
+        edges = state_edges(events["after"].to_numpy(), kind, config["states"], writes.bounds, suffix, where)
+    reset, pulses, size = writes.flags["reset_before_write"], len(writes.pulses), len(edges) - 1
+    state = assign_states(events["after"].to_numpy(), edges)
+    start = np.zeros_like(state) if reset else assign_states(events["before"].to_numpy(), edges)
+    # writes are repetitions if they share the pulse and the preparation or, unprepared, the state before
+    cell = repeated if "prepared" in events else pulse * size + start
+
+    states = _states(writes, state, edges, config)
+    rows = estimator.transition_rows(pulse, start, state, instance, pulses, size, config["posterior"], where)
+    if reset:
+        rows = Rows(**{name: np.repeat(part[:, :1], size, axis=1) for name, part in vars(rows).items()})
+    fits, unfitted = kernel_rows.fit_laws(writes, start, config, where)
+    transitions = _fill(kernel_rows.table(rows), rows, fits, writes, edges, config, where)
+    kernel = transitions["probability"].to_numpy().reshape(pulses, size, size)
+    states["occupancy"] = estimator.stationary(kernel)
+    extras = {}
+    if config["posterior"]["by_instance"]:
+        extras["by_instance"] = estimator.by_instance(
+            pulse, start, state, instance, pulses, size, config["posterior"], where, reset
+        )
+    meta = {
+        "name": writes.name,
+        "schema_version": SCHEMA_VERSION,
+        "flags": {**writes.flags, "half_select": False},
+        "source": writes.source,
+        "units": units(),
+        "states": {
+            "method": config["states"]["method"] if writes.edges is None else "device",
+            "coordinate": writes.coordinate,
+            "edges": [float(edge) for edge in edges],
+        },
+        "posterior": dict(config["posterior"]),
+        "laws": [fit.to_dict() for fit in fits],
+        "laws_not_fitted": unfitted,
+        "intended_states": intended_states(writes, edges),
+        "events": len(events),
+        "lost_events": writes.lost,
+        **_spreads(writes, cell, instance, size),
+        **writes.meta,
+    }
+    reads = read_table_of(states["conductance_S"].to_numpy(), config, where)
+    population = _population(writes, cell, instance, config)
+    return KernelCard(states, writes.pulses, transitions, population, reads, meta, extras)
+
+
+def units() -> dict[str, str]:
+    """Return the unit of each column of a card."""
+    schemas = {**CARD, **EXTRAS}.values()
+    labels = ("channel", "label", "basis")
+    return {column: unit(column) for schema in schemas for column in schema.columns if column not in labels}
+
+
+def _states(writes: Writes, state: np.ndarray, edges: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
+    size, after = len(edges) - 1, writes.events["after"].to_numpy()
+    count = np.bincount(state, minlength=size)
+    middle = (edges[:-1] + edges[1:]) / 2
+    conductance = writes.conductance(after)
+    if writes.edges is not None:
+        mean, sd, centre = writes.conductance(np.arange(size, dtype=np.float64)), np.zeros(size), middle
+    elif config["states"]["method"] == "lattice":
+        # a bin stands for its middle, held or not; within it the coordinate is uniform
+        mean, centre = writes.conductance(middle), middle
+        sd = np.abs(np.diff(writes.conductance(edges))) / np.sqrt(12)
+    else:
+        if count.min() < 2:
+            poor = int(count.argmin())
+            scale, name = {"m": (1e9, "nm"), "S": (1e6, "uS")}[COORDINATES[writes.coordinate]]
+            raise UserError(
+                f"{writes.where}: state {poor} ({scale * edges[poor]:g} to {scale * edges[poor + 1]:g} {name}) holds "
+                f"{count[poor]} events; needed are 2 for its conductance and spread: make more writes or allow fewer "
+                "states"
+            )
+        of_state = pd.Series(conductance).groupby(state)
+        mean, sd = of_state.mean().to_numpy(), of_state.std(ddof=1).to_numpy()
+        centre = pd.Series(after).groupby(state).mean().to_numpy()
+    wall = writes.coordinate == "position_m"
+    return pd.DataFrame(
+        {
+            "state": np.arange(size),
+            "label": list(writes.labels) or [f"s{number}" for number in range(size)],
+            "position_m": centre if wall else np.nan,
+            "position_low_m": edges[:-1] if wall else np.nan,
+            "position_high_m": edges[1:] if wall else np.nan,
+            "conductance_S": mean,
+            "conductance_sd_S": sd,
+            "count": count,
+        }
+    )
+
+
+def _fill(
+    table: pd.DataFrame,
+    rows: Rows,
+    fits: list,
+    writes: Writes,
+    edges: np.ndarray,
+    config: dict[str, Any],
+    where: str,
+) -> pd.DataFrame:
+    """Return the table with rows by law, if the config wants them, and with those that have no writes."""
+    kernel, bare = config["kernel"], rows.counts.sum(axis=-1) == 0
+    by_law = np.zeros_like(bare)
+    if kernel["form"] == "law":
+        by_law[:] = True
+    elif kernel["empty_rows"] == "law":
+        by_law |= bare
+    stay = bare & ~by_law & (kernel["empty_rows"] == "stay" or writes.missing == "stay")
+    if kernel["form"] == "law" and writes.missing == "stay":
+        # a switching law tells of the direction that was written; the other row has no law
+        stay, by_law = bare, by_law & ~bare
+    empty = bare & ~by_law & ~stay
+    if empty.any():
+        # rows that are not asked for any more must not be named
+        counts = np.where((bare & ~empty)[..., None], 1, rows.counts)
+        replicas = int(writes.events["replica"].max()) + 1 if writes.source["kind"] == "simulated" else None
+        raise estimator.empty_row_error(counts, replicas, writes.where, writes.labels)
+    if by_law.any():
+        level = config["posterior"]["interval"]
+        table = kernel_rows.with_laws(table, by_law, fits, writes.pulses, edges, level, where)
+    if stay.any():
+        table = kernel_rows.with_stay(table, stay)
+    return table
+
+
+def _spreads(writes: Writes, cell: np.ndarray, instance: np.ndarray, size: int) -> dict[str, Any]:
+    after = writes.events["after"].to_numpy()
+    if writes.edges is not None:
+        # between states by nature the only spread is that of probabilities
+        return {"spread": None, "probability_spread": kernel_rows.probability_spreads(after, cell, instance, size)}
+    spreads = {"spread": as_dict(random_effects(writes.conductance(after), cell, instance), "S")}
+    if writes.coordinate == "position_m":
+        spreads["spread_position"] = as_dict(random_effects(after, cell, instance), "m")
+        pulse = writes.events["pulse"].to_numpy()
+        spreads["spread_position_by_pulse"] = [
+            {
+                "pulse": int(number),
+                "mean_m": float(after[own].mean()),
+                **as_dict(random_effects(after[own], cell[own], instance[own]), "m"),
+            }
+            for number in np.unique(pulse)
+            for own in [pulse == number]
+        ]
+    return spreads
+
+
+def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
+    after = writes.events["after"].to_numpy()
+    by_nature = writes.edges is not None
+    offsets = device_offsets(np.zeros(len(after)) if by_nature else writes.conductance(after), cell, instance)
+    table = offsets.rename(columns={"offset": "conductance_offset_S", "offset_se": "conductance_offset_se_S"})
+    table["position_offset_m"], table["position_offset_se_m"] = np.nan, np.nan
+    if writes.coordinate == "position_m":
+        walls = device_offsets(after, cell, instance)
+        table["position_offset_m"], table["position_offset_se_m"] = walls["offset"], walls["offset_se"]
+    # a barrier that is thicker or thinner scales all conductances of its device alike; RA is lognormal
+    drawn = [generator(config["seed"], "RA spread", int(number)).standard_normal() for number in table["instance"]]
+    # measured devices bring the spread of their barriers with them
+    relative = config["readout"]["RA_relative_sd"] if writes.source["kind"] == "simulated" else 0.0
+    sigma = np.sqrt(np.log1p(relative**2))
+    return table.assign(conductance_factor=np.exp(-sigma * np.array(drawn)))
+
+
+def intended_states(writes: Writes, edges: np.ndarray) -> list[int] | None:
+    """Return the state that holds the mean of what each pulse writes after a reset; None without a reset."""
+    if not writes.flags["reset_before_write"]:
+        return None
+    return assign_states(writes.events.groupby("pulse")["after"].mean().to_numpy(), edges).tolist()

@@ -1,0 +1,269 @@
+"""Rows of a kernel: from counts, from laws fitted to them, or none.
+
+A law that was fitted to counted writes says in its ``conditions`` what it holds for: ``pulses``, and ``state_from``,
+null where it gives the rows of every state before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration import laws
+from calibration.card.tables import drive
+from calibration.counting.estimator import Rows
+from calibration.counting.spread import probability_spread
+from calibration.counting.writes import Writes
+from calibration.laws import Displacements, Fit
+from spinloom.errors import UserError
+
+SWITCHING = ("neel_brown", "precessional", "logistic", "logistic_plateau")
+NODES = 16  # starts in a state that a law of displacements is averaged over
+
+
+def table(rows: Rows) -> pd.DataFrame:
+    """Return counted rows as `calibration.card.tables.TRANSITIONS`."""
+    keys = np.indices(rows.counts.shape).reshape(3, -1)
+    columns = dict(zip(("pulse", "state_from", "state_to"), keys, strict=True))
+    columns["count"] = rows.counts.ravel()
+    for name, part in (("effective_count", rows.effective), ("probability", rows.probability)):
+        columns[name] = part.ravel()
+    columns |= {"ci_low": rows.ci_low.ravel(), "ci_high": rows.ci_high.ravel(), "basis": "counts"}
+    return pd.DataFrame(columns)
+
+
+def stated(kernel: np.ndarray, basis: str | None = None) -> pd.DataFrame:
+    """Return a kernel that nobody counted as rows: count 0, the interval the probability itself.
+
+    Parameters
+    ----------
+    kernel : ndarray, float64[pulses, states, states]
+    basis : str or None
+        Of `calibration.card.tables.BASES`; None leaves out ``effective_count`` and ``basis``.
+    """
+    pulse, start, stop = np.indices(kernel.shape).reshape(3, -1)
+    probability = kernel.ravel()
+    table = {"pulse": pulse, "state_from": start, "state_to": stop, "count": np.zeros(len(pulse), dtype=np.int64)}
+    table |= {"effective_count": 0.0} if basis else {}
+    table |= {"probability": probability, "ci_low": probability, "ci_high": probability}
+    return pd.DataFrame(table | ({"basis": basis} if basis else {}))
+
+
+# -- laws ------------------------------------------------------------------------------------------------------------
+def fit_laws(
+    writes: Writes, start: np.ndarray, config: dict[str, Any], where: str
+) -> tuple[list[Fit], list[dict[str, Any]]]:
+    """Fit the laws that suit the device.
+
+    Parameters
+    ----------
+    writes : Writes
+    start : ndarray, int64[n]
+        State before each write.
+    config : dict
+        Calibration section; uses ``kernel`` and ``seed``.
+    where : str
+        Name of the config file, for errors.
+
+    Returns
+    -------
+    list of Fit
+        The first of each group of pulses is the best and the one that rows are made of.
+    list of dict
+        Groups that no law could be fitted to: ``pulses``, ``state_from``, ``reason``.
+
+    Raises
+    ------
+    UserError
+        If the config names a law that does not suit the device, or wants all rows by a law that cannot be fitted.
+    """
+    options = config["kernel"]
+    suitable, groups = _groups(writes, start)
+    asked = options["law"]
+    if asked != "auto" and asked not in suitable:
+        raise UserError(
+            f"{where}: kernel.law: found '{asked}', allowed for {writes.name}: auto"
+            + "".join(f", {name}" for name in suitable)
+        )
+    if options["form"] == "law" and not suitable:
+        raise UserError(
+            f"{where}: kernel.form: found 'law', allowed for {writes.name}: counts, as no law is known for it"
+        )
+    chosen = list(suitable) if asked == "auto" else [asked]
+    fits, failed = [], []
+    for pulses, state, data in groups if suitable else ():
+        place = {"pulses": pulses, "state_from": state}
+        name = f"{writes.where}: pulses {pulses}" + ("" if state is None else f" from state {state}")
+        try:
+            best = laws.choose(chosen, data, options["criterion"], name, config["seed"])
+        except UserError as error:
+            if options["form"] == "law" or options["empty_rows"] == "law":
+                raise
+            failed.append({**place, "reason": str(error)})
+            continue
+        fits += [
+            replace(fit, conditions={**fit.conditions, **place, "chosen": rank == 0}) for rank, fit in enumerate(best)
+        ]
+    return fits, failed
+
+
+def _groups(writes: Writes, start: np.ndarray) -> tuple[tuple[str, ...], list]:
+    """Return the laws that suit, and (pulses, state before, data) of each group of writes that one law is for."""
+    events, pulses = writes.events, writes.pulses
+    pulse, after = events["pulse"].to_numpy(), events["after"].to_numpy()
+    if writes.coordinate != "level":
+        before = events["before"].to_numpy()
+        # a wall that would pass the end is lost and not counted; a conductance that would, saturates
+        ends = "truncate" if writes.coordinate == "position_m" else "clip"
+        own = [(int(number), pulse == number) for number in np.unique(pulse)]
+        return ("truncated_normal",), [
+            ([number], None, Displacements(before[where], after[where], *writes.bounds, ends)) for number, where in own
+        ]
+    if len(writes.labels) != 2:
+        return (), []
+    if writes.flags["reset_before_write"]:
+        return ("passing",), [(pulses["pulse"].tolist(), None, _counts(writes, np.ones(len(pulse), bool), after == 1))]
+    if (pulses["current_density_A_per_m2"].fillna(0.0) == 0).all():
+        return (), []  # a voltage that turns the moment about an axis: the probability is no monotone function of it
+    groups = []
+    for state in np.unique(start):
+        own = start == state
+        data = _counts(writes, own, after != state)
+        groups.append((sorted(set(pulse[own].tolist())), int(state), data))
+    return SWITCHING, groups
+
+
+def _counts(writes: Writes, own: np.ndarray, switched: np.ndarray) -> pd.DataFrame:
+    pulse = writes.events["pulse"].to_numpy()
+    count = np.bincount(pulse[own], minlength=len(writes.pulses))
+    hits = np.bincount(pulse[own], switched[own], minlength=len(writes.pulses)).astype(np.int64)
+    return _drives(writes.pulses).assign(writes=count, switched=hits)[count > 0].reset_index(drop=True)
+
+
+def _drives(pulses: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "voltage_V": pulses["voltage_V"].abs().fillna(0.0),
+            "duration_s": pulses["duration_s"],
+            "temperature_K": pulses["temperature_K"],
+            "drive": drive(pulses),
+        }
+    )
+
+
+def law_rows(
+    fit: Fit, pulses: pd.DataFrame, edges: np.ndarray
+) -> tuple[list[tuple[int, int]], Callable[[dict[str, float]], np.ndarray]]:
+    """Return which rows a fitted law gives, as (pulse, state before), and the function from parameters to them.
+
+    Parameters
+    ----------
+    fit : Fit
+        From `fit_laws`.
+    pulses : DataFrame
+        The card's pulses.
+    edges : ndarray, float64[states + 1]
+        Of the states, in the coordinate.
+
+    Returns
+    -------
+    list of tuple
+    callable
+        Parameters -> float64[rows, states], in the same order.
+    """
+    law, own, size = laws.get(fit.law), fit.conditions["pulses"], len(edges) - 1
+    if law.KIND == "displacement":
+        places = [(pulse, state) for pulse in own for state in range(size)]
+        bounds, ends = tuple(fit.conditions["bounds"]), fit.conditions["ends"]
+        # a device may be anywhere in its state: from its middle a step shorter than half of it would never leave it
+        node, weight = np.polynomial.legendre.leggauss(NODES)
+        starts = ((edges[:-1] + edges[1:]) / 2)[:, None] + (np.diff(edges) / 2)[:, None] * node
+
+        def displaced(parameters: dict[str, float]) -> np.ndarray:
+            rows = law.rows(parameters, edges, starts.ravel(), bounds, ends).reshape(size, NODES, size)
+            return np.tile(np.einsum("snt,n->st", rows, weight / 2), (len(own), 1))
+
+        return places, displaced
+    drives = _drives(pulses).iloc[own]
+    axes = [drives[axis].to_numpy() for axis in law.AXES]
+    state = fit.conditions["state_from"]
+
+    def switched(parameters: dict[str, float]) -> np.ndarray:
+        p = law.probability(parameters, *axes)
+        rows = np.stack([1 - p, p], axis=-1)
+        if state is None:  # the outcome does not depend on the state before
+            return np.repeat(rows, 2, axis=0)
+        return rows if state == 0 else rows[:, ::-1]
+
+    return [(pulse, s) for pulse in own for s in ([state] if state is not None else [0, 1])], switched
+
+
+def with_laws(
+    table: pd.DataFrame,
+    wanted: np.ndarray,
+    fits: list[Fit],
+    pulses: pd.DataFrame,
+    edges: np.ndarray,
+    level: float,
+    where: str,
+) -> pd.DataFrame:
+    """Return the table with the rows ``wanted``, bool[pulses, states], given by the chosen laws.
+
+    Raises
+    ------
+    UserError
+        If there is no law for one of them.
+    """
+    columns = ("probability", "ci_low", "ci_high", "effective_count")
+    shape = (*wanted.shape, wanted.shape[1])
+    values = {name: table[name].to_numpy().reshape(shape).copy() for name in columns}
+    basis = table["basis"].to_numpy().reshape(shape).copy()
+    left = wanted.copy()
+    for fit in fits:
+        if not fit.conditions["chosen"]:
+            continue
+        places, rows = law_rows(fit, pulses, edges)
+        known = laws.predict(fit, rows, level)
+        for number, place in enumerate(places):
+            if not wanted[place]:
+                continue
+            for name, part in zip(columns, (known.probability, known.ci_low, known.ci_high)):
+                values[name][place] = part[number]
+            values["effective_count"][place] = known.effective_count[number] * known.probability[number]
+            basis[place], left[place] = "law", False
+    if left.any():
+        pulse, state = np.argwhere(left)[0]
+        raise UserError(
+            f"{where}: pulse {pulse} from state {state} has no law, needed with kernel.form or empty_rows law"
+        )
+    return table.assign(**{name: part.ravel() for name, part in values.items()}, basis=basis.ravel())
+
+
+def with_stay(table: pd.DataFrame, wanted: np.ndarray) -> pd.DataFrame:
+    """Return the table with the rows ``wanted``, bool[pulses, states], in which the device stays as it is."""
+    rows = wanted[table["pulse"], table["state_from"]]
+    stays = (table["state_from"] == table["state_to"]).astype(np.float64)
+    changed = {name: table[name].where(~rows, stays) for name in ("probability", "ci_low", "ci_high")}
+    return table.assign(
+        **changed,
+        effective_count=table["effective_count"].where(~rows, 0.0),
+        basis=table["basis"].where(~rows, "assumed"),
+    )
+
+
+def probability_spreads(after: np.ndarray, cell: np.ndarray, instance: np.ndarray, size: int) -> list[dict[str, Any]]:
+    """Return, for each pulse and state before of a device of two states, how much devices differ in P(state 1)."""
+    spreads = []
+    for number in np.unique(cell):
+        own = cell == number
+        devices, place = np.unique(instance[own], return_inverse=True)
+        written = np.bincount(place)
+        spread = probability_spread(np.bincount(place, after[own]).astype(np.int64), written)
+        pulse, state = divmod(int(number), size)
+        told = {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(spread).items()}
+        spreads.append({"pulse": pulse, "state_from": state, "devices": len(devices), **told})
+    return spreads

@@ -1,0 +1,69 @@
+"""What every source of writes hands to `calibration.counting.assemble`, whether it simulated or measured them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# name of a coordinate -> unit suffix of what is told in it
+COORDINATES = {"position_m": "m", "conductance_S": "S", "level": "1"}
+
+
+@dataclass(frozen=True)
+class Writes:
+    """Writes to devices of one kind, and what it takes to make states and costs of them.
+
+    Attributes
+    ----------
+    name : str
+        Of the card.
+    events : DataFrame
+        One row per write, columns ``pulse`` int64, ``instance`` int64 (the device), ``replica`` int64 (the
+        repetition), ``before`` float64 (NaN if the device was reset before the write), ``after`` float64; both in
+        the unit of ``coordinate``. If writes were prepared in some way besides the pulse (a start position of a sweep),
+        ``prepared`` int64 tells them apart: only those with the same pulse and preparation are repetitions.
+    pulses : DataFrame
+        `calibration.card.tables.PULSES`, with energies and latency.
+    coordinate : str
+        What a device's condition is told in: ``position_m``, ``conductance_S`` or ``level`` (a number per state of a
+        device that has states by nature).
+    bounds : tuple of float
+        Lowest and highest value of the coordinate that a device can have; outermost edges of the states.
+    conductance : callable
+        Coordinate -> conductance at the read voltage, S; float64 arrays of any shape.
+    flags : dict
+        ``volatile``, ``reset_before_write``, ``destructive_read``: bool.
+    source : dict
+        Goes to ``card.json``; has ``kind`` (simulated, measured, parametric).
+    where : str
+        File that errors name.
+    lost : int
+        Writes left out because their outcome is not of the device's states.
+    edges : ndarray or None
+        float64[K + 1], edges of states by nature, in the coordinate; None where the calibration chooses them.
+    labels : tuple of str
+        Names of states by nature; empty otherwise.
+    missing : str
+        What a row without any write means: ``error``, or ``stay`` where the source knows that the device stays.
+    meta : dict
+        Further entries of ``card.json``.
+    """
+
+    name: str
+    events: pd.DataFrame
+    pulses: pd.DataFrame
+    coordinate: str
+    bounds: tuple[float, float]
+    conductance: Callable[[np.ndarray], np.ndarray]
+    flags: dict[str, bool]
+    source: dict[str, Any]
+    where: str
+    lost: int = 0
+    edges: np.ndarray | None = None
+    labels: tuple[str, ...] = ()
+    missing: str = "error"
+    meta: dict[str, Any] = field(default_factory=dict)

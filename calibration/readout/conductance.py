@@ -1,0 +1,95 @@
+"""What a device conducts and what a read of it costs: tunnel junctions, uniform or with a wall under them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration.card.tables import entry
+
+
+@dataclass(frozen=True)
+class Junction:
+    """A magnetic tunnel junction, part of whose free layer is parallel to the reference layer.
+
+    The parts conduct side by side: ``G = G_P x + G_AP (1 - x)`` for a parallel share x, with ``G_P = area / RA`` and
+    ``G_AP = G_P / (1 + TMR(V))``. The magnetoresistance falls with the voltage, ``TMR(V) = TMR / (1 + (V/V_h)^2)``,
+    V_h being the voltage at which half of it is left (Zhang et al., IEEE Trans. Electron Devices 59, 819 (2012)).
+
+    Parameters
+    ----------
+    area : float
+        m^2.
+    resistance_area : float
+        Resistance-area product of the parallel junction, ohm m^2.
+    tmr : float
+        Tunnel magnetoresistance ratio (R_AP - R_P) / R_P at zero voltage, e.g. 1.5 for 150 %.
+    half_voltage : float
+        V_h, V; infinite if the ratio does not fall.
+    """
+
+    area: float
+    resistance_area: float
+    tmr: float
+    half_voltage: float = float("inf")
+
+    @property
+    def parallel_S(self) -> float:
+        """Conductance of the parallel state, S."""
+        return self.area / self.resistance_area
+
+    def antiparallel_S(self, voltage: float = 0.0) -> float:
+        """Return the conductance of the antiparallel state at ``voltage`` (V), S."""
+        return self.parallel_S / (1 + self.tmr / (1 + (voltage / self.half_voltage) ** 2))
+
+    def conductance(self, parallel: np.ndarray, voltage: float = 0.0) -> np.ndarray:
+        """Return G in S for parallel shares 0..1 (float64, any shape) at ``voltage`` (V)."""
+        share = np.asarray(parallel, dtype=np.float64)
+        return self.parallel_S * share + self.antiparallel_S(voltage) * (1 - share)
+
+
+def half_voltage(config: Any, where: str) -> float:
+    """Return V_h from ``readout.TMR_half_voltage_V``; null is infinite."""
+    given = config["readout"].get("TMR_half_voltage_V")
+    return float("inf") if given is None else entry(config, "readout.TMR_half_voltage_V", where, least=0)
+
+
+def read_voltage(config: Any, where: str) -> float:
+    """Return ``readout.read_voltage_V``, V."""
+    return entry(config, "readout.read_voltage_V", where)
+
+
+def read_table_of(conductance: np.ndarray, config: Any, where: str) -> pd.DataFrame:
+    """Return what one read of each state costs and how noisy it is.
+
+    Energy is V^2 G t of the junction alone; the noise is ``noise_fraction`` of the state's own conductance.
+
+    Parameters
+    ----------
+    conductance : ndarray, float64[states]
+        Mean conductance of each state, S.
+    config : dict
+        Calibration config; uses ``readout``.
+    where : str
+        Name of the config file, for errors.
+
+    Returns
+    -------
+    DataFrame
+        `calibration.card.tables.READS`.
+    """
+    voltage = read_voltage(config, where)
+    duration = entry(config, "readout.read_duration_s", where, least=0)
+    noise = entry(config, "readout.noise_fraction", where)
+    return pd.DataFrame(
+        {
+            "state": np.arange(len(conductance)),
+            "read_voltage_V": voltage,
+            "energy_J": voltage**2 * conductance * duration,
+            "latency_s": duration,
+            "noise_sd_S": noise * conductance,
+        }
+    )

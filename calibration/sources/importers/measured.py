@@ -1,0 +1,297 @@
+"""Measured conductances before and after pulses -> `calibration.counting.writes.Writes`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration.card.tables import PULSES
+from calibration.counting.writes import Writes
+from calibration.sources.importers.base import Imported, needed
+from calibration.sources.importers.reading import Report
+from calibration.sources.importers.units import CONDUCTANCE_UNITS
+from spinloom.errors import UserError
+from spinloom.files import sha256_file
+
+UP, DOWN = 0, 1
+
+
+def in_siemens(values: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    """Return the file's conductances (or read currents, with ``current_at_V``) in S."""
+    return values * (CONDUCTANCE_UNITS[options["conductance_unit"]] / (options["current_at_V"] or 1.0))
+
+
+def direction_pulses(options: dict[str, Any], where: str | Path) -> pd.DataFrame:
+    """Return the two pulses, up and down, of a format that tells the direction alone.
+
+    Parameters
+    ----------
+    options : dict
+        With those of `calibration.sources.importers.base.DIRECTIONS`.
+    where : str or Path
+        Begins the error.
+
+    Returns
+    -------
+    DataFrame
+        Fields of the pulses, with ``energy_J`` and ``latency_s`` NaN where not given; row 0 is up.
+
+    Raises
+    ------
+    UserError
+        If ``duration_s`` is not given.
+    """
+    duration = needed(options, "duration_s", where)
+
+    def pair(name: str, unit: str) -> list[float]:
+        values = (options[f"{name}_up_{unit}"], options[f"{name}_down_{unit}"])
+        return [np.nan if value is None else value for value in values]
+
+    return pd.DataFrame(
+        {
+            "voltage_V": pair("voltage", "V"),
+            "current_density_A_per_m2": pair("current_density", "A_per_m2"),
+            "field_T": np.nan,
+            "duration_s": duration,
+            "polarity": np.array([1, -1]),
+            "temperature_K": options["temperature_K"],
+            "energy_J": pair("energy", "J"),
+            "latency_s": np.nan if options["latency_s"] is None else options["latency_s"],
+        }
+    )
+
+
+def train_writes(trains: list[tuple[int, int, np.ndarray]]) -> pd.DataFrame:
+    """Return the writes of pulse trains.
+
+    Parameters
+    ----------
+    trains : list of tuple
+        Pulse, instance and the conductances float64[n], S: before the first pulse, after it, after the next, ...
+
+    Returns
+    -------
+    DataFrame
+        ``pulse``, ``instance``, ``replica`` (counts the writes of a pulse to a device), ``before_S``, ``after_S``;
+        without the writes that have a NaN on either side.
+    """
+    steps = [
+        pd.DataFrame({"pulse": pulse, "instance": instance, "before_S": values[:-1], "after_S": values[1:]})
+        for pulse, instance, values in trains
+        if len(values) > 1
+    ]
+    if not steps:
+        return pd.DataFrame(columns=["pulse", "instance", "before_S", "after_S", "replica"])
+    table = pd.concat(steps, ignore_index=True).dropna()
+    return table.assign(replica=table.groupby(["pulse", "instance"]).cumcount())
+
+
+def instances(labels: pd.Series) -> tuple[list[str], np.ndarray]:
+    """Return the devices' labels in order, by number if all are numbers, and the place of each row's among them."""
+    devices = sorted(labels.unique(), key=lambda label: (0, int(label), "") if label.isdecimal() else (1, 0, label))
+    place = {label: index for index, label in enumerate(devices)}
+    return devices, labels.map(place).to_numpy(dtype=np.int64)
+
+
+def both_directions(writes: pd.DataFrame, where: str | Path, names: tuple[str, str]) -> tuple[str, ...]:
+    """Check that there are writes up and writes down, and which way they go.
+
+    Parameters
+    ----------
+    writes : DataFrame
+        As of `train_writes`.
+    where : str or Path
+        Begins the error.
+    names : tuple of str
+        What the user calls up and down: files, columns, runs.
+
+    Returns
+    -------
+    tuple of str
+        One note if the mean step of one direction goes the other way.
+
+    Raises
+    ------
+    UserError
+        Names the direction that is missing, or both if both go the other way.
+    """
+    for pulse, name in ((UP, "up"), (DOWN, "down")):
+        if not (writes["pulse"] == pulse).any():
+            raise UserError(f"{where}: found no write {name}, allowed: writes up and writes down")
+    steps = (writes["after_S"] - writes["before_S"]).groupby(writes["pulse"]).mean()
+    return directions(float(steps[UP]), float(steps[DOWN]), where, names)
+
+
+def directions(up_S: float, down_S: float, where: str | Path, names: tuple[str, str]) -> tuple[str, ...]:
+    """Check which way the mean steps up and down go; arguments, return and errors as of `both_directions`."""
+    if up_S < 0 < down_S:
+        raise UserError(
+            f"{where}: found a mean step of {up_S:.3g} S up ({names[UP]}) and {down_S:.3g} S down ({names[DOWN]}), "
+            "allowed: up raises the conductance and down lowers it; the two look exchanged"
+        )
+    found = ((up_S, "up", names[UP], "lowers"), (-down_S, "down", names[DOWN], "raises"))
+    return tuple(
+        f"the mean step {name} ({own}) {does} the conductance, by {-step:.3g} S"
+        for step, name, own, does in found
+        if step < 0
+    )
+
+
+def imported(
+    writes: pd.DataFrame,
+    pulses: pd.DataFrame,
+    options: dict[str, Any],
+    report: Report,
+    path: Path,
+    files: list[Path],
+    format: str,
+    devices: list[str],
+    reset: bool = False,
+    notes: tuple[str, ...] = (),
+) -> Imported:
+    """Return the writes with all that the calibration needs besides.
+
+    Parameters
+    ----------
+    writes : DataFrame
+        Columns of `train_writes`, and ``energy_J`` and ``latency_s`` where each write has its own.
+    pulses : DataFrame
+        Fields of each pulse, with constant ``energy_J`` and ``latency_s``, NaN where not given.
+    options : dict
+    report : Report
+    path : Path
+        What the user named; begins the errors.
+    files : list of Path
+        What was read.
+    format : str
+    devices : list of str
+        Label of each instance.
+    reset : bool
+        The device is reset before each write; ``before_S`` is then NaN.
+    notes : tuple of str
+        Of `both_directions`.
+
+    Raises
+    ------
+    UserError
+        If too many values were left out, all conductances are equal, or an energy is unknown.
+    """
+    report.check(options["max_dropped_fraction"], path)
+    if writes.empty:
+        raise UserError(f"{path}: found no write, allowed: one conductance before and one after a pulse, or more")
+    both = writes[["before_S", "after_S"]].to_numpy()
+    low, high = np.nanmin(both), np.nanmax(both)
+    if low == high:
+        raise UserError(f"{path}: found the conductance {low:g} S alone, allowed: two states or more")
+    writes = writes.sort_values(["pulse", "instance", "replica"], ignore_index=True)
+    events = pd.DataFrame(
+        {
+            **{name: writes[name].astype("int64") for name in ("pulse", "instance", "replica")},
+            "before": writes["before_S"].astype("float64"),
+            "after": writes["after_S"].astype("float64"),
+        }
+    )
+    given = {key: value for key, value in options.items() if value is not None}
+    return Imported(
+        rows=report.total,
+        report=report.table(),
+        notes=notes,
+        writes=Writes(
+            name=options["name"] or (path.resolve().name if path.is_dir() else path.stem),
+            events=events,
+            pulses=_pulse_table(writes, pulses, options, path),
+            coordinate="conductance_S",
+            bounds=(float(low), float(high)),
+            conductance=_itself,
+            flags={
+                "volatile": options["volatile"],
+                "reset_before_write": reset,
+                "destructive_read": options["destructive_read"],
+            },
+            source={
+                "kind": "measured",
+                "format": format,
+                "files": {file.name: sha256_file(file) for file in files},
+                "options": given,
+            },
+            where=str(path),
+            meta={
+                "import": {
+                    "values": report.total,
+                    "left_out": len(report.table()),
+                    "devices": devices,
+                    "notes": list(notes),
+                }
+            },
+        ),
+    )
+
+
+def _itself(conductance: np.ndarray) -> np.ndarray:
+    return np.asarray(conductance)
+
+
+def pulse_row(
+    pulse: int, fields: dict[str, Any], options: dict[str, Any], mean: float, sd: float, where: str | Path
+) -> dict[str, Any]:
+    """Return a row of `calibration.card.tables.PULSES` without the columns that stay empty.
+
+    Parameters
+    ----------
+    pulse : int
+    fields : dict
+        Fields of the pulse with constant ``energy_J`` and ``latency_s``, NaN where not given.
+    options : dict
+        Names in the error what could be given.
+    mean, sd : float
+        Of the conductance during the pulse, S; without a given energy, a write costs V^2 G t in the junction.
+    where : str or Path
+        Begins the error.
+
+    Raises
+    ------
+    UserError
+        If the energy is neither given nor follows from a voltage.
+    """
+    energy, energy_sd, junction = fields["energy_J"], 0.0, np.nan
+    if not np.isfinite(energy):
+        heat_per_S = fields["voltage_V"] ** 2 * fields["duration_s"]
+        energy, energy_sd, junction = heat_per_S * mean, heat_per_S * sd, heat_per_S * mean
+    if not np.isfinite(energy):
+        known = [key for key in options if key.startswith(("energy_", "voltage_"))]
+        raise UserError(
+            f"{where}: energy of pulse {pulse}: found none, allowed: an option ({', '.join(known)}), or in the format "
+            "events a column energy_J or voltage_V"
+        )
+    return {
+        "pulse": pulse,
+        "channel": options["channel"],
+        **{name: fields[name] for name in ("voltage_V", "current_density_A_per_m2", "field_T", "duration_s")},
+        "polarity": int(fields["polarity"]),
+        "temperature_K": fields["temperature_K"],
+        "energy_mean_J": energy,
+        "energy_sd_J": energy_sd,
+        "energy_junction_J": junction,
+        "latency_s": fields["latency_s"] if np.isfinite(fields["latency_s"]) else fields["duration_s"],
+    }
+
+
+def _pulse_table(writes: pd.DataFrame, pulses: pd.DataFrame, options: dict[str, Any], path: Path) -> pd.DataFrame:
+    """Return `calibration.card.tables.PULSES`; energies and times that each write has come first."""
+    between = writes[["before_S", "after_S"]].mean(axis=1)  # of those known
+    rows = []
+    for pulse, fields in enumerate(pulses.to_dict("records")):
+        own = writes[writes["pulse"] == pulse]
+        for column in {"energy_J", "latency_s"} & set(own):
+            fields[column] = own[column].mean()
+        row = pulse_row(pulse, fields, options, between[own.index].mean(), _sd(between[own.index]), path)
+        rows.append(row | ({"energy_sd_J": _sd(own["energy_J"])} if "energy_J" in own else {}))
+    # what a measurement does not tell is NaN
+    return pd.DataFrame(rows).reindex(columns=list(PULSES.columns))
+
+
+def _sd(values: pd.Series) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0

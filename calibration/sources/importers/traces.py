@@ -1,0 +1,142 @@
+"""Conductance traces: runs of pulses up and pulses down in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration.sources.importers.base import (
+    COMMON,
+    DIRECTIONS,
+    MEASURED,
+    Imported,
+    Option,
+)
+from calibration.sources.importers.measured import (
+    DOWN,
+    UP,
+    both_directions,
+    direction_pulses,
+    imported,
+    in_siemens,
+    instances,
+    train_writes,
+)
+from calibration.sources.importers.reading import Report, finite, read_long
+from spinloom.errors import UserError
+
+OPTIONS = {
+    **COMMON,
+    **MEASURED,
+    **DIRECTIONS,
+    "first": Option(str, "up", "direction of the first run, and of the first run of each cycle", ("up", "down")),
+}
+
+
+def read(path: str, options: dict[str, Any]) -> Imported:
+    """Read traces.
+
+    The conductance before the first pulse of a run is the one of pulse number 0 if the run has it, otherwise the last
+    one of the run before, if that is the previous direction of the same device without a cycle left out. Otherwise
+    the first row of the run serves as the conductance before the second pulse alone.
+
+    Parameters
+    ----------
+    path : str
+        Columns ``pulse_number`` and ``conductance_S`` (after that pulse) with a new run wherever the pulse number
+        returns to its first value; or, with ``cycle`` (integer) and ``direction`` (up or down) besides, one run for
+        each of them; optional ``device`` (label) and ``time_s``. Within a run, pulse numbers go up by 1 from 0 or 1
+        and the time does not go back.
+    options : dict
+        As `calibration.sources.importers.base.check_options` returns them for `OPTIONS`.
+
+    Raises
+    ------
+    UserError
+        Names the file, the row and the column.
+    """
+    table, path = read_long(
+        path,
+        ["pulse_number", "conductance_S", "cycle", "time_s"],
+        ["direction", "device"],
+        ["pulse_number", "conductance_S"],
+        ["pulse_number", "cycle"],
+    )
+    pulses = direction_pulses(options, path)
+    counts = [column for column in ("pulse_number", "cycle", "time_s") if column in table]
+    for column in counts:
+        if (wrong := np.flatnonzero(~np.isfinite(table[column]))).size:
+            raise UserError(
+                f"{path}: row {table['row'].iloc[wrong[0]]}, column {column}: found none, allowed: a number"
+            )
+    given = "direction" in table
+    _add_runs(table, options["first"], path)
+    report = Report()
+    table["conductance_S"] = finite(
+        in_siemens(table["conductance_S"].to_numpy(), options),
+        "conductance_S",
+        table["row"].to_numpy(),
+        path,
+        report,
+    )
+    devices, table["instance"] = instances(table["device"])
+    trains, previous = [], None
+    for (instance, order), run in table.groupby(["instance", "order"]):
+        _check_run(run, path)
+        conductance = run["conductance_S"].to_numpy()
+        follows = previous is not None and previous[:2] == (instance, order - 1)
+        if run["pulse_number"].iloc[0] == 1 and follows:
+            conductance = np.concatenate([[previous[2]], conductance])
+        trains.append((UP if run["direction"].iloc[0] == "up" else DOWN, instance, conductance))
+        previous = (instance, order, conductance[-1])
+    writes = train_writes(trains)
+    report.check(options["max_dropped_fraction"], path)
+    names = ("direction up", "direction down")
+    if not given:
+        names = ("runs 1, 3, ...", "runs 2, 4, ...")[:: 1 if options["first"] == "up" else -1]
+    notes = both_directions(writes, path, names)
+    return imported(writes, pulses, options, report, path, [path], "traces", devices, notes=notes)
+
+
+def _add_runs(table: pd.DataFrame, first: str, path: Path) -> None:
+    """Add ``device``, ``direction`` and ``order``, the place of the row's run in the device's history."""
+    if "device" not in table:
+        table["device"] = "0"
+    if ("cycle" in table) != ("direction" in table):
+        found = "cycle" if "cycle" in table else "direction"
+        raise UserError(f"{path}: found column {found} alone, allowed: cycle and direction, or neither")
+    if "direction" in table:
+        if (wrong := np.flatnonzero(~table["direction"].isin(["up", "down"]))).size:
+            row = table.iloc[wrong[0]]
+            raise UserError(
+                f"{path}: row {row['row']}, column direction: found {row['direction']!r}, allowed: up or down"
+            )
+        table["order"] = 2 * table["cycle"].astype("int64") + (table["direction"] != first)
+        return
+    number = table["pulse_number"]
+    starts = table.groupby("device")["pulse_number"].transform("first") == number
+    table["order"] = starts.groupby(table["device"]).cumsum() - 1
+    other = "down" if first == "up" else "up"
+    table["direction"] = np.where(table["order"] % 2 == 0, first, other)
+
+
+def _check_run(run: pd.DataFrame, path: Path) -> None:
+    number, rows = run["pulse_number"].to_numpy(), run["row"].to_numpy()
+    if number[0] not in (0, 1):
+        raise UserError(
+            f"{path}: row {rows[0]}, column pulse_number: found {number[0]:g} at the start of a run, allowed: 0 or 1"
+        )
+    if (wrong := np.flatnonzero(np.diff(number) != 1)).size:
+        at = wrong[0] + 1
+        raise UserError(
+            f"{path}: row {rows[at]}, column pulse_number: found {number[at]:g} after {number[at - 1]:g}, "
+            "allowed: one more"
+        )
+    if "time_s" in run and (wrong := np.flatnonzero(np.diff(run["time_s"]) < 0)).size:
+        at, time = wrong[0] + 1, run["time_s"].to_numpy()
+        raise UserError(
+            f"{path}: row {rows[at]}, column time_s: found {time[at]:g} after {time[at - 1]:g}, allowed: no less"
+        )

@@ -1,0 +1,98 @@
+"""Pulse trains: one column per repetition, one row per pulse (``set.csv`` and ``reset.csv``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibration.sources.importers.base import (
+    COMMON,
+    DIRECTIONS,
+    MEASURED,
+    Imported,
+    Option,
+)
+from calibration.sources.importers.measured import (
+    DOWN,
+    UP,
+    both_directions,
+    direction_pulses,
+    imported,
+    in_siemens,
+    train_writes,
+)
+from calibration.sources.importers.reading import Report, finite, read_grid
+from spinloom.errors import UserError
+
+OPTIONS = {
+    **COMMON,
+    **MEASURED,
+    **DIRECTIONS,
+    "up": Option(str, "set.csv", "file of the folder with the trains that raise the conductance"),
+    "down": Option(str, "reset.csv", "file of the folder with the trains that lower it"),
+    "up_pulses": Option(int, None, "in a single file: how many pulses go up before the rest go down", least=1),
+    "columns": Option(str, "repetitions", "what a column is", ("repetitions", "devices")),
+}
+
+
+def read(path: str, options: dict[str, Any]) -> Imported:
+    """Read pulse trains.
+
+    Parameters
+    ----------
+    path : str
+        A folder with one file for each direction, or a file in which each column goes up and then down. The first
+        row is the conductance before the first pulse, each further one that after a pulse.
+    options : dict
+        As `calibration.sources.importers.base.check_options` returns them for `OPTIONS`.
+
+    Raises
+    ------
+    UserError
+        Names the file, the row and the column.
+    """
+    path = Path(path)
+    pulses = direction_pulses(options, path)
+    report = Report()
+    if path.is_dir():
+        files = [path / options["up"], path / options["down"]]
+        trains = [
+            (pulse, *train) for pulse, file in zip((UP, DOWN), files) for train in _columns(file, options, report)
+        ]
+    else:
+        files = [path]
+        whole = _columns(path, options, report)
+        turn = options["up_pulses"]
+        if turn is None:
+            raise UserError(
+                f"{path}: option up_pulses: found nothing, allowed: the number of pulses up at the top of the file, "
+                "or a folder with one file for each direction"
+            )
+        if turn > len(whole[0][1]) - 2:
+            raise UserError(
+                f"{path}: option up_pulses: found {turn}, allowed: 1..{len(whole[0][1]) - 2}, so that a pulse down "
+                "is left"
+            )
+        trains = [(UP, device, values[: turn + 1]) for device, values in whole]
+        trains += [(DOWN, device, values[turn:]) for device, values in whole]
+    writes = train_writes(trains)
+    report.check(options["max_dropped_fraction"], path)
+    names = [file.name for file in files] if len(files) == 2 else [f"first {turn} pulses", "the pulses after them"]
+    notes = both_directions(writes, path, tuple(names))
+    devices = [str(device) for device in range(1 + max(device for _, device, _ in trains))]
+    return imported(writes, pulses, options, report, path, files, "trains", devices, notes=notes)
+
+
+def _columns(path: Path, options: dict[str, Any], report: Report) -> list[tuple[int, np.ndarray]]:
+    """Return the instance and the conductances, S, of each column."""
+    values, rows, lengths = read_grid(path)
+    if len(values) < 2:
+        raise UserError(f"{path}: found one row, allowed: the conductance before a pulse and that after it, or more")
+    values = in_siemens(values, options)
+    single = options["columns"] == "repetitions"
+    return [
+        (0 if single else column, finite(values[:length, column], f"{column + 1} conductance_S", rows, path, report))
+        for column, length in enumerate(lengths)
+    ]

@@ -1,0 +1,60 @@
+"""A wire that a domain wall passes or not at each clock; the drive w, which sets the probability, is kept elsewhere.
+
+After Ellis et al., arXiv 2303.01886: p(w) = 1 - a / (1 + exp(b (w - w0))) (`calibration.laws.passing`). The bit is
+gone after the clock: both rows of a drive are [1 - p, p].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration import laws
+from calibration.sources.parametric.parts import memoryless, stated_law
+
+VOLATILE = True
+LAW = "p(w) = 1 - a/(1 + exp(b (w - w0))) from either state; Ellis et al., arXiv 2303.01886"
+
+
+def labels(own: dict[str, Any]) -> list[str]:
+    """Return the names of the states."""
+    return ["pinned", "passed"]
+
+
+def pulses(own: dict[str, Any]) -> pd.DataFrame:
+    """Return one pulse per drive."""
+    drives = np.asarray(own["drives"])
+    return pd.DataFrame(
+        {
+            "channel": "drive",
+            own["drive_quantity"]: own["drive_unit"] * drives,
+            "duration_s": own["clock_s"],
+            "polarity": np.sign(drives).astype(np.int64),
+            "temperature_K": own["temperature_K"],
+        }
+    )
+
+
+def kernel(own: dict[str, Any]) -> np.ndarray:
+    """Return the transition probabilities, float64[pulses, 2, 2]."""
+    parameters = {"threshold": own["w0"], "slope": own["b"], "amplitude": own["a"]}
+    return memoryless(laws.get("passing").probability(parameters, np.asarray(own["drives"])))
+
+
+def meta(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the passing law for ``card.json`` in the form of a fitted one, in the unit of the drive's column.
+
+    p = 1 - amplitude/(1 + exp(slope (drive - threshold))). Whoever keeps the weight as an analogue drive needs the law
+    and its slope, and not the drives of the table.
+    """
+    drives = own["drive_unit"] * np.asarray(own["drives"])
+    parameters = {
+        "threshold": own["drive_unit"] * own["w0"],
+        "slope": own["b"] / own["drive_unit"],
+        "amplitude": own["a"],
+    }
+    span = [float(drives.min()), float(drives.max())]
+    law = stated_law("passing", parameters, list(range(len(drives))), None, drive=span)
+    return {"laws": [law.to_dict()]}

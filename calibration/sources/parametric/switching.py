@@ -1,0 +1,166 @@
+"""A junction of two states, AP (0) and P (1), with a law of `calibration.laws` for each direction.
+
+    P01 = P_up(V, t, T),   P10 = P_down(-V, t, T),   rows [[1 - P01, P01], [P10, 1 - P10]],
+
+as every law counts the voltage positive in its own direction: the sign of the pulse selects which of the two can
+happen, and what the other one does against the voltage is its law's answer there (a floor, or thermal activation over
+a raised barrier), not set to zero. At most one switching per pulse: what goes back within the pulse is in the laws'
+plateau.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calibration import laws
+from calibration.card import retention
+from calibration.consequences import half_select
+from calibration.laws.fitting import Fit
+from calibration.sources.parametric import macrospin
+from calibration.sources.parametric.parts import binary, stated_law
+from spinloom.errors import UserError
+
+VOLATILE = False
+LAW = "P01 by law_up at V, P10 by law_down at -V; formulas and sources in docs/laws.md"
+DIRECTIONS = {"law_up": (0, 1), "law_down": (1, 0)}
+# parameter that a law has but a list of constants cannot tell
+_DERIVABLE = {
+    "neel_brown": ("thermal_stability", "critical_voltage_V"),
+    "precessional": ("characteristic_time_s", "critical_voltage_V", "initial_angle_sd_rad"),
+}
+
+
+def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return ``own`` with the parameters of both laws in place, derived from ``macrospin`` where absent.
+
+    Raises
+    ------
+    UserError
+        If a parameter is unknown, absent, or used outside of where its law holds.
+    """
+    derived = macrospin.derive(own["macrospin"], where) if "macrospin" in own else None
+    own = dict(own)
+    for key in DIRECTIONS:
+        name = own[key]["name"]
+        known = {parameter.name for parameter in laws.get(name).PARAMETERS}
+        given = own[key].get("parameters")
+        if given is None:
+            if derived is None or name not in _DERIVABLE:
+                raise UserError(
+                    f"{where}: switching.{key}.parameters: found nothing, allowed: a value for each of "
+                    f"{', '.join(sorted(known))}; or macrospin, with law {' or '.join(_DERIVABLE)}"
+                )
+            given = {parameter: derived[parameter] for parameter in _DERIVABLE[name]}
+            given["reference_temperature_K"] = own["macrospin"]["temperature_K"]
+            if name == "neel_brown":
+                given["tau0_s"] = own["macrospin"]["attempt_time_s"]
+        if unknown := given.keys() - known:
+            first, allowed = sorted(unknown)[0], ", ".join(sorted(known))
+            raise UserError(f"{where}: switching.{key}.parameters: found '{first}', allowed: {allowed}")
+        optional = {"tau0_s", "reference_temperature_K", "floor", "plateau"}
+        if missing := known - optional - given.keys():
+            raise UserError(f"{where}: switching.{key}.parameters: key '{sorted(missing)[0]}' is missing")
+        _in_range(laws.get(name), given, f"{where}: switching.{key}.parameters")
+        if name == "logistic_plateau" and given.get("floor", 0.0) >= given.get("plateau", 1.0):
+            raise UserError(
+                f"{where}: switching.{key}.parameters.floor: found {given.get('floor', 0.0):g}, allowed: less than "
+                f"plateau {given.get('plateau', 1.0):g}"
+            )
+        own[key] = {"name": name, "parameters": {parameter: float(value) for parameter, value in given.items()}}
+        highest = max(abs(voltage) for voltage in own["pulses"]["voltages_V"])
+        if name == "neel_brown" and highest >= given["critical_voltage_V"]:
+            raise UserError(
+                f"{where}: switching.pulses.voltages_V: found {highest:g}, allowed: less than the critical voltage "
+                f"{given['critical_voltage_V']:g} in size, where the barrier of neel_brown vanishes"
+            )
+    if "retention" in own and "thermal_stability" not in own["retention"]:
+        if derived is None:
+            raise UserError(
+                f"{where}: switching.retention: key 'thermal_stability' is missing, and there is no macrospin"
+            )
+        rest = {"thermal_stability": [derived["thermal_stability"]] * 2}
+        rest["reference_temperature_K"] = own["macrospin"]["temperature_K"]
+        own["retention"] = {**own["retention"], **rest}
+    return own
+
+
+def _in_range(law, given: dict[str, float], where: str) -> None:
+    for parameter in law.PARAMETERS:
+        value = given.get(parameter.name)
+        if value is not None and parameter.kind == "log" and value <= 0:
+            raise UserError(f"{where}.{parameter.name}: found {value:g}, allowed: more than 0")
+        if value is not None and parameter.kind == "logit" and not 0 <= value <= 1:
+            raise UserError(f"{where}.{parameter.name}: found {value:g}, allowed: 0..1")
+
+
+def labels(own: dict[str, Any]) -> list[str]:
+    """Return the names of the states."""
+    return ["AP", "P"]
+
+
+def pulses(own: dict[str, Any]) -> pd.DataFrame:
+    """Return all combinations of voltage, duration and temperature."""
+    axes = own["pulses"]
+    combinations = product(axes["voltages_V"], axes["durations_s"], axes["temperatures_K"])
+    table = pd.DataFrame(combinations, columns=["voltage_V", "duration_s", "temperature_K"])
+    return table.assign(channel=own["channel"], polarity=np.sign(table["voltage_V"]).astype(np.int64))
+
+
+def rows(own: dict[str, Any], voltage_V, duration_s, temperature_K) -> np.ndarray:
+    """Return the transition probabilities of pulses, float64[n, 2, 2], of arrays float64[n]."""
+    up, down = (
+        laws.get(own[key]["name"]).probability(own[key]["parameters"], sign * voltage_V, duration_s, temperature_K)
+        for key, sign in (("law_up", 1), ("law_down", -1))
+    )
+    return binary(up, down)
+
+
+def kernel(own: dict[str, Any]) -> np.ndarray:
+    """Return the transition probabilities, float64[pulses, 2, 2]."""
+    plan = pulses(own)
+    return rows(own, *(plan[axis].to_numpy() for axis in ("voltage_V", "duration_s", "temperature_K")))
+
+
+def extras(own: dict[str, Any], plan: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables ``half_select`` and ``retention``, where asked for."""
+    tables = {}
+    if own["half_select_fractions"]:
+        tables["half_select"] = half_select.table(half_select.law_rows(fits(own)), plan, own["half_select_fractions"])
+    if "retention" in own:
+        rest = own["retention"]
+        tables["retention"] = retention.binary(
+            rest["thermal_stability"], rest["reference_temperature_K"], rest["temperatures_K"], rest["attempt_time_s"]
+        )
+    return tables
+
+
+def fits(own: dict[str, Any]) -> list[Fit]:
+    """Return both laws as fits without data (`parts.stated_law`)."""
+    polarity = pulses(own)["polarity"]
+    return [
+        stated_law(
+            own[key]["name"],
+            own[key]["parameters"],
+            np.flatnonzero(polarity == stop - start).tolist(),
+            start,
+            polarity=stop - start,
+        )
+        for key, (start, stop) in DIRECTIONS.items()
+    ]
+
+
+def meta(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the laws for ``card.json``, and the barrier if there is one and the same for both directions."""
+    entries: dict[str, Any] = {"laws": [fit.to_dict() for fit in fits(own)]}
+    if "macrospin" in own:
+        derived = macrospin.derive(own["macrospin"], "switching")
+        entries["barrier"] = {
+            "thermal_stability": derived["thermal_stability"],
+            "critical_voltage_V": dict.fromkeys(("P_to_AP", "AP_to_P"), derived["critical_voltage_V"]),
+            "temperature_K": own["macrospin"]["temperature_K"],
+        }
+    return entries

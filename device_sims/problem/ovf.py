@@ -1,0 +1,232 @@
+"""OVF 2.0: the file format in which OOMMF, mumax3 and ubermag exchange fields on a rectangular mesh.
+
+After the OOMMF user's guide, "The OVF 2.0 format" (https://math.nist.gov/oommf/doc): ``# label: value`` lines whose
+labels mind neither case nor blanks, one segment, nodes with x fastest and z slowest; numbers as text or as IEEE 754
+little-endian of 4 or 8 bytes behind a check value. Files of OVF 1.0 (big-endian) and irregular meshes are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from device_sims.problem.problem import DataFile, Mesh
+from spinloom import files
+from spinloom.errors import UserError
+
+FORMATS = {
+    "text": ("Text", None, None),
+    "binary4": ("Binary 4", np.dtype("<f4"), 1234567.0),
+    "binary8": ("Binary 8", np.dtype("<f8"), 123456789012345.0),
+}
+METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "pm": 1e-12}
+_END = re.compile(rb"^[ \t]*#[ \t]*end[ \t]*:[ \t]*data", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field on cells.
+
+    Attributes
+    ----------
+    values : float64[c, nz, ny, nx]
+        c is 1 for a scalar.
+    cell_m : tuple of 3 floats
+        Cell edges, m.
+    header : dict
+        Every record of the header, labels in lower case without blanks; several ``desc`` are joined by new lines.
+    """
+
+    values: np.ndarray
+    cell_m: tuple[float, float, float]
+    header: dict[str, str]
+
+
+def write(
+    path: str | Path, values: np.ndarray, cell_m, *, format: str = "binary4", name: str = "m", time_s=0.0
+) -> None:
+    """Write a field with the header that mumax3 writes, atomically.
+
+    Parameters
+    ----------
+    path : path
+    values : float[c, nz, ny, nx] or float[nz, ny, nx]
+    cell_m : 3 floats
+        Cell edges, m.
+    format : str
+        A key of `FORMATS`.
+    name : str
+        Title, and stem of the labels (``m_x m_y m_z``).
+    time_s : float
+        Time of the snapshot, s.
+
+    Raises
+    ------
+    UserError
+        If there is no such format.
+    """
+    if format not in FORMATS:
+        raise UserError(f"ovf format: found '{format}', allowed: {', '.join(FORMATS)}")
+    values = np.asarray(values)
+    values = values[None] if values.ndim == 3 else values
+    components, *counts = values.shape
+    title, dtype, check = FORMATS[format]
+    labels = [name] if components == 1 else [f"{name}_{'xyz'[i] if components == 3 else i}" for i in range(components)]
+    axes = list(zip("xyz", reversed(counts), map(float, cell_m)))
+    lines = [
+        "OOMMF OVF 2.0",
+        "Segment count: 1",
+        "Begin: Segment",
+        "Begin: Header",
+        f"Title: {name}",
+        "meshtype: rectangular",
+        "meshunit: m",
+        *(f"{axis}min: 0" for axis in "xyz"),
+        *(f"{axis}max: {count * edge!r}" for axis, count, edge in axes),
+        f"valuedim: {components}",
+        f"valuelabels: {' '.join(labels)}",
+        f"valueunits: {' '.join(['1'] * components)}",
+        f"Desc: Total simulation time:  {float(time_s)!r}  s",
+        *(f"{axis}base: {edge / 2!r}" for axis, _, edge in axes),
+        *(f"{axis}nodes: {count}" for axis, count, _ in axes),
+        *(f"{axis}stepsize: {edge!r}" for axis, _, edge in axes),
+        "End: Header",
+        f"Begin: Data {title}",
+    ]
+    rows = np.moveaxis(values, 0, -1).reshape(-1, components)
+    if dtype is None:
+        data = "".join(" ".join(map(repr, row)) + "\n" for row in rows.astype(float).tolist()).encode()
+    else:
+        data = np.asarray(check, dtype).tobytes() + rows.astype(dtype).tobytes() + b"\n"
+    head = "".join(f"# {line}\n" for line in lines).encode()
+    with files.atomic(path) as temporary:
+        temporary.write_bytes(head + data + f"# End: Data {title}\n# End: Segment\n".encode())
+
+
+def read(path: str | Path) -> Field:
+    """Read an OVF 2.0 file of one segment on a rectangular mesh.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, is of another kind, is cut short, or holds anything but finite numbers.
+    """
+    return parse(_bytes(path), str(path))
+
+
+def contents(file: DataFile) -> bytes:
+    """Return the bytes of a problem's file, which must still be those that the problem was made with.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or has changed.
+    """
+    content = _bytes(file.path)
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise UserError(f"{file.path}: has changed since the problem was made; make the problem again")
+    return content
+
+
+def on_mesh(file: DataFile, mesh: Mesh, components: int) -> np.ndarray:
+    """Return the values of a problem's OVF file, ``float64[components, nz, ny, nx]``.
+
+    Raises
+    ------
+    UserError
+        If it has another number of components or of cells than the mesh; as of `read` and `contents`.
+    """
+    field = parse(contents(file), file.path)
+    if field.values.shape != (components, *mesh.shape):
+        found = " x ".join(str(n) for n in field.values.shape[:0:-1])
+        raise UserError(
+            f"{file.path}: found {found} nodes of {field.values.shape[0]} values, "
+            f"allowed: {mesh.nx} x {mesh.ny} x {mesh.nz} nodes of {components}"
+        )
+    return field.values
+
+
+def _bytes(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def parse(content: bytes, name: str) -> Field:
+    """Return the field in the bytes of an OVF file called ``name``; errors as of `read`."""
+    first, _, rest = content.partition(b"\n")
+    if re.sub(rb"\s", b"", first.lower()) != b"#oommfovf2.0":
+        raise UserError(f"{name}: found first line {_shown(first)}, allowed: # OOMMF OVF 2.0")
+    header: dict[str, str] = {}
+    while rest:
+        line, _, rest = rest.partition(b"\n")
+        label, colon, value = line.decode("utf-8", "replace").strip().lstrip("#").partition(":")
+        label, value = "".join(label.split()).lower(), value.split("##")[0].strip()
+        if label == "begin" and value.lower().startswith("data"):
+            break
+        if colon and label not in ("begin", "end"):
+            header[label] = f"{header[label]}\n{value}" if label == "desc" and label in header else value
+    else:
+        raise UserError(f"{name}: is cut short, there is no line '# Begin: Data'")
+    if header.get("segmentcount", "1") != "1":
+        raise UserError(f"{name}: found {header['segmentcount']} segments, allowed: 1")
+    if header.get("meshtype", "").lower() != "rectangular":
+        raise UserError(f"{name}: found meshtype '{header.get('meshtype', '')}', allowed: rectangular")
+    counts = [_number(header, f"{axis}nodes", int, name) for axis in "zyx"]
+    components = _number(header, "valuedim", int, name)
+    unit = header.get("meshunit", "m")
+    if unit not in METRES:
+        raise UserError(f"{name}: found meshunit '{unit}', allowed: {', '.join(METRES)}")
+    cell = tuple(METRES[unit] * _number(header, f"{axis}stepsize", float, name) for axis in "xyz")
+    numbers = _data(rest, value.split(None, 1)[-1], components * int(np.prod(counts)), name)
+    if not np.isfinite(numbers).all():
+        raise UserError(f"{name}: found a value that is not a finite number")
+    return Field(np.moveaxis(numbers.reshape(*counts, components), -1, 0), cell, header)
+
+
+def _number(header: dict[str, str], label: str, kind: type, name: str):
+    try:
+        value = kind(header[label])
+        if not 0 < value < 1e9:  # what is asked for here are counts and lengths
+            raise ValueError
+    except KeyError:
+        raise UserError(f"{name}: the header has no '{label}'") from None
+    except ValueError:
+        wanted = "whole number" if kind is int else "number"
+        raise UserError(f"{name}: {label}: found {header[label]!r}, allowed: a positive {wanted}") from None
+    return value
+
+
+def _data(body: bytes, title: str, count: int, name: str) -> np.ndarray:
+    """Return the ``count`` numbers of a data block as float64."""
+    known = {official.lower(): (dtype, check) for official, dtype, check in FORMATS.values()}
+    kind = " ".join(title.lower().split())
+    if kind not in known:
+        raise UserError(f"{name}: found data '{title}', allowed: {', '.join(known)}")
+    dtype, check = known[kind]
+    if dtype is None:
+        end = _END.search(body)
+        text = re.sub(rb"#.*", b"", body[: end.start()] if end else body)
+        try:
+            numbers = np.array(text.split(), dtype=np.float64)
+        except ValueError as error:
+            raise UserError(f"{name}: its data are not all numbers ({error})") from None
+    else:
+        size = dtype.itemsize
+        if len(body) >= size and np.frombuffer(body, dtype, 1)[0] != dtype.type(check):
+            raise UserError(f"{name}: the check value in front of the data is wrong; the file is damaged")
+        stop = size * (1 + count)
+        numbers = np.frombuffer(body[size : min(stop, len(body) - len(body) % size)], dtype).astype(np.float64)
+        end = _END.match(body[stop:].lstrip())
+    if numbers.size != count or not end:
+        raise UserError(f"{name}: found {numbers.size} numbers and {'an' if end else 'no'} end of data, needed {count}")
+    return numbers
+
+
+def _shown(line: bytes) -> str:
+    return repr(line[:40].decode("utf-8", "replace"))

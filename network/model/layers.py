@@ -1,0 +1,152 @@
+"""The parts of a network: an array's product with read noise and converters, pooling, digital batch normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from network.crossbar.converters import quantise
+from network.model.architecture import Layer
+from network.synapse import random_words
+
+MOMENTUM = 0.9  # of the running statistics
+EPSILON = 1e-5
+
+
+class Synapses(NamedTuple):
+    """A layer's weights as they are read."""
+
+    value: jax.Array  # float32[inputs, outputs]
+    variance: jax.Array | None = None  # of a read: float32[] if equal for all, else float32[inputs, outputs]
+
+
+class Noise(NamedTuple):
+    """Names the random numbers of one read of one layer."""
+
+    key: jax.Array  # uint32[2]
+    step: jax.Array | int
+
+
+@dataclass(frozen=True)
+class Converters:
+    """Resolution of the digital-to-analogue and analogue-to-digital conversions; None: ideal."""
+
+    dac_bits: int | None = None
+    dac_full_scale: float = 4.0  # of hidden values; pictures end at 1
+    adc_bits: int | None = None
+    adc_full_scale: float = 4.0  # in units of sqrt(inputs / 3), the column of uniform weights and unit inputs
+
+
+class Norm(NamedTuple):
+    """Trained digital parameters of a layer, float32[outputs] each; ``gain`` is None without normalisation."""
+
+    gain: jax.Array | None
+    bias: jax.Array
+
+
+class Statistics(NamedTuple):
+    """Running statistics of a batch normalisation, float32[outputs] each."""
+
+    mean: jax.Array
+    variance: jax.Array
+
+
+def windows(x: jax.Array, layer: Layer) -> jax.Array:
+    """Return what enters a convolution's array at each place, float32[batch, rows, columns, inputs].
+
+    That is how an array computes a convolution. It is also much faster than XLA's convolution here, which falls back
+    to a plain loop when it stands in the body of a scan on a CPU (30 times slower).
+    """
+    side = layer.kernel
+    if layer.padded:
+        before = (side - 1) // 2
+        x = jnp.pad(x, ((0, 0), (before, side - 1 - before), (before, side - 1 - before), (0, 0)))
+    rows, columns = layer.places
+    return jnp.concatenate([x[:, i : i + rows, j : j + columns, :] for i in range(side) for j in range(side)], axis=-1)
+
+
+def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Array:
+    """Return the column currents, scaled to about unit size.
+
+    Independent Gaussian noise of sd sigma_ij on every weight adds to column j Gaussian noise of variance
+    ``sum_i x_i^2 sigma_ij^2``; drawing it at the column is exact for one product and needs outputs instead of
+    inputs x outputs draws.
+
+    Parameters
+    ----------
+    x : jax.Array, float32[batch, inputs] or float32[batch, rows, columns, channels]
+    synapses : Synapses
+        The rows of a convolution: window row, window column, channel, the last fastest.
+    layer : Layer
+    noise : Noise
+
+    Returns
+    -------
+    jax.Array, float32[batch, outputs] or float32[batch, rows, columns, outputs]
+    """
+    entering = x if not layer.kernel else windows(x, layer)
+    current = entering @ synapses.value
+    variance = synapses.variance
+    if variance is not None:
+        square = jax.lax.stop_gradient(entering * entering)
+        total = square.sum(-1, keepdims=True) * variance if variance.ndim == 0 else square @ variance
+        current = current + jnp.sqrt(total) * random_words.normal(noise.key, noise.step, current.shape)
+    return jnp.float32(layer.scale) * current
+
+
+def driven(x: jax.Array, converters: Converters, first: bool, signed: bool) -> jax.Array:
+    """Return what the rows' converters make of ``x``.
+
+    Parameters
+    ----------
+    x : jax.Array, float32[...]
+    converters : Converters
+    first : bool
+        Whether ``x`` are pictures (of at most 1) and not hidden values.
+    signed : bool
+        Whether ``x`` may be negative: if not, the converters have all their levels above 0.
+    """
+    if not converters.dac_bits:
+        return x
+    return quantise(x, converters.dac_bits, 1.0 if first else converters.dac_full_scale, signed)
+
+
+def converted(current: jax.Array, converters: Converters, unit: float = 1.0) -> jax.Array:
+    """Return the column currents as the digital side sees them; ``unit`` is that of the converters' full scale."""
+    if not converters.adc_bits:
+        return current
+    return quantise(current, converters.adc_bits, converters.adc_full_scale * unit, signed=True)
+
+
+def pool(x: jax.Array, side: int) -> jax.Array:
+    """Return the maximum over squares of ``side``; x is float32[batch, rows, columns, channels]."""
+    batch, rows, columns, channels = x.shape
+    return x.reshape(batch, rows // side, side, columns // side, side, channels).max((2, 4))
+
+
+def batch_norm(x: jax.Array, norm: Norm, statistics: Statistics, training: bool) -> tuple[jax.Array, Statistics]:
+    """Normalise each column over the batch and its places (Ioffe and Szegedy, arXiv 1502.03167).
+
+    Parameters
+    ----------
+    x : jax.Array, float32[..., outputs]
+    norm, statistics : Norm, Statistics
+    training : bool
+        Use the batch's own mean and variance and move the running statistics; else use the running ones.
+    """
+    mean, variance = statistics
+    if training:
+        axes = tuple(range(x.ndim - 1))
+        mean, variance = jnp.mean(x, axis=axes), jnp.var(x, axis=axes)
+        statistics = Statistics(
+            *(
+                MOMENTUM * old + (1 - MOMENTUM) * jax.lax.stop_gradient(new)
+                for old, new in zip(statistics, (mean, variance), strict=True)
+            )
+        )
+    factor = norm.gain * jax.lax.rsqrt(variance + EPSILON)
+    wide = (1,) * (x.ndim - 1) + (-1,)
+    return (x - mean.reshape(wide)) * factor.reshape(wide) + norm.bias.reshape(wide), statistics

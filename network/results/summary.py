@@ -1,0 +1,244 @@
+"""From the folders of finished runs to the tables of the stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from network.results import lifetime, metering
+from network.synapse.device import DeviceModel
+from network.training.settings import BASELINE, Settings
+from spinloom.errors import UserError
+from spinloom.files import read_json, read_table, sealed, write_csv, write_json
+
+HISTORY_COLUMNS = [
+    "variant", "rule", "replicate", "epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy",
+    "writes", "writes_per_sample", "transitions", "disturbs", "write_energy_J",
+]  # fmt: skip
+
+
+EVALUATION_COLUMNS = [
+    "variant", "rule", "replicate", "condition", "value", "temperature_K", "refresh_interval_s", "draw",
+    "test_accuracy", "writes", "refresh_writes_per_device", "refresh_writes_of_worst_state", "refresh_energy_J",
+]  # fmt: skip
+REFRESH = ("refresh_writes_per_device", "refresh_energy_J")
+
+
+def history_table(rows: list[dict], meter: dict, device: DeviceModel) -> pd.DataFrame:
+    """Return one row per epoch; epoch 0 is the first programming of all devices."""
+    table = []
+    for row in rows:
+        by_pulse = np.array(row["writes_by_pulse"])
+        writes = int(by_pulse.sum())
+        table.append({
+            **_name(meter), "replicate": meter["replicate"], "writes": writes, "disturbs": row["disturbs"],
+            "writes_per_sample": writes / row["samples"] if row["samples"] else None,
+            "transitions": row["transitions"], "write_energy_J": float(by_pulse @ device.write_energy),
+            **{key: row[key] for key in ("epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy")},
+        })  # fmt: skip
+    return pd.DataFrame(table)[HISTORY_COLUMNS]
+
+
+def _name(meter: dict) -> dict[str, str]:
+    return {"variant": meter["variant"], "rule": meter["rule"]}
+
+
+def confusion_table(matrix: np.ndarray, meter: dict) -> pd.DataFrame:
+    """Return a confusion matrix in long format: variant, rule, replicate, true_class, predicted_class, images."""
+    true, predicted = np.indices(matrix.shape)
+    return pd.DataFrame({
+        **_name(meter), "replicate": meter["replicate"], "true_class": true.ravel(),
+        "predicted_class": predicted.ravel(), "images": matrix.ravel(),
+    })  # fmt: skip
+
+
+def evaluation_table(rows: list[dict], meter: dict) -> pd.DataFrame:
+    """Return one row per further evaluation of the trained network."""
+    table = pd.DataFrame([{**_name(meter), "replicate": meter["replicate"], **row} for row in rows])
+    return table.reindex(columns=EVALUATION_COLUMNS)
+
+
+def write_run(directory: Path, result: dict, device: DeviceModel) -> None:
+    """Write a finished run: history.csv, confusion.csv, evaluations.csv, meter.json."""
+    meter = result["meter"]
+    with sealed(directory, ("history.csv", "confusion.csv", "evaluations.csv", "meter.json")):
+        write_csv(history_table(result["history"], meter, device), directory / "history.csv")
+        write_csv(confusion_table(result["confusion"], meter), directory / "confusion.csv")
+        write_csv(evaluation_table(result["evaluations"], meter), directory / "evaluations.csv")
+        write_json(meter, directory / "meter.json")
+
+
+def _spread(values: pd.Series, name: str) -> dict[str, float | None]:
+    """Mean and sd (n - 1) over seeds; the sd of one seed is left empty."""
+    return {f"{name}_mean": values.mean(), f"{name}_sd": values.std(ddof=1) if len(values) > 1 else None}
+
+
+def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list[dict]) -> pd.DataFrame:
+    """Return per variant the accuracy at the last and at the validation-selected epoch (the first best one).
+
+    Where a rule is tested in several draws, the last epoch's accuracy of a seed is their mean. The accuracy below the
+    float baseline is the mean of the seeds' own differences: runs of the same seed share split, batches and start.
+    """
+    rows, accuracies = [], {}
+    trained = history[history["epoch"] > 0]
+    drawn = evaluations[evaluations["condition"] == "draw"]
+    for (variant, rule), mine in trained.groupby(["variant", "rule"], sort=False):
+        by_seed = mine.groupby("replicate", sort=True)
+        picks = {
+            "last": by_seed["epoch"].idxmax(),
+            "validation_selected": by_seed["validation_accuracy"].idxmax(),
+        }
+        costs = pd.DataFrame([metering.counts(meter) for meter in meters if meter["variant"] == variant])
+        draws = drawn[drawn["variant"] == variant].groupby("replicate")["test_accuracy"]
+        for selection, index in picks.items():
+            chosen = mine.loc[index].set_index("replicate")
+            accuracy, within = chosen["test_accuracy"], None
+            if selection == "last" and len(draws):
+                accuracy, within = draws.mean(), draws.std(ddof=1).mean()
+            accuracies[variant, selection] = accuracy
+            rows.append({
+                "variant": variant, "rule": rule, "selection": selection, "seeds": len(chosen),
+                "epoch_mean": chosen["epoch"].mean(), **_spread(accuracy, "test_accuracy"),
+                "test_accuracy_draw_sd": within, **_spread(chosen["validation_accuracy"], "validation_accuracy"),
+                **_spread(costs["writes_per_sample"], "writes_per_sample"),
+                "training_writes_per_sample_mean": costs["training_writes_per_sample"].mean(),
+                "writes_per_synapse_mean": costs["writes_per_synapse"].mean(),
+                "most_writes_on_a_device": costs["most_writes_on_a_device"].max(),
+                "device_reads_per_sample": costs["device_reads_per_sample"].mean(),
+                "synapses": costs["synapses"].max(), "devices": costs["devices"].max(),
+                "memory_bits_per_synapse": costs["memory_bits_per_synapse"].mean(),
+            })  # fmt: skip
+    for row in rows:
+        own = accuracies[row["variant"], row["selection"]]
+        row.update(_spread(accuracies.get((BASELINE, row["selection"]), own * np.nan) - own, "accuracy_below_float"))
+    return pd.DataFrame(rows)
+
+
+def writes_table(history: pd.DataFrame) -> pd.DataFrame:
+    """Return per variant and epoch the writes, writes per sample, transitions and disturbs, mean and sd over seeds."""
+    rows = []
+    for (variant, rule, epoch), group in history.groupby(["variant", "rule", "epoch"], sort=False):
+        rows.append({
+            "variant": variant, "rule": rule, "epoch": epoch, "seeds": len(group), **_spread(group["writes"], "writes"),
+            **_spread(group["writes_per_sample"], "writes_per_sample"),
+            **_spread(group["transitions"], "transitions"), "disturbs_mean": group["disturbs"].mean(),
+            **_spread(group["write_energy_J"], "write_energy_J"),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def evaluations_table(evaluations: pd.DataFrame) -> pd.DataFrame:
+    """Return per variant and condition the accuracy, mean and sd over seeds; draws of a seed are averaged.
+
+    A condition is told by its name, its value, and of a hold the temperature and the interval of refresh.
+    """
+    columns = ["variant", "rule", "condition", "value", "temperature_K", "refresh_interval_s"]
+    rows = []
+    table = evaluations.assign(value=evaluations["value"].where(evaluations["condition"] != "draw", 0.0))
+    for names, group in table.groupby(columns, sort=False, dropna=False):
+        accuracy = group["test_accuracy"]
+        rows.append({
+            **dict(zip(columns, names, strict=True)),
+            "seeds": group["replicate"].nunique(), "draws": group["draw"].nunique(),
+            **_spread(group.groupby("replicate")["test_accuracy"].mean(), "test_accuracy"),
+            "test_accuracy_min": accuracy.min(), "test_accuracy_max": accuracy.max(),
+            "writes_mean": group["writes"].mean(), **{f"{name}_mean": group[name].mean() for name in REFRESH},
+        })  # fmt: skip
+    means = ["test_accuracy_mean", "test_accuracy_sd", "test_accuracy_min", "test_accuracy_max", "writes_mean"]
+    return pd.DataFrame(rows, columns=[*columns, "seeds", "draws", *means, *(f"{name}_mean" for name in REFRESH)])
+
+
+def energy_table(meters: list[dict], devices: dict[str, DeviceModel], section: dict) -> pd.DataFrame:
+    """Return per variant every energy term, the cumulative totals and the programming energy per presentation.
+
+    Inputs shown are those of the first seed; energies are mean and sd over seeds, J per sample.
+    """
+    rows = []
+    for variant in dict.fromkeys(meter["variant"] for meter in meters):
+        mine, device = [meter for meter in meters if meter["variant"] == variant], devices[variant]
+        runs = [metering.energy_terms(meter, device, section) for meter in mine]
+        for i, term in enumerate(runs[0]):
+            values = pd.Series([run[i]["energy_J"] for run in runs])
+            head = {key: term[key] for key in ("phase", "level", "term")}
+            tail = {key: term[key] for key in ("formula", "inputs", "assumption")}
+            rows.append({**_name(mine[0]), **head, **_spread(values, "energy_J"), **tail})
+        sums = [metering.totals(run) for run in runs]
+        for phase, level in sums[0]:
+            values = pd.Series([total[phase, level] for total in sums])
+            rows.append({**_name(mine[0]), "phase": phase, "level": level, "term": "total",
+                         **_spread(values, "energy_J"), "formula": "sum of the terms of this level and those below",
+                         "inputs": "", "assumption": ""})  # fmt: skip
+        if np.sum(mine[0]["writes_by_pulse"]) + np.sum(mine[0]["deployment_by_pulse"]):
+            written = [
+                float((np.array(m["writes_by_pulse"]) + np.array(m["deployment_by_pulse"])) @ device.write_energy)
+                for m in mine
+            ]
+            values = pd.Series([
+                metering.programming_energy_per_presentation(energy, run["samples"] // run["epochs"], run["epochs"])
+                for energy, run in zip(written, mine, strict=True)
+            ])  # fmt: skip
+            rows.append({**_name(mine[0]), "phase": "training", "level": "device",
+                         "term": "programming per presentation", **_spread(values, "energy_J"),
+                         "formula": "N_writes * E_write / (N_train * epochs)",
+                         "inputs": f"E_written={written[0]:.6g}; samples={mine[0]['samples']}",
+                         "assumption": "definition of 'energy per inference' in arXiv 2111.07284"})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, DeviceModel], output: Path) -> None:
+    """Write history, summary, writes, energy, evaluations, lifetime and confusion (.csv) for a set of runs.
+
+    Parameters
+    ----------
+    runs : list of Path
+        Folders of finished runs; their order does not matter.
+    variants : list of Settings
+    devices : dict
+        The device of each variant, by its name.
+    output : Path
+
+    Raises
+    ------
+    UserError
+        If a run is missing, given twice, of another device, or not trained to its end.
+    """
+    order = [settings.variant for settings in variants]
+    loaded = {}
+    for run in runs:
+        meter = read_json(run / "meter.json")
+        variant, replicate = meter["variant"], meter["replicate"]
+        if variant not in order:
+            raise UserError(f"{run}: variant: found {variant}, allowed {', '.join(order)}")
+        name, settings = (order.index(variant), replicate), variants[order.index(variant)]
+        if name in loaded:
+            raise UserError(f"{run}: variant {variant}, replicate {replicate} is given twice")
+        stopped = settings.early_stopping and meter["epochs"] < settings.epochs
+        if meter["epochs"] != settings.epochs and not stopped:
+            raise UserError(f"{run}: epochs: found {meter['epochs']}, allowed {settings.epochs} (network.epochs)")
+        if meter["device"] != devices[variant].digest:
+            raise UserError(f"{run}: was trained with another card or other network.device options than those given")
+        loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in ("history", "confusion", "evaluations")))
+    for number, settings in enumerate(variants):
+        if missing := [k for k in range(settings.seeds) if (number, k) not in loaded]:
+            raise UserError(f"--runs: found no replicate {missing[0]} of variant {settings.variant}, allowed all seeds")
+    parts = [loaded[name] for name in sorted(loaded)]
+    meters = [part[0] for part in parts]
+    history, confusion, evaluations = (
+        pd.concat([part[i] for part in parts if len(part[i]) or i < 3] or [parts[0][i]], ignore_index=True)
+        for i in (1, 2, 3)
+    )
+    confusion = confusion.groupby(["variant", "rule", "true_class", "predicted_class"], sort=False, as_index=False)
+    tables = {
+        "history": history,
+        "summary": summary_table(history, evaluations, meters),
+        "writes": writes_table(history),
+        "energy": energy_table(meters, devices, variants[0].energy),
+        "evaluations": evaluations_table(evaluations),
+        "lifetime": lifetime.lifetime_table(meters, evaluations, variants[0].lifetime),
+        "confusion": confusion["images"].sum(),
+    }
+    with sealed(output, [f"{name}.csv" for name in tables]):
+        for name, table in tables.items():
+            write_csv(table, output / f"{name}.csv")

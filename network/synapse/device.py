@@ -1,0 +1,252 @@
+"""A kernel card as arrays for training: sampler tables, weights, levels, spreads, energies.
+
+Weights. A conductance G becomes the weight ``w = (G - G_ref) / G_scale``. G_ref and G_scale are chosen such that
+the lowest and the highest *nominal level* are -1 and +1. The nominal level of a pulse is what one may expect of it,
+
+    L_k = sum_s' p_k(s') G(s'),      p_k(s') = sum_s q(s) T_k[s, s'],
+
+with q the occupancy of the from-states. With overlapping states the levels lie inside the range of the
+conductances, so single devices reach beyond -1 and +1.
+
+A rule whose pulses move the device in steps asks for the scale ``states`` instead: the lowest and the highest
+conductance of a state are -1 and +1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from network.synapse import ablation, resting
+from spinloom.errors import UserError
+from spinloom.files import canonical_json, sha256_text
+
+MAX_STATES, MAX_PULSES = 127, 32767  # states are int8, pulses int16
+SCALES = ("levels", "states")
+
+
+@dataclass(frozen=True)
+class DeviceModel:
+    """One kind of synapse. Weights and their spreads are dimensionless (see the module text); energies in J."""
+
+    name: str
+    states: tuple[int, ...]  # names of the S states, as on the card
+    pulses: tuple[int | str, ...]  # names of the K pulses, as on the card
+    transition: np.ndarray  # float64[K, S, S], rows sum to 1
+    by_instance: np.ndarray | None  # float64[I, K, S, S], each named instance's own, if the card has them
+    half_select: dict[float, np.ndarray]  # share of the voltage -> float64[K, S, S]
+    retention: pd.DataFrame | None  # the card's rates of a device left alone
+    rest: np.ndarray | None  # float64[S, S], what becomes of a device that is left alone after each epoch
+    occupancy: np.ndarray  # float64[S], sums to 1
+    state_weight: np.ndarray  # float32[S]
+    state_spread: np.ndarray  # float32[S], sd of the weight within a state
+    level: np.ndarray  # float32[K], nominal levels in rising order
+    level_pulse: np.ndarray  # int32[K], the pulse behind each level
+    instance_gain: np.ndarray  # float32[I], factor of each named instance's weights
+    instance_weight: np.ndarray  # float32[I], offset of each named instance, after the factor
+    read_sd: np.ndarray  # float32[S], read noise of the weight
+    drive: np.ndarray  # float64[K], what the card's laws of one drive are told in
+    write_energy: np.ndarray  # float64[K], J
+    write_latency: np.ndarray  # float64[K], s
+    write_voltage: np.ndarray  # float64[K], V
+    write_duration: np.ndarray  # float64[K], s
+    read_energy: np.ndarray  # float64[S], J
+    read_voltage: np.ndarray  # float64[S], V
+    g_ref: float  # S (siemens)
+    g_scale: float  # S (siemens)
+    stuck: float  # share of synapses' devices that no pulse moves
+    laws: tuple[dict, ...]  # the card's laws, as in card.json
+    flags: dict
+
+    @property
+    def uniform_read_noise(self) -> bool:
+        """Whether all states read equally noisily (then a column's noise needs no second product)."""
+        return bool(np.all(self.read_sd == self.read_sd[0]))
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of all values: equal for cards and options that train alike."""
+        values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        values["half_select"] = {str(share): rows.tolist() for share, rows in self.half_select.items()}
+        values["retention"] = None if self.retention is None else self.retention.to_dict("list")
+        return sha256_text(canonical_json(values))
+
+    @classmethod
+    def from_card(cls, card, options: dict | None = None, scale: str = "levels") -> DeviceModel:
+        """Turn a kernel card into arrays.
+
+        Parameters
+        ----------
+        card : KernelCard
+            Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and the dict ``meta``.
+        options : dict
+            Config section ``network.device``: ``within_state_spread``, ``read_noise``, ``device_to_device`` (a spread
+            that is switched off is zero), ``stochastic`` and ``symmetric`` (see `network.synapse.ablation`), ``rest``
+            (see `network.synapse.resting`), ``pulses`` (those of the card that are used; default all),
+            ``stuck_fraction``.
+        scale : str
+            What -1 and +1 are: "levels" or "states" (see the module text).
+
+        Raises
+        ------
+        UserError
+            If the card cannot serve as a synapse: rows that do not sum to 1, more than 127 states, fewer than two
+            distinct nominal levels, values that are not finite.
+        """
+        options = options or {}
+        states, pulses = card.states, card.pulses
+        names, kinds = tuple(states["state"].tolist()), _kinds(pulses, options.get("pulses"))
+        pulses = pulses.set_index("pulse", drop=False).loc[list(kinds)]
+        count = len(names)
+        if not 2 <= len(kinds) <= MAX_PULSES:
+            raise UserError(f"pulses.csv: number of pulses: found {len(kinds)}, allowed 2 to {MAX_PULSES}")
+        if not 2 <= count <= MAX_STATES:
+            raise UserError(f"states.csv: number of states: found {count}, allowed 2 to {MAX_STATES}")
+        conductance = _column(states, "conductance_S", "states.csv")
+        occupancy = np.clip(_column(states, "occupancy", "states.csv"), 0, None)
+        occupancy = occupancy / occupancy.sum() if occupancy.sum() > 0 else np.full(count, 1 / count)
+        transition, own = _transition(card.transitions, kinds, names), None
+        if options.get("device_to_device", True) and len(card.population):
+            own = _own_kernels(card, kinds, names)
+        if options.get("symmetric", False):
+            rank = np.argsort(np.einsum("s,kst,t->k", occupancy, transition, conductance), kind="stable")
+            both = [(k + ablation.mirrored(k, rank, conductance)) / 2 for k in (transition, own) if k is not None]
+            transition, own = both[0], both[-1] if own is not None else None
+            order = np.argsort(conductance, kind="stable")
+            occupancy[order] = (occupancy[order] + occupancy[order[::-1]]) / 2
+        if not options.get("stochastic", True):
+            if len(set(conductance.tolist())) < count:
+                raise UserError("states.csv: conductance_S: found equal values, allowed different ones for a mean")
+            transition = ablation.least_noise(transition, conductance)
+            own = None if own is None else ablation.least_noise(own, conductance)
+
+        kept, rest = card.extras.get("retention"), options.get("rest")
+        if rest is not None:
+            hops = resting.rates(kept, rest["temperature_K"], count, "network.device.rest")
+            rest = resting.rest(hops, rest["duration_s"])
+
+        nominal = np.einsum("s,kst,t->k", occupancy, transition, conductance)
+        ends = nominal if scale == "levels" else conductance
+        low, high = ends.min(), ends.max()
+        if not high > low:
+            table = "transitions.csv: all pulses lead to" if scale == "levels" else "states.csv: all states have"
+            raise UserError(f"{table} the same mean conductance; no weight can be stored")
+        reference, scale = (high + low) / 2, (high - low) / 2
+        order = np.argsort(nominal, kind="stable")
+
+        reads = card.reads.set_index("state").reindex(names).reset_index()
+        read_sd = _column(reads, "noise_sd_S", "reads.csv") / scale * bool(options.get("read_noise", True))
+        spread = _column(states, "conductance_sd_S", "states.csv") / scale
+        gains, offsets = np.ones(1), np.zeros(1)
+        if options.get("device_to_device", True) and len(card.population):
+            gains = _column(card.population, "conductance_factor", "population.csv")
+            offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale * _reliability(card)
+            # f G + dG, told about the reference of a device without either
+            offsets = offsets + (gains - 1) * reference / scale
+        return cls(
+            name=str(card.meta.get("name", "device")),
+            states=names,
+            pulses=kinds,
+            transition=transition,
+            by_instance=own,
+            half_select=_half_select(card, kinds, names),
+            retention=kept,
+            rest=rest,
+            occupancy=occupancy,
+            state_weight=((conductance - reference) / scale).astype(np.float32),
+            state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),
+            level=((nominal[order] - reference) / scale).astype(np.float32),
+            level_pulse=order.astype(np.int32),
+            instance_gain=gains.astype(np.float32),
+            instance_weight=offsets.astype(np.float32),
+            read_sd=read_sd.astype(np.float32),
+            drive=np.nan_to_num(card.drive)[pulses.index.to_numpy()],
+            write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),
+            write_latency=_column(pulses, "latency_s", "pulses.csv"),
+            # not every pulse has a gate voltage; then its line is not charged
+            write_voltage=_column(pulses.fillna({"voltage_V": 0.0}), "voltage_V", "pulses.csv"),
+            write_duration=_column(pulses, "duration_s", "pulses.csv"),
+            read_energy=_column(reads, "energy_J", "reads.csv"),
+            read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
+            g_ref=float(reference),
+            g_scale=float(scale),
+            stuck=float(options.get("stuck_fraction", 0.0)),
+            laws=tuple(card.meta.get("laws", ())),
+            flags=dict(card.meta.get("flags", {})),
+        )
+
+
+def read_card(directory: str | Path, options: dict | None = None, scale: str = "levels") -> DeviceModel:
+    """Read a card directory as a `DeviceModel`."""
+    from calibration.card import KernelCard
+
+    return DeviceModel.from_card(KernelCard.read(directory), options, scale)
+
+
+def _kinds(pulses: pd.DataFrame, wanted: list | None) -> tuple:
+    """Return the names of the pulses that are used."""
+    known = pulses["pulse"].tolist()
+    if wanted is None:
+        return tuple(known)
+    if unknown := [name for name in wanted if name not in known]:
+        raise UserError(f"network.device.pulses: found {unknown[0]!r}, allowed {', '.join(map(str, known))}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _own_kernels(card, pulses: tuple, states: tuple) -> np.ndarray | None:
+    """Return ``float64[I, K, S, S]`` in the order of the population, or None without such a table."""
+    table = card.extras.get("by_instance")
+    if table is None:
+        return None
+    groups = dict(list(table.groupby("instance")))
+    return np.stack([_transition(groups[i], pulses, states, "by_instance.csv") for i in card.population["instance"]])
+
+
+def _half_select(card, pulses: tuple, states: tuple) -> dict[float, np.ndarray]:
+    table = card.extras.get("half_select")
+    if table is None:
+        return {}
+    return {
+        float(share): _transition(rows, pulses, states, "half_select.csv") for share, rows in table.groupby("fraction")
+    }
+
+
+def _reliability(card) -> np.ndarray:
+    """Return by how much each instance's offset is to be believed, ``float64[instances]`` from 0 to 1.
+
+    The best linear prediction of a random effect is its estimate times var_device / (var_device + se^2): an offset
+    estimated from few writes is mostly the noise of those writes, which the transition table already holds. A card
+    that says nothing of its devices' spread is taken at its word.
+    """
+    between = (card.meta.get("spread") or {}).get("device_to_device_sd_S")
+    if between is None:
+        return np.ones(len(card.population))
+    error = card.population["conductance_offset_se_S"].fillna(0.0).to_numpy(np.float64)
+    return np.divide(between**2, between**2 + error**2, out=np.zeros_like(error), where=between**2 + error**2 > 0)
+
+
+def _column(table: pd.DataFrame, name: str, file: str) -> np.ndarray:
+    if name not in table:
+        raise UserError(f"{file}: column {name} is missing")
+    values = table[name].to_numpy(dtype=np.float64)
+    if not np.all(np.isfinite(values)):
+        raise UserError(f"{file}: {name}: found values that are missing or not finite, allowed finite numbers")
+    return values
+
+
+def _transition(table: pd.DataFrame, pulses: tuple, states: tuple, file: str = "transitions.csv") -> np.ndarray:
+    """Return ``float64[K, S, S]``; absent rows of the table are zeros."""
+    wide = table.pivot_table(index=["pulse", "state_from"], columns="state_to", values="probability", aggfunc="sum")
+    wide = wide.reindex(index=pd.MultiIndex.from_product([pulses, states]), columns=list(states)).fillna(0.0)
+    dense = wide.to_numpy(dtype=np.float64).reshape(len(pulses), len(states), len(states))
+    bad = np.argwhere(~(np.abs(dense.sum(axis=2) - 1) <= 1e-6) | (dense.min(axis=2) < 0))
+    if len(bad):
+        pulse, state = bad[0]
+        raise UserError(
+            f"{file}: pulse {pulses[pulse]}, state_from {states[state]}: found probabilities that sum to "
+            f"{dense[pulse, state].sum():.6g}, allowed non-negative numbers that sum to 1"
+        )
+    return dense / dense.sum(axis=2, keepdims=True)

@@ -1,0 +1,343 @@
+"""The stochastic update of an array of synapses: a Markov kernel, one step at a time.
+
+A synapse in state s that gets pulse a moves to s' with probability T_a[s, s'] (the card's table). The draw is made
+with the alias method: a 32-bit word w picks the column ``c = w >> (32 - b)`` of the row's table of 2^b columns; the
+low bits decide between the column's own state and its alias. The probabilities realised are exact multiples of 2^-32.
+What a rule may ask for is a *command*: one of the card's pulses, or several of them in a row as one entry
+(`Alphabet`), whose kernel is then their product. A second word is the analogue deviate within the state: a state is a
+bin of the wall's position, so its conductance is bounded, and a uniform deviate with the card's sd is used. It is held
+until the next programming event.
+
+Words come from a counter-based generator (`network.synapse.random_words`), keyed by a named stream (seed, purpose,
+replicate), with the step and the synapse's position as the counter.
+
+Example
+-------
+>>> array, info = program(key, step, array, plan, tables)   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from network.synapse import random_words
+from network.synapse.alias import BITS, alias_row
+from network.synapse.device import MAX_PULSES, DeviceModel
+from spinloom.errors import UserError
+
+LANES = 128  # columns of the packed array
+CHUNK_ROWS = 32  # rows that are programmed at once while the rest is left alone
+MANY = 4  # more than one row in so many: program all at once
+
+
+class Array(NamedTuple):
+    """Devices. All of one shape: [devices per synapse, inputs, outputs] for a layer, [rows, LANES] for all, packed."""
+
+    state: jax.Array  # int8, index of the state
+    weight: jax.Array  # float32, analogue weight now: (state + deviate within the state) x gain + offset
+    offset: jax.Array  # float32, the instance's offset, for ever
+    gain: jax.Array  # float32, the instance's factor, for ever
+    writes: jax.Array  # int32, pulses so far (endurance)
+    kind: jax.Array | None = None  # int32, first row of its own kernel in the tables; None: one kernel for all
+    stuck: jax.Array | None = None  # bool, never moves; None: none does
+
+
+class Plan(NamedTuple):
+    """What to do to devices. Both of the shape of the `Array`."""
+
+    pulse: jax.Array  # int16 (or int8), index of the command
+    mask: jax.Array  # bool, whether the device is programmed at all
+
+
+class Info(NamedTuple):
+    """What one programming step did."""
+
+    writes: jax.Array  # int32[K], programming events by command
+    transitions: jax.Array  # int32[], events that changed the state
+
+
+class Alphabet(NamedTuple):
+    """The commands that a rule uses."""
+
+    transition: np.ndarray  # float64[K, S, S], or [I, K, S, S] if instances differ
+    pulses: np.ndarray  # int64[K, P], how many of each of the card's pulses a command is made of
+
+
+class Tables(NamedTuple):
+    """What the kernel needs, on the accelerator; I kinds of device."""
+
+    threshold: jax.Array  # uint32[I * K * S * columns]
+    alias: jax.Array  # int8[I * K * S * columns]
+    state_weight: jax.Array  # float32[S]
+    state_spread: jax.Array  # float32[S]
+    pulses: jax.Array | None  # int32[K], pulses per command; None: one each
+
+
+def alphabet(device: DeviceModel) -> Alphabet:
+    """Return the card's own pulses as commands."""
+    kernel = device.transition if device.by_instance is None else device.by_instance
+    return Alphabet(kernel, np.eye(len(device.pulses), dtype=np.int64))
+
+
+def repeated(device: DeviceModel, most: int) -> Alphabet:
+    """Return the commands "n times pulse k", n = 1 to ``most``; command ``k * most + n - 1``."""
+    one = alphabet(device).transition
+    powers = [one]
+    while len(powers) < most:
+        powers.append(powers[-1] @ one)
+    kernel = np.stack(powers, axis=-3)  # [..., K, n, S, S]
+    counts = np.kron(np.eye(len(device.pulses), dtype=np.int64), np.arange(1, most + 1)[:, None])
+    return Alphabet(kernel.reshape(*one.shape[:-3], -1, *one.shape[-2:]), counts)
+
+
+def tables(device: DeviceModel, commands: Alphabet | None = None) -> Tables:
+    """Build the sampler tables of ``commands`` (default: the card's pulses).
+
+    Raises
+    ------
+    UserError
+        If there are more than 32767 commands.
+    """
+    commands = alphabet(device) if commands is None else commands
+    if len(commands.pulses) > MAX_PULSES:
+        raise UserError(f"network.rule: found {len(commands.pulses)} commands, allowed at most {MAX_PULSES}")
+    count = len(device.states)
+    width = columns(count)
+    rows = [alias_row(row, width) for row in commands.transition.reshape(-1, count)]
+    each = commands.pulses.sum(axis=1)
+    return Tables(
+        jnp.asarray(np.concatenate([t for t, _ in rows])),
+        jnp.asarray(np.concatenate([a for _, a in rows]), dtype=jnp.int8),
+        jnp.asarray(device.state_weight),
+        jnp.asarray(device.state_spread),
+        None if np.all(each == 1) else jnp.asarray(each, dtype=jnp.int32),
+    )
+
+
+def columns(count: int) -> int:
+    """Return the columns of the alias tables of ``count`` states, a power of two."""
+    return max(2, 1 << (count - 1).bit_length())
+
+
+def pack(parts: tuple[jax.Array, ...]) -> jax.Array:
+    """Lay the layers' arrays [inputs, outputs] end to end into one [rows, LANES], filled up with zeros.
+
+    One programming step for the whole network is much cheaper than one per layer.
+    """
+    flat = jnp.concatenate([part.ravel() for part in parts])
+    return jnp.pad(flat, (0, -len(flat) % LANES)).reshape(-1, LANES)
+
+
+def unpack(packed: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> tuple[jax.Array, ...]:
+    """Undo `pack`."""
+    flat, parts, first = packed.ravel(), [], 0
+    for shape in shapes:
+        parts.append(flat[first : first + math.prod(shape)].reshape(shape))
+        first += math.prod(shape)
+    return tuple(parts)
+
+
+def views(array: Array, shapes: tuple[tuple[int, ...], ...]) -> tuple[Array, ...]:
+    """Return a packed `Array` as one `Array` per layer."""
+    fields = [(None,) * len(shapes) if field is None else unpack(field, shapes) for field in array]
+    return tuple(Array(*of_layer) for of_layer in zip(*fields, strict=True))
+
+
+def packed_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, int]:
+    """Return the shape of the packed array."""
+    return -(-sum(math.prod(shape) for shape in shapes) // LANES), LANES
+
+
+def draw_state(
+    word: jax.Array, state: jax.Array, pulse: jax.Array, table: Tables, kind: jax.Array | None = None
+) -> jax.Array:
+    """Draw next states.
+
+    Parameters
+    ----------
+    word : jax.Array, uint32[...]
+        Random words.
+    state, pulse : jax.Array, int8[...], int16[...]
+        Present states and commands applied.
+    table : Tables
+    kind : jax.Array or None, int32[...]
+        As in `Array`.
+
+    Returns
+    -------
+    jax.Array, int8[...]
+    """
+    count = table.state_weight.shape[0]
+    bits = max(1, (count - 1).bit_length())
+    column = (word >> (BITS - bits)).astype(jnp.int32)
+    rest = word & jnp.uint32((1 << (BITS - bits)) - 1)
+    row = pulse.astype(jnp.int32) * count + state.astype(jnp.int32)
+    entry = ((row if kind is None else row + kind) << bits) + column
+    return jnp.where(rest < table.threshold[entry], column.astype(jnp.int8), table.alias[entry])
+
+
+def program(
+    key: jax.Array, step: jax.Array | int, array: Array, plan: Plan, table: Tables, pulses: int
+) -> tuple[Array, Info]:
+    """Program the masked devices once.
+
+    Parameters
+    ----------
+    key : jax.Array, uint32[2]
+        The stream (`network.synapse.random_words.stream`).
+    step : int
+        Counter that names this event; each step has its own words.
+    array, plan : Array, Plan
+        The devices and what to do to them.
+    table : Tables
+        Sampler tables.
+    pulses : int
+        Number K of commands.
+
+    Returns
+    -------
+    array : Array
+        Devices outside the mask are untouched.
+    info : Info
+    """
+
+    inputs, lanes = array.state.shape
+    hit = jnp.any(plan.mask, axis=1)
+    count = jnp.sum(hit, dtype=jnp.int32)
+    nothing = Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0))
+
+    def places(rows):
+        return rows[:, None] * lanes + jnp.arange(lanes)[None, :]
+
+    def some():
+        order = jnp.nonzero(hit, size=-(-inputs // CHUNK_ROWS) * CHUNK_ROWS, fill_value=inputs)[0]
+
+        def more(carry):
+            chunk, old, total = carry
+            rows = jax.lax.dynamic_slice(order, (chunk * CHUNK_ROWS,), (CHUNK_ROWS,))
+            part, plan_part = (jax.tree.map(lambda a: a.at[rows].get(mode="clip"), tree) for tree in (old, plan))
+            # rows beyond the count are fillers: nothing may be counted or written there
+            plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
+            part, info = program_at(key, step, places(rows), part, plan_part, table, pulses)
+
+            def put(name):
+                return getattr(old, name).at[rows].set(getattr(part, name), mode="drop")
+
+            # what is the instance's own never changes, so it is not written back
+            new = old._replace(**{name: put(name) for name in ("state", "weight", "writes")})
+            return chunk + 1, new, jax.tree.map(jnp.add, total, info)
+
+        left = (jnp.int32(0), array, nothing)
+        return jax.lax.while_loop(lambda carry: carry[0] * CHUNK_ROWS < count, more, left)[1:]
+
+    def all_rows():
+        return program_at(key, step, places(jnp.arange(inputs)), array, plan, table, pulses)
+
+    # Programming is rare: mostly a few rows have anything to do. Both ways give the same result.
+    return jax.lax.cond(count * MANY > inputs, all_rows, some)
+
+
+def program_at(
+    key: jax.Array, step: jax.Array, place: jax.Array, array: Array, plan: Plan, table: Tables, pulses: int
+) -> tuple[Array, Info]:
+    """Program a part of an array.
+
+    Parameters
+    ----------
+    place : jax.Array, int32
+        Of each device in the packed array, which names its random words; ``array`` and ``plan`` have its shape.
+
+    The rest is as of `program`.
+    """
+    # a conditional keeps XLA from fusing the draw into each of its uses, which would repeat it several times over
+    drawn, fresh = jax.lax.cond(
+        jnp.any(plan.mask),
+        lambda: _draw(key, step, place, array, plan, table),
+        lambda: (array.state, array.weight),
+    )
+    moves = plan.mask if array.stuck is None else plan.mask & ~array.stuck
+    state = jnp.where(moves, drawn, array.state)
+    weight = jnp.where(moves, fresh, array.weight)
+    each = plan.mask if table.pulses is None else plan.mask * table.pulses[plan.pulse.astype(jnp.int32)]
+    moved = jnp.sum(state != array.state, dtype=jnp.int32)
+    changed = array._replace(state=state, weight=weight, writes=array.writes + each)
+    return changed, Info(count_commands(plan, pulses), moved)
+
+
+def count_commands(plan: Plan, pulses: int) -> jax.Array:
+    """Return how often each command is given, int32[pulses]."""
+    if pulses <= 16:  # comparisons run several at a time, so a few passes cost less than scattered additions
+        return jnp.stack([jnp.sum(plan.mask & (plan.pulse == k), dtype=jnp.int32) for k in range(pulses)])
+    return jnp.bincount(jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses).ravel(), length=pulses)
+
+
+def _draw(key, step, place, array, plan, table) -> tuple[jax.Array, jax.Array]:
+    first, second = random_words.words_at(key, step, place)
+    drawn = draw_state(first, array.state, plan.pulse, table, array.kind)
+    return drawn, placed(drawn, second, table) * array.gain + array.offset
+
+
+def placed(state: jax.Array, word: jax.Array, table: Tables) -> jax.Array:
+    """Return the analogue weight (float32) of a device of the mean instance that has just come into ``state``."""
+    return table.state_weight[state] + table.state_spread[state] * random_words.uniform(word)
+
+
+def relax(key: jax.Array, step: jax.Array | int, array: Array, table: Tables) -> tuple[Array, jax.Array]:
+    """Let all devices follow the one kernel in ``table`` without being written; stuck ones stay.
+
+    Returns
+    -------
+    array : Array
+    moved : jax.Array, int32[]
+        Devices that changed their state.
+    """
+    first, second = random_words.words(key, step, array.state.shape)
+    drawn = draw_state(first, array.state, jnp.zeros_like(array.state), table)
+    moved = drawn != array.state
+    if array.stuck is not None:
+        moved = moved & ~array.stuck
+    weight = jnp.where(moved, placed(drawn, second, table) * array.gain + array.offset, array.weight)
+    return array._replace(state=jnp.where(moved, drawn, array.state), weight=weight), jnp.sum(moved, dtype=jnp.int32)
+
+
+def fabricate(
+    keys: tuple[jax.Array, jax.Array], shape: tuple[int, int], device: DeviceModel, table: Tables, commands: int
+) -> tuple[Array, jax.Array]:
+    """Make devices as they leave the factory: states by the card's occupancy, each a named instance.
+
+    Stuck devices stay in the state in which they are made.
+
+    Parameters
+    ----------
+    keys : pair of uint32[2]
+        Streams for the states and for the instances.
+    shape : tuple
+        (rows, columns).
+    device, table : DeviceModel, Tables
+    commands : int
+        Number K of commands in ``table``.
+
+    Returns
+    -------
+    array : Array
+    instance : jax.Array, int32[rows, columns]
+        Which row of the population table each device is.
+    """
+    where, deviate = random_words.words(keys[0], 0, shape)
+    first, second = random_words.words(keys[1], 0, shape)
+    instance = (first % jnp.uint32(len(device.instance_weight))).astype(jnp.int32)
+    offset, gain = jnp.asarray(device.instance_weight)[instance], jnp.asarray(device.instance_gain)[instance]
+    # the occupancy as one more pulse whose rows are all the same, drawn by the same kernel
+    threshold, alias = alias_row(device.occupancy, columns(len(device.states)))
+    prior = table._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
+    zero = jnp.zeros(shape, jnp.int8)
+    state = draw_state(where, zero, zero, prior)
+    weight = placed(state, deviate, table) * gain + offset
+    kind = None if device.by_instance is None else instance * (commands * len(device.states))
+    stuck = random_words.fraction(second) < device.stuck if device.stuck else None
+    return Array(state, weight, offset, gain, jnp.zeros(shape, jnp.int32), kind, stuck), instance

@@ -1,0 +1,65 @@
+"""Checkpoints: the whole state of a run after an epoch, written atomically, read without pickle.
+
+A checkpoint belongs to one identity (config, card, data, rule, replicate, code). One of another identity is not used:
+the run then starts anew, so what is in a folder never changes the bytes of a result.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
+
+UNUSED = ("figures.py", "systems.py")  # sources that no training runs
+
+
+def code_digest() -> str:
+    """Return a hash of this stage's source files: a checkpoint does not outlive a change of the code."""
+    root = Path(__file__).parents[1]
+    files = sorted(path for path in root.rglob("*.py") if path.name not in UNUSED)
+    return sha256_text("".join(f"{path.relative_to(root)} {sha256_file(path)}\n" for path in files))
+
+
+def identity(**parts: Any) -> str:
+    """Return the hash that names a run."""
+    return sha256_text(canonical_json({**parts, "code": code_digest(), "jax": jax.__version__}))
+
+
+def save(path: Path, name: str, state: Any, record: dict) -> None:
+    """Write ``state`` (a pytree of arrays) and ``record`` (JSON: what has been measured so far)."""
+    leaves = {f"leaf_{i:04d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+    text = np.frombuffer(json.dumps({"identity": name, "record": record}).encode(), dtype=np.uint8)
+    with atomic(path) as temporary:
+        np.savez(temporary, header=text, **leaves)
+
+
+def load(path: Path, name: str, like: Any) -> tuple[Any, dict] | None:
+    """Return the state and record stored at ``path``, or None if there is no usable one.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Identity of the run; a checkpoint of another run is not used.
+    like : pytree
+        State of the same structure, for shapes and dtypes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(file["header"].tobytes())
+            if header["identity"] != name:
+                return None
+            leaves, tree = jax.tree.flatten(like)
+            stored = [file[f"leaf_{i:04d}"] for i in range(len(leaves))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(stored, leaves, strict=True)):
+        return None
+    return jax.tree.unflatten(tree, [jnp.asarray(leaf) for leaf in stored]), header["record"]

@@ -1,0 +1,153 @@
+"""What a study will take, told before it runs: write events, cells, trainings, time, disk."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_sims.sweep import sweep
+from network import datasets
+from network.training import settings
+from spinloom import config as study_config
+from spinloom import speed
+from workflow.study.planning import Plan
+
+RESULTS = Path("results")
+START_S = 10.0  # of a job: imports and compilation
+# bytes on disk, measured: a write's rows in chunk, table and CSV; a time step of its path in chunk and table; per
+# weight the checkpoint of a run; figures, report and tables of a study
+EVENT_B, RECORD_B, WEIGHT_B, STUDY_B = 1300, 90, 32, 7e6
+WORDS = {None: "", False: ", at the speed of a reference core", True: ", at the speed of the last runs here"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage's share: its line, jobs still to run, seconds of one process (None: unknown), bytes, whose speed."""
+
+    line: str
+    jobs: int
+    seconds: float | None
+    size_B: float
+    measured: bool | None = None
+
+
+def is_dry_run(arguments: list[str]) -> bool:
+    """Return whether Snakemake's command line asks what would run; while it reads the rules it does not tell."""
+    short = re.compile(r"-[a-zA-Z]*n[a-zA-Z]*")
+    return any(one in ("--dry-run", "--dryrun") or short.fullmatch(one) for one in arguments)
+
+
+def tell(name: str, plans: dict[str, Plan], cores: int) -> str:
+    """Return the forecast in a few plain lines.
+
+    Parameters
+    ----------
+    name : str
+        Of the study.
+    plans : dict of Plan
+        By the folder in results/: the study's, or those of the points of its scan, which share its chunks. What is
+        there is not counted again.
+    cores : int
+        Jobs that run at once.
+    """
+    chunks = {chunk.chunk_hash: chunk for plan in plans.values() for chunk in plan.chunks}
+    first = next(iter(plans.values()))
+    parts = [_simulations(first.config, list(chunks.values()), RESULTS / name)] if chunks else []
+    if trained := {folder: plan for folder, plan in plans.items() if plan.trains}:
+        parts.append(_trainings(trained))
+    points = f", a scan of {len(plans)} points" if list(plans) != [name] else ""
+    lines = [f"Study {name}{points}:"]
+    for part in parts:
+        took = "" if not part.jobs else f": {_time(part, cores)}, {_size(part.size_B)}{WORDS[part.measured]}"
+        lines.append(f"  {part.line}{took}")
+    if not any(part.jobs for part in parts):
+        return "\n".join([*lines, "  nothing is left to simulate or to train"])
+    size = sum(part.size_B for part in parts) + STUDY_B
+    unknown = any(part.seconds is None for part in parts if part.jobs)
+    seconds = sum(_wall(part, cores) for part in parts if part.seconds is not None)
+    known = f"about {_duration(seconds)}" + (" and more" if unknown else "")
+    told = known if seconds or not unknown else "an unknown time"
+    lines.append(f"  in all {told} with {cores} job{'s' * (cores > 1)} at once, {_size(size)} of disk")
+    return "\n".join(lines)
+
+
+def _simulations(config: dict[str, Any], chunks: list[sweep.Chunk], folder: Path) -> Part:
+    directory = folder / "device_sims" / "chunks"
+    left = [chunk for chunk in chunks if not all(p.exists() for p in sweep.chunk_paths(directory, chunk.chunk_hash))]
+    problem = chunks[0].batches[0].problem
+    mesh, engine = problem.mesh, chunks[0].engine
+    events = sum(chunk.replicas for chunk in chunks)
+    records = sum(chunk.simulated_s / problem.record_interval_s for chunk in left)
+    there = f", {len(chunks) - len(left)} of them there" if len(left) < len(chunks) else ""
+    line = (
+        f"device_sims: {events} write events of {config['device_sims']['device']} in {len(chunks)} chunks{there}; "
+        f"{mesh.nx} x {mesh.ny} x {mesh.nz} cells, {problem.duration_s * 1e9:.3g} ns in steps of "
+        f"{problem.numerics.dt_s * 1e12:.3g} ps, engine {engine}"
+    )
+    rate, measured = _rate(engine, engine)
+    seconds = None if rate is None else sum(START_S + sweep.cell_steps(chunk) / rate for chunk in left)
+    size = EVENT_B * sum(chunk.replicas for chunk in left) + RECORD_B * records
+    return Part(line, len(left), seconds, size, measured)
+
+
+def _trainings(plans: dict[str, Plan]) -> Part:
+    jobs, total, size, seconds, measured = 0, 0, 0.0, 0.0, None
+    for folder, plan in plans.items():
+        for one in settings.check_all(study_config.section(plan.config, "network")):
+            runs = [f"runs/{one.variant}_{k}" for k in range(one.seeds)]
+            if one.variant in plan.variants_with_card:
+                places = np.ndindex(one.card_samples, one.chips, one.seeds_per_chip)
+                runs += [f"sampled/{one.variant}_{'_'.join(map(str, place))}" for place in places]
+            missing = sum(not (RESULTS / folder / "network" / run / "meter.json").exists() for run in runs)
+            weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
+            rate, known = _rate(f"train {one.rule}", "train")
+            images = datasets.get(one.dataset).train_count
+            total, jobs, size = total + len(runs), jobs + missing, size + missing * weights * WEIGHT_B
+            if images is None or rate is None or seconds is None:
+                seconds = None
+                continue
+            measured = bool(known) if measured is None else measured and bool(known)
+            seconds += missing * (START_S + settings.work(one, images - one.validation_images) / rate)
+    first = next(iter(plans.values()))
+    network = first.network
+    there = f", {total - jobs} of them there" if jobs < total else ""
+    line = (
+        f"network: {total} trainings{there} ({len(first.variants)} variants, {network['seeds']} seeds, "
+        f"{network['epochs']} epochs) on {network['dataset']}"
+    )
+    return Part(line, jobs, seconds, size, measured if seconds is not None else None)
+
+
+def _rate(kind: str, reference: str) -> tuple[float | None, bool | None]:
+    """Return the work per second of a kind of jobs, and whether it was measured here."""
+    found = speed.last(kind)
+    if found is not None:
+        return found, True
+    known = speed.REFERENCE.get(reference)
+    return known, None if known is None else False
+
+
+def _wall(part: Part, cores: int) -> float:
+    """Return the wall-clock seconds of equal jobs, ``cores`` at once."""
+    if not part.jobs or part.seconds is None:
+        return 0.0
+    return part.seconds / part.jobs * math.ceil(part.jobs / cores)
+
+
+def _time(part: Part, cores: int) -> str:
+    return "time unknown, none has run here" if part.seconds is None else f"about {_duration(_wall(part, cores))}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(count_B: float) -> str:
+    return f"{max(count_B / 1e6, 1):.0f} MB" if count_B < 1e9 else f"{count_B / 1e9:.1f} GB"
