@@ -83,22 +83,3 @@ def _straight_through(bits, signed, primals, tangents):
     x, full_scale = primals
     inside = (x >= (-full_scale if signed else 0.0)) & (x <= full_scale)
     return _quantise(bits, signed, x, full_scale), jnp.where(inside, tangents[0], 0.0)
-
-
-def dac(x: jax.Array, bits: int | None, signed: bool = False) -> jax.Array:
-    """Return the row voltages that a converter makes of inputs in [0, 1], or [-1, 1] if ``signed``; see `quantise`."""
-    return quantise(x, bits, 1.0, signed)
-
-
-def adc(x: jax.Array, bits: int | None, full_scale: float | jax.Array, signed: bool = True) -> jax.Array:
-    """Return the column currents as a converter reads them, in the unit of ``x``; see `quantise`."""
-    return quantise(x, bits, full_scale, signed)
-
-
-def adc_energy_J(bits: int, reference_bits: int, reference_J: float) -> float:
-    """Return the energy of one conversion, J: ``2^bits E_0``, with E_0 from one known converter.
-
-    Twice per bit holds while comparators and capacitor arrays rule; above some 10 bits thermal noise asks for four
-    times per bit (B. Murmann, ADC Performance Survey).
-    """
-    return reference_J * 2.0 ** (check_bits(bits) - check_bits(reference_bits))
