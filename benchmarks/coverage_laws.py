@@ -1,6 +1,6 @@
 """How often the 95 % intervals of fitted laws hold the truth: synthetic writes from known parameters, fitted again.
 
-    python benchmarks/coverage_laws.py [--repetitions 500] [--laws neel_brown ctmc ...] [--output coverage_laws.csv]
+    python benchmarks/coverage_laws.py [--repetitions 500] [--laws neel_brown logistic ...] [--output coverage_laws.csv]
 
 ``interval`` is `calibration.laws.interval` (formed on the scale of the search), ``plain`` the estimate +- 1.96 standard
 errors, ``rows`` the intervals of the probabilities that the fit predicts, all of them together.
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from calibration import laws  # noqa: E402
 from calibration.consequences.interpolation import interpolate  # noqa: E402
-from calibration.laws import Chain, Displacements  # noqa: E402
+from calibration.laws import Displacements  # noqa: E402
 from spinloom.command_line import run_cli  # noqa: E402
 from spinloom.errors import UserError  # noqa: E402
 from spinloom.files import write_csv  # noqa: E402
@@ -82,16 +82,6 @@ def _walls(truth: dict[str, float], ends: str, writes: int = 300) -> Case:
     return Case("truncated_normal", truth, simulate, rows)
 
 
-def _chain(name: str, truth: dict[str, float], exposures: list[float], writes: int, **options: Any) -> Case:
-    law = laws.get(name)
-    matrices = [law.matrix(truth, exposure) for exposure in exposures]
-
-    def simulate(rng: np.random.Generator) -> Chain:
-        return Chain(np.array([[rng.multinomial(writes, row) for row in m] for m in matrices]), np.array(exposures))
-
-    return Case(name, truth, simulate, lambda parameters: law.matrix(parameters, exposures[0]), options)
-
-
 _neel_brown = {"thermal_stability": 20.0, "critical_voltage_V": 0.8, "tau0_s": 1e-9, "reference_temperature_K": 300.0}
 CASES = {
     "neel_brown": _switching("neel_brown", _neel_brown, pulses(np.linspace(0.4, 0.7, 7), [1e-8, 1e-7, 1e-6])),
@@ -125,35 +115,11 @@ CASES = {
     ),
     "truncated_normal, clip": _walls({"shift": 60e-9, "shift_slope": -0.2, "sd": 40e-9, "centre": TRACK_m / 2}, "clip"),
     "truncated_normal, reset": _walls({"mean": 560e-9, "sd": 40e-9}, "truncate"),
-    "ctmc": _chain(
-        "ctmc",
-        {"rate_0_1_per_s": 1e8, "rate_0_2_per_s": 4e7, "rate_1_0_per_s": 5e7, "rate_1_2_per_s": 8e7,
-         "rate_2_0_per_s": 3e7, "rate_2_1_per_s": 1e8},
-        [1e-9, 4e-9],
-        writes=500,
-    ),
-    "birth_death": _chain(
-        "birth_death",
-        {"up_0_per_s": 1e8, "up_1_per_s": 5e7, "up_2_per_s": 3e7, "down_1_per_s": 1e7, "down_2_per_s": 2e7,
-         "down_3_per_s": 4e7},
-        [5e-9],
-        writes=500,
-    ),
-    "banded": _chain(
-        "banded", {"p_0_1": 0.1, "p_1_0": 0.05, "p_1_2": 0.2, "p_2_1": 0.08}, [1, 5], writes=500, bandwidth=1
-    ),
-    # parameters on a bound: the plateau is told by the last voltages only, the slow rates by hardly any write
+    # parameters on a bound: the plateau is told by the last voltages only
     "logistic_plateau, near the bound": _switching(
         "logistic_plateau",
         {"threshold_voltage_V": 0.9, "slope_per_V": 42.7, "plateau": 0.985, "floor": 0.015},
         pulses(np.linspace(0.7, 1.1, 9), [0.75e-9], writes=50),
-    ),
-    "ctmc, near the bound": _chain(
-        "ctmc",
-        {"rate_0_1_per_s": 5e8, "rate_0_2_per_s": 1e6, "rate_1_0_per_s": 3e8, "rate_1_2_per_s": 4e8,
-         "rate_2_0_per_s": 1e6, "rate_2_1_per_s": 5e8},
-        [1e-10],
-        writes=60,
     ),
 }  # fmt: skip
 

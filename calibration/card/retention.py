@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import linalg, optimize
+from scipy import linalg
 
 from calibration.card.tables import RETENTION, conform
 from spinloom.errors import UserError
 
 YEAR_S = 365.25 * 24 * 3600
-TEN_YEARS_S = 10 * YEAR_S
 
 
 def table(generators: np.ndarray, temperatures_K: Sequence[float], where: str = "retention") -> pd.DataFrame:
@@ -130,57 +129,3 @@ def kernel(table: pd.DataFrame, temperature_K: float, time_s: float, where: str 
         raise UserError(f"{where}: time_s: found {time_s:g}, allowed: 0 or more")
     matrix = np.clip(linalg.expm(generator(table, temperature_K, where) * time_s), 0.0, None)
     return matrix / matrix.sum(axis=1, keepdims=True)
-
-
-def half_life(table: pd.DataFrame, temperature_K: float, where: str = "retention.csv") -> np.ndarray:
-    """Return the time in which half of the devices have left each state at least once, float64[states], s.
-
-    ln 2 over the sum of the rates out of the state; infinite where there are none.
-    """
-    with np.errstate(divide="ignore"):
-        return np.log(2) / np.abs(np.diagonal(generator(table, temperature_K, where)))
-
-
-def ten_years(table: pd.DataFrame, temperature_K: float, loss: float, where: str = "retention.csv") -> pd.DataFrame:
-    """Return which states are kept for ten years.
-
-    Parameters
-    ----------
-    loss : float
-        Largest probability to have left the state, in (0, 1).
-
-    Returns
-    -------
-    DataFrame
-        ``state``, ``half_life_s``, ``left``, the probability to have left at least once, ``keeps`` (left <= loss).
-    """
-    lives = half_life(table, temperature_K, where)
-    left = -np.expm1(-TEN_YEARS_S * np.log(2) / lives)
-    return pd.DataFrame({"state": np.arange(len(lives)), "half_life_s": lives, "left": left, "keeps": left <= loss})
-
-
-def highest_temperature(table: pd.DataFrame, loss: float, time_s: float = TEN_YEARS_S) -> float | None:
-    """Return the highest temperature of the table's range at which no state is left with more than ``loss``, K.
-
-    None if not even the lowest temperature is cold enough.
-    """
-    known = np.unique(table["temperature_K"])
-
-    def margin(inverse: float) -> float:
-        rate = -np.diagonal(generator(table, np.clip(1 / inverse, known[0], known[-1]))).min()
-        return np.log(max(rate, 1e-300) * time_s) - np.log(-np.log1p(-loss))
-
-    if margin(1 / known[0]) > 0:
-        return None
-    if margin(1 / known[-1]) <= 0:
-        return float(known[-1])
-    return float(1 / optimize.brentq(margin, 1 / known[-1], 1 / known[0], xtol=1e-15, rtol=1e-14))
-
-
-def needed_barrier(time_s: float, loss: float, attempt_time_s: float = 1e-9, bits: int = 1) -> float:
-    """Return the barrier over k_B T with which all of ``bits`` devices keep their state with probability 1 - ``loss``.
-
-    1 - loss = exp(-bits t exp(-Delta)/tau0), hence Delta = ln(bits t / (tau0 (-ln(1 - loss)))): 40.3 for one bit, ten
-    years and a loss of 1 - 1/e.
-    """
-    return float(np.log(bits * time_s / (attempt_time_s * -np.log1p(-loss))))

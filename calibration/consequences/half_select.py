@@ -134,8 +134,3 @@ def disturbs_per_million(table: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(divide="ignore"):
         untouched = np.exp(PULSES * np.log1p(-disturbed))
     return lost[keys].assign(disturbs=PULSES * disturbed, untouched=untouched)
-
-
-def disturb_ratio(thermal_stability: float, voltage_V, critical_voltage_V: float, fraction: float):
-    """Return P(fraction V)/P(V) = exp(-Delta (1 - fraction) V/V_c0) of rare Neel-Brown switching."""
-    return np.exp(-thermal_stability * (1 - fraction) * np.asarray(voltage_V) / critical_voltage_V)

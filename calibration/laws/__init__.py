@@ -1,8 +1,7 @@
 """Laws: few numbers in place of many probabilities, fitted to counted writes by maximum likelihood.
 
-Three kinds: ``switching`` laws give P(switch) of a pulse, ``displacement`` laws the distribution of where a write ends
-given where it began, ``chain`` laws a transition matrix from a duration or a number of pulses. A law is one module of
-this package and one line of `REGISTRY`.
+Two kinds: ``switching`` laws give P(switch) of a pulse, ``displacement`` laws the distribution of where a write ends
+given where it began. A law is one module of this package and one line of `REGISTRY`.
 """
 
 from __future__ import annotations
@@ -14,10 +13,6 @@ from typing import Any
 import numpy as np
 
 from calibration.laws import (
-    banded,
-    birth_death,
-    chains,
-    ctmc,
     displacements,
     logistic,
     logistic_plateau,
@@ -27,7 +22,6 @@ from calibration.laws import (
     switching,
     truncated_normal,
 )
-from calibration.laws.chains import Chain
 from calibration.laws.displacements import Displacements
 from calibration.laws.fitting import Fit
 from calibration.laws.prediction import Prediction, draw, interval, predict
@@ -43,17 +37,13 @@ REGISTRY: dict[str, ModuleType] = {
         logistic_plateau,
         passing,
         truncated_normal,
-        ctmc,
-        birth_death,
-        banded,
     )
 }
-KINDS: dict[str, ModuleType] = {"switching": switching, "displacement": displacements, "chain": chains}
+KINDS: dict[str, ModuleType] = {"switching": switching, "displacement": displacements}
 CRITERIA = ("aic", "held_out")
 
 __all__ = [
     "CRITERIA",
-    "Chain",
     "Displacements",
     "Fit",
     "Prediction",
@@ -64,14 +54,8 @@ __all__ = [
     "get",
     "interval",
     "log_likelihood",
-    "names",
     "predict",
 ]
-
-
-def names(kind: str | None = None) -> list[str]:
-    """Return the names of all laws, or of those of one kind."""
-    return [name for name, law in REGISTRY.items() if kind in (None, law.KIND)]
 
 
 def get(name: str, where: str = "config") -> ModuleType:
@@ -94,7 +78,7 @@ def fit(name: str, data: Any, where: str, **options: Any) -> Fit:
     ----------
     name : str
         In the registry.
-    data : DataFrame or Displacements or Chain
+    data : DataFrame or Displacements
         Counted writes: a table (see `laws.switching`) or the class of the law's kind.
     where : str
         File that errors name.

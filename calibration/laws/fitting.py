@@ -19,7 +19,7 @@ from spinloom.errors import UserError
 
 ON_BOUND = 1e-4  # a bound that costs less log-likelihood than this is where the parameter is
 # standard error on the search scale beyond which data are said not to tell a parameter: e^3 = 20-fold either way
-UNTOLD = {"log": 3.0, "logit": 8.0, "odds": 8.0, "identity": 1e3}
+UNTOLD = {"log": 3.0, "logit": 8.0, "identity": 1e3}
 STARTS = 3  # how many of a law's first guesses are followed
 # log-likelihood lost at the limit of a parameter on a bound, ln 20: where the likelihood falls exponentially from the
 # bound, as after 0 of n writes, 95 % of it lie within (3/n). 1.645^2/2, for a parabola, would be 1.35/n: 74 %

@@ -44,11 +44,6 @@ def log_probabilities(parameters: dict[str, float], voltage_V, duration_s, tempe
     return special.log_expit(x), special.log_expit(-x)
 
 
-def voltage(parameters: dict[str, float], probability):
-    """Return the voltage that switches with ``probability``, V."""
-    return parameters["threshold_voltage_V"] + special.logit(probability) / parameters["slope_per_V"]
-
-
 def starts(share, writes, voltage_V, duration_s, temperature_K, held):
     """Return first guesses: the log-odds are linear in V."""
     a, b = line([np.ones_like(share), voltage_V], special.logit(share), writes * share * (1 - share))

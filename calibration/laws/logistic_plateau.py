@@ -9,7 +9,6 @@ two at ``threshold_voltage_V``.
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from calibration.laws import logistic
 from calibration.laws.scales import Parameter
@@ -54,13 +53,6 @@ def log_probabilities(parameters: dict[str, float], voltage_V, duration_s, tempe
             np.logaddexp(np.log(floor) + down, np.log(plateau) + up),
             np.logaddexp(np.log1p(-floor) + down, np.log1p(-plateau) + up),
         )
-
-
-def voltage(parameters: dict[str, float], probability):
-    """Return the voltage that switches with ``probability``, V; NaN outside of floor..plateau."""
-    floor, plateau = _ends(parameters)
-    share = (np.asarray(probability, float) - floor) / (plateau - floor)
-    return parameters["threshold_voltage_V"] + special.logit(share) / parameters["slope_per_V"]
 
 
 def _ends(parameters: dict[str, float]) -> tuple[float, float]:

@@ -59,11 +59,6 @@ def log_probabilities(parameters: dict[str, float], voltage_V, duration_s, tempe
         return np.where(log_ratio < -30, log_ratio, np.log(-np.expm1(np.minimum(stay, -1e-14)))), stay
 
 
-def duration(parameters: dict[str, float], probability, voltage_V, temperature_K=300.0):
-    """Return the pulse t(p) = -tau ln(1 - p), s."""
-    return -np.exp(log_time(parameters, voltage_V, temperature_K)) * np.log1p(-np.asarray(probability, float))
-
-
 def starts(share, writes, voltage_V, duration_s, temperature_K, held):
     """Return first guesses: ln(1 / tau) is linear in 1/T and V/T."""
     inverse = held.get("reference_temperature_K", 300.0) / temperature_K

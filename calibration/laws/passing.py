@@ -43,13 +43,6 @@ def log_probabilities(parameters: dict[str, float], drive):
     return passed, amplitude + special.log_expit(-x)
 
 
-def drive(parameters: dict[str, float], probability):
-    """Return the drive that passes with ``probability``; NaN below the floor."""
-    with np.errstate(invalid="ignore"):
-        odds = special.logit((1 - np.asarray(probability, float)) / parameters["amplitude"])
-    return parameters["threshold"] - odds / parameters["slope"]
-
-
 def starts(share, writes, drive, held):
     """Return first guesses: log-odds above the floor are linear in the drive."""
     inner = np.clip((share - share.min()) / (1 - share.min()), 0.02, 0.98)

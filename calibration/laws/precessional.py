@@ -65,19 +65,6 @@ def log_probabilities(parameters: dict[str, float], voltage_V, duration_s, tempe
     return np.log(2) + special.log_ndtr(-np.sqrt(2) * z), np.log(special.erf(np.maximum(z, 1e-300)))
 
 
-def duration(parameters: dict[str, float], probability, voltage_V, temperature_K=300.0):
-    """Return the pulse t(p) = t_D ln[(pi / 2) / (sqrt(2) theta_sigma erfinv(1 - p))], s; NaN unless V > V_c0.
-
-    A probability that the thermal angle alone gives needs no pulse: the duration is 0.
-    """
-    warmth = np.sqrt(np.asarray(temperature_K, float) / parameters.get("reference_temperature_K", 300.0))
-    excess = np.asarray(voltage_V, float) / parameters["critical_voltage_V"] - 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        time = parameters["characteristic_time_s"] / np.where(excess > 0, excess, np.nan)
-        amplification = NARROW / (parameters["initial_angle_sd_rad"] * warmth * special.erfcinv(probability))
-        return np.maximum(time * np.log(amplification), 0.0)
-
-
 def starts(share, writes, voltage_V, duration_s, temperature_K, held):
     """Return first guesses: ln erfcinv(P) is linear in t and t V."""
     warmth = 0.5 * np.log(temperature_K / held.get("reference_temperature_K", 300.0))

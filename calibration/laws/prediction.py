@@ -71,8 +71,7 @@ def _limits(fit: Fit, scale: Scale, shares: dict[str, float]) -> dict[str, float
     for name, share in shares.items():
         value = fit.parameters[name] + share * (limits[name] - fit.parameters[name])
         kind = scale.parameters[scale.names.index(name)].kind
-        most = {"log": np.inf, "logit": 1.0, "odds": 1 - 1e-12}[kind]
-        out[name] = float(np.clip(value, 0.0, most))
+        out[name] = float(np.clip(value, 0.0, np.inf if kind == "log" else 1.0))
     return out
 
 
@@ -94,12 +93,6 @@ def interval(fit: Fit, name: str, level: float = 0.95) -> tuple[float, float] | 
         return None
     scale, x, _, covariance = _on_scale(fit)
     entry = scale.names.index(name)
-    kind = scale.parameters[entry].kind
-    value, error = fit.parameters[name], fit.standard_errors[name]
-    if kind == "odds":
-        # the odds against staying mix a row's probabilities; the log-odds of this one alone are told by its own error
-        z = special.ndtri((1 + level) / 2) * error / (value * (1 - value))
-        return tuple(float(special.expit(special.logit(value) + sign * z)) for sign in (-1, 1))
     reach = special.ndtri((1 + level) / 2) * np.sqrt(covariance[entry, entry])
     ends = (scale.backward(np.where(np.arange(len(x)) == entry, x + sign * reach, x))[entry] for sign in (-1, 1))
     return tuple(float(end) for end in ends)

@@ -17,16 +17,14 @@ class Parameter:
     Attributes
     ----------
     name : str
-    kind : {"identity", "log", "logit", "odds"}
-        Search scale. ``odds``: log(p / p_stay), the ratio to what is left to 1 by all parameters of one `group`.
+    kind : {"identity", "log", "logit"}
+        Search scale.
     low, high : float
         Range of the search, in the unit of the parameter.
     closed : {"", "low", "high", "both"}
         Bounds that are values of the law (a rate of 0) and not only the end of the search.
     step : float
         For ``identity``: a typical size, which makes the scale a number of order 1.
-    group : int
-        For ``odds``: the row that the probability belongs to.
     """
 
     name: str
@@ -35,7 +33,6 @@ class Parameter:
     high: float = 1e12
     closed: str = ""
     step: float = 1.0
-    group: int = 0
 
 
 class Scale:
@@ -45,51 +42,28 @@ class Scale:
         self.parameters = parameters
         self.names = [one.name for one in parameters]
         kinds = np.array([one.kind for one in parameters])
-        self._log, self._logit, self._odds = (kinds == kind for kind in ("log", "logit", "odds"))
+        self._log, self._logit = (kinds == kind for kind in ("log", "logit"))
         self._step = np.array([one.step if one.kind == "identity" else 1.0 for one in parameters])
-        self._group = np.array([one.group for one in parameters])
 
     def forward(self, values: np.ndarray) -> np.ndarray:
         """Return the search coordinates, float64[k], of ``values``, float64[k]."""
         with np.errstate(divide="ignore", invalid="ignore"):
             x = np.asarray(values, float) / self._step
-            x = np.where(self._log, np.log(x), np.where(self._logit, special.logit(x), x))
-            return np.where(self._odds, np.log(values) - np.log(self._stay(values)), x)
+            return np.where(self._log, np.log(x), np.where(self._logit, special.logit(x), x))
 
     def backward(self, x: np.ndarray) -> np.ndarray:
         """Return the values, float64[k]; plus or minus infinity is a closed bound."""
         with np.errstate(over="ignore", invalid="ignore"):
-            values = np.where(self._log, np.exp(x), np.where(self._logit, special.expit(x), x * self._step))
-            if self._odds.any():
-                for group in np.unique(self._group[self._odds]):
-                    row = self._odds & (self._group == group)
-                    values[row] = special.softmax(np.append(x[row], 0.0))[:-1]
-        return values
+            return np.where(self._log, np.exp(x), np.where(self._logit, special.expit(x), x * self._step))
 
     def moved(self, x: np.ndarray, entry: int, value: float) -> np.ndarray:
-        """Return search coordinates, float64[k], with one parameter at ``value``.
-
-        Of a row of ``odds`` the other probabilities keep their ratios.
-        """
+        """Return search coordinates, float64[k], with one parameter at ``value``."""
         x = x.copy()
-        if self._odds[entry]:
-            others = self._odds & (self._group == self._group[entry]) & (np.arange(len(x)) != entry)
-            x[entry] = special.logit(value) + np.log1p(np.exp(x[others]).sum())
-        else:
-            x[entry] = Scale((self.parameters[entry],)).forward(np.array([value]))[0]
+        x[entry] = Scale((self.parameters[entry],)).forward(np.array([value]))[0]
         return x
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the search on the scale."""
-        odds = np.where(self._logit | self._odds, LOGIT_LIMIT, np.inf)
-        plain = Scale(tuple(Parameter(p.name, "identity" if p.kind == "odds" else p.kind, step=p.step)
-                            for p in self.parameters))  # fmt: skip
-        low, high = (plain.forward(np.array([getattr(p, end) for p in self.parameters])) for end in ("low", "high"))
-        return np.where(self._odds, -odds, np.maximum(low, -odds)), np.where(self._odds, odds, np.minimum(high, odds))
-
-    def _stay(self, values: np.ndarray) -> np.ndarray:
-        left = np.ones(len(self.parameters))
-        for group in np.unique(self._group[self._odds]):
-            row = self._odds & (self._group == group)
-            left[row] = 1 - np.sum(np.asarray(values)[row])
-        return left
+        limit = np.where(self._logit, LOGIT_LIMIT, np.inf)
+        low, high = (self.forward(np.array([getattr(p, end) for p in self.parameters])) for end in ("low", "high"))
+        return np.maximum(low, -limit), np.minimum(high, limit)

@@ -45,9 +45,6 @@ def test_disturb_ratio_of_rare_switching(fraction, exponent):
     table = half_select.table(rows, pulses(), [fraction]).set_index(["pulse", "state_from", "state_to"])
     ratio = table.loc[(0, 0, 1), "probability"] / full
     assert ratio == pytest.approx(math.exp(-exponent), rel=full, abs=0)
-    assert half_select.disturb_ratio(60.0, 0.4, 0.5, fraction) == pytest.approx(math.exp(-exponent), rel=1e-12, abs=0)
-    # the rule of thumb: Delta V/V_c0 of 20 keeps V/2 disturbs below 1e-4
-    assert half_select.disturb_ratio(20.0, 1.0, 1.0, 0.5) < 1e-4 < half_select.disturb_ratio(18.0, 1.0, 1.0, 0.5)
 
 
 def test_disturbs_per_million_counts_single_disturbs():
@@ -132,35 +129,6 @@ def test_kernel_is_the_exponential_of_the_generator():
     np.testing.assert_array_equal(retention.kernel(table, 300.0, 0.0), np.eye(4))
 
 
-def test_half_life_is_when_half_of_the_devices_have_left():
-    table = retention.table(np.array([[[0, 2.0, 1.0], [0, 0, 5.0], [0, 0, 0]]]), [300.0])
-    lives = retention.half_life(table, 300.0)
-    assert lives[:2] == pytest.approx([math.log(2) / 3, math.log(2) / 5], rel=1e-14, abs=0) and lives[2] == math.inf
-    # nothing comes back to state 0 here
-    assert retention.kernel(table, 300.0, lives[0])[0, 0] == pytest.approx(0.5, abs=1e-12)
-
-
-def test_ten_years():
-    found = retention.ten_years(BARRIERS, 300.0, loss=0.05)
-    left = 1 - math.exp(-10 * 365.25 * 86400 * 1e9 * math.exp(-45))
-    assert found["left"].to_numpy() == pytest.approx(
-        [1 - math.exp(-315576000e9 * math.exp(-40)), left], rel=1e-9, abs=0
-    )
-    assert found["keeps"].tolist() == [False, True]
-    assert retention.needed_barrier(retention.TEN_YEARS_S, 1 - math.exp(-1)) == pytest.approx(40.3, abs=0.05)
-    # a megabit with one failure in a thousand needs ln(10^6) + ln(1/0.001) or so more
-    more = retention.needed_barrier(1.0, 0.001, bits=10**6) - retention.needed_barrier(1.0, 1 - math.exp(-1))
-    assert more == pytest.approx(math.log(1e6 / -math.log(0.999)), abs=1e-12)
-
-
-def test_highest_temperature_has_exactly_the_needed_barrier():
-    table = retention.binary([60.0, 70.0], 300.0, [250.0, 300.0, 400.0, 500.0])
-    needed = retention.needed_barrier(retention.TEN_YEARS_S, 0.01)
-    assert retention.highest_temperature(table, 0.01) == pytest.approx(60 * 300 / needed, abs=1e-6)
-    assert retention.highest_temperature(retention.binary([99.0, 99.0], 300.0, [300.0, 310.0]), 0.01) == 310.0
-    assert retention.highest_temperature(retention.binary([9.0, 99.0], 300.0, [300.0, 310.0]), 0.01) is None
-
-
 def test_retention_refuses():
     for temperature in (299.0, 401.0):
         with pytest.raises(UserError, match="temperature_K: found .*, allowed: 300 to 400, the temperatures of"):
@@ -182,8 +150,3 @@ def test_retention_refuses():
     doubled = pd.concat([BARRIERS, BARRIERS], ignore_index=True)
     with pytest.raises(UserError, match="temperature_K 300.0, state_from 0, state_to 1 occurs more than once"):
         conform(doubled, RETENTION, "retention.csv")
-
-
-def test_library_card_keeps_its_state_for_ten_years():
-    table = library.card("arm_pma_mtj_50nm").extras["retention"]
-    assert retention.ten_years(table, 358.0, loss=1e-9)["keeps"].all()

@@ -5,9 +5,6 @@ import pytest
 from scipy import stats
 
 from calibration import laws
-from calibration.laws import pair
-from spinloom.errors import UserError
-from spinloom.streams import generator
 
 
 @pytest.mark.parametrize(
@@ -47,7 +44,7 @@ def test_neel_brown_is_too_shallow_for_the_measured_junction():
     # slope 4 dP/dV at P = 1/2 is 2 ln2 Delta / V_c0 = 7.9 per V, against measured 44.6
     law = laws.get("neel_brown")
     parameters = {"thermal_stability": 4.91, "critical_voltage_V": 0.857}
-    duration = float(law.duration(parameters, 0.5, 0.85))
+    duration = np.log(2) * np.exp(law.log_time(parameters, 0.85, 300.0))
     up, down = (law.probability(parameters, 0.85 + h, duration) for h in (1e-6, -1e-6))
     slope = 4 * (up - down) / 2e-6
     assert slope == pytest.approx(7.9, abs=0.05)
@@ -130,121 +127,3 @@ def test_displacement_rows_keep_their_digits_in_the_tails():
     wanted = np.log(2) + stats.norm.logsf(30)
     assert np.log(rows[0, 1]) == pytest.approx(wanted, abs=1e-9)
     assert rows[0].sum() == pytest.approx(1.0, abs=1e-12)
-
-
-# -- chains ----------------------------------------------------------------------------------------------------------
-CTMC = {
-    "rate_0_1_per_s": 3e7,
-    "rate_0_2_per_s": 1e6,
-    "rate_1_0_per_s": 2e7,
-    "rate_1_2_per_s": 8e7,
-    "rate_2_1_per_s": 5e7,
-}
-BIRTH_DEATH = {"up_0_per_s": 3e7, "up_1_per_s": 9e7, "down_1_per_s": 2e7, "down_2_per_s": 4e7}
-
-
-@pytest.mark.parametrize("name, parameters", [("ctmc", CTMC), ("birth_death", BIRTH_DEATH)])
-def test_durations_add_up(name, parameters):
-    law = laws.get(name)
-    whole, parts = law.matrix(parameters, 17e-9), law.matrix(parameters, 5e-9) @ law.matrix(parameters, 12e-9)
-    np.testing.assert_allclose(whole, parts, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=0, atol=1e-12)
-
-
-def test_two_state_chain_is_the_telegraph_formula():
-    up, down, t = 3e7, 1e7, 20e-9
-    found = laws.get("ctmc").matrix({"rate_0_1_per_s": up, "rate_1_0_per_s": down}, t)
-    assert found[0, 1] == pytest.approx(up / (up + down) * (1 - np.exp(-(up + down) * t)), abs=1e-14)
-
-
-def test_birth_death_obeys_detailed_balance():
-    law = laws.get("birth_death")
-    weight = np.cumprod([1.0, 3e7 / 2e7, 9e7 / 4e7])  # pi_i+1 / pi_i = up_i / down_i+1
-    flow = weight[:, None] * law.matrix(BIRTH_DEATH, 8e-9)
-    np.testing.assert_allclose(flow, flow.T, rtol=0, atol=1e-12)
-
-
-def test_banded_power():
-    law, parameters = laws.get("banded"), {"p_0_1": 0.2, "p_1_0": 0.1, "p_1_2": 0.3, "p_2_1": 0.05}
-    one = np.array([[0.8, 0.2, 0.0], [0.1, 0.6, 0.3], [0.0, 0.05, 0.95]])
-    np.testing.assert_allclose(law.matrix(parameters, 3), one @ one @ one, rtol=0, atol=1e-14)
-
-
-def _chi2_p(counts: np.ndarray, probability: np.ndarray) -> float:
-    used = probability > 0
-    assert counts[~used].sum() == 0
-    expected = counts.sum() * probability[used]
-    return stats.chi2.sf(((counts[used] - expected) ** 2 / expected).sum(), used.sum() - 1)
-
-
-@pytest.mark.parametrize("law", ["birth_death", "pair", "banded"])
-def test_simulated_pulse_trains_follow_kernel_powers(law):
-    # 6 pulses one after the other on 40,000 devices, fixed stream; false-alarm rate 1e-4 per law
-    if law == "pair":
-        one = pair.kernel(1, 0, 0.2, 0.35)
-    elif law == "banded":
-        one = laws.get("banded").one_pulse({"p_0_1": 0.2, "p_1_0": 0.1, "p_1_2": 0.3, "p_2_1": 0.05})
-    else:
-        one = laws.get("birth_death").matrix(BIRTH_DEATH, 3e-9)
-    rng, state = generator(5, "pulse train", law), np.zeros(40_000, int)
-    for _ in range(6):
-        u = rng.random(len(state))
-        state = (u[:, None] > np.cumsum(one[state], axis=1)).sum(axis=1)
-    counts = np.bincount(state, minlength=len(one))
-    assert _chi2_p(counts, np.linalg.matrix_power(one, 6)[0]) > 1e-4
-
-
-def test_chain_of_exponential_waits_follows_the_matrix_exponential():
-    # jumps simulated one by one with exponential waiting times, 20,000 devices; false-alarm rate 1e-4
-    rates, end = laws.get("ctmc").rates(CTMC), 15e-9
-    rng, n = generator(6, "waits"), 20_000
-    state, time = np.zeros(n, int), np.zeros(n)
-    while (going := time < end).any():
-        leave = -np.diag(rates)[state]
-        time = np.where(going, time + rng.exponential(1 / leave), time)
-        target = rates.copy() / -np.diag(rates)[:, None]
-        np.fill_diagonal(target, 0.0)
-        jump = (rng.random(n)[:, None] > np.cumsum(target[state], axis=1)).sum(axis=1).clip(max=2)
-        state = np.where(going & (time < end), jump, state)
-    assert _chi2_p(np.bincount(state, minlength=3), laws.get("ctmc").matrix(CTMC, end)[0]) > 1e-4
-
-
-# -- the pair of junctions -------------------------------------------------------------------------------------------
-P = 0.3
-TABLE = {  # -1, 0w, 0s, +1
-    0: [[1 - P, 0, P, 0], [0, 1 - P, 0, P], [0, 0, 1 - P, P], [0, 0, 0, 1]],
-    1: [[0, 0, 1 - P, P], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1]],
-    2: [[0, 0, 0, 1]] * 4,
-}
-
-
-@pytest.mark.parametrize("whole", [0, 1, 2])
-def test_pair_table(whole):
-    np.testing.assert_allclose(pair.kernel(1, whole, P), TABLE[whole], rtol=0, atol=1e-15)
-    mirror = np.array(TABLE[whole])[np.ix_([3, 1, 2, 0], [3, 1, 2, 0])]
-    np.testing.assert_allclose(pair.kernel(-1, whole, P), mirror, rtol=0, atol=1e-15)
-
-
-def test_pair_negative_command_leads_down():
-    # written out once, not by symmetry: +1 = (on, off) has R2 switched on, 0s = (on, on) has R1 switched off
-    down = pair.kernel(-1, 0, 0.2, 0.35)
-    np.testing.assert_allclose(down, [[1, 0, 0, 0], [0.2, 0.8, 0, 0], [0.35, 0, 0.65, 0], [0, 0, 0.2, 0.8]], atol=1e-15)
-
-
-def test_pair_lumped():
-    np.testing.assert_allclose(
-        pair.lump(pair.kernel(1, 0, P)), [[1 - P, P, 0], [0, 1 - P, P], [0, 0, 1]], rtol=0, atol=1e-15
-    )
-    np.testing.assert_allclose(
-        pair.lump(pair.kernel(1, 1, P)), [[0, 1 - P, P], [0, 0, 1], [0, 0, 1]], rtol=0, atol=1e-15
-    )
-    uneven = pair.kernel(1, 0, 0.2, 0.6)
-    with pytest.raises(UserError, match="rows of 0w and 0s that differ by 0.4"):
-        pair.lump(uneven)
-    np.testing.assert_allclose(pair.lump(uneven, weak_zero=0.25)[1], [0, 0.5, 0.5], rtol=0, atol=1e-15)
-
-
-@pytest.mark.parametrize("arguments", [(0, 0, 0.5), (1, -1, 0.5), (1, 0, 1.5)])
-def test_impossible_commands_are_refused(arguments):
-    with pytest.raises(UserError, match="pair: "):
-        pair.kernel(*arguments)
