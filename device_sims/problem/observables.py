@@ -100,27 +100,12 @@ def wall_states(mz: np.ndarray, mask: np.ndarray, up_left: bool | None = True) -
     return [wall_state(record, mask, up_left) for record in mz]
 
 
-def wall_events(
-    t_s: np.ndarray, mz: np.ndarray, mask: np.ndarray, up_left: bool | None = True
-) -> list[tuple[float, str]]:
-    """Return when the number of walls changed, and how.
-
-    A lone wall can only go through an end (``left_track``); of several, some can meet (``annihilated``); and what
-    was not there has been ``nucleated``.
-
-    Parameters
-    ----------
-    t_s : float64[n]
-    mz : float[n, *cells]
-    mask : bool[*cells]
-    up_left : bool or None
-        As in `wall_state`.
-    """
-    return state_events(t_s, wall_states(mz, mask, up_left))
-
-
 def state_events(t_s: np.ndarray, states: list[str]) -> list[tuple[float, str]]:
-    """Return `wall_events` from the states of the records; a track that starts without its wall nucleated it then."""
+    """Return when the number of walls changed, and how; ``states`` are `wall_states` of the records at ``t_s``.
+
+    A lone wall can only go through an end (``left_track``); of several, some can meet (``annihilated``); and what was
+    not there has been ``nucleated``. A track that starts without its wall nucleated it then.
+    """
     order = {LOST: 0, SINGLE: 1, MULTIPLE: 2}
     events = []
     for t, before, after in zip(t_s, [SINGLE, *states], states):

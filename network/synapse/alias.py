@@ -48,13 +48,3 @@ def alias_row(probabilities: np.ndarray, columns: int) -> tuple[np.ndarray, np.n
             if share[high] < capacity:
                 small.append(high)
     return np.array(threshold, dtype=np.uint32), np.array(alias, dtype=np.int32)
-
-
-def alias_probabilities(threshold: np.ndarray, alias: np.ndarray, states: int) -> np.ndarray:
-    """Return the distribution (float64[states]) that an alias table realises, exactly."""
-    columns = len(threshold)
-    counts = [0] * columns
-    for column in range(columns):
-        counts[column] += int(threshold[column])
-        counts[int(alias[column])] += (1 << BITS) // columns - int(threshold[column])
-    return np.array(counts[:states], dtype=np.float64) / float(1 << BITS)

@@ -199,7 +199,7 @@ def test_a_gated_region_draws_the_wall_in_and_holds_it():
 def test_a_wall_that_leaves_is_a_uniform_track():
     problem = wire(2e-9, drive={"field_T": (0.0, 0.0, 0.03)}, position=340e-9, D_J_per_m2=1e-3)
     result = next(engine.run([problem]))
-    ((t, kind),) = observables.wall_events(result.t_s, result.m[:, 2], result.mask)
+    ((t, kind),) = observables.state_events(result.t_s, observables.wall_states(result.m[:, 2], result.mask))
     assert kind == "left_track" and 0 < t < 1e-9
     assert (result.m[-1, 2] == 1).all() and not result.m[-1, :2].any()
     energy = result.energies_J

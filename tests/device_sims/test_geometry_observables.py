@@ -109,7 +109,7 @@ def test_walls_that_come_and_go_are_events():
 
     def events(*records):
         mz = np.stack([np.stack([record] * 2) for record in records])
-        return observables.wall_events(np.arange(len(records)) * 1e-9, mz, mask)
+        return observables.state_events(np.arange(len(records)) * 1e-9, observables.wall_states(mz, mask))
 
     assert events(one, one) == []
     assert events(one, wall(95), none, none) == [(2e-9, "left_track")]

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from scipy.stats import chi2, chisquare, kstest
 
 from network.synapse import random_words, sampling
-from network.synapse.alias import alias_probabilities, alias_row
+from network.synapse.alias import BITS, alias_row
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
@@ -50,7 +50,10 @@ def test_threefry_known_answers(key_counter_out):
 @pytest.mark.parametrize("row", [[1.0], [0.0, 1.0], [0.5, 0.5], [0.1, 0.2, 0.7], [1e-9, 1 - 1e-9, 0.0], [1 / 7] * 7])
 def test_alias_table_is_exact_to_the_last_bit(row):
     columns = max(2, 1 << (len(row) - 1).bit_length())
-    realised = alias_probabilities(*alias_row(np.array(row), columns), len(row))
+    threshold, alias = (part.astype(int) for part in alias_row(np.array(row), columns))
+    words = np.zeros(columns, int)
+    np.add.at(words, np.append(np.arange(columns), alias), np.append(threshold, (1 << BITS) // columns - threshold))
+    realised = words[: len(row)] / 2.0**BITS
     assert realised.sum() == 1.0
     np.testing.assert_allclose(realised, row, atol=2.0**-32, rtol=0)
     assert np.all(realised[np.array(row) == 0] == 0)
