@@ -76,7 +76,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--card", type=Path, required=True)
-    parser.add_argument("--rule", default="accumulate_quantise_program", choices=list(rules.REGISTRY))
+    parser.add_argument("--rule", default="accumulate_quantise_program", choices=rules.REGISTRY.names())
     parser.add_argument("--options", type=json.loads, default={}, help="options of the rule, as JSON")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[100, 128])
     parser.add_argument("--steps", type=int, default=300)

@@ -17,7 +17,6 @@ from calibration import laws
 from calibration.counting import kernel_rows, states
 from calibration.sources import build, importers, simulated
 from device_sims import devices, engines
-from network import datasets, rules
 from network.model import architecture, optimizers
 from network.training import settings
 from spinloom import config, files, streams
@@ -67,7 +66,6 @@ def test_shipped_configs_are_valid_and_complete():
         ("device_sims.device", "skyrmion", "allowed: domain_wall"),
         ("calibration.states.count", 1, "calibration.states.count: found 1, allowed: at least 2"),
         ("calibration.posterior.interval", 1.0, "allowed: less than 1"),
-        ("network.rule", "hebb", "network.rule: found hebb, allowed: accumulate_quantise_program, "),
         ("network.epochs", 0, "network.epochs: found 0, allowed: at least 1"),
         ("network.epochs", True, "network.epochs: found true, allowed: integer"),
         ("network.array", {"tile_rows": 0}, "network.array.tile_rows: found 0, allowed: at least 1"),
@@ -182,8 +180,6 @@ def test_schema_and_registries_agree():
     assert set(card["kernel"]["law"]["enum"]) - {"auto"} <= set(laws.REGISTRY)
     assert set(simulated.REGISTRY) == set(devices.REGISTRY)
     network = schema["network"]["properties"]
-    assert set(network["rule"]["enum"]) == set(rules.REGISTRY)
-    assert set(network["dataset"]["enum"]) == set(datasets.REGISTRY)
     assert tuple(network["activation"]["enum"]) == architecture.ACTIVATIONS
     assert tuple(network["normalisation"]["enum"]) == architecture.NORMALISATIONS
     assert tuple(network["loss"]["enum"]) == architecture.LOSSES

@@ -178,7 +178,7 @@ def overlay(tree, path, value, name="scratch"):
     [
         ("device_sims.engine", "mumax4", "device_sims.engine: found mumax4, allowed: llg"),
         ("device_sims.domain_wall.track.cell_m", 7e-9, "track.cell_m: found 7e-09, allowed: a length that divides"),
-        ("network.rule", "hebbian", "network.rule: found hebbian"),
+        ("network.rule", "hebbian", "network.rule: found hebbian, allowed: accumulate_quantise_program, "),
         ("calibration.states.cuont", 3, "did you mean 'count'?"),
         ("device_sims.domain_wall.pulses.voltages_V", [], "allowed: at least 1 entries"),
         ("calibration.states.count", 4, "calibration.states.count: found 4, allowed: 5"),

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from network.datasets.cached import CachedDataset, Published, Splits
-from network.datasets.image_folder import ImageFolder
-from network.datasets.unpickle import arrays_and_values
+from network.datasets.files.cached import CachedDataset, Published, Splits
+from network.datasets.files.image_folder import ImageFolder
+from network.datasets.files.unpickle import arrays_and_values
 from spinloom.errors import UserError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -1,6 +1,6 @@
 """Fashion-MNIST: 60000 + 10000 pictures of clothes, 28 x 28, 8 bit (Xiao, Rasul, Vollgraf, arXiv 1708.07747; MIT)."""
 
-from network.datasets.idx import IdxDataset, IdxFile
+from network.datasets.files.idx import IdxDataset, IdxFile
 
 DATASET = IdxDataset(
     name="fashion_mnist",

@@ -1,6 +1,6 @@
 """MNIST: 60000 + 10000 handwritten digits, 28 x 28, 8 bit (LeCun, Cortes, Burges 1998; CC BY-SA 3.0)."""
 
-from network.datasets.idx import IdxDataset, IdxFile, NpmPackage
+from network.datasets.files.idx import IdxDataset, IdxFile, NpmPackage
 
 DATASET = IdxDataset(
     name="mnist",

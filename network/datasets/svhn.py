@@ -10,7 +10,7 @@ import io
 
 import numpy as np
 
-from network.datasets.cached import CachedDataset, Published, Splits
+from network.datasets.files.cached import CachedDataset, Published, Splits
 from spinloom.errors import UserError
 
 SHAPE = (32, 32, 3)

@@ -145,3 +145,6 @@ class AccumulateQuantiseProgram(Rule):
         if not self.by_state:
             count["command"] = self.level_bits * sum(c.size for c in memory.command)
         return count
+
+
+RULE = AccumulateQuantiseProgram

@@ -8,7 +8,7 @@ A step of the trainer is
     arrays   = devices after the plans' commands (`network.synapse.sampling.program`,
     `network.synapse.pulse_trains.program`)
 
-A new rule is a subclass of `Rule` in a file of its own and a line in `network.rules.REGISTRY`.
+A new rule is a file in this folder with a subclass of `Rule`, which it names ``RULE``.
 """
 
 from __future__ import annotations

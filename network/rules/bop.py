@@ -80,3 +80,6 @@ class Bop(Rule):
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the averages."""
         return {"average": bits(memory.average)}
+
+
+RULE = Bop

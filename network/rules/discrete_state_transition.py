@@ -136,3 +136,6 @@ class DiscreteStateTransition(Rule):
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the optimiser's moments."""
         return {"optimizer": bits(memory.optimizer)}
+
+
+RULE = DiscreteStateTransition

@@ -45,3 +45,6 @@ class FloatBaseline(Rule):
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the weights and the optimiser's moments."""
         return {"weights": bits(memory.weight), "optimizer": bits(memory.optimizer)}
+
+
+RULE = FloatBaseline

@@ -240,3 +240,6 @@ class MeanVarianceProbability(Rule):
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the stored controls and the optimiser's moments."""
         return {"controls": bits(memory.control), "optimizer": bits(memory.optimizer)}
+
+
+RULE = MeanVarianceProbability

@@ -79,3 +79,6 @@ class OuterProductProbability(Rule):
     def memory_bits(self, memory: tuple) -> dict[str, int]:
         """Return no memory: there is none per synapse."""
         return {}
+
+
+RULE = OuterProductProbability

@@ -217,3 +217,6 @@ class StochasticCoincidence(Rule):
     def memory_bits(self, memory: tuple) -> dict[str, int]:
         """Return no memory: there is none per synapse."""
         return {}
+
+
+RULE = StochasticCoincidence

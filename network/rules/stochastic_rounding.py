@@ -116,3 +116,6 @@ class StochasticRounding(Rule):
         """Count ceil(log2 L) bits per weight, and the optimiser's moments."""
         weights = self.weight_bits * sum(held.size for held in memory.level)
         return {"weights": weights, "optimizer": bits(memory.optimizer)}
+
+
+RULE = StochasticRounding

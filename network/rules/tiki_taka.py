@@ -158,3 +158,6 @@ class TikiTaka(Rule):
     def memory_bits(self, memory: tuple) -> dict[str, int]:
         """Return no memory: there is none per synapse."""
         return {}
+
+
+RULE = TikiTaka

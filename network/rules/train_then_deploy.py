@@ -99,3 +99,6 @@ class TrainThenDeploy(AccumulateQuantiseProgram):
         nothing = jnp.zeros(len(self.device.pulses), jnp.int32)
         array, _, total = jax.lax.fori_loop(0, self.attempts, attempt, (array, masks, nothing))
         return array, total
+
+
+RULE = TrainThenDeploy

@@ -23,7 +23,7 @@ from network.model import (
     layers,
     optimizers,
 )
-from network.rules import Context
+from network.rules.base import Context
 from network.synapse import (
     pulse_trains,
     random_words,

@@ -215,8 +215,6 @@ def _by_schema(section: Any, path: str | Path) -> dict:
     if not isinstance(section, dict):
         raise UserError(f"{path}: found no JSON object, allowed the network section of the config")
     own = {key: value for key, value in section.items() if key != "variant"}
-    if own.get("dataset") in list(datasets.REGISTRY):  # one that a user has added is in the registry alone
-        own["dataset"] = "mnist"
     check_section(own, "network", str(path))
     return section
 

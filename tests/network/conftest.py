@@ -18,11 +18,12 @@ from scipy.stats import norm
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.card.tables import TRANSITIONS
 from network import datasets, rules
-from network.datasets.idx import IdxDataset, IdxFile
+from network.datasets.files.idx import IdxDataset, IdxFile
 from network.results.summary import write_run
 from network.synapse.device import DeviceModel
 from network.training import settings
 from network.training.trainer import Trainer
+from tests import plugins
 
 
 # of the package, not of the session: the engines' tests that a worker runs next are about exact bytes
@@ -167,7 +168,7 @@ def make_toy(folder) -> IdxDataset:
 def toy(tmp_path, monkeypatch):
     """Register the data set "toy" and put its files into tmp_path/toy."""
     dataset = make_toy(tmp_path / "toy")
-    monkeypatch.setitem(datasets.REGISTRY, "toy", dataset)
+    plugins.add(monkeypatch, datasets.REGISTRY, "toy", DATASET=dataset)
     return dataset
 
 

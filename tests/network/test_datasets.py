@@ -9,8 +9,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from network.datasets import sources
-from network.datasets.idx import IdxDataset, IdxFile, NpmPackage, parse
+from network import datasets
+from network.datasets.files import sources
+from network.datasets.files.idx import IdxDataset, IdxFile, NpmPackage, parse
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 from tests.network.conftest import idx_bytes, toy_arrays
@@ -163,13 +164,11 @@ def test_npm_tarball_must_have_the_known_hash(tmp_path, monkeypatch):
 
 
 def test_published_files_are_described_consistently():
-    from network.datasets import REGISTRY
-
-    for dataset in (REGISTRY["mnist"], REGISTRY["fashion_mnist"]):
+    for dataset in (datasets.get("mnist"), datasets.get("fashion_mnist")):
         assert [f.role for f in dataset.files] == ["train_images", "train_labels", "test_images", "test_labels"]
         assert dataset.inputs == 784 and len({f.sha256 for f in dataset.files}) == 4
         assert dataset.files[0].size == 47040016 and dataset.files[3].size == 10008
-    assert isinstance(REGISTRY["mnist"].files[0], IdxFile)
+    assert isinstance(datasets.get("mnist").files[0], IdxFile)
 
 
 def test_shape_counts_and_digest_of_idx_files(toy, tmp_path):

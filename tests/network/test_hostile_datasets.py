@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 import pytest
 
-from network.datasets import archive
+from network.datasets.files import archive
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from tests.network.image_files import (

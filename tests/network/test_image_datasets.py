@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from network import datasets
 from network.datasets import base, cifar10, svhn
-from network.datasets.unpickle import arrays_and_values
+from network.datasets.files.unpickle import arrays_and_values
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from tests.network.image_files import (
@@ -222,7 +222,7 @@ def test_registry(name):
     shape = {"digits": (8, 8, 1), "cifar10": (32, 32, 3), "svhn": (32, 32, 3)}.get(name, (28, 28, 1))
     assert (dataset.name, dataset.shape, dataset.classes) == (name, shape, 10) and dataset.title
     assert (dataset.train_count, dataset.test_count) == counts and dataset.inputs == np.prod(shape)
-    with pytest.raises(UserError, match="network.dataset: found 'nist', allowed mnist, .*cifar10"):
+    with pytest.raises(UserError, match="network.dataset: found nist, allowed: cifar10, .*mnist"):
         datasets.get("nist")
 
 

@@ -17,6 +17,7 @@ from network.training import settings
 from spinloom.command_line import run_cli
 from spinloom.errors import UserError
 from spinloom.files import write_json
+from tests import plugins
 from tests.dictionary import documented
 from tests.network.conftest import make_card, make_toy, write_config
 
@@ -30,7 +31,7 @@ def study(tmp_path_factory):
     """Two replicates of two variants and the baseline, summarised; tests that change something change a copy."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("study")
-        patch.setitem(datasets.REGISTRY, "toy", make_toy(folder / "toy"))
+        plugins.add(patch, datasets.REGISTRY, "toy", DATASET=make_toy(folder / "toy"))
         yield trained(folder)
 
 

@@ -46,7 +46,7 @@ def said(call, *arguments) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", rules.REGISTRY)
+@pytest.mark.parametrize("name", rules.REGISTRY.names())
 def test_the_table_and_the_rule_agree(name):
     kind, card = rules.get(name), CARDS[name]()
     assert {key: option.default for key, option in OPTIONS[name].items()} == kind.defaults
@@ -60,7 +60,7 @@ def test_the_table_and_the_rule_agree(name):
 
 
 def test_all_rules_are_in_the_table():
-    assert list(OPTIONS) and set(OPTIONS) == set(rules.REGISTRY)
+    assert list(OPTIONS) and set(OPTIONS) == set(rules.REGISTRY.names())
 
 
 SINGLE = {"rule": "stochastic_coincidence", "batch_size": 1, "normalisation": "none"}

@@ -13,13 +13,14 @@ import pytest
 
 from calibration.sources import library
 from network import datasets, rules
-from network.datasets.idx import IdxDataset, IdxFile
+from network.datasets.files.idx import IdxDataset, IdxFile
 from network.results.metering import counts
 from network.results.summary import write_run
 from network.rules.mean_variance_probability import Wires
 from network.synapse.device import DeviceModel
 from network.training import settings
 from network.training.trainer import Trainer
+from tests import plugins
 from tests.network.conftest import contents, make_card, quiet, toy_arrays
 from tests.network.rule_cards import (  # noqa: F401
     junction,
@@ -91,10 +92,8 @@ SECTION = {
 
 
 def data() -> datasets.base.Data:
-    """Return the toy data in memory; its data set is registered under the name "runs"."""
+    """Return the toy data in memory."""
     values = toy_arrays()
-    files = tuple(IdxFile(role, role, v.shape, "0" * 64) for role, v in values.items())
-    datasets.REGISTRY["runs"] = IdxDataset("runs", "runs", files, classes=4)
     flat = [v.reshape(len(v), -1) if "images" in role else v for role, v in values.items()]
     return datasets.base.Data(*flat, 4, (4, 4, 1))
 
@@ -115,10 +114,18 @@ def train(run, folder, report=quiet) -> dict:
     return result
 
 
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """Register the data set "runs"."""
+    files = tuple(IdxFile(role, role, v.shape, "0" * 64) for role, v in toy_arrays().items())
+    with pytest.MonkeyPatch.context() as patch:
+        plugins.add(patch, datasets.REGISTRY, "runs", DATASET=IdxDataset("runs", "runs", files, classes=4))
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    yield tmp_path_factory.mktemp("runs")
-    datasets.REGISTRY.pop("runs", None)
+    return tmp_path_factory.mktemp("runs")
 
 
 @pytest.fixture(scope="module", params=RUNS)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from network.datasets import base, sources
+from network.datasets import base
+from network.datasets.files import sources
 from network.datasets.base import Data
 from spinloom.errors import UserError
 from spinloom.files import atomic, canonical_json, sha256_file, sha256_text

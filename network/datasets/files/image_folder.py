@@ -11,7 +11,7 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image
 
-from network.datasets.cached import Splits
+from network.datasets.files.cached import Splits
 from spinloom.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -1,0 +1,1 @@
+"""Files of data sets: where they come from, and how untrusted bytes become arrays."""

@@ -1,0 +1,140 @@
+"""Plug-ins of one kind: the modules of a package of ours, and what installed packages declare as entry points.
+
+A plug-in is a module. Its name is the name of its file, or of its entry point. Names and files are known without
+importing any plug-in; a module is imported when it is asked for by name.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.util import find_spec
+from operator import attrgetter
+from pathlib import Path
+from types import ModuleType
+
+from spinloom.errors import UserError
+
+NAME = re.compile("[a-z][a-z0-9_]*")  # a plug-in's name becomes a key of the config and part of file names
+
+
+@cache
+def _installed() -> EntryPoints:
+    return entry_points()
+
+
+class Registry:
+    """The plug-ins of one kind.
+
+    Parameters
+    ----------
+    key : str
+        Config key that names a plug-in; begins the errors.
+    package : str
+        Dotted name of our package: each of its modules and subpackages is a plug-in.
+    words : tuple of str
+        What the module of a plug-in must define; dots lead into what it defines.
+    shared : tuple of str
+        Modules and subpackages of ``package`` that are no plug-ins: what several plug-ins have in common.
+    named : str, optional
+        The one of ``words`` that repeats the plug-in's name, for a plug-in that must know it.
+    """
+
+    def __init__(self, key: str, package: str, words: tuple[str, ...], shared: tuple[str, ...] = (), named: str = ""):
+        self.key, self.package, self.words, self.shared, self.named = key, package, words, shared, named
+        self.group = f"spinloom.{package.rpartition('.')[2]}"  # of the entry points
+
+    def names(self) -> list[str]:
+        """Return the names of all plug-ins, sorted; `UserError` if two have one name."""
+        return sorted(self._found())
+
+    def module(self, name: str, where: str | None = None) -> str:
+        """Return the dotted name of a plug-in's module.
+
+        Parameters
+        ----------
+        name : str
+        where : str, optional
+            Begins the error; default: the registry's key.
+
+        Raises
+        ------
+        UserError
+            If there is no such plug-in, or two have one name.
+        """
+        return self._entry(name, where).module
+
+    def get(self, name: str, where: str | None = None) -> ModuleType:
+        """Return the module of a plug-in; arguments as of `module`.
+
+        Raises
+        ------
+        UserError
+            If there is no such plug-in, two have one name, or its entry point names no module that can be imported
+            and that defines the needed words.
+        """
+        entry = self._entry(name, where)
+        try:
+            module = import_module(entry.module) if entry.dist is None else entry.load()
+        except Exception as error:  # whatever the code of others raises
+            if entry.dist is None:
+                raise
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UserError(f"{self._source(entry)}: cannot be imported ({reason})") from None
+        for word in self.words:
+            try:
+                value = attrgetter(word)(module)
+            except AttributeError:
+                raise UserError(
+                    f"{self._source(entry)}: found no '{word}', allowed: a module that defines {', '.join(self.words)}"
+                ) from None
+            if word == self.named and value != name:
+                raise UserError(f"{self._source(entry)}: {word}: found {value!r}, allowed: '{name}'")
+        return module
+
+    def files(self, name: str, where: str | None = None) -> list[Path]:
+        """Return the Python files that a plug-in consists of, sorted; arguments and errors as of `module`.
+
+        Of our own plug-ins these are the module's file, or all files of the subpackage; of others', all files of the
+        top-level package or module that the entry point names.
+        """
+        entry = self._entry(name, where)
+        spec = find_spec(entry.module if entry.dist is None else entry.module.partition(".")[0])
+        if spec is None:
+            raise UserError(f"{self._source(entry)}: found no module '{entry.module}', allowed: one that is installed")
+        folders = spec.submodule_search_locations
+        if folders is None:
+            return [Path(spec.origin)]
+        return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+
+    def _entry(self, name: str, where: str | None) -> EntryPoint:
+        found = self._found()
+        if name not in (names := sorted(found)):  # a list, because a name may be anything that YAML can hold
+            text = str(name).encode("unicode_escape").decode()
+            text = text if len(text) <= 60 else text[:57] + "..."
+            raise UserError(f"{where or self.key}: found {text}, allowed: {', '.join(names)}")
+        return found[name]
+
+    def _found(self) -> dict[str, EntryPoint]:
+        """Return the plug-ins by name; our own have an entry point without a distribution."""
+        modules = (name for _, name, _ in pkgutil.iter_modules(import_module(self.package).__path__))
+        own = [EntryPoint(name, f"{self.package}.{name}", self.group) for name in modules if name not in self.shared]
+        found: dict[str, EntryPoint] = {}
+        for entry in [*own, *_installed().select(group=self.group)]:
+            if not NAME.fullmatch(entry.name):
+                raise UserError(f"{self._source(entry)}: found this name, allowed: small letters, digits and _")
+            if entry.name in found:
+                raise UserError(
+                    f"{self.key}: found two plug-ins called {entry.name}, in {found[entry.name].module} and in "
+                    f"{entry.module}, allowed: one"
+                )
+            found[entry.name] = entry
+        return found
+
+    def _source(self, entry: EntryPoint) -> str:
+        if entry.dist is None:
+            return entry.module
+        return f"{entry.dist.name} {entry.dist.version}: entry point {self.group}, {entry.name} = {entry.value}"
