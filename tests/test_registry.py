@@ -1,33 +1,38 @@
 """Plug-ins: found in our packages and among the entry points of installed ones, with one-line errors."""
 
-from importlib.metadata import EntryPoints, PathDistribution
+import sys
+from importlib.metadata import PathDistribution
 
 import pytest
 
-from calibration import laws
 from network import datasets, rules
 from spinloom import registry
 from spinloom.errors import UserError
-from spinloom.registry import Registry
 
 KINDS = {"rules": rules.REGISTRY, "datasets": datasets.REGISTRY}
+RULE = """
+class RULE:
+    name = "guest_rule"
+    init = weights = propose = None
+"""
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Return the function that installs a package "guest" 1.0 with these files and entry points."""
+    """Return the function that installs a package "guest" 1.0 of these files, with entry points for rules."""
 
-    def install(files: dict[str, str], points: dict[str, str], group="spinloom.rules") -> None:
+    def install(files: dict[str, str], **points: str):
         folder = tmp_path / "guest-1.0.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n")
-        lines = [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+        lines = ["[spinloom.rules]", *(f"{name} = {value}" for name, value in points.items())]
         (folder / "entry_points.txt").write_text("\n".join(lines))
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text)
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setattr(registry, "_installed", lambda: PathDistribution(folder).entry_points)
+        return rules.REGISTRY
 
     return install
 
@@ -40,11 +45,58 @@ def said(call, *arguments) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_of_ours_has_its_words_its_name_and_its_file(kind):
+def test_each_of_ours_has_its_words_its_name_and_its_files(kind):
     found = KINDS[kind]
-    assert found.names() == sorted(found.names()) and len(found.names()) > 4
+    assert len(found.names()) > 4 and found.names() == sorted(found.names())
     for name in found.names():
-        module = found.get(name)
+        module, files = found.get(name), found.files(name)
         assert module.__name__ == found.module(name) == f"{found.package}.{name}"
-        files = found.files(name)
-        assert module.__file__ in map(str, files) and all(path.stem == name or path.parent.stem == name for path in files)
+        assert module.__file__ in map(str, files) and all(name in (path.stem, *path.parts) for path in files)
+
+
+def test_a_package_brings_its_own(installed):
+    found = installed({"guest/__init__.py": "", "guest/rule.py": RULE, "guest/more.py": ""}, guest_rule="guest.rule")
+    assert "guest_rule" in found.names() and "bop" in found.names()
+    assert found.module("guest_rule") == "guest.rule" and found.get("guest_rule").RULE.name == "guest_rule"
+    assert [path.name for path in found.files("guest_rule")] == ["__init__.py", "more.py", "rule.py"]
+
+
+def test_a_package_may_be_one_file(installed, tmp_path):
+    found = installed({"guest_alone.py": RULE}, guest_rule="guest_alone")
+    assert found.get("guest_rule").RULE.name == "guest_rule"
+    assert found.files("guest_rule") == [tmp_path / "guest_alone.py"]
+
+
+def test_nothing_is_imported_before_it_is_asked_for(installed):
+    found = installed({"guest_bomb.py": "raise SystemError('bang')"}, guest_rule="guest_bomb")
+    assert "guest_rule" in found.names() and len(found.files("guest_rule")) == 1
+    assert said(found.get, "guest_rule") == (
+        "guest 1.0: entry point spinloom.rules, guest_rule = guest_bomb: cannot be imported (SystemError: bang)"
+    )
+
+
+@pytest.mark.parametrize(
+    "text, points, message",
+    [
+        (RULE, {"bop": "guest_a"}, "network.rule: found two plug-ins called bop, in network.rules.bop and in guest_a"),
+        ("RULE = 1", {"guest_rule": "guest_a"}, "found no 'RULE.name', allowed: a module that defines RULE.name"),
+        (RULE, {"guest": "guest_a"}, "RULE.name: found 'guest_rule', allowed: 'guest'"),
+        (RULE, {"a/../b": "guest_a"}, "a/../b = guest_a: found this name, allowed: small letters, digits and _"),
+        ("import nowhere", {"guest_rule": "guest_a"}, "cannot be imported (ModuleNotFoundError: No module named"),
+        (RULE, {"guest_rule": "guest_missing"}, "cannot be imported (ModuleNotFoundError: No module named 'guest_m"),
+    ],
+)  # fmt: skip
+def test_a_package_that_does_not_fit_is_refused_in_one_line(installed, monkeypatch, text, points, message):
+    found = installed({"guest_a.py": text}, **points)
+    monkeypatch.delitem(sys.modules, "guest_a", raising=False)
+    assert message in said(found.get, next(iter(points)))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    assert said(rules.get, "hebb\n").startswith(
+        "network.rule: found hebb\\n, allowed: accumulate_quantise_program, bop, "
+    )
+    assert said(rules.get, ["bop"]).startswith("network.rule: found ['bop'], allowed: ")
+    assert len(said(datasets.get, "x" * 999)) < 150
+    assert said(datasets.REGISTRY.get, "x", "data.json: dataset").startswith("data.json: dataset: found x, allowed: ")
+    assert said(datasets.REGISTRY.files, "base").startswith("network.dataset: found base, allowed: cifar10, ")

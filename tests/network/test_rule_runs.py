@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -114,12 +115,18 @@ def train(run, folder, report=quiet) -> dict:
     return result
 
 
-@pytest.fixture(scope="module", autouse=True)
+@contextmanager
 def registered():
     """Register the data set "runs"."""
     files = tuple(IdxFile(role, role, v.shape, "0" * 64) for role, v in toy_arrays().items())
     with pytest.MonkeyPatch.context() as patch:
         plugins.add(patch, datasets.REGISTRY, "runs", DATASET=IdxDataset("runs", "runs", files, classes=4))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def with_data():
+    with registered():
         yield
 
 
@@ -171,6 +178,7 @@ def test_converters_of_counted_wires_reach_as_far_as_those_of_weights(folder, sc
     assert set(found) <= {-3, -2, -1, 0, 1, 2, 3} and len(found) > 3
 
 
+@registered()
 def again(folder) -> None:
     """Train every rule, the last first, and resume each once more from where it was after the second epoch."""
     for rule in reversed(RUNS):

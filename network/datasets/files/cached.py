@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from network.datasets import base
-from network.datasets.files import archive, sources
 from network.datasets.base import Data
+from network.datasets.files import archive, sources
 from spinloom.errors import UserError
 from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
 

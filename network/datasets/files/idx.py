@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from network.datasets import base
-from network.datasets.files import sources
 from network.datasets.base import Data
+from network.datasets.files import sources
 from spinloom.errors import UserError
 from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
 
