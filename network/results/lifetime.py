@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from network.results import metering
+from network.results import energy
+from network.results.meter import Meter
 
 YEAR_S = 365.25 * 86400
 # name -> (value, assumption); docs/lifetime.md says where they come from
@@ -28,15 +29,15 @@ COLUMNS = [
 
 def constants(section: dict) -> dict[str, float]:
     """Return the config's ``network.lifetime`` over the defaults; `UserError` if one is unknown or not positive."""
-    return metering.assumed(section, DEFAULTS, "network.lifetime", zero=False)
+    return energy.assumed(section, DEFAULTS, "network.lifetime", zero=False)
 
 
-def lifetime_table(meters: list[dict], evaluations: pd.DataFrame, section: dict) -> pd.DataFrame:
+def lifetime_table(meters: list[Meter], evaluations: pd.DataFrame, section: dict) -> pd.DataFrame:
     """Return how long the devices of each variant last: a row for learning and one for each kind of refresh.
 
     Parameters
     ----------
-    meters : list of dict
+    meters : list of Meter
         Of all runs.
     evaluations : DataFrame
         Of all runs, as `network.results.summary.evaluation_table` makes them.
@@ -50,15 +51,12 @@ def lifetime_table(meters: list[dict], evaluations: pd.DataFrame, section: dict)
         years are left empty.
     """
     c, rows = constants(section), []
-    for variant in dict.fromkeys(meter["variant"] for meter in meters):
-        mine = [meter for meter in meters if meter["variant"] == variant]
-        head = {"variant": variant, "rule": mine[0]["rule"], "seeds": len(mine), **c}
-        if mine[0]["uses_device"]:
-            counts = [metering.counts(meter) for meter in mine]
-            worst = max(n["most_writes_on_a_device"] / m["samples"] for n, m in zip(counts, mine, strict=True))
-            mean = float(
-                np.mean([n["writes"] / n["devices"] / m["samples"] for n, m in zip(counts, mine, strict=True)])
-            )
+    for variant in dict.fromkeys(meter.variant for meter in meters):
+        mine = [meter for meter in meters if meter.variant == variant]
+        head = {"variant": variant, "rule": mine[0].rule, "seeds": len(mine), **c}
+        if mine[0].uses_device:
+            worst = max(max(m.most_writes_on_a_device, default=0) / m.samples for m in mine)
+            mean = float(np.mean([m.writes / m.devices / m.samples for m in mine]))
             rows.append(
                 {**head, "cause": "learning", **_rates(c, worst * c["samples_per_s"], mean * c["samples_per_s"])}
             )

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from network.results import lifetime, metering
+from network.results import lifetime
+from network.results.energy import statement
+from network.results.meter import Meter
 from network.synapse.device import DeviceModel
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError
-from spinloom.files import read_json, read_table, sealed, write_csv, write_json
+from spinloom.files import read_table, sealed, write_csv
 
 HISTORY_COLUMNS = [
     "variant", "rule", "replicate", "epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy",
@@ -26,14 +28,14 @@ EVALUATION_COLUMNS = [
 REFRESH = ("refresh_writes_per_device", "refresh_energy_J")
 
 
-def history_table(rows: list[dict], meter: dict, device: DeviceModel) -> pd.DataFrame:
+def history_table(rows: list[dict], meter: Meter, device: DeviceModel) -> pd.DataFrame:
     """Return one row per epoch; epoch 0 is the first programming of all devices."""
     table = []
     for row in rows:
         by_pulse = np.array(row["writes_by_pulse"])
         writes = int(by_pulse.sum())
         table.append({
-            **_name(meter), "replicate": meter["replicate"], "writes": writes, "disturbs": row["disturbs"],
+            **_name(meter), "replicate": meter.replicate, "writes": writes, "disturbs": row["disturbs"],
             "writes_per_sample": writes / row["samples"] if row["samples"] else None,
             "transitions": row["transitions"], "write_energy_J": float(by_pulse @ device.write_energy),
             **{key: row[key] for key in ("epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy")},
@@ -41,22 +43,22 @@ def history_table(rows: list[dict], meter: dict, device: DeviceModel) -> pd.Data
     return pd.DataFrame(table)[HISTORY_COLUMNS]
 
 
-def _name(meter: dict) -> dict[str, str]:
-    return {"variant": meter["variant"], "rule": meter["rule"]}
+def _name(meter: Meter) -> dict[str, str]:
+    return {"variant": meter.variant, "rule": meter.rule}
 
 
-def confusion_table(matrix: np.ndarray, meter: dict) -> pd.DataFrame:
+def confusion_table(matrix: np.ndarray, meter: Meter) -> pd.DataFrame:
     """Return a confusion matrix in long format: variant, rule, replicate, true_class, predicted_class, images."""
     true, predicted = np.indices(matrix.shape)
     return pd.DataFrame({
-        **_name(meter), "replicate": meter["replicate"], "true_class": true.ravel(),
+        **_name(meter), "replicate": meter.replicate, "true_class": true.ravel(),
         "predicted_class": predicted.ravel(), "images": matrix.ravel(),
     })  # fmt: skip
 
 
-def evaluation_table(rows: list[dict], meter: dict) -> pd.DataFrame:
+def evaluation_table(rows: list[dict], meter: Meter) -> pd.DataFrame:
     """Return one row per further evaluation of the trained network."""
-    table = pd.DataFrame([{**_name(meter), "replicate": meter["replicate"], **row} for row in rows])
+    table = pd.DataFrame([{**_name(meter), "replicate": meter.replicate, **row} for row in rows])
     return table.reindex(columns=EVALUATION_COLUMNS)
 
 
@@ -67,7 +69,7 @@ def write_run(directory: Path, result: dict, device: DeviceModel) -> None:
         write_csv(history_table(result["history"], meter, device), directory / "history.csv")
         write_csv(confusion_table(result["confusion"], meter), directory / "confusion.csv")
         write_csv(evaluation_table(result["evaluations"], meter), directory / "evaluations.csv")
-        write_json(meter, directory / "meter.json")
+        meter.write(directory / "meter.json")
 
 
 def _spread(values: pd.Series, name: str) -> dict[str, float | None]:
@@ -75,7 +77,7 @@ def _spread(values: pd.Series, name: str) -> dict[str, float | None]:
     return {f"{name}_mean": values.mean(), f"{name}_sd": values.std(ddof=1) if len(values) > 1 else None}
 
 
-def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list[dict]) -> pd.DataFrame:
+def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list[Meter]) -> pd.DataFrame:
     """Return per variant the accuracy at the last and at the validation-selected epoch (the first best one).
 
     Where a rule is tested in several draws, the last epoch's accuracy of a seed is their mean. The accuracy below the
@@ -90,7 +92,7 @@ def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list
             "last": by_seed["epoch"].idxmax(),
             "validation_selected": by_seed["validation_accuracy"].idxmax(),
         }
-        costs = pd.DataFrame([metering.counts(meter) for meter in meters if meter["variant"] == variant])
+        costs = pd.DataFrame([meter.counts() for meter in meters if meter.variant == variant])
         draws = drawn[drawn["variant"] == variant].groupby("replicate")["test_accuracy"]
         for selection, index in picks.items():
             chosen = mine.loc[index].set_index("replicate")
@@ -150,40 +152,21 @@ def evaluations_table(evaluations: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "seeds", "draws", *means, *(f"{name}_mean" for name in REFRESH)])
 
 
-def energy_table(meters: list[dict], devices: dict[str, DeviceModel], section: dict) -> pd.DataFrame:
+def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], section: dict) -> pd.DataFrame:
     """Return per variant every energy term, the cumulative totals and the programming energy per presentation.
 
     Inputs shown are those of the first seed; energies are mean and sd over seeds, J per sample.
     """
     rows = []
-    for variant in dict.fromkeys(meter["variant"] for meter in meters):
-        mine, device = [meter for meter in meters if meter["variant"] == variant], devices[variant]
-        runs = [metering.energy_terms(meter, device, section) for meter in mine]
-        for i, term in enumerate(runs[0]):
-            values = pd.Series([run[i]["energy_J"] for run in runs])
-            head = {key: term[key] for key in ("phase", "level", "term")}
-            tail = {key: term[key] for key in ("formula", "inputs", "assumption")}
-            rows.append({**_name(mine[0]), **head, **_spread(values, "energy_J"), **tail})
-        sums = [metering.totals(run) for run in runs]
-        for phase, level in sums[0]:
-            values = pd.Series([total[phase, level] for total in sums])
-            rows.append({**_name(mine[0]), "phase": phase, "level": level, "term": "total",
-                         **_spread(values, "energy_J"), "formula": "sum of the terms of this level and those below",
-                         "inputs": "", "assumption": ""})  # fmt: skip
-        if np.sum(mine[0]["writes_by_pulse"]) + np.sum(mine[0]["deployment_by_pulse"]):
-            written = [
-                float((np.array(m["writes_by_pulse"]) + np.array(m["deployment_by_pulse"])) @ device.write_energy)
-                for m in mine
-            ]
-            values = pd.Series([
-                metering.programming_energy_per_presentation(energy, run["samples"] // run["epochs"], run["epochs"])
-                for energy, run in zip(written, mine, strict=True)
-            ])  # fmt: skip
-            rows.append({**_name(mine[0]), "phase": "training", "level": "device",
-                         "term": "programming per presentation", **_spread(values, "energy_J"),
-                         "formula": "N_writes * E_write / (N_train * epochs)",
-                         "inputs": f"E_written={written[0]:.6g}; samples={mine[0]['samples']}",
-                         "assumption": "definition of 'energy per inference' in arXiv 2111.07284"})  # fmt: skip
+    for variant in dict.fromkeys(meter.variant for meter in meters):
+        mine, device = [meter for meter in meters if meter.variant == variant], devices[variant]
+        for term, *others in zip(*(statement(meter, device, section) for meter in mine), strict=True):
+            values = pd.Series([one.energy_J for one in (term, *others)])
+            rows.append({
+                **_name(mine[0]), "phase": term.phase, "level": term.level, "term": term.name,
+                **_spread(values, "energy_J"), "formula": term.formula, "inputs": term.inputs,
+                "assumption": term.assumption,
+            })  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -207,17 +190,17 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
     order = [settings.variant for settings in variants]
     loaded = {}
     for run in runs:
-        meter = read_json(run / "meter.json")
-        variant, replicate = meter["variant"], meter["replicate"]
+        meter = Meter.read(run)
+        variant, replicate = meter.variant, meter.replicate
         if variant not in order:
             raise UserError(f"{run}: variant: found {variant}, allowed {', '.join(order)}")
         name, settings = (order.index(variant), replicate), variants[order.index(variant)]
         if name in loaded:
             raise UserError(f"{run}: variant {variant}, replicate {replicate} is given twice")
-        stopped = settings.early_stopping and meter["epochs"] < settings.epochs
-        if meter["epochs"] != settings.epochs and not stopped:
+        stopped = settings.early_stopping and meter.epochs < settings.epochs
+        if meter.epochs != settings.epochs and not stopped:
             raise UserError(f"{run}: epochs: found {meter['epochs']}, allowed {settings.epochs} (network.epochs)")
-        if meter["device"] != devices[variant].digest:
+        if meter.device != devices[variant].digest:
             raise UserError(f"{run}: was trained with another card or other network.device options than those given")
         loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in ("history", "confusion", "evaluations")))
     for number, settings in enumerate(variants):

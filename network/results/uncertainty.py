@@ -27,12 +27,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from network.results import metering
+from network.results.energy import energy_terms, totals
+from network.results.meter import Meter
 from network.rules import get
 from network.synapse.device import DeviceModel, read_card
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError
-from spinloom.files import read_json, read_table
+from spinloom.files import read_table
 from spinloom.streams import generator
 
 SOURCES = ("card", "devices", "seeds")
@@ -90,16 +91,16 @@ def _solve(squares: np.ndarray, chips: int, seeds: int) -> np.ndarray:
 
 
 def quantities(
-    meter: dict, history: pd.DataFrame, evaluations: pd.DataFrame, device: DeviceModel, energy: dict
+    meter: Meter, history: pd.DataFrame, evaluations: pd.DataFrame, device: DeviceModel, energy: dict
 ) -> dict:
     """Return what is asked of a run: accuracy after the last epoch, writes, energies in J per sample by level."""
     draws = evaluations.loc[evaluations["condition"] == "draw", "test_accuracy"]
     accuracy = draws.mean() if len(draws) else history.loc[history["epoch"].idxmax(), "test_accuracy"]
-    totals = metering.totals(metering.energy_terms(meter, device, energy))
+    sums = totals(energy_terms(meter, device, energy))
     return {
         "test_accuracy": float(accuracy),
-        "writes_per_sample": metering.counts(meter)["writes_per_sample"],
-        **{f"{phase}_energy_J_{level}": value for (phase, level), value in totals.items()},
+        "writes_per_sample": meter.writes / meter.samples,
+        **{f"{phase}_energy_J_{level}": value for (phase, level), value in sums.items()},
     }
 
 
@@ -129,8 +130,8 @@ def split(variants: list[Settings], runs: Path, cards: Path) -> pd.DataFrame:
         found: dict[str, np.ndarray] = {}
         for place in np.ndindex(shape):
             run = runs / "_".join(map(str, (settings.variant, *place)))
-            meter, device = read_json(run / "meter.json"), devices[place[0]]
-            if meter["device"] != device.digest:
+            meter, device = Meter.read(run), devices[place[0]]
+            if meter.device != device.digest:
                 raise UserError(f"{run}: was trained with another card than {cards / str(place[0])}")
             tables = (read_table(run / f"{name}.csv") for name in ("history", "evaluations"))
             for name, value in quantities(meter, *tables, device, settings.energy).items():

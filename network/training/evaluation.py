@@ -23,6 +23,7 @@ from network.model import (
     layers,
     optimizers,
 )
+from network.results.meter import Meter
 from network.rules.base import Context
 from network.synapse import (
     pulse_trains,
@@ -333,40 +334,40 @@ class Evaluator:
         count = len(self.device.states)
         return [np.bincount(np.ravel(a.state), minlength=count).tolist() for a in self._arrays(state) or ()]
 
-    def meter(self, state: TrainState, history: list[dict]) -> dict:
-        """Return all that `network.results.metering` needs to know of the run, as JSON values."""
+    def meter(self, state: TrainState, history: list[dict]) -> Meter:
+        """Return the counters of the run."""
         array, deployment = self.deployed(state, history[-1]["epoch"], 0)
         shown = state._replace(array=array)
         arrays = [jax.tree.map(np.asarray, one) for one in self._arrays(shown) or ()]
-        return {
-            "variant": self.settings.variant,
-            "rule": self.rule.name,
-            "replicate": self.replicate,
-            "device": self.device.digest,
-            "uses_device": self.rule.uses_device,
-            "epochs": history[-1]["epoch"],
-            "samples": sum(row["samples"] for row in history),
-            "steps": int(state.step),
-            "layers": [[layer.inputs, layer.outputs, layer.uses] for layer in self.architecture.layers],
-            "normalisation": self.architecture.normalisation,
-            "devices_per_synapse": len(self.rule.mix) if arrays or self.rule.reads_per_product else 0,
-            "reads_per_product": self.rule.reads_per_product,
-            "clocks": self.rule.clocks(state.memory),
-            "outer": self.rule.outer,
-            "pulses": list(self.device.pulses),
-            "writes_by_pulse": np.sum([row["writes_by_pulse"] for row in history], axis=0).tolist(),
-            "deployment_by_pulse": (deployment @ self.alphabet.pulses).tolist(),
-            "first_writes": int(np.sum(history[0]["writes_by_pulse"])),
-            "transitions": sum(row["transitions"] for row in history),
-            "disturbs": sum(row["disturbs"] for row in history),
-            "writes_by_layer": [int(np.sum(a.writes, dtype=np.int64)) for a in arrays],
-            "most_writes_on_a_device": [int(a.writes.max()) for a in arrays],
-            "devices_by_state": self._states(shown),
-            "state_reads_per_step": self.rule.state_reads_per_step,
-            "verifies": self.rule.verifies,
-            "memory_bits": self.rule.memory_bits(state.memory),
-            "weight_bits": self.rule.weight_bits,
-        }
+        return Meter(
+            variant=self.settings.variant,
+            rule=self.rule.name,
+            replicate=self.replicate,
+            device=self.device.digest,
+            uses_device=self.rule.uses_device,
+            epochs=history[-1]["epoch"],
+            samples=sum(row["samples"] for row in history),
+            steps=int(state.step),
+            layers=[[layer.inputs, layer.outputs, layer.uses] for layer in self.architecture.layers],
+            normalisation=self.architecture.normalisation,
+            devices_per_synapse=len(self.rule.mix) if arrays or self.rule.reads_per_product else 0,
+            reads_per_product=self.rule.reads_per_product,
+            clocks=self.rule.clocks(state.memory),
+            outer=self.rule.outer,
+            pulses=list(self.device.pulses),
+            writes_by_pulse=np.sum([row["writes_by_pulse"] for row in history], axis=0).tolist(),
+            deployment_by_pulse=(deployment @ self.alphabet.pulses).tolist(),
+            first_writes=int(np.sum(history[0]["writes_by_pulse"])),
+            transitions=sum(row["transitions"] for row in history),
+            disturbs=sum(row["disturbs"] for row in history),
+            writes_by_layer=[int(np.sum(a.writes, dtype=np.int64)) for a in arrays],
+            most_writes_on_a_device=[int(a.writes.max()) for a in arrays],
+            devices_by_state=self._states(shown),
+            state_reads_per_step=self.rule.state_reads_per_step,
+            verifies=self.rule.verifies,
+            memory_bits=self.rule.memory_bits(state.memory),
+            weight_bits=self.rule.weight_bits,
+        )
 
 
 def rate(confusion: np.ndarray) -> float:

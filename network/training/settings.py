@@ -10,7 +10,7 @@ from typing import Any
 
 from network import datasets
 from network.model import architecture, optimizers
-from network.results import lifetime, metering
+from network.results import energy, lifetime
 from network.training import options
 from spinloom.config import check_section
 from spinloom.errors import UserError
@@ -280,7 +280,7 @@ def check(section: Any, path: str | Path = "config") -> Settings:
     if (found := (section.get("input") or {}).get("range", "unit")) not in RANGES:
         raise UserError(f"network.input.range: found {found!r}, allowed {', '.join(RANGES)}")
     lifetime.constants(section.get("lifetime", {}))
-    metering.constants(section.get("energy", {}))  # a run must not end in an error that was there at its start
+    energy.constants(section.get("energy", {}))  # a run must not end in an error that was there at its start
     settings = Settings(**section)
     most = min(dataset.shape[:2]) - 1
     shift = settings.augmentation.get("shift_px", 0)

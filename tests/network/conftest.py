@@ -19,6 +19,7 @@ from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.card.tables import TRANSITIONS
 from network import datasets, rules
 from network.datasets.files.idx import IdxDataset, IdxFile
+from network.results.meter import Meter
 from network.results.summary import write_run
 from network.synapse.device import DeviceModel
 from network.training import settings
@@ -226,3 +227,17 @@ def train(config, folder, card=None, replicate=0, report=quiet, **changes):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def meter(**changes) -> Meter:
+    """Return the meter of 40 samples in 4 steps: layers of 6 x 3 and 3 x 2 (24 synapses), one device each."""
+    content = {
+        "variant": "a", "rule": "r", "replicate": 0, "device": "d", "uses_device": True, "epochs": 2,
+        "layers": [[6, 3, 1], [3, 2, 1]], "devices_per_synapse": 1, "reads_per_product": 1, "clocks": None,
+        "outer": False, "pulses": [0, 1, 2, 3, 4], "samples": 40, "steps": 4, "first_writes": 24,
+        "writes_by_pulse": [10, 10, 10, 0, 1], "deployment_by_pulse": [0] * 5, "writes_by_layer": [20, 11],
+        "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
+        "verifies": False, "normalisation": "batch", "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]],
+        "memory_bits": {"optimizer": 24 * 64}, "weight_bits": 32, **changes,
+    }  # fmt: skip
+    return Meter.parse(content, "meter.json")

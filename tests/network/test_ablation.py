@@ -118,7 +118,7 @@ def test_a_network_that_rests_forgets(config, tmp_path):
     expected = synapses * -np.expm1(-2 * RATE * 1200) / 2
     for row in warm[1:]:  # 5 standard deviations
         assert abs(row["disturbs"] - expected) < 5 * np.sqrt(expected)
-    assert warm[0]["disturbs"] == 0 and runs["warm"]["meter"]["disturbs"] == sum(row["disturbs"] for row in warm)
+    assert warm[0]["disturbs"] == 0 and runs["warm"]["meter"].disturbs == sum(row["disturbs"] for row in warm)
     # devices that are anywhere classify by chance, one picture in four; trained ones more than every second
     assert runs["long"]["history"][-1]["test_accuracy"] < cold[-1]["test_accuracy"] - 0.1
 

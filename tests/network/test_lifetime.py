@@ -8,7 +8,7 @@ from network.results import lifetime
 from network.results.summary import evaluation_table, evaluations_table
 from network.synapse import resting
 from spinloom.errors import UserError
-from tests.network.conftest import trainer
+from tests.network.conftest import meter, trainer
 from tests.network.test_ablation import RATE, forgetful
 
 HOUR = 3600.0
@@ -105,24 +105,23 @@ def test_a_network_is_tested_after_each_hold(config, tmp_path):
 
 def test_years_are_endurance_over_rate():
     """By hand: 1e6 writes, 50 a run of 1000 samples at 10 a second: 0.5 a second, 2e6 seconds."""
-    meter = {
-        "variant": "a", "rule": "r", "replicate": 0, "uses_device": True, "writes_by_pulse": [60, 40],
-        "deployment_by_pulse": [0, 0],
-        "writes_by_layer": [100], "first_writes": 0, "samples": 1000, "layers": [[5, 4, 1]], "devices_per_synapse": 1,
-        "reads_per_product": 1, "clocks": [], "state_reads_per_step": 0, "steps": 10, "memory_bits": {},
-        "normalisation": "batch", "verifies": False, "weight_bits": 32, "most_writes_on_a_device": [50],
-        "transitions": 1, "disturbs": 0,
+    own = {
+        "samples": 1000, "layers": [[5, 4, 1]], "writes_by_pulse": [60, 40, 0, 0, 0], "writes_by_layer": [100],
+        "most_writes_on_a_device": [50],
     }  # fmt: skip
-    other = {**meter, "most_writes_on_a_device": [30]}
     tests = evaluation_table(
         [
             {"condition": "hold_s", "value": hold, "temperature_K": 300.0, "refresh_interval_s": interval,
              "refresh_writes_per_device": writes, "refresh_writes_of_worst_state": 2 * writes, "draw": 0}
             for hold, interval, writes in ((1e3, 10.0, 7.0), (1e4, 10.0, 100.0), (1e4, None, 0.0))
         ],
-        meter,
+        meter(),
     )  # fmt: skip
-    table = lifetime.lifetime_table([meter, other], tests, {"endurance_writes": 1e6, "samples_per_s": 10})
+    table = lifetime.lifetime_table(
+        [meter(**own), meter(**{**own, "most_writes_on_a_device": [30]})],
+        tests,
+        {"endurance_writes": 1e6, "samples_per_s": 10},
+    )
     assert table["cause"].tolist() == ["learning", "refresh"] and table["seeds"].tolist() == [2, 2]
     learning, refresh = table.iloc[0], table.iloc[1]
     assert learning["writes_per_s_worst"] == pytest.approx(0.5, abs=0, rel=1e-12)
@@ -131,9 +130,11 @@ def test_years_are_endurance_over_rate():
     assert refresh["writes_per_s_worst"] == pytest.approx(0.02, abs=0, rel=1e-12)
     assert refresh["lifetime_years_mean"] == pytest.approx(1e8 / lifetime.YEAR_S, abs=0, rel=1e-12)
     # who is never written lasts for ever, and a network that is programmed once does not learn on line
-    still = {**meter, "writes_by_pulse": [0, 0], "writes_by_layer": [0], "most_writes_on_a_device": [0]}
-    assert np.isnan(lifetime.lifetime_table([still], tests[:0], {})["lifetime_years_worst"].astype(float)).all()
-    assert lifetime.lifetime_table([{**still, "uses_device": False}], tests[:0], {}).empty
+    still = {**own, "writes_by_pulse": [0] * 5, "writes_by_layer": [0], "most_writes_on_a_device": [0]}
+    assert np.isnan(
+        lifetime.lifetime_table([meter(**still)], tests[:0], {})["lifetime_years_worst"].astype(float)
+    ).all()
+    assert lifetime.lifetime_table([meter(**still, uses_device=False)], tests[:0], {}).empty
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from calibration.sources import library
 from network.model import activations
-from network.results.metering import energy_per_operation_J, programming_energy_per_presentation, tops_per_W
+from network.results.energy import energy_per_operation_J, tops_per_W
 from spinloom.errors import UserError
 from tests.network.rule_cards import (  # noqa: F401
     SURE,
@@ -55,15 +55,6 @@ def test_ellis_floor():
     of_rule = rule("mean_variance_probability", library.card("ellis_gate"))
     assert f"{float(of_rule.passing(jnp.float32(-50))):.4f}" == "0.0219"
     assert float(of_rule.passing(jnp.float32(50))) == 1.0
-
-
-def test_thirteen_picojoule_are_eight_microjoule():
-    """arXiv 2111.07284: 13 pJ per presentation of 60,000 images over 10 epochs are 7.8 uJ in all."""
-    assert 13e-12 * 60000 * 10 == pytest.approx(7.8e-6, rel=1e-12, abs=0)
-    assert programming_energy_per_presentation(7.8e-6, 60000, 10) == pytest.approx(13e-12, rel=1e-12, abs=0)
-    # writes per presentation that pay for it: "~4,000 at 3.2 fJ, 260 at 50 fJ, 13 at 1 pJ"
-    for energy_J, writes, digits in ((3.2e-15, 4000, -3), (50e-15, 260, 0), (1e-12, 13, 0)):
-        assert round(13e-12 / energy_J, digits) == writes
 
 
 @pytest.mark.parametrize(("efficiency", "femtojoule"), [(18.3, "54.6"), (3.0, "333")])

@@ -15,7 +15,6 @@ import pytest
 from calibration.sources import library
 from network import datasets, rules
 from network.datasets.files.idx import IdxDataset, IdxFile
-from network.results.metering import counts
 from network.results.summary import write_run
 from network.rules.mean_variance_probability import Wires
 from network.synapse.device import DeviceModel
@@ -147,16 +146,16 @@ def test_learns_and_counts_what_it_does(done):
     assert last["test_accuracy"] > 0.8 > 0.25  # chance is 0.25
     assert last["train_loss"] < 0.8 * first["train_loss"]
     meter, kind = result["meter"], rules.get(rule)
-    cost = counts(meter)
+    cost = meter.counts()
     assert (cost["writes"] > 0) == (kind.uses_device or kind.deploys)
     for name, bits in (("stochastic_coincidence", 0), ("outer_product_probability", 0),
                        ("tiki_taka", 0), ("bop", 32), ("discrete_state_transition", 64),
                        ("stochastic_rounding", 64 + 3), ("straight_through", 64 + 32)):  # fmt: skip
         if rule == name:
             assert cost["memory_bits_per_synapse"] == bits  # floats for moments; a float weight for the last alone
-    assert meter["weight_bits"] == (3 if rule in ("stochastic_rounding", "straight_through") else 32)
-    assert meter["verifies"] == (rule == "train_then_deploy")
-    assert meter["normalisation"] == RUNS[rule][1].get("normalisation", "batch")
+    assert meter.weight_bits == (3 if rule in ("stochastic_rounding", "straight_through") else 32)
+    assert meter.verifies == (rule == "train_then_deploy")
+    assert meter.normalisation == RUNS[rule][1].get("normalisation", "batch")
     draws = [row for row in result["evaluations"] if row["condition"] == "draw"]
     if kind.deploys or rule == "mean_variance_probability":
         assert len({(row["test_accuracy"], row["writes"]) for row in draws}) > 1  # each has numbers of its own

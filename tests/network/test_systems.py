@@ -12,7 +12,7 @@ from network.results.summary import EVALUATION_COLUMNS, evaluations_table, summa
 from spinloom.errors import UserError
 from spinloom.files import read_table
 from tests.dictionary import documented
-from tests.network.conftest import make_card
+from tests.network.conftest import make_card, meter
 
 NETWORK = {
     "dataset": "digits", "layers": ["8x8x1", "4C3", "MP2", 10], "epochs": 3, "batch_size": 10, "seeds": 2,
@@ -159,13 +159,10 @@ def runs(variant, accuracies, draws=None):
                 "variant": variant, "rule": "r", "replicate": replicate, "condition": "draw", "value": float(draw),
                 "draw": draw, "test_accuracy": accuracy, "writes": 6,
             })  # fmt: skip
-        meters.append({
-            "variant": variant, "rule": "r", "uses_device": False, "writes_by_pulse": [6, 0], "writes_by_layer": [10],
-            "deployment_by_pulse": [0, 4], "first_writes": 6, "layers": [[2, 3, 1]], "devices_per_synapse": 1,
-            "samples": 10, "steps": 5, "reads_per_product": 1, "clocks": None, "transitions": 0, "disturbs": 0,
-            "normalisation": "batch", "verifies": False, "weight_bits": 32, "most_writes_on_a_device": [2],
-            "state_reads_per_step": 0, "memory_bits": {"x": 12},
-        })  # fmt: skip
+        meters.append(meter(
+            variant=variant, uses_device=False, layers=[[2, 3, 1]], samples=10, first_writes=6,
+            writes_by_pulse=[6, 0], deployment_by_pulse=[0, 4], writes_by_layer=[10], memory_bits={"x": 12},
+        ))  # fmt: skip
     return history, evaluations, meters
 
 

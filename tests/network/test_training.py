@@ -7,13 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network.results.metering import (
-    ENERGY_DEFAULTS,
-    counts,
-    energy_terms,
-    programming_energy_per_presentation,
-    totals,
-)
+from network.results.energy import ENERGY_DEFAULTS, energy_terms, totals
 from network.training import checkpoint
 from network.training.trainer import more
 from spinloom.errors import UserError
@@ -101,56 +95,44 @@ def test_counts_are_the_sums_of_the_epochs(config, tmp_path):
     result, device = train(config, tmp_path / "run")
     meter, history = result["meter"], result["history"]
     synapses = 16 * 12 + 12 * 4
-    assert sum(history[0]["writes_by_pulse"]) == synapses == meter["first_writes"]  # every device once at the start
-    assert np.sum([row["writes_by_pulse"] for row in history], axis=0).tolist() == meter["writes_by_pulse"]
-    assert sum(meter["writes_by_pulse"]) == sum(meter["writes_by_layer"]) > synapses
-    assert 0 < meter["transitions"] <= sum(meter["writes_by_pulse"])
-    assert [sum(row) for row in meter["devices_by_state"]] == [16 * 12, 12 * 4]
-    assert meter["samples"] == 3 * 600 and meter["steps"] == 3 * 30
-    cost = counts(meter)
-    assert cost["writes_per_sample"] == sum(meter["writes_by_pulse"]) / 1800
+    assert sum(history[0]["writes_by_pulse"]) == synapses == meter.first_writes  # every device once at the start
+    assert np.sum([row["writes_by_pulse"] for row in history], axis=0).tolist() == list(meter.writes_by_pulse)
+    assert sum(meter.writes_by_pulse) == sum(meter.writes_by_layer) > synapses
+    assert 0 < meter.transitions <= sum(meter.writes_by_pulse)
+    assert [sum(row) for row in meter.devices_by_state] == [16 * 12, 12 * 4]
+    assert meter.samples == 3 * 600 and meter.steps == 3 * 30
+    cost = meter.counts()
+    assert cost["writes_per_sample"] == sum(meter.writes_by_pulse) / 1800
     assert cost["device_reads_per_sample"] == synapses + 12 * 4  # forward, and backward but for the first layer
     assert cost["memory_bits_per_synapse"] == 32 + 64 + 3
-    assert max(meter["most_writes_on_a_device"]) == cost["most_writes_on_a_device"] >= 1
-    meter["writes_by_layer"][0] += 1
-    with pytest.raises(UserError, match="differ"):
-        counts(meter)
+    assert max(meter.most_writes_on_a_device) == cost["most_writes_on_a_device"] >= 1
 
 
 def test_a_larger_margin_writes_less(config, tmp_path):
     writes = []
     for margin in (0.1, 0.5):
         result, _ = train(config, tmp_path / str(margin), rule_options={"margin": margin}, epochs=2)
-        writes.append(sum(result["meter"]["writes_by_pulse"]))
+        writes.append(sum(result["meter"].writes_by_pulse))
     assert writes[0] - 240 > 2 * (writes[1] - 240) > 0  # beyond the first programming
 
 
 def test_compare_state_costs_reads_and_saves_memory(config, tmp_path):
     result, _ = train(config, tmp_path / "run", rule_options={"compare": "state"}, epochs=1)
-    cost = counts(result["meter"])
+    cost = result["meter"].counts()
     assert cost["memory_bits_per_synapse"] == 96
     assert cost["device_reads_per_sample"] == pytest.approx(240 + 48 + 240 / 20, abs=0, rel=1e-9)
-
-
-def test_thirteen_picojoule():
-    """arXiv 2111.07284: 13 pJ per presentation over 10 epochs of MNIST are 7.8 uJ of programming."""
-    assert programming_energy_per_presentation(7.8e-6, 60000, 10) == pytest.approx(13e-12, rel=1e-12, abs=0)
-    # at 3.2 fJ per write that is about 4000 writes per sample
-    assert programming_energy_per_presentation(4062.5 * 3.2e-15 * 600000, 60000, 10) == pytest.approx(
-        13e-12, abs=0, rel=1e-9
-    )
 
 
 def test_energy_terms_by_hand(config, tmp_path):
     result, device = train(config, tmp_path / "run")
     meter = result["meter"]
     terms = energy_terms(meter, device, {})
-    value = {(t["phase"], t["term"]): t["energy_J"] for t in terms}
-    by_pulse = np.array(meter["writes_by_pulse"])
+    value = {(t.phase, t.name): t.energy_J for t in terms}
+    by_pulse = np.array(meter.writes_by_pulse)
     assert value["training", "writes"] == pytest.approx(
         (by_pulse * 3e-15 * np.arange(1, 6)).sum() / 1800, abs=0, rel=1e-9
     )
-    read = np.array(meter["devices_by_state"]) @ (1e-17 * np.arange(1, 6))
+    read = np.array(meter.devices_by_state) @ (1e-17 * np.arange(1, 6))
     assert value["inference", "reads"] == pytest.approx(read.sum(), abs=0, rel=1e-9)
     assert value["training", "reads"] == pytest.approx(read.sum() + read[1], abs=0, rel=1e-9)
     assert value["inference", "ADC"] == pytest.approx((12 + 4) * ENERGY_DEFAULTS["adc_energy_J"][0], abs=0, rel=1e-9)
@@ -177,14 +159,14 @@ def test_energy_terms_by_hand(config, tmp_path):
     assert sums["inference", "device"] < sums["inference", "array"] < sums["inference", "system"]
     # a constant of the config replaces the default
     none = energy_terms(meter, device, {"adc_energy_J": 0})
-    assert {t["term"]: t["energy_J"] for t in none if t["phase"] == "inference"}["ADC"] == 0
+    assert {t.name: t.energy_J for t in none if t.phase == "inference"}["ADC"] == 0
 
 
 def test_float_baseline_has_no_device_energy(config, tmp_path):
     result, device = train(config, tmp_path / "run", rule="float_baseline", rule_options={}, epochs=1)
     sums = totals(energy_terms(result["meter"], device, {}))
     assert sums["training", "device"] == sums["training", "array"] == 0 < sums["inference", "system"]
-    assert counts(result["meter"])["writes"] == counts(result["meter"])["device_reads_per_sample"] == 0
+    assert result["meter"].counts()["writes"] == result["meter"].counts()["device_reads_per_sample"] == 0
 
 
 def test_training_ends_when_validation_no_longer_improves(config, tmp_path):
@@ -196,7 +178,7 @@ def test_training_ends_when_validation_no_longer_improves(config, tmp_path):
     result, _ = train(config, tmp_path / "run", **changes)
     accuracy = [row["validation_accuracy"] for row in result["history"][1:]]
     assert len(accuracy) == int(np.argmax(accuracy)) + 1 + 3 < 60
-    assert result["meter"]["epochs"] == len(accuracy)
+    assert result["meter"].epochs == len(accuracy)
     # an interrupted or repeated run ends at the same place
     before, seen = contents(tmp_path / "run"), []
     train(config, tmp_path / "run", report=lambda images, row: seen.append(row["epoch"]), **changes)
@@ -260,13 +242,13 @@ def test_noise_on_the_pictures(config, tmp_path):
 def test_a_convolutional_network_trains_and_is_counted_by_use(config, tmp_path):
     result, device = train(config, tmp_path / "run", layers=["4x4x1", "5C3", "MP2", 4], activation="tanh", epochs=2)
     assert result["history"][-1]["train_loss"] < result["history"][1]["train_loss"]
-    assert result["meter"]["layers"] == [[9, 5, 4], [5, 4, 1]] and result["meter"]["first_writes"] == 65
+    assert result["meter"].layers == ((9, 5, 4), (5, 4, 1)) and result["meter"].first_writes == 65
     # 45 synapses read at 4 places each, then 20; the backward pass leaves out the first layer
-    assert counts(result["meter"])["device_reads_per_sample"] == 4 * 45 + 20 + 20
-    energy = {(t["phase"], t["term"]): t["energy_J"] for t in energy_terms(result["meter"], device, {})}
+    assert result["meter"].counts()["device_reads_per_sample"] == 4 * 45 + 20 + 20
+    energy = {(t.phase, t.name): t.energy_J for t in energy_terms(result["meter"], device, {})}
     adc = ENERGY_DEFAULTS["adc_energy_J"][0]
     assert energy["inference", "ADC"] == pytest.approx((4 * 5 + 4) * adc, rel=1e-9, abs=0)
-    read = np.array(result["meter"]["devices_by_state"]) @ device.read_energy
+    read = np.array(result["meter"].devices_by_state) @ device.read_energy
     assert energy["inference", "reads"] == pytest.approx(4 * read[0] + read[1], rel=1e-9, abs=0)
 
 

@@ -3,15 +3,11 @@
 import numpy as np
 import pytest
 
-from network.results.metering import (
-    ENERGY_DEFAULTS,
-    WORD,
-    counts,
-    energy_terms,
-)
+from network.results.energy import ENERGY_DEFAULTS, energy_terms, statement
+from network.results.meter import WORD, Meter
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
-from tests.network.conftest import make_card
+from tests.network.conftest import make_card, meter
 
 C = {name: value for name, (value, _) in ENERGY_DEFAULTS.items()}
 BIT, OPERATION = C["float_memory_energy_J_per_bit"], C["float_operation_energy_J"]
@@ -23,20 +19,8 @@ def device() -> DeviceModel:
     return DeviceModel.from_card(make_card())
 
 
-def meter(**changes) -> dict:
-    """Return the meter of 40 samples in 4 steps: layers of 6 x 3 and 3 x 2 (24 synapses), one device each."""
-    return {
-        "variant": "a", "rule": "r", "uses_device": True, "layers": [[6, 3, 1], [3, 2, 1]], "devices_per_synapse": 1,
-        "reads_per_product": 1, "clocks": None, "outer": False, "samples": 40, "steps": 4, "first_writes": 24,
-        "writes_by_pulse": [10, 10, 10, 0, 1], "deployment_by_pulse": [0] * 5, "writes_by_layer": [20, 11],
-        "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
-        "verifies": False, "normalisation": "batch", "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]],
-        "memory_bits": {"optimizer": 24 * 64}, "weight_bits": 32, **changes,
-    }  # fmt: skip
-
-
 def joules(of_meter, device) -> dict:
-    return {(t["phase"], t["term"]): t["energy_J"] for t in energy_terms(of_meter, device, {})}
+    return {(term.phase, term.name): term.energy_J for term in energy_terms(of_meter, device, {})}
 
 
 def test_a_rule_in_place(device):
@@ -97,12 +81,12 @@ def test_devices_without_memory_cannot_be_read_backward(device):
 
 
 def test_writes_by_pulse_are_the_writes_of_the_devices(device):
-    assert counts(meter())["writes"] == 31
+    assert meter().counts()["writes"] == 31
     deployed = {"uses_device": False, "writes_by_pulse": [0] * 5, "first_writes": 0}
-    assert counts(meter(**deployed, deployment_by_pulse=[31, 0, 0, 0, 0]))["first_writes"] == 31
+    assert meter(**deployed, deployment_by_pulse=[31, 0, 0, 0, 0]).counts()["first_writes"] == 31
     for wrong in ({"writes_by_layer": [20, 12]}, {**deployed, "deployment_by_pulse": [30, 0, 0, 0, 0]}):
         with pytest.raises(UserError, match="writes by pulse and writes by device differ"):
-            counts(meter(**wrong))
+            meter(**wrong)
 
 
 def test_a_verified_deployment_reads_each_device_that_it_writes(device):
@@ -119,14 +103,59 @@ def test_a_verified_deployment_reads_each_device_that_it_writes(device):
     assert verified["training", "ADC"] == pytest.approx(31 / 40 * C["adc_energy_J"], rel=1e-12, abs=0)
     lines = 2 * 31 / 40 * C["line_capacitance_F_per_cell"] * 0.1**2  # a row's and a column's cell, read at 0.1 V
     assert verified["training", "read lines"] == pytest.approx(lines, rel=1e-9, abs=0)
-    assert counts(meter(**deployed, verifies=True))["device_reads_per_sample"] == pytest.approx(
+    assert meter(**deployed, verifies=True).counts()["device_reads_per_sample"] == pytest.approx(
         31 / 40, rel=1e-12, abs=0
     )
     assert all(verified[key] == plain[key] for key in plain)
 
 
+def test_thirteen_picojoule_per_presentation(device):
+    """arXiv 2111.07284: 13 pJ per presentation of 60,000 images over 10 epochs are 7.8 uJ of programming in all."""
+    written = {"writes_by_pulse": [2_600_000_000, 0, 0, 0, 0], "writes_by_layer": [2_600_000_000, 0]}
+    *_, term = statement(meter(**written, samples=600_000, epochs=10), device, {})
+    assert term.name == "programming per presentation"
+    assert term.energy_J == pytest.approx(13e-12, rel=1e-12, abs=0)
+    assert term.inputs == "E_written=7.8e-06; samples=600000"
+
+
+def test_a_formula_is_written_from_the_numbers_that_make_the_energy(device):
+    """Each formula, with its symbols replaced by the inputs it is told with, gives the energy."""
+    names = {"steps/samples": "4/40", "<V_pulse^2>": "V2", "V_read^2": "V2", "bits of weights": "bits", "32 bit": "32"}
+    terms = energy_terms(meter(uses_device=False, writes_by_pulse=[0] * 5, writes_by_layer=[0, 0]), device, {})
+    terms += energy_terms(meter(), device, {})
+    checked = 0
+    for term in terms:
+        formula = term.formula
+        for symbol, name in names.items():
+            formula = formula.replace(symbol, name)
+        if "sum" not in formula:
+            inputs = dict(pair.split("=") for pair in term.inputs.split("; "))
+            value = eval(formula, {name: float(told) for name, told in inputs.items()})
+            assert term.energy_J == pytest.approx(value, rel=1e-5, abs=0), term.name
+            checked += 1
+    assert checked == len(terms) - 4  # writes, and reads of both phases here and of inference there, are sums
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"samples": "many"}, "meter.json: samples: .*valid integer"),
+        ({"layers": [[1, 2]]}, "meter.json: layers.0.2: .*required"),
+        ({"colour": 1}, "meter.json: colour: .*not permitted"),
+    ],
+)
+def test_a_meter_that_does_not_fit_is_refused_in_one_line(change, message):
+    with pytest.raises(UserError, match=message):
+        meter(**change)
+
+
+def test_a_meter_is_read_as_it_was_written(tmp_path):
+    meter().write(tmp_path / "meter.json")
+    assert Meter.read(tmp_path) == meter()
+
+
 def test_a_convolution_is_read_once_per_place(device):
     """Layers of 4 x 3 at 9 places and 27 x 2: 12 x 9 + 54 products; only the dense layer is read backward."""
-    found = counts(meter(layers=[[4, 3, 9], [27, 2, 1]], writes_by_layer=[0, 31]))
+    found = meter(layers=[[4, 3, 9], [27, 2, 1]], writes_by_layer=[0, 31]).counts()
     assert found["device_reads_per_sample"] == 12 * 9 + 54 + 54 and found["synapses"] == 12 + 54
-    assert counts(meter(state_reads_per_step=1))["device_reads_per_sample"] == 24 + 6 + np.float64(24 * 4 / 40)
+    assert meter(state_reads_per_step=1).counts()["device_reads_per_sample"] == 24 + 6 + np.float64(24 * 4 / 40)
