@@ -199,7 +199,7 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
             raise UserError(f"{run}: variant {variant}, replicate {replicate} is given twice")
         stopped = settings.early_stopping and meter.epochs < settings.epochs
         if meter.epochs != settings.epochs and not stopped:
-            raise UserError(f"{run}: epochs: found {meter['epochs']}, allowed {settings.epochs} (network.epochs)")
+            raise UserError(f"{run}: epochs: found {meter.epochs}, allowed {settings.epochs} (network.epochs)")
         if meter.device != devices[variant].digest:
             raise UserError(f"{run}: was trained with another card or other network.device options than those given")
         loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in ("history", "confusion", "evaluations")))
