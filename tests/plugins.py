@@ -1,22 +1,26 @@
-"""Plug-ins made up for a test: a module put together from its words, or an installed package."""
+"""Plug-ins made up for a test."""
 
 from __future__ import annotations
 
 import sys
 from importlib.metadata import EntryPoint
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from network import datasets
 from spinloom.registry import Registry
 
 
-def add(patch: pytest.MonkeyPatch, registry: Registry, name: str, **words: Any) -> ModuleType:
-    """Put a plug-in that defines ``words`` into a registry, and return its module."""
-    module = ModuleType(f"plug_in_{name}")
-    vars(module).update(words)
-    patch.setitem(sys.modules, module.__name__, module)
-    found, entry = registry._found, EntryPoint(name, module.__name__, registry.group)
+def add(patch: pytest.MonkeyPatch, registry: Registry, name: str, module: Any) -> Any:
+    """Put a module, or what has the words of one, into a registry; None is a module that cannot be imported."""
+    patch.setitem(sys.modules, f"plug_in_{name}", module)
+    found, entry = registry._found, EntryPoint(name, f"plug_in_{name}", registry.group)
     patch.setattr(registry, "_found", lambda: {**found(), name: entry})
     return module
+
+
+def add_dataset(patch: pytest.MonkeyPatch, dataset: datasets.Dataset) -> None:
+    """Put a data set into the registry, by its name."""
+    add(patch, datasets.REGISTRY, dataset.name, SimpleNamespace(DATASET=dataset))

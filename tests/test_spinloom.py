@@ -16,7 +16,7 @@ from scipy.stats import kstest
 from calibration import laws
 from calibration.counting import kernel_rows, states
 from calibration.sources import build, importers, simulated
-from device_sims import devices, engines
+from device_sims import devices
 from network.model import architecture, optimizers
 from network.training import settings
 from spinloom import config, files, streams
@@ -62,7 +62,6 @@ def test_shipped_configs_are_valid_and_complete():
         ("device_sims.domain_wall.pulses.voltages_V", ["a"], "voltages_V.0: found a, allowed: number"),
         ("device_sims.sweep.instances", 1.5, "instances: found 1.5, allowed: integer"),
         ("device_sims.sweep.instances", 10**9, "allowed: at most 100000"),
-        ("device_sims.engine", "mumax9", "device_sims.engine: found mumax9, allowed: llg"),
         ("device_sims.device", "skyrmion", "allowed: domain_wall"),
         ("calibration.states.count", 1, "calibration.states.count: found 1, allowed: at least 2"),
         ("calibration.posterior.interval", 1.0, "allowed: less than 1"),
@@ -170,15 +169,14 @@ def test_aliases_may_be_used_but_not_inside_of_what_they_name(tmp_path):
 
 def test_schema_and_registries_agree():
     schema = config.schema()["properties"]
-    assert set(schema["device_sims"]["properties"]["engine"]["enum"]) == set(engines.REGISTRY)
-    assert set(schema["device_sims"]["properties"]["device"]["enum"]) == set(devices.REGISTRY)
+    assert set(schema["device_sims"]["properties"]["device"]["enum"]) == set(devices.REGISTRY.names())
     card = {name: rule.get("properties") for name, rule in schema["calibration"]["properties"].items()}
     assert set(card["source"]["kind"]["enum"]) == set(build.KINDS)
     assert set(card["source"]["format"]["enum"]) == {*importers.REGISTRY, None}
     assert set(card["states"]["method"]["enum"]) == {*states.METHODS, "device"}
     assert set(card["kernel"]["law"]["enum"]) == {"auto", "truncated_normal", "passing", *kernel_rows.SWITCHING}
     assert set(card["kernel"]["law"]["enum"]) - {"auto"} <= set(laws.REGISTRY)
-    assert set(simulated.REGISTRY) == set(devices.REGISTRY)
+    assert set(simulated.REGISTRY) == set(devices.REGISTRY.names())
     network = schema["network"]["properties"]
     assert tuple(network["activation"]["enum"]) == architecture.ACTIVATIONS
     assert tuple(network["normalisation"]["enum"]) == architecture.NORMALISATIONS

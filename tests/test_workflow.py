@@ -176,7 +176,7 @@ def overlay(tree, path, value, name="scratch"):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        ("device_sims.engine", "mumax4", "device_sims.engine: found mumax4, allowed: llg"),
+        ("device_sims.engine", "mumax4", "device_sims.engine: found mumax4, allowed: collective, llg"),
         ("device_sims.domain_wall.track.cell_m", 7e-9, "track.cell_m: found 7e-09, allowed: a length that divides"),
         ("network.rule", "hebbian", "network.rule: found hebbian, allowed: accumulate_quantise_program, "),
         ("calibration.states.cuont", 3, "did you mean 'count'?"),
@@ -229,7 +229,7 @@ def test_the_data_dictionary_lists_each_table_of_the_first_two_stages():
         "points.csv": tables.POINTS,
         **{f"{name}.csv": schema for name, schema in {**card_tables.CARD, **card_tables.EXTRAS}.items()},
     }
-    for name in devices.REGISTRY:
+    for name in devices.REGISTRY.names():
         family = devices.family({"device": name, name: {}})
         for table in ("pulses", "events", "trajectories", "summary"):
             schemas[f"{name}: {table}"] = getattr(tables, table)(family)

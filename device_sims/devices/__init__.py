@@ -1,6 +1,6 @@
 """Device families: a config section becomes problems, and trajectories become rows of tables.
 
-A family is a module with
+Each module of this package is a family, as is each entry point of the group ``spinloom.devices``. It defines
 
 * ``check(section)``: what a schema cannot check; raises `UserError` naming the first key that cannot be;
 * ``pulses(section) -> DataFrame``: one row per pulse, columns ``PULSE_COLUMNS``;
@@ -19,18 +19,17 @@ config's ``device_sims`` part plus the study's ``seed``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from types import ModuleType
 
 from device_sims.problem import Problem
 from spinloom.errors import UserError
+from spinloom.registry import Registry
 
-REGISTRY = {
-    "domain_wall": "device_sims.devices.domain_wall",
-    "stt_mtj": "device_sims.devices.stt_mtj",
-    "vcma_mtj": "device_sims.devices.vcma_mtj",
-    "notched_wire": "device_sims.devices.notched_wire",
-}
+WORDS = (
+    *("check", "pulses", "batches", "observe", "summarise", "draw", "describe", "REPEATED", "KEYS"),
+    *("PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
+)
+REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("mtj", "wire"))
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,7 @@ def family(section: dict) -> ModuleType:
         If there is no such family, or its part of the section is missing.
     """
     name = section["device"]
-    if name not in REGISTRY:
-        raise UserError(f"device_sims.device: found '{name}', allowed: {', '.join(REGISTRY)}")
+    module = REGISTRY.get(name)
     if name not in section:
         raise UserError(f"device_sims.{name}: this section is missing; device_sims.device asks for it")
-    return import_module(REGISTRY[name])
+    return module

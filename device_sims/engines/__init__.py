@@ -1,19 +1,29 @@
 """Engines: who can turn a `Problem` into a trajectory.
 
-An engine is a module with ``run(problems) -> Iterator[Result]``, in the order of ``problems``, and ``probe() ->
-(usable, what was looked for)``. It is registered here with its version, by name only: planning a sweep must not import
-a solver. The version belongs to each simulation's identity; raise it when a change alters results.
+Each module or subpackage of this package is an engine, as is each entry point of the group ``spinloom.engines``. It
+defines
 
-What is computed by a program outside of Python is in `EXTERNAL`: its module has ``probe`` and ``program_version() ->
-str`` and imports no solver, so that a study that asks for it stops at planning time where it cannot run. The version of
-the program is part of the engine's, and who plans a study must have it.
+* ``VERSION``, a text that is part of each simulation's identity: raise it when a change alters results;
+* ``probe() -> (usable, what was looked for)``;
+* ``run(problems) -> Iterator[Result]``, in the order of ``problems``.
+
+and, where it applies,
+
+* ``check(problem)``: raises `UserError` naming the first key of a problem that the engine could not do;
+* ``FAMILIES``: the device families that it can do, if it cannot do all;
+* ``program_version() -> str``: the version of a program outside of Python that it starts. This version becomes part of
+  the engine's, a study that asks for the engine stops at planning time where the program is missing, and ``run`` takes
+  a second argument, the folder that keeps the program's files or None;
+* ``GPU = True``: each job needs a GPU.
+
+Planning a study imports an engine's module, so this must not import a solver before ``run`` or ``probe`` is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -21,23 +31,9 @@ import numpy as np
 
 from device_sims.problem import Problem
 from spinloom.errors import UserError
+from spinloom.registry import Registry
 
-REGISTRY = {
-    "llg": ("device_sims.engines.llg.ensemble", "2"),
-    "macrospin": ("device_sims.engines.macrospin", "1"),
-    "collective": ("device_sims.engines.collective.engine", "1"),
-    "mumax3": ("device_sims.engines.mumax3", "1"),
-    "oommf": ("device_sims.engines.oommf.engine", "1"),
-}
-EXTERNAL = {"mumax3": "device_sims.engines.mumax3.process", "oommf": "device_sims.engines.oommf.program"}
-# device families that an engine can do, where it cannot do all
-FAMILIES = {"macrospin": ("stt_mtj", "vcma_mtj"), "collective": ("domain_wall", "notched_wire")}
-# modules whose ``check(problem)`` refuses, without loading the solver, what it could not do
-CHECKS = {
-    "llg": "device_sims.engines.llg.stability",
-    "mumax3": "device_sims.engines.mumax3",
-    "oommf": "device_sims.engines.oommf.limits",
-}
+REGISTRY = Registry("device_sims.engine", __name__, words=("VERSION", "probe", "run"))
 
 
 @dataclass(frozen=True)
@@ -75,22 +71,49 @@ def version(name: str) -> str:
     UserError
         If there is no such engine, or its program is not usable here.
     """
-    if name not in REGISTRY:
-        raise UserError(f"device_sims.engine: found '{name}', allowed: {', '.join(REGISTRY)}")
-    if name not in EXTERNAL:
-        return REGISTRY[name][1]
+    engine = REGISTRY.get(name)
+    if not starts_program(engine):
+        return engine.VERSION
     usable, text = probe(name)
     if not usable:
         raise UserError(f"device_sims.engine: {name} cannot run here: {text}")
-    return f"{REGISTRY[name][1]} ({import_module(EXTERNAL[name]).program_version()})"
+    return f"{engine.VERSION} ({engine.program_version()})"
 
 
 def probe(name: str) -> tuple[bool, str]:
-    """Return whether an engine can run here, and what was looked for."""
+    """Return whether an engine can run here, and what was looked for; `UserError` if there is no such engine."""
+    REGISTRY.module(name)
     try:
-        return import_module(EXTERNAL.get(name, REGISTRY[name][0])).probe()
+        return REGISTRY.get(name).probe()
     except ImportError as error:
         return False, f"its module cannot be imported ({error})"
+    except UserError as error:
+        return False, str(error)
+
+
+def does(engine: ModuleType, family: str) -> bool:
+    """Return whether an engine can do a device family."""
+    return family in getattr(engine, "FAMILIES", (family,))
+
+
+def starts_program(engine: ModuleType) -> bool:
+    """Return whether an engine starts a program outside of Python."""
+    return hasattr(engine, "program_version")
+
+
+def needs_gpu(name: str) -> bool:
+    """Return whether each job of an engine needs a GPU."""
+    return getattr(REGISTRY.get(name), "GPU", False)
+
+
+def those(holds: Callable[[ModuleType], bool]) -> list[str]:
+    """Return the names of the engines that can be imported and for which ``holds(module)``."""
+    found = []
+    for name in REGISTRY.names():
+        with suppress(ImportError, UserError):
+            if holds(REGISTRY.get(name)):
+                found.append(name)
+    return found
 
 
 def check(name: str, family: str, problems: Sequence[Problem]) -> None:
@@ -102,18 +125,19 @@ def check(name: str, family: str, problems: Sequence[Problem]) -> None:
         Naming the first key that cannot be.
     """
     version(name)
-    able = [engine for engine in REGISTRY if family in FAMILIES.get(engine, (family,))]
-    if name not in able:
-        raise UserError(f"device_sims.engine: found {name} with device {family}, allowed: {', '.join(able)}")
+    if not does(REGISTRY.get(name), family):
+        able = ", ".join(those(lambda engine: does(engine, family)))
+        raise UserError(f"device_sims.engine: found {name} with device {family}, allowed: {able}")
     for problem in problems:
         check_problem(name, problem, "device_sims", ".")
 
 
 def check_problem(name: str, problem: Problem, where: str, separator: str = ": ") -> None:
     """Check that an engine can do one problem of its kind; ``where`` precedes the key in the error."""
-    if name in CHECKS:
+    engine = REGISTRY.get(name)
+    if hasattr(engine, "check"):
         try:
-            import_module(CHECKS[name]).check(problem)
+            engine.check(problem)
         except UserError as error:
             raise UserError(f"{where}{separator}{error}") from None
 
@@ -121,8 +145,8 @@ def check_problem(name: str, problem: Problem, where: str, separator: str = ": "
 def run(name: str, problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:
     """Run problems on the named engine, yielding results in order.
 
-    An engine of `EXTERNAL` keeps the files of its program in ``raw`` if that is given: ``module.run(problems, raw)``.
+    An engine that starts a program keeps the program's files in ``raw`` if that is given.
     """
     version(name)
-    module: ModuleType = import_module(REGISTRY[name][0])
-    return module.run(problems) if raw is None else module.run(problems, raw)
+    engine = REGISTRY.get(name)
+    return engine.run(problems) if raw is None else engine.run(problems, raw)

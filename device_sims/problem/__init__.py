@@ -1,10 +1,12 @@
 """What is simulated, whoever simulates it: mesh, geometry, material, schedule, initial state, and their files."""
 
 from device_sims.problem.problem import (
+    ADAPTIVE,
     BOLTZMANN,
     ELEMENTARY_CHARGE,
     GAMMA0,
     HBAR,
+    LEAST_TOLERANCE,
     MAPPED,
     MU0,
     DataFile,
@@ -25,6 +27,7 @@ from device_sims.problem.problem import (
 )
 
 __all__ = [
+    "ADAPTIVE",
     "BOLTZMANN",
     "DataFile",
     "Drive",
@@ -32,6 +35,7 @@ __all__ = [
     "GAMMA0",
     "Geometry",
     "HBAR",
+    "LEAST_TOLERANCE",
     "Initial",
     "MAPPED",
     "MU0",

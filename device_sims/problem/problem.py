@@ -208,6 +208,10 @@ class Initial:
     relax_tolerance: float | None = None
 
 
+ADAPTIVE = "dopri5"  # the integrator that chooses its steps
+LEAST_TOLERANCE = {"float32": 1e-6, "float64": 1e-13}  # below, rounding alone is a larger error
+
+
 @dataclass(frozen=True)
 class Numerics:
     """How time is stepped.

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from device_sims.engines.llg.stability import ADAPTIVE, LEAST_TOLERANCE
 from device_sims.problem import geometry, material
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.problem import (
+    ADAPTIVE,
+    LEAST_TOLERANCE,
     DataFile,
     Drive,
     Geometry,

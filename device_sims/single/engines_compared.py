@@ -23,7 +23,6 @@ from device_sims.single.run import (
     WALL,
     read_replicas,
     run,
-    usable_engine,
 )
 from spinloom import files
 from spinloom.errors import UserError
@@ -69,7 +68,7 @@ def compare(
         `device_sims.single.run.run`.
     """
     problem, _ = problem_file.load(source, seed)
-    asked = names or [name for name in engines.REGISTRY if name not in engines.FAMILIES]
+    asked = names or engines.those(lambda engine: not hasattr(engine, "FAMILIES"))
     if len(set(asked)) < len(asked):
         raise UserError(f"--engines: found {', '.join(asked)}, allowed: each engine once")
     usable = [name for name in asked if _is_usable(name)]
@@ -99,12 +98,11 @@ def compare(
 
 
 def _is_usable(name: str) -> bool:
-    usable, text = engines.probe(name) if name in engines.REGISTRY else (True, "")
+    engines.REGISTRY.module(name, "--engines")
+    usable, text = engines.probe(name)
     if not usable:
         print(f"left out: {name} cannot run here: {text}")
-        return False
-    usable_engine(name, "--engines")
-    return True
+    return usable
 
 
 def _can_do(name: str, problem: Problem, source: str) -> bool:

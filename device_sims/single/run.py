@@ -39,7 +39,7 @@ def run(
     source : path
         Problem file.
     engine : str
-        Name in `engines.REGISTRY`.
+        One of `engines.REGISTRY`.
     output : path
         Directory for ``problem.json``, ``table.csv`` and ``m000000.ovf``... With replicas those of each lie in
         ``replica_000000``..., beside ``ensemble.csv`` (last row of each) and ``ensemble_mean.csv``.
@@ -58,8 +58,8 @@ def run(
     """
     problem, outputs = problem_file.load(source, seed)
     usable_engine(engine)
-    if raw is not None and engine not in engines.EXTERNAL:
-        raise UserError(f"--raw: found with engine {engine}, allowed with: {', '.join(engines.EXTERNAL)}")
+    if raw is not None and engine not in (able := engines.those(engines.starts_program)):
+        raise UserError(f"--raw: found with engine {engine}, allowed with: {', '.join(able)}")
     if raw is not None and Path(raw).exists():
         raise UserError(f"--raw: {raw}: is there already, allowed: a new directory")
     output = Path(output)
@@ -127,21 +127,20 @@ def _replica(output: Path, number: int) -> Path:
     return output / f"replica_{number:06d}"
 
 
-def usable_engine(name: str, option: str = "--engine") -> None:
-    """Raise a `UserError` unless an option's engine exists and can run here."""
-    if name not in engines.REGISTRY:
-        raise UserError(f"{option}: found '{name}', allowed: {', '.join(engines.REGISTRY)}")
+def usable_engine(name: str) -> None:
+    """Raise a `UserError` unless the engine of ``--engine`` exists and can run here."""
+    engines.REGISTRY.module(name, "--engine")
     usable, text = engines.probe(name)
     if not usable:
-        raise UserError(f"{option}: {name} cannot run here: {text}")
+        raise UserError(f"--engine: {name} cannot run here: {text}")
 
 
 def show_engines() -> None:
     """Print the engines and whether each can run here."""
     table = Table("engine", "version", "usable here", "what was looked for")
-    for name in engines.REGISTRY:
+    for name in engines.REGISTRY.names():
         usable, text = engines.probe(name)
-        version = engines.version(name) if usable else engines.REGISTRY[name][1]
+        version = engines.version(name) if usable else ""
         table.add_row(name, version, "yes" if usable else "no", text)
     table_console().print(table)
 

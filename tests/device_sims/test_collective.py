@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from device_sims import engines
 from device_sims.engines.collective import engine, tables
 from device_sims.problem import (
     BOLTZMANN,
@@ -350,4 +351,4 @@ def test_refusals_are_one_line(changes, message):
 def test_a_chunk_has_one_timing():
     with pytest.raises(UserError, match="timing in a chunk"):
         next(engine.run([wire(), wire(2e-9)]))
-    assert engine.probe()[0]
+    assert engines.probe("collective")[0]

@@ -12,6 +12,7 @@ from device_sims import engines
 from device_sims.single import engines_compared
 from device_sims.validation import run as validation
 from spinloom.errors import UserError
+from tests import plugins
 from tests.device_sims.test_problem_file import SMALL, write
 from tests.device_sims.test_run import Fake, tree
 
@@ -29,10 +30,9 @@ class Other(Fake):
 def two(monkeypatch):
     made = {}
     for name, kind in (("fake", Fake), ("other", Other)):
-        made[name] = kind()
-        monkeypatch.setitem(sys.modules, f"device_sims.engines.{name}", made[name])
-        monkeypatch.setitem(engines.REGISTRY, name, (f"device_sims.engines.{name}", name))
-    monkeypatch.setitem(engines.REGISTRY, "absent", ("device_sims.engines.absent", "7"))
+        made[name] = plugins.add(monkeypatch, engines.REGISTRY, name, kind())
+        made[name].VERSION = name
+    plugins.add(monkeypatch, engines.REGISTRY, "absent", None)
     return made
 
 
@@ -60,16 +60,14 @@ def test_differences_of_two_engines_through_the_command_line(tmp_path, two, monk
 
 def test_without_names_who_cannot_do_the_problem_is_left_out(tmp_path, two, monkeypatch, capsys):
     picky = type(sys)("picky")
-    picky.run, picky.probe = Fake().run, lambda: (True, "")
+    picky.VERSION, picky.run, picky.probe = "1", Fake().run, lambda: (True, "")
 
     def check(problem):
         raise UserError("numerics.precision: found float64, allowed with picky: float32")
 
     picky.check = check
-    monkeypatch.setitem(sys.modules, "device_sims.engines.picky", picky)
-    kept = {name: engines.REGISTRY[name] for name in ("fake", "other")}
-    monkeypatch.setattr(engines, "REGISTRY", {"picky": ("device_sims.engines.picky", "1"), **kept})
-    monkeypatch.setattr(engines, "CHECKS", {"picky": "device_sims.engines.picky"})
+    plugins.add(monkeypatch, engines.REGISTRY, "picky", picky)
+    monkeypatch.setattr(engines.REGISTRY, "names", lambda: ["picky", "fake", "other"])
     path = write(tmp_path, SMALL)
     summary = engines_compared.compare(path, None, tmp_path / "out")
     assert set(summary["reference"]) == {"fake"} and set(summary["engine"]) == {"other"}
@@ -97,7 +95,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, two):
     path, out = write(tmp_path, SMALL), tmp_path / "out"
     with pytest.raises(UserError, match="--engines: found 1 of 2 that can run this here, needed: two or more"):
         engines_compared.compare(path, ["fake", "absent"], out)
-    with pytest.raises(UserError, match="--engines: found 'mumx3', allowed: llg"):
+    with pytest.raises(UserError, match="--engines: found mumx3, allowed: absent, collective, "):
         engines_compared.compare(path, ["fake", "mumx3"], out)
     with pytest.raises(UserError, match="--engines: found fake, fake, allowed: each engine once"):
         engines_compared.compare(path, ["fake", "fake"], out)

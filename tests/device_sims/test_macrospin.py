@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from device_sims.engines import macrospin
+from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import (
     BOLTZMANN,
     ELEMENTARY_CHARGE,

@@ -12,7 +12,8 @@ from scipy.special import betainc
 from scipy.stats import binomtest
 
 from device_sims.devices import Batch, mtj, stt_mtj, vcma_mtj
-from device_sims.engines import Result, macrospin
+from device_sims.engines import Result
+from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import GAMMA0, MU0
 from device_sims.sweep import tables
 from spinloom import config as study

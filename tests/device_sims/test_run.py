@@ -30,6 +30,7 @@ from device_sims.problem import (
 from device_sims.single.run import run
 from spinloom import files, streams
 from spinloom.errors import UserError
+from tests import plugins
 from tests.device_sims.test_problem_file import DOCS, SMALL, changed, write
 
 
@@ -37,8 +38,8 @@ class Fake(ModuleType):
     """An engine without physics: each record is the initial wall with noise of the problem's stream on top."""
 
     def __init__(self):
-        super().__init__("device_sims.engines.fake")
-        self.started, self.stop_after = [], None
+        super().__init__("fake")
+        self.VERSION, self.started, self.stop_after = "1", [], None
 
     def probe(self):
         return True, "nothing"
@@ -58,10 +59,7 @@ class Fake(ModuleType):
 
 @pytest.fixture
 def fake(monkeypatch) -> Fake:
-    engine = Fake()
-    monkeypatch.setitem(sys.modules, engine.__name__, engine)
-    monkeypatch.setitem(engines.REGISTRY, "fake", (engine.__name__, "1"))
-    return engine
+    return plugins.add(monkeypatch, engines.REGISTRY, "fake", Fake())
 
 
 def tree(folder) -> dict[str, bytes]:
@@ -249,19 +247,19 @@ def test_a_directory_with_other_files_is_not_touched(tmp_path, fake):
 
 
 def test_engines_that_cannot_run_say_so(tmp_path, fake, capsys, monkeypatch):
-    monkeypatch.setitem(engines.REGISTRY, "absent", ("device_sims.engines.absent", "7"))
+    plugins.add(monkeypatch, engines.REGISTRY, "absent", None)
     path = write(tmp_path, SMALL)
-    with pytest.raises(UserError, match="--engine: found 'oomf', allowed: llg"):
+    with pytest.raises(UserError, match="--engine: found oomf, allowed: absent, collective, fake, llg"):
         run(path, "oomf", tmp_path / "out")
     with pytest.raises(UserError, match="--engine: absent cannot run here: its module cannot be imported"):
         run(path, "absent", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(engines, "REGISTRY", {name: engines.REGISTRY[name] for name in ("fake", "absent")})
+    monkeypatch.setattr(engines.REGISTRY, "names", lambda: ["fake", "absent"])
     monkeypatch.setattr(sys, "argv", ["device_sims", "engines"])
     cli.main()
     rows = [line for line in capsys.readouterr().out.splitlines() if "fake" in line or "absent" in line]
     assert len(rows) == 2
-    assert "yes" in rows[0] and "nothing" in rows[0] and " 7 " in rows[1] and "no " in rows[1]
+    assert "yes" in rows[0] and "nothing" in rows[0] and "no " in rows[1]
 
 
 def test_schema_is_printed_as_json_and_agrees_with_the_loader(monkeypatch, capsys):

@@ -169,7 +169,7 @@ def make_toy(folder) -> IdxDataset:
 def toy(tmp_path, monkeypatch):
     """Register the data set "toy" and put its files into tmp_path/toy."""
     dataset = make_toy(tmp_path / "toy")
-    plugins.add(monkeypatch, datasets.REGISTRY, "toy", DATASET=dataset)
+    plugins.add_dataset(monkeypatch, dataset)
     return dataset
 
 

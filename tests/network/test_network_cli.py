@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from network import datasets
 from network.__main__ import main
 from network.training import settings
 from spinloom.command_line import run_cli
@@ -31,7 +30,7 @@ def study(tmp_path_factory):
     """Two replicates of two variants and the baseline, summarised; tests that change something change a copy."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("study")
-        plugins.add(patch, datasets.REGISTRY, "toy", DATASET=make_toy(folder / "toy"))
+        plugins.add_dataset(patch, make_toy(folder / "toy"))
         yield trained(folder)
 
 

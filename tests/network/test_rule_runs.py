@@ -119,7 +119,7 @@ def registered():
     """Register the data set "runs"."""
     files = tuple(IdxFile(role, role, v.shape, "0" * 64) for role, v in toy_arrays().items())
     with pytest.MonkeyPatch.context() as patch:
-        plugins.add(patch, datasets.REGISTRY, "runs", DATASET=IdxDataset("runs", "runs", files, classes=4))
+        plugins.add_dataset(patch, IdxDataset("runs", "runs", files, classes=4))
         yield
 
 

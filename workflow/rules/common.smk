@@ -10,6 +10,7 @@ import re
 
 from pathlib import Path
 
+from device_sims import engines
 from device_sims.sweep import sweep
 from spinloom import config as study_config
 from spinloom.config import sources

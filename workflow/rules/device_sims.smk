@@ -32,7 +32,7 @@ rule simulate:
         "../../environment.yml"
     resources:
         mem_mb=1500,
-        gpu=lambda w: int(PLANS[ASKS[w.chunk]].config["device_sims"]["engine"] == "mumax3"),
+        gpu=lambda w: int(engines.needs_gpu(PLANS[ASKS[w.chunk]].config["device_sims"]["engine"])),
     params:
         output=CHUNKS,
     shell:

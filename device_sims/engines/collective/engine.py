@@ -65,11 +65,6 @@ class State(NamedTuple):
     gone: jax.Array
 
 
-def probe() -> tuple[bool, str]:
-    """Return that this engine can be used: it needs nothing beyond the package."""
-    return True, f"JAX {jax.__version__} on {jax.default_backend()}"
-
-
 def run(problems: Sequence[Problem]) -> Iterator[Result]:
     """Yield the trajectory of each problem, in order; always in float64.
 

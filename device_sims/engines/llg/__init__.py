@@ -1,1 +1,27 @@
 """The built-in solver: batched Landau-Lifshitz-Gilbert dynamics in JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from device_sims.engines import Result
+from device_sims.engines.llg.stability import check
+from device_sims.problem import Problem
+
+__all__ = ["VERSION", "check", "probe", "run"]
+
+VERSION = "2"
+
+
+def probe() -> tuple[bool, str]:
+    """Return whether the engine can run here, and on what."""
+    import jax
+
+    return True, f"JAX {jax.__version__} on {jax.default_backend()}: {jax.devices()[0].device_kind}"
+
+
+def run(problems: Sequence[Problem]) -> Iterator[Result]:
+    """Yield the trajectory of each problem, in order; arguments and errors as of `ensemble.run`."""
+    from device_sims.engines.llg import ensemble
+
+    return ensemble.run(problems)

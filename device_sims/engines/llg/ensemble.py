@@ -16,14 +16,9 @@ import numpy as np
 from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.llg.solver import MAX_DRIFT, Drive, Solver, State, System
-from device_sims.problem import Problem, geometry
+from device_sims.problem import ADAPTIVE, Problem, geometry
 from spinloom import streams
 from spinloom.errors import UserError
-
-
-def probe() -> tuple[bool, str]:
-    """Return whether the engine can run here, and on what."""
-    return True, f"JAX {jax.__version__} on {jax.default_backend()}: {jax.devices()[0].device_kind}"
 
 
 def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Result]:
@@ -140,7 +135,7 @@ class _History:
             return
         step = since[since >= 0].min() if (since >= 0).any() else taken
         advice = f"reduce numerics.dt_s (now {numerics.dt_s:g} s)"
-        if numerics.integrator == stability.ADAPTIVE:
+        if numerics.integrator == ADAPTIVE:
             advice = f"raise numerics.tolerance (now {numerics.tolerance:g}) or use float64"
         raise UserError(
             f"llg: replica {self.problem.stream[-1]} (stream {self.problem.stream}) {fault} at "

@@ -10,61 +10,56 @@ Barzilai's and Borwein's two formulas in turn.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from device_sims.engines.llg.fields import cross, total
-from device_sims.problem import Problem
+from device_sims.engines.llg.fields import cross
 from spinloom.errors import UserError
 
 MAX_STEPS = 200_000
 
 
-def relaxed(problem: Problem, m: np.ndarray) -> np.ndarray:
-    """Return the minimum below ``m``, ``float64[3, nz, ny, nx]``, under the drives of t = 0 but without currents.
+def relaxed(torque: Callable[[jax.Array], jax.Array], m: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return the minimum below ``m``; to be called with 64-bit floats enabled.
+
+    Parameters
+    ----------
+    torque : callable
+        From m to m x h, both ``float64[3, nz, ny, nx]``; h is the field over Ms.
+    m : ndarray, float64[3, nz, ny, nx]
+    tolerance : float
+        Largest abs(m x h) at the end.
 
     Raises
     ------
     UserError
-        If the torque does not fall below ``problem.initial.relax_tolerance``.
+        If the torque does not fall below ``tolerance``.
     """
-    from device_sims.engines.llg.solver import Solver
 
-    tolerance = problem.initial.relax_tolerance
-    numerics = replace(problem.numerics, precision="float64", demag_interval_steps=0)
-    with jax.enable_x64(True):
-        solver = Solver(replace(problem, numerics=numerics))
-        system = solver.system(problem)
-        values = solver.values(solver.drive(problem, problem.schedule[0]), 0)
+    @jax.jit
+    def descend(m):
+        k = torque(m)
+        state = (m, k, jnp.asarray(1e-3), jnp.asarray(0))
+        return jax.lax.while_loop(lambda s: (jnp.abs(s[1]).max() > tolerance) & (s[3] < MAX_STEPS), step, state)
 
-        def torque(m):
-            local = solver._local(system, values, tuple(m)).values()
-            return jnp.stack(cross(tuple(m), total(tuple(solver._stray(m, system.ms)), *local)))
+    def step(state):
+        m, k, length, count = state
+        g = jnp.stack(cross(tuple(m), tuple(k)))
+        square = length**2 * (k * k).sum(0)
+        following = ((4 - square) * m - 4 * length * g) / (4 + square)
+        k = torque(following)
+        change, curvature = following - m, jnp.stack(cross(tuple(following), tuple(k))) - g
+        product = (change * curvature).sum()
+        long = (change * change).sum() / product
+        short = product / (curvature * curvature).sum()
+        length = jnp.clip(jnp.abs(jnp.where(count % 2 == 0, long, short)), 1e-6, 1e3)
+        return following, k, jnp.nan_to_num(length, nan=1e-3), count + 1
 
-        @jax.jit
-        def descend(m):
-            k = torque(m)
-            state = (m, k, jnp.asarray(1e-3), jnp.asarray(0))
-            return jax.lax.while_loop(lambda s: (jnp.abs(s[1]).max() > tolerance) & (s[3] < MAX_STEPS), step, state)
-
-        def step(state):
-            m, k, length, count = state
-            g = jnp.stack(cross(tuple(m), tuple(k)))
-            square = length**2 * (k * k).sum(0)
-            following = ((4 - square) * m - 4 * length * g) / (4 + square)
-            k = torque(following)
-            change, curvature = following - m, jnp.stack(cross(tuple(following), tuple(k))) - g
-            product = (change * curvature).sum()
-            long = (change * change).sum() / product
-            short = product / (curvature * curvature).sum()
-            length = jnp.clip(jnp.abs(jnp.where(count % 2 == 0, long, short)), 1e-6, 1e3)
-            return following, k, jnp.nan_to_num(length, nan=1e-3), count + 1
-
-        m, k, _, count = descend(jnp.asarray(m))
-        rest = float(jnp.abs(k).max())
+    m, k, _, count = descend(jnp.asarray(m))
+    rest = float(jnp.abs(k).max())
     if not rest <= tolerance:
         raise UserError(
             f"initial.relax_tolerance: found {tolerance:g}, but after {int(count)} steps the torque |m x H|/Ms is "

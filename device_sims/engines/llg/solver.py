@@ -12,6 +12,7 @@ which is exact for the torques of currents too, because they enter as effective 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -32,6 +33,7 @@ from device_sims.engines.llg.fields import (
     zhang_li,
 )
 from device_sims.engines.llg.integrators import FIXED, dormand_prince
+from device_sims.engines.llg.minimise import relaxed
 from device_sims.problem import GAMMA0, MU0, Phase, Problem, geometry, material, waveform
 from device_sims.problem.initial import initial_magnetisation
 
@@ -166,10 +168,21 @@ class Solver:
         mask = geometry.mask(problem.geometry, problem.mesh)
         m = initial_magnetisation(problem, mask)
         if problem.initial.relax_tolerance is not None:
-            from device_sims.engines.llg.minimise import relaxed
-
-            m = relaxed(problem, m)
+            m = self._relaxed(problem, m)
         return self.state(self.system(problem), jnp.asarray(m, self.dtype))
+
+    def _relaxed(self, problem: Problem, m: np.ndarray) -> np.ndarray:
+        """Return the minimum below ``m``, float64[3, nz, ny, nx], under the drives of t = 0 but without currents."""
+        numerics = replace(problem.numerics, precision="float64", demag_interval_steps=0)
+        with jax.enable_x64(True):
+            wide = Solver(replace(problem, numerics=numerics))
+            system, values = wide.system(problem), wide.values(wide.drive(problem, problem.schedule[0]), 0)
+
+            def torque(m):
+                local = wide._local(system, values, tuple(m)).values()
+                return jnp.stack(cross(tuple(m), total(tuple(wide._stray(m, system.ms)), *local)))
+
+            return relaxed(torque, m, problem.initial.relax_tolerance)
 
     def state(self, system: System, m) -> State:
         """Return a state at rest in ``m``: the stray field's past is its present."""

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from device_sims.problem import GAMMA0, MU0, Drive, Problem, geometry, material, waveform
+from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Drive, Problem, geometry, material, waveform
 from spinloom.errors import UserError
 
 # R = 1 + z + z^2/2 + A3 z^3 + A4 z^4 and P = 1 + z/2 + P2 z^2 + P3 z^3 of fdr4, which keep T(x) within 2.1 % of 1 for
@@ -26,8 +26,6 @@ A3, A4, P2, P3 = 0.14816, 0.02448, 0.09532, 0.00726
 
 GROWTH = {"heun": (1, 1, 1 / 2), "rk4": (1, 1, 1 / 2, 1 / 6, 1 / 24), "fdr4": (1, 1, 1 / 2, A3, A4)}
 NOISE = {"heun": (1, 1 / 2), "rk4": (1, 1 / 2, 1 / 6, 1 / 24), "fdr4": (1, 1 / 2, P2, P3)}
-ADAPTIVE = "dopri5"
-LEAST_TOLERANCE = {"float32": 1e-6, "float64": 1e-13}  # below, rounding alone is a larger error
 
 
 def temperature_ratio(integrator: str, alpha: float, x):

@@ -15,12 +15,15 @@ import numpy as np
 from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3 import outputs, process, regions, script
-from device_sims.engines.mumax3.process import probe
-from device_sims.problem import Problem, geometry, ovf
+from device_sims.engines.mumax3.process import probe, program_version
+from device_sims.problem import LEAST_TOLERANCE, Problem, geometry, ovf
 from spinloom import files
 from spinloom.errors import UserError
 
-__all__ = ["check", "probe", "run"]
+__all__ = ["GPU", "VERSION", "check", "probe", "program_version", "run"]
+
+VERSION = "1"
+GPU = True
 
 EVALUATIONS = {"heun": 2, "rk4": 4, "dopri5": 6}  # of the torque, in a step
 LEAST_RELAX_ERROR = 1e-8  # per step, below which single precision makes a relaxation endless (5e-9 did, 2e-8 did not)
@@ -68,7 +71,7 @@ def check(problem: Problem) -> None:
         )
     if numerics.integrator not in script.ADAPTIVE:
         stability.check(problem)  # the same schemes, so the same limits
-    elif numerics.tolerance < (least := stability.LEAST_TOLERANCE["float32"]):
+    elif numerics.tolerance < (least := LEAST_TOLERANCE["float32"]):
         raise UserError(f"numerics.tolerance: found {numerics.tolerance:g}, allowed with mumax3: at least {least:g}")
     if problem.regions:
         regions.partition(problem, geometry.mask(problem.geometry, mesh))

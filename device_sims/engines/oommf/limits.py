@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from device_sims.engines.llg import stability
 from device_sims.engines.oommf import program
-from device_sims.problem import Phase, Problem, waveform
+from device_sims.problem import ADAPTIVE, LEAST_TOLERANCE, Phase, Problem, waveform
 from spinloom.errors import UserError
 
 RUNGE_KUTTA, SLONCZEWSKI, ZHANG_LI = "Oxs_RungeKuttaEvolve", "Oxs_SpinXferEvolve", "Anv_SpinTEvolve"
@@ -105,8 +105,8 @@ def check_problem(problem: Problem) -> None:
         raise UserError(
             f"numerics.integrator: found '{numerics.integrator}', allowed with oommf{why}: {', '.join(methods)}"
         )
-    if numerics.integrator == stability.ADAPTIVE:
-        least = stability.LEAST_TOLERANCE["float64"]
+    if numerics.integrator == ADAPTIVE:
+        least = LEAST_TOLERANCE["float64"]
         if numerics.tolerance < least:
             raise UserError(f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {least:g}")
     else:

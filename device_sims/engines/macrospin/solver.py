@@ -62,11 +62,6 @@ class Spin(NamedTuple):
     noise: jax.Array  # [lanes], sd of the thermal field
 
 
-def probe() -> tuple[bool, str]:
-    """Return whether the engine can run here, and on what."""
-    return True, f"JAX {jax.__version__} on {jax.default_backend()}: {jax.devices()[0].device_kind}"
-
-
 def run(problems: Sequence[Problem]) -> Iterator[Result]:
     """Yield the trajectory of each problem, in order; ``m`` is ``[n, 3, 1, 1, 1]``.
 

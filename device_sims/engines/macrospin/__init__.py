@@ -1,0 +1,25 @@
+"""One moment for the whole body, in JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from device_sims.engines import Result
+from device_sims.problem import Problem
+
+VERSION = "1"
+FAMILIES = ("stt_mtj", "vcma_mtj")
+
+
+def probe() -> tuple[bool, str]:
+    """Return whether the engine can run here, and on what."""
+    import jax
+
+    return True, f"JAX {jax.__version__} on {jax.default_backend()}: {jax.devices()[0].device_kind}"
+
+
+def run(problems: Sequence[Problem]) -> Iterator[Result]:
+    """Yield the trajectory of each problem, in order; arguments and errors as of `solver.run`."""
+    from device_sims.engines.macrospin import solver
+
+    return solver.run(problems)
