@@ -2,8 +2,8 @@
 
     python benchmarks/coverage_laws.py [--repetitions 500] [--laws neel_brown logistic ...] [--output coverage_laws.csv]
 
-``interval`` is `calibration.laws.interval` (formed on the scale of the search), ``plain`` the estimate +- 1.96 standard
-errors, ``rows`` the intervals of the probabilities that the fit predicts, all of them together.
+``interval`` is `calibration.laws.fitting.interval` (formed on the scale of the search), ``plain`` the estimate +- 1.96
+standard errors, ``rows`` the intervals of the probabilities that the fit predicts, all of them together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from calibration import laws  # noqa: E402
 from calibration.consequences.interpolation import interpolate  # noqa: E402
-from calibration.laws import Displacements  # noqa: E402
+from calibration.laws import fitting  # noqa: E402
+from calibration.laws.fitting import Displacements  # noqa: E402
 from spinloom.command_line import run_cli  # noqa: E402
 from spinloom.errors import UserError  # noqa: E402
 from spinloom.files import write_csv  # noqa: E402
@@ -147,18 +148,18 @@ def coverage(name: str, repetitions: int, seed: int = 1) -> pd.DataFrame:
         fits refused), ``rejected`` (share of goodness-of-fit tests with p < 0.05), ``repetitions``.
     """
     case = CASES[name]
-    fitted: list[laws.Fit] = []
+    fitted: list[fitting.Fit] = []
     row_hits: list[np.ndarray] = []
     true_rows = case.rows(case.truth)
     for repetition in range(repetitions):
         try:
-            fit = laws.fit(
+            fit = fitting.fit(
                 case.law, case.simulate(generator(seed, "coverage", name, repetition)), WHERE, **case.options
             )
         except UserError:
             continue
         fitted.append(fit)
-        found = laws.predict(fit, case.rows)
+        found = fitting.predict(fit, case.rows)
         row_hits.append((found.ci_low <= true_rows) & (true_rows <= found.ci_high))
     hits, bound = np.array(row_hits), np.array([bool(fit.conditions["on_bound"]) for fit in fitted])
     common = {
@@ -172,7 +173,7 @@ def coverage(name: str, repetitions: int, seed: int = 1) -> pd.DataFrame:
         told = [fit for fit in fitted if fit.standard_errors[parameter] is not None]
         if not told:
             continue
-        ends = np.array([laws.interval(fit, parameter) for fit in fitted])
+        ends = np.array([fitting.interval(fit, parameter) for fit in fitted])
         values = np.array([fit.parameters[parameter] for fit in told])
         errors = np.array([fit.standard_errors[parameter] for fit in told])
         table.append(

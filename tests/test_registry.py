@@ -5,12 +5,13 @@ from importlib.metadata import PathDistribution
 
 import pytest
 
+from calibration import laws
 from device_sims import engines
 from network import datasets, rules
 from spinloom import registry
 from spinloom.errors import UserError
 
-KINDS = {"rules": rules.REGISTRY, "datasets": datasets.REGISTRY, "engines": engines.REGISTRY}
+KINDS = {"rules": rules.REGISTRY, "datasets": datasets.REGISTRY, "engines": engines.REGISTRY, "laws": laws.REGISTRY}
 RULE = """
 class RULE:
     name = "guest_rule"

@@ -18,9 +18,11 @@ from calibration.card.tables import drive
 from calibration.counting.estimator import Rows
 from calibration.counting.spread import probability_spread
 from calibration.counting.writes import Writes
-from calibration.laws import Displacements, Fit
+from calibration.laws import fitting
+from calibration.laws.fitting import Displacements, Fit
 from spinloom.errors import UserError
 
+# those that "auto" tries: a law of an installed package must not change a result that does not ask for it
 SWITCHING = ("neel_brown", "precessional", "logistic", "logistic_plateau")
 NODES = 16  # starts in a state that a law of displacements is averaged over
 
@@ -82,24 +84,23 @@ def fit_laws(
         If the config names a law that does not suit the device, or wants all rows by a law that cannot be fitted.
     """
     options = config["kernel"]
-    suitable, groups = _groups(writes, start)
+    tried, groups = _groups(writes, start)
     asked = options["law"]
-    if asked != "auto" and asked not in suitable:
+    if asked != "auto" and asked not in (suitable := _suitable(tried)):
         raise UserError(
-            f"{where}: kernel.law: found '{asked}', allowed for {writes.name}: auto"
-            + "".join(f", {name}" for name in suitable)
+            f"{where}: kernel.law: found '{asked}', allowed for {writes.name}: {', '.join(['auto', *suitable])}"
         )
-    if options["form"] == "law" and not suitable:
+    if options["form"] == "law" and not tried:
         raise UserError(
             f"{where}: kernel.form: found 'law', allowed for {writes.name}: counts, as no law is known for it"
         )
-    chosen = list(suitable) if asked == "auto" else [asked]
+    chosen = list(tried) if asked == "auto" else [asked]
     fits, failed = [], []
-    for pulses, state, data in groups if suitable else ():
+    for pulses, state, data in groups if tried else ():
         place = {"pulses": pulses, "state_from": state}
         name = f"{writes.where}: pulses {pulses}" + ("" if state is None else f" from state {state}")
         try:
-            best = laws.choose(chosen, data, options["criterion"], name, config["seed"])
+            best = fitting.choose(chosen, data, options["criterion"], name, config["seed"])
         except UserError as error:
             if options["form"] == "law" or options["empty_rows"] == "law":
                 raise
@@ -111,8 +112,19 @@ def fit_laws(
     return fits, failed
 
 
+def _suitable(tried: tuple[str, ...]) -> list[str]:
+    """Return the laws that ``tried`` may be replaced by, these first: those of the same kind and axes."""
+
+    def form(name: str) -> tuple:
+        law = laws.get(name)
+        return law.KIND, getattr(law, "AXES", None)
+
+    others = (name for name in laws.REGISTRY.names() if tried and name not in tried)
+    return [*tried, *(name for name in others if form(name) == form(tried[0]))]
+
+
 def _groups(writes: Writes, start: np.ndarray) -> tuple[tuple[str, ...], list]:
-    """Return the laws that suit, and (pulses, state before, data) of each group of writes that one law is for."""
+    """Return the laws that "auto" tries, and (pulses, state before, data) of each group of writes that one is for."""
     events, pulses = writes.events, writes.pulses
     pulse, after = events["pulse"].to_numpy(), events["after"].to_numpy()
     if writes.coordinate != "level":
@@ -227,7 +239,7 @@ def with_laws(
         if not fit.conditions["chosen"]:
             continue
         places, rows = law_rows(fit, pulses, edges)
-        known = laws.predict(fit, rows, level)
+        known = fitting.predict(fit, rows, level)
         for number, place in enumerate(places):
             if not wanted[place]:
                 continue

@@ -1,168 +1,26 @@
-"""Laws: few numbers in place of many probabilities, fitted to counted writes by maximum likelihood.
+"""Laws: few numbers in place of many probabilities.
 
-Two kinds: ``switching`` laws give P(switch) of a pulse, ``displacement`` laws the distribution of where a write ends
-given where it began. A law is one module of this package and one line of `REGISTRY`.
+Each module of this package is a law, as is each entry point of the group ``spinloom.laws``. Its ``KIND`` is
+
+* ``switching``, P(switch) of a pulse: it defines ``AXES`` (the columns that P depends on), ``PARAMETERS``, ``FIXED``,
+  ``THERMAL``, ``probability``, ``log_probabilities`` and ``starts``;
+* ``displacement``, the distribution of where a write ends given where it began: it defines ``parameters_for``,
+  ``parameters_of``, ``rows``, ``log_density`` and ``starts``.
+
+`calibration.laws.fitting` fits them.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import ModuleType
-from typing import Any
 
-import numpy as np
+from spinloom.registry import Registry
 
-from calibration.laws import (
-    displacements,
-    logistic,
-    logistic_plateau,
-    neel_brown,
-    passing,
-    precessional,
-    switching,
-    truncated_normal,
+REGISTRY = Registry(
+    "calibration.kernel.law", __name__, words=("NAME", "KIND", "HINT", "starts"), shared=("fitting",), named="NAME"
 )
-from calibration.laws.displacements import Displacements
-from calibration.laws.fitting import Fit
-from calibration.laws.prediction import Prediction, draw, interval, predict
-from spinloom.errors import UserError
-from spinloom.streams import generator
-
-REGISTRY: dict[str, ModuleType] = {
-    law.NAME: law
-    for law in (
-        neel_brown,
-        precessional,
-        logistic,
-        logistic_plateau,
-        passing,
-        truncated_normal,
-    )
-}
-KINDS: dict[str, ModuleType] = {"switching": switching, "displacement": displacements}
-CRITERIA = ("aic", "held_out")
-
-__all__ = [
-    "CRITERIA",
-    "Displacements",
-    "Fit",
-    "Prediction",
-    "REGISTRY",
-    "choose",
-    "draw",
-    "fit",
-    "get",
-    "interval",
-    "log_likelihood",
-    "predict",
-]
 
 
 def get(name: str, where: str = "config") -> ModuleType:
-    """Return the module of a law.
-
-    Raises
-    ------
-    UserError
-        If there is no such law.
-    """
-    if name not in REGISTRY:
-        raise UserError(f"{where}: law: found {name!r}, allowed: {', '.join(REGISTRY)}")
-    return REGISTRY[name]
-
-
-def fit(name: str, data: Any, where: str, **options: Any) -> Fit:
-    """Fit a law by maximum likelihood.
-
-    Parameters
-    ----------
-    name : str
-        In the registry.
-    data : DataFrame or Displacements
-        Counted writes: a table (see `laws.switching`) or the class of the law's kind.
-    where : str
-        File that errors name.
-    **options
-        Of the law. All take ``fixed``, a dict of parameters held at a value (None: set free).
-
-    Raises
-    ------
-    UserError
-        If there is no such law, the data are impossible or they do not tell a parameter.
-    """
-    law = get(name, where)
-    return KINDS[law.KIND].fit(law, data, where, **options)
-
-
-def log_likelihood(name: str, parameters: dict[str, float], data: Any, where: str = "data") -> float:
-    """Return the log-likelihood of ``data`` under a law with given parameters; terms without parameters left out."""
-    law = get(name, where)
-    return KINDS[law.KIND].log_likelihood(law, parameters, data, where)
-
-
-def choose(
-    names: list[str],
-    data: Any,
-    criterion: str = "aic",
-    where: str = "data",
-    seed: int = 0,
-    folds: int = 5,
-    options: dict[str, dict[str, Any]] | None = None,
-) -> list[Fit]:
-    """Fit several laws of one kind to the same writes and return the fits, best first.
-
-    Parameters
-    ----------
-    names : list of str
-        Laws of one kind.
-    data
-        As in `fit`.
-    criterion : {"aic", "held_out"}
-        Smallest AIC (Akaike, IEEE Trans. Autom. Control 19, 716 (1974)), or largest log-likelihood of held-out writes:
-        the writes are split at random into ``folds`` parts, each is judged by the fit to the others.
-    where : str
-        File that errors name.
-    seed : int
-        Of the stream (seed, "law folds") that splits the writes; the same split for all laws.
-    folds : int
-        At least 2.
-    options : dict
-        Law -> options of `fit`.
-
-    Raises
-    ------
-    UserError
-        If the laws are of different kinds or the criterion is unknown, or if no law can be fitted: then the error of
-        the first. A law that these writes do not tell is left out of the list.
-    """
-    kinds = {get(name, where).KIND for name in names}
-    if len(kinds) != 1:
-        raise UserError(f"{where}: laws: found kinds {', '.join(sorted(kinds)) or 'none'}, allowed: laws of one kind")
-    if criterion not in CRITERIA:
-        raise UserError(f"{where}: criterion: found {criterion!r}, allowed: {', '.join(CRITERIA)}")
-    if folds < 2:
-        raise UserError(f"{where}: folds: found {folds}, allowed: 2 or more")
-    parts = []
-    if criterion == "held_out":
-        parts = KINDS[kinds.pop()].split(data, folds, generator(seed, "law folds"))
-    fits, errors = [], []
-    for name in names:
-        chosen = (options or {}).get(name, {})
-        try:
-            found = fit(name, data, where, **chosen)
-            if parts:
-                held_out = sum(
-                    log_likelihood(name, fit(name, rest, where, **chosen).parameters, part, where)
-                    for rest, part in parts
-                )
-                found = replace(found, held_out_log_likelihood=float(held_out))
-            fits.append(found)
-        except UserError as error:
-            errors.append(error)
-    if not fits:
-        raise errors[0]
-    # a law with fewer parameters wins a tie
-    size = {one.law: int(np.count_nonzero([e is not None for e in one.standard_errors.values()])) for one in fits}
-    return sorted(
-        fits, key=lambda one: (one.aic if criterion == "aic" else -one.held_out_log_likelihood, size[one.law])
-    )
+    """Return the module of a law; `UserError`, which ``where`` begins, if there is none."""
+    return REGISTRY.get(name, f"{where}: law")

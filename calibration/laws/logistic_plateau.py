@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.laws import logistic
-from calibration.laws.scales import Parameter
-from calibration.laws.switching import PULSE_AXES
+from calibration.laws.fitting.scales import Parameter
+from calibration.laws.fitting.switching import PULSE_AXES
 
 NAME = "logistic_plateau"
 KIND = "switching"

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from calibration.laws.scales import Parameter
-from calibration.laws.switching import CLIP, PULSE_AXES, line
+from calibration.laws.fitting.scales import Parameter
+from calibration.laws.fitting.switching import CLIP, PULSE_AXES, line
 
 NAME = "neel_brown"
 KIND = "switching"

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from calibration.laws import logistic
-from calibration.laws.scales import Parameter
+from calibration.laws.fitting.scales import Parameter
 
 NAME = "passing"
 KIND = "switching"

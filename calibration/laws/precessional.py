@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from calibration.laws.scales import Parameter
-from calibration.laws.switching import PULSE_AXES, line
+from calibration.laws.fitting.scales import Parameter
+from calibration.laws.fitting.switching import PULSE_AXES, line
 
 NAME = "precessional"
 KIND = "switching"

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from calibration.laws.displacements import Displacements
-from calibration.laws.scales import Parameter
+from calibration.laws.fitting.displacements import Displacements
+from calibration.laws.fitting.scales import Parameter
 from spinloom.errors import UserError
 
 NAME = "truncated_normal"

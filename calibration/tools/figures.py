@@ -15,7 +15,7 @@ from calibration import laws
 from calibration.card import KernelCard
 from calibration.counting import kernel_rows
 from calibration.counting.writes import COORDINATES, Writes
-from calibration.laws import Fit
+from calibration.laws.fitting import Fit
 from calibration.sources import build
 from calibration.tools.pulse_labels import axis_of, named, pulse_names
 from spinloom.errors import UserError

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from calibration import laws
 from calibration.card import KernelCard
 from calibration.counting import kernel_rows
 from calibration.counting.estimator import stationary
-from calibration.laws import Fit
+from calibration.laws import fitting
+from calibration.laws.fitting import Fit
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -26,7 +26,8 @@ def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
     - Rows of basis counts: Dirichlet of the row's probabilities times (N + K a) for N effective counts, K states and
       the card's pseudocount a, which is Dirichlet(effective_count + a); one draw per pulse if rows repeat. Rows of
       basis interpolated: the same without a, because their effective counts hold the prior already.
-    - Rows of basis law: `calibration.laws.draw` varies the parameters of the chosen laws, which give their rows again.
+    - Rows of basis law: `calibration.laws.fitting.draw` varies the parameters of the chosen laws, which give their rows
+      again.
     - States: the variance within is scaled inverse chi-square, (n - 1) s^2 / chi^2, and the mean conductance normal
       with that variance over n (flat prior on the mean and the log of the sd; Gelman et al., Bayesian Data Analysis,
       section 3.2), so that the mean alone has Student's distribution. It stays within the state's own interval, where
@@ -114,7 +115,7 @@ def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Genera
         told = any(error is not None for error in fit.standard_errors.values()) or fit.conditions.get("bound_limits")
         if not (fit.conditions.get("chosen") and told):
             continue
-        law["parameters"] = laws.draw(fit, stream(f"law {place}"))
+        law["parameters"] = fitting.draw(fit, stream(f"law {place}"))
         places, rows = kernel_rows.law_rows(fit, card.pulses, np.array(meta["states"]["edges"]))
         for own, row in zip(places, rows(law["parameters"])):
             if of_law[own]:

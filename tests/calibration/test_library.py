@@ -10,7 +10,7 @@ import yaml
 
 from calibration import KernelCard, laws
 from calibration.counting import kernel_rows
-from calibration.laws import Fit
+from calibration.laws.fitting import Fit
 from calibration.sources import build, library
 from calibration.sources.parametric import REGISTRY, macrospin, switching
 from spinloom import config as study_config

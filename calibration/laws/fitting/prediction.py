@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from calibration.laws.fitting import DROP, Fit, derivative
-from calibration.laws.scales import Scale
+from calibration import laws
+from calibration.laws.fitting.likelihood import DROP, Fit, derivative
+from calibration.laws.fitting.scales import Scale
 
 TINY = 1e-300
 
@@ -38,8 +39,6 @@ class Prediction:
 
 def scale_of(fit: Fit) -> Scale:
     """Return the search scale of a fit's parameters."""
-    from calibration import laws
-
     law = laws.get(fit.law)
     own = law.parameters_of(fit.parameters) if hasattr(law, "parameters_of") else law.PARAMETERS
     known = {parameter.name: parameter for parameter in own}

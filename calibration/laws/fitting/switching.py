@@ -16,8 +16,8 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from calibration.laws.fitting import Fit, Problem, finish, pearson
-from calibration.laws.scales import Parameter, Scale
+from calibration.laws.fitting.likelihood import Fit, Problem, finish, pearson
+from calibration.laws.fitting.scales import Parameter, Scale
 from spinloom.errors import UserError
 
 PULSE_AXES = ("voltage_V", "duration_s", "temperature_K")

@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 from scipy import linalg, optimize
 
-from calibration.laws.scales import Scale
+from calibration.laws.fitting.scales import Scale
 from spinloom.errors import UserError
 
 ON_BOUND = 1e-4  # a bound that costs less log-likelihood than this is where the parameter is

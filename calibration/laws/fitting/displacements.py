@@ -14,8 +14,8 @@ from types import ModuleType
 import numpy as np
 import scipy
 
-from calibration.laws.fitting import Fit, Problem, finish
-from calibration.laws.scales import Parameter, Scale
+from calibration.laws.fitting.likelihood import Fit, Problem, finish
+from calibration.laws.fitting.scales import Parameter, Scale
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
