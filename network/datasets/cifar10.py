@@ -13,6 +13,7 @@ import numpy as np
 
 from network.datasets.files.cached import CachedDataset, Published, Splits
 from network.datasets.files.image_folder import ImageFolder
+from network.datasets.files.sources import Mirror
 from network.datasets.files.unpickle import arrays_and_values
 from spinloom.errors import UserError
 
@@ -61,10 +62,11 @@ def python_layout(md5: dict[str, str]) -> Published:
                      ("cifar-10-batches-py",), ("cifar-10-python.tar.gz",))  # fmt: skip
 
 
-def binary_layout(md5: dict[str, str], urls: tuple[str, ...] = ()) -> Published:
-    """Return the layout of the batches for C whose files have these hashes."""
+def binary_layout(md5: dict[str, str], *urls: str) -> Published:
+    """Return the layout of the batches for C whose files have these hashes, and whose archive is at these addresses."""
     return Published("binary-batches", "md5", tuple(md5.items()), parser(binary_batch, "test_batch.bin"),
-                     ("cifar-10-batches-bin",), ("cifar-10-binary.tar.gz",), urls)  # fmt: skip
+                     ("cifar-10-batches-bin",), ("cifar-10-binary.tar.gz",),
+                     tuple(Mirror((url,)) for url in urls))  # fmt: skip
 
 
 IMAGES = ImageFolder(CLASSES, SHAPE, ("cifar10_images.tar.gz",))
@@ -94,7 +96,7 @@ DATASET = CachedDataset(
                 "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
                 "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
             },
-            ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),  # no pickles
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",  # no pickles
         ),
         IMAGES,
     ),

@@ -1,8 +1,8 @@
 """Fashion-MNIST: 60000 + 10000 pictures of clothes, 28 x 28, 8 bit (Xiao, Rasul, Vollgraf, arXiv 1708.07747; MIT)."""
 
-from network.datasets.files.idx import IdxDataset, IdxFile
+from network.datasets.files.idx import IdxFile, dataset
 
-DATASET = IdxDataset(
+DATASET = dataset(
     name="fashion_mnist",
     title="Fashion-MNIST articles of clothing",
     files=(

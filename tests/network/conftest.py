@@ -6,6 +6,8 @@ import json
 import os
 import struct
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
@@ -18,7 +20,8 @@ from scipy.stats import norm
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.card.tables import TRANSITIONS
 from network import datasets, rules
-from network.datasets.files.idx import IdxDataset, IdxFile
+from network.datasets.files import idx
+from network.datasets.files.cached import CachedDataset
 from network.results.meter import Meter
 from network.results.summary import write_run
 from network.synapse.device import DeviceModel
@@ -154,15 +157,15 @@ def toy_arrays():
     return {role: values.astype(np.uint8) for role, values in arrays.items()}
 
 
-def make_toy(folder) -> IdxDataset:
+def make_toy(folder) -> CachedDataset:
     """Put the .gz files of the data set "toy" into ``folder`` and return it; nothing of it is on the network."""
     files = []
     folder.mkdir()
     for role, values in toy_arrays().items():
         raw, name = idx_bytes(values), f"{role}-idx"
-        files.append(IdxFile(role, name, values.shape, hashlib.sha256(raw).hexdigest()))
+        files.append(idx.IdxFile(role, name, values.shape, hashlib.sha256(raw).hexdigest()))
         (folder / f"{name}.gz").write_bytes(gzip.compress(raw, mtime=0))
-    return IdxDataset("toy", "toy", tuple(files), classes=4)
+    return idx.dataset("toy", "toy", tuple(files), classes=4)
 
 
 @pytest.fixture
@@ -171,6 +174,22 @@ def toy(tmp_path, monkeypatch):
     dataset = make_toy(tmp_path / "toy")
     plugins.add_dataset(monkeypatch, dataset)
     return dataset
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """Serve tmp_path/mirror on this machine alone and return the address."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    (tmp_path / "mirror").mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=tmp_path / "mirror")) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def write_config(folder, **changes):

@@ -103,7 +103,7 @@ def small(python=None, binary=None, urls=(), **changes):
         return {name.split("/")[-1]: hashlib.md5(raw).hexdigest() for name, raw in files.items()}
 
     layouts = (cifar10.python_layout(md5(python or files_of("python"))),
-               cifar10.binary_layout(md5(binary or files_of("binary")), urls), cifar10.IMAGES)  # fmt: skip
+               cifar10.binary_layout(md5(binary or files_of("binary")), *urls), cifar10.IMAGES)  # fmt: skip
     return replace(cifar10.DATASET, train_count=20, test_count=10, layouts=layouts, **changes)
 
 

@@ -109,13 +109,12 @@ def test_grey_pictures_become_rgb(tmp_path):
     np.testing.assert_array_equal(found, np.repeat(grey[:, :, None], 3, axis=2))
 
 
-def test_mirror(tmp_path):
-    pack(tmp_path / "cifar-10-binary.tar.gz", files_of("binary"))
-    url = (tmp_path / "cifar-10-binary.tar.gz").as_uri()
-    dataset = small(urls=(url,))
+def test_mirror(tmp_path, mirror):
+    pack(tmp_path / "mirror" / "cifar-10-binary.tar.gz", files_of("binary"))
+    dataset = small(urls=(f"{mirror}/cifar-10-binary.tar.gz",))
     assert dataset.ensure(tmp_path / "cache", None, quiet)["layout"] == "binary-batches"
     assert_pictures(dataset.load(tmp_path / "cache"))
-    pack(tmp_path / "cifar-10-binary.tar.gz", {**files_of("binary"), "test_batch.bin": b"again"})
+    pack(tmp_path / "mirror" / "cifar-10-binary.tar.gz", {**files_of("binary"), "test_batch.bin": b"again"})
     lines = []
     with pytest.raises(UserError, match="no source could be reached"):
         dataset.ensure(tmp_path / "other", None, lines.append)
@@ -137,8 +136,8 @@ def mat_files(change=lambda split, content: content, compress=True) -> dict[str,
     return files
 
 
-def small_svhn(files, urls=()):
-    layout = svhn.layout({name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}, urls)
+def small_svhn(files, mirror="http://127.0.0.1:9"):
+    layout = svhn.layout({name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}, mirror)
     return replace(svhn.DATASET, train_count=12, test_count=10, layouts=(layout,))
 
 
@@ -191,13 +190,16 @@ def test_svhn_hash_truncation_and_absence(tmp_path):
         small_svhn(files).ensure(tmp_path / "cache", tmp_path, quiet)
 
 
-def test_svhn_mirror_of_single_files(tmp_path):
+def test_svhn_mirror_of_single_files(tmp_path, mirror):
     files = mat_files()
-    put(tmp_path, files)
-    dataset = small_svhn(files, tuple((tmp_path / name).as_uri() for name in files))
+    put(tmp_path / "mirror", files)
+    dataset = small_svhn(files, mirror)
     assert dataset.ensure(tmp_path / "cache", None, quiet)["test_images"] == 10
+    lines = []
     with pytest.raises(UserError, match="no source could be reached"):
-        replace(dataset, limit=1000).ensure(tmp_path / "other", None, quiet)
+        replace(dataset, limit=1000).ensure(tmp_path / "other", None, lines.append)
+    assert lines == [f"svhn: {mirror} gave nothing usable: {mirror}/train_32x32.mat: found more than 1000 bytes, "
+                     "allowed 1000"]  # fmt: skip
 
 
 # ---- digits and the registry
@@ -227,8 +229,13 @@ def test_registry(name):
 
 
 def test_published_hashes_are_hashes():
-    layouts = [layout for name in ("cifar10", "svhn") for layout in datasets.get(name).layouts if layout.hashes]
-    assert [len(layout.hashes) for layout in layouts] == [6, 6, 2]
+    layouts = [
+        layout
+        for name in ("cifar10", "svhn", "mnist", "fashion_mnist")
+        for layout in datasets.get(name).layouts
+        if layout.hashes
+    ]
+    assert [len(layout.hashes) for layout in layouts] == [6, 6, 2, 4, 4]
     for layout in layouts:
         length = 2 * hashlib.new(layout.algorithm).digest_size
         values = {value for _, value in layout.hashes}

@@ -14,7 +14,7 @@ import pytest
 
 from calibration.sources import library
 from network import datasets, rules
-from network.datasets.files.idx import IdxDataset, IdxFile
+from network.datasets.files import idx
 from network.results.summary import write_run
 from network.rules.mean_variance_probability import Wires
 from network.synapse.device import DeviceModel
@@ -117,9 +117,9 @@ def train(run, folder, report=quiet) -> dict:
 @contextmanager
 def registered():
     """Register the data set "runs"."""
-    files = tuple(IdxFile(role, role, v.shape, "0" * 64) for role, v in toy_arrays().items())
+    files = tuple(idx.IdxFile(role, role, v.shape, "0" * 64) for role, v in toy_arrays().items())
     with pytest.MonkeyPatch.context() as patch:
-        plugins.add_dataset(patch, IdxDataset("runs", "runs", files, classes=4))
+        plugins.add_dataset(patch, idx.dataset("runs", "runs", files, classes=4))
         yield
 
 

