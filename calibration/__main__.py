@@ -81,7 +81,7 @@ def _import(args: argparse.Namespace) -> None:
     section["source"] = {**section["source"], **source}
     states = {"method": args.states, "count": args.count, "edges": args.edges}
     given = {key: value for key, value in states.items() if value is not None}
-    if given and args.format in importers.STATES_FROM_OPTIONS:
+    if given and importers.brings_states(args.format):
         raise UserError(
             f"--states, --count, --edges: found {given}, allowed with {args.format}: --option states=NUMBER"
         )
@@ -185,9 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     imported = command("import", _import, "make a kernel card of measured data (docs/import.md)")
     imported.add_argument("file", help="file or folder to import")
-    imported.add_argument(
-        "--format", required=True, choices=sorted(build.importers.REGISTRY), help="how it is laid out"
-    )
+    imported.add_argument("--format", required=True, choices=importers.REGISTRY.names(), help="how it is laid out")
     imported.add_argument("--output", type=_path, required=True, help="directory of the card")
     imported.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format")
     imported.add_argument("--states", help="calibration.states.method (default: mixture)")

@@ -6,12 +6,19 @@ from importlib.metadata import PathDistribution
 import pytest
 
 from calibration import laws
+from calibration.sources import importers
 from device_sims import engines
 from network import datasets, rules
 from spinloom import registry
 from spinloom.errors import UserError
 
-KINDS = {"rules": rules.REGISTRY, "datasets": datasets.REGISTRY, "engines": engines.REGISTRY, "laws": laws.REGISTRY}
+KINDS = {
+    "rules": rules.REGISTRY,
+    "datasets": datasets.REGISTRY,
+    "engines": engines.REGISTRY,
+    "laws": laws.REGISTRY,
+    "importers": importers.REGISTRY,
+}
 RULE = """
 class RULE:
     name = "guest_rule"

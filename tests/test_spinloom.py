@@ -172,7 +172,7 @@ def test_schema_and_registries_agree():
     assert set(schema["device_sims"]["properties"]["device"]["enum"]) == set(devices.REGISTRY.names())
     card = {name: rule.get("properties") for name, rule in schema["calibration"]["properties"].items()}
     assert set(card["source"]["kind"]["enum"]) == set(build.KINDS)
-    assert set(card["source"]["format"]["enum"]) == {*importers.REGISTRY, None}
+    assert set(card["source"]["format"]["enum"]) == {*importers.REGISTRY.names(), None}
     assert set(card["states"]["method"]["enum"]) == {*states.METHODS, "device"}
     assert set(card["kernel"]["law"]["enum"]) == {"auto", "truncated_normal", "passing", *kernel_rows.SWITCHING}
     assert set(card["kernel"]["law"]["enum"]) - {"auto"} <= set(laws.REGISTRY.names())

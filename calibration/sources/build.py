@@ -77,7 +77,7 @@ def _check_source(config: dict[str, Any], where: str) -> None:
         raise UserError(f"{where}.source.population: found a value, allowed with kind {kind}: null")
     if kind == "import":
         importers.check(source["format"], source["options"], f"{where}.source.options")
-        if source["format"] not in importers.STATES_FROM_OPTIONS:
+        if not importers.brings_states(source["format"]):
             if states["method"] == "device":
                 raise UserError(f"{where}.states.method: found 'device', allowed for an import: {', '.join(METHODS)}")
             # how many pulses a file holds is not known before it is read

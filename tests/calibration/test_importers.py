@@ -13,7 +13,7 @@ from scipy import stats
 from calibration.card.tables import PULSES, conform
 from calibration.counting.assemble import assemble
 from calibration.sources import build
-from calibration.sources.importers import OPTIONS, REGISTRY, import_file
+from calibration.sources.importers import REGISTRY, import_file
 from spinloom import config as study_config
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -320,9 +320,9 @@ def test_currents_units_and_normalised_responses(tmp_path):
 
 def test_every_option_is_documented():
     page = (Path(__file__).parents[2] / "docs" / "import.md").read_text()
-    for format in REGISTRY:
+    for format in REGISTRY.names():
         assert f"`{format}`" in page
-        for name, option in OPTIONS[format].items():
+        for name, option in REGISTRY.get(format).OPTIONS.items():
             assert f"`{name}`" in page and option.meaning
 
 

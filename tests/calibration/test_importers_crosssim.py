@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
-from calibration.sources.importers import OPTIONS as FORMATS
-from calibration.sources.importers import STATES_FROM_OPTIONS, import_file
+from calibration.sources.importers import REGISTRY, brings_states, import_file
 from calibration.sources.importers.crosssim import kernel, read_table
 from calibration.sources.importers.lattice import Pieces, split
 from spinloom.errors import UserError
@@ -225,7 +224,8 @@ def test_tables_that_are_exchanged_are_told(tables):
 
 
 def test_the_states_of_these_tables_are_an_option():
-    assert STATES_FROM_OPTIONS == {name for name, options in FORMATS.items() if "states" in options} == {"crosssim"}
+    able = [name for name in REGISTRY.names() if "states" in REGISTRY.get(name).OPTIONS]
+    assert able == [name for name in REGISTRY.names() if brings_states(name)] == ["crosssim"]
 
 
 def test_what_is_wrong_with_a_folder_is_told(tables, tmp_path):

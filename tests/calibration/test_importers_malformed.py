@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from calibration.sources.importers import OPTIONS, import_file
+from calibration.sources.importers import REGISTRY, import_file
 from spinloom.errors import UserError
 from tests.calibration.test_importers import DIRECTIONS, GOOD, HEADER
 
@@ -303,10 +303,10 @@ def test_files_and_folders_in_the_wrong_place(tmp_path):
         ("traces", tmp_path / "none.csv", "none.csv: found nothing, allowed: a file"),
         ("crosssim", tmp_path / "set.csv", "set.csv: found a file, allowed: a folder"),
         ("trains", tmp_path, "reset.csv: found nothing, allowed: a file"),
-        ("csv", tmp_path, "format: found csv, allowed: events, trains, traces, updown, crosssim"),
+        ("csv", tmp_path, "calibration.source.format: found csv, allowed: crosssim, events, traces, trains, updown"),
     ):
         with pytest.raises(UserError, match=message):
-            import_file(path, format, DIRECTIONS if format in OPTIONS and format != "events" else {})
+            import_file(path, format, DIRECTIONS if format in REGISTRY.names() and format != "events" else {})
 
 
 def test_parquet_with_wrong_types(tmp_path):

@@ -1,37 +1,32 @@
 """Files of measured or published devices -> writes to count, or a kernel card.
 
-One module per format (`REGISTRY`) with ``OPTIONS`` and ``read(path, options) -> Imported``; the formats are described
-in ``docs/import.md``. A further format is one more module and one line here.
+Each module of this package is a format, as is each entry point of the group ``spinloom.importers``. It defines
+``OPTIONS``, a dict of `base.Option` by name, and ``read(path, options) -> Imported``. ``BRINGS_STATES = True`` says
+that its card comes with its states, on which ``calibration.states`` does not act. ``docs/import.md`` describes the
+formats.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from calibration.sources.importers import (
-    crosssim,
-    events,
-    traces,
-    trains,
-    updown,
-)
 from calibration.sources.importers.base import Imported, Option, check_options
-from spinloom.errors import UserError
+from spinloom.registry import Registry
 
-__all__ = ["OPTIONS", "REGISTRY", "STATES_FROM_OPTIONS", "Imported", "Option", "check", "import_file"]
+__all__ = ["REGISTRY", "Imported", "Option", "brings_states", "check", "import_file"]
 
-REGISTRY: dict[str, ModuleType] = {
-    "events": events,
-    "trains": trains,
-    "traces": traces,
-    "updown": updown,
-    "crosssim": crosssim,
-}
-OPTIONS: dict[str, dict[str, Option]] = {name: module.OPTIONS for name, module in REGISTRY.items()}
-# formats whose card comes with its states (option states); calibration.states does not act on them
-STATES_FROM_OPTIONS = {"crosssim"}
+REGISTRY = Registry(
+    "calibration.source.format",
+    __name__,
+    words=("OPTIONS", "read"),
+    shared=("base", "lattice", "measured", "reading", "units"),
+)
+
+
+def brings_states(format: str) -> bool:
+    """Return whether the card of a format comes with its states."""
+    return getattr(REGISTRY.get(format), "BRINGS_STATES", False)
 
 
 def check(format: str, options: dict[str, Any] | None, where: str) -> dict[str, Any]:
@@ -40,20 +35,18 @@ def check(format: str, options: dict[str, Any] | None, where: str) -> dict[str, 
     Parameters
     ----------
     format : str
-        Key of `REGISTRY`.
+        One of `REGISTRY`.
     options : dict or None
-        Of `OPTIONS`; values may be text, as a command line gives them.
+        Of the format's ``OPTIONS``; values may be text, as a command line gives them.
     where : str
-        Begins the errors.
+        Begins the errors about options.
 
     Raises
     ------
     UserError
         If the format or an option is unknown, or an option's value is of the wrong type or outside its range.
     """
-    if format not in REGISTRY:
-        raise UserError(f"{where}: format: found {format}, allowed: {', '.join(REGISTRY)}")
-    return check_options(OPTIONS[format], options, where)
+    return check_options(REGISTRY.get(format).OPTIONS, options, where)
 
 
 def import_file(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Imported:
@@ -63,9 +56,9 @@ def import_file(path: str | Path, format: str, options: dict[str, Any] | None = 
     ----------
     path : str or Path
     format : str
-        Key of `REGISTRY`.
+        One of `REGISTRY`.
     options : dict or None
-        Of `OPTIONS`; values may be text, as a command line gives them.
+        Of the format's ``OPTIONS``; values may be text, as a command line gives them.
 
     Returns
     -------
@@ -78,5 +71,4 @@ def import_file(path: str | Path, format: str, options: dict[str, Any] | None = 
     UserError
         One line that names the file, the row, the column or the option.
     """
-    checked = check(format, options, str(path))
-    return REGISTRY[format].read(path, checked)
+    return REGISTRY.get(format).read(path, check(format, options, str(path)))

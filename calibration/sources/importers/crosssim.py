@@ -46,6 +46,7 @@ from spinloom.errors import UserError
 from spinloom.files import sha256_file
 
 MOST_STATES = 127
+BRINGS_STATES = True
 OPTIONS = {
     **COMMON,
     **DIRECTIONS,
