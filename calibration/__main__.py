@@ -10,13 +10,15 @@ import pandas as pd
 import yaml
 from threadpoolctl import threadpool_limits
 
+import device_sims.config
 from calibration.card import KernelCard
+from calibration.config import Stage
 from calibration.consequences.derive import with_derived
 from calibration.sources import build, importers, library
 from calibration.tools import compare_cards, planner
 from calibration.tools.show import show
-from spinloom import config as study_config
 from spinloom.command_line import run_cli
+from spinloom.config import read
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, write_csv, write_text
 from spinloom.progress import Progress, table_console
@@ -27,8 +29,9 @@ DROPPED = ("file", "row", "reason")
 def _section(path: str | None) -> dict[str, Any]:
     """Return a checked calibration section: of a JSON file, or config.yaml's."""
     if path is not None:
-        return study_config.check_section(read_json(path), "calibration", path)
-    return study_config.section(study_config.load("config.yaml"), "calibration")
+        return Stage.parse(read_json(path), path).dump()
+    whole = read("config.yaml")
+    return Stage.parse({"seed": whole.get("seed"), **whole.get("calibration", {})}, "config.yaml").dump()
 
 
 def _path(text: str) -> str:
@@ -90,7 +93,7 @@ def _import(args: argparse.Namespace) -> None:
         section["states"] = {"method": "mixture", "misread": section["states"]["misread"]}
     section["states"] = {**section["states"], **given}
     where = args.config or "config.yaml"
-    _make(study_config.check_section(section, "calibration", where), where, args)
+    _make(Stage.parse(section, where).dump(), where, args)
 
 
 def card_of(name: str) -> KernelCard:
@@ -149,7 +152,7 @@ def _plan(args: argparse.Namespace) -> None:
         raise UserError(
             "--config, --device-sims: found nothing, allowed with --output: the device stage's section and tables"
         )
-    section = study_config.check_section(read_json(args.config), "device_sims", args.config)
+    section = device_sims.config.Stage.parse(read_json(args.config), args.config).dump()
     # a card's pulse may be two of the device stage, of which both then get the replicas
     known = read_table(Path(args.device_sims) / "pulses.csv").columns
     overlay = planner.sweep(plan, card, section, card.pulses[[name for name in card.pulses if name in known]], started)

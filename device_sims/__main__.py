@@ -8,7 +8,8 @@ import json
 import os
 from pathlib import Path
 
-from spinloom import config, files, gpus
+from device_sims.config import Stage
+from spinloom import files, gpus
 from spinloom.command_line import run_cli
 from spinloom.errors import UserError
 
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
-    section = config.check_section(files.read_json(arguments.config), "device_sims", arguments.config)
+    section = Stage.parse(files.read_json(arguments.config), arguments.config).dump()
     if arguments.command == "chunk":
         gpus.claim()
         from device_sims.sweep import sweep

@@ -14,6 +14,7 @@ from pathlib import Path
 from spinloom import config, files
 from spinloom.command_line import run_cli
 from spinloom.errors import UserError
+from workflow.study import config as study_config
 from workflow.study import reference
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     if arguments.command == "reference":
         files.write_text(reference.page(), "docs/config.md")
         return
-    study = config.load("config.yaml", arguments.overlay)
+    study = study_config.load("config.yaml", arguments.overlay)
     folder = Path("results") / study["study"]
 
     def parts() -> list:

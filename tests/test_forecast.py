@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from device_sims.sweep import sweep
-from spinloom import config, files, speed
+from spinloom import files, speed
 from spinloom.progress import Progress
 from tests.calibration.conftest import changed
-from workflow.study import forecast, planning
+from workflow.study import config, forecast, planning
 
 ROOT = Path(__file__).parent.parent
 

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from device_sims.sweep import sweep
 from spinloom import __main__ as cli
-from spinloom import config, files, progress
+from spinloom import files, progress
 from spinloom.errors import UserError
-from workflow.study import live, planning
+from workflow.study import config, live, planning
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from device_sims.sweep import sweep
-from spinloom import config
 from spinloom.errors import UserError
 from tests.workflows import SMALL, changed
-from workflow.study import planning
+from workflow.study import config, planning
 
 REPORT = {"report_html": 1, "data_package": 1, "all": 1}
 TRAINING = {"train": 1, "summarise": 1, "network_figures": 1, **REPORT}

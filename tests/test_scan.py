@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from spinloom import config
 from spinloom.errors import UserError
-from workflow.study import planning, scan
+from workflow.study import config, planning, scan
 
 STATES = {"key": "calibration.states.count", "values": [2, 3]}
 LIBRARY = {"calibration": {"source": {"kind": "library", "name": "pbit"}}}

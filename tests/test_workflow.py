@@ -9,12 +9,11 @@ import pytest
 import yaml
 
 from calibration.sources import library
-from spinloom import config
 from spinloom.errors import UserError
 from tests.calibration.conftest import changed
 from tests.dictionary import documented
 from tests.workflows import Tree, planned
-from workflow.study import planning
+from workflow.study import config, planning
 
 ROOT = Path(__file__).parent.parent
 CARD = {"card": 1, "card_figures": 1, "data_package": 1, "report_html": 1, "all": 1}

@@ -29,6 +29,7 @@ from device_sims.problem.problem import (
     Roughness,
     Waveform,
 )
+from device_sims.problem.schema_check import resolve_with
 from spinloom import config, files
 from spinloom.errors import UserError
 
@@ -96,7 +97,7 @@ def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
         One line with the file, the key, what was found and what is allowed.
     """
     path = Path(path)
-    content = config.resolve_with(schema(), config.read(path), str(path))
+    content = resolve_with(schema(), config.read(path), str(path))
     if seed is not None:
         content["seed"] = seed
     try:

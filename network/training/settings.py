@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from network import datasets
+from network.config import Stage
 from network.model import architecture, optimizers
 from network.results import energy, lifetime
 from network.training import options
-from spinloom.config import check_section
 from spinloom.errors import UserError
 from spinloom.files import read_json
 
@@ -215,7 +215,7 @@ def _by_schema(section: Any, path: str | Path) -> dict:
     if not isinstance(section, dict):
         raise UserError(f"{path}: found no JSON object, allowed the network section of the config")
     own = {key: value for key, value in section.items() if key != "variant"}
-    check_section(own, "network", str(path))
+    Stage.parse(own, str(path))
     return section
 
 

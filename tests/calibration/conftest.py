@@ -16,9 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from calibration.laws import neel_brown, passing
 from calibration.sources import build
-from spinloom import config as study_config
 from spinloom.files import write_parquet
 from spinloom.streams import generator
+from workflow.study import config as study_config
 
 ROOT = Path(__file__).parents[2]
 LENGTH, WIDTH = 600e-9, 60e-9

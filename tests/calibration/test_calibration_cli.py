@@ -11,9 +11,9 @@ import yaml
 from calibration import KernelCard
 from calibration.__main__ import main
 from calibration.sources import library
-from spinloom import config as study_config
 from spinloom.errors import UserError
 from tests.calibration.conftest import changed
+from workflow.study import config as study_config
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,9 +14,9 @@ from calibration.card.tables import PULSES, conform
 from calibration.counting.assemble import assemble
 from calibration.sources import build
 from calibration.sources.importers import REGISTRY, import_file
-from spinloom import config as study_config
 from spinloom.errors import UserError
 from spinloom.streams import generator
+from workflow.study import config as study_config
 from workflow.study import planning
 
 LEVELS_S = np.array([10e-6, 20e-6, 30e-6, 40e-6])

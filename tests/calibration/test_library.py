@@ -13,8 +13,8 @@ from calibration.counting import kernel_rows
 from calibration.laws.fitting import Fit
 from calibration.sources import build, library
 from calibration.sources.parametric import REGISTRY, macrospin, switching
-from spinloom import config as study_config
 from spinloom.errors import UserError
+from workflow.study import config as study_config
 from workflow.study import planning
 
 

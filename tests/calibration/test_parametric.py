@@ -8,15 +8,12 @@ from scipy import linalg, stats
 from calibration.consequences import half_select
 from calibration.sources import library
 from calibration.sources.parametric import (
-    REGISTRY,
     macrospin,
     make,
-    schema,
     skyrmion,
     switching,
     telegraph,
 )
-from spinloom.config import SCHEMAS
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -39,12 +36,6 @@ def section(name, **changes):
 
 def card(name, **changes):
     return make(section(name, **changes), 1, "device.yaml")
-
-
-def test_schema_and_registry_name_the_same_devices():
-    assert schema()["properties"]["device"]["enum"] == list(REGISTRY)
-    assert set(REGISTRY) < set(schema()["properties"])
-    assert (SCHEMAS / "sources" / "parametric.yaml").exists()
 
 
 def test_rows_are_the_law_and_count_nothing():

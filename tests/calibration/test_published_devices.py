@@ -9,7 +9,7 @@ import pytest
 from calibration.sources import build, library
 from device_sims.devices import family
 from device_sims.sweep import sweep
-from spinloom import config as study_config
+from workflow.study import config as study_config
 
 ROOT = Path(__file__).parents[2]
 

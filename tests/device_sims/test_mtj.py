@@ -11,24 +11,22 @@ import yaml
 from scipy.special import betainc
 from scipy.stats import binomtest
 
-from device_sims.devices import Batch, mtj, stt_mtj, vcma_mtj
+from device_sims.devices import Batch, mtj, options, stt_mtj, vcma_mtj
 from device_sims.engines import Result
 from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import GAMMA0, MU0
 from device_sims.sweep import tables
-from spinloom import config as study
 from spinloom.errors import UserError
 
 FAMILIES = {"stt_mtj": stt_mtj, "vcma_mtj": vcma_mtj}
+OPTIONS = {"stt_mtj": options.stt_mtj.Options, "vcma_mtj": options.vcma_mtj.Options}
 
 
 def section(name: str, **pulses) -> dict:
     """The family's section of its config in `configs`, with other axes of the sweep and 512 replicas."""
     with open(f"configs/{name}.yaml", encoding="utf-8") as stream:
         given = yaml.safe_load(stream)["device_sims"]
-    with open(f"workflow/schemas/devices/{name}.yaml", encoding="utf-8") as stream:
-        rules = yaml.safe_load(stream)
-    own = study.resolve_with(rules, given[name], name)
+    own = OPTIONS[name].parse(given[name], name).dump()
     own["pulses"].update(pulses)
     return {
         "seed": 11,

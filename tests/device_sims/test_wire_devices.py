@@ -14,8 +14,8 @@ from device_sims import devices, engines
 from device_sims.devices import domain_wall, notched_wire, wire
 from device_sims.engines import Result
 from device_sims.validation import same_writes
-from spinloom import config
 from spinloom.errors import UserError
+from workflow.study import config
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -11,10 +11,10 @@ import pandas as pd
 
 from calibration.consequences.derive import with_derived
 from calibration.sources import library
-from spinloom import config as study_config
 from spinloom import files
 from tests.calibration.conftest import KINDS, ROOT, Study
 from tests.dictionary import documented
+from workflow.study import config as study_config
 from workflow.study import scan as scans
 
 VARIANTS = {"five": 0.9, "two </script>": 0.85, "float_baseline": 0.95}

@@ -2,12 +2,11 @@
 
 CARD = STUDY / "calibration" / "card"
 CARD_FILES = ["states.csv", "pulses.csv", "transitions.csv", "population.csv", "reads.csv", "card.json"]
-PARAMETRIC = "workflow/schemas/sources/parametric.yaml"
 
 
 rule card:
     input:
-        code("card", [*sources("calibration"), *COMMON, *Path("calibration/sources/library").glob("*.yaml"), PARAMETRIC]),
+        code("card", [*sources("calibration"), *COMMON, *Path("calibration/sources/library").glob("*.yaml")]),
         writes,
         of(lambda plan: plan.card_inputs),
         section=SECTION["calibration"],

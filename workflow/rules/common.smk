@@ -12,10 +12,10 @@ from pathlib import Path
 
 from device_sims import engines
 from device_sims.sweep import sweep
-from spinloom import config as study_config
 from spinloom.config import sources
 from spinloom.errors import UserError
 from spinloom.files import SEAL, SUMS, sha256_file
+from workflow.study import config as study_config
 from workflow.study import forecast, planning, scan
 from workflow.study.folder import Folder
 

@@ -11,7 +11,11 @@ ASKS = {chunk.chunk_hash: name for name, plan in PLANS.items() for chunk in plan
 # no simulation depends on these
 ASIDE = ("tables.py", "problem_file.py", "__main__.py")
 ENGINE_SOURCES = [
-    *(path for path in sources("device_sims") if Path(path).name not in ASIDE and not {"validation", "single"} & set(Path(path).parts)),
+    *(
+        path
+        for path in sources("device_sims")
+        if Path(path).name not in ASIDE and not {"validation", "single"} & set(Path(path).parts)
+    ),
     "spinloom/files.py",
     "spinloom/streams.py",
 ]

@@ -7,7 +7,9 @@ own table.
 # the engines' evidence, if somebody has computed it: no input, which would compute it now
 EVIDENCE = VALIDATION / "validation.csv"
 CONTRACT = [*sources("calibration/card"), "calibration/tools/pulse_labels.py"]
-REPORTERS = code("report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT, "workflow/study/scan.py"])
+REPORTERS = code(
+    "report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT, "workflow/study/scan.py"]
+)
 PACKERS = code("package", [*COMMON, "workflow/study/package.py", "results/README.md"])
 SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if POINTS else []
 

@@ -49,7 +49,7 @@ class Plan:
 
 
 def plan(config: dict[str, Any]) -> Plan:
-    """Check a config, complete as `spinloom.config.resolve` leaves it, by all stages.
+    """Check a config, complete as `workflow.study.config.resolve` leaves it, by all stages.
 
     Raises
     ------

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from spinloom import config
+from spinloom.declare import schema
+from workflow.study.config import Study
 
 HEAD = """# The config, key by key
 
-Written by `python -m spinloom reference` from `workflow/schemas/`; do not edit. A study is `config.yaml` with a file
-laid over it; what a key means for the default study, and where its value comes from, is said there beside it. A key
-without a default must be given where its section is needed, or is left out. `[]` is an entry of a list, `NAME` any
+Written by `python -m spinloom reference` from the declarations in the code; do not edit. A study is `config.yaml` with
+a file laid over it; what a key means for the default study, and where its value comes from, is said there beside it. A
+key without a default must be given where its section is needed, or is left out. `[]` is an entry of a list, `NAME` any
 name. Below `network.variants.NAME` stand the keys of `network` once more, but for the data set, the seeds, the baseline
 and the energies.
 """
@@ -29,7 +30,7 @@ BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", 
 def page() -> str:
     """Return the page as Markdown: a table for each part of the config."""
     tables: dict[str, list[str]] = {name: [] for name in SECTIONS}
-    for path, rule in leaves(config.schema()):
+    for path, rule in leaves(schema(Study)):
         if path.startswith("network.variants.NAME."):
             continue
         first = path.split(".")[0]

@@ -20,12 +20,19 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from spinloom import config as study_config
+from spinloom.config import STAGES, read
+from spinloom.declare import Section, key
 from spinloom.errors import UserError
+from workflow.study import config
+from workflow.study.config import Scan
 
 LABEL = re.compile(r"[A-Za-z0-9.+-]([A-Za-z0-9._+-]{0,38}[A-Za-z0-9.+-])?")
 MOST_POINTS = 2000
 WORDS = {"None": "none", "True": "true", "False": "false"}  # readers of tables take null and None for a missing number
+
+
+class _Axes(Section):
+    scan: Scan | None = key("Axes of the scan.")
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Point:
     labels : dict of str
         Label of its entry by axis.
     config : dict
-        Complete, as `spinloom.config.resolve` leaves it.
+        Complete, as `workflow.study.config.resolve` leaves it.
     """
 
     name: str
@@ -62,7 +69,7 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
     UserError
         Naming the point and the key that cannot be.
     """
-    scan = study_config.resolve_with(_schema(), {"scan": layer.get("scan")}, "config")["scan"]
+    scan = _Axes.parse({"scan": layer.get("scan")}, "config").dump()["scan"]
     if scan is None:
         return []
     own = {key: value for key, value in layer.items() if key != "scan"}
@@ -82,17 +89,13 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
         layers = [_taken(entry) for _, entry in chosen] + [own]
         layers += [{k: v for k, v in entry.items() if k not in ("from", "take")} for _, entry in chosen]
         try:
-            whole = study_config.stacked(path, layers, f"{path} and overlays")
+            whole = config.stacked(path, layers, f"{path} and overlays")
             if whole["network"] is None:
                 raise UserError("network: found null, allowed in a scan: a network, whose results are compared")
         except UserError as error:
             raise UserError(f"scan: point {name}: {error}") from None
         found.append(Point(name, labels, whole))
     return found
-
-
-def _schema() -> dict[str, Any]:
-    return {"type": "object", "properties": {"scan": study_config.schema()["properties"]["scan"]}}
 
 
 def axis_entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict]]:
@@ -137,9 +140,9 @@ def _taken(entry: dict[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(source, str):
         raise UserError(f"scan.axes: from: found {source!r}, allowed: a config file")
-    content = study_config.read(source)
-    take = entry.get("take", list(study_config.STAGES))
-    if not isinstance(take, list) or (unknown := [one for one in take if one not in study_config.STAGES]):
+    content = read(source)
+    take = entry.get("take", list(STAGES))
+    if not isinstance(take, list) or (unknown := [one for one in take if one not in STAGES]):
         found = take if not isinstance(take, list) else unknown[0]
-        raise UserError(f"scan.axes: take: found {found}, allowed: a list of {', '.join(study_config.STAGES)}")
+        raise UserError(f"scan.axes: take: found {found}, allowed: a list of {', '.join(STAGES)}")
     return {key: content[key] for key in take if key in content}

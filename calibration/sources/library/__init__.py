@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from calibration.card import KernelCard
-from calibration.sources.parametric import make, schema
-from spinloom.config import read, resolve_with
+from calibration.sources.parametric import make
+from calibration.sources.parametric.config import Parametric
+from spinloom.config import read
 from spinloom.errors import UserError
 
 FOLDER = Path(__file__).parent
@@ -47,7 +48,7 @@ def recipe(name: str, where: str = "library: name", population: dict[str, Any] |
             "population": population,
             "provenance": section["provenance"] | {"population": "assumed: the study's own"},
         }
-    return resolve_with(schema(), section, path.name)
+    return Parametric.parse(section, path.name).dump()
 
 
 def card(name: str, seed: int = 0, population: dict[str, Any] | None = None) -> KernelCard:

@@ -1,6 +1,6 @@
 """Kernel cards of devices that are given by a law and its parameters, without any counted write.
 
-One module per kind of device (`REGISTRY`); the keys of a section are in ``workflow/schemas/sources/parametric.yaml``.
+One module per kind of device (`REGISTRY`); each declares the keys of its part of the section as ``Options``.
 A module has ``labels(own)``, the names of its states in ascending conductance; ``pulses(own)``, its pulses;
 ``kernel(own)``, float64[pulses, states, states]; ``VOLATILE``; ``LAW``, the formula in words with its source; and, if
 it needs them, ``complete(own, where)``, which checks and derives, ``extras(own, pulses)``, further tables, and
@@ -9,11 +9,8 @@ it needs them, ``complete(own, where)``, which checks and derives, ``extras(own,
 
 from __future__ import annotations
 
-from functools import cache
 from types import ModuleType
 from typing import Any
-
-import yaml
 
 from calibration.card import KernelCard
 from calibration.sources.parametric import (
@@ -24,8 +21,8 @@ from calibration.sources.parametric import (
     switching,
     telegraph,
 )
+from calibration.sources.parametric.config import Parametric
 from calibration.sources.parametric.parts import assemble, prepared
-from spinloom.config import SCHEMAS, resolve_with
 from spinloom.errors import UserError
 
 REGISTRY: dict[str, ModuleType] = {
@@ -38,19 +35,13 @@ REGISTRY: dict[str, ModuleType] = {
 }
 
 
-@cache
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a section; it is read once and not to be changed."""
-    return yaml.safe_load((SCHEMAS / "sources" / "parametric.yaml").read_text(encoding="utf-8"))
-
-
 def make(section: dict[str, Any], seed: int, where: str, kind: str = "parametric") -> KernelCard:
     """Return the card of a parametric device.
 
     Parameters
     ----------
     section : dict
-        By `schema`; defaults may be absent.
+        As `Parametric` declares it; defaults may be absent.
     seed : int
         Of the study; names the stream from which a population of devices is drawn.
     where : str
@@ -69,7 +60,7 @@ def make(section: dict[str, Any], seed: int, where: str, kind: str = "parametric
     UserError
         If the section breaks its schema, or its numbers do not make a device.
     """
-    section = resolve_with(schema(), section, where)
+    section = Parametric.parse(section, where).dump()
     device = section["device"]
     for other in REGISTRY:
         if (other in section) != (other == device):

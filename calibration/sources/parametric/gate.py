@@ -6,13 +6,35 @@ gone after the clock: both rows of a drive are [1 - p, p].
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from calibration import laws
 from calibration.sources.parametric.parts import memoryless, stated_law
+from spinloom.declare import Real, Section, key
+
+
+class Options(Section):
+    """A wire that a domain wall passes or not at each clock (Ellis); the drive is kept elsewhere."""
+
+    w0: Real = key("Drive at the middle of the sigmoid.", ge=-1000000.0, le=1000000.0)
+    b: Real = key("Steepness.", gt=0, le=1000000.0)
+    a: Real = key("Height of the sigmoid.", gt=0, le=1)
+    drives: tuple[Annotated[Real, Field(ge=-1000000.0, le=1000000.0)], ...] = key(
+        "Values w of the drive.",
+        min_length=1,
+    )
+    drive_quantity: Literal["voltage_V", "field_T", "current_density_A_per_m2", "zhang_li_u_m_per_s"] = key(
+        "Column of pulses.csv that the drive goes to.",
+        "voltage_V",
+    )
+    drive_unit: Real = key("What a drive of 1 is in the unit of that column.", 1, gt=0, le=1000000000000000.0)
+    clock_s: Real = key("Duration of a clock.", gt=0, le=1)
+    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
+
 
 VOLATILE = True
 LAW = "p(w) = 1 - a/(1 + exp(b (w - w0))) from either state; Ellis et al., arXiv 2303.01886"

@@ -29,14 +29,54 @@ What lands beyond the ends stays at the ends.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import special
 from scipy.optimize import elementwise
 
+from spinloom.declare import Real, Section, Whole, key
 from spinloom.errors import UserError
+
+
+class Up(Section):
+    """The pulse that raises the conductance."""
+
+    pulses: Real | None = key(
+        "Pulses from end to end, apart from noise; levels - 1 if absent.",
+        absent=True,
+        ge=1,
+        le=1000000.0,
+    )
+    nonlinearity: Real = key(
+        "kappa: share by which the step has shrunk at the far end; 0 is linear, near 1 is soft bounds.",
+        0,
+        ge=0,
+        lt=1,
+    )
+    step_scale: Real = key("Factor on step and spread.", 1, gt=0, le=1000)
+    voltage_V: Real = key("Voltage of the pulse.", ge=-100, le=100)
+    duration_s: Real = key("Duration of the pulse.", gt=0, le=1)
+
+
+class Options(Section):
+    """Many levels, one pulse up and one pulse down."""
+
+    levels: Whole = key("Number of levels.", ge=2, le=127)
+    cycle_relative_sd: Real = key(
+        "Spread s of a step from pulse to pulse, over the spacing of the levels.",
+        ge=0,
+        le=20,
+    )
+    landing: Literal["moments", "nearest"] = key(
+        "How a normal step ends on a level: moments keeps mean and sd of the step; nearest rounds.",
+        "moments",
+    )
+    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
+    up: Up = key("The pulse that raises the conductance.")
+    down: Up = key("The pulse that raises the conductance.")
+
 
 VOLATILE = False
 LAW = (

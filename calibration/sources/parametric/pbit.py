@@ -6,13 +6,27 @@ Camsari et al., Phys. Rev. X 7, 031014 (2017), write m = sgn(tanh I - u) with u 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 from scipy import special
 
 from calibration.sources.parametric.parts import memoryless
+from spinloom.declare import Real, Section, key
+
+
+class Options(Section):
+    """A bit drawn anew at each clock."""
+
+    inputs: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] = key("Inputs I.", min_length=1)
+    beta: Real = key("Steepness: p = 1/(1 + exp(-beta I)).", 1, gt=0, le=1000)
+    offset: Real = key("Input at which p = 1/2.", 0, ge=-1000, le=1000)
+    volts_per_input_V: Real = key("Voltage of an input of 1.", 1, gt=0, le=100)
+    clock_s: Real = key("Time between two independent bits.", gt=0, le=1)
+    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
+
 
 VOLATILE = True
 LAW = "p = 1/(1 + exp(-beta (I - offset))) from either state; Camsari et al., Phys. Rev. X 7, 031014 (2017)"

@@ -14,6 +14,27 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
+from spinloom.declare import Real, Section, Whole, key
+
+
+class Create(Section):
+    """One kind of pulse."""
+
+    birth_per_s: Real = key("Rate at which a free place is filled during the pulse.", ge=0, le=1000000000000.0)
+    death_per_s: Real = key("Rate at which a skyrmion vanishes during the pulse.", ge=0, le=1000000000000.0)
+    voltage_V: Real = key("Voltage of the pulse.", ge=-100, le=100)
+    duration_s: Real = key("Duration of the pulse.", gt=0, le=1)
+
+
+class Options(Section):
+    """A counter of skyrmions; the state is their number."""
+
+    places: Whole = key("Most skyrmions that there is room for.", ge=1, le=126)
+    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
+    create: Create = key("One kind of pulse.")
+    annihilate: Create = key("One kind of pulse.")
+
+
 VOLATILE = False
 LAW = "birth-death, rates (N - n) b and n d, kernel expm(Q t); Song et al., Nature Electronics 3, 148 (2020)"
 KINDS = ("create", "annihilate")

@@ -11,10 +11,11 @@ plateau.
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from calibration import laws
 from calibration.card import retention
@@ -22,7 +23,76 @@ from calibration.consequences import half_select
 from calibration.laws.fitting import Fit
 from calibration.sources.parametric import macrospin
 from calibration.sources.parametric.parts import binary, stated_law
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+
+
+class LawUp(Section):
+    """Law of one direction."""
+
+    name: Literal["neel_brown", "precessional", "logistic", "logistic_plateau"] = key("Law.")
+    parameters: dict[str, Real] | None = key("Its parameters; derived from macrospin if absent.", absent=True)
+
+
+class Macrospin(Section):
+    """Constants from which barrier and critical voltage follow."""
+
+    diameter_m: Real = key("Diameter of the free layer.", gt=0, le=1e-06)
+    thickness_m: Real = key("Its thickness.", gt=0, le=1e-07)
+    Ki_J_per_m2: Real = key("Interfacial anisotropy.", gt=0, le=1)
+    Ms_A_per_m: Real = key("Saturation magnetisation.", gt=0, le=3000000)
+    alpha: Real = key("Gilbert damping.", gt=0, le=1)
+    TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P.", gt=0, le=20)
+    resistance_parallel_ohm: Real = key("Resistance of the parallel state.", gt=0, le=1000000000000.0)
+    temperature_K: Real = key("Temperature at which the barrier is told.", 300, gt=0, le=1500)
+    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
+
+
+class Pulses(Section):
+    """All combinations of these."""
+
+    voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
+        "Signed; positive drives towards P (1).",
+        min_length=1,
+    )
+    durations_s: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = key("Durations.", min_length=1)
+    temperatures_K: tuple[Annotated[Real, Field(gt=0, le=1500)], ...] = key("Temperatures.", (300.0,), min_length=1)
+
+
+class Retention(Section):
+    """Barriers at rest and the temperatures of the table retention."""
+
+    thermal_stability: tuple[Annotated[Real, Field(ge=0, le=10000)], ...] | None = key(
+        "Barriers over kT of leaving state 0 and state 1, at reference_temperature_K; from macrospin if absent.",
+        absent=True,
+        min_length=2,
+        max_length=2,
+    )
+    reference_temperature_K: Real = key("Temperature of the barriers.", 300, gt=0, le=1500)
+    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
+    temperatures_K: tuple[Annotated[Real, Field(gt=0, le=1500)], ...] = key(
+        "Temperatures of the table.",
+        min_length=1,
+    )
+
+
+class Options(Section):
+    """Two states and a law of switching per direction.
+
+    A positive voltage drives from AP (0) to P (1), a negative one from P to AP.
+    """
+
+    channel: Literal["junction", "sot"] = key("Terminals that the pulse drives.", "junction")
+    law_up: LawUp = key("Law of one direction.")
+    law_down: LawUp = key("Law of one direction.")
+    macrospin: Macrospin | None = key("Constants from which barrier and critical voltage follow.", absent=True)
+    pulses: Pulses = key("All combinations of these.")
+    half_select_fractions: tuple[Annotated[Real, Field(gt=0, lt=1)], ...] = key(
+        "Shares of the voltage that cells beside the selected one see; empty for no such table.",
+        (),
+    )
+    retention: Retention | None = key("Barriers at rest and the temperatures of the table retention.", absent=True)
+
 
 VOLATILE = False
 LAW = "P01 by law_up at V, P10 by law_down at -V; formulas and sources in docs/laws.md"
@@ -44,14 +114,14 @@ def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
     """
     derived = macrospin.derive(own["macrospin"], where) if "macrospin" in own else None
     own = dict(own)
-    for key in DIRECTIONS:
-        name = own[key]["name"]
+    for way in DIRECTIONS:
+        name = own[way]["name"]
         known = {parameter.name for parameter in laws.get(name).PARAMETERS}
-        given = own[key].get("parameters")
+        given = own[way].get("parameters")
         if given is None:
             if derived is None or name not in _DERIVABLE:
                 raise UserError(
-                    f"{where}: switching.{key}.parameters: found nothing, allowed: a value for each of "
+                    f"{where}: switching.{way}.parameters: found nothing, allowed: a value for each of "
                     f"{', '.join(sorted(known))}; or macrospin, with law {' or '.join(_DERIVABLE)}"
                 )
             given = {parameter: derived[parameter] for parameter in _DERIVABLE[name]}
@@ -60,17 +130,17 @@ def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
                 given["tau0_s"] = own["macrospin"]["attempt_time_s"]
         if unknown := given.keys() - known:
             first, allowed = sorted(unknown)[0], ", ".join(sorted(known))
-            raise UserError(f"{where}: switching.{key}.parameters: found '{first}', allowed: {allowed}")
+            raise UserError(f"{where}: switching.{way}.parameters: found '{first}', allowed: {allowed}")
         optional = {"tau0_s", "reference_temperature_K", "floor", "plateau"}
         if missing := known - optional - given.keys():
-            raise UserError(f"{where}: switching.{key}.parameters: key '{sorted(missing)[0]}' is missing")
-        _in_range(laws.get(name), given, f"{where}: switching.{key}.parameters")
+            raise UserError(f"{where}: switching.{way}.parameters: key '{sorted(missing)[0]}' is missing")
+        _in_range(laws.get(name), given, f"{where}: switching.{way}.parameters")
         if name == "logistic_plateau" and given.get("floor", 0.0) >= given.get("plateau", 1.0):
             raise UserError(
-                f"{where}: switching.{key}.parameters.floor: found {given.get('floor', 0.0):g}, allowed: less than "
+                f"{where}: switching.{way}.parameters.floor: found {given.get('floor', 0.0):g}, allowed: less than "
                 f"plateau {given.get('plateau', 1.0):g}"
             )
-        own[key] = {"name": name, "parameters": {parameter: float(value) for parameter, value in given.items()}}
+        own[way] = {"name": name, "parameters": {parameter: float(value) for parameter, value in given.items()}}
         highest = max(abs(voltage) for voltage in own["pulses"]["voltages_V"])
         if name == "neel_brown" and highest >= given["critical_voltage_V"]:
             raise UserError(

@@ -13,14 +13,35 @@ so that T(t1 + t2) = T(t1) T(t2) exactly. Rippard et al., Phys. Rev. B 84, 06443
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 from scipy import special
 
 from calibration.sources.parametric.parts import binary
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+
+
+class Options(Section):
+    """A junction that flips by itself; a voltage tilts the balance."""
+
+    thermal_stability: Real = key("Barrier over kT at reference_temperature_K.", ge=0, le=500)
+    critical_voltage_V: Real = key("V_c0.", gt=0, le=100)
+    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
+    reference_temperature_K: Real = key("Temperature of the barrier.", 300, gt=0, le=1500)
+    temperature_K: Real = key("Temperature of the device.", 300, gt=0, le=1500)
+    voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
+        "Voltages below V_c0 in size; positive favours state 1.",
+        min_length=1,
+    )
+    durations_s: tuple[Annotated[Real, Field(gt=0, le=10000000000.0)], ...] = key(
+        "Times between two looks at the state.",
+        min_length=1,
+    )
+
 
 VOLATILE = True
 LAW = "rates exp[-Delta (T_ref/T) (1 -+ V/V_c0)]/tau0; Rippard et al., Phys. Rev. B 84, 064439 (2011)"

@@ -1,0 +1,276 @@
+"""What a study may say of its networks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict, field_serializer
+
+from network import datasets, rules
+from spinloom.config import Seeded
+from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, key, partial
+
+Entry = Annotated[
+    Annotated[str, Field(min_length=1, max_length=20)] | Annotated[Whole, Field(ge=1, le=100000)],
+    Field(union_mode="left_to_right"),
+]
+Scalar = Annotated[Flag | Annotated[str, Strict()] | Number | None, Field(union_mode="left_to_right")]
+Value = Annotated[Scalar | tuple[Scalar, ...], Field(union_mode="left_to_right")]
+Name = Annotated[str, Field(pattern="^[a-z0-9_]+$", max_length=40)]
+
+
+class Input(Section):
+    """What the network sees of a picture."""
+
+    range: Literal["unit", "signed", "binary"] = key(
+        "What grey levels become: unit 0 to 1, signed -1 to 1, binary 0 or 1.",
+        "unit",
+    )
+    pool: Whole = key("Pictures become smaller by the maximum over squares of this side.", 1, ge=1, le=1000)
+
+
+class Augmentation(Section):
+    """How training pictures are varied."""
+
+    shift_px: Whole = key(
+        "Training pictures are shifted by up to so many pixels along each side, anew each time they are "
+        "shown; black comes in.",
+        0,
+        ge=0,
+        le=100,
+    )
+    mirror: Flag = key("Training pictures are mirrored left to right half of the time.", False)
+
+
+class Schedule(Section):
+    """How the learning rate falls in the course of the training; null: it does not."""
+
+    name: Literal["constant", "exponential", "cosine", "linear"] = key("Form of the fall.")
+    final_fraction: Real = key("Share of the learning rate that is left at the end.", 0.01, gt=0, le=1)
+
+
+class Optimizer(Section):
+    """Optimiser of optax, with its settings."""
+
+    name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "lion"] = key("Optimiser of optax.", "adam")
+    learning_rate: Real = key("Learning rate at the start.", 0.001, gt=0, le=1000)
+    schedule: Schedule | None = key(
+        "How the learning rate falls in the course of the training; null: it does not.",
+        None,
+    )
+    b1: Real | None = key("Decay of the first moment (adam, adamw, lion).", absent=True, ge=0, lt=1)
+    b2: Real | None = key("Decay of the second moment (adam, adamw, lion).", absent=True, ge=0, lt=1)
+    eps: Real | None = key("Added to the denominator (adam, adamw, rmsprop, adagrad).", absent=True, gt=0, le=1)
+    weight_decay: Real | None = key("Weight decay (adamw, lion).", absent=True, ge=0, le=10)
+    momentum: Real | None = key("Momentum (sgd, rmsprop).", absent=True, ge=0, lt=1)
+    decay: Real | None = key("Decay of the mean square (rmsprop).", absent=True, ge=0, lt=1)
+
+
+class EarlyStopping(Section):
+    """null: all epochs are trained."""
+
+    patience: Whole = key("Epochs without better validation accuracy after which training ends.", ge=1, le=100000)
+
+
+class Rest(Section):
+    """Devices are left alone after each epoch and lose states at the card's rates of retention; null: they are not."""
+
+    duration_s: Real = key("How long.", ge=0, le=100000000000.0)
+    temperature_K: Real = key("At one of the temperatures of calibration.retention.", ge=0)
+
+
+class Device(Section):
+    """Which traits of the device take part."""
+
+    within_state_spread: Flag = key("Conductance varies within a state from write to write.", True)
+    read_noise: Flag = key("Each read is noisy.", True)
+    device_to_device: Flag = key("Each synapse is one of the card's instances, with what is its own.", True)
+    stochastic: Flag = key(
+        "Outcomes are drawn from the card's kernel; false: from the kernel of the same means with the least noise.",
+        True,
+    )
+    symmetric: Flag = key("true: up and down behave alike, the mean of the kernel and its mirror image.", False)
+    rest: Rest | None = key(
+        "Devices are left alone after each epoch and lose states at the card's rates of retention; null: they are not.",
+        None,
+    )
+    pulses: tuple[Whole | str, ...] | None = key(
+        "Pulses of the card that are used, by name; null: all.",
+        None,
+        min_length=2,
+        max_length=127,
+    )
+    stuck_fraction: Real = key("Share of devices that no pulse moves.", 0, ge=0, le=1)
+
+
+class Array(Section):
+    """Lines and tiles of the crossbar."""
+
+    wire_resistance_ohm: Real = key("Line resistance per cell, in rows and in columns.", 0, ge=0, le=1000000000.0)
+    driver_resistance_ohm: Real = key("Resistance of each row's driver.", 0, ge=0, le=1000000000.0)
+    sense_resistance_ohm: Real = key("Resistance of each column's amplifier.", 0, ge=0, le=1000000000.0)
+    tile_rows: Whole = key("Rows of a tile; a larger layer is cut into tiles.", 64, ge=1, le=100000)
+    tile_columns: Whole = key("Columns of a tile.", 64, ge=1, le=100000)
+    half_select: Real | None = key(
+        "Share of the write voltage on cells that share a line with the written one, one of the card's "
+        "half-select fractions; null: cells have transistors.",
+        None,
+        ge=0,
+        le=1,
+    )
+
+
+class Converters(Section):
+    """Digital-to-analogue and analogue-to-digital converters."""
+
+    dac_bits: Whole | None = key("Bits of the row converters; null: ideal.", None, ge=1, le=16)
+    dac_full_scale: Real = key(
+        "Largest hidden value that a row converter knows; pictures end at 1.",
+        4,
+        gt=0,
+        le=1000000.0,
+    )
+    adc_bits: Whole | None = key("Bits of the column converters; null: ideal.", None, ge=1, le=16)
+    adc_full_scale: Real = key("Largest column value, in units of sqrt(inputs / 3).", 4, gt=0, le=1000000.0)
+
+
+class Retention(Section):
+    """The trained network is also tested after it was left alone (docs/lifetime.md)."""
+
+    temperatures_K: tuple[Annotated[Real, Field(gt=0, le=2000)], ...] = key(
+        "Temperatures in the range of the card's calibration.retention.",
+        min_length=1,
+        max_length=100,
+    )
+    holds_s: tuple[Annotated[Real, Field(gt=0, le=100000000000.0)], ...] = key(
+        "Times from the training to the test.",
+        min_length=1,
+        max_length=1000,
+    )
+    refresh_intervals_s: tuple[Annotated[Real | None, Field(gt=0, le=100000000000.0)], ...] = key(
+        "Times between refreshes; null: none.",
+        (None,),
+        min_length=1,
+        max_length=100,
+    )
+    attempts: Whole = key("Most pulses that a device gets in a refresh.", 5, ge=1, le=1000)
+
+
+class Evaluation(Section):
+    """Tests of the trained network beyond its accuracy."""
+
+    input_noise_sds: tuple[Annotated[Real, Field(ge=0, le=100)], ...] = key(
+        "The trained network is also tested with Gaussian noise of these standard deviations on pictures in 0 to 1.",
+        (),
+        max_length=100,
+    )
+    retention: Retention | None = key(
+        "The trained network is also tested after it was left alone (docs/lifetime.md).",
+        None,
+    )
+
+
+class Training(Section):
+    """Keys a variant may change."""
+
+    layers: tuple[Entry, ...] = key(
+        "What comes in (784 or 28x28x1), then widths; convolutions before the first width: 32C5, 32C5p "
+        "(padded), MP2 (maximum over squares).",
+        min_length=2,
+        max_length=64,
+    )
+    activation: Literal["relu", "sigmoid", "tanh", "ternary", "binary"] = key("Function between layers.", "relu")
+    normalisation: Literal["batch", "none"] = key(
+        "batch: batch normalisation of each column; none: a bias alone.",
+        "batch",
+    )
+    loss: Literal["cross_entropy", "squared_hinge"] = key("Loss that is minimised.", "cross_entropy")
+    weight_range: Real = key(
+        "Largest weight in units of sqrt(3 / inputs), where uniform weights make columns of unit size; "
+        "with batch normalisation it means little.",
+        1,
+        gt=0,
+        le=1000,
+    )
+    input: Input = key("What the network sees of a picture.", Input)
+    augmentation: Augmentation = key("How training pictures are varied.", Augmentation)
+    validation_images: Whole = key("Images taken from the training set for validation.", 5000, ge=1)
+    epochs: Whole = key("Passes over the training set.", ge=1, le=100000)
+    batch_size: Whole = key("Images per step.", ge=1)
+    optimizer: Optimizer = key("Optimiser of optax, with its settings.", Optimizer)
+    early_stopping: EarlyStopping | None = key("null: all epochs are trained.", None)
+    rule: Annotated[str, OneOf(rules.REGISTRY.names)] = key(
+        "Learning rule: a file in network/rules, or a plug-in (CONTRIBUTING.md)."
+    )
+    rule_options: dict[str, Value] = key(
+        "Options of the rule (docs/network.md), which checks them itself.",
+        dict,
+    )
+    device: Device = key("Which traits of the device take part.", Device)
+    array: Array = key("Lines and tiles of the crossbar.", Array)
+    converters: Converters = key("Digital-to-analogue and analogue-to-digital converters.", Converters)
+    evaluation: Evaluation = key("Tests of the trained network beyond its accuracy.", Evaluation)
+
+
+class Data(Section):
+    """Where the data set lies."""
+
+    folder: str | None = key("Folder with the data set's files; null: look elsewhere.", None)
+    cache: str = key("Folder that keeps checked data files.", "~/.cache/spinloom", min_length=1)
+
+
+class Energy(Section):
+    """Constants of the energy model beyond the devices."""
+
+    adc_energy_J: Real = key("One conversion of a column current.", 2e-12, ge=0)
+    dac_energy_J: Real = key("One conversion of a row voltage.", 5e-13, ge=0)
+    line_capacitance_F_per_cell: Real = key("Wire of one cell pitch.", 2e-16, ge=0)
+    float_mac_energy_J: Real = key("Float multiplication and addition.", 4.6e-12, ge=0)
+    float_operation_energy_J: Real = key("Float addition.", 9e-13, ge=0)
+    float_memory_energy_J_per_bit: Real = key("Memory access per bit.", 1.6e-12, ge=0)
+
+
+class Lifetime(Section):
+    """What a device lasts, and how fast it learns (docs/lifetime.md)."""
+
+    endurance_writes: Real = key("Writes until a device fails.", 1000000000000.0, gt=0)
+    samples_per_s: Real = key("Training samples presented in a second, without pause.", 1000, gt=0)
+
+
+Variant = partial("Variant", Training)
+
+
+class Network(Training):
+    """Training with the kernel card, which neither simulates nor calibrates. null: the study ends with the card."""
+
+    dataset: Annotated[str, OneOf(datasets.REGISTRY.names)] = key(
+        "Data set: a file in network/datasets, or a plug-in (CONTRIBUTING.md)."
+    )
+    data: Data = key("Where the data set lies.", Data)
+    seeds: Whole = key("Number of trainings.", 3, ge=1, le=10000)
+    card_samples: Whole = key(
+        "Draws from the card's posterior with which each variant is trained again, to tell how much of "
+        "the spread comes from too few writes (docs/confidence.md); 0: none, otherwise at least 2.",
+        0,
+        ge=0,
+        le=1000,
+    )
+    chips: Whole = key("With card_samples: sets of devices made of each draw.", 2, ge=2, le=1000)
+    seeds_per_chip: Whole = key("With card_samples: trainings of each set of devices.", 2, ge=2, le=1000)
+    baseline: Literal["float_baseline"] | None = key("Rule to compare with.", "float_baseline")
+    energy: Energy = key("Constants of the energy model beyond the devices.", Energy)
+    lifetime: Lifetime = key("What a device lasts, and how fast it learns (docs/lifetime.md).", Lifetime)
+    variants: Annotated[dict[Name, Variant | None], Field(min_length=1, max_length=1000)] | None = key(
+        "Trainings that differ in what is said here, by name; null: one, named after the rule.", None
+    )
+
+    @field_serializer("variants")
+    def _as_said(self, variants: dict[str, Any] | None) -> Any:
+        """Return the variants with no default filled in."""
+        return variants and {
+            name: one and one.model_dump(mode="json", exclude_unset=True) for name, one in variants.items()
+        }
+
+
+class Stage(Network, Seeded):
+    """What the stage sees of a study: its section, and the seed."""

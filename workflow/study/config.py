@@ -1,0 +1,147 @@
+"""A study's whole config: what it may say, how it is read and checked, and what each stage sees of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from calibration.config import Calibration
+from device_sims.config import DeviceSims
+from network.config import Network
+from spinloom.config import STAGES, Seeded, lay_over, read, section
+from spinloom.declare import Real, Section, key, meaning, short
+
+
+def _folder_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text):
+        raise ValueError(f"found {short(text)}, allowed: letters, digits, _ and -, the first a letter or a digit")
+    return text
+
+
+class Axis(Section):
+    """One axis: a key with its values, or named points."""
+
+    name: str | None = key("Name of the axis; null: the last part of `key`.", None)
+    values: tuple[Any, ...] | None = key("Values of the key.", None, min_length=1, max_length=1000)
+    points: dict[str, dict[str, Any] | None] | None = key(
+        "Or changes of the config by label; `from` (a config file) and `take` (sections of it) put "
+        "another study's underneath.",
+        None,
+    )
+    key: str | None = key(
+        "Key of the config that takes the `values`, as in calibration.states.count.",
+        None,
+        max_length=200,
+    )
+
+
+class Scan(Section):
+    """Many studies in one, each a combination of the axes' entries (docs/scans.md). null: this study alone."""
+
+    axes: tuple[Axis, ...] = key(
+        "What differs: every combination is a point with its results in results/STUDY/points/.",
+        min_length=1,
+        max_length=6,
+    )
+
+
+class Published(Section):
+    """A number of the paper."""
+
+    quantity: str = key("One of the quantities in docs/network.md.")
+    variant: str | None = key("The variant that the number is compared with; null: the first.", None)
+    value: Real = key("The number.")
+    unit: str | None = key(
+        "Its unit: 1 or % for shares, J and its parts (mJ to aJ) for energies; null: as in our tables.",
+        None,
+    )
+    tag: str = key("Anything that tells this number from others: a page, a condition.", "", max_length=200)
+
+
+class System(Section):
+    """The published system that the study stands for; network/summary/systems.csv compares their numbers."""
+
+    name: str = key("Name of the system.", min_length=1, max_length=100)
+    paper: str = key("Where it was published.", min_length=1, max_length=300)
+    published: tuple[Published, ...] = key("Numbers of the paper.", (), max_length=1000)
+    assumptions: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = key(
+        "What the paper does not say and had to be assumed.",
+        (),
+        max_length=100,
+    )
+
+
+class Study(Seeded):
+    """A study: a device, its card, and the networks that learn with it."""
+
+    study: Annotated[str, AfterValidator(_folder_name)] = key(
+        "Name of the study; its results go to results/NAME.", min_length=1, max_length=64
+    )
+    device_sims: DeviceSims = key(meaning(DeviceSims))
+    calibration: Calibration = key(meaning(Calibration))
+    network: Network | None = key(meaning(Network))
+    scan: Scan | None = key(meaning(Scan), None)
+    system: System | None = key(meaning(System), None)
+
+
+def load(path: str | Path, overlay: str | Path | None = None) -> dict[str, Any]:
+    """Return the checked config of ``path`` with the file ``overlay`` laid over it, key by key.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, or the config is wrong.
+    """
+    return resolve(lay_over(read(path), read(overlay) if overlay else {}), str(overlay or path))
+
+
+def laid_over(path: str | Path, layer: dict[str, Any]) -> dict[str, Any]:
+    """Return the checked config of ``path`` with ``layer``, as Snakemake read it from ``--configfile``, over it."""
+    return resolve(lay_over(read(path), layer), f"{path} and overlays" if layer else str(path))
+
+
+def stacked(path: str | Path, layers: list[dict[str, Any]], source: str) -> dict[str, Any]:
+    """Return the checked config of ``path`` with ``layers`` over it, the last on top; errors as of `resolve`."""
+    whole = read(path)
+    for layer in layers:
+        whole = lay_over(whole, layer)
+    return resolve(whole, source)
+
+
+def resolve(config: dict[str, Any], source: str = "config") -> dict[str, Any]:
+    """Return a checked copy of ``config`` with every default filled in and every number in the type of its key.
+
+    Parameters
+    ----------
+    config : dict
+        As read from YAML.
+    source : str
+        What to call it in errors.
+
+    Raises
+    ------
+    UserError
+        One line with the key, what was found and what is allowed.
+    """
+    return Study.parse(config, source).dump()
+
+
+def section_texts(config: dict[str, Any], more: dict[str, dict[str, Any]] | None = None) -> dict[str, str]:
+    """Return the text of each section file by its name: ``resolved`` is the whole config, each stage has its own.
+
+    ``more`` are further files by name: what single jobs of a stage see of its section.
+    """
+    parts = {"resolved": config, **{stage: section(config, stage) for stage in STAGES}, **(more or {})}
+    return {name: json.dumps(_in_order(content), indent=1) + "\n" for name, content in parts.items()}
+
+
+def _in_order(value: Any, name: str = "") -> Any:
+    """Return ``value`` with all keys sorted, except for variants: tables show these in the user's order."""
+    if isinstance(value, dict):
+        keys = value if name == "variants" else sorted(value)
+        return {key: _in_order(value[key], key) for key in keys}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
