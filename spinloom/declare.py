@@ -249,7 +249,7 @@ def explain(error: ValidationError, model: type[Section], content: Any, where: s
     if kind == "missing":
         return f"{_parent(where, path)}: key '{path[-1]}' is missing"
     value = _at(content, path)
-    if first["loc"][-1] == "[key]":
+    if first["loc"][-1:] == ("[key]",):
         path, value = path[:-1], path[-1]
         text = ".".join(map(str, (*filter(None, [where]), *path)))
     if kind in ("value_error", "assertion_error"):

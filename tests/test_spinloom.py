@@ -286,6 +286,6 @@ def test_the_page_of_all_keys_is_up_to_date_and_tells_each_key():
         assert rule["description"].endswith("."), path
     # the default study has no key without a row
     rows = set(re.findall(r"^\| `([^`]+)` \|", written, re.M))
-    for path, _ in config._leaves(config.read(ROOT / "config.yaml")):
+    for path, _ in declare.leaves(config.read(ROOT / "config.yaml")):
         named = re.sub(r"\.\d+(?=\.|$)", "[]", path)
         assert {named, named.removesuffix("[]"), re.sub(r"\.[^.]+$", "", named)} & rows, path
