@@ -29,7 +29,7 @@ WORDS = (
     *("check", "pulses", "batches", "observe", "summarise", "draw", "describe", "REPEATED", "KEYS"),
     *("PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
-REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("mtj", "wire"))
+REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("mtj", "options", "wire"))
 
 
 @dataclass(frozen=True)
