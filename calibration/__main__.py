@@ -15,7 +15,7 @@ from calibration.card import KernelCard
 from calibration.config import Stage
 from calibration.consequences.derive import with_derived
 from calibration.sources import build, importers, library
-from calibration.tools import compare_cards, planner
+from calibration.tools import compare_cards, planner, sample
 from calibration.tools.show import show
 from spinloom.command_line import run_cli
 from spinloom.config import read
@@ -134,7 +134,7 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def _sample(args: argparse.Namespace) -> None:
-    with_derived(card_of(args.card).sample(args.seed, args.number)).write(args.output)
+    with_derived(sample.sample(card_of(args.card), args.seed, args.number)).write(args.output)
 
 
 def _plan(args: argparse.Namespace) -> None:

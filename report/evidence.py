@@ -14,6 +14,7 @@ import yaml
 from report.parts import Figure, Listing, Section, Table, text, words
 from report.plots import axis, colour, layout, numbers
 from report.study import Study
+from spinloom.version import VERSION
 
 PACKAGES = (
     "jax", "jaxlib", "matplotlib", "numpy", "optax", "pandas", "plotly", "pyarrow", "scikit-learn", "scipy",
@@ -155,7 +156,8 @@ def listing(title: str, config: dict[str, Any]) -> Listing:
 
 def software() -> Table:
     """Return the versions of what it was made with."""
-    versions = [["Python", platform.python_version()], *([name, metadata.version(name)] for name in PACKAGES)]
+    versions = [["Spinloom", VERSION], ["Python", platform.python_version()]]
+    versions += [[name, metadata.version(name)] for name in PACKAGES]
     return Table("Software", [], versions, closed=True)
 
 

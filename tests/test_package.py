@@ -1,15 +1,19 @@
 """The data package of a study: read back by the reference implementation, with types and units."""
 
 import json
+from pathlib import Path
 
 import frictionless
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from calibration.sources import library
+from report import evidence
 from spinloom import files
 from spinloom.errors import UserError
+from spinloom.version import VERSION
 from workflow.study import package
 
 
@@ -37,6 +41,14 @@ def write(study):
     path = study / "datapackage.json"
     package.main(["--study", str(study), "--output", str(path)])
     return path
+
+
+def test_one_version(study):
+    root = Path(package.__file__).parents[2]
+    assert json.loads(write(study).read_text())["generator"] == f"Spinloom {VERSION}"
+    assert yaml.safe_load((root / "CITATION.cff").read_text())["version"] == VERSION
+    assert f"\n## {VERSION}\n" in (root / "CHANGELOG.md").read_text()
+    assert evidence.software().rows[0] == ["Spinloom", VERSION]
 
 
 def test_every_table_opens_with_its_types(study):

@@ -268,13 +268,6 @@ class KernelCard:
         """Probability that each [ci_low, ci_high] holds; NaN if the card does not tell."""
         return self.meta.get("posterior", {}).get("interval", float("nan"))
 
-    def sample(self, seed: int, number: int) -> KernelCard:
-        """Return draw ``number`` from the posterior of the card; see `calibration.tools.sample.sample`."""
-        # imported here: reading a card needs no statistics
-        from calibration.tools.sample import sample
-
-        return sample(self, seed, number)
-
     @property
     def hash(self) -> str:
         """SHA-256 over the texts of the tables: cards with the same hash hold the same numbers."""

@@ -21,6 +21,7 @@ from pandas.api import types
 from spinloom import files
 from spinloom.command_line import run_cli
 from spinloom.errors import UserError
+from spinloom.version import VERSION
 
 DICTIONARY = Path(__file__).parents[2] / "results" / "README.md"
 # what belongs to a resumable computation is no result; a scan's points are studies with packages of their own
@@ -87,6 +88,7 @@ def describe(study: str | Path) -> dict:
         "name": re.sub(r"[^a-z0-9-]", "-", study.name.lower()),
         "title": f"Spinloom study {study.name}",
         "description": "Tables of a study; results/README.md says more of each.",
+        "generator": f"Spinloom {VERSION}",
         "resources": [resource(path, names[path], family) for path in tables],
     }
 
