@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from spinloom.declare import Section, Whole, check_depth, key, short
+from spinloom.declare import Section, Whole, key
 from spinloom.errors import UserError
+from spinloom.explain import check_depth, short
 
 STAGES = ("device_sims", "calibration", "network")
 

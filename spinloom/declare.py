@@ -14,10 +14,7 @@ A key without a default must be given. `absent` marks a key that may be left out
 
 from __future__ import annotations
 
-import difflib
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Annotated, Any, Self, TypeVar
 
@@ -37,9 +34,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from spinloom.errors import UserError
+from spinloom.explain import check_depth, check_numbers, explain
 
-MAX_ENTRIES = 100_000  # a few aliases of aliases are more than any memory holds
-MAX_DEPTH = 32  # no section is half as deep; an alias of what it lies in has no end
 Bound = TypeVar("Bound", bound="Section")
 
 
@@ -175,140 +171,6 @@ def meaning(section: type[Section]) -> str:
     return (section.__doc__ or "").strip().split("\n")[0]
 
 
-def check_depth(value: Any, source: str, path: str = "", depth: int = 0, entries: int = 0) -> int:
-    """Refuse what has no end, or could as well have none; return the number of ``entries`` with those of ``value``."""
-    if depth > MAX_DEPTH:
-        raise UserError(
-            f"{source}: {short(path)}: found more than {MAX_DEPTH} levels, or an alias of what it lies in, "
-            f"allowed: at most {MAX_DEPTH} levels"
-        )
-    for name, item in _items(value):
-        entries = check_depth(item, source, f"{path}.{name}" if path else str(name), depth + 1, entries + 1)
-        if entries > MAX_ENTRIES:
-            raise UserError(
-                f"{source}: {short(path)}: found more than {MAX_ENTRIES} entries, aliases written out, "
-                f"allowed: at most {MAX_ENTRIES}"
-            )
-    return entries
-
-
-def check_numbers(content: Any, source: str) -> None:
-    """Refuse numbers that are not finite or that a float cannot hold."""
-    for path, value in leaves(content):
-        if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > 2**53:
-            raise UserError(f"{source}: {path}: found {short(value)}, allowed: finite numbers up to 2^53")
-
-
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted path and the value of everything in ``value`` that is neither mapping nor list."""
-    for name, item in _items(value):
-        yield from leaves(item, f"{path}.{name}" if path else str(name))
-    if not isinstance(value, (dict, list)):
-        yield path, value
-
-
-def _items(value: Any) -> Iterable[tuple[Any, Any]]:
-    return value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-
-
-# pydantic's type of an error -> what is allowed, filled in from its context
-ALLOWED = {
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length} entries",
-    "too_long": "at most {max_length} entries",
-    "string_too_short": "at least {min_length} characters",
-    "string_too_long": "at most {max_length} characters",
-    "string_pattern_mismatch": "text that matches {pattern}",
-}
-# beginning of the type of an error -> kind of value that is allowed
-KINDS = {
-    "float": "number", "int": "integer", "string": "string", "bool": "boolean", "tuple": "array", "list": "array",
-    "model": "object", "dict": "object", "none": "null",
-}  # fmt: skip
-
-
-ORDER = ("integer", "number", "string", "boolean", "array", "object", "null")
-
-
-def explain(error: ValidationError, model: type[Section], content: Any, where: str = "") -> str:
-    """Return the deepest error as ``path: found this, allowed: that``."""
-    found: dict[tuple, list[Any]] = {}
-    for one in error.errors(include_url=False):
-        found.setdefault(_path(one, content), []).append(one)
-    path = min(found, key=lambda path: (-len(path), str(path)))
-    errors = found[path]
-    first = errors[0]
-    text = ".".join(map(str, (*filter(None, [where]), *path)))
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        known = sorted(_keys(model, path[:-1]))
-        return f"{_parent(where, path)}: {unknown_key(path[-1], known)}"
-    if kind == "missing":
-        return f"{_parent(where, path)}: key '{path[-1]}' is missing"
-    value = _at(content, path)
-    if first["loc"][-1:] == ("[key]",):
-        path, value = path[:-1], path[-1]
-        text = ".".join(map(str, (*filter(None, [where]), *path)))
-    if kind in ("value_error", "assertion_error"):
-        return f"{text or 'top level'}: {first['ctx']['error']}"
-    if kind not in ("literal_error", *ALLOWED) and not kind.endswith(("_type", "_parsing", "_from_float")):
-        return f"{text or 'top level'}: found {short(value)}, allowed: {first['msg']}"
-    allowed = [_allowed(one) for one in errors]
-    if _nullable(model, path):
-        allowed.append("null")
-    order = [kind for kind in ORDER if kind in allowed]  # kinds of values last, in one order
-    words = dict.fromkeys([one for one in allowed if one not in ORDER] + order)
-    return f"{text or 'top level'}: found {short(value)}, allowed: {' or '.join(words)}"
-
-
-def unknown_key(name: Any, known: list[str]) -> str:
-    """Return the text of the error for a key that is none of ``known``."""
-    # names end in their unit, which is what one forgets
-    close = difflib.get_close_matches(str(name), known, n=1) or [k for k in known if k.startswith(f"{name}_")]
-    hint = f" (did you mean '{close[0]}'?)" if close else ""
-    return f"found unknown key '{short(name)}'{hint}, allowed: {', '.join(known)}"
-
-
-def short(value: Any) -> str:
-    """Return a value as an error shows it: one line of at most 60 characters."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    text = text.encode("unicode_escape").decode()
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _allowed(one: Any) -> str:
-    kind, context = one["type"], one.get("ctx", {})
-    if kind == "literal_error":
-        return context["expected"].replace("'", "").replace(" or ", ", ")
-    if kind in ALLOWED:
-        return ALLOWED[kind].format(**{k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()})
-    return KINDS[kind.split("_")[0]]
-
-
-def _path(one: Any, content: Any) -> tuple:
-    """Return where an error is, without the names that pydantic gives to the members of a union."""
-    path: list[Any] = []
-    for part in one["loc"]:
-        inside = isinstance(content, dict) and part in content or isinstance(content, list) and isinstance(part, int)
-        if inside:
-            path.append(part)
-            content = content[part]
-    return (*path, one["loc"][-1]) if one["type"] == "missing" else tuple(path)
-
-
-def _at(content: Any, path: tuple) -> Any:
-    for part in path:
-        content = content[part]
-    return content
-
-
-def _parent(where: str, path: tuple) -> str:
-    return ".".join(map(str, (*filter(None, [where]), *path[:-1]))) or "top level"
-
-
 def schema(model: type[Section]) -> dict[str, Any]:
     """Return the JSON Schema of a section, without references, for editors and for docs/config.md."""
     rules = model.model_json_schema()
@@ -341,45 +203,3 @@ def _plain(rule: Any, defs: dict[str, Any], names: bool = False) -> Any:
             only = {**only, "type": [only["type"], "null"]}
         plain = {**only, **{k: v for k, v in plain.items() if k != "anyOf"}}
     return plain
-
-
-def _annotations(model: type[Section], path: tuple) -> Iterator[Any]:
-    """Yield the types that the value at ``path`` may have."""
-    types: list[Any] = [model]
-    for part in path:
-        below: list[Any] = []
-        for one in types:
-            if isinstance(one, type) and issubclass(one, Section):
-                field = one.model_fields.get(part)
-                below += members(field.annotation) if field else []
-            elif isinstance(part, int):
-                below += [m for inner in getattr(one, "__args__", ()) if inner is not ... for m in members(inner)]
-            else:  # a mapping with free names
-                below += members(one.__args__[1]) if len(getattr(one, "__args__", ())) == 2 else []
-        types = below
-    yield from types
-
-
-def members(annotation: Any) -> list[Any]:
-    """Return the types in a union, or the type itself, without their annotations."""
-    from types import UnionType
-    from typing import Union, get_args, get_origin
-
-    if get_origin(annotation) is Annotated:
-        return members(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [member for one in get_args(annotation) for member in members(one)]
-    return [annotation]
-
-
-def _keys(model: type[Section], path: tuple) -> list[str]:
-    return [
-        name
-        for one in _annotations(model, path)
-        if isinstance(one, type) and issubclass(one, Section)
-        for name in one.model_fields
-    ]
-
-
-def _nullable(model: type[Section], path: tuple) -> bool:
-    return type(None) in list(_annotations(model, path))

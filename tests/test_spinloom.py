@@ -19,7 +19,7 @@ from calibration.sources import build, simulated
 from device_sims import devices
 from device_sims.config import Stage
 from network.model import optimizers
-from spinloom import declare, files, streams
+from spinloom import declare, explain, files, streams
 from spinloom.errors import UserError
 from spinloom.progress import Progress
 from workflow.study import config, reference
@@ -286,6 +286,6 @@ def test_the_page_of_all_keys_is_up_to_date_and_tells_each_key():
         assert rule["description"].endswith("."), path
     # the default study has no key without a row
     rows = set(re.findall(r"^\| `([^`]+)` \|", written, re.M))
-    for path, _ in declare.leaves(config.read(ROOT / "config.yaml")):
+    for path, _ in explain.leaves(config.read(ROOT / "config.yaml")):
         named = re.sub(r"\.\d+(?=\.|$)", "[]", path)
         assert {named, named.removesuffix("[]"), re.sub(r"\.[^.]+$", "", named)} & rows, path

@@ -10,8 +10,8 @@ from typing import Any
 
 import jsonschema
 
-from spinloom.declare import check_depth, leaves
 from spinloom.errors import UserError
+from spinloom.explain import check_depth, leaves
 
 
 def resolve_with(rules: dict[str, Any], config: Any, source: str) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_a_training_moves_its_pictures_by_its_own_stream_and_step(config, tmp_pa
 
     def loss(name, keep):
         monkeypatch.setattr(
-            "network.train.augment", lambda key, step, pictures, *_: jnp.where(keep(key, step), pictures, 0)
+            "network.training.trainer.augment", lambda key, step, pictures, *_: jnp.where(keep(key, step), pictures, 0)
         )
         return train(config, tmp_path / name, **still)[0]["history"][-1]["train_loss"]
 

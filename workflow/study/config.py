@@ -13,7 +13,8 @@ from calibration.config import Calibration
 from device_sims.config import DeviceSims
 from network.config import Network
 from spinloom.config import STAGES, Seeded, lay_over, read, section
-from spinloom.declare import Real, Section, key, meaning, short
+from spinloom.declare import Real, Section, key, meaning
+from spinloom.explain import short
 
 
 def _folder_name(text: str) -> str:
