@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from report.network import BASELINE, shade
-from report.parts import Figure, Section, Table, si, words
+from report.parts import Figure, Section, Table, words
 from report.plots import FAINT, axis, colour, joules, layout, numbers
 from report.study import Study
 from spinloom.pareto import front
+from spinloom.quantities import PHASES, si
 
 LEVELS = {"device": "devices", "array": "with the array", "system": "with the whole system"}
 SPOKEN = {"device": "in the devices", "array": "with the array", "system": "in the whole system"}
-PHASES = ("training", "inference")
 SHADES = {"device": "#0072b2", "array": "#e69f00", "system": "#7f8c99"}
 OTHER_COSTS = {
     "writes_per_sample_mean": "writes per sample",

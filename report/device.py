@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.tools.pulse_labels import (
-    UNITS,
-    axis_of,
-    named,
-    pulse_names,
-)
-from report.parts import Figure, Section, Table, quantity, si, text, words
+from report.parts import Figure, Section, Table, quantity, text, words
 from report.plots import FAINT, INK, axis, colour, errors, layout, numbers, see_through
 from report.study import Study
+from spinloom.quantities import PULSE, of, pulse_names, si, widest
 
 SOURCES = {
     "import": "measured",
@@ -25,10 +20,10 @@ SOURCES = {
     "card": "a card that was made elsewhere",
 }
 MOST_PATHS, MOST_TIMES = 24, 90  # of a view: more are no clearer
-# what a path is drawn by, with its scale and what to write at the axis
-TRACKS = {"position_m": (1e9, "wall position (nm)"), "mz": (1, "mean magnetisation along z")}
+TRACKS = ("position_m", "mz")  # what a path is drawn by
 ENDS = {"final_position_m": "start_position_m"}
-TIMES = {"switching_time_s": "switching time (ns)", "passing_time_s": "passing time (ns)"}
+TIMES = ("switching_time_s", "passing_time_s")
+TIME, END = of("t_s"), of("final_position_m")
 
 
 def device(study: Study) -> Section:
@@ -65,13 +60,12 @@ def trajectories(study: Study) -> Figure:
     """Return paths against time, a view for each pulse."""
     table, pulses = study.simulated["trajectories"], study.simulated["pulses"]
     track = next(name for name in TRACKS if name in table)
-    scale, title = TRACKS[track]
     keys = [name for name in ("instance", "nominal_start_m", "replica") if name in table]
     names, views, most = pulse_names(pulses), [], 0
     for place, pulse in enumerate(pulses["pulse"]):
         own = table[table["pulse"] == pulse]
         most = max(most, own.groupby(keys).ngroups)
-        views.append({"data": _paths(own, keys, track, scale), "layout": _timeline(own, pulses.iloc[place], title)})
+        views.append({"data": _paths(own, keys, track), "layout": _timeline(own, pulses.iloc[place], track)})
     shown = f"{MOST_PATHS} of them, evenly picked; " if most > MOST_PATHS else ""
     caption = (
         f"Thin lines are single write events ({shown}one colour for each device), the black line is the mean of all. "
@@ -80,7 +74,8 @@ def trajectories(study: Study) -> Figure:
     return Figure("trajectories", "From pulse to state", caption, views, [("pulse", names)])
 
 
-def _paths(own: pd.DataFrame, keys: list[str], track: str, scale: float) -> list[dict[str, Any]]:
+def _paths(own: pd.DataFrame, keys: list[str], track: str) -> list[dict[str, Any]]:
+    scale = of(track).scale
     groups = list(own.groupby(keys))
     chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), MOST_PATHS)).round().astype(int))
     instances = sorted(own["instance"].unique())
@@ -90,7 +85,7 @@ def _paths(own: pd.DataFrame, keys: list[str], track: str, scale: float) -> list
         told = ", ".join(f"{words(name)} {value:g}" for name, value in zip(keys, key) if name != "nominal_start_m")
         shade = colour(instances.index(key[0]), len(instances))
         traces.append({
-            "type": "scatter", "mode": "lines", "x": numbers(path["t_s"].to_numpy()[at] * 1e9, 4),
+            "type": "scatter", "mode": "lines", "x": numbers(path["t_s"].to_numpy()[at] * TIME.scale, 4),
             "y": numbers(path[track].to_numpy()[at] * scale, 4), "name": told, "showlegend": False,
             "line": {"width": 1, "color": see_through(shade, 0.55)}, "hoverinfo": "name+x+y",
         })  # fmt: skip
@@ -98,20 +93,22 @@ def _paths(own: pd.DataFrame, keys: list[str], track: str, scale: float) -> list
     at = np.unique(np.linspace(0, len(mean) - 1, min(len(mean), MOST_TIMES)).round().astype(int))
     mean = mean.iloc[at]
     traces.append({
-        "type": "scatter", "mode": "lines", "name": "mean", "showlegend": False, "x": numbers(mean.index * 1e9, 4),
-        "y": numbers(mean * scale, 4), "line": {"width": 2.5, "color": INK}, "hoverinfo": "name+x+y",
+        "type": "scatter", "mode": "lines", "name": "mean", "showlegend": False,
+        "x": numbers(mean.index * TIME.scale, 4), "y": numbers(mean * scale, 4),
+        "line": {"width": 2.5, "color": INK}, "hoverinfo": "name+x+y",
     })  # fmt: skip
     return traces
 
 
-def _timeline(own: pd.DataFrame, pulse: pd.Series, title: str) -> dict[str, Any]:
+def _timeline(own: pd.DataFrame, pulse: pd.Series, track: str) -> dict[str, Any]:
     """Return the layout of a view, with the pulse shaded: it ends where the last rest begins."""
     end = own["t_s"].max() - next(pulse[name] for name in ("settle_s", "relax_s") if name in pulse)
+    begin = end - pulse["duration_s"]
     shade = {
-        "type": "rect", "xref": "x", "yref": "paper", "x0": (end - pulse["duration_s"]) * 1e9, "x1": end * 1e9,
+        "type": "rect", "xref": "x", "yref": "paper", "x0": begin * TIME.scale, "x1": end * TIME.scale,
         "y0": 0, "y1": 1, "fillcolor": "#f1c40f", "opacity": 0.12, "line": {"width": 0}, "layer": "below",
     }  # fmt: skip
-    return layout(axis("time (ns)"), axis(title), shapes=[shade])
+    return layout(axis(TIME.title), axis(of(track).title), shapes=[shade])
 
 
 def writes(study: Study) -> Section:
@@ -138,14 +135,14 @@ def writes(study: Study) -> Section:
 
 def groups(table: pd.DataFrame, x: str) -> list[tuple[str, pd.DataFrame]]:
     """Return the rows by what they differ in beside ``x``."""
-    others = [name for name in ("direction", *UNITS) if name in table and name != x and table[name].nunique() > 1]
+    others = [name for name in ("direction", *PULSE) if name in table and name != x and table[name].nunique() > 1]
     # what follows from x tells no curves apart
     others = [name for name in others if table.groupby(x)[name].nunique().max() > 1]
     if not others:
         return [("", table)]
     found = []
     for key, own in table.groupby(others, sort=False):
-        told = (words(str(v)) if name == "direction" else named(name, v) for name, v in zip(others, key))
+        told = (words(str(v)) if name == "direction" else of(name).told(v) for name, v in zip(others, key))
         found.append((", ".join(told), own))
     return found
 
@@ -154,11 +151,11 @@ def response(study: Study) -> Figure:
     """Return what each pulse gives against its drive: a probability with its interval, or a position with its sd."""
     pulses, summary = study.simulated["pulses"], study.simulated["summary"]
     table = summary.merge(pulses[["pulse", *(name for name in pulses if name not in summary)]], on="pulse")
-    x, scale, title = axis_of(pulses)
+    x = widest(pulses)
     curves, traces = groups(table, x), []
     for place, (name, own) in enumerate(curves):
         own, shade = own.sort_values(x), colour(place, len(curves))
-        common = {"type": "scatter", "x": numbers(own[x] * scale), "name": name, "legendgroup": name}
+        common = {"type": "scatter", "x": numbers(own[x] * of(x).scale), "name": name, "legendgroup": name}
         if "probability" in own:
             y, bars = own["probability"], errors(own["ci_low"], own["probability"], own["ci_high"])
             traces += [
@@ -169,7 +166,7 @@ def response(study: Study) -> Figure:
                 for law, dash in zip(_laws(own), ("solid", "dash", "dot", "dashdot"))
             ]  # fmt: skip
         else:
-            y, sd = own["position_mean_m"] * 1e9, own["position_sd_m"] * 1e9
+            y, sd = own["position_mean_m"] * END.scale, own["position_sd_m"] * END.scale
             bars = errors(y - sd, y, y + sd)
         traces.append({
             **common, "mode": "markers", "y": numbers(y), "error_y": {**bars, "color": see_through(shade, 0.6)},
@@ -183,9 +180,9 @@ def response(study: Study) -> Figure:
         y_axis = axis("probability", range=[-0.03, 1.03])
     else:
         caption = "Mean final position; the bars are one standard deviation of single writes, no error of the mean."
-        y_axis = axis("final position (nm)")
+        y_axis = axis(END.title)
     return Figure(
-        "response", "Response to the drive", caption, [{"data": traces, "layout": layout(axis(title), y_axis)}]
+        "response", "Response to the drive", caption, [{"data": traces, "layout": layout(axis(of(x).title), y_axis)}]
     )
 
 
@@ -200,18 +197,19 @@ def outcomes(study: Study) -> Figure | None:
     column = next((name for name in (*ENDS, *TIMES) if name in events and events[name].notna().any()), None)
     if column is None:
         return None
-    values = events[column] * 1e9
+    scale = of(column).scale
+    values = events[column] * scale
     shift = column in ENDS and not card.rows_repeat
     if shift:
-        values = values - events[ENDS[column]] * 1e9
+        values = values - events[ENDS[column]] * scale
     bins = np.linspace(values.min(), values.max(), 49) if values.min() < values.max() else values.min() + [-0.5, 0.5]
     middle, width = (bins[1:] + bins[:-1]) / 2, bins[1] - bins[0]
     names = pulse_names(study.simulated["pulses"])
-    edges = np.array((card.meta.get("states") or {}).get("edges") or [])
+    edges = np.array((card.meta.get("states") or {}).get("edges") or []) * scale
     # edges of the card's states have a place here if these are positions
-    lines = edges[(edges * 1e9 > bins[0]) & (edges * 1e9 < bins[-1])] * 1e9
+    lines = edges[(edges > bins[0]) & (edges < bins[-1])]
     lines = lines if column in ENDS and not shift and card.meta["states"]["coordinate"] == "position_m" else []
-    title = TIMES.get(column, "change of position (nm)" if shift else "final position (nm)")
+    title = f"change of position ({END.unit})" if shift else of(column).title
     marks = [
         {
             "type": "line", "xref": "x", "yref": "paper", "x0": float(edge), "x1": float(edge), "y0": 0, "y1": 1,
@@ -231,7 +229,7 @@ def outcomes(study: Study) -> Figure | None:
             })  # fmt: skip
             if column in ENDS and (law := _normal(study, place)) is not None and len(own):
                 fine = np.linspace(bins[0], bins[-1], 200)
-                mean, sd = law[0] * 1e9, law[1] * 1e9
+                mean, sd = law[0] * scale, law[1] * scale
                 density = len(own) * width / (sd * np.sqrt(2 * np.pi)) * np.exp(-(((fine - mean) / sd) ** 2) / 2)
                 traces.append({
                     "type": "scatter", "mode": "lines", "x": numbers(fine, 4), "y": numbers(density, 3),
@@ -264,8 +262,8 @@ def _summary(study: Study) -> Table:
         if "probability" in row:
             result = f"{row['probability']:.3f} ({row['ci_low']:.3f}–{row['ci_high']:.3f})"
         else:
-            mean, sd, error = (1e9 * row[f"position_{one}_m"] for one in ("mean", "sd", "sem"))
-            result = f"{mean:.1f} ± {sd:.1f} nm (mean ± {error:.1f})"
+            mean, sd, error = (END.scale * row[f"position_{one}_m"] for one in ("mean", "sd", "sem"))
+            result = f"{mean:.1f} ± {sd:.1f} {END.unit} (mean ± {error:.1f})"
         energy = row.get("write_energy_mean_J", float("nan"))
         rows.append([
             names[int(row["pulse"])], text(row["writes"]), *(text(row[name]) for name in counts), result,

@@ -10,8 +10,9 @@ import jinja2
 
 from report import costs, device, evidence, network, scan, scan_figures, table
 from report.network import share
-from report.parts import Figure, Link, Listing, Section, Table, si, text, words
+from report.parts import Figure, Link, Listing, Section, Table, text, words
 from report.study import Study
+from spinloom.quantities import si
 
 SECTIONS = (
     device.device, device.writes, table.table, network.network, costs.energy, costs.pareto, evidence.validation,

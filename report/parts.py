@@ -6,11 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-SUFFIXES = {
-    "_A_per_m2": "A/m²", "_J_per_m3": "J/m³", "_J_per_m2": "J/m²", "_m_per_s": "m/s", "_K": "K", "_V": "V", "_m": "m",
-    "_s": "s", "_J": "J", "_S": "S", "_T": "T",
-}  # fmt: skip
-PREFIXES = "yzafpnµm kMGTP"
+from spinloom.quantities import of, si
 
 
 @dataclass
@@ -88,15 +84,6 @@ def text(value: Any, digits: int = 4) -> str:
     return str(value)
 
 
-def si(value: float, unit: str, digits: int = 3) -> str:
-    """Return a quantity with the prefix that leaves one to three figures before the point."""
-    if not math.isfinite(value):
-        return "–"
-    place = 0 if value == 0 else math.floor(math.log10(abs(float(f"{value:.{digits}g}"))) / 3)
-    place = min(max(place, -8), 5)
-    return f"{value / 1000.0**place:.{digits}g} {PREFIXES[place + 8].strip()}{unit}"
-
-
 def words(name: str) -> str:
     """Return a name of the config or of a table as a person would write it."""
     return name.replace("_", " ")
@@ -104,9 +91,7 @@ def words(name: str) -> str:
 
 def quantity(name: str, value: Any) -> tuple[str, str]:
     """Return name and value of a key whose name may end in its unit, both for people."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        for suffix, unit in SUFFIXES.items():
-            if name.endswith(suffix):
-                told = si(value, unit) if len(unit) == 1 and unit != "K" else f"{value:.4g} {unit}"
-                return words(name.removesuffix(suffix)), told
+    known = of(name)
+    if known.unit and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return known.label, si(value, known.si) if len(known.si) == 1 and known.si != "K" else known.told(value)
     return words(name), words(value) if isinstance(value, str) else text(value)

@@ -16,9 +16,10 @@ from report.costs import LEVELS, PHASES
 from report.device import SOURCES
 from report.evidence import commit, listing, software
 from report.network import BASELINE, share
-from report.parts import Link, Section, Table, si, text, words
+from report.parts import Link, Section, Table, text, words
 from spinloom import files
 from spinloom.errors import UserError
+from spinloom.quantities import si
 from workflow.study import scan
 
 MOST_ROWS = 40  # of a table that is open

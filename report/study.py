@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from calibration.card import KernelCard
-from calibration.tools.pulse_labels import pulse_names
 from spinloom import files
+from spinloom.quantities import pulse_names
 
 DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")
 NETWORK = ("history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "lifetime.csv", "confusion.csv")

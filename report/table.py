@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from calibration.tools.pulse_labels import axis_of
 from report.device import groups
 from report.parts import Figure, Section, Table, text, words
 from report.plots import BLUES, COLOURS, FAINT, axis, colour, errors, layout, matrix, numbers, see_through
 from report.study import Study
+from spinloom.quantities import of, widest
 
 MOST_TEXT = 8  # states beyond which a matrix carries no numbers
 MOST_LABELS = 16  # below a plot
@@ -114,7 +114,7 @@ def _and_interval(study: Study) -> str:
 def switching(study: Study) -> Figure:
     """Return the probability of leaving either of two states against the drive, with intervals."""
     card, labels = study.card, list(study.card.states["label"])
-    x, scale, title = axis_of(card.pulses)
+    x = widest(card.pulses)
     probability, low, high = (_cube(study, name) for name in ("probability", "ci_low", "ci_high"))
     changes = [(0, 1)] if card.rows_repeat else [(0, 1), (1, 0)]
     curves = groups(card.pulses, x)
@@ -126,12 +126,12 @@ def switching(study: Study) -> Figure:
             p, bottom, top = (values[own["pulse"], start, stop] for values in (probability, low, high))
             shade = colour(place, len(curves))
             traces.append({
-                "type": "scatter", "mode": "lines+markers", "x": numbers(own[x] * scale), "y": numbers(p), "name": name,
-                "showlegend": bool(name), "line": {"color": shade, "width": 1}, "marker": {"size": 6},
+                "type": "scatter", "mode": "lines+markers", "x": numbers(own[x] * of(x).scale), "y": numbers(p),
+                "name": name, "showlegend": bool(name), "line": {"color": shade, "width": 1}, "marker": {"size": 6},
                 "error_y": {**errors(bottom, p, top), "color": see_through(shade, 0.6)},
                 "hovertemplate": "%{x:.4g}: %{y:.3g}",
             })  # fmt: skip
-        views.append({"data": traces, "layout": layout(axis(title), axis("probability", range=[-0.03, 1.03]))})
+        views.append({"data": traces, "layout": layout(axis(of(x).title), axis("probability", range=[-0.03, 1.03]))})
     names = [f"to {labels[1]}" if card.rows_repeat else f"{labels[start]} → {labels[stop]}" for start, stop in changes]
     caption = f"Probability of the change; the bars are its {_interval(study)}, lines guide the eye."
     return Figure("switching", "Switching", caption, views, [("change", names)])

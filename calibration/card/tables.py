@@ -13,19 +13,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from spinloom.errors import UserError
-
-UNITS = {
-    "_A_per_m2": "A/m^2",
-    "_m_per_s": "m/s",
-    "_per_s": "1/s",
-    "_S": "S",
-    "_V": "V",
-    "_J": "J",
-    "_K": "K",
-    "_T": "T",
-    "_m": "m",
-    "_s": "s",
-}
+from spinloom.quantities import DRIVES
 
 # where a row of probabilities comes from
 BASES = {
@@ -90,10 +78,7 @@ PULSES = pa.DataFrameSchema(
     {
         "pulse": index(),
         "channel": label(),
-        "voltage_V": number(nullable=True),
-        "current_density_A_per_m2": number(nullable=True),
-        "field_T": number(nullable=True),
-        "zhang_li_u_m_per_s": number(nullable=True),
+        **{name: number(nullable=True) for name in DRIVES},
         "duration_s": positive(),
         "polarity": integer(pa.Check.isin([-1, 0, 1], error="-1, 0 or 1")),
         "temperature_K": at_least_0(),
@@ -154,12 +139,10 @@ CARD = {
     "reads": READS,
 }
 
-_DRIVES = ("field_T", "current_density_A_per_m2", "zhang_li_u_m_per_s", "voltage_V")
-
 
 def drive(pulses: pd.DataFrame) -> pd.Series:
     """Return the size of each pulse in the drive that reaches furthest: that of the laws of one drive."""
-    return pulses[max(_DRIVES, key=lambda name: np.nan_to_num(pulses[name].abs()).max())].abs()
+    return pulses[max((*DRIVES[1:], DRIVES[0]), key=lambda name: np.nan_to_num(pulses[name].abs()).max())].abs()
 
 
 # tables that a card may have besides
@@ -203,11 +186,6 @@ EXTRAS = {
     "retention": RETENTION,
     "inverse": INVERSE,
 }
-
-
-def unit(column: str) -> str:
-    """Return the unit that the column's name carries, ``"1"`` for a number or label without one."""
-    return next((unit for suffix, unit in UNITS.items() if column.endswith(suffix)), "1")
 
 
 def conform(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str | Path) -> pd.DataFrame:

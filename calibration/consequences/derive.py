@@ -10,13 +10,14 @@ import pandas as pd
 
 from calibration.card import KernelCard, retention
 from calibration.consequences import half_select, inversion
-from calibration.consequences.figures_of_merit import DRIVES, derive
+from calibration.consequences.figures_of_merit import derive
 from calibration.consequences.interpolation import AXES, interpolate
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import with_stay
 from calibration.laws import neel_brown
 from calibration.readout.energy import MECHANISMS
 from spinloom.errors import UserError
+from spinloom.quantities import DRIVES
 
 NOTHING = 0.01  # probability of a change up to which a pulse is in the dead zone
 EXACT = 1e12  # writes that a stated probability is worth

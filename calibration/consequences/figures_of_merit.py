@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from spinloom.quantities import DRIVES
+
 MISREAD = 0.01
-DRIVES = ("voltage_V", "current_density_A_per_m2", "field_T", "zhang_li_u_m_per_s")
 
 
 def conductance_steps(kernel: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

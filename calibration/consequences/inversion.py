@@ -13,9 +13,9 @@ from scipy import optimize
 
 from calibration.card import KernelCard
 from calibration.card.tables import INVERSE, conform
+from spinloom.quantities import DRIVES
 
 PROBABILITIES = (0.01, 0.02, 0.05, *np.round(np.arange(0.1, 0.95, 0.1), 1).tolist(), 0.95, 0.98, 0.99)
-OTHER_DRIVES = ["current_density_A_per_m2", "field_T", "zhang_li_u_m_per_s"]
 EXACT = ("law", "given")  # bases of rows that nobody counted: their probability is no estimate
 
 
@@ -86,7 +86,7 @@ def inverse_of_card(card: KernelCard, probabilities=PROBABILITIES, where: str = 
         group = group.sort_values("duration_s")
         rows = group["pulse"].to_numpy()
         durations = group["duration_s"].to_numpy()
-        several = len(group.drop_duplicates(OTHER_DRIVES)) > 1
+        several = len(group.drop_duplicates(list(DRIVES[1:]))) > 1
         if several or len(np.unique(durations)) < max(2, len(durations)):
             continue
         for start, end in np.argwhere(~np.eye(len(card.states), dtype=bool)):

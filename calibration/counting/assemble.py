@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from calibration.card import SCHEMA_VERSION, KernelCard
-from calibration.card.tables import CARD, EXTRAS, unit
+from calibration.card.tables import CARD, EXTRAS
 from calibration.counting import estimator, kernel_rows
 from calibration.counting.estimator import Rows
 from calibration.counting.spread import as_dict, device_offsets, random_effects
 from calibration.counting.states import assign_states, state_edges
-from calibration.counting.writes import COORDINATES, Writes
+from calibration.counting.writes import Writes
 from calibration.readout.conductance import read_table_of
+from spinloom import quantities
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -39,7 +40,7 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
     UserError
         If the writes do not suffice for what the config asks.
     """
-    suffix, events = COORDINATES[writes.coordinate], writes.events
+    suffix, events = quantities.of(writes.coordinate).si, writes.events
     pulse, instance = (events[name].to_numpy() for name in ("pulse", "instance"))
     repeated = pulse
     if "prepared" in events:
@@ -96,7 +97,7 @@ def units() -> dict[str, str]:
     """Return the unit of each column of a card."""
     schemas = {**CARD, **EXTRAS}.values()
     labels = ("channel", "label", "basis")
-    return {column: unit(column) for schema in schemas for column in schema.columns if column not in labels}
+    return {column: quantities.of(column).si for schema in schemas for column in schema.columns if column not in labels}
 
 
 def _states(writes: Writes, state: np.ndarray, edges: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
@@ -113,11 +114,11 @@ def _states(writes: Writes, state: np.ndarray, edges: np.ndarray, config: dict[s
     else:
         if count.min() < 2:
             poor = int(count.argmin())
-            scale, name = {"m": (1e9, "nm"), "S": (1e6, "uS")}[COORDINATES[writes.coordinate]]
+            told = quantities.of(writes.coordinate)
             raise UserError(
-                f"{writes.where}: state {poor} ({scale * edges[poor]:g} to {scale * edges[poor + 1]:g} {name}) holds "
-                f"{count[poor]} events; needed are 2 for its conductance and spread: make more writes or allow fewer "
-                "states"
+                f"{writes.where}: state {poor} ({told.scale * edges[poor]:g} to {told.scale * edges[poor + 1]:g} "
+                f"{told.unit}) holds {count[poor]} events; needed are 2 for its conductance and spread: make more "
+                "writes or allow fewer states"
             )
         of_state = pd.Series(conductance).groupby(state)
         mean, sd = of_state.mean().to_numpy(), of_state.std(ddof=1).to_numpy()

@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# name of a coordinate -> unit suffix of what is told in it
-COORDINATES = {"position_m": "m", "conductance_S": "S", "level": "1"}
-
 
 @dataclass(frozen=True)
 class Writes:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.constants import epsilon_0
 
+from spinloom.quantities import DRIVES
+
 MECHANISMS = ("sot", "junction", "gate", "reset")
 
 
@@ -70,7 +72,6 @@ def pulse_table(pulses: pd.DataFrame, parts: dict, latency, sd=0.0) -> pd.DataFr
     DataFrame
         `calibration.card.tables.PULSES`.
     """
-    drives = ("voltage_V", "current_density_A_per_m2", "field_T", "zhang_li_u_m_per_s")
-    table = pulses.assign(**{name: np.nan for name in drives if name not in pulses})
+    table = pulses.assign(**{name: np.nan for name in DRIVES if name not in pulses})
     table = table.assign(energy_mean_J=sum(parts.values()) + np.zeros(len(pulses)), energy_sd_J=sd)
     return table.assign(**{f"energy_{name}_J": parts.get(name, np.nan) for name in MECHANISMS}, latency_s=latency)

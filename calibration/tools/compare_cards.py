@@ -11,20 +11,10 @@ from rich.table import Table
 from scipy import special, stats
 
 from calibration.card import KernelCard
-from calibration.tools.show import SCALES
 from spinloom.errors import UserError
+from spinloom.quantities import PULSE, of
 from spinloom.streams import generator
 
-# a pulse of one card is that of the other if these agree, as far as both cards tell them
-PULSE_KEYS = (
-    "voltage_V",
-    "current_density_A_per_m2",
-    "field_T",
-    "zhang_li_u_m_per_s",
-    "duration_s",
-    "polarity",
-    "temperature_K",
-)
 RELATIVE = 1e-6
 FIGURES = ("conductance_ratio", "distinguishable_levels")
 
@@ -102,14 +92,14 @@ def _matching_pulses(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
         for other in b.itertuples():
             if other.pulse not in taken and one.channel == other.channel and _agree(one, other):
                 taken.add(other.pulse)
-                told = {key: getattr(one, key) for key in PULSE_KEYS if a[key].notna().any()}
+                told = {key: getattr(one, key) for key in PULSE if a[key].notna().any()}
                 found.append({"pulse_a": one.pulse, "pulse_b": other.pulse, **told})
                 break
     return pd.DataFrame(found, columns=None if found else ["pulse_a", "pulse_b"])
 
 
 def _agree(one: Any, other: Any) -> bool:
-    pairs = [(getattr(one, key), getattr(other, key)) for key in PULSE_KEYS]
+    pairs = [(getattr(one, key), getattr(other, key)) for key in PULSE]
     return all(np.isnan(x) or np.isnan(y) or np.isclose(x, y, rtol=RELATIVE, atol=0) for x, y in pairs)
 
 
@@ -298,11 +288,9 @@ def _verdict(comparison: dict[str, Any]) -> str:
 def _rich(title: str, frame: pd.DataFrame) -> Table:
     table, scales = Table(title=title, title_justify="left"), []
     for column in frame:
-        suffix = next((suffix for suffix in SCALES if str(column).endswith(suffix)), None)
-        unit, scale = SCALES[suffix] if suffix else ("", 1.0)
-        name = str(column).removesuffix(suffix or "").replace("_", " ")
-        table.add_column(f"{name} ({unit})" if unit else name, justify="right")
-        scales.append(scale)
+        quantity = of(str(column))
+        table.add_column(quantity.title, justify="right")
+        scales.append(quantity.scale)
     for row in frame.itertuples(index=False):
         table.add_row(
             *(

@@ -14,15 +14,13 @@ from scipy import stats
 from calibration import laws
 from calibration.card import KernelCard
 from calibration.counting import kernel_rows
-from calibration.counting.writes import COORDINATES, Writes
+from calibration.counting.writes import Writes
 from calibration.laws.fitting import Fit
 from calibration.sources import build
-from calibration.tools.pulse_labels import axis_of, named, pulse_names
 from spinloom.errors import UserError
 from spinloom.files import write_png
+from spinloom.quantities import of, pulse_names, widest
 
-SCALES = {"m": (1e9, "nm"), "S": (1e6, "µS")}
-WORDS = {"position_m": "wall position", "conductance_S": "conductance"}
 MOST_TEXT = 8  # states beyond which a matrix carries no numbers
 PULSES = 40  # of the response to trains
 
@@ -62,7 +60,8 @@ def writes_by_pulse(card: KernelCard, writes: Writes | None) -> Figure:
 
 
 def _histograms(card: KernelCard, writes: Writes) -> Figure:
-    scale, unit = SCALES[COORDINATES[writes.coordinate]]
+    coordinate = of(writes.coordinate)
+    scale = coordinate.scale
     events, reset = writes.events, card.rows_repeat
     values = events["after"] - (0 if reset else events["before"])
     bins = np.linspace(values.min(), values.max(), 61)
@@ -82,12 +81,13 @@ def _histograms(card: KernelCard, writes: Writes) -> Figure:
             p = chosen[pulse].parameters
             density = stats.norm.pdf(x, p["mean"] if reset else p["shift"], p["sd"])
             axis.plot(x * scale, len(own) * density * (bins[1] - bins[0]), color="black", linewidth=1)
-        text = f"{name}\n{own.mean() * scale:.1f} ± {own.std(ddof=1) * scale:.1f} {unit}\n{len(own)} writes"
+        text = f"{name}\n{own.mean() * scale:.1f} ± {own.std(ddof=1) * scale:.1f} {coordinate.unit}\n{len(own)} writes"
         # beside the panel, where no bar can lie below it
         axis.text(1.01, 0.5, text, transform=axis.transAxes, va="center", fontsize=8)
         axis.set_ylabel("writes")
-    what = f"{WORDS[writes.coordinate]} after the write" if reset else f"change of {WORDS[writes.coordinate]}"
-    axes[-1].set_xlabel(f"{what} ({unit}); line: fitted law" + ("; dashed: edges of the states" if reset else ""))
+    what = f"{coordinate.label} after the write" if reset else f"change of {coordinate.label}"
+    more = "; dashed: edges of the states" if reset else ""
+    axes[-1].set_xlabel(f"{what} ({coordinate.unit}); line: fitted law{more}")
     return figure
 
 
@@ -97,7 +97,8 @@ def _fits(card: KernelCard) -> list[Fit]:
 
 def _switching(card: KernelCard) -> Figure:
     pulses, labels = card.pulses, card.states["label"]
-    x, scale, title = axis_of(pulses)
+    x = widest(pulses)
+    scale = of(x).scale
     others = [name for name in ("voltage_V", "duration_s", "temperature_K", "polarity") if name != x]
     others = [name for name in others if pulses[name].nunique() > 1 and not (name == "polarity" and x == "voltage_V")]
     starts = [0] if card.rows_repeat else [0, 1]
@@ -115,11 +116,11 @@ def _switching(card: KernelCard) -> Figure:
             known = rows.loc[group["pulse"]]
             p = known["probability"].to_numpy()
             bars = np.clip([p - known["ci_low"], known["ci_high"] - p], 0, None)
-            name = ", ".join(named(*pair) for pair in zip(others, np.atleast_1d(key))) or None
+            name = ", ".join(of(name).told(value) for name, value in zip(others, np.atleast_1d(key))) or None
             axis.errorbar(group[x] * scale, p, bars, fmt="o", markersize=3, color=f"C{colour % 10}", label=name)
             _law_curves(axis, card, start, group, x, scale, f"C{colour % 10}")
         axis.set_title(f"to {labels[1]}" if card.rows_repeat else f"{labels[start]} to {labels[stop]}")
-        axis.set_xlabel(title)
+        axis.set_xlabel(of(x).title)
         if others and len(groups) <= 10:
             axis.legend(frameon=False, fontsize="x-small")
     axes[0].set_ylabel(f"probability, {card.interval:.0%} interval" if card.meta.get("events") else "probability")

@@ -16,17 +16,10 @@ from calibration.card.tables import entry
 from calibration.counting.estimator import posterior
 from calibration.counting.states import assign_states
 from spinloom.errors import UserError
+from spinloom.quantities import PULSE
 
 # what may tell a pulse from the others in device_sims.sweep.replicas
-MATCHED = (
-    "voltage_V",
-    "duration_s",
-    "direction",
-    "polarity",
-    "field_T",
-    "current_density_A_per_m2",
-    "zhang_li_u_m_per_s",
-)
+MATCHED = ("direction", *(name for name in PULSE if name != "temperature_K"))
 LEAST_WIDTH = 1e-4  # 1e8 writes; beyond it the quantiles of the intervals cannot be computed
 MOST_NARROW = 1000.0
 MOST_COUNT = 100_000  # replicas of a pulse, or devices, of a study

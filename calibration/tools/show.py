@@ -10,34 +10,24 @@ from rich.table import Table
 from calibration.card import KernelCard
 from calibration.card.retention import YEAR_S
 from calibration.consequences.derive import with_derived
+from spinloom.quantities import of
 
-# for people: lengths in nm, conductances in uS, energies in fJ, times in ns
-SCALES = {"_m": ("nm", 1e9), "_S": ("uS", 1e6), "_J": ("fJ", 1e15), "_s": ("ns", 1e9)}
 KEYS = ("pulse", "state", "state_from")
 MOST_STATES, MOST_PULSES, MOST_STEPS = 12, 24, 60  # beyond which a table is not for reading
 
 
-def _shown(column: str) -> tuple[str, float]:
-    if column.endswith("_per_s"):
-        return f"{column.removesuffix('_per_s').replace('_', ' ')} (1/s)", 1.0
-    for suffix, (unit, scale) in SCALES.items():
-        if column.endswith(suffix):
-            return f"{column.removesuffix(suffix).replace('_', ' ')} ({unit})", scale
-    return column.replace("_", " "), 1.0
-
-
 def records(title: str, rows: list[dict]) -> Table:
-    """Return rows of equal keys as a table, quantities in the units of `SCALES`."""
+    """Return rows of equal keys as a table, quantities in the units of `spinloom.quantities`."""
     table = Table(title=title, title_justify="left")
     # card.json sorts its keys; a reader looks for the keys of a row at its left
     rows = [dict(sorted(row.items(), key=lambda item: item[0] not in KEYS)) for row in rows]
     # a column that says nothing in any row takes room from the others
     empty = {name for name in rows[0] if all(_absent(row[name]) for row in rows)}
-    columns = {name: _shown(name) for name in rows[0] if name not in empty}
-    for heading, _ in columns.values():
-        table.add_column(heading, justify="right")
+    columns = {name: of(name) for name in rows[0] if name not in empty}
+    for quantity in columns.values():
+        table.add_column(quantity.title, justify="right")
     for row in rows:
-        table.add_row(*(_cell(row[name], scale) for name, (_, scale) in columns.items()))
+        table.add_row(*(_cell(row[name], quantity.scale) for name, quantity in columns.items()))
     return table
 
 

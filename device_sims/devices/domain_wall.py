@@ -30,6 +30,7 @@ from device_sims.problem import Initial, Material, Phase, Problem, geometry
 from device_sims.problem.observables import SINGLE
 from spinloom import files
 from spinloom.errors import UserError
+from spinloom.quantities import of
 
 KEYS = ("nominal_start_m",)
 REPEATED = ("voltage_V",)
@@ -226,7 +227,7 @@ def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> No
     import matplotlib.pyplot as plt
 
     pulses, trajectories = tables["pulses"], tables["trajectories"]
-    rest = section["domain_wall"]["wall"]["rest_s"]
+    rest, time, position = section["domain_wall"]["wall"]["rest_s"], of("t_s"), of("position_m")
     figure, axes = plt.subplots(
         1, len(pulses), figsize=(2.3 * len(pulses) + 0.8, 3.2), sharey=True, squeeze=False, layout="constrained"
     )
@@ -235,12 +236,13 @@ def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> No
     for axis, colour, pulse in zip(axes[0], colours, pulses.itertuples()):
         for _, own in trajectories[trajectories["pulse"] == pulse.pulse].groupby("nominal_start_m"):
             table = own.pivot(index="t_s", columns=["instance", "replica"], values="position_m")
-            axis.plot(table.index * 1e9, table.to_numpy() * 1e9, color=colour, alpha=0.25, linewidth=0.6)
-            axis.plot(table.index * 1e9, table.mean(axis=1) * 1e9, color="black", linewidth=1.6)
-        axis.axvspan(rest * 1e9, (rest + pulse.duration_s) * 1e9, color="0.93", zorder=0)
+            t = table.index * time.scale
+            axis.plot(t, table.to_numpy() * position.scale, color=colour, alpha=0.25, linewidth=0.6)
+            axis.plot(t, table.mean(axis=1) * position.scale, color="black", linewidth=1.6)
+        axis.axvspan(rest * time.scale, (rest + pulse.duration_s) * time.scale, color="0.93", zorder=0)
         axis.set_title(f"{pulse.voltage_V:+g} V" + (f", current {pulse.polarity:+d}" if several else ""))
-        axis.set_xlabel("time (ns)")
-    axes[0][0].set_ylabel("wall position (nm)")
+        axis.set_xlabel(time.title)
+    axes[0][0].set_ylabel(position.title)
     files.write_png(figure, path)
     plt.close(figure)
 

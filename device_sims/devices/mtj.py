@@ -19,6 +19,7 @@ from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mes
 from device_sims.problem.body import demag_tensor, volume_m3
 from spinloom import files, streams
 from spinloom.errors import UserError
+from spinloom.quantities import of
 
 P, AP, UNDECIDED = "P", "AP", "undecided"
 DIRECTIONS = {"P_to_AP": 1, "AP_to_P": -1}  # the sign of mz at the start
@@ -270,8 +271,7 @@ def draw(summary: pd.DataFrame, x: str, series: str, laws: dict[str, str], path:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    scale, label = {"voltage_V": (1, "voltage (V)"), "duration_s": (1e9, "pulse width (ns)")}[x]
-    other, unit = {"voltage_V": (1, "V"), "duration_s": (1e9, "ns")}[series]
+    scale = of(x).scale
     directions = list(dict.fromkeys(summary["direction"]))
     figure, axes = plt.subplots(
         1, len(directions), figsize=(4.4 * len(directions), 3.4), sharey=True, squeeze=False, layout="constrained"
@@ -282,14 +282,14 @@ def draw(summary: pd.DataFrame, x: str, series: str, laws: dict[str, str], path:
         for colour, value in zip(plt.get_cmap("viridis")(np.linspace(0.1, 0.85, len(values))), values):
             own = here[here[series] == value].sort_values(x)
             error = (own["probability"] - own["ci_low"], own["ci_high"] - own["probability"])
-            name = f"{value * other:g} {unit}"
-            axis.errorbar(own[x] * scale, own["probability"], error, fmt="o", ms=3, color=colour, label=name)
+            told = of(series).told(value)
+            axis.errorbar(own[x] * scale, own["probability"], error, fmt="o", ms=3, color=colour, label=told)
             for law, style in laws.items():
                 axis.plot(own[x] * scale, own[law], style, color=colour, linewidth=1)
         for mark in marks:
             axis.axvline(mark * scale, color="0.6", linestyle="--", linewidth=0.8)
         axis.set_title(direction.replace("_", " "))
-        axis.set_xlabel(label)
+        axis.set_xlabel(of(x).title)
         axis.legend(frameon=False, fontsize="small")
     axes[0][0].set_ylabel("probability of switching")
     axes[0][0].set_ylim(-0.03, 1.03)

@@ -26,22 +26,18 @@ from device_sims.problem import Initial, Material, Phase, Problem, geometry
 from device_sims.problem.observables import MULTIPLE
 from spinloom import files
 from spinloom.errors import UserError
+from spinloom.quantities import WIRE_DRIVES, of
 
-# kind of drive -> (list of the config, column, its unit)
-DRIVES = {
-    "field": ("fields_T", "field_T", "T"),
-    "sot": ("current_densities_A_per_m2", "current_density_A_per_m2", "A/m2"),
-    "zhang_li": ("zhang_li_u_m_per_s", "zhang_li_u_m_per_s", "m/s"),
-}
-KEYS = ()
-REPEATED = tuple(column for _, column, _ in DRIVES.values())
+# kind of drive -> list of the config
+LISTS = {"field": "fields_T", "sot": "current_densities_A_per_m2", "zhang_li": "zhang_li_u_m_per_s"}
+REPEATED = tuple(WIRE_DRIVES.values())
 KEYS = ()
 _drives = {column: pa.Column(float) for column in REPEATED}
 _share = pa.Column(float, pa.Check.in_range(0, 1), nullable=True)
 _number = pa.Column(float, nullable=True)
 PULSE_COLUMNS = {
     "pulse": wire.INDEX,
-    "channel": pa.Column(str, pa.Check.isin(list(DRIVES))),
+    "channel": pa.Column(str, pa.Check.isin(list(WIRE_DRIVES))),
     **_drives,
     "duration_s": pa.Column(float, pa.Check.gt(0)),
     "settle_s": pa.Column(float, pa.Check.ge(0)),
@@ -138,7 +134,7 @@ def fit(w: np.ndarray, passed: np.ndarray, writes: np.ndarray) -> Law | None:
 
 # -- the sweep -------------------------------------------------------------------------------------------------------
 def _values(config: dict) -> list[float]:
-    return [float(value) for value in config["pulses"][DRIVES[config["drive"]][0]]]
+    return [float(value) for value in config["pulses"][LISTS[config["drive"]]]]
 
 
 def check(section: dict) -> None:
@@ -161,8 +157,8 @@ def check(section: dict) -> None:
         )
     if not 0 < wall["start_m"] < left:
         raise UserError(f"{where}.wall.start_m: found {wall['start_m']:g}, allowed: left of the notches, 0 to {left:g}")
-    wanted = DRIVES[config["drive"]][0]
-    for key, _, _ in DRIVES.values():
+    wanted = LISTS[config["drive"]]
+    for key in LISTS.values():
         if bool(axes[key]) != (key == wanted):
             raise UserError(
                 f"{where}.pulses.{key}: found {len(axes[key])} values, "
@@ -199,7 +195,7 @@ def pulses(section: dict) -> pd.DataFrame:
                 "pulse": index,
                 "channel": config["drive"],
                 **dict.fromkeys(REPEATED, 0.0),
-                DRIVES[config["drive"]][1]: value,
+                WIRE_DRIVES[config["drive"]]: value,
                 "duration_s": float(config["pulses"]["duration_s"]),
                 "settle_s": float(config["wall"]["settle_s"]),
                 "temperature_K": float(config["temperature_K"]),
@@ -243,7 +239,8 @@ def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.D
     A track that ends with more than one wall (``nucleated``) answers nothing and counts in no probability. The law is
     that of all drives, repeated in each row; absent if the drives do not tell it.
     """
-    column, unit = DRIVES[section["notched_wire"]["drive"]][1:]
+    column = WIRE_DRIVES[section["notched_wire"]["drive"]]
+    unit = of(column).si.replace("^", "")
     groups = events.groupby("pulse")
     table = pulses.set_index("pulse")[list(REPEATED)].assign(
         writes=groups.size(),
@@ -275,28 +272,31 @@ def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> No
     import matplotlib.pyplot as plt
 
     config, summary = section["notched_wire"], tables["summary"]
-    _, column, unit = DRIVES[config["drive"]]
+    column = WIRE_DRIVES[config["drive"]]
+    drive, time, position = of(column), of("t_s"), of("position_m")
     w, law = summary[column].abs(), summary.iloc[0]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
     p = summary["probability"]
     bars = np.array([p - summary["ci_low"], summary["ci_high"] - p]).clip(0)
-    left.errorbar(w, p, yerr=bars, fmt="o", markersize=4, color="black", capsize=2)
+    left.errorbar(w * drive.scale, p, yerr=bars, fmt="o", markersize=4, color="black", capsize=2)
     if np.isfinite(law["law_w0"]):
         fine = np.linspace(w.min(), w.max(), 200)
         label = f"w0 = {law['law_w0']:.3g}, b = {law['law_b']:.3g}, a = {law['law_a']:.3g}"
-        left.plot(fine, passing_law(fine, law["law_w0"], law["law_b"], law["law_a"]), color="C0", label=label)
+        passing = passing_law(fine, law["law_w0"], law["law_b"], law["law_a"])
+        left.plot(fine * drive.scale, passing, color="C0", label=label)
         left.legend(frameon=False, fontsize="small")
-    left.set(xlabel=f"{config['drive'].replace('_', '-')} drive ({unit})", ylabel="probability to pass")
+    left.set(xlabel=drive.title, ylabel="probability to pass")
     left.set_ylim(-0.03, 1.03)
     colours = plt.get_cmap("viridis")(np.linspace(0.1, 0.85, len(summary)))
     for colour, pulse in zip(colours, summary["pulse"]):
         own = tables["trajectories"][tables["trajectories"]["pulse"] == pulse]
         shown = own[(own["instance"] == 0) & (own["replica"] < 8)]
         for _, one in shown.groupby("replica"):
-            right.plot(one["t_s"] * 1e9, one["position_m"] * 1e9, color=colour, linewidth=0.6)
+            right.plot(one["t_s"] * time.scale, one["position_m"] * position.scale, color=colour, linewidth=0.6)
     half = config["notch"]["width_m"] / 2
-    right.axhspan(*((config["notch"]["position_m"] + side * half) * 1e9 for side in (-1, 1)), color="0.9", zorder=0)
-    right.set(xlabel="time (ns)", ylabel="wall position (nm), device 0")
+    ends = ((config["notch"]["position_m"] + side * half) * position.scale for side in (-1, 1))
+    right.axhspan(*ends, color="0.9", zorder=0)
+    right.set(xlabel=time.title, ylabel=f"{position.title}, device 0")
     files.write_png(figure, path)
     plt.close(figure)
 

@@ -21,8 +21,7 @@ import numpy as np
 from network.results.meter import WORD, Meter
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
-
-PHASES, LEVELS = ("training", "inference"), ("device", "array", "system")
+from spinloom.quantities import LEVELS, PHASES
 
 # name -> (value, assumption); docs/network.md says where they come from
 ENERGY_DEFAULTS: dict[str, tuple[float, str]] = {

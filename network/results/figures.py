@@ -15,9 +15,9 @@ import pandas as pd  # noqa: E402
 from matplotlib.ticker import MaxNLocator
 
 from spinloom.files import read_table, write_png  # noqa: E402
+from spinloom.quantities import LEVELS, PHASES  # noqa: E402
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: safe for colour-blind
-LEVELS = ("device", "array", "system")
 
 
 def _label(rule: str) -> str:
@@ -62,7 +62,7 @@ def energy(table: pd.DataFrame, path: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.8), sharey=True, layout="constrained")
     total = table[table["term"] == "total"]
     rules = list(dict.fromkeys(total["variant"]))
-    for axes, phase in zip(panels, ("training", "inference"), strict=True):
+    for axes, phase in zip(panels, PHASES, strict=True):
         for i, rule in enumerate(rules):
             rows = total[(total["variant"] == rule) & (total["phase"] == phase)]
             rows = rows.set_index("level")["energy_J_mean"]

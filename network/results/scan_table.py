@@ -13,10 +13,11 @@ import matplotlib.pyplot as plt  # noqa: E402
 import pandas as pd  # noqa: E402
 from matplotlib.ticker import LogFormatterSciNotation  # noqa: E402
 
-from network.results.figures import COLOURS, LEVELS  # noqa: E402
+from network.results.figures import COLOURS  # noqa: E402
 from network.training.settings import BASELINE  # noqa: E402
 from spinloom.files import read_json, read_table, write_png  # noqa: E402
 from spinloom.pareto import front  # noqa: E402
+from spinloom.quantities import LEVELS, PHASES  # noqa: E402
 
 MARKERS = "osD^vP*X<>"
 COPIED = (
@@ -26,7 +27,7 @@ COPIED = (
 )  # fmt: skip
 ENERGIES = {  # column: phase, level and column of energy.csv
     f"{phase}_energy_{unit}_{level}": (phase, level, column)
-    for phase in ("training", "inference")
+    for phase in PHASES
     for level in LEVELS
     for unit, column in (("J", "energy_J_mean"), ("sd_J", "energy_J_sd"))
 }

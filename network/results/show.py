@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spinloom.files import read_table
-
-LEVELS = ("device", "array", "system")
+from spinloom.quantities import LEVELS, PHASES
 
 
 def show(directory: Path, console: Console) -> None:
@@ -67,12 +66,11 @@ def _summary(rows: pd.DataFrame) -> Table:
 
 
 def _energy(rows: pd.DataFrame) -> Table:
-    phases = ("training", "inference")
     total = rows[rows["term"] == "total"].set_index(["variant", "phase", "level"])["energy_J_mean"]
-    heads = [f"{phase}: {level}" for phase in phases for level in LEVELS]
+    heads = [f"{phase}: {level}" for phase in PHASES for level in LEVELS]
     table = _table("energy per sample (J); array holds the devices, system both", "variant", *heads)
     for variant in dict.fromkeys(rows["variant"]):
-        table.add_row(variant, *(f"{total[variant, phase, level]:.3g}" for phase in phases for level in LEVELS))
+        table.add_row(variant, *(f"{total[variant, phase, level]:.3g}" for phase in PHASES for level in LEVELS))
     return table
 
 

@@ -14,8 +14,8 @@ from network.training import settings
 from spinloom.config import section
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table
+from spinloom.quantities import LEVELS, PHASES
 
-LEVELS = ("device", "array", "system")
 # columns of summary.csv, without _mean
 SUMMARY = (
     "test_accuracy", "validation_accuracy", "accuracy_below_float", "writes_per_sample", "training_writes_per_sample",
@@ -23,7 +23,7 @@ SUMMARY = (
 )  # fmt: skip
 ENERGIES = (
     "programming_energy_per_presentation_J",
-    *(f"{phase}_energy_J_{level}" for phase in ("training", "inference") for level in LEVELS),
+    *(f"{phase}_energy_J_{level}" for phase in PHASES for level in LEVELS),
     *(f"energy_per_operation_J_{level}" for level in LEVELS),
 )
 PREFIXES = {"J": 0, "mJ": 3, "uJ": 6, "nJ": 9, "pJ": 12, "fJ": 15, "aJ": 18}

@@ -6,10 +6,11 @@ import pytest
 from scipy import stats
 
 from calibration import KernelCard
-from calibration.card.tables import CARD, EXTRAS, unit
+from calibration.card.tables import CARD, EXTRAS
 from calibration.counting.assemble import assemble, intended_states, units
 from calibration.sources.simulated import read
 from spinloom.errors import UserError
+from spinloom.quantities import of
 from tests.calibration.conftest import CYCLE_SD, DEVICE_SD, LENGTH, STEP, Study, section, walking, wall_events
 
 LATTICE = {"states.method": "lattice", "states.count": 32}
@@ -161,7 +162,7 @@ def test_intended_states_are_those_of_the_mean_outcome(study):
 def test_every_column_has_its_unit_in_the_card(good):
     columns = {column for schema in (CARD | EXTRAS).values() for column in schema.columns}
     assert columns - set(good.meta["units"]) == {"channel", "label", "basis"}
-    assert good.meta["units"] == units() and units()["zhang_li_u_m_per_s"] == unit("speed_m_per_s") == "m/s"
+    assert good.meta["units"] == units() and units()["zhang_li_u_m_per_s"] == of("speed_m_per_s").si == "m/s"
 
 
 # -- posterior and devices ---------------------------------------------------------------------------------------------

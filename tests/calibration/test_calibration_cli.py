@@ -46,7 +46,7 @@ def test_card_and_an_error_of_the_program(study, tmp_path):
 def test_show_prints_all_that_a_card_tells(cards, tmp_path, capsys, wide):
     for name, texts in {
         "domain_wall": ("domain_wall", "any", "distinguishable at 1%", "energy per success (fJ)", "truncated_normal"),
-        "walking": ("up and down", "symmetry point (uS)", "spread of the final position"),
+        "walking": ("up and down", "symmetry point (µS)", "spread of the final position"),
         "stt_mtj": ("AP", "neel_brown", "assumed", "dead zones", "spread of P(state 1) between devices"),
         "notched_wire": ("passed", "passing", "volatile True"),
     }.items():

@@ -10,10 +10,11 @@ import pytest
 
 from calibration import KernelCard
 from calibration.card import retention
-from calibration.card.tables import CARD, EXTRAS, unit
+from calibration.card.tables import CARD, EXTRAS
 from calibration.readout.energy import MECHANISMS
 from calibration.sources import library
 from spinloom.errors import UserError
+from spinloom.quantities import of
 
 OPEN = ["voltage_V", "current_density_A_per_m2"] + [f"energy_{name}_J" for name in MECHANISMS]
 FILES = sorted([*(f"{name}.csv" for name in CARD), "card.json"])
@@ -361,5 +362,5 @@ def test_every_column_is_documented_with_its_unit(name):
     }
     columns = {**CARD, **EXTRAS}[name].columns
     for column in columns:
-        assert rows[f"`{column}`"] == ("text" if column in ("channel", "label", "basis") else unit(column))
+        assert rows[f"`{column}`"] == ("text" if column in ("channel", "label", "basis") else of(column).si)
     assert len(rows) == len(columns) + 2

@@ -13,7 +13,8 @@ from calibration.consequences.derive import add, with_pulses
 from calibration.laws import neel_brown
 from calibration.sources import build, library
 from calibration.sources.simulated import read
-from calibration.tools import figures, pulse_labels
+from calibration.tools import figures
+from spinloom import quantities
 from spinloom.errors import UserError
 from tests.calibration.conftest import section, walking
 
@@ -92,13 +93,13 @@ def test_other_writes_are_not_drawn(cards, studies, tmp_path):
 
 # -- what they show ----------------------------------------------------------------------------------------------------
 def test_names_tell_in_what_pulses_differ(cards):
-    assert pulse_labels.pulse_names(cards["domain_wall"].pulses) == ["0 V", "0.5 V", "1 V", "1.5 V", "2 V"]
-    assert pulse_labels.pulse_names(cards["notched_wire"].pulses)[:2] == ["10 mT", "14 mT"]
-    assert pulse_labels.pulse_names(cards["vcma_mtj"].pulses)[0] == "1 V, 0.2 ns"
+    assert quantities.pulse_names(cards["domain_wall"].pulses) == ["0 V", "0.5 V", "1 V", "1.5 V", "2 V"]
+    assert quantities.pulse_names(cards["notched_wire"].pulses)[:2] == ["10 mT", "14 mT"]
+    assert quantities.pulse_names(cards["vcma_mtj"].pulses)[0] == "1 V, 0.2 ns"
     walker = cards["walking"]
-    assert pulse_labels.pulse_names(walker.pulses) == ["30 MA/cm²", "-30 MA/cm²"]
+    assert quantities.pulse_names(walker.pulses) == ["30 MA/cm²", "-30 MA/cm²"]
     one = replace(walker, pulses=walker.pulses.iloc[:1])
-    assert pulse_labels.pulse_names(one.pulses) == ["pulse 0"]
+    assert quantities.pulse_names(one.pulses) == ["pulse 0"]
 
 
 def test_histograms_hold_all_writes_and_their_law(cards, studies):

@@ -9,9 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from report import evidence, page, parts, study
+from report import evidence, page, study
 from report.__main__ import main
-from spinloom import files
+from spinloom import files, quantities
 from spinloom.errors import UserError
 from tests.report.pages import CHROMIUM, Page, browse
 from tests.report.studies import finished
@@ -130,7 +130,7 @@ def test_how_much_of_a_tolerance_is_used(kind, expected, obtained, tolerance, us
     "value, told", [(1.28e-6, "1.28 µJ"), (9.996e-10, "1 nJ"), (0.0, "0 J"), (-2.5e-14, "-25 fJ"), (np.nan, "–")]
 )
 def test_quantities_get_the_prefix_that_fits(value, told):
-    assert parts.si(value, "J") == told
+    assert quantities.si(value, "J") == told
 
 
 # -- in a browser ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ own table.
 
 # the engines' evidence, if somebody has computed it: no input, which would compute it now
 EVIDENCE = VALIDATION / "validation.csv"
-CONTRACT = [*sources("calibration/card"), "calibration/tools/pulse_labels.py"]
+CONTRACT = sources("calibration/card")
 REPORTERS = code(
     "report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT, "workflow/study/scan.py"]
 )

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.card import SCHEMA_VERSION, KernelCard
-from calibration.card.tables import CARD, PULSES, unit
+from calibration.card.tables import CARD, PULSES
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
 from calibration.sources.importers.base import (
@@ -42,6 +42,7 @@ from calibration.sources.importers.reading import (
     read_text,
 )
 from calibration.sources.importers.units import CONDUCTANCE_UNITS, check_values
+from spinloom import quantities
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
 
@@ -393,7 +394,7 @@ def _card(
             "files": {file.name: sha256_file(file) for pair in files.values() for file in pair},
             "options": {key: value for key, value in options.items() if value is not None},
         },
-        "units": {column: unit(column) for schema in CARD.values() for column in schema.columns},
+        "units": {column: quantities.of(column).si for schema in CARD.values() for column in schema.columns},
         "states": {"method": "lattice", "coordinate": "conductance_S", "edges": [float(edge) for edge in edges]},
         "import": {
             "devices": [label or "0" for label in files],

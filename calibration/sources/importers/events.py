@@ -16,10 +16,11 @@ from calibration.sources.importers.base import (
 from calibration.sources.importers.measured import imported, in_siemens, instances
 from calibration.sources.importers.reading import Report, read_long
 from calibration.sources.importers.units import check_values
+from spinloom import quantities
 from spinloom.errors import UserError
 
-DRIVES = ["voltage_V", "current_density_A_per_m2", "field_T"]
-FIELDS = [*DRIVES, "duration_s", "polarity", "temperature_K"]
+FIELDS = [name for name in quantities.PULSE if name != "zhang_li_u_m_per_s"]  # nobody measures a drift velocity
+DRIVES = [name for name in quantities.DRIVES if name in FIELDS]
 CONDUCTANCES = ["conductance_before_S", "conductance_after_S"]
 COSTS = ["energy_J", "latency_s"]
 OPTIONS = {

@@ -27,11 +27,11 @@ from calibration.counting.writes import Writes
 from calibration.readout.conductance import Junction, half_voltage, read_voltage
 from calibration.readout.energy import gate_energy, junction_energy, pulse_table
 from calibration.sources.simulated import Stage, keep
+from spinloom.quantities import PULSE
 
 STATES = ("device",)
 AP, P = 0, 1
 STARTS = {"P_to_AP": P, "AP_to_P": AP}
-DRIVE = ["voltage_V", "current_density_A_per_m2", "duration_s", "temperature_K"]
 PLAN = pa.DataFrameSchema(
     {
         "pulse": index(),
@@ -44,6 +44,7 @@ PLAN = pa.DataFrameSchema(
     },
     unique=["pulse"],
 )
+DRIVE = [name for name in PULSE if name in PLAN.columns]
 EVENTS = pa.DataFrameSchema(
     {
         "pulse": index(),

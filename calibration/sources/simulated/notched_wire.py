@@ -26,14 +26,14 @@ from calibration.readout.conductance import Junction, half_voltage, read_voltage
 from calibration.readout.energy import line_energy, pulse_table
 from calibration.sources.simulated import Stage, keep
 from spinloom.errors import UserError
+from spinloom.quantities import WIRE_DRIVES
 
 STATES = ("device",)
-DRIVES = {"field": "field_T", "sot": "current_density_A_per_m2", "zhang_li": "zhang_li_u_m_per_s"}
 PLAN = pa.DataFrameSchema(
     {
         "pulse": index(),
-        "channel": label(*DRIVES),
-        **{column: number() for column in DRIVES.values()},
+        "channel": label(*WIRE_DRIVES),
+        **{column: number() for column in WIRE_DRIVES.values()},
         "duration_s": positive(),
         "settle_s": at_least_0(),
         "temperature_K": at_least_0(),
@@ -99,7 +99,7 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
 
 def _pulses(stage: Stage, config: dict[str, Any], where: str, length: float, width: float) -> pd.DataFrame:
     plan, drive = stage.pulses, stage.value("drive", str)
-    column = DRIVES[drive]
+    column = WIRE_DRIVES[drive]
     if drive == "sot":
         material = [
             entry(config, f"write_energy.{key}", where, least=0)
