@@ -29,11 +29,10 @@ TIME, END = of("t_s"), of("final_position_m")
 def device(study: Study) -> Section:
     """Return the section on what was simulated, or where the card comes from."""
     if not study.simulated:
-        rows = [list(quantity(key, value)) for key, value in _flat(study.card.meta["source"])]
         sentence = (
             f"This study simulated nothing: its device is {SOURCES[study.config['calibration']['source']['kind']]}."
         )
-        return Section("device", "Device", sentence, [Table("Where the device comes from", [], rows)])
+        return Section("device", "Device", sentence, [origin(study)])
     events, pulses = study.simulated["events"], study.simulated["pulses"]
     family, engine = words(study.device["family"]), study.device["engine"]
     sentence = (
@@ -45,6 +44,12 @@ def device(study: Study) -> Section:
     same = {name: pulses[name].iloc[0] for name in pulses if pulses[name].nunique() == 1 and name != "pulse"}
     rows += [list(quantity(name, value)) for name, value in same.items()]
     return Section("device", "Device", sentence, [trajectories(study), Table("The device", [], rows)])
+
+
+def origin(study: Study) -> Table:
+    """Return where the card comes from, as it tells."""
+    rows = [list(quantity(key, value)) for key, value in _flat(study.card.meta["source"])]
+    return Table("Where the device comes from", [], rows)
 
 
 def _flat(source: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -137,11 +137,11 @@ def provenance(study: Study) -> Section:
     if "spec_hashes" in source:
         rows.append(["simulated problems", f"{len(source['spec_hashes'])} hashes in card.json"])
     for file in study.data.get("files", []):
-        rows.append([file["name"], file["sha256"]])
+        rows.append(list(file.values()))  # its name and its hash
     sentence = (
         "The same config gives the same tables. Everything in this page is read from the files beside it: "
         "datapackage.json names each table with its types and units, results/README.md says what each column means, "
-        "and figures/ has pictures for slides."
+        "and the camera above a plot saves it as SVG."
     )
     return Section("provenance", "Provenance", sentence, [
         Table("What went in", ["what", "which"], rows), listing("The whole config, with all defaults", study.config),

@@ -1,4 +1,4 @@
-"""The page of a study or of a scan: all sections as one HTML file that needs no network."""
+"""The page of a study, of a scan or of a card: all sections as one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from calibration.card import KernelCard
 from report import costs, device, evidence, network, scan, scan_figures, table
 from report.network import share
 from report.parts import Figure, Link, Listing, Section, Table, text, words
@@ -29,6 +30,13 @@ def render(study: Study) -> str:
 def render_scan(found: scan.Scan) -> str:
     """Return the page of a scan."""
     return _html("scan", found.name, scan.lead(found), scan.tiles(found), [build(found) for build in OF_A_SCAN])
+
+
+def render_card(card: KernelCard) -> str:
+    """Return the page of a card that no study made."""
+    found, lead = Study(card.meta["name"], {}, card), "A synapse as a table of transition probabilities."
+    source = Section("device", "Device", f"The SHA-256 of the card's tables is {card.hash}.", [device.origin(found)])
+    return _html("card", found.name, lead, tiles(found), [source, table.table(found)])
 
 
 def _html(kind: str, name: str, lead: str, tiles: list[tuple[str, str]], sections: list[Section]) -> str:

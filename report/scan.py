@@ -230,7 +230,7 @@ def provenance(found: Scan) -> Section:
     sentence = (
         "The same config gives the same table. Everything in this page is read from scan.csv and from the points' "
         "configs; datapackage.json names the types and units of the table's columns, results/README.md says what each "
-        "means, and figures/ has pictures for slides. From a point's card the way leads on to its trajectories."
+        "means, and the camera above a plot saves it as SVG. From a point's card the way leads on to its trajectories."
     )
     return Section("provenance", "Provenance", sentence, [
         Table("What went in", ["what", "which"], rows),

@@ -38,6 +38,8 @@ def table(study: Study) -> Section:
     blocks = [matrices(study), single_rows(study), conductance(study)]
     if states == 2 and pulses > 2:
         blocks.insert(0, switching(study))
+    if states > 2 and not card.rows_repeat:
+        blocks.append(steps(study))
     if (figure := spread(study)) is not None:
         blocks.append(figure)
     if states <= MOST_TEXT and pulses * (1 if card.rows_repeat else states) <= MOST_ROWS:
@@ -211,6 +213,24 @@ def conductance(study: Study) -> Figure:
     menus = [("up / down", [f"{names[pair['up']]} / {names[pair['down']]}" for pair in pairs[:12]])]
     caption = "From the lowest state: mean and standard deviation over many devices, by powers of the table."
     return Figure("conductance", "Conductance", caption, views, menus)
+
+
+def steps(study: Study) -> Figure:
+    """Return the step of each pulse against the conductance before it, mean ± sd."""
+    card = study.card
+    mean = card.states["conductance_S"].to_numpy() * 1e6
+    shown, traces = _picked(study, 5 * len(mean)), []
+    for place, pulse in enumerate(shown):
+        centre = card.kernel[pulse] @ mean
+        width = np.sqrt(np.clip(card.kernel[pulse] @ mean**2 - centre**2, 0, None))
+        line, shade = study.pulses[pulse], colour(place, len(shown))
+        traces += [
+            {**trace, "showlegend": "name" in trace}
+            for trace in _band(numbers(mean), centre - mean, width, shade, line)
+        ]
+    view = {"data": traces, "layout": layout(axis("conductance before (µS)"), axis("step of one pulse (µS)"))}
+    caption = f"Mean and standard deviation over many devices.{_told(study, shown)}"
+    return Figure("steps", "Steps", caption, [view])
 
 
 def _band(x: list, centre: np.ndarray, width: np.ndarray, shade: str, name: str) -> list[dict[str, Any]]:

@@ -181,7 +181,7 @@ def test_results_in_another_place_are_not_there(moved):
         ("network/runs", TRAINING),
         ("network/runs/float_baseline_0/checkpoint.npz", NOTHING),
         ("network/summary/energy.csv", without(TRAINING, "train")),
-        ("figures/spread.png", {"card_figures": 1, "data_package": 1, "all": 1}),
+        ("figures/writes_by_pulse.png", {"card_figures": 1, "data_package": 1, "all": 1}),
         ("report.html", {"report_html": 1, "all": 1}),
         ("config", NOTHING),
         ("logs", NOTHING),

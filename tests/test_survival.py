@@ -25,7 +25,7 @@ STAGES = {
     "device_sims collect": "device_sims/events.csv",
     "device_sims figure": "figures/device_response.png",
     "calibration card": "calibration/card/card.json",
-    "calibration figures": "figures/spread.png",
+    "calibration figures": "figures/writes_by_pulse.png",
     "network train": "network/runs/*/meter.json",
     "network summarise": "network/summary/energy.csv",
     "network figures": "figures/energy.png",

@@ -1,4 +1,4 @@
-"""Every figure of every kind of card: drawn without a warning, the same bytes each time, and showing the numbers."""
+"""The writes of every kind of card: drawn without a warning, the same bytes each time, and showing the numbers."""
 
 import tarfile
 import warnings
@@ -11,14 +11,13 @@ import pytest
 from calibration.__main__ import main
 from calibration.consequences.derive import add, with_pulses
 from calibration.laws import neel_brown
-from calibration.sources import build, library
+from calibration.sources import build
 from calibration.sources.simulated import read
 from calibration.tools import figures
 from spinloom import quantities
 from spinloom.errors import UserError
 from tests.calibration.conftest import section, walking
 
-NAMES = ["conductance.png", "spread.png", "transitions.png", "writes_by_pulse.png"]
 ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "crosssim_lookup_tables.tar.xz"
 
 
@@ -27,15 +26,14 @@ def drawn(card, config, output, device_sims=None) -> dict[str, bytes]:
         warnings.simplefilter("error")
         figures.draw(card, config, "c.json", device_sims, output)
     pictures = {path.name: path.read_bytes() for path in output.iterdir()}
-    assert sorted(pictures) == NAMES
+    assert list(pictures) == ["writes_by_pulse.png"]
     assert all(data.startswith(b"\x89PNG") and len(data) > 2000 for data in pictures.values())
     return pictures
 
 
 @pytest.mark.parametrize("name", ["vcma_mtj", "notched_wire"])
 def test_figures_of_devices_with_states_by_nature(cards, studies, tmp_path, name):
-    pictures = drawn(cards[name], studies[name].config, tmp_path, studies[name].tables)
-    assert len(set(pictures.values())) == 4
+    drawn(cards[name], studies[name].config, tmp_path, studies[name].tables)
 
 
 def test_figures_are_the_same_bytes_each_time(cards, studies, tmp_path):
@@ -130,44 +128,3 @@ def test_switching_curves_are_the_fitted_law(cards):
         dots = np.concatenate([line.get_ydata() for line in axis.lines if len(line.get_xdata()) == 5])
         written = card.transitions.query(f"state_from == {state} and state_to != {state} and basis == 'counts'")
         np.testing.assert_allclose(np.sort(dots), np.sort(written["probability"]))
-
-
-def test_trains_of_pulses_are_powers_of_the_kernel(cards):
-    card = cards["walking"]
-    (axis,) = figures.conductance_response(card).axes
-    train = axis.lines[0].get_ydata()
-    mean = card.states["conductance_S"].to_numpy() * 1e6
-    up, down = np.linalg.matrix_power(card.kernel[0], 40), np.linalg.matrix_power(card.kernel[1], 40)
-    start = np.eye(5)[0]
-    assert len(train) == 81
-    assert train[[0, 40, 80]] == pytest.approx([mean[0], start @ up @ mean, start @ up @ down @ mean], abs=0, rel=1e-9)
-
-
-def test_matrix_is_written_out_for_few_states_and_drawn_for_many(cards):
-    def texts(card):
-        return [text.get_text() for axis in figures.transition_matrix(card).axes for text in axis.texts]
-
-    card = cards["domain_wall"]
-    row = card.transitions.iloc[0]
-    shown = texts(card)
-    assert len(shown) == 25
-    assert shown[0] == f"{row.probability:.3f}\n[{row.ci_low:.3f}, {row.ci_high:.3f}]"
-    assert texts(library.card("memristor_32_levels")) == []
-
-
-def test_matrix_of_a_given_law_has_no_intervals():
-    """Nothing was counted, so there is nothing to be unsure of, and no NaN in the picture."""
-    axes = figures.transition_matrix(library.card("pbit")).axes
-    texts = [text.get_text() for axis in axes for text in axis.texts] + [axis.get_ylabel() for axis in axes]
-    assert texts[0] and not any("nan" in text or "interval" in text for text in texts)
-
-
-def test_spread_is_drawn_as_it_is_told_or_said_to_be_unknown(cards):
-    card = cards["domain_wall"]
-    (axis,) = figures.variance_split(card).axes
-    heights = sorted(bar.get_height() for bar in axis.patches)
-    told = card.meta["spread_position_by_pulse"]
-    expected = [row[f"{key}_sd_m"] * 1e9 for row in told for key in ("cycle_to_cycle", "device_to_device")]
-    np.testing.assert_allclose(heights, sorted(expected), rtol=1e-12)
-    (axis,) = figures.variance_split(library.card("pbit")).axes
-    assert axis.texts[0].get_text() == "The source of this card tells no spread."

@@ -19,11 +19,12 @@ from tests.report.studies import finished
 CHAPTERS = ["device", "writes", "table", "network", "energy", "pareto", "validation", "provenance"]
 # which study has which figures, in their order
 TRAINED = ["curves", "confusion", "conditions", "write_energy", "levels", "terms", "trade"]
+CARD = ["transitions", "rows", "conductance"]
 STUDIES = {
-    "domain_wall": (True, ["trajectories", "response", "outcomes", "transitions", "rows", "conductance", "spread"]),
-    "walking": (False, ["trajectories", "response", "outcomes", "transitions", "rows", "conductance", "spread"]),
-    "stt_mtj": (False, ["trajectories", "response", "switching", "transitions", "rows", "conductance", "spread"]),
-    "memristor_32_levels": (True, ["transitions", "rows", "conductance"]),
+    "domain_wall": (True, ["trajectories", "response", "outcomes", *CARD, "spread"]),
+    "walking": (False, ["trajectories", "response", "outcomes", *CARD, "steps", "spread"]),
+    "stt_mtj": (False, ["trajectories", "response", "switching", *CARD, "spread"]),
+    "memristor_32_levels": (True, [*CARD, "steps"]),
 }
 VALIDATION = pd.DataFrame({
     "group": ["demag", "demag", "thermal"], "test": ["cube", "prism", "disc"], "quantity": ["N", "N", "KS"],
@@ -87,6 +88,32 @@ def test_the_numbers_are_those_of_the_tables(full):
         assert told in found.text.replace("\u00a0", " "), told
     assert "2 of 3 checks are within" in found.text
     assert "two </script>" in found.text
+
+
+def test_trains_and_steps_are_those_of_the_kernel(folders):
+    card = study.read(folders["walking"]).card
+    figures = json.loads(Page(page.render_card(card)).scripts[0])
+    mean = card.states["conductance_S"].to_numpy() * 1e6
+    train = figures["conductance"]["views"][0]["data"][1]["y"]
+    up, down = np.linalg.matrix_power(card.kernel[0], 40), np.linalg.matrix_power(card.kernel[1], 40)
+    assert len(train) == 81
+    expected = [mean[0], np.eye(5)[0] @ up @ mean, np.eye(5)[0] @ up @ down @ mean]
+    np.testing.assert_allclose(np.array(train)[[0, 40, 80]], expected, rtol=1e-4)
+    lines = [trace["y"] for trace in figures["steps"]["views"][0]["data"][1::2]]
+    np.testing.assert_allclose(lines, card.kernel @ mean - mean, rtol=1e-4, atol=1e-9)
+
+
+def test_spread_is_drawn_as_it_is_told(full):
+    told = study.read(full.parent).card.meta["spread_position_by_pulse"]
+    bars = json.loads(Page(full.read_text()).scripts[0])["spread"]["views"][0]["data"]
+    for trace, key in zip(bars, ("cycle_to_cycle", "device_to_device"), strict=True):
+        np.testing.assert_allclose(trace["y"], [row[f"{key}_sd_m"] * 1e9 for row in told], rtol=1e-4)
+
+
+def test_the_page_of_a_card_alone(folders, tmp_path):
+    main(["--card", str(folders["memristor_32_levels"] / "calibration" / "card"), "--output", str(tmp_path / "c.html")])
+    found = Page((tmp_path / "c.html").read_text())
+    assert found.sections == ["device", "table"] and found.plots == [*CARD, "steps"]
 
 
 def test_the_same_study_gives_the_same_page(full):

@@ -55,9 +55,6 @@ rule card_figures:
         section=SECTION["calibration"],
     output:
         STUDY / "figures/writes_by_pulse.png",
-        STUDY / "figures/transitions.png",
-        STUDY / "figures/conductance.png",
-        STUDY / "figures/spread.png",
     log:
         LOGS / "calibration/figures.log",
     conda:
