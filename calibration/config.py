@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from calibration import laws
 from calibration.sources import importers
 from calibration.sources.parametric.config import Parametric, Population
 from spinloom.config import Seeded
@@ -72,9 +73,7 @@ class Kernel(Section):
     """How a row of probabilities is made."""
 
     form: Literal["counts", "law"] = key("counts: the writes counted; law: the fitted law in all rows.", "counts")
-    law: Literal[
-        "auto", "truncated_normal", "neel_brown", "precessional", "logistic", "logistic_plateau", "passing"
-    ] = key(
+    law: Annotated[str, OneOf(lambda: ["auto", *laws.REGISTRY.names()])] = key(
         "Law that is fitted; auto: the best of those that suit.",
         "auto",
     )

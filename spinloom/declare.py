@@ -29,12 +29,14 @@ from pydantic import (
     ValidationError,
     create_model,
     model_serializer,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from spinloom.errors import UserError
 from spinloom.explain import check_depth, check_numbers, explain
+from spinloom.registry import Registry
 
 Bound = TypeVar("Bound", bound="Section")
 
@@ -154,6 +156,28 @@ def compose(name: str, base: type[Bound], sections: dict[str, type[Section]], ab
         title: (section | None, key(meaning(section), absent=absent)) for title, section in sections.items()
     }
     return create_model(name, __base__=base, __doc__=base.__doc__, **fields)
+
+
+def options_of(registry: Registry) -> dict[str, type[Section]]:
+    """Return the ``Options`` of all plug-ins by name; one that cannot be imported says so when a config asks for it."""
+
+    def options(name: str) -> type[Section]:
+        try:
+            return registry.get(name).Options
+        except UserError as error:
+            return _unusable(str(error))
+
+    return {name: options(name) for name in registry.names()}
+
+
+def _unusable(reason: str) -> type[Section]:
+    class Unusable(Section):
+        @model_validator(mode="before")
+        @classmethod
+        def _refuse(cls, content: Any) -> Any:
+            raise ValueError(reason)
+
+    return Unusable
 
 
 def partial(name: str, base: type[Bound]) -> type[Bound]:

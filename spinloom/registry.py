@@ -18,12 +18,12 @@ from types import ModuleType
 
 from spinloom.errors import UserError
 
-NAME = re.compile("[a-z][a-z0-9_]*")  # a plug-in's name becomes a key of the config and part of file names
+NAME = re.compile("[a-z][a-z0-9_]*")  # it becomes a key of configs and part of file names; others are passed over
 
 
 @cache
-def _installed() -> EntryPoints:
-    return entry_points()
+def _installed(group: str) -> EntryPoints:
+    return entry_points(group=group)
 
 
 class Registry:
@@ -48,8 +48,8 @@ class Registry:
         self.group = f"spinloom.{package.rpartition('.')[2]}"  # of the entry points
 
     def names(self) -> list[str]:
-        """Return the names of all plug-ins, sorted; `UserError` if two have one name."""
-        return sorted(self._found())
+        """Return the names of all plug-ins, sorted."""
+        return sorted({entry.name for entry in self._found()})
 
     def module(self, name: str, where: str | None = None) -> str:
         """Return the dotted name of a plug-in's module.
@@ -103,36 +103,29 @@ class Registry:
         """
         entry = self._entry(name, where)
         spec = find_spec(entry.module if entry.dist is None else entry.module.partition(".")[0])
-        if spec is None:
+        if spec is not None and (folders := spec.submodule_search_locations) is not None:
+            return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+        if spec is None or spec.origin is None:
             raise UserError(f"{self._source(entry)}: found no module '{entry.module}', allowed: one that is installed")
-        folders = spec.submodule_search_locations
-        if folders is None:
-            return [Path(spec.origin)]
-        return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+        return [Path(spec.origin)]
 
     def _entry(self, name: str, where: str | None) -> EntryPoint:
-        found = self._found()
-        if name not in (names := sorted(found)):  # a list, because a name may be anything that YAML can hold
+        where = where or self.key
+        found = [entry for entry in self._found() if entry.name == name]
+        if not found:
             text = str(name).encode("unicode_escape").decode()
             text = text if len(text) <= 60 else text[:57] + "..."
-            raise UserError(f"{where or self.key}: found {text}, allowed: {', '.join(names)}")
-        return found[name]
+            raise UserError(f"{where}: found {text}, allowed: {', '.join(self.names())}")
+        if len(found) > 1:
+            places = " and in ".join(entry.module for entry in found)
+            raise UserError(f"{where}: found two plug-ins called {name}, in {places}, allowed: one")
+        return found[0]
 
-    def _found(self) -> dict[str, EntryPoint]:
-        """Return the plug-ins by name; our own have an entry point without a distribution."""
+    def _found(self) -> list[EntryPoint]:
+        """Return the plug-ins; our own have an entry point without a distribution."""
         modules = (name for _, name, _ in pkgutil.iter_modules(import_module(self.package).__path__))
         own = [EntryPoint(name, f"{self.package}.{name}", self.group) for name in modules if name not in self.shared]
-        found: dict[str, EntryPoint] = {}
-        for entry in [*own, *_installed().select(group=self.group)]:
-            if not NAME.fullmatch(entry.name):
-                raise UserError(f"{self._source(entry)}: found this name, allowed: small letters, digits and _")
-            if entry.name in found:
-                raise UserError(
-                    f"{self.key}: found two plug-ins called {entry.name}, in {found[entry.name].module} and in "
-                    f"{entry.module}, allowed: one"
-                )
-            found[entry.name] = entry
-        return found
+        return [*own, *(entry for entry in _installed(self.group) if NAME.fullmatch(entry.name))]
 
     def _source(self, entry: EntryPoint) -> str:
         if entry.dist is None:

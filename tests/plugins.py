@@ -17,7 +17,7 @@ def add(patch: pytest.MonkeyPatch, registry: Registry, name: str, module: Any) -
     """Put a module, or what has the words of one, into a registry; None is a module that cannot be imported."""
     patch.setitem(sys.modules, f"plug_in_{name}", module)
     found, entry = registry._found, EntryPoint(name, f"plug_in_{name}", registry.group)
-    patch.setattr(registry, "_found", lambda: {**found(), name: entry})
+    patch.setattr(registry, "_found", lambda: [*found(), entry])
     return module
 
 

@@ -6,10 +6,11 @@ from importlib.metadata import PathDistribution
 import pytest
 
 from calibration import laws
-from calibration.sources import importers
+from calibration.sources import importers, parametric
 from device_sims import engines
 from network import datasets, rules
 from spinloom import registry
+from spinloom.declare import Section, compose, options_of
 from spinloom.errors import UserError
 
 KINDS = {
@@ -18,6 +19,7 @@ KINDS = {
     "engines": engines.REGISTRY,
     "laws": laws.REGISTRY,
     "importers": importers.REGISTRY,
+    "parametric": parametric.REGISTRY,
 }
 RULE = """
 class RULE:
@@ -28,20 +30,22 @@ class RULE:
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Return the function that installs a package "guest" 1.0 of these files, with entry points for rules."""
+    """Return the function that installs a package "guest" 1.0 of these files, with entry points of one kind."""
 
-    def install(files: dict[str, str], **points: str):
+    def install(files: dict[str, str], kind=rules.REGISTRY, **points: str):
         folder = tmp_path / "guest-1.0.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n")
-        lines = ["[spinloom.rules]", *(f"{name} = {value}" for name, value in points.items())]
+        lines = [f"[{kind.group}]", *(f"{name} = {value}" for name, value in points.items())]
         (folder / "entry_points.txt").write_text("\n".join(lines))
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(registry, "_installed", lambda: PathDistribution(folder).entry_points)
-        return rules.REGISTRY
+        monkeypatch.setattr(
+            registry, "_installed", lambda group: PathDistribution(folder).entry_points.select(group=group)
+        )
+        return kind
 
     return install
 
@@ -90,7 +94,7 @@ def test_nothing_is_imported_before_it_is_asked_for(installed):
         (RULE, {"bop": "guest_a"}, "network.rule: found two plug-ins called bop, in network.rules.bop and in guest_a"),
         ("RULE = 1", {"guest_rule": "guest_a"}, "found no 'RULE.name', allowed: a module that defines RULE.name"),
         (RULE, {"guest": "guest_a"}, "RULE.name: found 'guest_rule', allowed: 'guest'"),
-        (RULE, {"a/../b": "guest_a"}, "a/../b = guest_a: found this name, allowed: small letters, digits and _"),
+        (RULE, {"a/../b": "guest_a"}, "network.rule: found a/../b, allowed: accumulate_quantise_program, "),
         ("import nowhere", {"guest_rule": "guest_a"}, "cannot be imported (ModuleNotFoundError: No module named"),
         (RULE, {"guest_rule": "guest_missing"}, "cannot be imported (ModuleNotFoundError: No module named 'guest_m"),
     ],
@@ -99,6 +103,14 @@ def test_a_package_that_does_not_fit_is_refused_in_one_line(installed, monkeypat
     found = installed({"guest_a.py": text}, **points)
     monkeypatch.delitem(sys.modules, "guest_a", raising=False)
     assert message in said(found.get, next(iter(points)))
+
+
+def test_a_package_that_does_not_fit_is_no_matter_to_a_config_without_it(installed):
+    found = installed({"guest_b.py": "import nowhere"}, parametric.REGISTRY, guest="guest_b")
+    whole = compose("Whole", Section, options_of(found))
+    assert whole.parse({}, "a.yaml").dump() == {}
+    message = said(whole.parse, {"guest": {}}, "a.yaml")
+    assert message.startswith("a.yaml: guest: guest 1.0: entry point spinloom.parametric, ") and "nowhere" in message
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

@@ -19,10 +19,10 @@ from calibration.counting.writes import Writes
 from calibration.sources import (
     importers,
     library,
-    parametric,
     simulated,
 )
 from calibration.sources.importers import Imported
+from calibration.sources.parametric import cards
 from spinloom.errors import UserError
 
 # kind -> keys of calibration.source that it needs
@@ -56,7 +56,7 @@ def check(config: dict[str, Any], family: str, pulses: int) -> None:
     if config["source"]["kind"] == "simulation":
         simulated.check(family, config, pulses)
     if config["source"]["kind"] == "parametric":
-        parametric.make(config["parametric"], config["seed"], "calibration.parametric")
+        cards.make(config["parametric"], config["seed"], "calibration.parametric")
     if config["source"]["kind"] == "library" and config["source"]["population"] is not None:
         library.card(config["source"]["name"], config["seed"], config["source"]["population"])
 
@@ -146,7 +146,7 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
         imported = importers.import_file(source["file"], source["format"], source["options"])
         card = imported.card or assemble(imported.writes, config, where)
     elif kind == "parametric":
-        card = parametric.make(config["parametric"], config["seed"], where)
+        card = cards.make(config["parametric"], config["seed"], where)
     elif kind == "library":
         card = library.card(source["name"], config["seed"], source["population"])
     elif kind == "card":

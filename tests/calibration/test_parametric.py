@@ -9,11 +9,11 @@ from calibration.consequences import half_select
 from calibration.sources import library
 from calibration.sources.parametric import (
     macrospin,
-    make,
     skyrmion,
     switching,
     telegraph,
 )
+from calibration.sources.parametric.cards import make
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

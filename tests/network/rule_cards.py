@@ -9,7 +9,7 @@ from scipy import stats
 
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.card.tables import TRANSITIONS
-from calibration.sources.parametric import make
+from calibration.sources.parametric.cards import make
 from network import rules
 from network.model import optimizers
 from network.rules.base import Context

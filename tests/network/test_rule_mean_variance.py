@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.special import expit
 
 from calibration.sources import library
-from calibration.sources.parametric import make
+from calibration.sources.parametric.cards import make
 from network.model.architecture import Layer
 from network.model.layers import Noise
 from network.rules.base import Signals

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calibration.consequences.figures_of_merit import response_pairs
-from calibration.sources.parametric import make
+from calibration.sources.parametric.cards import make
 from network.rules.base import Signals
 from network.rules.tiki_taka import symmetry_points
 from network.synapse import pulse_trains, sampling

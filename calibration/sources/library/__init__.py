@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.card import KernelCard
-from calibration.sources.parametric import make
+from calibration.sources.parametric.cards import make
 from calibration.sources.parametric.config import Parametric
 from spinloom.config import read
 from spinloom.errors import UserError

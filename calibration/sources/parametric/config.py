@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calibration.sources.parametric import gate, lattice, pbit, skyrmion, switching, telegraph
-from spinloom.declare import Flag, Real, Section, Whole, compose, key
+from calibration.sources.parametric import REGISTRY
+from spinloom.declare import Flag, OneOf, Real, Section, Whole, compose, key, options_of
 
 
 class Electrical(Section):
@@ -62,7 +62,7 @@ class Population(Section):
 class Common(Section):
     """A device given by a law and its parameters, without any counted write."""
 
-    device: Literal["lattice", "switching", "telegraph", "pbit", "skyrmion", "gate"] = key(
+    device: Annotated[str, OneOf(REGISTRY.names)] = key(
         "Kind of device; its parameters stand under the key of the same name.",
     )
     name: str = key("Name of the card.", pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -77,15 +77,4 @@ class Common(Section):
     )
 
 
-Parametric = compose(
-    "Parametric",
-    Common,
-    {
-        "lattice": lattice.Options,
-        "switching": switching.Options,
-        "telegraph": telegraph.Options,
-        "pbit": pbit.Options,
-        "skyrmion": skyrmion.Options,
-        "gate": gate.Options,
-    },
-)
+Parametric = compose("Parametric", Common, options_of(REGISTRY))
