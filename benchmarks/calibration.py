@@ -109,8 +109,8 @@ def unequal(cells: int, sizes: list[int], device_sd: float) -> Case:
     def case(rng):
         x = cell + rng.normal(0, device_sd, len(sizes))[device] + rng.normal(size=cell.size)
         found = random_effects(x, cell, device, MASS)
-        held = found.device_to_device_low <= device_sd <= found.device_to_device_high
-        return np.array([held]), np.array([device_sd])
+        low, high = found.device_to_device_low or 0.0, found.device_to_device_high or 0.0
+        return np.array([low <= device_sd <= high]), np.array([device_sd])
 
     return case
 
@@ -121,7 +121,7 @@ def probabilities(mean: float, correlation: float, devices: int, writes: int) ->
 
     def case(rng):
         hits = rng.binomial(writes, rng.beta(mean * size, (1 - mean) * size, devices))
-        low, high = probability_spread(hits, np.full(devices, writes), MASS).interval
+        low, high = probability_spread(hits, np.full(devices, writes), MASS).interval or (0.0, 0.0)
         return np.array([low <= truth <= high]), np.array([truth])
 
     return case
@@ -213,7 +213,7 @@ def measure(estimator: str, name: str, case: Case, repeats: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--only", default="", help="estimators whose name begins with this")
     parser.add_argument("--csv", help="write the table there too")
@@ -221,7 +221,7 @@ def main() -> None:
     start = time.perf_counter()
     chosen = {key: case for key, case in cases().items() if key[0].startswith(arguments.only)}
     frame = pd.DataFrame([measure(*key, case, arguments.repeats) for key, case in chosen.items()])
-    table = Table(*(column.replace("_", " ") for column in frame))
+    table = Table(*(column.replace("_", " ") for column in map(str, frame)))
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
     console = table_console()

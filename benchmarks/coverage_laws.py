@@ -221,7 +221,7 @@ def interpolation_coverage(name: str, repetitions: int, seed: int = 1) -> pd.Dat
 
 def main() -> None:
     """Print the table and write it as CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=500)
     parser.add_argument("--laws", nargs="+", help="names of cases or of laws; all if left out")
     parser.add_argument("--output", type=Path)

@@ -96,7 +96,15 @@ def floor_per_step(case: Problem, gpu: bool) -> float:
     return (stages * 150 * cells + strays * transforms) / FLOPS[numerics.precision]
 
 
-def measure(mesh, scheme, replicas: int, together: bool, gpu: bool, repeats: int, steps: int = 200) -> dict:
+def measure(
+    mesh: tuple[int, int],
+    scheme: tuple[str, float, str, float, int],
+    replicas: int,
+    together: bool,
+    gpu: bool,
+    repeats: int,
+    steps: int = 200,
+) -> dict:
     """Return one row of the table."""
     case = problem(mesh, *scheme)
     precision, temperature, name, dt, interval = scheme
@@ -147,12 +155,12 @@ def scaling(processes: int, seconds: float = 8.0) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--csv", help="write the table there too")
     arguments = parser.parse_args()
     gpu = jax.default_backend() == "gpu"
-    plan = []
+    plan: list[tuple[tuple[int, int], tuple[str, float, str, float, int], int, bool]] = []
     for mesh in MESHES:
         if gpu:
             plan += [(mesh, scheme, n, True) for scheme in SCHEMES for n in (1, 16, 64, 256, 1024)]
@@ -162,7 +170,7 @@ def main() -> None:
             plan += [(mesh, SCHEMES[0], n, False) for n in (16,)]
     rows = [measure(*case, gpu, arguments.repeats) for case in plan]
     frame = pd.DataFrame(rows)
-    table = Table(*(name.replace("_", " ") for name in frame))
+    table = Table(*(name.replace("_", " ") for name in map(str, frame)))
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row))
     table_console().print(table)

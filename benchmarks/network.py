@@ -74,7 +74,7 @@ def measure(arguments: argparse.Namespace, batch: int) -> None:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("--rule", default="accumulate_quantise_program", choices=rules.REGISTRY.names())
     parser.add_argument("--options", type=json.loads, default={}, help="options of the rule, as JSON")

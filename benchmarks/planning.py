@@ -48,12 +48,12 @@ def finish(tree: Path) -> None:
 
 
 def report(name: str, calls: list[tuple[float, float, str]]) -> None:
-    wall_s, cpu_s = (statistics.median(call[place] for call in calls) for place in (0, 1))
+    wall_s, cpu_s = statistics.median(wall for wall, _, _ in calls), statistics.median(cpu for _, cpu, _ in calls)
     print(f"{name}: {wall_s:.1f} s, of these {cpu_s:.1f} s at work (median of {len(calls)})")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.planning", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.planning", description=__doc__)
     parser.add_argument("--points", type=int, default=2000, help="chunks of the sweep (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="calls of each (default: %(default)s)")
     arguments = parser.parse_args()

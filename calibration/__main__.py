@@ -140,8 +140,10 @@ def _sample(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> None:
     card = card_of(args.card)
     simulated = args.device_sims is not None
-    events = read_table(Path(args.device_sims) / "events.parquet") if simulated else None
-    started = events if simulated and "nominal_start_m" in events else None
+    started = None
+    if simulated:
+        events = read_table(Path(args.device_sims) / "events.parquet")
+        started = events if "nominal_start_m" in events else None
     plan = planner.plan(card, args.width, 1 if started is None else started["nominal_start_m"].nunique(), args.narrow)
     goal = f"half-width {args.width:g}" if args.narrow is None else f"{args.narrow:g} times narrower"
     planner.render(plan, card, f"intervals {goal}", table_console())

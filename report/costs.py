@@ -49,7 +49,9 @@ def _totals(study: Study) -> pd.Series:
 def write_energy(study: Study) -> Figure:
     """Return the energy of a write by pulse, in its parts where the card knows them."""
     pulses, names = study.card.pulses, study.pulses
-    parts = [name for name in pulses if name.startswith("energy_") and name not in ("energy_mean_J", "energy_sd_J")]
+    parts = [
+        name for name in map(str, pulses) if name.startswith("energy_") and name not in ("energy_mean_J", "energy_sd_J")
+    ]
     parts = [name for name in parts if pulses[name].fillna(0).any()] or ["energy_mean_J"]
     traces = [
         {
@@ -114,9 +116,11 @@ def terms(study: Study) -> Figure:
 def _terms(study: Study) -> Table:
     table = study.network["energy"]
     rows = [
-        [words(row.variant), row.phase, row.level, row.term, si(row.energy_J_mean, "J"), *map(_said, row[-3:])]
-        for row in table[["variant", "phase", "level", "term", "energy_J_mean", "formula", "inputs", "assumption"]]
-        .itertuples(index=False)
+        [
+            words(row["variant"]), row["phase"], row["level"], row["term"], si(row["energy_J_mean"], "J"),
+            *(_said(row[name]) for name in ("formula", "inputs", "assumption")),
+        ]
+        for row in table.to_dict("records")
     ]  # fmt: skip
     heads = ["variant", "phase", "level", "term", "energy per sample", "formula", "inputs", "assumption"]
     return Table("All terms with formulas, inputs and assumptions", heads, rows, closed=True)

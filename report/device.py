@@ -41,7 +41,7 @@ def device(study: Study) -> Section:
         f"repeated with thermal noise of its own."
     )
     rows = [list(quantity(key, value)) for key, value in study.device.items() if key != "seed"]
-    same = {name: pulses[name].iloc[0] for name in pulses if pulses[name].nunique() == 1 and name != "pulse"}
+    same = {name: pulses[name].iloc[0] for name in map(str, pulses) if pulses[name].nunique() == 1 and name != "pulse"}
     rows += [list(quantity(name, value)) for name, value in same.items()]
     return Section("device", "Device", sentence, [trajectories(study), Table("The device", [], rows)])
 
@@ -127,7 +127,7 @@ def writes(study: Study) -> Section:
         )
         return Section("writes", "Write statistics", told)
     summary = study.simulated["summary"]
-    blocks = [response(study)]
+    blocks: list[Figure | Table] = [response(study)]
     if (figure := outcomes(study)) is not None:
         blocks.append(figure)
     blocks.append(_summary(study))
@@ -192,7 +192,7 @@ def response(study: Study) -> Figure:
 
 
 def _laws(summary: pd.DataFrame) -> list[str]:
-    laws = [name for name in summary if name.startswith("probability_") or name == "law_probability"]
+    laws = [name for name in map(str, summary) if name.startswith("probability_") or name == "law_probability"]
     return [name for name in laws if summary[name].notna().any()]
 
 

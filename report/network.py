@@ -39,16 +39,16 @@ def network(study: Study) -> Section:
     """Return the section on training and what it gave; empty if the study ends with its card."""
     if not study.network:
         return Section("network", "Network", "This study ends with the card; it trained no network.")
-    last, first = study.last(), study.variants[0]
-    row, title = last.loc[first], study.data.get("title", study.config["network"]["dataset"])
+    last, first = study.last().to_dict("index"), study.variants[0]
+    row, title = last[first], study.data.get("title", study.config["network"]["dataset"])
     layers = "-".join(map(str, study.config["network"]["layers"])) if _sizes(study) else "layers of the config"
     sentence = (
         f"A network ({layers}) trained on {title} with weights that are drawn from the card. Variant {words(first)}: "
         f"{share(row['test_accuracy_mean'], row['test_accuracy_sd'], row['seeds'])} of the test images are right after "
         f"{row['epoch_mean']:g} epochs (mean ± sd over {row['seeds']} seeds)."
     )
-    if BASELINE in last.index and first != BASELINE:
-        base = last.loc[BASELINE]
+    if BASELINE in last and first != BASELINE:
+        base = last[BASELINE]
         told = share(base["test_accuracy_mean"], base["test_accuracy_sd"], base["seeds"])
         sentence += f" The same network with float weights: {told}."
     blocks = [curves(study), _summary(study), confusion(study)]
@@ -178,7 +178,8 @@ def conditions(study: Study) -> Figure | None:
         traces = []
         how = [_held(*pair) for pair in zip(rows["temperature_K"], rows["refresh_interval_s"], strict=True)]
         ways = list(dict.fromkeys(how))
-        for (variant, way), own in rows.groupby(["variant", pd.Series(how, rows.index)], sort=False):
+        for key, own in rows.groupby(["variant", pd.Series(how, rows.index)], sort=False):
+            variant, way = map(str, key)
             mean, dash = own["test_accuracy_mean"] * 100, DASHES[ways.index(way) % len(DASHES)]
             traces.append({
                 "type": "scatter", "mode": "lines+markers", "x": numbers(own["value"]), "y": numbers(mean),
@@ -186,7 +187,7 @@ def conditions(study: Study) -> Figure | None:
                 "name": words(variant) + way, "line": {"color": shade(study, variant), "dash": dash},
             })  # fmt: skip
         wide = {"type": "log"} if condition == "hold_s" else {}
-        title = "time since the training (s)" if condition == "hold_s" else words(condition)
+        title = "time since the training (s)" if condition == "hold_s" else words(str(condition))
         views.append({"data": traces, "layout": layout(axis(title, **wide), axis("test accuracy (%)"))})
         names.append(title)
     if not views:

@@ -84,12 +84,12 @@ def tiles(study: Study) -> list[tuple[str, str]]:
         found.append((f"{card.meta['events']}", "writes counted"))
     found.append((f"{len(card.pulses)} × {len(card.states)}", "pulses × states"))
     if study.network:
-        last, first = study.last(), study.variants[0]
-        row = last.loc[first]
+        last, first = study.last().to_dict("index"), study.variants[0]
+        row = last[first]
         told = share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"])
         found.append((told, f"test accuracy, {words(first)}"))
-        if network.BASELINE in last.index and first != network.BASELINE:
-            base = last.loc[network.BASELINE]
+        if network.BASELINE in last and first != network.BASELINE:
+            base = last[network.BASELINE]
             told = share(base["test_accuracy_mean"], base["test_accuracy_sd"], base["seeds"])
             found.append((told, "with float weights"))
         found.append((text(row["writes_per_sample_mean"], 3), "writes per training sample"))

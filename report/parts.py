@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,7 @@ class Table:
 
     title: str
     columns: list[str]
-    rows: list[list[str | Link]]
+    rows: Sequence[Sequence[str | Link]]
     caption: str = ""
     closed: bool = False
 
@@ -68,7 +69,7 @@ class Section:
     name: str
     title: str
     text: str
-    blocks: list[Figure | Table | Listing] = field(default_factory=list)
+    blocks: Sequence[Figure | Table | Listing] = ()
 
 
 def text(value: Any, digits: int = 4) -> str:

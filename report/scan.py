@@ -171,6 +171,7 @@ def _leaves(changes: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any
 def _behind(found: Scan) -> Table:
     rows = []
     for point, own in found.table.groupby("point", sort=False):
+        point = str(point)
         config, first = found.points[point], own.iloc[0]
         calibration = config["calibration"]["source"]
         kind = SOURCES.get(calibration["kind"], f"simulated {words(config['device_sims']['device'])}")

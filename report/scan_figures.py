@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -45,7 +46,7 @@ class Quantity:
         sd = rows[self.sd].to_numpy(float)
         return (np.where(values > 0, values, np.nan), sd) if self.is_energy else (100 * values, 100 * sd)
 
-    def told(self, row: dict[str, Any]) -> str:
+    def told(self, row: dict[Hashable, Any]) -> str:
         """Return its value in a row as a text."""
         if self.is_energy:
             return energy(row[self.column], row[self.sd])
@@ -97,7 +98,7 @@ def _lines(scan: Scan, name: str) -> list[tuple[str, bool, pd.DataFrame]]:
     found = []
     for (*labels, variant), rows in scan.table.groupby([*(f"axis_{other}" for other in others), "variant"], sort=False):
         told = [f"{words(other)} {label}" for other, label in zip(others, labels)]
-        told += [words(variant)] if len(scan.variants) > 1 or not told else []
+        told += [words(str(variant))] if len(scan.variants) > 1 or not told else []
         found.append((", ".join(told), variant == BASELINE, rows))
     return found
 
@@ -139,7 +140,7 @@ def _axis(title: str, labels: list[str], places: np.ndarray | None) -> dict[str,
     return axis(title, **ticks, **({"type": "log"} if 0 < 10 * places.min() <= places.max() else {}))
 
 
-def _told(row: dict[str, Any], *quantities: Quantity) -> str:
+def _told(row: dict[Hashable, Any], *quantities: Quantity) -> str:
     """Return what is read at a mark: which point and variant, the quantities, and what is behind them."""
     values = [f"{one.title.removesuffix(' (%)')}: {one.told(row)}" for one in quantities]
     written = f"card of {row['writes_behind_card']:,} writes" if row["writes_behind_card"] else "card of a law"
@@ -171,7 +172,9 @@ def _map(scan: Scan, drawn: list[Quantity], across: str, up: str) -> Figure:
         views.append({"data": [trace], "layout": layout(*axes)})
     names = []
     for (*labels, variant), _ in groups:
-        names.append(", ".join([*(f"{words(name)} {label}" for name, label in zip(others, labels)), words(variant)]))
+        names.append(
+            ", ".join([*(f"{words(name)} {label}" for name, label in zip(others, labels)), words(str(variant))])
+        )
     title = f"The plane of {words(across)} and {words(up)}"
     caption = "Means over seeds; energies are coloured by their logarithm. Point at a cell for its sd and seeds."
     menus = [("show", [one.title for one in drawn]), ("of", names)]

@@ -35,7 +35,7 @@ def table(study: Study) -> Section:
     if derived:
         levels, ratio = derived["distinguishable_levels"], derived["conductance_ratio"]
         sentence += f" {levels} levels can be told apart; the conductance spans a factor of {ratio:.3g}."
-    blocks = [matrices(study), single_rows(study), conductance(study)]
+    blocks: list[Figure | Table] = [matrices(study), single_rows(study), conductance(study)]
     if states == 2 and pulses > 2:
         blocks.insert(0, switching(study))
     if states > 2 and not card.rows_repeat:
@@ -72,7 +72,7 @@ def matrices(study: Study) -> Figure:
     few = len(labels) <= MOST_TEXT
     probability, low, high = (_cube(study, name) for name in ("probability", "ci_low", "ci_high"))
 
-    def view(values: np.ndarray, ends: np.ndarray, rows: list[str], title: str) -> dict[str, Any]:
+    def view(values: np.ndarray, ends: list[list[str]], rows: list[str], title: str) -> dict[str, Any]:
         trace = {
             "type": "heatmap", "x": labels, "y": rows, "z": matrix(values, 3), "customdata": ends, "zmin": 0,
             "zmax": 1 if few else max(float(probability.max()), 1e-9), "colorscale": BLUES, "xgap": 1, "ygap": 1,

@@ -1,6 +1,4 @@
-"""``python -m spinloom check | run | report | reference [OVERLAY]``.
-
-Check a study's config; run the study with a live display and print where its report is; print that alone; write
+"""Check a study's config; run the study with a live display and print where its report is; print that alone; write
 docs/config.md, the page of all keys.
 """
 
@@ -19,7 +17,7 @@ from workflow.study import reference
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m spinloom", description=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser(prog="python -m spinloom", description=__doc__)
     parser.add_argument("command", choices=["check", "run", "report", "reference"])
     parser.add_argument("overlay", nargs="?", help="config laid over config.yaml")
     arguments = parser.parse_args()

@@ -15,5 +15,5 @@ def front(cost: np.ndarray, value: np.ndarray) -> list[int]:
     """
     cost, value = np.asarray(cost), np.asarray(value)
     as_good = (cost[:, None] <= cost) & (value[:, None] >= value)
-    beaten = (as_good & ((cost[:, None] < cost) | (value[:, None] > value))).any(axis=0)
-    return [int(place) for place in np.lexsort((-value, cost)) if not beaten[place]]
+    beats = as_good & ((cost[:, None] < cost) | (value[:, None] > value))
+    return [place for place in np.lexsort((-value, cost)).tolist() if not beats[:, place].any()]

@@ -70,13 +70,13 @@ class Progress:
         self.label, self.total, self.unit = label, total, unit
         self.rate_unit, self.rate_per, self.interval = rate_unit, rate_per, interval
         self.done = self.before = done
-        self.speed, self.path = speed, log
+        self.speed, self.path = speed, None if log is None else Path(log)
         self.console = Console(stderr=True, highlight=False)
         self.terminal = sys.stderr.isatty()
         self.log: TextIO | None = None
-        if log is not None:
-            Path(log).parent.mkdir(parents=True, exist_ok=True)
-            self.log = open(log, "w", encoding="utf-8")
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.log = open(self.path, "w", encoding="utf-8")
         self.start = time.monotonic()
         self.shown = -float("inf")
 
@@ -84,10 +84,10 @@ class Progress:
         return self
 
     def __exit__(self, kind, *exc) -> None:
-        if self.log is None:
+        if self.log is None or self.path is None:
             return
         self.log.close()
-        Path(self.path).with_suffix(STATUS).unlink(missing_ok=True)
+        self.path.with_suffix(STATUS).unlink(missing_ok=True)
         if kind is None and self.speed is not None and self.done > self.before:
             name, work = self.speed
             share = (self.done - self.before) / self.total
@@ -111,10 +111,10 @@ class Progress:
         self.shown = now
         speed = (self.done - self.before) / max(now - self.start, 1e-9)
         left = (self.total - self.done) / speed if speed > 0 else float("inf")
-        if self.log is not None:
+        if self.path is not None:
             told = {"label": self.label, "done": self.done, "total": self.total, "unit": self.unit, "pace": speed}
             told |= {"speed": speed * self.rate_per, "rate_unit": self.rate_unit}
-            files.write_json(told | {"left_s": left if speed > 0 else None}, Path(self.path).with_suffix(STATUS))
+            files.write_json(told | {"left_s": left if speed > 0 else None}, self.path.with_suffix(STATUS))
         self.say(
             f"{self.label}: {self.done:g}/{self.total:g} {self.unit}, {speed * self.rate_per:.3g} {self.rate_unit}, "
             + (f"took {clock(now - self.start)}" if finished else f"{clock(left)} left")

@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+from tests import shapes
+
+shapes.check()
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pandas as pd
+from jsonschema import validators
 
 from calibration.card.retention import (
     generator as retention_rates,  # what retention.csv means, for those who read a card
@@ -27,6 +28,7 @@ from calibration.card.tables import (
     contiguous,
     drive,
     entry,
+    keys_of,
 )
 from spinloom.errors import UserError
 from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_csv, write_json
@@ -121,7 +123,7 @@ META = {
 _KINDS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
     "array", lambda _, value: isinstance(value, (list, tuple))
 )
-_VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_KINDS)(
+_VALIDATOR = validators.extend(jsonschema.Draft202012Validator, type_checker=_KINDS)(
     {"type": "object", "properties": META}
 )
 
@@ -352,7 +354,7 @@ def _check_extras(card: KernelCard, where: Path) -> None:
                 )
         if name not in ("by_instance", "half_select"):
             continue
-        keys = [key for key in EXTRAS[name].unique if key != "state_to"]
+        keys = [key for key in keys_of(EXTRAS[name]) if key != "state_to"]
         sums = table.groupby(keys)["probability"].sum()
         wrong = sums[(sums - 1).abs() > SUM_TOLERANCE]
         if len(wrong):
@@ -370,7 +372,7 @@ def _check_extras(card: KernelCard, where: Path) -> None:
 
 def _check_transitions(card: KernelCard, where: Path) -> None:
     table, pulses, states = card.transitions, len(card.pulses), len(card.states)
-    wanted = np.stack(np.indices((pulses, states, states)), axis=-1).reshape(-1, 3)
+    wanted = np.indices((pulses, states, states)).reshape(3, -1).T
     found = table[["pulse", "state_from", "state_to"]].to_numpy()
     if found.shape != wanted.shape or (found != wanted).any():
         found_set, wanted_set = set(map(tuple, found)), set(map(tuple, wanted))

@@ -79,7 +79,7 @@ def binary(
     rates = np.exp(-np.outer(reference_temperature_K / temperature, thermal_stability)) / attempt_time_s
     generators = np.zeros((len(temperature), 2, 2))
     generators[:, 0, 1], generators[:, 1, 0] = rates.T
-    return table(generators, temperature)
+    return table(generators, temperatures_K)
 
 
 def generator(table: pd.DataFrame, temperature_K: float, where: str = "retention.csv") -> np.ndarray:

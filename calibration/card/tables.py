@@ -212,26 +212,27 @@ def conform(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str | Path) 
         raise UserError(f"{where}: {_first_failure(errors.failure_cases, table, schema)}") from None
     known = list(schema.columns)
     rest = [column for column in table.columns if column not in schema.columns]
-    return table[known + rest].sort_values(schema.unique, ignore_index=True)
+    return table[known + rest].sort_values(keys_of(schema), ignore_index=True)
+
+
+def keys_of(schema: pa.DataFrameSchema) -> list[str]:
+    """Return the columns that name a row of a table."""
+    return list(schema.unique or [])
 
 
 def _first_failure(failures: pd.DataFrame, table: pd.DataFrame, schema: pa.DataFrameSchema) -> str:
     # a missing or unknown column explains every failure after it, so it is told first
-    order = ["column_in_dataframe", "column_in_schema"]
-    rank = failures["check"].map(lambda check: order.index(check) if check in order else len(order))
-    first = failures.loc[rank.idxmin()]
+    rank = failures["check"].map({"column_in_dataframe": 0, "column_in_schema": 1}).fillna(2)
+    first = failures.iloc[int(rank.argmin())].to_dict()
     column, check, found = first["column"], str(first["check"]), first["failure_case"]
-    found = found.item() if isinstance(found, np.generic) else found
     if check == "column_in_dataframe":
         return f"column {found} is missing; needed are {', '.join(schema.columns)}"
     if check == "column_in_schema":
         return f"unknown column {found}; allowed are {', '.join(schema.columns)}"
     if check == "multiple_fields_uniqueness":
-        row = table.loc[first["index"], schema.unique]
-        # a row of a table of numbers is float64, whatever its columns are
-        whole = [name for name in row.index if pd.api.types.is_integer_dtype(table[name])]
-        names = ", ".join(f"{name} {int(value) if name in whole else value}" for name, value in row.items())
-        return f"{names} occurs more than once; each ({', '.join(schema.unique)}) may occur once"
+        keys = keys_of(schema)
+        names = ", ".join(f"{name} {table[name].loc[first['index']]}" for name in keys)
+        return f"{names} occurs more than once; each ({', '.join(keys)}) may occur once"
     at = "" if pd.isna(first["index"]) else f" in row {int(first['index'])}"
     if check == "not_nullable":
         return f"column {column} is empty{at}; every row needs a value"

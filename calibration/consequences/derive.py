@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -83,7 +84,7 @@ def with_derived(card: KernelCard) -> KernelCard:
     return replace(card, meta={**card.meta, "derived": figures})
 
 
-def _dead_zones(inverse: pd.DataFrame) -> list[dict[str, Any]]:
+def _dead_zones(inverse: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """Return the durations up to which a pulse changes the state with a probability of 1 % at most."""
     known = inverse[np.isclose(inverse["probability"], NOTHING)].dropna(subset="duration_s")
     return known.drop(columns="probability").to_dict("records")

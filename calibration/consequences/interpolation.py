@@ -19,6 +19,7 @@ error remains.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -170,7 +171,10 @@ class _Space:
                 f"{where}: found known pulses whose {axes} vary together, allowed: {self.points.shape[1] + 1} or more "
                 "pulses that vary them independently"
             )
-        self._mesh = spatial.Delaunay(self.points) if self.points.shape[1] > 1 else None
+
+    @cached_property
+    def _mesh(self) -> spatial.Delaunay:
+        return spatial.Delaunay(self.points)
 
     @staticmethod
     def _raw(pulses: pd.DataFrame) -> np.ndarray:

@@ -177,7 +177,7 @@ def _spreads(writes: Writes, cell: np.ndarray, instance: np.ndarray, size: int) 
     if writes.edges is not None:
         # between states by nature the only spread is that of probabilities
         return {"spread": None, "probability_spread": kernel_rows.probability_spreads(after, cell, instance, size)}
-    spreads = {"spread": as_dict(random_effects(writes.conductance(after), cell, instance), "S")}
+    spreads: dict[str, Any] = {"spread": as_dict(random_effects(writes.conductance(after), cell, instance), "S")}
     if writes.coordinate == "position_m":
         spreads["spread_position"] = as_dict(random_effects(after, cell, instance), "m")
         pulse = writes.events["pulse"].to_numpy()

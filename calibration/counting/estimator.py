@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy
+from jaxtyping import Float, Float64, Int64, Integer, Real
 from scipy import sparse, special
 
 from calibration.counting.spread import Spread, device_offsets, random_effects
@@ -29,23 +30,21 @@ __all__ = [
     "transition_rows",
 ]
 
+PerWrite = Integer[np.ndarray, " writes"]
 POOLING = ("events", "instances")
 PRIOR_DEVICES = 4  # what all other rows tell about a row's correlation counts as much as so many devices of its own
 
 
-def count_transitions(pulse, state_from, state_to, pulses: int, states: int) -> np.ndarray:
+def count_transitions(
+    pulse: PerWrite, state_from: PerWrite, state_to: PerWrite, pulses: int, states: int
+) -> Int64[np.ndarray, "pulses states states"]:
     """Return how often each pulse led from each state to each state.
 
     Parameters
     ----------
-    pulse, state_from, state_to : ndarray, int64[n]
-        One entry per write.
+    pulse, state_from, state_to : int[writes]
     pulses, states : int
         Numbers of pulses and states.
-
-    Returns
-    -------
-    ndarray, int64[pulses, states, states]
     """
     counts = np.zeros((pulses, states, states), dtype=np.int64)
     np.add.at(counts, (pulse, state_from, state_to), 1)
@@ -53,8 +52,10 @@ def count_transitions(pulse, state_from, state_to, pulses: int, states: int) -> 
 
 
 def posterior(
-    counts: np.ndarray, pseudocount: float, interval: float, where: str = "config"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    counts: Real[np.ndarray, "*rows states"], pseudocount: float, interval: float, where: str = "config"
+) -> tuple[
+    Float64[np.ndarray, "*rows states"], Float64[np.ndarray, "*rows states"], Float64[np.ndarray, "*rows states"]
+]:
     """Return posterior mean and interval of categorical probabilities.
 
     With a symmetric Dirichlet prior of parameter a per state, the posterior of a row with counts n_k, sum N, is
@@ -66,7 +67,7 @@ def posterior(
 
     Parameters
     ----------
-    counts : ndarray, int64 or float64[..., K]
+    counts : int or float[..., states]
         Rows of counts along the last axis.
     pseudocount : float
         a > 0; 0.5 is Jeffreys' prior for two states.
@@ -77,7 +78,7 @@ def posterior(
 
     Returns
     -------
-    tuple of three ndarrays, float64[..., K]
+    tuple of three float64[..., states]
         Mean, lower end, upper end; ``low <= mean <= high``. A row without counts is the prior.
 
     Raises
@@ -114,22 +115,31 @@ class Rows:
 
     Attributes
     ----------
-    counts : ndarray, int64[pulses, states, states]
+    counts
         Writes; a row of zeros is a row that nobody wrote, and its probabilities are the prior's.
-    effective : ndarray, float64[pulses, states, states]
+    effective
         Independent writes that the row is worth: counts over the row's design effect.
-    probability, ci_low, ci_high : ndarray, float64[pulses, states, states]
+    probability, ci_low, ci_high
         Posterior mean and interval, of the effective counts.
     """
 
-    counts: np.ndarray
-    effective: np.ndarray
-    probability: np.ndarray
-    ci_low: np.ndarray
-    ci_high: np.ndarray
+    counts: Int64[np.ndarray, "pulses states states"]
+    effective: Float64[np.ndarray, "pulses states states"]
+    probability: Float64[np.ndarray, "pulses states states"]
+    ci_low: Float64[np.ndarray, "pulses states states"]
+    ci_high: Float64[np.ndarray, "pulses states states"]
 
 
-def transition_rows(pulse, start, state, instance, pulses: int, states: int, options: dict, where: str) -> Rows:
+def transition_rows(
+    pulse: PerWrite,
+    start: PerWrite,
+    state: PerWrite,
+    instance: PerWrite,
+    pulses: int,
+    states: int,
+    options: dict,
+    where: str,
+) -> Rows:
     """Estimate the transition probabilities of all rows.
 
     With ``pooling: events`` every write counts once; intervals then hold for the devices that were written, or for
@@ -139,8 +149,8 @@ def transition_rows(pulse, start, state, instance, pulses: int, states: int, opt
 
     Parameters
     ----------
-    pulse, start, state, instance : ndarray, int64[n]
-        One entry per write: what was done, the states before and after, the device.
+    pulse, start, state, instance : int[writes]
+        What was done, the states before and after, the device.
     pulses, states : int
         Numbers of pulses and states.
     options : dict
@@ -174,7 +184,9 @@ def transition_rows(pulse, start, state, instance, pulses: int, states: int, opt
     return Rows(counts, effective, *posterior(effective, options["pseudocount"], options["interval"], where))
 
 
-def design_effects(row, state, instance, interval: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def design_effects(
+    row: PerWrite, state: PerWrite, instance: PerWrite, interval: float = 0.95
+) -> tuple[Integer[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
     """Return by what factor writes to the same devices are worth less than independent writes, row by row.
 
     The variance of a row's shares exceeds that of N independent writes by 1 + (sum_i n_i^2 / N - 1) rho for n_i
@@ -188,14 +200,13 @@ def design_effects(row, state, instance, interval: float = 0.95) -> tuple[np.nda
 
     Parameters
     ----------
-    row, state, instance : ndarray, int64[n]
-        One entry per write.
+    row, state, instance : int[writes]
     interval : float
         Mass of the interval that the factor is for; sets the quantiles.
 
     Returns
     -------
-    tuple of ndarrays, int64[rows] and float64[rows]
+    tuple of int[rows] and float64[rows]
         Rows that have writes, ascending, and their factors, >= 1.
     """
     rows, row = np.unique(row, return_inverse=True)
@@ -236,7 +247,15 @@ def design_effects(row, state, instance, interval: float = 0.95) -> tuple[np.nda
 
 
 def by_instance(
-    pulse, start, state, instance, pulses: int, states: int, options: dict, where: str, reset: bool = False
+    pulse: PerWrite,
+    start: PerWrite,
+    state: PerWrite,
+    instance: PerWrite,
+    pulses: int,
+    states: int,
+    options: dict,
+    where: str,
+    reset: bool = False,
 ) -> pd.DataFrame:
     """Return each device's own transition probabilities, for the rows in which it was written.
 
@@ -272,14 +291,19 @@ def by_instance(
     return every.sort_values(["instance", "pulse", "state_from", "state_to"], ignore_index=True)
 
 
-def mean_interval(mean, sd, count, interval: float) -> tuple[np.ndarray, np.ndarray]:
+def mean_interval(
+    mean: Float[np.ndarray, "*cells"] | float,
+    sd: Float[np.ndarray, "*cells"] | float,
+    count: Integer[np.ndarray, "*cells"] | int,
+    interval: float,
+) -> tuple[Float64[np.ndarray, "*cells"] | float, Float64[np.ndarray, "*cells"] | float]:
     """Return Student's interval of the mean of ``count`` independent normal values with sample deviation ``sd``.
 
     Parameters
     ----------
-    mean, sd : ndarray, float64[...]
+    mean, sd : float[...]
         In one unit.
-    count : ndarray, int64[...]
+    count : int[...]
         At least 2; fewer give NaN.
     interval : float
         Probability that it holds.
@@ -290,12 +314,17 @@ def mean_interval(mean, sd, count, interval: float) -> tuple[np.ndarray, np.ndar
     return mean - half, mean + half
 
 
-def empty_rows(counts: np.ndarray) -> np.ndarray:
-    """Return pulse and state before of the rows without writes, int64[rows, 2], from counts int64[P, S, S]."""
+def empty_rows(counts: Int64[np.ndarray, "pulses states states"]) -> Int64[np.ndarray, "rows 2"]:
+    """Return pulse and state before of the rows without writes."""
     return np.argwhere(counts.sum(axis=-1) == 0)
 
 
-def empty_row_error(counts: np.ndarray, replicas: int | None, where: str, labels: tuple[str, ...] = ()) -> UserError:
+def empty_row_error(
+    counts: Int64[np.ndarray, "pulses states states"],
+    replicas: int | None,
+    where: str,
+    labels: tuple[str, ...] = (),
+) -> UserError:
     """Word the error of a row without writes: which, and what would fill it.
 
     The share f of all writes that begin in the state says how many more writes of the pulse it takes until one of
@@ -303,7 +332,7 @@ def empty_row_error(counts: np.ndarray, replicas: int | None, where: str, labels
 
     Parameters
     ----------
-    counts : ndarray, int64[pulses, states, states]
+    counts : int64[pulses, states, states]
         With at least one row of zeros.
     replicas : int or None
         Writes of each pulse to each device from each start, as the sweep was planned; None if the writes were
@@ -341,7 +370,7 @@ def empty_row_error(counts: np.ndarray, replicas: int | None, where: str, labels
     )
 
 
-def stationary(kernel: np.ndarray) -> np.ndarray:
+def stationary(kernel: Float[np.ndarray, "pulses states states"]) -> Float64[np.ndarray, " states"]:
     """Return the occupancy of the states under uniformly random pulses.
 
     M is the mean of the pulses' transition matrices. If every state can be reached from every other, the occupancy is
@@ -351,12 +380,8 @@ def stationary(kernel: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    kernel : ndarray, float64[pulses, states, states]
+    kernel : float[pulses, states, states]
         Probabilities, indexed by pulse, from, to.
-
-    Returns
-    -------
-    ndarray, float64[states]
     """
     mean = kernel.mean(axis=0)
     states = len(mean)

@@ -30,12 +30,10 @@ NODES = 16  # starts in a state that a law of displacements is averaged over
 def table(rows: Rows) -> pd.DataFrame:
     """Return counted rows as `calibration.card.tables.TRANSITIONS`."""
     keys = np.indices(rows.counts.shape).reshape(3, -1)
-    columns = dict(zip(("pulse", "state_from", "state_to"), keys, strict=True))
-    columns["count"] = rows.counts.ravel()
-    for name, part in (("effective_count", rows.effective), ("probability", rows.probability)):
-        columns[name] = part.ravel()
-    columns |= {"ci_low": rows.ci_low.ravel(), "ci_high": rows.ci_high.ravel(), "basis": "counts"}
-    return pd.DataFrame(columns)
+    columns: dict[str, np.ndarray] = dict(zip(("pulse", "state_from", "state_to"), keys, strict=True))
+    columns |= {"count": rows.counts, "effective_count": rows.effective, "probability": rows.probability}
+    columns |= {"ci_low": rows.ci_low, "ci_high": rows.ci_high}
+    return pd.DataFrame({name: part.ravel() for name, part in columns.items()}).assign(basis="counts")
 
 
 def stated(kernel: np.ndarray, basis: str | None = None) -> pd.DataFrame:

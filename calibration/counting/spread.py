@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 import scipy
+from jaxtyping import Float, Integer
 from scipy import special
 
 WITHOUT_UNIT = ("f_statistic", "p_value", "intraclass_correlation", "design_effect")
@@ -65,7 +67,7 @@ class Spread:
     design_effect: float | None = None
 
 
-def _square_interval(parts: list[tuple[float, float, float]], mass: float) -> tuple[float, float, float]:
+def _square_interval(parts: Sequence[tuple[float, float, float]], mass: float) -> tuple[float, float, float]:
     """Return standard error and interval of sum(weight * mean square) for (weight, mean square, dof) of each.
 
     Burdick and Graybill, section 3.3, without the small cross terms, which makes it slightly too wide.
@@ -97,23 +99,24 @@ def as_dict(spread: Spread, unit: str) -> dict[str, float | None]:
     return {name + suffix * (name not in WITHOUT_UNIT): value for name, value in asdict(spread).items()}
 
 
-def random_effects(values: np.ndarray, cell: np.ndarray, instance: np.ndarray, mass: float = 0.95) -> Spread:
+def random_effects(
+    values: Float[np.ndarray, " writes"],
+    cell: Integer[np.ndarray, " writes"],
+    instance: Integer[np.ndarray, " writes"],
+    mass: float = 0.95,
+) -> Spread:
     """Split the variance of what was written into within and between devices, pooled over cells.
 
     Parameters
     ----------
-    values : ndarray, float64[n]
+    values : float[writes]
         What was written, in any coordinate.
-    cell : ndarray, int64[n]
+    cell : int[writes]
         What was done (the pulse, and the state before unless it was reset); means may differ freely between cells.
-    instance : ndarray, int64[n]
+    instance : int[writes]
         The device.
     mass : float
         Probability that each interval holds, in (0, 1).
-
-    Returns
-    -------
-    Spread
     """
     groups = _Groups(values, cell, instance)
     df_between = len(groups.n) - groups.cells
@@ -162,7 +165,11 @@ def random_effects(values: np.ndarray, cell: np.ndarray, instance: np.ndarray, m
     )
 
 
-def device_offsets(values: np.ndarray, cell: np.ndarray, instance: np.ndarray) -> pd.DataFrame:
+def device_offsets(
+    values: Float[np.ndarray, " writes"],
+    cell: Integer[np.ndarray, " writes"],
+    instance: Integer[np.ndarray, " writes"],
+) -> pd.DataFrame:
     """Return by how much each device differs from the population.
 
     Within a cell, a device's offset is the mean of its writes less the mean over devices of such means; a
@@ -172,7 +179,7 @@ def device_offsets(values: np.ndarray, cell: np.ndarray, instance: np.ndarray) -
 
     Parameters
     ----------
-    values, cell, instance : ndarray[n]
+    values, cell, instance
         As in `random_effects`.
 
     Returns
@@ -225,7 +232,9 @@ class ProbabilitySpread:
     intraclass_correlation: float | None
 
 
-def probability_spread(switched: np.ndarray, writes: np.ndarray, mass: float = 0.95) -> ProbabilitySpread:
+def probability_spread(
+    switched: Integer[np.ndarray, " devices"], writes: Integer[np.ndarray, " devices"], mass: float = 0.95
+) -> ProbabilitySpread:
     """Return how much devices differ in a probability.
 
     Moments of the beta-binomial distribution (Kleinman, JASA 68, 46 (1973)) in the unweighted form, which is unbiased
@@ -236,16 +245,11 @@ def probability_spread(switched: np.ndarray, writes: np.ndarray, mass: float = 0
 
     Parameters
     ----------
-    switched, writes : ndarray, int64[devices]
+    switched, writes : int[devices]
         Writes that switched, and all writes of each device; devices with fewer than 2 writes are left out.
     mass : float
         Of the interval, in (0, 1).
-
-    Returns
-    -------
-    ProbabilitySpread
     """
-    switched, writes = np.asarray(switched), np.asarray(writes)
     kept = writes >= 2
     devices = int(kept.sum())
     if devices < 2:
@@ -276,7 +280,7 @@ def _beta_excess(mean: float, correlation: float | None) -> float:
     if not correlation or correlation >= 1:
         return 0.0
     size = 1 / correlation - 1
-    return float(scipy.stats.beta.stats(mean * size, (1 - mean) * size, moments="k"))
+    return float(scipy.stats.beta(mean * size, (1 - mean) * size).stats("k"))
 
 
 class _Groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int64, Integer
 from scipy import optimize, special
 
 from spinloom.errors import UserError
@@ -54,8 +55,13 @@ def _complete(options: dict, begin: str) -> None:
 
 
 def state_edges(
-    values: np.ndarray, pulse: np.ndarray, options: dict, bounds: tuple[float, float], unit: str, where: str
-) -> np.ndarray:
+    values: Float[np.ndarray, " writes"],
+    pulse: Integer[np.ndarray, " writes"],
+    options: dict,
+    bounds: tuple[float, float],
+    unit: str,
+    where: str,
+) -> Float[np.ndarray, " edges"]:
     """Return the edges of the states.
 
     Methods:
@@ -81,9 +87,9 @@ def state_edges(
 
     Parameters
     ----------
-    values : ndarray, float64[n]
+    values : float[writes]
         What the writes led to, in the coordinate.
-    pulse : ndarray, int64[n]
+    pulse : int[writes]
         What was done.
     options : dict
         As for `check`.
@@ -96,7 +102,7 @@ def state_edges(
 
     Returns
     -------
-    ndarray, float64[states + 1]
+    float[states + 1]
         Strictly increasing from ``bounds[0]`` to ``bounds[1]``. The same values in any order give the same edges.
 
     Raises
@@ -115,7 +121,7 @@ def state_edges(
     order = np.lexsort([pulse, values])
     values, pulse = values[order], pulse[order]
     z = -special.ndtri(misread)
-    if method == "lattice":
+    if method == "lattice" and count is not None:
         return np.linspace(*bounds, count + 1)
     if method == "mixture":
         inner = _mixture_edges(values, count, z, unit, where)
@@ -128,20 +134,18 @@ def state_edges(
     return edges
 
 
-def assign_states(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def assign_states(
+    values: Float[np.ndarray, " values"], edges: Float[np.ndarray, " edges"]
+) -> Int64[np.ndarray, " values"]:
     """Return the state of each value.
 
     Parameters
     ----------
-    values : ndarray, float64[n]
+    values : float[values]
         In the coordinate of the edges.
-    edges : ndarray, float64[states + 1]
+    edges : float[states + 1]
         From `state_edges`. State s holds ``edges[s] < x <= edges[s + 1]``; the outermost states also hold
         what lies on or beyond the ends.
-
-    Returns
-    -------
-    ndarray, int64[n]
     """
     return np.searchsorted(edges[1:-1], values, side="left").astype(np.int64)
 
@@ -214,19 +218,21 @@ def _midways(values: np.ndarray, pulse: np.ndarray, count: int | None, z: float,
     return (mean[1:] + mean[:-1]) / 2
 
 
-def longest_chain(mean: np.ndarray, sd: np.ndarray, z: float) -> np.ndarray:
+def longest_chain(
+    mean: Float[np.ndarray, " pulses"], sd: Float[np.ndarray, " pulses"], z: float
+) -> Int64[np.ndarray, " kept"]:
     """Return which of the ascending means can be kept so that neighbours differ by z times the sum of their sds.
 
     Parameters
     ----------
-    mean, sd : ndarray, float64[n]
-        In one unit; a NaN sd is told apart from nothing.
+    mean, sd : float[pulses]
+        In one unit; nothing can be told apart from a pulse whose sd is NaN.
     z : float
         Normal quantile.
 
     Returns
     -------
-    ndarray, int64[kept]
+    int64[kept]
         Indices, ascending; of several chains of the same length the first found.
     """
     best: list[list[int]] = []
@@ -267,8 +273,9 @@ def _mixture_edges(values: np.ndarray, count: int | None, z: float, unit: str, w
     components = _fit_mixture(scaled, count)[1] if count else _best_mixture(scaled, z)
     if len(components) < 2:
         raise _single("components of the mixture", where)
-    inner = [_crossing(lower, upper) for lower, upper in zip(components[:-1], components[1:])]
-    if any(edge is None for edge in inner):
+    pairs = zip(components[:-1], components[1:])
+    inner = [edge for lower, upper in pairs if (edge := _crossing(lower, upper)) is not None]
+    if len(inner) < len(components) - 1:
         raise UserError(
             f"{where}: states.count: found {count} but two components of the mixture lie within each other, allowed: "
             "fewer states, because what was written does not show that many clusters"
@@ -287,7 +294,7 @@ def _fit_mixture(values: np.ndarray, count: int) -> tuple[float, list[Component]
     if len(values) > MOST_FITTED:
         # quantiles hold all that a mixture of a few broad components can use, and the fit's time is that of the values
         values = np.quantile(values, (np.arange(MOST_FITTED) + 0.5) / MOST_FITTED)
-    table, best = values[:, None], None
+    table, fits = values[:, None], []
     shares = (np.arange(count) + 0.5) / count
     for means in (np.quantile(values, shares), values[0] + shares * (values[-1] - values[0])):
         model = GaussianMixture(
@@ -297,12 +304,12 @@ def _fit_mixture(values: np.ndarray, count: int) -> tuple[float, list[Component]
             weights_init=np.full(count, 1 / count),
             means_init=means[:, None],
             precisions_init=np.full((count, 1, 1), (4 * count / (values[-1] - values[0])) ** 2),
-        ).fit(table)
-        if best is None or model.lower_bound_ > best.lower_bound_:
-            best = model
+        )
+        fits.append(model.fit(table))
+    best = max(fits, key=lambda fit: fit.lower_bound_)
     order = np.argsort(best.means_.ravel(), kind="stable")
-    parts = (best.weights_, best.means_.ravel(), best.covariances_.ravel())
-    return float(best.bic(table)), [tuple(float(part[index]) for part in parts) for index in order]
+    parts = (part.ravel()[order].tolist() for part in (best.weights_, best.means_, best.covariances_))
+    return float(best.bic(table)), list(zip(*parts))
 
 
 def _best_mixture(values: np.ndarray, z: float) -> list[Component]:

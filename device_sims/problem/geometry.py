@@ -48,14 +48,15 @@ def mask(geometry: Geometry, mesh: Mesh) -> np.ndarray:
     """
     if geometry.kind == "box":
         return np.ones(mesh.shape, bool)
-    if geometry.kind == "file":
+    if geometry.kind == "file" and geometry.file is not None:
         inside = _from_file(geometry.file, mesh)
-    elif geometry.kind == "strip":
-        inside = _strip(geometry, mesh)
-    elif geometry.kind in KINDS:
+    elif geometry.kind == "strip" and geometry.width_m is not None:
+        inside = _strip(geometry, mesh, geometry.width_m)
+    elif geometry.kind in ("disc", "ellipse", "rectangle"):
         inside = _centred(geometry, mesh)
     else:
-        raise UserError(f"geometry.kind: found '{geometry.kind}', allowed: {', '.join(KINDS)}")
+        needs = "strip needs width_m, file needs file"
+        raise UserError(f"geometry.kind: found '{geometry.kind}', allowed: {', '.join(KINDS)} ({needs})")
     if not inside.any():
         raise UserError("geometry: the shape holds the centre of no cell; allowed: at least one magnetic cell")
     return np.broadcast_to(inside, mesh.shape).copy()
@@ -63,7 +64,8 @@ def mask(geometry: Geometry, mesh: Mesh) -> np.ndarray:
 
 def _coordinates(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y of the cell centres, ``float64[nx]`` and ``float64[ny]``, from the middle of the box, m."""
-    return tuple((np.arange(n) + 0.5 - n / 2) * edge for n, edge in zip((mesh.nx, mesh.ny), mesh.cell_m))
+    x, y = ((np.arange(n) + 0.5 - n / 2) * edge for n, edge in zip((mesh.nx, mesh.ny), mesh.cell_m))
+    return x, y
 
 
 def _centred(geometry: Geometry, mesh: Mesh) -> np.ndarray:
@@ -79,10 +81,10 @@ def _centred(geometry: Geometry, mesh: Mesh) -> np.ndarray:
     return x[None, :] ** 2 + y[:, None] ** 2 < 1
 
 
-def _strip(geometry: Geometry, mesh: Mesh) -> np.ndarray:
+def _strip(geometry: Geometry, mesh: Mesh, width_m: float) -> np.ndarray:
     x = (np.arange(mesh.nx) + 0.5) * mesh.cell_m[0]
     y = _coordinates(mesh)[1]
-    top = np.full(mesh.nx, geometry.width_m / 2)
+    top = np.full(mesh.nx, width_m / 2)
     bottom = -top
     if geometry.roughness is not None:
         top = top + rough_edge(geometry.roughness, "top", mesh.nx, mesh.cell_m[0])
@@ -94,7 +96,7 @@ def _strip(geometry: Geometry, mesh: Mesh) -> np.ndarray:
     inside = (y[:, None] < top[None, :]) & (y[:, None] > bottom[None, :])
     if not inside.any(axis=0).all():
         raise UserError(
-            f"geometry: edge roughness or notches cut a strip of width {geometry.width_m:g} m through; "
+            f"geometry: edge roughness or notches cut a strip of width {width_m:g} m through; "
             "allowed: roughness.rms_m and notches.depth_m well below half the width"
         )
     return inside

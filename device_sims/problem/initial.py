@@ -50,13 +50,13 @@ def initial_magnetisation(problem: Problem, mask: np.ndarray) -> np.ndarray:
         r_safe = np.where(r > 0, r, 1)
         m[0], m[1] = -y / r_safe, x / r_safe
         m[2] = 1.5 * np.exp(-(r**2) / (2 * mesh.cell_m[0] ** 2))
-    elif initial.kind == "file":
+    elif initial.kind == "file" and initial.file is not None:
         m = ovf.on_mesh(initial.file, mesh, 3).copy()
     else:
-        raise UserError(f"initial.kind: found '{initial.kind}', allowed: {', '.join(KINDS)}")
+        raise UserError(f"initial.kind: found '{initial.kind}', allowed: {', '.join(KINDS)} (file needs file)")
     m *= mask
     norm = np.sqrt((m * m).sum(0))
     if (norm[mask] == 0).any():
-        source = f"{initial.file.path}: found" if initial.kind == "file" else "initial.direction: found"
+        source = f"{initial.file.path}: found" if initial.file is not None else "initial.direction: found"
         raise UserError(f"{source} a zero vector in a magnetic cell; allowed: vectors of any other length")
     return m / np.where(norm > 0, norm, 1)

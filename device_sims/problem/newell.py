@@ -92,10 +92,10 @@ def tensor(nx: int, ny: int, cell: tuple[float, float, float], nz: int = 1) -> d
         symmetry: an off-diagonal component is odd in each of its two directions, all else is even.
     """
     scale = min(cell)
-    cell = tuple(c / scale for c in cell)
-    x = (np.arange(nx, dtype=_REAL) * _REAL(cell[0]))[None, None, :]
-    y = (np.arange(ny, dtype=_REAL) * _REAL(cell[1]))[None, :, None]
-    z = (np.arange(nz, dtype=_REAL) * _REAL(cell[2]))[:, None, None]
+    edges = [c / scale for c in cell]
+    x = (np.arange(nx, dtype=_REAL) * _REAL(edges[0]))[None, None, :]
+    y = (np.arange(ny, dtype=_REAL) * _REAL(edges[1]))[None, :, None]
+    z = (np.arange(nz, dtype=_REAL) * _REAL(edges[2]))[:, None, None]
     near = {
         "xx": _f,
         "yy": lambda a, b, c: _f(b, a, c),
@@ -104,12 +104,12 @@ def tensor(nx: int, ny: int, cell: tuple[float, float, float], nz: int = 1) -> d
         "xz": lambda a, b, c: _g(a, c, b),
         "yz": lambda a, b, c: _g(b, c, a),
     }
-    far = np.sqrt(x * x + y * y + z * z) > FAR * max(cell)
-    at = [np.broadcast_to(c, far.shape) for c in (x, y, z)]
+    far = np.sqrt(x * x + y * y + z * z) > FAR * max(edges)
+    x, y, z = (np.broadcast_to(c, far.shape) for c in (x, y, z))
     parts = {}
     for name, function in near.items():
         part = np.empty(far.shape, _REAL)
-        part[~far] = _second_difference(function, *(c[~far] for c in at), cell)
-        part[far] = _far(name, *(c[far] for c in at), cell)
+        part[~far] = _second_difference(function, x[~far], y[~far], z[~far], edges)
+        part[far] = _far(name, x[far], y[far], z[far], edges)
         parts[name] = part.astype(np.float64)
     return parts

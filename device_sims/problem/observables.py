@@ -74,7 +74,7 @@ def wall_state(mz: np.ndarray, mask: np.ndarray, up_left: bool | None = True) ->
     """
     if mask.ndim == 3:
         mz = (np.asarray(mz, np.float64) * mask).sum(0) / np.maximum(mask.sum(0), 1)
-        mask = mask.any(0)
+        mask = np.asarray(mask.any(0))
     up, down = (_domains(sign * mz > SATURATION, mask) for sign in (1, -1))
     if not (up and down):
         return LOST

@@ -315,7 +315,7 @@ def _pathless(value: Any) -> Any:
 
 def _built(kind: Any, value: Any) -> Any:
     """Return ``value``, as `_plain` left it, as an instance of the annotation ``kind``."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         return kind(**{field.name: _built(hints[field.name], value[field.name]) for field in dataclasses.fields(kind)})
     if get_origin(kind) is tuple:

@@ -208,10 +208,11 @@ def _phase(section: dict, index: int) -> Phase:
         key: _drive(section[key], f"{where}.{key}")
         for key in ("Ku_factor", "current_density_A_per_m2", "zhang_li_u_m_per_s")
     }
+    x, y, z = (_drive(value, f"{where}.field_T.{i}") for i, value in enumerate(section["field_T"]))
     return Phase(
         section.get("name", f"phase_{index}"),
         section["duration_s"],
-        field_T=tuple(_drive(value, f"{where}.field_T.{i}") for i, value in enumerate(section["field_T"])),
+        field_T=(x, y, z),
         region_Ku_factors=tuple(
             (name, _drive(value, f"{where}.region_Ku_factors.{name}"))
             for name, value in sorted(section["region_Ku_factors"].items(), key=lambda item: str(item[0]))
@@ -247,9 +248,9 @@ def _unit(vector: list[float], where: str) -> tuple[float, float, float]:
     if not any(vector):
         raise UserError(f"{where}: found the zero vector, allowed: any other")
     exponent = math.frexp(max(map(abs, vector)))[1]
-    vector = [math.ldexp(component, -exponent) for component in vector]  # exact, and its length is finite
-    length = math.hypot(*vector)
-    return tuple(component / length for component in vector)
+    x, y, z = (math.ldexp(component, -exponent) for component in vector)  # exact, and its length is finite
+    length = math.hypot(x, y, z)
+    return x / length, y / length, z / length
 
 
 def _file(name: str, where: str, folder: Path) -> DataFile:

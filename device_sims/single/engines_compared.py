@@ -90,7 +90,7 @@ def compare(
         trajectories, summary = differences({name: own[0] for name, own in tables.items()})
     files.write_csv(trajectories, output / "comparison.csv")
     versions = {name: engines.version(name) for name in usable}
-    summary.insert(summary.columns.get_loc("engine") + 1, "engine_version", summary["engine"].map(versions))
+    summary.insert(list(summary).index("engine") + 1, "engine_version", summary["engine"].map(versions))
     files.write_csv(summary, output / "summary.csv")
     _draw(trajectories, usable, bool(problem.temperature_K), output / "comparison.png")
     show(summary)
@@ -136,7 +136,7 @@ def differences(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataF
         If the times differ.
     """
     reference, first = next(iter(tables.items()))
-    names = [name for name in first if name != "t_s"]
+    names = [name for name in first.columns.astype(str) if name != "t_s"]
     total = first["energy_total_J"].to_numpy()
     change = float(np.ptp(total))
     energy_scale = change if change > 1e-6 * np.abs(total).max() else float(np.abs(total).max())
@@ -173,7 +173,7 @@ def ensembles(tables: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
     long = []
     for engine, own in tables.items():
         grouped = pd.concat(own).groupby("t_s", sort=True)
-        for name in (column for column in own[0] if column != "t_s"):
+        for name in own[0].columns.astype(str).drop("t_s"):
             part = grouped[name].agg(["count", "mean", "std"]).reset_index()
             part.columns = ["t_s", "replicas", "mean", "sd"]
             long.append(part.assign(engine=engine, quantity=name))
@@ -226,14 +226,14 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
 def sd_interval(values: np.ndarray) -> tuple[float, float, float]:
     """Return the standard deviation of a sample and its interval if the sample is normal."""
     n, sd = len(values), float(values.std(ddof=1))
-    low, high = (math.sqrt((n - 1) / q) for q in stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], n - 1))
+    low, high = (math.sqrt((n - 1) / stats.chi2.ppf(q, n - 1)) for q in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
     return sd, low * sd, high * sd
 
 
 def share_interval(successes: int, trials: int) -> tuple[float, float]:
     """Return Jeffreys' interval of a share (Brown, Cai and DasGupta, Stat. Sci. 16, 101 (2001))."""
     a, b = successes + 0.5, trials - successes + 0.5
-    low, high = stats.beta.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2], a, b)
+    low, high = (stats.beta.ppf(q, a, b) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return 0.0 if successes == 0 else float(low), 1.0 if successes == trials else float(high)
 
 

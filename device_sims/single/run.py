@@ -225,8 +225,8 @@ def _write_ensemble(output: Path, problem: Problem, outputs: problem_file.Output
     for number, table in zip(numbers, tables):
         if list(table) != list(tables[0]):
             raise UserError(
-                f"{_replica(output, number) / 'table.csv'}: found columns {', '.join(table)}, allowed: those of the "
-                f"other replicas, {', '.join(tables[0])}"
+                f"{_replica(output, number) / 'table.csv'}: found columns {', '.join(map(str, table))}, allowed: those "
+                f"of the other replicas, {', '.join(map(str, tables[0]))}"
             )
     last = pd.concat([table.tail(1) for table in tables], ignore_index=True)
     last.insert(0, "replica", numbers)

@@ -40,7 +40,7 @@ def wall(replicas: int = 48):
     D = alpha * GAMMA0 * DELTA * BOLTZMANN * 300 / ((1 + alpha**2) * 2 * MU0 * 1e6 * WIDTH * THICKNESS)
     law = np.sqrt(2 * D * t * 1e-9) * 1e9
     n, n_oommf = len(ours), len(theirs)
-    ratio_low, ratio_high = (math.sqrt(q / (n - 1)) for q in chi2.ppf((ALARM / 2, 1 - ALARM / 2), n - 1))
+    ratio_low, ratio_high = (math.sqrt(chi2.ppf(q, n - 1) / (n - 1)) for q in (ALARM / 2, 1 - ALARM / 2))
     yield Row(
         "wall diffusion", "mean displacement at 600 ps over its standard error", 0.0, "symmetry",
         float(ours[:, -1].mean() / ours[:, -1].std(ddof=1) * math.sqrt(n)), 3.3, note="3.3: p = 1e-3",

@@ -24,16 +24,16 @@ from spinloom.errors import UserError
 MAX_BITS = 16  # float32 has 24: rounding stays below 1 % of a step
 
 
-def check_bits(bits: int | None, key: str = "converters: bits") -> int | None:
-    """Return ``bits``; `UserError`, beginning with ``key``, unless None or a whole number of 1 to 16."""
+def check_bits(bits: int | None, key: str = "converters: bits") -> None:
+    """Raise a `UserError`, beginning with ``key``, unless ``bits`` is None or a whole number of 1 to 16."""
     if bits is not None and (isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MAX_BITS):
         raise UserError(f"{key}: found {bits!r}, allowed: null (ideal) or a whole number of 1 to {MAX_BITS}")
-    return bits
 
 
 def levels(bits: int, signed: bool) -> int:
     """Return the number of distinct levels."""
-    return 2 ** check_bits(bits) - (signed and bits > 1)
+    check_bits(bits)
+    return 2**bits - (signed and bits > 1)
 
 
 def quantise(x: jax.Array, bits: int | None, full_scale: float | jax.Array, signed: bool) -> jax.Array:
@@ -63,7 +63,8 @@ def quantise(x: jax.Array, bits: int | None, full_scale: float | jax.Array, sign
     if isinstance(full_scale, int | float) and not 0 < full_scale < float("inf"):
         raise UserError(f"converters: full_scale: found {full_scale}, allowed: finite, more than 0")
     x = jnp.asarray(x, jnp.float32)
-    if check_bits(bits) is None:
+    check_bits(bits)
+    if bits is None:
         return x
     return _quantise(bits, bool(signed), x, jnp.asarray(full_scale, jnp.float32))
 

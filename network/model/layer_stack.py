@@ -83,10 +83,10 @@ def forward(
         if layer.pool > 1:
             x = pool(x, layer.pool)
         norm, statistics = model.norms[number], model.statistics[number]
-        if statistics is None:
+        if statistics is None or norm.gain is None:
             x = x + norm.bias.reshape((1,) * (x.ndim - 1) + (-1,))
         else:
-            x, statistics = batch_norm(x, norm, statistics, training)
+            x, statistics = batch_norm(x, norm.gain, norm.bias, statistics, training)
         moved.append(statistics)
         if number < last:
             x = activations.get(architecture.activation)(x)

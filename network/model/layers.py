@@ -127,13 +127,16 @@ def pool(x: jax.Array, side: int) -> jax.Array:
     return x.reshape(batch, rows // side, side, columns // side, side, channels).max((2, 4))
 
 
-def batch_norm(x: jax.Array, norm: Norm, statistics: Statistics, training: bool) -> tuple[jax.Array, Statistics]:
+def batch_norm(
+    x: jax.Array, gain: jax.Array, bias: jax.Array, statistics: Statistics, training: bool
+) -> tuple[jax.Array, Statistics]:
     """Normalise each column over the batch and its places (Ioffe and Szegedy, arXiv 1502.03167).
 
     Parameters
     ----------
     x : jax.Array, float32[..., outputs]
-    norm, statistics : Norm, Statistics
+    gain, bias : jax.Array, float32[outputs]
+    statistics : Statistics
     training : bool
         Use the batch's own mean and variance and move the running statistics; else use the running ones.
     """
@@ -147,6 +150,6 @@ def batch_norm(x: jax.Array, norm: Norm, statistics: Statistics, training: bool)
                 for old, new in zip(statistics, (mean, variance), strict=True)
             )
         )
-    factor = norm.gain * jax.lax.rsqrt(variance + EPSILON)
+    factor = gain * jax.lax.rsqrt(variance + EPSILON)
     wide = (1,) * (x.ndim - 1) + (-1,)
-    return (x - mean.reshape(wide)) * factor.reshape(wide) + norm.bias.reshape(wide), statistics
+    return (x - mean.reshape(wide)) * factor.reshape(wide) + bias.reshape(wide), statistics

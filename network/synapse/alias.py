@@ -7,25 +7,28 @@ further rounding.
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int32, UInt32
 
 BITS = 32
 
 
-def alias_row(probabilities: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+def alias_row(
+    probabilities: Float[np.ndarray, " states"], columns: int
+) -> tuple[UInt32[np.ndarray, " columns"], Int32[np.ndarray, " columns"]]:
     """Build the integer alias table of one distribution.
 
     Parameters
     ----------
-    probabilities : ndarray, float64[S]
+    probabilities : float64[states]
         Sum to 1.
     columns : int
-        Number of columns, a power of two, at least 2 and at least S.
+        Number of columns, a power of two, at least 2 and at least the number of states.
 
     Returns
     -------
-    threshold : ndarray, uint32[columns]
+    threshold : uint32[columns]
         Out of the ``2^32 / columns`` words that fall into a column, how many keep the column's own state.
-    alias : ndarray, int32[columns]
+    alias : int32[columns]
         State taken by the other words.
     """
     total, capacity = 1 << BITS, (1 << BITS) // columns

@@ -170,8 +170,8 @@ def aim(ladder: Ladder, back: jax.Array, strength: jax.Array) -> Aim:
         rung = rung + (wanted >= coordinate[side * wide + rung + 1])
     low, high = (coordinate[side * wide + rung + i] for i in range(2))
     # beyond the last rung there is none to take
-    commands = (ladder.command.ravel()[side * (wide - 1) + jnp.minimum(rung + i, wide - 2)] for i in range(2))
-    return Aim(high - low, wanted - low, tuple(commands), rung > 0)
+    lower, higher = (ladder.command.ravel()[side * (wide - 1) + jnp.minimum(rung + i, wide - 2)] for i in range(2))
+    return Aim(high - low, wanted - low, (lower, higher), rung > 0)
 
 
 def take(at: Aim, word: jax.Array, dither: bool = True) -> tuple[jax.Array, jax.Array]:

@@ -7,14 +7,14 @@ are read, drawn and written. The random words belong to a device's place in the 
 result as programming the dense `Plan` (`plan`).
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float32, Int32, UInt32
 
 from network.synapse import random_words, sampling
+from network.synapse.random_words import Key, Step
 from network.synapse.sampling import (
     Array,
     Info,
@@ -29,29 +29,25 @@ EVENTS = 128  # devices that are programmed at once
 class Trains(NamedTuple):
     """The trains on the lines of one layer."""
 
-    rows: jax.Array  # uint32[inputs], bit s: fires in slot s
-    columns: jax.Array  # uint32[outputs]
-    falling_rows: jax.Array  # bool[inputs], sign of the row; a pulse falls where row and column agree
-    falling_columns: jax.Array  # bool[outputs]
-    device: jax.Array  # int32[], which of a synapse's devices is pulsed
-    commands: jax.Array  # int32[2], the command "one pulse" that raises, that lowers; n pulses are n - 1 further on
+    rows: UInt32[jax.Array, " inputs"]  # bit s: fires in slot s
+    columns: UInt32[jax.Array, " outputs"]
+    falling_rows: Bool[jax.Array, " inputs"]  # sign of the row; a pulse falls where row and column agree
+    falling_columns: Bool[jax.Array, " outputs"]
+    device: Int32[jax.Array, ""]  # which of a synapse's devices is pulsed
+    commands: Int32[jax.Array, "2"]  # the command "one pulse" that raises, that lowers; n pulses are n - 1 further on
 
 
-def drawn(key: jax.Array, step: jax.Array, chance: jax.Array, slots: int) -> jax.Array:
+def drawn(key: Key, step: Step, chance: Float32[jax.Array, " lines"], slots: int) -> UInt32[jax.Array, " lines"]:
     """Return the trains of lines that fire in each slot with probability ``chance``.
 
     Parameters
     ----------
-    key, step : uint32[2], int32[]
-        Name the random numbers.
-    chance : jax.Array, float32[lines]
+    key, step
+        Name the random words.
+    chance : float32[lines]
         Beyond 1: always.
     slots : int
         At most 31.
-
-    Returns
-    -------
-    jax.Array, uint32[lines]
     """
     bits, line = jnp.zeros(chance.shape, jnp.uint32), jax.lax.iota(jnp.uint32, len(chance))
     # slot by slot and not as a sum over an axis, which a processor does one by one (six times as long)
@@ -72,8 +68,8 @@ def plan(train: Trains, devices: int) -> Plan:
 
 
 def program(
-    key: jax.Array,
-    step: jax.Array,
+    key: Key,
+    step: Step,
     array: Array,
     of_layers: tuple[Trains, ...],
     shapes: tuple[tuple[int, int, int], ...],

@@ -6,13 +6,13 @@ which other synapses are looked at. The generators that come with JAX compile an
 in this place, because their loops cannot be fused.
 """
 
-from __future__ import annotations
-
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float32, Integer, UInt32
 
 from spinloom.streams import Name, digest
 
@@ -25,19 +25,14 @@ TAIL = (-2.00214257e-04, 1.00950558e-04, 1.34934322e-03, -3.67342844e-03, 5.7395
         9.43887047e-03, 1.00167406, 2.83297682)  # fmt: skip
 COUNTERS = 64  # in a row where the shape is ours to choose
 
+Key = UInt32[Array, "2"]  # of a stream
+Step = int | Integer[Array, ""]  # how often the stream was used before
+Words = UInt32[Array, "*shape"]
+Pair = tuple[UInt32[Array, "..."], UInt32[Array, "..."]]
 
-def threefry2x32(key: tuple, counter: tuple) -> tuple[jax.Array, jax.Array]:
-    """Encrypt counters.
 
-    Parameters
-    ----------
-    key, counter : pairs of uint32 arrays
-        Broadcast against each other.
-
-    Returns
-    -------
-    pair of uint32 arrays
-    """
+def threefry2x32(key: Pair, counter: Pair) -> Pair:
+    """Encrypt counters; key and counter broadcast against each other."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
     a, b = counter[0] + schedule[0], counter[1] + schedule[1]
     for block in range(5):
@@ -49,37 +44,31 @@ def threefry2x32(key: tuple, counter: tuple) -> tuple[jax.Array, jax.Array]:
     return a, b
 
 
-def stream(seed: int, *names: Name) -> jax.Array:
-    """Return the key of a named stream (`spinloom.streams`), its first 64 bits, as uint32[2]."""
-    return jnp.asarray(digest(seed, *names)[:2])
+def stream(*name: Name) -> Key:
+    """Return the key of a named stream (`spinloom.streams`), its first 64 bits."""
+    return jnp.asarray(digest(*name)[:2])
 
 
 def words(
-    key: jax.Array, step: jax.Array | int, shape: tuple[int, int], rows: jax.Array | None = None
-) -> tuple[jax.Array, jax.Array]:
-    """Return two random words for each position of ``shape``.
+    key: Key, step: Step, shape: tuple[int, ...], rows: Integer[Array, " rows"] | None = None
+) -> tuple[UInt32[Array, "rows columns"], UInt32[Array, "rows columns"]]:
+    """Return two random words for each position.
 
     Parameters
     ----------
-    key : jax.Array, uint32[2]
-        Names the stream.
-    step : int32
-        Counts the uses of the stream.
+    key, step
+        Name the words.
     shape : tuple
         (rows, columns); up to 2^32 positions.
-    rows : jax.Array, int32[rows]
+    rows : optional
         Numbers of the rows wanted, if they are not 0, 1, ...: a row has the same words alone and among others.
-
-    Returns
-    -------
-    pair of uint32[shape]
     """
     rows = jax.lax.iota(jnp.uint32, shape[0]) if rows is None else rows.astype(jnp.uint32)
     return words_at(key, step, rows[:, None] * jnp.uint32(shape[1]) + jax.lax.iota(jnp.uint32, shape[1])[None, :])
 
 
-def words_at(key: jax.Array, step: jax.Array | int, place: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return two random words (uint32) for each of ``place`` (integers), the same alone and among others."""
+def words_at(key: Key, step: Step, place: Integer[Array, "*shape"]) -> tuple[Words, Words]:
+    """Return two random words for each of ``place``, the same alone and among others."""
     place, step = place.astype(jnp.uint32), jnp.asarray(step).astype(jnp.uint32)
     one = (1,) * place.ndim
     return threefry2x32(
@@ -87,20 +76,20 @@ def words_at(key: jax.Array, step: jax.Array | int, place: jax.Array) -> tuple[j
     )
 
 
-def fraction(word: jax.Array) -> jax.Array:
-    """Return the upper 24 bits of words as a number (float32) from 0 to below 1, exactly."""
+def fraction(word: Words) -> Float32[Array, "*shape"]:
+    """Return the upper 24 bits of words as a number from 0 to below 1, exactly."""
     # by way of int32: processors have no instruction that converts several unsigned numbers at a time
     return (word >> 8).astype(jnp.int32).astype(jnp.float32) * jnp.float32(2**-24)
 
 
-def uniform(word: jax.Array) -> jax.Array:
-    """Map words to a uniform deviate of mean 0 and sd 1 (float32)."""
+def uniform(word: Words) -> Float32[Array, "*shape"]:
+    """Map words to a uniform deviate of mean 0 and sd 1."""
     signed = jax.lax.bitcast_convert_type(word, jnp.int32).astype(jnp.float32)
     return (signed + 0.5) * jnp.float32(12**0.5 / 2**32)
 
 
-def inverted(word: jax.Array) -> jax.Array:
-    """Map words to standard normal deviates, float32, by the inverse of the distribution at their upper 23 bits.
+def inverted(word: Words) -> Float32[Array, "*shape"]:
+    """Map words to standard normal deviates by the inverse of the distribution at their upper 23 bits.
 
     sqrt(2) erf^-1(u) with the two polynomials in -ln(1 - u^2) of Giles (GPU Computing Gems, 2012, chapter 10). XLA's
     own forms 1 - u^2 from the rounded u^2, which costs it digits in the tails; here 1 - u and 1 + u are exact.
@@ -116,8 +105,8 @@ def inverted(word: jax.Array) -> jax.Array:
     return jnp.float32(2**0.5) * value * u
 
 
-def normal(key: jax.Array, step: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
-    """Return standard normal deviates by inversion, float32[shape] (see `words` for the other parameters)."""
+def normal(key: Key, step: Step, shape: tuple[int, ...]) -> Float32[Array, "..."]:
+    """Return an array of ``shape`` of standard normal deviates by inversion."""
     count = math.prod(shape)
     # rows of a fixed length, whatever the shape: as narrow ones the compiler draws them one by one, seven times slower
     rows = -(-count // (2 * COUNTERS))

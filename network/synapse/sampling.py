@@ -16,18 +16,18 @@ Example
 >>> array, info = program(key, step, array, plan, tables)   # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int8, Int32, Int64, Integer, Shaped, UInt32
 
 from network.synapse import random_words
 from network.synapse.alias import BITS, alias_row
 from network.synapse.device import MAX_PULSES, DeviceModel
+from network.synapse.random_words import Key, Step
 from spinloom.errors import UserError
 
 LANES = 128  # columns of the packed array
@@ -38,44 +38,44 @@ MANY = 4  # more than one row in so many: program all at once
 class Array(NamedTuple):
     """Devices. All of one shape: [devices per synapse, inputs, outputs] for a layer, [rows, LANES] for all, packed."""
 
-    state: jax.Array  # int8, index of the state
-    weight: jax.Array  # float32, analogue weight now: (state + deviate within the state) x gain + offset
-    offset: jax.Array  # float32, the instance's offset, for ever
-    gain: jax.Array  # float32, the instance's factor, for ever
-    writes: jax.Array  # int32, pulses so far (endurance)
-    kind: jax.Array | None = None  # int32, first row of its own kernel in the tables; None: one kernel for all
-    stuck: jax.Array | None = None  # bool, never moves; None: none does
+    state: Int8[jax.Array, "*shape"]  # index of the state
+    weight: Float32[jax.Array, "*shape"]  # analogue weight now: (state + deviate within the state) x gain + offset
+    offset: Float32[jax.Array, "*shape"]  # the instance's offset, for ever
+    gain: Float32[jax.Array, "*shape"]  # the instance's factor, for ever
+    writes: Int32[jax.Array, "*shape"]  # pulses so far (endurance)
+    kind: Int32[jax.Array, "*shape"] | None = None  # first row of its own kernel in the tables; None: one for all
+    stuck: Bool[jax.Array, "*shape"] | None = None  # never moves; None: none does
 
 
 class Plan(NamedTuple):
     """What to do to devices. Both of the shape of the `Array`."""
 
-    pulse: jax.Array  # int16 (or int8), index of the command
-    mask: jax.Array  # bool, whether the device is programmed at all
+    pulse: Integer[jax.Array, "*shape"]  # int16 or int8, index of the command
+    mask: Bool[jax.Array, "*shape"]  # whether the device is programmed at all
 
 
 class Info(NamedTuple):
     """What one programming step did."""
 
-    writes: jax.Array  # int32[K], programming events by command
-    transitions: jax.Array  # int32[], events that changed the state
+    writes: Int32[jax.Array, " commands"]  # programming events by command
+    transitions: Int32[jax.Array, ""]  # events that changed the state
 
 
 class Alphabet(NamedTuple):
     """The commands that a rule uses."""
 
-    transition: np.ndarray  # float64[K, S, S], or [I, K, S, S] if instances differ
-    pulses: np.ndarray  # int64[K, P], how many of each of the card's pulses a command is made of
+    transition: Float64[np.ndarray, "*instances commands states states"]
+    pulses: Int64[np.ndarray, "commands pulses"]  # how many of each of the card's pulses a command is made of
 
 
 class Tables(NamedTuple):
-    """What the kernel needs, on the accelerator; I kinds of device."""
+    """What the kernel needs, on the accelerator; entries run over kinds of device, commands, states and columns."""
 
-    threshold: jax.Array  # uint32[I * K * S * columns]
-    alias: jax.Array  # int8[I * K * S * columns]
-    state_weight: jax.Array  # float32[S]
-    state_spread: jax.Array  # float32[S]
-    pulses: jax.Array | None  # int32[K], pulses per command; None: one each
+    threshold: UInt32[jax.Array, " entries"]
+    alias: Int8[jax.Array, " entries"]
+    state_weight: Float32[jax.Array, " states"]
+    state_spread: Float32[jax.Array, " states"]
+    pulses: Int32[jax.Array, " commands"] | None  # pulses per command; None: one each
 
 
 def alphabet(device: DeviceModel) -> Alphabet:
@@ -124,8 +124,8 @@ def columns(count: int) -> int:
     return max(2, 1 << (count - 1).bit_length())
 
 
-def pack(parts: tuple[jax.Array, ...]) -> jax.Array:
-    """Lay the layers' arrays [inputs, outputs] end to end into one [rows, LANES], filled up with zeros.
+def pack(parts: tuple[Shaped[jax.Array, "..."], ...]) -> Shaped[jax.Array, "rows lanes"]:
+    """Lay the layers' arrays end to end into one of `LANES` columns, filled up with zeros.
 
     One programming step for the whole network is much cheaper than one per layer.
     """
@@ -133,7 +133,9 @@ def pack(parts: tuple[jax.Array, ...]) -> jax.Array:
     return jnp.pad(flat, (0, -len(flat) % LANES)).reshape(-1, LANES)
 
 
-def unpack(packed: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> tuple[jax.Array, ...]:
+def unpack(
+    packed: Shaped[jax.Array, "rows lanes"], shapes: tuple[tuple[int, ...], ...]
+) -> tuple[Shaped[jax.Array, "..."], ...]:
     """Undo `pack`."""
     flat, parts, first = packed.ravel(), [], 0
     for shape in shapes:
@@ -154,24 +156,13 @@ def packed_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, int]:
 
 
 def draw_state(
-    word: jax.Array, state: jax.Array, pulse: jax.Array, table: Tables, kind: jax.Array | None = None
-) -> jax.Array:
-    """Draw next states.
-
-    Parameters
-    ----------
-    word : jax.Array, uint32[...]
-        Random words.
-    state, pulse : jax.Array, int8[...], int16[...]
-        Present states and commands applied.
-    table : Tables
-    kind : jax.Array or None, int32[...]
-        As in `Array`.
-
-    Returns
-    -------
-    jax.Array, int8[...]
-    """
+    word: UInt32[jax.Array, "*shape"],
+    state: Int8[jax.Array, "*shape"],
+    pulse: Integer[jax.Array, "*shape"],
+    table: Tables,
+    kind: Int32[jax.Array, "*shape"] | None = None,
+) -> Int8[jax.Array, "*shape"]:
+    """Return the next states, drawn with random words, of devices in ``state`` that get the command ``pulse``."""
     count = table.state_weight.shape[0]
     bits = max(1, (count - 1).bit_length())
     column = (word >> (BITS - bits)).astype(jnp.int32)
@@ -181,31 +172,20 @@ def draw_state(
     return jnp.where(rest < table.threshold[entry], column.astype(jnp.int8), table.alias[entry])
 
 
-def program(
-    key: jax.Array, step: jax.Array | int, array: Array, plan: Plan, table: Tables, pulses: int
-) -> tuple[Array, Info]:
-    """Program the masked devices once.
+def program(key: Key, step: Step, array: Array, plan: Plan, table: Tables, pulses: int) -> tuple[Array, Info]:
+    """Program the masked devices once; the others are untouched.
 
     Parameters
     ----------
-    key : jax.Array, uint32[2]
-        The stream (`network.synapse.random_words.stream`).
-    step : int
-        Counter that names this event; each step has its own words.
+    key, step
+        Name the random words: the stream and the number of this event in it.
     array, plan : Array, Plan
-        The devices and what to do to them.
+        The devices, packed, and what to do to them.
     table : Tables
         Sampler tables.
     pulses : int
-        Number K of commands.
-
-    Returns
-    -------
-    array : Array
-        Devices outside the mask are untouched.
-    info : Info
+        Number of commands.
     """
-
     inputs, lanes = array.state.shape
     hit = jnp.any(plan.mask, axis=1)
     count = jnp.sum(hit, dtype=jnp.int32)
@@ -243,16 +223,22 @@ def program(
 
 
 def program_at(
-    key: jax.Array, step: jax.Array, place: jax.Array, array: Array, plan: Plan, table: Tables, pulses: int
+    key: Key,
+    step: Step,
+    place: Integer[jax.Array, "*shape"],
+    array: Array,
+    plan: Plan,
+    table: Tables,
+    pulses: int,
 ) -> tuple[Array, Info]:
     """Program a part of an array.
 
     Parameters
     ----------
-    place : jax.Array, int32
+    place : int32
         Of each device in the packed array, which names its random words; ``array`` and ``plan`` have its shape.
-
-    The rest is as of `program`.
+    key, step, array, plan, table, pulses
+        As of `program`.
     """
     # a conditional keeps XLA from fusing the draw into each of its uses, which would repeat it several times over
     drawn, fresh = jax.lax.cond(
@@ -269,8 +255,8 @@ def program_at(
     return changed, Info(count_commands(plan, pulses), moved)
 
 
-def count_commands(plan: Plan, pulses: int) -> jax.Array:
-    """Return how often each command is given, int32[pulses]."""
+def count_commands(plan: Plan, pulses: int) -> Int32[jax.Array, " commands"]:
+    """Return how often each command is given."""
     if pulses <= 16:  # comparisons run several at a time, so a few passes cost less than scattered additions
         return jnp.stack([jnp.sum(plan.mask & (plan.pulse == k), dtype=jnp.int32) for k in range(pulses)])
     return jnp.bincount(jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses).ravel(), length=pulses)
@@ -282,18 +268,20 @@ def _draw(key, step, place, array, plan, table) -> tuple[jax.Array, jax.Array]:
     return drawn, placed(drawn, second, table) * array.gain + array.offset
 
 
-def placed(state: jax.Array, word: jax.Array, table: Tables) -> jax.Array:
-    """Return the analogue weight (float32) of a device of the mean instance that has just come into ``state``."""
+def placed(
+    state: Int8[jax.Array, "*shape"], word: UInt32[jax.Array, "*shape"], table: Tables
+) -> Float32[jax.Array, "*shape"]:
+    """Return the analogue weight of a device of the mean instance that has just come into ``state``."""
     return table.state_weight[state] + table.state_spread[state] * random_words.uniform(word)
 
 
-def relax(key: jax.Array, step: jax.Array | int, array: Array, table: Tables) -> tuple[Array, jax.Array]:
+def relax(key: Key, step: Step, array: Array, table: Tables) -> tuple[Array, Int32[jax.Array, ""]]:
     """Let all devices follow the one kernel in ``table`` without being written; stuck ones stay.
 
     Returns
     -------
     array : Array
-    moved : jax.Array, int32[]
+    moved : int32
         Devices that changed their state.
     """
     first, second = random_words.words(key, step, array.state.shape)
@@ -306,26 +294,26 @@ def relax(key: jax.Array, step: jax.Array | int, array: Array, table: Tables) ->
 
 
 def fabricate(
-    keys: tuple[jax.Array, jax.Array], shape: tuple[int, int], device: DeviceModel, table: Tables, commands: int
-) -> tuple[Array, jax.Array]:
+    keys: tuple[Key, Key], shape: tuple[int, int], device: DeviceModel, table: Tables, commands: int
+) -> tuple[Array, Int32[jax.Array, "rows columns"]]:
     """Make devices as they leave the factory: states by the card's occupancy, each a named instance.
 
     Stuck devices stay in the state in which they are made.
 
     Parameters
     ----------
-    keys : pair of uint32[2]
+    keys
         Streams for the states and for the instances.
     shape : tuple
         (rows, columns).
     device, table : DeviceModel, Tables
     commands : int
-        Number K of commands in ``table``.
+        Number of commands in ``table``.
 
     Returns
     -------
     array : Array
-    instance : jax.Array, int32[rows, columns]
+    instance : int32[rows, columns]
         Which row of the population table each device is.
     """
     where, deviate = random_words.words(keys[0], 0, shape)

@@ -305,7 +305,7 @@ def test_sign_and_size_of_the_torque(angle, current, layers, tmp_path):
 
     theirs = beta * (eps * cross(M, cross(p, M)) - eps_prime * cross(M, p))
     material = problem.material
-    amplitude = spin_torque.prepare(problem, {"Ms_A_per_m": 1e6}, None) * current
+    amplitude = spin_torque.prepare(problem, {"Ms_A_per_m": 1e6}) * current
     field = spin_torque.field(tuple(M), material.polarisation, amplitude, material.field_like_ratio, 1.0)
     assert theirs == pytest.approx(-1e6 * cross(M, np.array(field)), rel=1e-6, abs=1e-3)  # of about 1e3 A/m
 

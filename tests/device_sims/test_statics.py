@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import curve_fit
 
 from device_sims.engines.llg import ensemble
-from device_sims.engines.llg.fields import Sides, anisotropy, spin_torque, zhang_li
+from device_sims.engines.llg.fields import Neighbours, anisotropy, spin_torque, zhang_li
 from device_sims.engines.llg.solver import Solver
 from device_sims.problem import GAMMA0, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region
 from device_sims.problem.observables import wall_position
@@ -111,7 +111,7 @@ def test_cycloids_have_the_energies_of_the_continuum(along, sign):
 
 def test_spin_orbit_field_is_329_microtesla_times_ten():
     problem = track()
-    amplitude = spin_torque.prepare(problem, {"Ms_A_per_m": problem.material.Ms_A_per_m}, None)
+    amplitude = spin_torque.prepare(problem, {"Ms_A_per_m": problem.material.Ms_A_per_m})
     assert amplitude * 1e11 * problem.material.Ms_A_per_m * MU0 == pytest.approx(3.291e-3, abs=1e-6)
 
 
@@ -134,7 +134,7 @@ def test_spin_torque_field_by_hand():
 def test_anisotropy_field_by_hand():
     """2 Ku c u + 4 Ku2 (1 - c^2) c u, whatever the axis u."""
     coefficients = anisotropy.Coefficients(3.0, 2.0, np.zeros((0, 1, 1, 1)))
-    ku = anisotropy.strength(coefficients, 0.8, ())
+    ku = anisotropy.strength(coefficients, 0.8, np.zeros(0))
     along_z = anisotropy.field((ZEROS, ZEROS, 0.5 * ONES), ku, coefficients, (0.0, 0.0, 1.0), True)
     assert values(along_z) == pytest.approx([0.0, 0.0, 2.4 * 0.5 + 2.0 * 0.75 * 0.5], abs=1e-6)
     tilted = anisotropy.field((0.5 * ONES, ZEROS, ZEROS), ku, coefficients, (0.6, 0.8, 0.0), False)
@@ -145,7 +145,7 @@ def test_zhang_li_field_by_hand():
     """H = -(m x v + beta v)/(gamma0 Ms), v = u dm/dx, for m along x with neighbours that differ by 0.2 along y."""
     unit = zhang_li.prepare(track())
     side = (ZEROS, 0.1 * ONES, ZEROS), (ZEROS, -0.1 * ONES, ZEROS)
-    around = Sides(side[1], side[0], None, None, None, None)
+    around = Neighbours(side[1], side[0], None, None, None, None)
     field = values(zhang_li.field((ONES, ZEROS, ZEROS), around, unit, 50.0, 0.3))
     v = 50.0 * 0.2 / (2 * 4e-9) / (GAMMA0 * 1e6)
     assert field == pytest.approx([0.0, -0.3 * v, -v], rel=1e-5, abs=1e-12)

@@ -130,6 +130,4 @@ def choose(
         raise errors[0]
     # a law with fewer parameters wins a tie
     size = {one.law: int(np.count_nonzero([e is not None for e in one.standard_errors.values()])) for one in fits}
-    return sorted(
-        fits, key=lambda one: (one.aic if criterion == "aic" else -one.held_out_log_likelihood, size[one.law])
-    )
+    return sorted(fits, key=lambda one: (-(one.held_out_log_likelihood or 0.0) if parts else one.aic, size[one.law]))

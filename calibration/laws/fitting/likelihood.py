@@ -265,7 +265,7 @@ def _search(problem, x, free, low, high):
         x[free],
         jac=lambda part: -problem.slopes(whole(part), free)[0] / total,
         method="L-BFGS-B",
-        bounds=np.column_stack([low, high])[free],
+        bounds=optimize.Bounds(low[free], high[free]),
         options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
     )
     return _scoring(problem, whole(found.x), free, low, high)[0]
@@ -301,7 +301,7 @@ def _scoring(problem, x, free, low, high):
 
 
 def _check_told(problem, x, free, information, low, high):
-    parameters = np.array(problem.scale.parameters, dtype=object)[free]
+    parameters = [parameter for parameter, one in zip(problem.scale.parameters, free) if one]
     edge = np.minimum(x[free] - low[free], high[free] - x[free]) < 1e-6 * (high - low)[free]
     curvature = np.diag(information)
     weak = edge | ~(curvature > 0) | ~np.isfinite(curvature)

@@ -87,14 +87,16 @@ def interval(fit: Fit, name: str, level: float = 0.95) -> tuple[float, float] | 
     """
     if name in fit.conditions.get("bound_limits", {}):
         limit = _limits(fit, scale_of(fit), {name: _reach(level)})[name]
-        return tuple(sorted((fit.parameters[name], limit)))
+        low, high = sorted((fit.parameters[name], limit))
+        return low, high
     if fit.standard_errors[name] is None:
         return None
     scale, x, _, covariance = _on_scale(fit)
     entry = scale.names.index(name)
     reach = special.ndtri((1 + level) / 2) * np.sqrt(covariance[entry, entry])
     ends = (scale.backward(np.where(np.arange(len(x)) == entry, x + sign * reach, x))[entry] for sign in (-1, 1))
-    return tuple(float(end) for end in ends)
+    low, high = map(float, ends)
+    return low, high
 
 
 def _values(fit: Fit, scale: Scale, x: np.ndarray, free: np.ndarray) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from spinloom.errors import UserError
 class Lane(NamedTuple):
     """Numbers of one replica in one phase; with a leading axis of lanes once stacked."""
 
-    tables: np.ndarray  # [points, 7] of `collective_tables.Track`
+    tables: np.ndarray  # [points, 7] of `tables.Track`
     drives: np.ndarray  # [6, 5]: Ku factor, torque field a, applied field H (3), u; each a waveform's five numbers
     S: np.ndarray  # [3] J/m2
     k: np.ndarray  # [3] J/m3
@@ -58,7 +58,7 @@ class Prepared(NamedTuple):
     lanes: dict[str, Lane]
 
 
-def _refuse(key: str, found, allowed: str) -> None:
+def _refuse(key: str, found, allowed: str) -> NoReturn:
     raise UserError(f"collective: {key}: found {found}, allowed: {allowed}")
 
 
@@ -101,7 +101,7 @@ def _prepare(problem: Problem) -> Prepared:
 def _row(problem: Problem) -> tuple[int, tuple[float, float, float]]:
     """Return the number and the edges of the slices that stand for the track in magnetostatics."""
     mesh, shape = problem.mesh, problem.geometry
-    width = shape.width_m if shape.kind == "strip" else mesh.size_m[1]
+    width = shape.width_m if shape.kind == "strip" and shape.width_m is not None else mesh.size_m[1]
     return mesh.nx * tables.SLICES_PER_CELL, (mesh.cell_m[0] / tables.SLICES_PER_CELL, width, mesh.size_m[2])
 
 
@@ -130,7 +130,7 @@ def _lanes(problem: Problem, mask: np.ndarray, Ku: float | np.ndarray) -> dict[s
         in_plane = math.hypot(*peak[2:4]) + abs(m.field_like_ratio) * math.hypot(*m.polarisation[:2]) * peak[1]
         least_Ku = column_Ku.min() * (min(factor.start, factor.stop) - abs(factor.amplitude))
         least = -1.0 if wall is None else least_Ku + wall.k[2] + min(wall.k[:2])
-        if least - math.pi / 2 * MU0 * m.Ms_A_per_m * in_plane <= 0:
+        if wall is None or least - math.pi / 2 * MU0 * m.Ms_A_per_m * in_plane <= 0:
             _refuse(
                 f"phase '{phase.name}'",
                 f"Ku down to {least_Ku:.4g} J/m3 under {MU0 * in_plane:.3g} T in the plane",
@@ -170,7 +170,7 @@ def constants(problem: Problem) -> Constants:
         D=m.D_J_per_m2,
         M=MU0 * m.Ms_A_per_m,
         field_like=m.field_like_ratio,
-        p=tuple(m.polarisation),
+        p=m.polarisation,
         beta=m.zhang_li_beta,
         kT=BOLTZMANN * problem.temperature_K,
         spacing=problem.mesh.cell_m[0] / tables.POINTS_PER_CELL,

@@ -44,10 +44,10 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
         stability.check(problem)
     wide = first.numerics.precision == "float64"
     together = batch if batch is not None else jax.default_backend() == "gpu"
-    # no yield inside the context: what the caller does meanwhile is not to be in this precision
+    # no yield inside the context: what the caller does meanwhile must not run in this precision
     with jax.enable_x64(wide):
         solver = Solver(first)
-        results = _together(solver, problems) if together else None
+        results = _together(solver, problems) if together else []
     if together:
         yield from results
         return
@@ -105,7 +105,7 @@ def _together(solver: Solver, problems: Sequence[Problem]) -> list[Result]:
         state = jax.tree.map(np.asarray, state)
         for index, history in enumerate(histories):
             history.check(jax.tree.map(lambda leaf, index=index: leaf[index], state), taken)
-            history.add(place, taken, state.m[index], is_end)
+            history.add(place, taken, np.asarray(state.m[index]), is_end)
 
     keep(state, False)
     for _, count, is_end in problems[0].frames():

@@ -85,7 +85,7 @@ def dormand_prince(f: Callable, m, start, stop, step, tolerance):
         m, k1, t, step, count, smallest = carry
         # a step that would leave a sliver takes it too
         h = jnp.where(t + 1.01 * step >= stop, stop - t, step)
-        k = [k1]
+        k, y = [k1], m
         for c, row in zip(_C, _A):
             y = m + h * sum(a * stage for a, stage in zip(row, k) if a)
             k.append(f(y, t + c * h))

@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from device_sims.engines.llg.fields import (
+    Cells,
+    Coefficient,
     Triple,
     anisotropy,
     cross,
@@ -43,14 +45,14 @@ MAX_DRIFT = 0.3  # of abs(m)^2 in one step, before it is normalised
 class System(NamedTuple):
     """Coefficients of one device, numbers where uniform, else ``[nz, ny, nx]``. Replicas of a batch may differ."""
 
-    mask: jax.Array  # [nz, ny, nx], 0 or 1
+    mask: Cells  # 0 or 1
     exchange: exchange.Coefficients
-    dmi: tuple
+    dmi: dmi.Coefficients
     anisotropy: anisotropy.Coefficients
-    torque: jax.Array  # damping-like amplitude per current density
-    noise: jax.Array  # factor on the thermal field
-    alpha: jax.Array
-    ms: jax.Array  # Ms / Ms0
+    torque: Coefficient  # damping-like amplitude per current density
+    noise: Coefficient  # factor on the thermal field
+    alpha: Coefficient
+    ms: Coefficient  # Ms / Ms0
 
 
 class Drive(NamedTuple):
@@ -69,7 +71,7 @@ class Values(NamedTuple):
 
     ku_factor: jax.Array
     current: jax.Array  # A/m2
-    field: tuple  # B / (mu0 Ms0)
+    field: tuple[jax.Array, jax.Array, jax.Array]  # B / (mu0 Ms0)
     velocity: jax.Array  # Zhang-Li u, m/s
     regions: jax.Array  # factors on the Ku of driven regions
 
@@ -131,7 +133,7 @@ class Solver:
             exchange.prepare(problem, constants, mask),
             dmi.prepare(problem, constants, mask),
             anisotropy.prepare(problem, constants, mask),
-            spin_torque.prepare(problem, constants, mask),
+            spin_torque.prepare(problem, constants),
             thermal.prepare(problem, constants),
             constants["alpha"],
             constants["Ms_A_per_m"] / problem.material.Ms_A_per_m,
@@ -151,7 +153,8 @@ class Solver:
             np.array([w.frequency_Hz * problem.numerics.dt_s for w in waves]),
             np.array([w.phase_rad / (2 * math.pi) for w in waves]),
         )
-        return Drive(*(jnp.asarray(c, self.dtype) for c in columns), jnp.asarray(begin))
+        start, slope, amplitude, turns, angle = (jnp.asarray(c, self.dtype) for c in columns)
+        return Drive(start, slope, amplitude, turns, angle, jnp.asarray(begin))
 
     def values(self, drive: Drive, step, fraction=0.0) -> Values:
         """Return the drives ``fraction`` of a step after ``step``, an integer counted as the phase's begin is."""
@@ -167,11 +170,11 @@ class Solver:
         """Return the initial state, relaxed if the problem asks for it."""
         mask = geometry.mask(problem.geometry, problem.mesh)
         m = initial_magnetisation(problem, mask)
-        if problem.initial.relax_tolerance is not None:
-            m = self._relaxed(problem, m)
+        if (tolerance := problem.initial.relax_tolerance) is not None:
+            m = self._relaxed(problem, m, tolerance)
         return self.state(self.system(problem), jnp.asarray(m, self.dtype))
 
-    def _relaxed(self, problem: Problem, m: np.ndarray) -> np.ndarray:
+    def _relaxed(self, problem: Problem, m: np.ndarray, tolerance: float) -> np.ndarray:
         """Return the minimum below ``m``, float64[3, nz, ny, nx], under the drives of t = 0 but without currents."""
         numerics = replace(problem.numerics, precision="float64", demag_interval_steps=0)
         with jax.enable_x64(True):
@@ -182,7 +185,7 @@ class Solver:
                 local = wide._local(system, values, tuple(m)).values()
                 return jnp.stack(cross(tuple(m), total(tuple(wide._stray(m, system.ms)), *local)))
 
-            return relaxed(torque, m, problem.initial.relax_tolerance)
+            return relaxed(torque, m, tolerance)
 
     def state(self, system: System, m) -> State:
         """Return a state at rest in ``m``: the stray field's past is its present."""
@@ -200,11 +203,13 @@ class Solver:
         around = neighbours(m)
         own, constants = self.kernel.own, self.problem.material
         ku = anisotropy.strength(system.anisotropy, values.ku_factor, values.regions)
+        own_x, own_y, own_z = (-float(own[i]) * (m[i] if self.uniform_ms else system.ms * m[i]) for i in range(3))
+        x, y, z = (values.field[i] + jnp.zeros_like(m[i]) for i in range(3))
         terms = {
             "exchange": exchange.field(m, around, system.exchange),
             "anisotropy": anisotropy.field(m, ku, system.anisotropy, constants.axis, bool(constants.Ku2_J_per_m3)),
-            "own": tuple(-float(own[i]) * (m[i] if self.uniform_ms else system.ms * m[i]) for i in range(3)),
-            "zeeman": tuple(values.field[i] + jnp.zeros_like(m[i]) for i in range(3)),
+            "own": (own_x, own_y, own_z),
+            "zeeman": (x, y, z),
         }
         if self.has_dmi:
             terms["dmi"] = dmi.field(around, system.dmi)
@@ -213,8 +218,8 @@ class Solver:
     def _rate(self, system: System, values: Values, m, extra):
         """Return dm/dtau; ``extra`` is the field that this evaluation does not compute (stray and thermal)."""
         constants = self.problem.material
-        m = tuple(m)
-        h = total(tuple(extra), *self._local(system, values, m).values())
+        m = (m[0], m[1], m[2])
+        h = total((extra[0], extra[1], extra[2]), *self._local(system, values, m).values())
         if self.has_current:
             amplitude = system.torque * values.current
             torque = spin_torque.field(

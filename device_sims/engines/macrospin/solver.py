@@ -49,17 +49,31 @@ MAX_ANGLE_PER_STEP = 0.3  # rad; Heun's error per turn is then below 3 %, and fa
 
 
 class Spin(NamedTuple):
-    """What a lane keeps for its whole run; fields times ``gamma0 dt``, so in radians per step."""
+    """What a lane keeps for its whole run, on the host; fields times ``gamma0 dt``, so in radians per step."""
 
-    demag: jax.Array  # [3, 3, lanes]
-    ku: jax.Array  # [lanes], 2 Ku/(mu0 Ms)
-    ku2: jax.Array  # [lanes], 4 Ku2/(mu0 Ms)
-    axis: jax.Array  # [3, lanes]
-    p: jax.Array  # [3, lanes], spin polarisation
-    ratio: jax.Array  # [lanes], field-like over damping-like
-    square: jax.Array  # [lanes], Lambda^2
-    alpha: jax.Array  # [lanes]
-    noise: jax.Array  # [lanes], sd of the thermal field
+    demag: np.ndarray  # [3, 3]
+    ku: float  # 2 Ku/(mu0 Ms)
+    ku2: float  # 4 Ku2/(mu0 Ms)
+    axis: np.ndarray  # [3]
+    p: np.ndarray  # [3], spin polarisation
+    ratio: float  # field-like over damping-like
+    square: float  # Lambda^2
+    alpha: float
+    noise: float  # sd of the thermal field
+
+
+class Spins(NamedTuple):
+    """The lanes' `Spin`s on the device: each field with a trailing axis of lanes."""
+
+    demag: jax.Array
+    ku: jax.Array
+    ku2: jax.Array
+    axis: jax.Array
+    p: jax.Array
+    ratio: jax.Array
+    square: jax.Array
+    alpha: jax.Array
+    noise: jax.Array
 
 
 def run(problems: Sequence[Problem]) -> Iterator[Result]:
@@ -158,7 +172,7 @@ def _lane(problem: Problem) -> _Lane:
 
 
 def _spin(problem: Problem) -> Spin:
-    """Return a problem's lane, in float64 on the host."""
+    """Return what a problem's lane keeps."""
     material, numerics = problem.material, problem.numerics
     unit = GAMMA0 * numerics.dt_s
     per_ku = unit / (MU0 * material.Ms_A_per_m)
@@ -213,7 +227,7 @@ def _cross(a, b):
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
-def _rate(spin: Spin, drives, m, noise):
+def _rate(spin: Spins, drives, m, noise):
     """Return dm per step."""
     p, axis, n = spin.p, spin.axis, spin.demag
     c = axis[0] * m[0] + axis[1] * m[1] + axis[2] * m[2]
@@ -234,7 +248,7 @@ def _rate(spin: Spin, drives, m, noise):
     return [-(t[i] + spin.alpha * u[i]) / (1 + spin.alpha**2) for i in range(3)]
 
 
-def _step(spin: Spin, at, m, noise, step):
+def _step(spin: Spins, at, m, noise, step):
     field = [spin.noise * noise[i] for i in range(3)]
     m = [m[i] for i in range(3)]
     k1 = _rate(spin, at(step), m, field)
@@ -298,7 +312,7 @@ def _normals(keys, block, dtype):
 
 
 @partial(jax.jit, static_argnames=("thermal", "steady"))
-def _advance(spin: Spin, waves, keys, m, begin, first, count, thermal: bool, steady: bool):
+def _advance(spin: Spins, waves, keys, m, begin, first, count, thermal: bool, steady: bool):
     """Take ``count`` steps from number ``first`` on, in the phase that began with step ``begin``."""
 
     def at(step):
@@ -325,7 +339,7 @@ def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Resu
     def stacked(arrays):
         return jnp.asarray(np.stack(arrays, -1), dtype)
 
-    spin = Spin(*(stacked(column) for column in zip(*(lane.spin for lane in lanes))))
+    spin = Spins(*(stacked(column) for column in zip(*(lane.spin for lane in lanes))))
     keys = jnp.asarray(np.stack([streams.digest(*p.stream) for p in padded], -1))
     m = stacked([np.array(p.initial.direction) / np.linalg.norm(p.initial.direction) for p in padded])
     every = first.steps(first.record_interval_s, "record_interval_s")
@@ -375,4 +389,4 @@ def _energies(problem: Problem, m: np.ndarray, values: np.ndarray) -> dict[str, 
         "demag": MU0 / 2 * material.Ms_A_per_m**2 * volume * np.einsum("ni,ij,nj->n", m, demag, m),
         "zeeman": -material.Ms_A_per_m * volume * (m * values[:, 2:]).sum(1),
     }
-    return {**energies, "total": sum(energies.values())}
+    return {**energies, "total": sum(energies.values(), start=np.zeros(len(m)))}

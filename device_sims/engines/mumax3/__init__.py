@@ -63,7 +63,7 @@ def check(problem: Problem) -> None:
             "them or one layer, because its Zhang-Li torque would follow the current along z too"
         )
     relax = problem.initial.relax_tolerance
-    if relax is not None and (error := script.relax_error(problem)) < LEAST_RELAX_ERROR:
+    if relax is not None and (error := script.relax_error(problem, relax)) < LEAST_RELAX_ERROR:
         least = relax * LEAST_RELAX_ERROR / error
         raise UserError(
             f"initial.relax_tolerance: found {relax:g}, allowed with mumax3: at least {least:.2g} on these cells, "

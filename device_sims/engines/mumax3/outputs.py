@@ -79,7 +79,7 @@ def _energies(problem: Problem, script: Script, columns: dict[str, np.ndarray], 
         energies["exchange"] = np.array([_exchange_J(problem, script, one.astype(float)) for one in m])
         energies["dmi"] = columns["E_exch"] - energies["exchange"]
     energies["anisotropy"] = columns["E_anis"] + _along_axis_J(problem, script)
-    return {**energies, "total": sum(energies.values())}
+    return {**energies, "total": sum(energies.values(), start=np.zeros(len(m)))}
 
 
 def _exchange_J(problem: Problem, script: Script, m: np.ndarray) -> float:

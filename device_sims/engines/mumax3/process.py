@@ -83,7 +83,8 @@ def program_version() -> str:
     usable, text = probe()
     if not usable:
         raise UserError(text)
-    return re.search(r"mumax \d+\.\d+\S*", text).group(0)
+    (version,) = re.findall(r"mumax \d+\.\d+\S*", text)[:1]
+    return version
 
 
 def gpus() -> list[str]:
@@ -159,7 +160,8 @@ def call(command: Sequence[str], folder: Path, device: str, limit_s: float) -> t
         finally:
             if child.returncode is None:
                 _end(child)
-    return code, *(path.read_text(encoding="utf-8", errors="replace") for path in texts)
+    out, err = (path.read_text(encoding="utf-8", errors="replace") for path in texts)
+    return code, out, err
 
 
 def _end(child: subprocess.Popen) -> None:

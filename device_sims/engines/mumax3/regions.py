@@ -62,7 +62,7 @@ def partition(problem: Problem, mask: np.ndarray) -> Regions:
         If the driven regions alone make more than 256 sets of cells.
     """
     values = material.constants(problem, mask)
-    varying = {name: value[mask] for name, value in values.items() if np.ndim(value)}
+    varying = {name: value[mask] for name, value in values.items() if isinstance(value, np.ndarray)}
     names = sorted({name for phase in problem.schedule for name, _ in phase.region_Ku_factors})
     held = {r.name: material.region_mask(problem.mesh, r)[mask] for r in problem.regions if r.name in names}
     inside = np.stack([held[name] for name in names], axis=1) if names else np.zeros((int(mask.sum()), 0), bool)

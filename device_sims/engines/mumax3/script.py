@@ -111,14 +111,14 @@ def write(problem: Problem) -> Script:
     lines += ["", *_material(problem, regions), "", 'm.LoadFile("m0.ovf")', "OutputFormat = OVF2_BINARY"]
     lines += [f"TableAdd({column})" for column in COLUMNS]
     known: dict[str, list[Value]] = {}
-    if problem.initial.relax_tolerance is not None:
-        threshold = problem.initial.relax_tolerance * MU0 * problem.material.Ms_A_per_m
+    if (relax := problem.initial.relax_tolerance) is not None:
+        threshold = relax * MU0 * problem.material.Ms_A_per_m
         lines += ["", "// to rest, under the drives of t = 0 but without current"]
         for name, values in _drives(problem, regions, problem.schedule[0], 0.0).items():
             lines += _assigned(name, [Value(value.start) for value in values]) if name != "J" else []
         lines += [
             f"RelaxTorqueThreshold = {_number(threshold)}",
-            f"MaxErr = {_number(relax_error(problem))}",
+            f"MaxErr = {_number(relax_error(problem, relax))}",
             "Relax()",
         ]
     lines += ["", *_stepping(problem)]
@@ -174,14 +174,14 @@ def _material(problem: Problem, regions: Regions) -> list[str]:
     return lines
 
 
-def relax_error(problem: Problem) -> float:
-    """Return the error per step with which a relaxation reaches its tolerance.
+def relax_error(problem: Problem, tolerance: float) -> float:
+    """Return the error per step with which a relaxation reaches its tolerance, ``max |m x H| / Ms``.
 
     The steps leave the stiffest wave an amplitude of the order of their error, which is a torque of that times its
     frequency. If it is above the threshold `Relax` never ends: with 1.2 times that it did not, with 0.1 it did.
     """
     fastest = max(rate for _, rate in stability.fastest_waves(problem))
-    return 0.1 * problem.initial.relax_tolerance * GAMMA0 * problem.material.Ms_A_per_m / fastest
+    return 0.1 * tolerance * GAMMA0 * problem.material.Ms_A_per_m / fastest
 
 
 def moves(problem: Problem) -> bool:

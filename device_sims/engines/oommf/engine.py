@@ -9,9 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import oommfc as oc
+import oommfc as oc  # pyright: ignore[reportMissingImports]: ubermag is the user's own
 import pandas as pd
-import ubermagtable
+import ubermagtable  # pyright: ignore[reportMissingImports]: as above
 
 from device_sims.engines import Result
 from device_sims.engines.oommf import limits, program
@@ -55,7 +55,7 @@ class _Runner(oc.oommf.OOMMFRunner):
 
     def __init__(self, server: program.Server):
         self.server = server  # not the parent's: that would end OOMMF processes at exit that are not ours
-        self.model: Model | None = None
+        self.model: Model  # set before each drive
 
     def _call(self, argstr, need_stderr=False, n_threads=None, dry_run=False):
         mif = Path(argstr).resolve()
@@ -81,10 +81,10 @@ class _Runner(oc.oommf.OOMMFRunner):
 def _run(problem: Problem, runner: _Runner, folder: Path) -> Result:
     mask = geometry.mask(problem.geometry, problem.mesh)
     m = initial_magnetisation(problem, mask)
-    if problem.initial.relax_tolerance is not None:
-        model = relaxation(problem, mask, m)
+    if (tolerance := problem.initial.relax_tolerance) is not None:
+        model = relaxation(problem, mask, m, tolerance)
         place = _drive(model, runner, folder)
-        _check_relaxed(problem, _table(place))
+        _check_relaxed(problem, _table(place), tolerance)
         m = _states(place, mask)[-1]
     model = trajectory(problem, mask, m)
     place = _drive(model, runner, folder)
@@ -130,7 +130,7 @@ def energies(table: pd.DataFrame, model: Model) -> dict[str, np.ndarray]:
     A term's column is called ``CLASS:NAME:Energy``.
     """
     columns = {}
-    for column in table:
+    for column in table.columns.astype(str):
         parts = column.split(":")
         if parts[-1] == "Energy" and len(parts) == 3:
             columns[parts[1]] = table[column].to_numpy(float) + model.constant_energy_J.get(parts[1], 0.0)
@@ -139,14 +139,14 @@ def energies(table: pd.DataFrame, model: Model) -> dict[str, np.ndarray]:
         parts = [values for term, values in columns.items() if term.startswith(name)]
         if parts or name != "dmi":
             found[name] = sum(parts, start=np.zeros(len(table)))
-    return {**found, "total": sum(found.values())}
+    return {**found, "total": sum(found.values(), start=np.zeros(len(table)))}
 
 
-def _check_relaxed(problem: Problem, table: pd.DataFrame) -> None:
-    (column,) = [name for name in table if name.endswith(":Max mxHxm")]
+def _check_relaxed(problem: Problem, table: pd.DataFrame, tolerance: float) -> None:
+    (column,) = [name for name in table.columns.astype(str) if name.endswith(":Max mxHxm")]
     rest = float(table[column].iloc[-1]) / problem.material.Ms_A_per_m
-    if not rest <= problem.initial.relax_tolerance * (1 + 1e-6):
+    if not rest <= tolerance * (1 + 1e-6):
         raise UserError(
-            f"initial.relax_tolerance: found {problem.initial.relax_tolerance:g}, but after {MAX_ITERATIONS} steps of "
+            f"initial.relax_tolerance: found {tolerance:g}, but after {MAX_ITERATIONS} steps of "
             f"oommf the torque |m x H|/Ms is {rest:.2g}; allowed: a tolerance that can be reached"
         )

@@ -130,11 +130,12 @@ def at_start(problem: Problem) -> Problem:
     def now(drive) -> float:
         return at(drive, 0.0, first.duration_s)
 
+    x, y, z = map(now, first.field_T)
     still = Phase(
         first.name,
         first.duration_s,
         now(first.Ku_factor),
-        field_T=tuple(map(now, first.field_T)),
+        field_T=(x, y, z),
         region_Ku_factors=tuple((name, now(drive)) for name, drive in first.region_Ku_factors),
     )
     return replace(problem, schedule=(still,), temperature_K=0.0)

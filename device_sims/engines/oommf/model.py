@@ -21,10 +21,10 @@ import re
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-import discretisedfield as df
-import micromagneticmodel as mm
+import discretisedfield as df  # pyright: ignore[reportMissingImports]: ubermag is the user's own
+import micromagneticmodel as mm  # pyright: ignore[reportMissingImports]: as above
 import numpy as np
-import oommfc as oc
+import oommfc as oc  # pyright: ignore[reportMissingImports]: as above
 
 from device_sims.engines.oommf import limits
 from device_sims.problem import GAMMA0, MU0, Problem, material, waveform
@@ -129,7 +129,7 @@ def _only(found: int, what: str) -> None:
         raise UserError(f"oommf: this oommfc writes '{what.strip()}' {found} times, allowed: oommfc 0.66")
 
 
-def relaxation(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
+def relaxation(problem: Problem, mask: np.ndarray, m: np.ndarray, tolerance: float) -> Model:
     """Return the model of a state's relaxation under the drives of t = 0, at T = 0 and without currents.
 
     Parameters
@@ -138,11 +138,13 @@ def relaxation(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
     mask : bool[nz, ny, nx]
     m : float64[3, nz, ny, nx]
         Unit magnetisation to start from.
+    tolerance : float
+        ``max |m x H| / Ms`` at which it ends.
     """
     still = limits.at_start(problem)
     model = _statics(still, mask, m)
-    tolerance = problem.initial.relax_tolerance * problem.material.Ms_A_per_m
-    model.driver = oc.MinDriver(stopping_mxHxm=tolerance, total_iteration_limit=MAX_ITERATIONS, evolver=oc.CGEvolver())
+    torque = tolerance * problem.material.Ms_A_per_m
+    model.driver = oc.MinDriver(stopping_mxHxm=torque, total_iteration_limit=MAX_ITERATIONS, evolver=oc.CGEvolver())
     return model
 
 
@@ -153,7 +155,7 @@ def trajectory(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
     constants, evolver = material.constants(problem, mask), limits.evolver(problem)
     alpha = constants["alpha"]
     model.system.dynamics = mm.Precession(gamma0=GAMMA0) + mm.Damping(
-        alpha=alpha if np.ndim(alpha) == 0 else _field(model.system.m.mesh, alpha)
+        alpha=_field(model.system.m.mesh, alpha) if isinstance(alpha, np.ndarray) else alpha
     )
     if limits.has_current(problem):
         model.system.dynamics += _slonczewski(problem, model)
@@ -178,14 +180,14 @@ def _statics(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
         p1=(0, 0, 0),
         p2=problem.mesh.size_m,
         n=(problem.mesh.nx, problem.mesh.ny, problem.mesh.nz),
-        subregions=_boxes(problem, D) if np.ndim(D) else None,
+        subregions=_boxes(problem, D) if isinstance(D, np.ndarray) else None,
     )
     model = Model(mm.System(name=NAME))
     ms = np.where(mask, constants["Ms_A_per_m"], 0.0)
     model.system.m = _field(mesh, m * ms)
     A = constants["A_J_per_m"]
-    energy = mm.Exchange(A=A if np.ndim(A) == 0 else _field(mesh, A))
-    if np.ndim(D):
+    energy = mm.Exchange(A=_field(mesh, A) if isinstance(A, np.ndarray) else A)
+    if isinstance(D, np.ndarray):
         energy += mm.DMI(D=_pairs(problem, D), crystalclass="Cnv_z")
     elif D:
         energy += mm.DMI(D=-D, crystalclass="Cnv_z")
@@ -246,7 +248,7 @@ def _procedure(name: str, body: str) -> str:
 ARGUMENTS = "{stage total_time}"  # what OOMMF hands to a procedure
 
 
-def _profile(problem: Problem, drives: list, model: Model, name: str) -> dict[str, str]:
+def _profile(problem: Problem, drives: list, model: Model, name: str) -> dict[str, dict[str, str]]:
     """Return ubermag's arguments for a torque that follows drives in time."""
     model.procedures.append(_procedure(name, f"[lindex [drive {_tcl(_rows(problem, drives))} $stage $time] 0]"))
     return {"tcl_strings": {"script": "", "script_name": name, "script_args": ARGUMENTS}}
@@ -254,9 +256,9 @@ def _profile(problem: Problem, drives: list, model: Model, name: str) -> dict[st
 
 def _zeeman(problem: Problem, model: Model) -> mm.Zeeman:
     axes = [[phase.field_T[axis] for phase in problem.schedule] for axis in range(3)]
-    values = [_constant(drives) for drives in axes]
-    if None not in values:
-        return mm.Zeeman(H=tuple(b / MU0 for b in values))
+    steady = [b / MU0 for drives in axes if (b := _constant(drives)) is not None]
+    if len(steady) == 3:
+        return mm.Zeeman(H=tuple(steady))
     tables = [_tcl([(*row[:3], *(b / MU0 for b in row[3:6]), *row[6:]) for row in _rows(problem, d)]) for d in axes]
     lines = "".join(f"  lassign [drive {table} $stage $time] H{i} d{i}\n" for i, table in enumerate(tables))
     body = f"{lines}  return [list $H0 $H1 $H2 $d0 $d1 $d2]\n"

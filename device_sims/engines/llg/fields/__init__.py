@@ -3,41 +3,48 @@
 Ms0 is the material's Ms; where Ms differs from cell to cell, that is part of the coefficients. A file has ``prepare``,
 which makes coefficients (numbers if the material is uniform, else arrays over cells) once, and ``field``.
 
-A vector field is a triple of ``[nz, ny, nx]`` arrays: stacked arrays inside an expression keep XLA on CPU from
+A vector field is a triple of arrays over cells: stacked arrays inside an expression keep XLA on CPU from
 vectorising it (four times slower). Cells outside the mask carry m = 0, so that no bond reaches outside.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float
 
-Triple = tuple[jax.Array, jax.Array, jax.Array]
+from device_sims.problem import Vector
 
-
-class Sides(NamedTuple):
-    """One thing for each of a cell's six sides: a neighbour's m, or a bond's strength."""
-
-    left: object
-    right: object
-    below: object
-    above: object
-    under: object
-    over: object
+Scalar = float | Float[Array | np.ndarray, ""]
+Cells = Float[Array | np.ndarray, "nz ny nx"]
+Triple = tuple[Cells, Cells, Cells]
+Coefficient = Scalar | Cells  # a number where the material is uniform
 
 
-def neighbours(m: Triple) -> Sides:
-    """Return m of the neighbours as triples, zero beyond the box; None along z if there is one layer."""
+class Neighbours(NamedTuple):
+    """m of the cells at the six sides of each cell, zero beyond the box; None along z if there is one layer."""
+
+    left: Triple
+    right: Triple
+    below: Triple
+    above: Triple
+    under: Triple | None
+    over: Triple | None
+
+
+def neighbours(m: Triple) -> Neighbours:
+    """Return m of the neighbours."""
     layers = m[0].shape[0]
     p = [jnp.pad(c, ((int(layers > 1),) * 2, (1, 1), (1, 1))) for c in m]
     z = slice(1, -1) if layers > 1 else slice(None)
 
-    def cut(*window):
-        return tuple(c[window] for c in p)
+    def cut(*window: slice) -> Triple:
+        return p[0][window], p[1][window], p[2][window]
 
     inner = slice(1, -1)
-    return Sides(
+    return Neighbours(
         cut(z, inner, slice(None, -2)),
         cut(z, inner, slice(2, None)),
         cut(z, slice(None, -2), inner),
@@ -47,13 +54,16 @@ def neighbours(m: Triple) -> Sides:
     )
 
 
-def bonds(values, mask: np.ndarray, mean) -> Sides:
-    """Return the value of the bond at each side: ``values`` itself if a number, else ``mean`` of the two cells'.
+def bonds(
+    values: Coefficient, mask: Bool[np.ndarray, "nz ny nx"], mean: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> list[Coefficient]:
+    """Return the value of the bond at each side, in the order of `Neighbours`.
 
-    Bonds to cells outside the mask or the box are zero in arrays; with a number, m = 0 there does the same.
+    It is ``values`` itself if that is a number, else ``mean`` of the two cells'. Bonds to cells outside the mask or the
+    box are zero in arrays; with a number, m = 0 there does the same.
     """
-    if np.ndim(values) == 0:
-        return Sides(*[values] * 6)
+    if not isinstance(values, np.ndarray):
+        return [values] * 6
     inside, padded = np.pad(mask, 1), np.pad(values, 1)
     inner = (slice(1, -1),) * 3
     sides = []
@@ -61,14 +71,17 @@ def bonds(values, mask: np.ndarray, mean) -> Sides:
         for shift in (1, -1):
             there = np.roll(inside, shift, axis)[inner] & mask
             sides.append(np.where(there, mean(values, np.roll(padded, shift, axis)[inner]), 0.0))
-    return Sides(*sides)
+    return sides
 
 
-def cross(a: Triple, b: Triple) -> Triple:
+def cross(a: Triple, b: Triple | Vector) -> Triple:
     """Return a x b."""
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
-def total(*fields: Triple) -> Triple:
+def total(first: Triple, *others: Triple) -> Triple:
     """Return the sum of fields."""
-    return tuple(sum(components[1:], start=components[0]) for components in zip(*fields))
+    x, y, z = first
+    for other in others:
+        x, y, z = x + other[0], y + other[1], z + other[2]
+    return x, y, z

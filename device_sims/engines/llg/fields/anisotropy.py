@@ -4,19 +4,28 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float
 
-from device_sims.problem import MU0, Problem, material
+from device_sims.engines.llg.fields import Coefficient, Scalar, Triple
+from device_sims.problem import MU0, Problem, Vector, material
 from spinloom.errors import UserError
 
 
 class Coefficients(NamedTuple):
-    ku: np.ndarray  # 2 Ku / (mu0 Ms0 Ms)
-    ku2: np.ndarray  # 4 Ku2 / (mu0 Ms0 Ms)
-    regions: np.ndarray  # [driven regions, nz, ny, nx], 0 or 1
+    ku: Coefficient  # 2 Ku / (mu0 Ms0 Ms)
+    ku2: Coefficient  # 4 Ku2 / (mu0 Ms0 Ms)
+    regions: Float[Array | np.ndarray, "driven nz ny nx"]  # 0 or 1
 
 
-def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> Coefficients:
-    """Return the reduced strengths, and where the regions lie that are driven by name."""
+def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"]) -> Coefficients:
+    """Return the reduced strengths, and where the regions lie that are driven by name.
+
+    Raises
+    ------
+    UserError
+        If a phase drives a region that the problem does not have.
+    """
     unit = 1 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
     regions = {region.name: region for region in problem.regions}
     unknown = sorted(set(driven_regions(problem)) - set(regions))
@@ -35,7 +44,9 @@ def driven_regions(problem: Problem) -> tuple[str, ...]:
     return tuple(sorted({name for phase in problem.schedule for name, _ in phase.region_Ku_factors}))
 
 
-def strength(coefficients: Coefficients, factor, region_factors):
+def strength(
+    coefficients: Coefficients, factor: Scalar, region_factors: Float[Array | np.ndarray, " driven"]
+) -> Coefficient:
     """Return the reduced Ku under the drives of a moment."""
     ku = coefficients.ku * factor
     for index in range(coefficients.regions.shape[0]):
@@ -43,12 +54,12 @@ def strength(coefficients: Coefficients, factor, region_factors):
     return ku
 
 
-def field(m, ku, coefficients: Coefficients, axis, fourth: bool):
+def field(m: Triple, ku: Coefficient, coefficients: Coefficients, axis: Vector, fourth: bool) -> Triple:
     """Return the reduced anisotropy field; ``ku`` is `strength`, ``fourth`` whether there is a Ku2."""
     if tuple(axis) == (0.0, 0.0, 1.0):
         c = m[2]
         zero = jnp.zeros_like(c)
         return zero, zero, (ku + coefficients.ku2 * (1 - c * c)) * c if fourth else ku * c
-    c = sum(u * component for u, component in zip(axis, m))
+    c = axis[0] * m[0] + axis[1] * m[1] + axis[2] * m[2]
     along = (ku + coefficients.ku2 * (1 - c * c)) * c if fourth else ku * c
-    return tuple(u * along for u in axis)
+    return axis[0] * along, axis[1] * along, axis[2] * along

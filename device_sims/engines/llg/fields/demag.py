@@ -4,12 +4,12 @@ The tensor is split into the cell's own part (diagonal, local) and that of all o
 the integrator may evaluate them at different rates; their sum is the full field, nothing is truncated.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
 from scipy.fft import next_fast_len
 
 from device_sims.problem import Mesh
@@ -20,18 +20,19 @@ FULL = (*FLAT, "xz", "yz")
 
 
 class Kernel(NamedTuple):
-    """Transforms of the non-local tensor (``[4 or 6, pz, px // 2 + 1, py]``, all real) and own factors."""
+    """Transforms of the non-local tensor (4 or 6 parts, all real, px // 2 + 1 columns) and own factors."""
 
-    spectrum: np.ndarray
-    own: np.ndarray  # [3]
+    spectrum: Float[np.ndarray, "parts pz columns py"]
+    own: Float[np.ndarray, "3"]
     padded: tuple[int, int, int]  # (pz, py, px)
 
 
 def kernel(mesh: Mesh) -> Kernel:
     """Return the kernel of a mesh in float64."""
-    padded = tuple(
+    pz, py, px = (
         1 if n == 1 and axis == 0 else next_fast_len(2 * n - 1, real=True) for axis, n in enumerate(mesh.shape)
     )
+    padded = pz, py, px
     parts = tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
     own = np.array([parts[name][0, 0, 0] for name in ("xx", "yy", "zz")])
     spectra = []
@@ -56,8 +57,12 @@ def kernel(mesh: Mesh) -> Kernel:
     return Kernel(np.stack(spectra), own, padded)
 
 
-def nonlocal_field(m, spectrum, padded):
-    """Return the reduced field of all other cells, ``[3, nz, ny, nx]`` as ``m``.
+def nonlocal_field(
+    m: Float[Array | np.ndarray, "3 nz ny nx"],
+    spectrum: Float[Array | np.ndarray, "parts pz columns py"],
+    padded: tuple[int, int, int],
+) -> Float[Array, "3 nz ny nx"]:
+    """Return the reduced field of all other cells.
 
     Transforms go axis by axis, so that each skips the rows that are only padding.
     """

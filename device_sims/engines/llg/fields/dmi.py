@@ -7,19 +7,23 @@ cells of different D a bond has their mean.
 """
 
 import numpy as np
+from jaxtyping import Bool
 
-from device_sims.engines.llg.fields import Sides, bonds
+from device_sims.engines.llg.fields import Coefficient, Neighbours, Triple, bonds
 from device_sims.problem import MU0, Problem
 
+Coefficients = tuple[Coefficient, Coefficient, Coefficient, Coefficient]  # left, right, below, above
 
-def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> tuple:
-    """Return ``D / (mu0 Ms0 Ms d)`` for the bonds left, right, below, above."""
+
+def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"]) -> Coefficients:
+    """Return ``D / (mu0 Ms0 Ms d)`` for the bonds of each cell in the plane."""
     unit = 1 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
     strengths = bonds(constants["D_J_per_m2"], mask, lambda a, b: (a + b) / 2)
-    return tuple(s * unit / problem.mesh.cell_m[axis] for s, axis in zip(strengths, (0, 0, 1, 1)))
+    left, right, below, above = (s * unit / problem.mesh.cell_m[axis] for s, axis in zip(strengths, (0, 0, 1, 1)))
+    return left, right, below, above
 
 
-def field(around: Sides, coefficients: tuple):
+def field(around: Neighbours, coefficients: Coefficients) -> Triple:
     """Return the reduced DMI field."""
     left, right, below, above = coefficients
     return (

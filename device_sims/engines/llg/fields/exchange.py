@@ -6,17 +6,18 @@ Between cells of different A a bond has their harmonic mean, as the flux through
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
-from device_sims.engines.llg.fields import Sides, bonds
+from device_sims.engines.llg.fields import Cells, Coefficient, Neighbours, Triple, bonds
 from device_sims.problem import MU0, Problem
 
 
 class Coefficients(NamedTuple):
-    sides: Sides
-    total: np.ndarray  # [nz, ny, nx] sum over a cell's bonds
+    sides: list[Coefficient]  # in the order of `Neighbours`
+    total: Cells  # sum over a cell's bonds
 
 
-def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> Coefficients:
+def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"]) -> Coefficients:
     """Return ``2 A / (mu0 Ms0 Ms d^2)`` for each bond, and their sum for each cell."""
     cell = problem.mesh.cell_m
     unit = 2 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
@@ -26,11 +27,12 @@ def prepare(problem: Problem, constants: dict, mask: np.ndarray) -> Coefficients
     total = np.zeros(mask.shape)
     for index, (axis, shift) in enumerate((axis, shift) for axis in (2, 1, 0) for shift in (1, -1)):
         total += sides[index] * np.roll(inside, shift, axis)[1:-1, 1:-1, 1:-1]
-    return Coefficients(Sides(*sides), total * mask)
+    return Coefficients(sides, total * mask)
 
 
-def field(m, around: Sides, coefficients: Coefficients):
+def field(m: Triple, around: Neighbours, coefficients: Coefficients) -> Triple:
     """Return the reduced exchange field."""
     sides, own = coefficients
     pairs = [(c, n) for c, n in zip(sides, around) if n is not None]
-    return tuple(sum(c * n[i] for c, n in pairs) - own * m[i] for i in range(3))
+    x, y, z = (sum(c * n[i] for c, n in pairs) - own * m[i] for i in range(3))
+    return x, y, z

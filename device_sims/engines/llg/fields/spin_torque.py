@@ -5,25 +5,26 @@ junction theta is the polarisation P, and a is multiplied by 2 L^2 / (L^2 + 1 + 
 (Slonczewski, JMMM 247, 324 (2002)).
 """
 
-from device_sims.engines.llg.fields import cross
-from device_sims.problem import ELEMENTARY_CHARGE, HBAR, MU0, Problem
+from device_sims.engines.llg.fields import Coefficient, Triple, cross
+from device_sims.problem import ELEMENTARY_CHARGE, HBAR, MU0, Problem, Vector
 
 
-def prepare(problem: Problem, constants: dict, mask):
+def prepare(problem: Problem, constants: dict) -> Coefficient:
     """Return the reduced damping-like amplitude per current density, 1/(A/m2)."""
     material = problem.material
     a = HBAR * material.spin_hall_angle
     return a / (2 * ELEMENTARY_CHARGE * MU0 * constants["Ms_A_per_m"] * problem.mesh.size_m[2] * material.Ms_A_per_m)
 
 
-def field(m, p, a, ratio, asymmetry):
+def field(m: Triple, p: Vector, a: Coefficient, ratio: float, asymmetry: float) -> Triple:
     """Return the reduced effective field of the torque.
 
-    ``p`` is a triple of numbers, ``a`` the amplitude, ``ratio`` field-like over damping-like, ``asymmetry`` L.
+    ``p`` is the polarisation, ``a`` the amplitude, ``ratio`` field-like over damping-like, ``asymmetry`` L.
     """
     if asymmetry != 1.0:
         square = asymmetry**2
         along = p[0] * m[0] + p[1] * m[1] + p[2] * m[2]
         a = a * (2 * square / (square + 1 + (square - 1) * along))
     damping_like = cross(m, p)
-    return tuple(a * (damping_like[i] + ratio * p[i]) for i in range(3))
+    x, y, z = (a * (damping_like[i] + ratio * p[i]) for i in range(3))
+    return x, y, z

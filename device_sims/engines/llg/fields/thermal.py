@@ -14,9 +14,12 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float, Integer, Key, UInt32
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from device_sims.engines.llg.fields import Coefficient
 from device_sims.problem import BOLTZMANN, GAMMA0, MU0, Problem
 
 
@@ -31,15 +34,15 @@ def standard_deviation(problem: Problem) -> float:
     return math.sqrt(variance) / material.Ms_A_per_m
 
 
-def prepare(problem: Problem, constants: dict):
+def prepare(problem: Problem, constants: dict) -> Coefficient:
     """Return the factor on the standard deviation in each cell (1.0 in a uniform material)."""
     material = problem.material
     relative = constants["alpha"] / material.alpha * material.Ms_A_per_m / constants["Ms_A_per_m"]
     return np.sqrt(relative)
 
 
-def levels() -> np.ndarray:
-    """Return the noise values, ``float64[1024]``: normal quantiles, the outermost pair moved to make kurtosis 3."""
+def levels() -> Float[np.ndarray, "1024"]:
+    """Return the noise values: normal quantiles, the outermost pair moved to make kurtosis 3."""
     z = ndtri((np.arange(1024) + 0.5) / 1024)
 
     def stretched(outer):
@@ -50,12 +53,14 @@ def levels() -> np.ndarray:
     return stretched(brentq(lambda outer: (stretched(outer) ** 4).mean() - 3, 1, 3))
 
 
-def words(key, index, cells):
-    """Return the random words of step ``index``, ``uint32[nz, ny, nx]``."""
+def words(
+    key: Key[Array, ""], index: int | Integer[Array | np.ndarray, ""], cells: tuple[int, ...]
+) -> UInt32[Array, "nz ny nx"]:
+    """Return the random words of step ``index`` for an array of the shape ``cells``."""
     return jax.random.bits(jax.random.fold_in(key, index), cells, jnp.uint32)
 
 
-def noise(words, table):
-    """Return the noise that ``words`` stand for, ``[3, nz, ny, nx]`` in ``table``'s dtype."""
+def noise(words: UInt32[Array, "nz ny nx"], table: Float[Array, "1024"]) -> Float[Array, "3 nz ny nx"]:
+    """Return the noise that ``words`` stand for, in the type of ``table``."""
     choices = [(words >> shift) & 1023 for shift in (0, 10, 20)]
     return jnp.stack([table.at[choice].get(mode="promise_in_bounds") for choice in choices])

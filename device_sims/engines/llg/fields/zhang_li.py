@@ -5,7 +5,7 @@ Central differences; a missing neighbour counts as equal to the cell, because wh
 (Zhang and Li, PRL 93, 127204; Thiaville et al., EPL 69, 990).
 """
 
-from device_sims.engines.llg.fields import Sides, cross
+from device_sims.engines.llg.fields import Neighbours, Scalar, Triple, cross
 from device_sims.problem import GAMMA0, Problem
 
 
@@ -14,8 +14,8 @@ def prepare(problem: Problem) -> float:
     return 1 / (2 * problem.mesh.cell_m[0] * GAMMA0 * problem.material.Ms_A_per_m)
 
 
-def field(m, around: Sides, unit, u, beta):
+def field(m: Triple, around: Neighbours, unit: float, u: Scalar, beta: float) -> Triple:
     """Return the reduced field; ``u`` in m/s, ``unit`` from `prepare`."""
-    v = tuple(unit * u * (around.right[i] - around.left[i]) for i in range(3))
-    precession = cross(m, v)
-    return tuple(-(precession[i] + beta * v[i]) for i in range(3))
+    v = [unit * u * (right - left) for right, left in zip(around.right, around.left)]
+    x, y, z = (-(p + beta * along) for p, along in zip(cross(m, (v[0], v[1], v[2])), v))
+    return x, y, z
