@@ -147,7 +147,7 @@ def groups(table: pd.DataFrame, x: str) -> list[tuple[str, pd.DataFrame]]:
         return [("", table)]
     found = []
     for key, own in table.groupby(others, sort=False):
-        told = (words(str(v)) if name == "direction" else of(name).told(v) for name, v in zip(others, key))
+        told = (words(str(v)) if name == "direction" else of(name).told(float(str(v))) for name, v in zip(others, key))
         found.append((", ".join(told), own))
     return found
 

@@ -160,7 +160,7 @@ def _annotations(model: type[BaseModel], path: tuple) -> Iterator[Any]:
         below: list[Any] = []
         for one in types:
             if isinstance(one, type) and issubclass(one, BaseModel):
-                field = one.model_fields.get(part)
+                field = one.model_fields.get(str(part))
                 below += members(field.annotation) if field else []
             elif isinstance(part, int):
                 below += [m for inner in getattr(one, "__args__", ()) if inner is not ... for m in members(inner)]
