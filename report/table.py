@@ -169,7 +169,8 @@ def single_rows(study: Study) -> Figure:
 def conductance(study: Study) -> Figure:
     """Return the mean conductance ± sd after trains of up and down pulses, or after each pulse if none are a pair."""
     card = study.card
-    mean, sd = (card.states[name].to_numpy() * 1e6 for name in ("conductance_S", "conductance_sd_S"))
+    quantity = of("conductance_S")
+    mean, sd = (card.states[name].to_numpy() * quantity.scale for name in ("conductance_S", "conductance_sd_S"))
     kernel, names = card.kernel, study.pulses
 
     def moments(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,7 +178,7 @@ def conductance(study: Study) -> Figure:
         return centre, np.sqrt(np.clip(share @ (mean**2 + sd**2) - centre**2, 0, None))
 
     pairs = (card.meta.get("derived") or {}).get("pairs") or []
-    y = axis("conductance (µS)")
+    y = axis(quantity.title)
     if not pairs:
         start = card.states["occupancy"].to_numpy()
         centre, width = moments(np.einsum("s,kst->kt", start, kernel))
@@ -218,7 +219,8 @@ def conductance(study: Study) -> Figure:
 def steps(study: Study) -> Figure:
     """Return the step of each pulse against the conductance before it, mean ± sd."""
     card = study.card
-    mean = card.states["conductance_S"].to_numpy() * 1e6
+    quantity = of("conductance_S")
+    mean = card.states["conductance_S"].to_numpy() * quantity.scale
     shown, traces = _picked(study, 5 * len(mean)), []
     for place, pulse in enumerate(shown):
         centre = card.kernel[pulse] @ mean
@@ -228,7 +230,8 @@ def steps(study: Study) -> Figure:
             {**trace, "showlegend": "name" in trace}
             for trace in _band(numbers(mean), centre - mean, width, shade, line)
         ]
-    view = {"data": traces, "layout": layout(axis("conductance before (µS)"), axis("step of one pulse (µS)"))}
+    x, y = (axis(f"{what} ({quantity.unit})") for what in ("conductance before", "step of one pulse"))
+    view = {"data": traces, "layout": layout(x, y)}
     caption = f"Mean and standard deviation over many devices.{_told(study, shown)}"
     return Figure("steps", "Steps", caption, [view])
 
@@ -252,13 +255,13 @@ def spread(study: Study) -> Figure | None:
     """Return how far writes to one device, and devices, differ, with standard errors; None if the card cannot tell."""
     meta, names = study.card.meta, study.pulses
     if meta.get("spread_position_by_pulse"):
-        rows, scale, title = meta["spread_position_by_pulse"], 1e9, "sd of the position (nm)"
+        rows, quantity = meta["spread_position_by_pulse"], of("position_m")
         parts = [("within a device", "cycle_to_cycle", "_m"), ("between devices", "device_to_device", "_m")]
     elif meta.get("probability_spread"):
         rows = [{**row, "p_sd": row["sd"], "p_se": row["sd_se"]} for row in meta["probability_spread"]]
-        scale, title, parts = 1, "sd of the probability", [("between devices", "p", "")]
+        quantity, parts = of("probability"), [("between devices", "p", "")]
     elif meta.get("spread"):
-        rows, names, scale, title = [{"pulse": 0, **meta["spread"]}], ["all pulses"], 1e6, "sd of the conductance (µS)"
+        rows, names, quantity = [{"pulse": 0, **meta["spread"]}], ["all pulses"], of("conductance_S")
         parts = [("within a device", "cycle_to_cycle", "_S"), ("between devices", "device_to_device", "_S")]
     else:
         return None
@@ -270,10 +273,8 @@ def spread(study: Study) -> Figure | None:
     traces = []
     for place, (name, key, unit) in enumerate(parts):
         sd, error = (
-            np.array([row.get(f"{key}_{one}{unit}") if row.get(f"{key}_{one}{unit}") is not None else np.nan
-                      for row in rows], float) * scale
-            for one in ("sd", "se")
-        )  # fmt: skip
+            np.array([row.get(f"{key}_{one}{unit}") for row in rows], float) * quantity.scale for one in ("sd", "se")
+        )
         traces.append({
             "type": "bar", "x": x, "y": numbers(sd), "name": name, "marker": {"color": colour(place)},
             "error_y": {**errors(np.clip(sd - error, 0, None), sd, sd + error), "color": "#334"},
@@ -281,7 +282,7 @@ def spread(study: Study) -> Figure | None:
     x_axis = (
         axis("", type="category") if len(x) <= MOST_LABELS else axis("pulse", type="category", showticklabels=False)
     )
-    view = {"data": traces, "layout": layout(x_axis, axis(title), barmode="group")}
+    view = {"data": traces, "layout": layout(x_axis, axis(f"sd of the {quantity.title}"), barmode="group")}
     caption = "Standard deviations and their standard errors: repeated writes to one device, and from device to device."
     return Figure("spread", "Noise of a write, spread of the devices", caption, [view])
 

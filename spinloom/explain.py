@@ -136,8 +136,8 @@ def _path(one: Any, content: Any) -> tuple:
     """Return where an error is, without the names that pydantic gives to the members of a union."""
     path: list[Any] = []
     for part in one["loc"]:
-        inside = isinstance(content, dict) and part in content or isinstance(content, list) and isinstance(part, int)
-        if inside:
+        inside = content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
+        if part in inside:
             path.append(part)
             content = content[part]
     return (*path, one["loc"][-1]) if one["type"] == "missing" else tuple(path)

@@ -143,17 +143,17 @@ def _law_curves(
 
 
 def _mean_steps(card: KernelCard) -> Figure:
-    mean = card.states["conductance_S"].to_numpy()
+    conductance = of("conductance_S")
+    mean = card.states["conductance_S"].to_numpy() * conductance.scale
     steps = card.kernel @ mean - mean
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axis = figure.subplots()
     for pulse, name in enumerate(pulse_names(card.pulses)):
         spread = np.sqrt(np.clip(card.kernel[pulse] @ mean**2 - (card.kernel[pulse] @ mean) ** 2, 0, None))
-        axis.plot(mean * 1e6, steps[pulse] * 1e6, color=f"C{pulse % 10}", label=name if pulse < 10 else None)
-        axis.fill_between(
-            mean * 1e6, (steps[pulse] - spread) * 1e6, (steps[pulse] + spread) * 1e6, color=f"C{pulse % 10}", alpha=0.15
-        )
+        axis.plot(mean, steps[pulse], color=f"C{pulse % 10}", label=name if pulse < 10 else None)
+        axis.fill_between(mean, steps[pulse] - spread, steps[pulse] + spread, color=f"C{pulse % 10}", alpha=0.15)
     axis.axhline(0, color="0.5", linewidth=0.8)
-    axis.set(xlabel="conductance before (µS)", ylabel="step of one pulse (µS), mean ± sd")
+    unit = conductance.unit
+    axis.set(xlabel=f"conductance before ({unit})", ylabel=f"step of one pulse ({unit}), mean ± sd")
     axis.legend(frameon=False, fontsize="small")
     return figure

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import model_validator
 
-from spinloom.errors import UserError
+from spinloom.declare import Section
 from spinloom.files import read_json, write_json
 
 WORD = 32  # bits of a float
@@ -27,10 +27,8 @@ class LayerUse(NamedTuple):
         return self.inputs * self.outputs
 
 
-class Meter(BaseModel):
+class Meter(Section):
     """The counters of one run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: str
     rule: str
@@ -61,36 +59,20 @@ class Meter(BaseModel):
     weight_bits: int  # of a weight that no device holds
 
     @classmethod
-    def parse(cls, content: Any, where: str | Path) -> Self:
-        """Return the meter that ``content`` holds.
-
-        Parameters
-        ----------
-        content : Any
-            As read from JSON.
-        where : str or Path
-            File that it was read from, for errors.
+    def read(cls, run: Path) -> Self:
+        """Read the meter of the run in the folder ``run``.
 
         Raises
         ------
         UserError
             If a counter is missing or of another type, or if the counts of writes contradict each other.
         """
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(map(str, first["loc"])) or content.get("variant")
-            raise UserError(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}") from None
-
-    @classmethod
-    def read(cls, run: Path) -> Self:
-        """Read the meter of the run in the folder ``run``; see `parse`."""
-        return cls.parse(read_json(run / "meter.json"), run / "meter.json")
+        path = run / "meter.json"
+        return cls.parse(read_json(path), str(path))
 
     def write(self, path: Path) -> None:
         """Write the meter as JSON."""
-        write_json(self.model_dump(mode="json"), path)
+        write_json(self.dump(), path)
 
     @model_validator(mode="after")
     def _writes_agree(self) -> Self:
