@@ -1,5 +1,8 @@
-"""Command line of stage 1: ``chunk | collect | figure`` for sweeps, ``run`` one problem, ``compare`` it on several
-engines, ``validate`` them."""
+"""Command line of stage 1.
+
+``chunk | collect | figure`` serve sweeps; ``run`` computes one problem, ``compare`` computes it on several engines, and
+``validate`` checks the engines.
+"""
 
 from __future__ import annotations
 

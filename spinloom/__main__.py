@@ -1,5 +1,7 @@
-"""Check a study's config; run the study with a live display and print where its report is; print that alone; write
-docs/config.md, the page of all keys.
+"""Command line of a whole study.
+
+``check`` its config; ``run`` it with a live display and print where its ``report`` is, or print that alone; write
+docs/config.md, the ``reference`` of all keys.
 """
 
 from __future__ import annotations

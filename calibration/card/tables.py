@@ -27,34 +27,41 @@ BASES = {
 
 # columns of a schema; the device families build theirs of these too
 def integer(*checks: pa.Check) -> pa.Column:
+    """Return a column of whole numbers."""
     # not coerced: pandas would cut 0.5 down to 0 without a word
     return pa.Column("int64", list(checks))
 
 
 def number(*checks: pa.Check, nullable: bool = False) -> pa.Column:
+    """Return a column of finite numbers."""
     return pa.Column(
         "float64", [pa.Check(np.isfinite, error="a finite number"), *checks], coerce=True, nullable=nullable
     )
 
 
 def at_least_0(nullable: bool = False) -> pa.Column:
+    """Return a column of numbers of 0 or more."""
     return number(pa.Check.ge(0, error="a number >= 0"), nullable=nullable)
 
 
 def positive() -> pa.Column:
+    """Return a column of numbers above 0."""
     return number(pa.Check.gt(0, error="a number > 0"))
 
 
 def fraction() -> pa.Column:
+    """Return a column of numbers from 0 to 1."""
     return number(pa.Check.in_range(0, 1, error="a number in 0..1"))
 
 
 def label(*allowed: str) -> pa.Column:
+    """Return a column of names, which may be restricted to those ``allowed``."""
     # coerced: a label that is a number comes back from a CSV file as one
     return pa.Column(str, [pa.Check.isin(allowed, error=" or ".join(allowed))] if allowed else None, coerce=True)
 
 
 def index() -> pa.Column:
+    """Return a column of whole numbers of 0 or more."""
     return integer(pa.Check.ge(0, error="an integer >= 0"))
 
 

@@ -64,7 +64,7 @@ def state_edges(
 ) -> Float[np.ndarray, " edges"]:
     """Return the edges of the states.
 
-    Methods:
+    The method decides:
 
     - ``nearest_mean``: edges midway between neighbouring pulses' means, so that a value belongs to the pulse whose
       mean is nearest.

@@ -1,4 +1,4 @@
-"""Two cards side by side: do they tell of the same device?"""
+"""Two cards side by side, and whether they tell of the same device."""
 
 from __future__ import annotations
 

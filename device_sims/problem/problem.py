@@ -53,10 +53,12 @@ class Mesh:
 
     @property
     def size_m(self) -> Vector:
+        """Edges of the box."""
         return self.nx * self.cell_m[0], self.ny * self.cell_m[1], self.nz * self.cell_m[2]
 
     @property
     def cell_volume_m3(self) -> float:
+        """Volume of a cell."""
         return self.cell_m[0] * self.cell_m[1] * self.cell_m[2]
 
 
@@ -296,6 +298,7 @@ class Problem:
 
     @property
     def duration_s(self) -> float:
+        """Time that the schedule takes."""
         return sum(phase.duration_s for phase in self.schedule)
 
 

@@ -38,14 +38,17 @@ class Chunk:
 
     @property
     def instances(self) -> tuple[int, ...]:
+        """Devices that the chunk simulates."""
         return tuple(sorted({batch.instance for batch in self.batches}))
 
     @property
     def replicas(self) -> int:
+        """Number of write events."""
         return sum(batch.replicas for batch in self.batches)
 
     @property
     def simulated_s(self) -> float:
+        """Simulated time of all write events."""
         return sum(batch.replicas * batch.problem.duration_s for batch in self.batches)
 
 

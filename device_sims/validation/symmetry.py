@@ -38,7 +38,7 @@ def rotated_spins():
 
 
 def mirrored():
-    """x to -x: m is an axial vector, (mx, -my, -mz); interfacial D is a scalar; p = y turns as my does."""
+    """Map x to -x: m is an axial vector, (mx, -my, -mz); interfacial D is a scalar; p = y turns as my does."""
     problem = _skew()
     start = problem.initial
     image = replace(

@@ -1,7 +1,7 @@
-"""What a hidden column's value becomes before it drives the next crossbar.
+r"""What a hidden column's value becomes before it drives the next crossbar.
 
 ``ternary`` is the activation of GXNOR-Net (Deng et al., arXiv 1705.09283): +1 from x = 1 on, -1 up to x = -1, else 0,
-with the window surrogate 1 on 0.5 < \\|x\\| < 1.5 for its gradient. ``binary`` is the sign, with the gradient of the
+with the window surrogate 1 on 0.5 < \|x\| < 1.5 for its gradient. ``binary`` is the sign, with the gradient of the
 clip to -1 to 1 (Hubara et al., arXiv 1609.07061).
 """
 

@@ -156,6 +156,7 @@ def _type(values: pd.Series) -> str:
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
+    """Write the descriptor of a study's tables."""
     parser = argparse.ArgumentParser(prog="python -m workflow.study.package", description=__doc__.splitlines()[0])
     parser.add_argument("--study", type=Path, required=True, help="folder of the study's results")
     parser.add_argument("--output", type=Path, required=True, help="the descriptor, in that folder")

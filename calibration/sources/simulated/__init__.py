@@ -44,10 +44,12 @@ class Stage:
 
     @property
     def device_file(self) -> Path:
+        """Where ``device`` was read."""
         return self.folder / "device.json"
 
     @property
     def events_file(self) -> Path:
+        """Where ``events`` were read."""
         return self.folder / "events.parquet"
 
     def value(self, key: str, kind: type = float, least: float | None = None) -> Any:

@@ -35,6 +35,7 @@ class Regions:
 
     @property
     def count(self) -> int:
+        """Number of regions."""
         return len(self.driven)
 
     def note(self) -> str:

@@ -65,8 +65,10 @@ def seed(problem: Problem) -> int:
 
 
 def frames(problem: Problem) -> Iterator[tuple[int, int, int, bool]]:
-    """Yield ``(phase, steps since the last record, steps since the phase began, the phase ends here)`` of each record
-    but that of t = 0."""
+    """Yield what belongs to each record but that of t = 0.
+
+    ``(phase, steps since the last record, steps since the phase began, the phase ends here)``.
+    """
     every = problem.steps(problem.record_interval_s, "record_interval_s")
     for number, phase in enumerate(problem.schedule):
         total, taken = problem.steps(phase.duration_s, f"the duration of phase {phase.name}"), 0

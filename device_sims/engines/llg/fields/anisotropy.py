@@ -13,6 +13,8 @@ from spinloom.errors import UserError
 
 
 class Coefficients(NamedTuple):
+    """What the field needs of the material."""
+
     ku: Coefficient  # 2 Ku / (mu0 Ms0 Ms)
     ku2: Coefficient  # 4 Ku2 / (mu0 Ms0 Ms)
     regions: Float[Array | np.ndarray, "driven nz ny nx"]  # 0 or 1

@@ -13,6 +13,8 @@ from device_sims.problem import MU0, Problem
 
 
 class Coefficients(NamedTuple):
+    """What the field needs of the material."""
+
     sides: list[Coefficient]  # in the order of `Neighbours`
     total: Cells  # sum over a cell's bonds
 
