@@ -50,7 +50,6 @@ class DeviceModel:
     read_sd: np.ndarray  # float32[S], read noise of the weight
     drive: np.ndarray  # float64[K], what the card's laws of one drive are told in
     write_energy: np.ndarray  # float64[K], J
-    write_latency: np.ndarray  # float64[K], s
     write_voltage: np.ndarray  # float64[K], V
     write_duration: np.ndarray  # float64[K], s
     read_energy: np.ndarray  # float64[S], J
@@ -165,7 +164,6 @@ class DeviceModel:
             read_sd=read_sd.astype(np.float32),
             drive=np.nan_to_num(card.drive)[pulses.index.to_numpy()],
             write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),
-            write_latency=_column(pulses, "latency_s", "pulses.csv"),
             # not every pulse has a gate voltage; then its line is not charged
             write_voltage=_column(pulses.fillna({"voltage_V": 0.0}), "voltage_V", "pulses.csv"),
             write_duration=_column(pulses, "duration_s", "pulses.csv"),

@@ -19,7 +19,6 @@ from tests.network.rule_cards import (  # noqa: F401
 
 UP, DOWN = (1e-4, 0.003, 0.04, 0.2, 0.55, 0.9), SURE
 STRENGTHS = np.concatenate([np.logspace(-6, 0, 25), [0.0, 0.55, 0.9, 0.95, 1.0, 1.7, 40.0]])
-HALF = jnp.full(1, 2**31, jnp.uint32)
 
 
 def model(card):

@@ -65,12 +65,7 @@ def file_of(path: str | Path) -> Path:
     UserError
         If it is absent or a folder.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: found a folder, allowed: a file")
-    if not path.is_file():
-        raise UserError(f"{path}: found nothing, allowed: a file")
-    return path
+    return _existing(Path(path), "a file")
 
 
 def folder_of(path: str | Path) -> Path:
@@ -81,11 +76,13 @@ def folder_of(path: str | Path) -> Path:
     UserError
         If it is absent or a file.
     """
-    path = Path(path)
-    if path.is_file():
-        raise UserError(f"{path}: found a file, allowed: a folder")
-    if not path.is_dir():
-        raise UserError(f"{path}: found nothing, allowed: a folder")
+    return _existing(Path(path), "a folder")
+
+
+def _existing(path: Path, wanted: str) -> Path:
+    found = "a file" if path.is_file() else "a folder" if path.is_dir() else "nothing"
+    if found != wanted:
+        raise UserError(f"{path}: found {found}, allowed: {wanted}")
     return path
 
 
