@@ -33,7 +33,7 @@ PRELOADED = (
     "calibration.tools.compare_cards",
     "calibration.tools.figures",
     "device_sims.sweep.sweep",
-    "device_sims.engines.macrospin",
+    "device_sims.engines.macrospin.solver",
     "network.training.trainer",
     "network.results.summary",
     "network.results.figures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -130,3 +131,33 @@ def describe(dataset: Dataset, data: Data, digest: str, **more) -> dict:
         "digest": digest,
         **more,
     }
+
+
+class Made(ABC):
+    """Base of a data set that needs no file of the user's: its facts are attributes of the class, `load` makes it."""
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    classes: int
+    train_count: int
+    test_count: int
+
+    @property
+    def inputs(self) -> int:
+        """Values per image."""
+        return pixels(self.shape)
+
+    @abstractmethod
+    def load(self, cache: Path, folder: Path | None = None) -> Data:
+        """Return the data, the same each time; neither ``cache`` nor ``folder`` is needed."""
+
+    def ensure(self, cache: Path, folder: Path | None, say: Callable[[str], None]) -> dict:
+        """Return the manifest; there is nothing to fetch. `UserError` if the data are not what the class says."""
+        say(f"{self.name}: needs no files")
+        data = check(self.load(cache, folder), self.name, (self.train_count, self.test_count))
+        return describe(self, data, content_hash(data))
+
+    def digest(self, cache: Path, folder: Path | None = None) -> str:
+        """Return the SHA-256 of the arrays."""
+        return content_hash(self.load(cache, folder))

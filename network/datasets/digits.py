@@ -7,36 +7,21 @@ instead of 86.4 %, support vectors 99.0 % instead of 96.1 %), most likely becaus
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from network.datasets.base import Data, check, content_hash, describe, pixels
+from network.datasets.base import Data, Made
 
 
-@dataclass(frozen=True)
-class Digits:
-    """The data set; it comes with a library and needs neither cache nor folder."""
+class Digits(Made):
+    """The data set."""
 
-    name: str = "digits"
-    title: str = "UCI handwritten digits (8 x 8)"
-    shape: tuple[int, int, int] = (8, 8, 1)
-    classes: int = 10
-    train_count: int = 1437
-    test_count: int = 360
-
-    @property
-    def inputs(self) -> int:
-        """Values per image."""
-        return pixels(self.shape)
-
-    def ensure(self, cache: Path, folder: Path | None, say: Callable[[str], None]) -> dict:
-        """Return the manifest; there is nothing to fetch."""
-        say(f"{self.name}: comes with scikit-learn")
-        data = self.load(cache, folder)
-        return describe(self, data, content_hash(data))
+    name = "digits"
+    title = "UCI handwritten digits (8 x 8)"
+    shape = (8, 8, 1)
+    classes = 10
+    train_count, test_count = 1437, 360
 
     def load(self, cache: Path, folder: Path | None = None) -> Data:
         """Return the images, grey levels 0..16 spread over 0..255."""
@@ -45,12 +30,7 @@ class Digits:
         images, labels = load_digits(return_X_y=True)
         images, labels = np.rint(images * (255 / 16)).astype(np.uint8), labels.astype(np.uint8)
         cut = self.train_count
-        data = Data(images[:cut], labels[:cut], images[cut:], labels[cut:], self.classes, self.shape)
-        return check(data, "scikit-learn's digits", (self.train_count, self.test_count))
-
-    def digest(self, cache: Path, folder: Path | None = None) -> str:
-        """Return the SHA-256 of the arrays."""
-        return content_hash(self.load(cache, folder))
+        return Data(images[:cut], labels[:cut], images[cut:], labels[cut:], self.classes, self.shape)
 
 
 DATASET = Digits()
