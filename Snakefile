@@ -5,7 +5,6 @@ configs/NAME.yaml. A study may begin with the card (calibration.source) or end w
 many (scan).
 """
 
-import json
 import sys
 
 from snakemake.utils import min_version
@@ -26,5 +25,5 @@ rule all:
     input:
         # of a scan the points' own pages and figures only when they are asked for, by another target
         [*rules.scan.output, *SCAN_PAGES]
-        if POINTS
+        if study.points
         else [rules.device_sims.input, rules.calibration.input, rules.network.input, rules.report.input],

@@ -20,7 +20,7 @@ from report.parts import Link, Section, Table, text, words
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.quantities import si
-from workflow.study import scan
+from workflow.study.axes import axis_entries
 
 MOST_ROWS = 40  # of a table that is open
 SHORT = 8  # digits of a hash that tell cards apart
@@ -150,7 +150,7 @@ def _span(found: Scan) -> str:
 def _axes(found: Scan) -> Table:
     rows = []
     for number, axis in enumerate(found.config["scan"]["axes"]):
-        name, entries = scan.axis_entries(number, axis)
+        name, entries = axis_entries(number, axis)
         for place, label in enumerate(found.axes[name]):
             changes = dict(entries[label])
             source, take = changes.pop("from", None), changes.pop("take", None)

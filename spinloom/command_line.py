@@ -1,12 +1,66 @@
-"""How every command line of the project ends: what the user can mend is one line on stderr and exit status 2."""
+"""The command lines of the stages: one module per command, and one line on stderr for what the user can mend.
+
+``python -m PACKAGE COMMAND`` runs ``PACKAGE/commands/COMMAND.py``, whose ``arguments(parser)`` declares its options and
+whose ``run(arguments)`` does the work. Only the module of the chosen command is imported, so a command costs, and
+depends on, what it uses itself (`spinloom.sources`).
+"""
 
 from __future__ import annotations
 
+import argparse
+import ast
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
 
 from spinloom import run_lock
 from spinloom.errors import UserError
+
+
+def run_command(package: str, arguments: Sequence[str]) -> None:
+    """Run one command of a stage.
+
+    Parameters
+    ----------
+    package : str
+        Of the stage; its docstring describes it.
+    arguments : sequence of str
+        The command line behind ``python -m PACKAGE``.
+
+    Raises
+    ------
+    UserError
+        As of the command.
+    """
+    stage = import_module(package)
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=_first_line(stage.__doc__))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for path in sorted(Path(*stage.__path__, "commands").glob("[!_]*.py")):
+        # read, not imported: the other commands' libraries take seconds
+        text = _first_line(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
+        own = commands.add_parser(path.stem, help=text, description=text)
+        if path.stem in arguments[:1]:
+            command = import_module(f"{package}.commands.{path.stem}")
+            command.arguments(own)
+            own.set_defaults(run=command.run)
+    parsed = parser.parse_args(arguments)
+    parsed.run(parsed)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]
+
+
+def whole_number(option: str, least: int, most: int = 2**53) -> Callable[[str], int]:
+    """Return an option's type: whole numbers from ``least`` to ``most``; beyond 2^53 JSON is not exact."""
+
+    def whole_number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise UserError(f"{option}: found {text!r}, allowed: whole numbers from {least} to {most}")
+        return int(text)
+
+    return whole_number
 
 
 def run_cli(main: Callable[[], None]) -> None:

@@ -76,8 +76,3 @@ def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def section(config: dict[str, Any], stage: str) -> dict[str, Any]:
     """Return what a stage sees of the config: its own part and the study's seed."""
     return {"seed": config["seed"], **(config[stage] or {})}
-
-
-def sources(*packages: str) -> list[str]:
-    """Return the Python files of packages, sorted: what a workflow rule names as a stage's sources."""
-    return sorted(str(path) for package in packages for path in Path(package).rglob("*.py"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,8 @@ from spinloom.registry import Registry
 
 def add(patch: pytest.MonkeyPatch, registry: Registry, name: str, module: Any) -> Any:
     """Put a module, or what has the words of one, into a registry; None is a module that cannot be imported."""
+    if module is not None:
+        module.__spec__ = ModuleSpec(f"plug_in_{name}", None, origin=__file__)
     patch.setitem(sys.modules, f"plug_in_{name}", module)
     found, entry = registry._found, EntryPoint(name, f"plug_in_{name}", registry.group)
     patch.setattr(registry, "_found", lambda: [*found(), entry])

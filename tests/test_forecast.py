@@ -1,11 +1,11 @@
 """What a study will take: its work, the speed of the last jobs, and what is there already."""
 
 import os
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from device_sims.sweep import sweep
 from spinloom import files, speed
 from spinloom.progress import Progress
 from tests.calibration.conftest import changed
@@ -14,15 +14,26 @@ from workflow.study import config, forecast, planning
 ROOT = Path(__file__).parent.parent
 
 
+def made(name, plan):
+    """Return the files by which the forecast knows a study's simulations and trainings."""
+    folder = Path("results") / name
+    names = [f"runs/{one}_{k}" for one in plan.variants for k in range(plan.network["seeds"])] if plan.trains else []
+    chunks = {str(chunk.paths(folder / "device_sims" / "chunks")[0]) for chunk in plan.chunks}
+    return chunks | {str(folder / "network" / run / "meter.json") for run in names}
+
+
 @pytest.fixture
 def told(tmp_path, monkeypatch):
-    """Return the forecast of the default study with changes, as its lines; speeds and results are those of tmp_path."""
+    """Return the forecast of the default study with changes, as its lines, and all files that it may count.
+
+    Speeds are those of tmp_path.
+    """
     monkeypatch.chdir(tmp_path)
 
-    def lines(changes=None, cores=2):
+    def lines(changes=None, cores=2, there=()):
         default = changed(config.load(ROOT / "config.yaml"), changes or {})
         plan = planning.plan(default)
-        return forecast.tell("default", {"default": plan}, cores).splitlines(), plan
+        return forecast.tell("default", {"default": plan}, cores, made("default", plan) - set(there)).splitlines(), plan
 
     return lines
 
@@ -32,7 +43,7 @@ def test_work_is_told_in_events_cells_time_and_disk(told):
     assert head == "Study default:"
     # 600 nm of 4 nm, 60 nm with room for the roughness; 0.3 + 2.8 + 0.4 ns
     assert "160 write events of domain_wall in 10 chunks; 150 x 17 x 1 cells, 3.5 ns in steps of 0.5 ps" in simulations
-    assert sum(map(sweep.cell_steps, plan.chunks)) == pytest.approx(160 * 150 * 17 * 7000, abs=0.5)
+    assert sum(chunk.cell_steps for chunk in plan.chunks) == pytest.approx(160 * 150 * 17 * 7000, abs=0.5)
     # 16 events a chunk at 4e6 cell-steps/s, and 10 s to start; 10 chunks two at a time: 5 x 81.4 s
     assert "about 7 min, 1 MB, at the speed of a reference core" in simulations
     assert "6 trainings (2 variants, 3 seeds, 10 epochs) on mnist: about 4 min" in trainings
@@ -53,19 +64,20 @@ def test_the_last_jobs_here_tell_the_speed(told):
     assert speed.last("llg") == pytest.approx(1.0, abs=1e-12)
 
 
-def test_what_is_there_is_not_counted_again(told):
+def test_what_does_not_run_is_not_counted(told):
     _, plan = told()
-    for path in sweep.chunk_paths("results/default/device_sims/chunks", plan.chunks[0].chunk_hash):
-        files.write_text("", path)
-    for replicate in range(3):
-        files.write_text("", f"results/default/network/runs/float_baseline_{replicate}/meter.json")
-    lines, _ = told()
-    assert "in 10 chunks, 1 of them there;" in lines[1] and "6 trainings, 3 of them there" in lines[2]
+    there = plan.chunks[0].paths("results/default/device_sims/chunks")
+    runs = [f"results/default/network/runs/float_baseline_{replicate}/meter.json" for replicate in range(3)]
+    lines, _ = told(there=[*map(str, there), *runs])
+    assert "in 10 chunks, 9 of them to run;" in lines[1] and "6 trainings, 3 of them to run" in lines[2]
+    lines, plan = told(there=made("default", plan))
+    assert "in 10 chunks, none of them to run;" in lines[1] and "6 trainings, none of them to run" in lines[2]
+    assert lines[3:] == ["  this run simulates and trains nothing"]
 
 
-def test_a_study_that_is_done_or_needs_neither(told):
+def test_a_study_that_needs_neither(told):
     lines, _ = told({"calibration.source.kind": "library", "calibration.source.name": "pbit", "network": None})
-    assert lines == ["Study default:", "  nothing is left to simulate or to train"]
+    assert lines == ["Study default:", "  this run simulates and trains nothing"]
 
 
 def test_a_stage_without_part_and_an_unknown_speed(told):
@@ -78,17 +90,14 @@ def test_a_stage_without_part_and_an_unknown_speed(told):
 
 def test_points_of_a_scan_share_chunks_and_sampled_cards_are_trained_too(told):
     _, plan = told({"network.card_samples": 2})
-    lines = forecast.tell("s", {"s/points/a": plan, "s/points/b": plan}, 2).splitlines()
+    plans = {"s/points/a": plan, "s/points/b": plan}
+    runs = {path for name in plans for path in made(name, plan) if "network" in path}
+    places = [f"accumulate_quantise_program_{'_'.join(place)}" for place in product("01", "01", "01")]
+    sampled = {f"results/{name}/network/sampled/{place}/meter.json" for name in plans for place in places}
+    lines = forecast.tell("s", plans, 2, made("s", plan) | runs | sampled).splitlines()
     assert lines[0] == "Study s, a scan of 2 points:" and "160 write events" in lines[1]
     # each 2 x 3, and on 2 cards with 2 chips and 2 seeds the one variant that has a card
     assert "network: 28 trainings (2 variants" in lines[2]
-
-
-@pytest.mark.parametrize(
-    "arguments, dry", [(["-n"], True), (["-pn"], True), (["--dry-run"], True), (["network"], False), (["-p"], False)]
-)
-def test_dry_runs_are_known_by_their_command_line(arguments, dry):
-    assert forecast.is_dry_run(arguments) is dry
 
 
 def test_a_job_leaves_its_speed_unless_it_fails(tmp_path):

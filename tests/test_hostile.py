@@ -131,6 +131,16 @@ def section(change, name):
     return prepare
 
 
+def chunk(**values):
+    """Return a preparation: the specification of one of the study's chunks with other values."""
+
+    def prepare(tree):
+        path = min((tree.path / SECTIONS / "chunks").iterdir())
+        (tree.path / "input.json").write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+    return prepare
+
+
 def problem(change, state=None):
     """Return a preparation: a problem file that starts from ``state.ovf``, whose bytes ``state`` may change."""
 
@@ -177,7 +187,7 @@ def inner_link(tree):
 SHOW = ["python", "-m", "calibration", "show", "input"]
 MAKE = ["python", "-m", "calibration", "card", "--output", "made"]
 FROM = [*MAKE, "--config", f"{SECTIONS}/calibration.json", "--device-sims", "input"]
-SIMULATE = ["python", "-m", "device_sims", "chunk", "--output", "made"]
+SIMULATE = ["python", "-m", "device_sims", "chunk", "--output", "made", "--spec", "input.json"]
 RUN = ["python", "-m", "device_sims", "run", "input.yaml", "--output", "made"]
 TRAIN = ["python", "-m", "network", "train", "--output", "made", "--log", "made.log", "--replicate"]
 IMPORT = ["python", "-m", "calibration", "import", "--output", "made", "--format", "events"]
@@ -185,7 +195,7 @@ SECTION = ["--config", "input.json"]
 COLLECT = ["python", "-m", "device_sims", "collect", "--chunks", "none", "--output", "made"]
 DATA = ["python", "-m", "network", "data", "--output", "made.json"]
 PACKAGE = ["python", "-m", "workflow.study.package", "--output", "made", "--study", "input"]
-TRAINED = f"{SECTIONS}/training_float_baseline.json"
+TRAINED = f"{SECTIONS}/training_accumulate_quantise_program.json"
 
 
 def meta(**values):
@@ -212,9 +222,11 @@ FILES = [
         section(lambda s: {**s, "source": {"kind": "card", "file": "../../../../etc"}}, "calibration.json"),
         [*MAKE, *SECTION], "card.json",
     ),
-    (section(dict, "device_sims.json"), [*SIMULATE, *SECTION, "--chunk", "../../x"], "--chunk"),
-    (section(dict, "device_sims.json"), [*SIMULATE, *SECTION, "--chunk", OWNED], "--chunk"),
-    (section(lambda s: {**s, "engine": OWNED}, "device_sims.json"), [*SIMULATE, *SECTION, "--chunk", "0"], "engine"),
+    (chunk(chunk_hash="../../x"), SIMULATE, "chunk_hash: found ../../x"),
+    (chunk(chunk_hash=OWNED), SIMULATE, "chunk_hash: found $(touch"),
+    (chunk(engine=OWNED), SIMULATE, "engine"),
+    (chunk(device=["../x"]), SIMULATE, "device"),
+    (chunk(batches=[{"problem": OWNED}]), SIMULATE, "input.json: found no specification of a chunk"),
     (section(dict, "device_sims.json"), [*COLLECT, *SECTION], "not there"),
     (problem({}, lambda raw: raw[:-2000]), RUN, "state.ovf"),
     (problem({}, lambda raw: raw.replace(b"# xnodes: 100", b"# xnodes: 1000000000")), RUN, "state.ovf"),
@@ -231,7 +243,7 @@ FILES = [
     (lambda tree: None, [*TRAIN, "-1", "--config", TRAINED, "--card", CARD], "--replicate: found -1"),
     (meta(schema_version=99), [*TRAIN, "0", "--config", TRAINED, "--card", "input"], "schema_version 99"),
     (
-        section(lambda s: {**s, "batch_size": 0}, "training_float_baseline.json"),
+        section(lambda s: {**s, "batch_size": 0}, "training_accumulate_quantise_program.json"),
         [*TRAIN, "0", *SECTION, "--card", CARD], "batch_size: found 0",
     ),
     (archive, [*DATA, *SECTION], "cifar-10-python.tar.gz"),

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from device_sims.sweep import sweep
 from spinloom import __main__ as cli
 from spinloom import files, progress
 from spinloom.errors import UserError
@@ -25,7 +24,7 @@ def folder(tmp_path):
     default = config.load(ROOT / "config.yaml")
     plan, folder = planning.plan(default), tmp_path / "default"
     for chunk in plan.chunks[:2]:
-        files.write_text("", sweep.chunk_paths(folder / "device_sims" / "chunks", chunk.chunk_hash)[0])
+        files.write_text("", chunk.paths(folder / "device_sims" / "chunks")[0])
     for replicate in range(3):
         files.write_text("", folder / "network" / "runs" / f"float_baseline_{replicate}" / "meter.json")
     with progress.Progress("x", 16, "replicas", rate_unit="ns/s", log=folder / "logs" / "device_sims" / "a.log") as job:

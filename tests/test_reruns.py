@@ -16,10 +16,14 @@ from tests.workflows import SMALL, changed
 from workflow.study import config, planning
 
 REPORT = {"report_html": 1, "data_package": 1, "all": 1}
-TRAINING = {"train": 1, "summarise": 1, "network_figures": 1, **REPORT}
-CALIBRATION = {"card": 1, "card_figures": 1, **TRAINING}
+AFTER = {"summarise": 1, "network_figures": 1, **REPORT}
+# the variant that uses the card; both
+ON_CARD = {"train": 1, **AFTER}
+TRAINING = {"train": 2, **AFTER}
+CALIBRATION = {"card": 1, "card_figures": 1, **ON_CARD}
 TABLES = {"collect": 1, "device_figure": 1, **CALIBRATION}
-EVERYTHING = {"simulate": 4, "data": 1, **TABLES}
+SIMULATION = {"simulate": 4, **TABLES}
+EVERYTHING = {"simulate": 4, "data": 1, **TABLES, "train": 2}
 NOTHING: dict[str, int] = {}
 
 
@@ -42,10 +46,10 @@ KEYS = [
     ({"calibration.posterior.interval": 0.9}, CALIBRATION),
     ({"calibration.half_select.fractions": [0.5]}, CALIBRATION),
     # micromagnetic keys: all simulations
-    ({f"{JUNCTION}.material.alpha": 0.04}, without(EVERYTHING, "data")),
-    ({f"{JUNCTION}.temperature_K": 310}, without(EVERYTHING, "data")),
-    ({"device_sims.numerics.dt_s": 4e-12}, without(EVERYTHING, "data")),
-    ({"device_sims.sweep.replicas_per_instance": 9}, without(EVERYTHING, "data")),
+    ({f"{JUNCTION}.material.alpha": 0.04}, SIMULATION),
+    ({f"{JUNCTION}.temperature_K": 310}, SIMULATION),
+    ({"device_sims.numerics.dt_s": 4e-12}, SIMULATION),
+    ({"device_sims.sweep.replicas_per_instance": 9}, SIMULATION),
     # the sweep: what is new alone
     ({f"{JUNCTION}.pulses.voltages_V": [1.5, 2.0, 2.5]}, {"simulate": 2, **TABLES}),
     ({f"{JUNCTION}.pulses.voltages_V": [2.0]}, TABLES),
@@ -55,12 +59,12 @@ KEYS = [
     # the engine, and the seed of everything
     (
         {"device_sims.engine": "llg", "device_sims.numerics": {"integrator": "fdr4", "dt_s": 2e-13}},
-        without(EVERYTHING, "data"),
+        SIMULATION,
     ),
-    ({"seed": 1}, without(EVERYTHING, "data")),
+    ({"seed": 1}, {**SIMULATION, "train": 2}),
     # values that change places within a section, and back
-    ({"device_sims.stt_mtj.wait": {"rest_s": 0.2e-9, "relax_s": 0.1e-9}}, without(EVERYTHING, "data")),
-    ({"device_sims.stt_mtj.wait": {"rest_s": 0.1e-9, "relax_s": 0.2e-9}}, without(EVERYTHING, "data")),
+    ({"device_sims.stt_mtj.wait": {"rest_s": 0.2e-9, "relax_s": 0.1e-9}}, SIMULATION),
+    ({"device_sims.stt_mtj.wait": {"rest_s": 0.1e-9, "relax_s": 0.2e-9}}, SIMULATION),
     ({"network.epochs": 4, "network.batch_size": 5}, TRAINING),
     ({"network.epochs": 5, "network.batch_size": 4}, TRAINING),
     # spellings of the same
@@ -68,12 +72,15 @@ KEYS = [
     ({f"{JUNCTION}.layer.diameter_m": "40e-9"}, NOTHING),
     # the network
     ({"network.optimizer.learning_rate": 2e-3}, TRAINING),
-    ({"network.rule": "accumulate_quantise_program"}, TRAINING),
+    ({"network.rule": "bop", "network.rule_options": {}}, ON_CARD),
+    ({"network.rule_options": {"margin": 0.2}}, ON_CARD),
+    ({"network.device": {"read_noise": False}}, TRAINING),
     ({"network.seeds": 2}, TRAINING),
-    ({"network.baseline": "float_baseline"}, without(TRAINING, "train")),
-    ({"network.variants": {"a": None, "b": {"epochs": 1}}}, {**TRAINING, "train": 2}),
-    ({"network.energy.adc_energy_J": 0.0}, without(TRAINING, "train")),
-    ({"network.lifetime": {"endurance_writes": 1e6}}, without(TRAINING, "train")),
+    ({"network.baseline": None}, AFTER),
+    ({"network.variants": {"a": None, "b": {"epochs": 1}}}, TRAINING),
+    ({"network.variants": {"a": {"rule": "straight_through", "rule_options": {"levels": 2}}}}, ON_CARD),
+    ({"network.energy.adc_energy_J": 0.0}, AFTER),
+    ({"network.lifetime": {"endurance_writes": 1e6}}, AFTER),
     ({"network.evaluation": {"retention": {"temperatures_K": [300], "holds_s": [1e8]}}}, TRAINING),
     ({"network.dataset": "mnist", "network.layers": [784, 10]}, {"data": 1, **TRAINING}),
     ({"network": None}, REPORT),
@@ -96,22 +103,77 @@ def test_an_earlier_config_reruns_nothing(tree):
     assert tree.jobs() == NOTHING
 
 
+FIGURES = {"data_package": 1, "all": 1}
+# an edited source, and the jobs that use it; the study simulates an stt_mtj with macrospin and trains on digits
 SOURCES = [
-    ("device_sims/engines/macrospin.py", without(EVERYTHING, "data")),
-    ("device_sims/problem/observables.py", without(EVERYTHING, "data")),
+    # stage 1: the engine and the family that simulate, and what they import
+    ("device_sims/commands/chunk.py", SIMULATION),
+    ("device_sims/sweep/chunk.py", SIMULATION),
+    ("device_sims/engines/__init__.py", SIMULATION),
+    ("device_sims/engines/macrospin/solver.py", SIMULATION),
+    ("device_sims/problem/body.py", SIMULATION),
+    ("device_sims/problem/observables.py", SIMULATION),
+    ("device_sims/devices/stt_mtj.py", SIMULATION),
+    ("device_sims/devices/mtj.py", SIMULATION),
+    ("spinloom/streams.py", {**SIMULATION, "train": 2}),
+    ("device_sims/engines/llg/solver.py", NOTHING),
+    ("device_sims/engines/llg/fields/demag.py", NOTHING),
+    ("device_sims/engines/collective/engine.py", NOTHING),
+    ("device_sims/engines/mumax3/script.py", NOTHING),
+    ("device_sims/devices/domain_wall.py", NOTHING),
+    ("device_sims/devices/wire.py", NOTHING),
+    ("device_sims/problem/initial.py", NOTHING),
+    ("device_sims/problem/problem_file.py", NOTHING),
+    ("device_sims/single/run.py", NOTHING),
+    ("device_sims/validation/analytic.py", NOTHING),
+    ("device_sims/commands/run.py", NOTHING),
+    ("device_sims/sweep/sweep.py", TABLES),
     ("device_sims/sweep/tables.py", TABLES),
+    ("device_sims/commands/figure.py", {"device_figure": 1, "data_package": 1, "all": 1}),
+    # stage 2: the source of the card
     ("calibration/counting/estimator.py", CALIBRATION),
-    ("calibration/sources/library/pbit.yaml", without(CALIBRATION)),
-    ("calibration/card/card.py", CALIBRATION),
+    ("calibration/sources/simulated/mtj.py", CALIBRATION),
+    ("calibration/laws/neel_brown.py", CALIBRATION),
+    ("calibration/card/card.py", {**CALIBRATION, "train": 2}),
+    ("calibration/sources/simulated/domain_wall.py", NOTHING),
+    ("calibration/sources/importers/crosssim.py", NOTHING),
+    ("calibration/sources/importers/reading.py", NOTHING),
+    ("calibration/sources/library/pbit.yaml", NOTHING),
+    ("calibration/tools/figures.py", {"card_figures": 1, **FIGURES}),
+    ("calibration/tools/show.py", NOTHING),
+    ("calibration/tools/planner.py", NOTHING),
+    ("calibration/tools/sample.py", NOTHING),
+    # stage 3: the rule and the data set
+    ("network/training/trainer.py", TRAINING),
+    ("network/training/checkpoint.py", TRAINING),
+    ("network/rules/base.py", TRAINING),
+    ("network/rules/float_baseline.py", ON_CARD),
+    ("network/rules/accumulate_quantise_program.py", ON_CARD),
     ("network/synapse/alias.py", TRAINING),
-    ("network/results/figures.py", {"network_figures": 1, "data_package": 1, "all": 1}),
     ("network/datasets/digits.py", {"data": 1, **TRAINING}),
-    ("spinloom/streams.py", without(EVERYTHING, "data")),
-    ("workflow/study/package.py", {"data_package": 1, "all": 1}),
+    ("network/rules/bop.py", NOTHING),
+    ("network/rules/tiki_taka.py", NOTHING),
+    ("network/synapse/pulse_ladder.py", NOTHING),
+    ("network/datasets/mnist.py", NOTHING),
+    ("network/datasets/files/idx.py", NOTHING),
+    ("network/results/summary.py", AFTER),
+    ("network/results/figures.py", {"network_figures": 1, **FIGURES}),
+    ("network/results/show.py", NOTHING),
+    ("network/results/systems.py", NOTHING),
+    ("network/results/uncertainty.py", NOTHING),
+    ("network/results/scan_table.py", NOTHING),
+    ("network/commands/show.py", NOTHING),
+    # the ground floor, and what stands above the stages
+    ("spinloom/errors.py", EVERYTHING),
+    ("spinloom/files.py", EVERYTHING),
+    ("spinloom/gpus.py", {**SIMULATION, "train": 2}),
+    ("spinloom/sources.py", TRAINING),
+    ("workflow/study/package.py", FIGURES),
     ("workflow/study/planning.py", NOTHING),
-    ("device_sims/validation/analytic.py", TABLES),
+    ("workflow/study/forecast.py", NOTHING),
+    ("report/device.py", {"report_html": 1, "all": 1}),
     ("report/page/page.css", {"report_html": 1, "all": 1}),
-    ("results/README.md", {"data_package": 1, "all": 1}),
+    ("results/README.md", FIGURES),
     ("README.md", NOTHING),
 ]
 
@@ -146,7 +208,7 @@ def test_targets_stop_at_their_stage(tree):
     simulated = {"simulate": 4, "collect": 1, "device_figure": 1}
     assert tree.jobs("device_sims") == {**simulated, "device_sims": 1}
     assert tree.jobs("calibration") == {"simulate": 4, "collect": 1, "card": 1, "card_figures": 1, "calibration": 1}
-    trained = {"train": 1, "summarise": 1, "network_figures": 1}
+    trained = {"train": 2, "summarise": 1, "network_figures": 1}
     assert tree.jobs("network") == {"simulate": 4, "collect": 1, "card": 1, **trained, "network": 1}
     tree.configure({})
 
@@ -179,8 +241,9 @@ def test_results_in_another_place_are_not_there(moved):
         ("device_sims/chunks", NOTHING),  # the tables hold all of it
         ("calibration/card/card.json", CALIBRATION),
         ("network/runs", TRAINING),
+        ("network/runs/accumulate_quantise_program_0", ON_CARD),
         ("network/runs/float_baseline_0/checkpoint.npz", NOTHING),
-        ("network/summary/energy.csv", without(TRAINING, "train")),
+        ("network/summary/energy.csv", AFTER),
         ("figures/writes_by_pulse.png", {"card_figures": 1, "data_package": 1, "all": 1}),
         ("report.html", {"report_html": 1, "all": 1}),
         ("config", NOTHING),
@@ -213,12 +276,12 @@ def test_a_deleted_result_is_made_again_with_what_follows_it(tree, name, expecte
             "pulses.csv",
             {"device_figure": 1, **CALIBRATION},
         ),
-        ("calibration/card/reads.csv", "train", "card.json", {"card_figures": 1, **TRAINING}),
+        ("calibration/card/reads.csv", "train", "card.json", {"card_figures": 1, **ON_CARD}),
         (
             "network/runs/float_baseline_0/history.csv",
             "summarise",
             "history.csv",
-            without(TRAINING, "train"),
+            AFTER,
         ),
         (
             "network/summary/summary.csv",
@@ -247,7 +310,7 @@ def test_without_snakemakes_memory_the_hashes_tell(moved):
         os.utime(path)
     assert moved.jobs() == NOTHING
     moved.configure({f"{JUNCTION}.material.alpha": 0.04})
-    assert moved.jobs() == without(EVERYTHING, "data")
+    assert moved.jobs() == SIMULATION
     moved.configure({f"{JUNCTION}.pulses.voltages_V": [1.5, 2.5]})
     assert moved.jobs() == {"simulate": 2, **TABLES}
     moved.configure({"calibration.readout.TMR": 1.0})

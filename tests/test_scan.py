@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from spinloom.errors import UserError
-from workflow.study import config, planning, scan
+from workflow.study import axes, config, planning, scan
 
 STATES = {"key": "calibration.states.count", "values": [2, 3]}
 LIBRARY = {"calibration": {"source": {"kind": "library", "name": "pbit"}}}
@@ -37,12 +37,12 @@ def test_every_combination_is_a_complete_study():
 
 def test_lists_are_told_apart_by_their_signs():
     axis = {"key": "a.b", "name": None, "points": None, "values": [[-1.0], [1.0], [0, -1]]}
-    assert list(scan.axis_entries(0, axis)[1]) == ["-1.0", "1.0", "0--1"]
+    assert list(axes.axis_entries(0, axis)[1]) == ["-1.0", "1.0", "0--1"]
 
 
 def test_null_and_switches_have_names_that_stay_in_a_table():
     axis = {"key": "a.b", "name": None, "points": None, "values": [1, None, True, False]}
-    labels = list(scan.axis_entries(0, axis)[1])
+    labels = list(axes.axis_entries(0, axis)[1])
     assert labels == ["1", "none", "true", "false"]
     assert pd.read_csv(io.StringIO("\n".join(["label", *labels])))["label"].tolist() == labels
 

@@ -44,8 +44,8 @@ network:
   validation_images: 100
   epochs: 2
   seeds: 1
-  rule: float_baseline
-  baseline: null
+  rule: accumulate_quantise_program
+  baseline: float_baseline
 """)
 
 

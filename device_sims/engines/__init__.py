@@ -34,6 +34,7 @@ from spinloom.errors import UserError
 from spinloom.registry import Registry
 
 REGISTRY = Registry("device_sims.engine", __name__, words=("VERSION", "probe", "run"))
+ENERGIES = ("exchange", "dmi", "anisotropy", "demag", "zeeman", "total")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Result:
     phase_end : dict
         Index of the record at the end of each phase, by the phase's name.
     energies_J : dict of float64[n]
-        Energy of each term, and ``total``, at those times, J.
+        Energies at those times, J, by names of `ENERGIES`; a term that is left out is zero.
     notes : tuple of str
         What the engine had to approximate in the problem, a line each.
     """

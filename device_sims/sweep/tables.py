@@ -10,9 +10,8 @@ from types import ModuleType
 import pandas as pd
 import pandera.pandas as pa
 
+from device_sims.engines import ENERGIES
 from spinloom.errors import UserError
-
-ENERGIES = ("exchange", "dmi", "anisotropy", "demag", "zeeman", "total")
 
 _index = pa.Column(int, pa.Check.ge(0))
 _hash = pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{64}$"))

@@ -40,7 +40,7 @@ def lifetime_table(meters: list[Meter], evaluations: pd.DataFrame, section: dict
     meters : list of Meter
         Of all runs.
     evaluations : DataFrame
-        Of all runs, as `network.results.summary.evaluation_table` makes them.
+        Of all runs, as `network.results.run_tables.evaluation_table` makes them.
     section : dict
         ``network.lifetime``.
 

@@ -10,66 +10,13 @@ import pandas as pd
 from network.results import lifetime
 from network.results.energy import statement
 from network.results.meter import Meter
+from network.results.run_tables import whose
 from network.synapse.device import DeviceModel
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError
 from spinloom.files import read_table, sealed, write_csv
 
-HISTORY_COLUMNS = [
-    "variant", "rule", "replicate", "epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy",
-    "writes", "writes_per_sample", "transitions", "disturbs", "write_energy_J",
-]  # fmt: skip
-
-
-EVALUATION_COLUMNS = [
-    "variant", "rule", "replicate", "condition", "value", "temperature_K", "refresh_interval_s", "draw",
-    "test_accuracy", "writes", "refresh_writes_per_device", "refresh_writes_of_worst_state", "refresh_energy_J",
-]  # fmt: skip
 REFRESH = ("refresh_writes_per_device", "refresh_energy_J")
-
-
-def history_table(rows: list[dict], meter: Meter, device: DeviceModel) -> pd.DataFrame:
-    """Return one row per epoch; epoch 0 is the first programming of all devices."""
-    table = []
-    for row in rows:
-        by_pulse = np.array(row["writes_by_pulse"])
-        writes = int(by_pulse.sum())
-        table.append({
-            **_name(meter), "replicate": meter.replicate, "writes": writes, "disturbs": row["disturbs"],
-            "writes_per_sample": writes / row["samples"] if row["samples"] else None,
-            "transitions": row["transitions"], "write_energy_J": float(by_pulse @ device.write_energy),
-            **{key: row[key] for key in ("epoch", "samples", "train_loss", "validation_accuracy", "test_accuracy")},
-        })  # fmt: skip
-    return pd.DataFrame(table)[HISTORY_COLUMNS]
-
-
-def _name(meter: Meter) -> dict[str, str]:
-    return {"variant": meter.variant, "rule": meter.rule}
-
-
-def confusion_table(matrix: np.ndarray, meter: Meter) -> pd.DataFrame:
-    """Return a confusion matrix in long format: variant, rule, replicate, true_class, predicted_class, images."""
-    true, predicted = np.indices(matrix.shape)
-    return pd.DataFrame({
-        **_name(meter), "replicate": meter.replicate, "true_class": true.ravel(),
-        "predicted_class": predicted.ravel(), "images": matrix.ravel(),
-    })  # fmt: skip
-
-
-def evaluation_table(rows: list[dict], meter: Meter) -> pd.DataFrame:
-    """Return one row per further evaluation of the trained network."""
-    table = pd.DataFrame([{**_name(meter), "replicate": meter.replicate, **row} for row in rows])
-    return table.reindex(columns=EVALUATION_COLUMNS)
-
-
-def write_run(directory: Path, result: dict, device: DeviceModel) -> None:
-    """Write a finished run: history.csv, confusion.csv, evaluations.csv, meter.json."""
-    meter = result["meter"]
-    with sealed(directory, ("history.csv", "confusion.csv", "evaluations.csv", "meter.json")):
-        write_csv(history_table(result["history"], meter, device), directory / "history.csv")
-        write_csv(confusion_table(result["confusion"], meter), directory / "confusion.csv")
-        write_csv(evaluation_table(result["evaluations"], meter), directory / "evaluations.csv")
-        meter.write(directory / "meter.json")
 
 
 def _spread(values: pd.Series, name: str) -> dict[str, float | None]:
@@ -163,7 +110,7 @@ def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], section: 
         for term, *others in zip(*(statement(meter, device, section) for meter in mine), strict=True):
             values = pd.Series([one.energy_J for one in (term, *others)])
             rows.append({
-                **_name(mine[0]), "phase": term.phase, "level": term.level, "term": term.name,
+                **whose(mine[0]), "phase": term.phase, "level": term.level, "term": term.name,
                 **_spread(values, "energy_J"), "formula": term.formula, "inputs": term.inputs,
                 "assumption": term.assumption,
             })  # fmt: skip

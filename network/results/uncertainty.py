@@ -29,8 +29,8 @@ import pandas as pd
 
 from network.results.energy import energy_terms, totals
 from network.results.meter import Meter
-from network.rules import get
-from network.synapse.device import DeviceModel, read_card
+from network.synapse.device import DeviceModel
+from network.training.card import read_device
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError
 from spinloom.files import read_table
@@ -126,7 +126,7 @@ def split(variants: list[Settings], runs: Path, cards: Path) -> pd.DataFrame:
         if settings.rule == BASELINE:
             continue
         shape = (settings.card_samples, settings.chips, settings.seeds_per_chip)
-        devices = [read_card(cards / str(i), settings.device, get(settings.rule).scale) for i in range(shape[0])]
+        devices = [read_device(cards / str(i), settings) for i in range(shape[0])]
         found: dict[str, np.ndarray] = {}
         for place in np.ndindex(shape):
             run = runs / "_".join(map(str, (settings.variant, *place)))

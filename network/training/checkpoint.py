@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spinloom.files import atomic, canonical_json, sha256_file, sha256_text
-
-UNUSED = ("figures.py", "systems.py")  # sources that no training runs
-
-
-def code_digest() -> str:
-    """Return a hash of this stage's source files: a checkpoint does not outlive a change of the code."""
-    root = Path(__file__).parents[1]
-    files = sorted(path for path in root.rglob("*.py") if path.name not in UNUSED)
-    return sha256_text("".join(f"{path.relative_to(root)} {sha256_file(path)}\n" for path in files))
+from spinloom import sources
+from spinloom.files import atomic, canonical_json, sha256_text
 
 
-def identity(**parts: Any) -> str:
-    """Return the hash that names a run."""
-    return sha256_text(canonical_json({**parts, "code": code_digest(), "jax": jax.__version__}))
+def identity(modules: Iterable[str], **parts: Any) -> str:
+    """Return the hash that names a run.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        From which the run starts: a checkpoint does not outlive a change of their code.
+    **parts
+        JSON values that decide the run's course.
+    """
+    code = sources.digests(*modules)
+    return sha256_text(canonical_json({**parts, "code": code, "jax": jax.__version__}))
 
 
 def save(path: Path, name: str, state: Any, record: dict) -> None:

@@ -93,11 +93,17 @@ ONE_IMAGE = ("stochastic_coincidence", "tiki_taka")  # rules whose step is one i
 DENSE = ("stochastic_coincidence", "tiki_taka", "mean_variance_probability")  # rules without convolutions
 PROBABILITIES = ("mean_variance_probability",)  # rules whose inputs are probabilities
 VOLATILE = ("mean_variance_probability",)  # rules whose devices hold nothing that an array could spoil
+DIGITAL = ("float_baseline", "straight_through", "stochastic_rounding")  # rules without devices
 # rules whose arrays are written in the course of the training, so that neighbours can be disturbed
 IN_PLACE = (
     "accumulate_quantise_program", "discrete_state_transition", "stochastic_coincidence", "outer_product_probability",
     "bop", "tiki_taka",
 )  # fmt: skip
+
+
+def uses_card(rule: str, options: dict) -> bool:
+    """Return whether a training with the rule depends on the kernel card: on its devices, or on its levels."""
+    return rule not in DIGITAL or ("levels" in OPTIONS[rule] and options.get("levels") is None)
 
 
 def check(rule: str, options: dict) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from network import datasets
+from network import datasets, rules
 from network.config import Stage
 from network.model import architecture, optimizers
 from network.results import energy, lifetime
 from network.training import options
+from network.training.data import folders
 from spinloom.errors import UserError
 from spinloom.files import read_json
 
@@ -97,6 +98,11 @@ class Settings:
         layers = tuple(replace(layer, weight_range=self.weight_range) for layer in layers)
         return architecture.Architecture(picture, layers, self.activation, self.normalisation, self.loss)
 
+    @property
+    def modules(self) -> tuple[str, str]:
+        """Names of the plug-ins' modules that a training uses: rule and data set."""
+        return rules.REGISTRY.module(self.rule), datasets.REGISTRY.module(self.dataset)
+
     def identity(self) -> dict[str, Any]:
         """Return what decides the course of a run: not its name, where data lie, how many seeds, nor energies.
 
@@ -113,22 +119,6 @@ def work(config: Settings, samples: int) -> float:
     """Return images x weights of a training on ``samples`` images: what it takes, in the units of `spinloom.speed`."""
     weights = sum(layer.inputs * layer.outputs * layer.uses for layer in config.architecture().layers)
     return float(samples * config.epochs * weights * options.effort(config.rule, config.rule_options))
-
-
-def folders(data: dict) -> tuple[Path, Path | None]:
-    """Return the cache and the user's own folder (or None) in ``network.data``; `UserError` if they cannot be paths."""
-    return _folder("cache", data.get("cache") or "~/.cache/spinloom"), _folder("folder", data.get("folder"))
-
-
-def _folder(key: str, text: str | None) -> Path | None:
-    if not text:
-        return None
-    if not isinstance(text, str) or not text.isprintable():
-        raise UserError(f"network.data.{key}: found {text!r}, allowed a printable path")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise UserError(f"network.data.{key}: found {text!r}, allowed a path with a known home ({error})") from None
 
 
 def _whole(section: dict, key: str, low: int, high: int) -> None:
@@ -190,14 +180,6 @@ def parts(section: dict) -> dict[str, dict]:
     for name, own in variants(section).items():
         seen[f"training_{name}"] = {key: value for key, value in own.items() if key not in (*ASSUMED, *REPEATS)}
     return seen
-
-
-def read_data(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
-    """Return data set, cache and the user's folder of any section with ``dataset`` and ``data``, in a JSON file."""
-    section = read_json(path)
-    if not isinstance(section, dict) or "dataset" not in section:
-        raise UserError(f"{path}: dataset missing, allowed the network section of the config")
-    return datasets.get(section["dataset"]), *folders(section.get("data") or {})
 
 
 def read(path: str | Path) -> Settings:

@@ -24,6 +24,7 @@ from network.synapse.device import DeviceModel
 from network.training import checkpoint
 from network.training.evaluation import Evaluator, TrainState, rate
 from network.training.settings import Settings
+from spinloom import sources
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -262,6 +263,7 @@ class Trainer(Evaluator):
     def identity(self, data_id: str) -> str:
         """Return the hash that a checkpoint must carry to be resumed by this run."""
         return checkpoint.identity(
+            sources.command("network", "train", *self.settings.modules),
             settings=self.settings.identity(),
             device=self.device.digest,
             replicate=self.replicate,

@@ -18,7 +18,7 @@ from device_sims.engines import mumax3
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.problem import Geometry, ovf
 from device_sims.single.run import run as run_file
-from device_sims.sweep import sweep
+from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
 from tests.device_sims.mumax3_problems import ALL, GOLDEN, LAYERS, PLAIN, with_
@@ -180,10 +180,10 @@ def test_a_sweep_has_the_tables_of_any_engine(fake_mumax3, section, tmp_path, mo
     numerics = {**section["numerics"], "record_interval_s": 1e-12}
     section = {**section, **own, "numerics": numerics}
     monkeypatch.setattr(regions.Regions, "note", lambda _: note)
-    (chunk,) = sweep.plan_checked(section)
-    sweep.run_chunk(section, chunk.chunk_hash, tmp_path / "chunks", tmp_path / "log.txt")
+    (own,) = sweep.plan_checked(section)
+    chunk.run(own, tmp_path / "chunks", tmp_path / "log.txt")
     assert (tmp_path / "log.txt").read_text().count(note) == 1
-    events, _ = sweep.chunk_paths(tmp_path / "chunks", chunk.chunk_hash)
+    events, _ = own.paths(tmp_path / "chunks")
     assert files.read_parquet_metadata(events)["engine_notes"] == note
     sweep.collect(section, tmp_path / "chunks", tmp_path)
     table = files.read_table(tmp_path / "events.csv")

@@ -1,6 +1,7 @@
 """Planning, running and collecting a sweep."""
 
 import copy
+import json
 import re
 import subprocess
 import sys
@@ -9,21 +10,21 @@ import pandas as pd
 import pytest
 
 from device_sims.devices import domain_wall
-from device_sims.sweep import sweep
+from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
 
 
 def hashes(section):
-    return [chunk.chunk_hash for chunk in sweep.plan(section)]
+    return [one.chunk_hash for one in sweep.plan(section)]
 
 
 @pytest.fixture(scope="module")
 def done(section, tmp_path_factory):
     """The sweep, simulated once."""
     directory = tmp_path_factory.mktemp("sweep")
-    for spec in hashes(section):
-        sweep.run_chunk(section, spec, directory / "chunks")
+    for one in sweep.plan(section):
+        chunk.run(one, directory / "chunks")
     sweep.collect(section, directory / "chunks", directory / "tables")
     return directory
 
@@ -56,6 +57,29 @@ def test_a_chunk_is_named_by_what_the_engine_sees(section):
     assert hashes(changed(section, "domain_wall.gate.magnetostriction", 3e-4)) == own
 
 
+def test_a_chunk_travels_as_json(section):
+    for own in sweep.plan(changed(section, "sweep.replicas_per_chunk", 1)):
+        text = json.dumps(own.specification())
+        assert chunk.specified(json.loads(text), "x.json") == own
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"chunk_hash": "../../x"}, "x.json: chunk_hash: found ../../x, allowed: "),
+        ({"engine": "macrospin"}, "x.json: chunk_hash: found "),
+        ({"engine": "oommf3"}, "device_sims.engine: found 'oommf3'"),
+        ({"batches": None}, "x.json: found no specification of a chunk"),
+        ({"batches": [{}]}, "x.json: found no specification of a chunk"),
+        ({"drive": ...}, "x.json: found no specification of a chunk"),
+    ],
+)
+def test_a_specification_that_is_not_its_own_is_refused(section, change, message):
+    content = {**sweep.plan(section)[0].specification(), **change}
+    with pytest.raises(UserError, match=re.escape(message)):
+        chunk.specified({key: value for key, value in content.items() if value is not ...}, "x.json")
+
+
 def test_tables_have_every_event_once(section, done):
     events = pd.read_parquet(done / "tables" / "events.parquet")
     assert len(events) == 8 and events["wall_state"].eq("single").all()
@@ -75,13 +99,13 @@ def test_tables_have_every_event_once(section, done):
 
 
 def test_bytes_do_not_depend_on_run_or_chunking(section, done, tmp_path):
-    first = hashes(section)[0]
-    sweep.run_chunk(section, first, tmp_path / "again")
-    for one, other in zip(sweep.chunk_paths(done / "chunks", first), sweep.chunk_paths(tmp_path / "again", first)):
+    first = sweep.plan(section)[0]
+    chunk.run(first, tmp_path / "again")
+    for one, other in zip(first.paths(done / "chunks"), first.paths(tmp_path / "again")):
         assert one.read_bytes() == other.read_bytes()
     coarse = changed(section, "sweep.instances_per_chunk", 2)
-    for spec in hashes(coarse):
-        sweep.run_chunk(coarse, spec, tmp_path / "coarse")
+    for one in sweep.plan(coarse):
+        chunk.run(one, tmp_path / "coarse")
     sweep.collect(coarse, tmp_path / "coarse", tmp_path / "tables")
     for name in ("events.parquet", "events.csv", "trajectories.parquet", "device.json"):
         assert (done / "tables" / name).read_bytes() == (tmp_path / "tables" / name).read_bytes(), name
@@ -89,10 +113,9 @@ def test_bytes_do_not_depend_on_run_or_chunking(section, done, tmp_path):
 
 
 def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_path):
-    specs = hashes(section)
     for path in (done / "chunks").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    one, other = (sweep.chunk_paths(tmp_path, spec)[0] for spec in specs[:2])
+    one, other = (own.paths(tmp_path)[0] for own in sweep.plan(section)[:2])
     other.write_bytes(one.read_bytes())
     with pytest.raises(UserError, match="required: that of the file's name"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
@@ -147,7 +170,7 @@ def test_divergence_names_replica_and_time(section, tmp_path):
     # no time step is too large for this mesh, but the noise of such a temperature turns a spin by more than it may
     wild = changed(section, "domain_wall.temperature_K", 1e9)
     with pytest.raises(UserError, match=r"llg: replica 0 .* at [0-9.e-]+ s; reduce numerics.dt_s"):
-        sweep.run_chunk(wild, hashes(wild)[0], tmp_path)
+        chunk.run(sweep.plan(wild)[0], tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -160,16 +183,19 @@ def test_command_line_reports_errors_and_progress(section, done, tmp_path):
             [sys.executable, "-m", "device_sims", *arguments], capture_output=True, text=True, check=False
         )
 
-    wrong = call("chunk", "--config", config, "--chunk", "0" * 64, "--output", tmp_path / "out")
+    own = sweep.plan(section)[1]
+    files.write_json({**own.specification(), "chunk_hash": "0" * 64}, tmp_path / "wrong.json")
+    wrong = call("chunk", "--spec", tmp_path / "wrong.json", "--output", tmp_path / "out")
     files.write_json({"seed": 1}, tmp_path / "empty.json")
     empty = call("collect", "--config", tmp_path / "empty.json", "--chunks", tmp_path, "--output", tmp_path / "out")
     assert empty.returncode == 2 and "key 'engine' is missing" in empty.stderr and empty.stderr.count("\n") == 1
-    assert wrong.returncode == 2 and wrong.stderr.startswith("error: --chunk") and wrong.stderr.count("\n") == 1
-    spec = hashes(section)[1]
-    right = call("chunk", "--config", config, "--chunk", spec, "--output", tmp_path / "out", "--log", tmp_path / "log")
+    assert wrong.returncode == 2 and "chunk_hash: found 0000" in wrong.stderr and wrong.stderr.count("\n") == 1
+    spec = tmp_path / "spec.json"
+    files.write_json(own.specification(), spec)
+    right = call("chunk", "--spec", spec, "--output", tmp_path / "out", "--log", tmp_path / "log")
     assert right.returncode == 0 and right.stderr == ""
     assert "2/2 replicas" in (tmp_path / "log").read_text() and "ns/s" in (tmp_path / "log").read_text()
-    for one, other in zip(sweep.chunk_paths(done / "chunks", spec), sweep.chunk_paths(tmp_path / "out", spec)):
+    for one, other in zip(own.paths(done / "chunks"), own.paths(tmp_path / "out")):
         assert one.read_bytes() == other.read_bytes()
     drawn = call("figure", "--config", config, "--tables", done / "tables", "--output", tmp_path)
     assert drawn.returncode == 0 and (tmp_path / "device_response.png").read_bytes()[:4] == b"\x89PNG"
@@ -182,15 +208,15 @@ def test_more_replicas_keep_finished_blocks(section):
     more["sweep"]["replicas_per_instance"] = 5
     assert few == hashes(changed(section, "sweep.replicas_per_chunk", 2))
     chunks = sweep.plan(more)
-    assert set(few) < {chunk.chunk_hash for chunk in chunks} and len(chunks) == 3 * len(few)
-    streams = [problem.stream for chunk in chunks for batch in chunk.batches for problem in batch.problems()]
-    assert len(set(streams)) == 5 * sum(len(chunk.batches) for chunk in sweep.plan(section))
+    assert set(few) < {one.chunk_hash for one in chunks} and len(chunks) == 3 * len(few)
+    streams = [problem.stream for one in chunks for batch in one.batches for problem in batch.problems()]
+    assert len(set(streams)) == 5 * sum(len(one.batches) for one in sweep.plan(section))
 
 
 def test_blocks_of_replicas_leave_no_trace_in_the_tables(section, done, tmp_path):
     cut = changed(section, "sweep.replicas_per_chunk", 1)
-    for spec in hashes(cut):
-        sweep.run_chunk(cut, spec, tmp_path / "chunks")
+    for one in sweep.plan(cut):
+        chunk.run(one, tmp_path / "chunks")
     sweep.collect(cut, tmp_path / "chunks", tmp_path / "tables")
     for name in ("events.parquet", "trajectories.parquet", "summary.csv"):
         assert (tmp_path / "tables" / name).read_bytes() == (done / "tables" / name).read_bytes()
@@ -200,7 +226,7 @@ def test_pulses_with_more_replicas_than_the_others(section):
     voltage = section["domain_wall"]["pulses"]["voltages_V"][0]
     entry = {"voltage_V": voltage, "replicas_per_instance": 7}
     chunks = sweep.plan(changed(section, "sweep.replicas", [entry]))
-    assert {(chunk.pulse, batch.replicas) for chunk in chunks for batch in chunk.batches} == {
+    assert {(one.pulse, batch.replicas) for one in chunks for batch in one.batches} == {
         (place, 7 if place == 0 else 2) for place in range(len(section["domain_wall"]["pulses"]["voltages_V"]))
     }
     never_fewer = changed(section, "sweep.replicas", [{**entry, "replicas_per_instance": 1}])

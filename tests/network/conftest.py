@@ -23,7 +23,7 @@ from network import datasets, rules
 from network.datasets.files import idx
 from network.datasets.files.cached import CachedDataset
 from network.results.meter import Meter
-from network.results.summary import write_run
+from network.results.run_tables import write_run
 from network.synapse.device import DeviceModel
 from network.training import settings
 from network.training.trainer import Trainer

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from network.results import lifetime
-from network.results.summary import evaluation_table, evaluations_table
+from network.results.run_tables import evaluation_table
+from network.results.summary import evaluations_table
 from network.synapse import resting
 from spinloom.errors import UserError
 from tests.network.conftest import meter, trainer

@@ -8,7 +8,8 @@ import pytest
 
 from network.__main__ import main
 from network.results import systems
-from network.results.summary import EVALUATION_COLUMNS, evaluations_table, summary_table
+from network.results.run_tables import EVALUATION_COLUMNS
+from network.results.summary import evaluations_table, summary_table
 from spinloom.errors import UserError
 from spinloom.files import read_table
 from tests.dictionary import documented

@@ -15,7 +15,7 @@ from spinloom import files
 from tests.calibration.conftest import KINDS, ROOT, Study
 from tests.dictionary import documented
 from workflow.study import config as study_config
-from workflow.study import scan as scans
+from workflow.study.axes import axis_entries
 
 VARIANTS = {"five": 0.9, "two </script>": 0.85, "float_baseline": 0.95}
 ENERGY_J = {"device": 1e-13, "array": 1e-9, "system": 1e-6}
@@ -154,7 +154,7 @@ def scan(folder: Path, axes: list[dict]) -> Path:
     """Write what a scan leaves when it has run, without its points' own results: two variants of three seeds each."""
     config = study_config.laid_over("config.yaml", {"study": "a_scan", "scan": {"axes": axes}})
     files.write_json(config, folder / "config" / "resolved.json")
-    named = dict(scans.axis_entries(number, axis) for number, axis in enumerate(config["scan"]["axes"]))
+    named = dict(axis_entries(number, axis) for number, axis in enumerate(config["scan"]["axes"]))
     chosen = [dict(zip(named, labels)) for labels in product(*named.values())]
     points = {",".join(f"{axis}={label}" for axis, label in labels.items()): labels for labels in chosen}
     # in the points' order, as the workflow writes it

@@ -1,14 +1,11 @@
 """Stage 2. In: stage 1's tables or a user's files, the calibration section. Out: the kernel card and its figures."""
 
-CARD = STUDY / "calibration" / "card"
-CARD_FILES = ["states.csv", "pulses.csv", "transitions.csv", "population.csv", "reads.csv", "card.json"]
-
 
 rule card:
     input:
-        code("card", [*sources("calibration"), *COMMON, *Path("calibration/sources/library").glob("*.yaml")]),
-        writes,
-        of(lambda plan: plan.card_inputs),
+        study.code("card"),
+        study.writes,
+        study.of(lambda plan: plan.card_inputs),
         section=SECTION["calibration"],
     output:
         [CARD / name for name in CARD_FILES],
@@ -19,7 +16,7 @@ rule card:
     conda:
         "../../environment.yml"
     params:
-        device_sims=writes_option,
+        device_sims=study.writes_option,
         output=at(CARD),
     shell:
         "python -m calibration card --config {input.section:q} {params.device_sims}"
@@ -28,10 +25,10 @@ rule card:
 
 rule card_sample:
     input:
-        code("card_sample", [*sources("calibration"), *COMMON]),
+        study.code("card_sample"),
         card=rules.card.output,
     output:
-        [STUDY / "calibration/samples/{sample}" / Path(name).name for name in CARD_FILES],
+        [STUDY / "calibration/samples/{sample}" / name for name in CARD_FILES],
     log:
         LOGS / "calibration/sample_{sample}.log",
     wildcard_constraints:
@@ -40,7 +37,7 @@ rule card_sample:
         "../../environment.yml"
     params:
         card=at(CARD),
-        seed=lambda w: PLANS[w.study].config["seed"],
+        seed=study.of(lambda plan: plan.config["seed"]),
         output=at(STUDY / "calibration/samples/{sample}"),
     shell:
         "python -m calibration sample {params.card:q} --seed {params.seed} --number {wildcards.sample}"
@@ -49,8 +46,8 @@ rule card_sample:
 
 rule card_figures:
     input:
-        code("card_figures", sources("calibration")),
-        writes,
+        study.code("card_figures"),
+        study.writes,
         card=rules.card.output,
         section=SECTION["calibration"],
     output:
@@ -61,7 +58,7 @@ rule card_figures:
         "../../environment.yml"
     params:
         card=at(CARD),
-        device_sims=writes_option,
+        device_sims=study.writes_option,
         output=at(STUDY / "figures"),
     shell:
         "python -m calibration figures --card {params.card:q} {params.device_sims}"
@@ -70,4 +67,4 @@ rule card_figures:
 
 rule calibration:
     input:
-        every([*rules.card.output, *rules.card_figures.output]),
+        study.every([*rules.card.output, *rules.card_figures.output]),

@@ -1,30 +1,20 @@
 """Stage 1. In: the device_sims section. Out: device_sims/{events,trajectories,pulses,summary,points,device}.
 
-Each chunk of the sweep is a job of its own, at a path that is the hash of what the engine sees; the section file is
-an `ancient` input because the hash already says whether a chunk is still the one that is wanted. The points of a scan
-share the chunks.
+Each chunk of the sweep is a job of its own, at a path that is the hash of what the engine sees. Its specification is an
+`ancient` input because the hash already says whether a chunk is still the one that is wanted. The points of a scan share
+the chunks.
 """
 
-CHUNKS = ROOT / "device_sims/chunks"
-ASKS = {chunk.chunk_hash: name for name, plan in PLANS.items() for chunk in plan.chunks}
+from device_sims import engines
+from device_sims.sweep import sweep
 
-# no simulation depends on these
-ASIDE = ("tables.py", "problem_file.py", "__main__.py")
-ENGINE_SOURCES = [
-    *(
-        path
-        for path in sources("device_sims")
-        if Path(path).name not in ASIDE and not {"validation", "single"} & set(Path(path).parts)
-    ),
-    "spinloom/files.py",
-    "spinloom/streams.py",
-]
+CHUNKS = ROOT / "device_sims/chunks"
 
 
 rule simulate:
     input:
-        code("simulate", ENGINE_SOURCES),
-        section=ancient(lambda w: str(SECTION["device_sims"]).format(study=ASKS[w.chunk])),
+        study.chunk_code,
+        spec=ancient(ROOT / "config/chunks/{chunk}.json"),
     output:
         CHUNKS / "{chunk}.events.parquet",
         CHUNKS / "{chunk}.trajectories.parquet",
@@ -36,18 +26,17 @@ rule simulate:
         "../../environment.yml"
     resources:
         mem_mb=1500,
-        gpu=lambda w: int(engines.needs_gpu(PLANS[ASKS[w.chunk]].config["device_sims"]["engine"])),
+        gpu=lambda w: int(engines.needs_gpu(study.chunks[w.chunk].engine)),
     params:
         output=CHUNKS,
     shell:
-        "python -m device_sims chunk --config {input.section:q} --chunk {wildcards.chunk:q}"
-        " --output {params.output:q} --log {log:q}"
+        "python -m device_sims chunk --spec {input.spec:q} --output {params.output:q} --log {log:q}"
 
 
 rule collect:
     input:
-        code("collect", sources("device_sims") + COMMON),
-        chunks=of(lambda plan: [path for chunk in plan.chunks for path in sweep.chunk_paths(CHUNKS, chunk.chunk_hash)]),
+        study.code("collect"),
+        study.of(lambda plan: [path for chunk in plan.chunks for path in chunk.paths(CHUNKS)]),
         section=SECTION["device_sims"],
     output:
         [DEVICE_SIMS / name for name in (*sweep.TABLES, SUMS)],
@@ -65,7 +54,7 @@ rule collect:
 
 rule device_figure:
     input:
-        code("device_figure", [*sources("device_sims/devices"), "device_sims/__main__.py"]),
+        study.code("device_figure"),
         tables=rules.collect.output,
         section=SECTION["device_sims"],
     output:
@@ -84,5 +73,5 @@ rule device_figure:
 
 rule device_sims:
     input:
-        every(rules.collect.output, lambda plan: plan.simulates),
-        every(rules.device_figure.output, lambda plan: plan.simulates),
+        study.every(rules.collect.output, lambda plan: plan.simulates),
+        study.every(rules.device_figure.output, lambda plan: plan.simulates),

@@ -4,26 +4,9 @@ confusion, figures; systems if the study stands for a published system.
 Each variant and each seed trains in a job of its own, which sees only that variant's section.
 """
 
-NETWORK = STUDY / "network"
 SUMMARY = NETWORK / "summary"
-RUN_FILES = ["history.csv", "confusion.csv", "evaluations.csv", "meter.json", SUMS]
 TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "lifetime.csv", "confusion.csv"]
 TABLES += [SUMS]
-
-# no training depends on these
-SHOWN = ("figures.py", "scan_table.py", "show.py", "systems.py", "uncertainty.py")
-TRAINERS = [
-    *(path for path in sources("network") if Path(path).name not in SHOWN),
-    *COMMON,
-    *sources("calibration/card"),
-]
-
-
-# the names of the points with their labels, and what they share
-SCAN_POINTS = (
-    or_exit(FOLDER.keep, "scan", json.dumps({p.name: p.labels for p in POINTS}, indent=1) + "\n") if POINTS else []
-)
-SCAN_CONFIG = or_exit(FOLDER.keep, "resolved", study_config.section_texts(config)["resolved"]) if POINTS else []
 
 
 # compute nodes often have no network
@@ -33,7 +16,7 @@ localrules:
 
 rule data:
     input:
-        code("data", sources("network/datasets")),
+        study.code("data"),
         section=SECTION["data"],
     output:
         NETWORK / "data.json",
@@ -47,9 +30,9 @@ rule data:
 
 rule train:
     input:
-        code("train", TRAINERS),
+        study.code("train_{variant}"),
         data=NETWORK / "data.json",
-        card=rules.card.output,
+        card=study.card(CARD),
         section=STUDY / "config/training_{variant}.json",
     output:
         expand(str(NETWORK / "runs/{variant}_{replicate}/{file}"), file=RUN_FILES, allow_missing=True),
@@ -63,20 +46,20 @@ rule train:
     resources:
         mem_mb=1800,
     params:
-        card=at(CARD),
+        card=study.card_option(CARD),
         chip="",
         output=at(NETWORK / "runs/{variant}_{replicate}"),
     shell:
-        "python -m network train --config {input.section:q} --card {params.card:q}"
-        " --replicate {wildcards.replicate:q} {params.chip} --output {params.output:q} --log {log:q}"
+        "python -m network train --config {input.section:q} {params.card} --replicate {wildcards.replicate:q}"
+        " {params.chip} --output {params.output:q} --log {log:q}"
 
 
 # the same on draws from the posterior of the card, on which several chips and seeds are nested
 use rule train as train_sampled with:
     input:
-        code("train", TRAINERS),
+        study.code("train_{variant}"),
         data=NETWORK / "data.json",
-        card=rules.card_sample.output,
+        card=study.card(STUDY / "calibration/samples/{sample}"),
         section=STUDY / "config/training_{variant}.json",
     output:
         expand(
@@ -90,17 +73,17 @@ use rule train as train_sampled with:
         chip="[0-9]+",
         replicate="[0-9]+",
     params:
-        card=at(STUDY / "calibration/samples/{sample}"),
+        card=study.card_option(STUDY / "calibration/samples/{sample}"),
         chip="--card-sample {sample} --chip {chip}",
         output=at(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}"),
 
 
 rule uncertainty:
     input:
-        code("uncertainty", ["network/results/uncertainty.py", "network/results/figures.py"]),
-        cards=sampled_cards,
+        study.code("uncertainty"),
+        cards=study.sampled_cards,
         section=SECTION["network"],
-        runs=sampled,
+        runs=study.sampled,
     output:
         table=SUMMARY / "uncertainty.csv",
         seal=SUMMARY / f"uncertainty.csv{SEAL}",
@@ -119,9 +102,10 @@ rule uncertainty:
 
 rule summarise:
     input:
+        study.code("summarise"),
         card=rules.card.output,
         section=SECTION["network"],
-        runs=lambda w: run_files(w.study),
+        runs=lambda w: study.run_files(w.study),
     output:
         [SUMMARY / name for name in TABLES],
     log:
@@ -130,7 +114,7 @@ rule summarise:
         "../../environment.yml"
     params:
         card=at(CARD),
-        runs=lambda w: runs(w.study),
+        runs=lambda w: study.runs(w.study),
         output=at(SUMMARY),
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
@@ -139,7 +123,7 @@ rule summarise:
 
 rule systems:
     input:
-        code("systems", ["network/results/systems.py"]),
+        study.code("systems"),
         rules.card.output,
         rules.summarise.output,
         SECTION["resolved"],
@@ -158,7 +142,7 @@ rule systems:
 
 rule network_figures:
     input:
-        code("network_figures", ["network/results/figures.py", "network/__main__.py"]),
+        study.code("network_figures"),
         tables=rules.summarise.output,
     output:
         STUDY / "figures/accuracy.png",
@@ -176,32 +160,34 @@ rule network_figures:
         "python -m network figures --summary {params.tables:q} --output {params.output:q}" " 2>&1 | tee {log:q}"
 
 
-rule scan:
-    input:
-        code("scan", ["network/results/scan_table.py", "network/results/figures.py"]),
-        every([*rules.card.output, *rules.summarise.output], lambda plan: plan.trains),
-        points=SCAN_POINTS,
-    output:
-        table=ROOT / "scan.csv",
-        seal=ROOT / f"scan.csv{SEAL}",
-        figures=[ROOT / "figures/scan.png", ROOT / "figures/pareto.png"],
-    log:
-        ROOT / "logs/scan.log",
-    conda:
-        "../../environment.yml"
-    params:
-        studies=ROOT / "points",
-        figures=ROOT / "figures",
-    shell:
-        "python -m network scan --config {input.points:q} --studies {params.studies:q}"
-        " --output {output.table:q} --figures {params.figures:q} 2>&1 | tee {log:q}"
+if study.points:  # of any other study nothing is compared
+
+    rule scan:
+        input:
+            study.of_any("scan"),
+            study.every([*rules.card.output, *rules.summarise.output], lambda plan: plan.trains),
+            points=study.labels,
+        output:
+            table=ROOT / "scan.csv",
+            seal=ROOT / f"scan.csv{SEAL}",
+            figures=[ROOT / "figures/scan.png", ROOT / "figures/pareto.png"],
+        log:
+            ROOT / "logs/scan.log",
+        conda:
+            "../../environment.yml"
+        params:
+            studies=ROOT / "points",
+            figures=ROOT / "figures",
+        shell:
+            "python -m network scan --config {input.points:q} --studies {params.studies:q}"
+            " --output {output.table:q} --figures {params.figures:q} 2>&1 | tee {log:q}"
 
 
 rule network:
     input:
-        [path for name, plan in PLANS.items() if plan.trains for path in run_files(name)],
-        every(rules.summarise.output, lambda plan: plan.trains),
-        every([*rules.systems.output], lambda plan: plan.trains and plan.config["system"]),
-        every([*rules.uncertainty.output], lambda plan: plan.trains and plan.network["card_samples"]),
-        every(rules.network_figures.output, lambda plan: plan.trains),
-        rules.scan.output if POINTS else [],
+        [path for name, plan in study.plans.items() if plan.trains for path in study.run_files(name)],
+        study.every(rules.summarise.output, lambda plan: plan.trains),
+        study.every([*rules.systems.output], lambda plan: plan.trains and plan.config["system"]),
+        study.every([*rules.uncertainty.output], lambda plan: plan.trains and plan.network["card_samples"]),
+        study.every(rules.network_figures.output, lambda plan: plan.trains),
+        rules.scan.output if study.points else [],

@@ -5,28 +5,23 @@ own table.
 """
 
 # the engines' evidence, if somebody has computed it: no input, which would compute it now
-EVIDENCE = VALIDATION / "validation.csv"
-CONTRACT = sources("calibration/card")
-REPORTERS = code(
-    "report", [*sources("report"), *Path("report/page").iterdir(), *COMMON, *CONTRACT, "workflow/study/scan.py"]
-)
-PACKERS = code("package", [*COMMON, "workflow/study/package.py", "results/README.md"])
-SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if POINTS else []
+EVIDENCE = Path("results/validation/validation.csv")
+SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if study.points else []
 
 
 rule report:
     input:
-        every([STUDY / "report.html", STUDY / "datapackage.json"]),
+        study.every([STUDY / "report.html", STUDY / "datapackage.json"]),
         SCAN_PAGES,
 
 
 rule report_html:
     input:
-        REPORTERS,
-        made(lambda plan: plan.simulates, rules.collect.output),
+        study.code("report"),
+        study.made(lambda plan: plan.simulates, rules.collect.output),
         rules.card.output,
-        made(lambda plan: plan.trains, [*rules.data.output, *rules.summarise.output]),
-        made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
+        study.made(lambda plan: plan.trains, [*rules.data.output, *rules.summarise.output]),
+        study.made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
         SECTION["resolved"],
     output:
         STUDY / "report.html",
@@ -45,13 +40,13 @@ rule report_html:
 
 rule data_package:
     input:
-        made(lambda plan: plan.simulates, [*rules.collect.output, *rules.device_figure.output]),
+        study.made(lambda plan: plan.simulates, [*rules.collect.output, *rules.device_figure.output]),
         rules.card.output,
         rules.card_figures.output,
-        made(lambda plan: plan.trains, [*rules.summarise.output, *rules.network_figures.output]),
-        made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
-        made(lambda plan: plan.trains and plan.network["card_samples"], rules.uncertainty.output),
-        PACKERS,
+        study.made(lambda plan: plan.trains, [*rules.summarise.output, *rules.network_figures.output]),
+        study.made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
+        study.made(lambda plan: plan.trains and plan.network["card_samples"], rules.uncertainty.output),
+        study.code("data_package"),
     output:
         STUDY / "datapackage.json",
     log:
@@ -65,14 +60,14 @@ rule data_package:
         " || (cat {log:q} >&2; exit 1)"
 
 
-if POINTS:  # of any other study these are the files that the rules above make
+if study.points:  # of any other study these are the files that the rules above make
 
     rule scan_report:
         input:
-            REPORTERS,
-            every([SECTION["resolved"]]),
-            SCAN_CONFIG,
-            points=SCAN_POINTS,
+            study.of_any("report"),
+            study.every([SECTION["resolved"]]),
+            study.shared,
+            points=study.labels,
             table=rules.scan.output.table,
         output:
             ROOT / "report.html",
@@ -87,7 +82,7 @@ if POINTS:  # of any other study these are the files that the rules above make
 
     rule scan_package:
         input:
-            PACKERS,
+            study.of_any("data_package"),
             rules.scan.output.table,
         output:
             ROOT / "datapackage.json",

@@ -1,5 +1,9 @@
 """The evidence for the engines (docs/validation.md). Of no study and not part of `all`: run `snakemake validation`."""
 
+from workflow.study.sources import validation
+
+VALIDATION = Path("results/validation")
+
 
 rule validation:
     input:
@@ -8,9 +12,7 @@ rule validation:
 
 rule validate:
     input:
-        sources("device_sims"),
-        COMMON,
-        sorted(str(path) for path in Path("device_sims/validation/reference").glob("*.csv")),
+        lambda w: validation(),
     output:
         VALIDATION / "validation.csv",
         VALIDATION / "validation.md",

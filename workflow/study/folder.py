@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from spinloom import files
 from spinloom.errors import UserError
@@ -82,13 +82,13 @@ class Folder:
             files.write_text(text, path)
         return str(path)
 
-    def code(self, name: str, paths: Iterable[str | Path]) -> str:
-        """Keep a digest of each of the files as ``config/code/NAME.json``: what a rule names as its sources.
-
-        A touched file leaves it as it is, and Snakemake looks at one file instead of at each source for each job.
-        """
-        digests = {str(path): files.sha256_file(path) for path in sorted(map(str, paths))}
-        return self.keep(f"code/{name}", json.dumps(digests, indent=1) + "\n")
+    def keep_once(self, name: str, content: Callable[[], Any]) -> None:
+        """Write ``content()`` as ``config/NAME.json`` unless the file is there: one whose name tells what it holds."""
+        path = self.path / "config" / f"{name}.json"
+        if not path.exists():
+            if not self._mine:
+                raise UserError(self._refused)
+            files.write_json(content(), path)
 
     def start(self) -> None:
         """Make ready for a run: refuse a second one, clear what a killed one left half written, keep what was there.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
+from snakemake_interface_logger_plugins.common import LogEvent
 
-from device_sims.sweep import sweep
+from device_sims.sweep.chunk import Chunk
 from network import datasets
 from network.training import settings
-from spinloom import config as study_config
 from spinloom import speed
 from workflow.study.planning import Plan
 
@@ -27,7 +29,7 @@ WORDS = {None: "", False: ", at the speed of a reference core", True: ", at the 
 
 @dataclass(frozen=True)
 class Part:
-    """A stage's share: its line, jobs still to run, seconds of one process (None: unknown), bytes, whose speed."""
+    """A stage's share: its line, jobs to run, seconds of one process (None: unknown), bytes, whose speed."""
 
     line: str
     jobs: int
@@ -36,13 +38,32 @@ class Part:
     measured: bool | None = None
 
 
-def is_dry_run(arguments: list[str]) -> bool:
-    """Return whether Snakemake's command line asks what would run; while it reads the rules it does not tell."""
-    short = re.compile(r"-[a-zA-Z]*n[a-zA-Z]*")
-    return any(one in ("--dry-run", "--dryrun") or short.fullmatch(one) for one in arguments)
+class Forecast(logging.Handler):
+    """Tells once, on stderr, what a dry run of Snakemake will take: when Snakemake says what it would run.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    name, plans
+        As of `tell`.
+    """
+
+    def __init__(self, workflow: Any, name: str, plans: dict[str, Plan]):
+        super().__init__()
+        self.workflow, self.name, self.plans, self.told = workflow, name, plans, False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line of Snakemake's: the table of jobs, or that there are none, ends its planning."""
+        planned = getattr(record, "event", None) == LogEvent.RUN_INFO or record.msg == NOTHING_TO_BE_DONE_MSG
+        if not planned or self.told or not self.workflow.dryrun:
+            return
+        self.told = True
+        jobs = self.workflow.dag.needrun_jobs()
+        cores = self.workflow.nodes or self.workflow.cores or 1
+        print(tell(self.name, self.plans, cores, {str(path) for job in jobs for path in job.output}), file=sys.stderr)
 
 
-def tell(name: str, plans: dict[str, Plan], cores: int) -> str:
+def tell(name: str, plans: dict[str, Plan], cores: int, wanted: set[str]) -> str:
     """Return the forecast in a few plain lines.
 
     Parameters
@@ -50,23 +71,24 @@ def tell(name: str, plans: dict[str, Plan], cores: int) -> str:
     name : str
         Of the study.
     plans : dict of Plan
-        By the folder in results/: the study's, or those of the points of its scan, which share its chunks. What is
-        there is not counted again.
+        By the folder in results/: the study's, or those of the points of its scan, which share its chunks.
     cores : int
         Jobs that run at once.
+    wanted : set of str
+        Files that the run will make, those of all its jobs: only they are counted.
     """
     chunks = {chunk.chunk_hash: chunk for plan in plans.values() for chunk in plan.chunks}
     first = next(iter(plans.values()))
-    parts = [_simulations(first.config, list(chunks.values()), RESULTS / name)] if chunks else []
+    parts = [_simulations(first.config, list(chunks.values()), RESULTS / name, wanted)] if chunks else []
     if trained := {folder: plan for folder, plan in plans.items() if plan.trains}:
-        parts.append(_trainings(trained))
+        parts.append(_trainings(trained, wanted))
     points = f", a scan of {len(plans)} points" if list(plans) != [name] else ""
     lines = [f"Study {name}{points}:"]
     for part in parts:
         took = "" if not part.jobs else f": {_time(part, cores)}, {_size(part.size_B)}{WORDS[part.measured]}"
         lines.append(f"  {part.line}{took}")
     if not any(part.jobs for part in parts):
-        return "\n".join([*lines, "  nothing is left to simulate or to train"])
+        return "\n".join([*lines, "  this run simulates and trains nothing"])
     size = sum(part.size_B for part in parts) + STUDY_B
     unknown = any(part.seconds is None for part in parts if part.jobs)
     seconds = sum(_wall(part, cores) for part in parts if part.seconds is not None)
@@ -76,34 +98,37 @@ def tell(name: str, plans: dict[str, Plan], cores: int) -> str:
     return "\n".join(lines)
 
 
-def _simulations(config: dict[str, Any], chunks: list[sweep.Chunk], folder: Path) -> Part:
-    directory = folder / "device_sims" / "chunks"
-    left = [chunk for chunk in chunks if not all(p.exists() for p in sweep.chunk_paths(directory, chunk.chunk_hash))]
+def _of(left: int, total: int) -> str:
+    return "" if left == total else f", {left or 'none'} of them to run"
+
+
+def _simulations(config: dict[str, Any], chunks: list[Chunk], folder: Path, wanted: set[str]) -> Part:
+    left = [chunk for chunk in chunks if str(chunk.paths(folder / "device_sims" / "chunks")[0]) in wanted]
     problem = chunks[0].batches[0].problem
     mesh, engine = problem.mesh, chunks[0].engine
     events = sum(chunk.replicas for chunk in chunks)
     records = sum(chunk.simulated_s / problem.record_interval_s for chunk in left)
-    there = f", {len(chunks) - len(left)} of them there" if len(left) < len(chunks) else ""
     line = (
-        f"device_sims: {events} write events of {config['device_sims']['device']} in {len(chunks)} chunks{there}; "
-        f"{mesh.nx} x {mesh.ny} x {mesh.nz} cells, {problem.duration_s * 1e9:.3g} ns in steps of "
+        f"device_sims: {events} write events of {config['device_sims']['device']} in {len(chunks)} chunks"
+        f"{_of(len(left), len(chunks))}; {mesh.nx} x {mesh.ny} x {mesh.nz} cells, "
+        f"{problem.duration_s * 1e9:.3g} ns in steps of "
         f"{problem.numerics.dt_s * 1e12:.3g} ps, engine {engine}"
     )
     rate, measured = _rate(engine, engine)
-    seconds = None if rate is None else sum(START_S + sweep.cell_steps(chunk) / rate for chunk in left)
+    seconds = None if rate is None else sum(START_S + chunk.cell_steps / rate for chunk in left)
     size = EVENT_B * sum(chunk.replicas for chunk in left) + RECORD_B * records
     return Part(line, len(left), seconds, size, measured)
 
 
-def _trainings(plans: dict[str, Plan]) -> Part:
+def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
     jobs, total, size, seconds, measured = 0, 0, 0.0, 0.0, None
     for folder, plan in plans.items():
-        for one in settings.check_all(study_config.section(plan.config, "network")):
+        for one in plan.trained:
             runs = [f"runs/{one.variant}_{k}" for k in range(one.seeds)]
-            if one.variant in plan.variants_with_card:
+            if one.variant in plan.sampled_variants:
                 places = np.ndindex(one.card_samples, one.chips, one.seeds_per_chip)
                 runs += [f"sampled/{one.variant}_{'_'.join(map(str, place))}" for place in places]
-            missing = sum(not (RESULTS / folder / "network" / run / "meter.json").exists() for run in runs)
+            missing = sum(str(RESULTS / folder / "network" / run / "meter.json") in wanted for run in runs)
             weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
             rate, known = _rate(f"train {one.rule}", "train")
             images = datasets.get(one.dataset).train_count
@@ -115,9 +140,8 @@ def _trainings(plans: dict[str, Plan]) -> Part:
             seconds += missing * (START_S + settings.work(one, images - one.validation_images) / rate)
     first = next(iter(plans.values()))
     network = first.network
-    there = f", {total - jobs} of them there" if jobs < total else ""
     line = (
-        f"network: {total} trainings{there} ({len(first.variants)} variants, {network['seeds']} seeds, "
+        f"network: {total} trainings{_of(jobs, total)} ({len(first.variants)} variants, {network['seeds']} seeds, "
         f"{network['epochs']} epochs) on {network['dataset']}"
     )
     return Part(line, jobs, seconds, size, measured if seconds is not None else None)

@@ -22,10 +22,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from device_sims.sweep import sweep
 from network import datasets
-from network.training import settings
-from spinloom import config as study_config
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import STATUS, clock
@@ -133,14 +130,14 @@ def _working(folder: Path, begin: float) -> list[dict]:
 
 def _replicas(parts: list[Part], folder: Path) -> tuple[float, float]:
     directory = folder / "device_sims" / "chunks"
-    chunks = {chunk.chunk_hash: chunk.replicas for part in parts for chunk in part.plan.chunks}  # points share them
-    done = sum(count for name, count in chunks.items() if sweep.chunk_paths(directory, name)[0].exists())
-    return done, sum(chunks.values())
+    chunks = {chunk.chunk_hash: chunk for part in parts for chunk in part.plan.chunks}.values()  # points share them
+    done = sum(chunk.replicas for chunk in chunks if chunk.paths(directory)[0].exists())
+    return done, sum(chunk.replicas for chunk in chunks)
 
 
 def _images(part: Part) -> tuple[float, float]:
     done = total = 0.0
-    for one in settings.check_all(study_config.section(part.config, "network")):
+    for one in part.plan.trained:
         # a data set of the user's is counted when it has been read
         images = (datasets.get(one.dataset).train_count or one.validation_images + 1) - one.validation_images
         for replicate in range(one.seeds):

@@ -8,8 +8,10 @@ from typing import Any
 from calibration.sources import build
 from device_sims import devices
 from device_sims.sweep import sweep
+from device_sims.sweep.chunk import Chunk
 from network.results import systems
 from network.training import settings
+from network.training.settings import Settings
 from spinloom import config as study_config
 
 
@@ -29,23 +31,32 @@ class Plan:
         Files of the user's that the card is made from.
     sections : dict of dict
         What the jobs of stage 3 see of the config, by file name (see `network.training.settings.parts`).
-    variants, variants_with_card : list of str
-        What stage 3 trains, the baseline last; of these, the ones that use the card.
+    trained : list of Settings
+        What stage 3 trains, the baseline last.
     """
 
     config: dict[str, Any]
-    chunks: list[sweep.Chunk]
+    chunks: list[Chunk]
     simulates: bool
     trains: bool
     card_inputs: list[str]
     sections: dict[str, dict[str, Any]]
-    variants: list[str]
-    variants_with_card: list[str]
+    trained: list[Settings]
 
     @property
     def network(self) -> dict[str, Any]:
         """The section of stage 3."""
         return self.config["network"]
+
+    @property
+    def variants(self) -> list[str]:
+        """Names of what stage 3 trains."""
+        return [one.variant for one in self.trained]
+
+    @property
+    def sampled_variants(self) -> list[str]:
+        """Names of what stage 3 trains on draws of the card too: all but the baseline."""
+        return [one.variant for one in self.trained if one.rule != settings.BASELINE]
 
 
 def plan(config: dict[str, Any]) -> Plan:
@@ -61,12 +72,10 @@ def plan(config: dict[str, Any]) -> Plan:
     chunks = sweep.plan_checked(device) if simulates else []
     pulses = len(devices.family(device).pulses(device)) if simulates else 0
     build.check(calibration, device["device"], pulses)
-    trains, parts, variants, own = config["network"] is not None, {}, [], []
+    trains, parts, trained = config["network"] is not None, {}, []
     if trains:
         network = study_config.section(config, "network")
-        found = settings.check_all(network)
-        variants = [one.variant for one in found]
-        own = [one.variant for one in found if one.rule != settings.BASELINE]
+        trained = settings.check_all(network)
         parts = settings.parts(network)
-    systems.check(config.get("system"), variants)
-    return Plan(config, chunks, simulates, trains, build.inputs(calibration), parts, variants, own)
+    systems.check(config.get("system"), [one.variant for one in trained])
+    return Plan(config, chunks, simulates, trains, build.inputs(calibration), parts, trained)

@@ -1,0 +1,48 @@
+"""Make a kernel card of measured data (docs/import.md)."""
+
+from __future__ import annotations
+
+import argparse
+
+from calibration.config import Stage
+from calibration.sources import importers
+from calibration.tools import make_card
+from spinloom.errors import UserError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="file or folder to import")
+    parser.add_argument("--format", required=True, choices=importers.REGISTRY.names(), help="how it is laid out")
+    parser.add_argument("--output", type=make_card.a_path, required=True, help="directory of the card")
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format")
+    parser.add_argument("--states", help="calibration.states.method (default: mixture)")
+    parser.add_argument(
+        "--edges", type=float, nargs="+", metavar="S", help="borders between states, with --states edges"
+    )
+    parser.add_argument("--count", type=int, help="number of states (default: as many as can be told apart)")
+    parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's")
+    parser.add_argument("--dropped", help="CSV file for what was left out and why")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    options = {}
+    for text in arguments.option:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--option: found '{text}', allowed: KEY=VALUE")
+        options[key] = value
+    source = {"kind": "import", "file": arguments.file, "format": arguments.format, "options": options}
+    own = make_card.section(arguments.config)
+    own["source"] = {**own["source"], **source}
+    states = {"method": arguments.states, "count": arguments.count, "edges": arguments.edges}
+    given = {key: value for key, value in states.items() if value is not None}
+    if given and importers.brings_states(arguments.format):
+        raise UserError(
+            f"--states, --count, --edges: found {given}, allowed with {arguments.format}: --option states=NUMBER"
+        )
+    if arguments.config is None:
+        # config.yaml's states are those of its wall; a measured device has none yet
+        own["states"] = {"method": "mixture", "misread": own["states"]["misread"]}
+    own["states"] = {**own["states"], **given}
+    where = arguments.config or "config.yaml"
+    make_card.make(Stage.parse(own, where).dump(), where, arguments.output, dropped=arguments.dropped)

@@ -1,0 +1,109 @@
+"""Make the card that a command asks for, by a config section or by its name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from calibration.card import KernelCard
+from calibration.config import Stage
+from calibration.sources import build, library
+from spinloom.config import read
+from spinloom.errors import UserError
+from spinloom.files import read_json, write_csv
+from spinloom.progress import Progress
+
+SECTION = "JSON: the calibration section of a study's config (results/STUDY/config/calibration.json)"
+DROPPED = ("file", "row", "reason")
+
+
+def section(path: str | None) -> dict[str, Any]:
+    """Return a checked calibration section: of a JSON file, or config.yaml's."""
+    if path is not None:
+        return Stage.parse(read_json(path), path).dump()
+    whole = read("config.yaml")
+    return Stage.parse({"seed": whole.get("seed"), **whole.get("calibration", {})}, "config.yaml").dump()
+
+
+def a_path(text: str) -> str:
+    """Return the value of an option that is a path; empty text is refused."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("found nothing, allowed: a path")
+    return text
+
+
+def make(
+    own: dict[str, Any],
+    where: str | None,
+    output: str,
+    device_sims: str | None = None,
+    dropped: str | None = None,
+    log: str | None = None,
+) -> None:
+    """Make the card of the section ``own``, which is in the file ``where``, and say what became of its writes.
+
+    Parameters
+    ----------
+    own : dict
+    where : str or None
+    output : str
+        Directory of the card.
+    device_sims : str, optional
+        Folder of the device stage's tables.
+    dropped : str, optional
+        CSV file for what an import left out and why.
+    log : str, optional
+        File for progress and errors.
+
+    Raises
+    ------
+    UserError
+        If an input is unfit.
+    """
+    if dropped is not None and Path(dropped).is_dir():
+        raise UserError(f"--dropped: found {dropped}, a folder, allowed: a file")
+    with Progress("calibration", 1, "cards", rate_unit="cards/s", log=log) as progress:
+        try:
+            card, imported = build.make(own, where, device_sims)
+            card.write(output)
+            if dropped is not None:
+                empty = pd.DataFrame(columns=list(DROPPED))
+                write_csv(empty if imported is None else imported.report, dropped)
+        except UserError as error:
+            # the terminal gets it from run_cli
+            if progress.log is not None:
+                progress.log.write(f"error: {error}\n")
+            raise
+        told = [f"{card.meta.get('events', 0)} writes used, {card.meta.get('lost_events', 0)} lost"]
+        if imported is not None:
+            told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
+            told += [f"note: {note}" for note in imported.notes]
+        for line in told:
+            progress.say(line)
+        progress.advance(1, f"card {card.hash} in {output}")
+    if progress.log is None and not progress.terminal:
+        # what an import left out must be told, wherever the output goes
+        print("\n".join(told))
+
+
+def card_of(name: str) -> KernelCard:
+    """Return the card in a folder, or the library's card of that name.
+
+    Raises
+    ------
+    UserError
+        If it is neither.
+    """
+    if not Path(name).exists() and name in library.names():
+        return build.make(library_section(name), "config.yaml", None)[0]
+    return KernelCard.read(name)
+
+
+def library_section(name: str) -> dict[str, Any]:
+    """Return config.yaml's calibration section with a card of the library as its source."""
+    own = section(None)
+    # the seed of `library.card`: a name is one card, whatever the study
+    return {**own, "seed": 0, "source": {**own["source"], "kind": "library", "name": name}}

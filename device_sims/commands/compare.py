@@ -1,0 +1,21 @@
+"""Run one problem file on several engines (docs/engines.md)."""
+
+from __future__ import annotations
+
+import argparse
+
+from device_sims.single.engines_compared import compare
+from spinloom.command_line import whole_number
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("problem", help="problem file (YAML)")
+    parser.add_argument("--engines", help="names with commas between (default: all but the reduced models)")
+    parser.add_argument("--output", required=True, help="directory of this comparison; the same command goes on in it")
+    parser.add_argument("--replicas", type=whole_number("--replicas", 2, 10**6), help="repetitions, with a temperature")
+    parser.add_argument("--seed", type=whole_number("--seed", 0), help="in place of the file's")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    names = arguments.engines and [name.strip() for name in arguments.engines.split(",")]
+    compare(arguments.problem, names, arguments.output, arguments.replicas, arguments.seed)

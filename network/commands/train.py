@@ -1,0 +1,55 @@
+"""Train one variant with one replicate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from network import datasets
+from network.results.run_tables import write_run
+from network.training import settings
+from network.training.card import read_device
+from spinloom import gpus
+from spinloom.errors import UserError
+from spinloom.progress import Progress
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="JSON: the network section of the variant")
+    parser.add_argument("--card", type=Path, help="directory of the kernel card, if the rule uses one")
+    parser.add_argument("--replicate", type=int, required=True, help="which of the seeds")
+    parser.add_argument("--card-sample", type=int, help="number of the draw from the card's posterior that the card is")
+    parser.add_argument("--chip", type=int, help="which set of devices made of that draw")
+    parser.add_argument("--output", type=Path, required=True, help="directory of the run")
+    parser.add_argument("--log", type=Path, help="file for progress lines")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    config = settings.read(arguments.config)
+    for name in ("replicate", "card_sample", "chip"):
+        if not 0 <= (getattr(arguments, name) or 0) < 10**4:
+            raise UserError(f"--{name.replace('_', '-')}: found {getattr(arguments, name)}, allowed 0 to 9999")
+    chip = None if arguments.chip is None else (arguments.card_sample or 0, arguments.chip)
+    gpus.claim()
+    # imported here: JAX must not start before the GPU is claimed
+    from network.training.trainer import Trainer
+
+    dataset = datasets.get(config.dataset)
+    device = read_device(arguments.card, config)
+    trainer = Trainer(config, device, arguments.replicate, dataset.load(config.cache, config.folder), chip)
+    data_id = dataset.digest(config.cache, config.folder)
+    total = trainer.samples * config.epochs
+    label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    speed = (f"train {config.rule}", settings.work(config, trainer.samples))
+    with Progress(label, total, "images", rate_unit="images/s", log=arguments.log, speed=speed) as progress:
+
+        def report(images: int, row: dict) -> None:
+            progress.advance(
+                images,
+                f"epoch {row['epoch']}/{config.epochs}, loss {row['train_loss']:.4f}, validation "
+                f"{100 * row['validation_accuracy']:.2f} %, test {100 * row['test_accuracy']:.2f} %",
+            )
+
+        result = trainer.run(arguments.output, data_id, report, progress.say)
+        write_run(arguments.output, result, device)

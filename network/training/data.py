@@ -1,0 +1,33 @@
+"""Where the data of a study are: its data set, the cache, and a folder of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from network import datasets
+from spinloom.errors import UserError
+from spinloom.files import read_json
+
+
+def read(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
+    """Return data set, cache and the user's folder of any section with ``dataset`` and ``data``, in a JSON file."""
+    section = read_json(path)
+    if not isinstance(section, dict) or "dataset" not in section:
+        raise UserError(f"{path}: dataset missing, allowed the network section of the config")
+    return datasets.get(section["dataset"]), *folders(section.get("data") or {})
+
+
+def folders(data: dict) -> tuple[Path, Path | None]:
+    """Return the cache and the user's own folder (or None) in ``network.data``; `UserError` if they cannot be paths."""
+    return _folder("cache", data.get("cache") or "~/.cache/spinloom"), _folder("folder", data.get("folder"))
+
+
+def _folder(key: str, text: str | None) -> Path | None:
+    if not text:
+        return None
+    if not isinstance(text, str) or not text.isprintable():
+        raise UserError(f"network.data.{key}: found {text!r}, allowed a printable path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"network.data.{key}: found {text!r}, allowed a path with a known home ({error})") from None

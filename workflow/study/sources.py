@@ -1,0 +1,101 @@
+"""Which source files each job of a study depends on: those of its command, and of the plug-ins that it uses.
+
+What a module imports is read from the files (`spinloom.sources`). Here it is only told where a job starts, and what is
+chosen by name while it runs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration import laws
+from calibration.sources import importers, library, parametric, simulated
+from device_sims import devices, engines
+from spinloom import files, sources
+from spinloom.sources import command
+from workflow.study.planning import Plan
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a job starts: modules, and files that are read beside the study's own."""
+
+    modules: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Short hash that tells starts of one job apart."""
+        return files.sha256_text(files.canonical_json([self.modules, self.files]))[:12]
+
+    def digests(self) -> str:
+        """Return the digests of all source files as JSON."""
+        read = {name: files.sha256_file(name) for name in self.files}
+        return json.dumps({**sources.digests(*self.modules, root="."), **read}, indent=1) + "\n"
+
+
+def starts(plan: Plan) -> dict[str, Start]:
+    """Return where each job of a study starts, by the name of its rule; ``train`` by variant.
+
+    Jobs that the study does not have are left out.
+    """
+    # any law may be fitted: by default the best one is chosen
+    fitted = [laws.REGISTRY.module(name) for name in laws.REGISTRY.names()]
+    made_of, recipe = _card(plan)
+    card = [*made_of, *fitted]
+    found = {
+        "card": Start(command("calibration", "card", *card), recipe),
+        "card_figures": Start(command("calibration", "figures", *card), recipe),
+        "card_sample": Start(command("calibration", "sample", *fitted)),
+        "report": Start(("report.__main__",), tuple(map(str, sorted(Path("report/page").iterdir())))),
+        "data_package": Start(("workflow.study.package",), ("results/README.md",)),
+    }
+    if plan.simulates:
+        family = devices.REGISTRY.module(plan.config["device_sims"]["device"])
+        engine = engines.REGISTRY.module(plan.config["device_sims"]["engine"])
+        found |= {
+            "simulate": Start(command("device_sims", "chunk", family, engine)),
+            "collect": Start(command("device_sims", "collect", family, engine)),
+            "device_figure": Start(command("device_sims", "figure", family)),
+        }
+    if plan.trains:
+        (dataset,), rules = ({one.modules[place] for one in plan.trained} for place in (1, 0))
+        used = [dataset, *sorted(rules)]
+        found |= {
+            "data": Start(command("network", "data", dataset)),
+            "summarise": Start(command("network", "summarise", *used)),
+            "uncertainty": Start(command("network", "uncertainty", *used)),
+            "network_figures": Start(command("network", "figures")),
+            "systems": Start(command("network", "systems", dataset)),
+            "scan": Start(command("network", "scan")),
+            **{f"train_{one.variant}": Start(command("network", "train", *one.modules)) for one in plan.trained},
+        }
+    return found
+
+
+def _card(plan: Plan) -> tuple[list[str], tuple[str, ...]]:
+    """Return the module that reads or computes what the card is made of, and the files that it reads."""
+    config = plan.config["calibration"]
+    kind, source = config["source"]["kind"], config["source"]
+    if kind == "simulation":
+        return [simulated.REGISTRY[plan.config["device_sims"]["device"]]], ()
+    if kind == "import":
+        return [importers.REGISTRY.module(source["format"])], ()
+    if kind == "parametric":
+        return [parametric.REGISTRY.module(config["parametric"]["device"])], ()
+    if kind == "library":
+        device, recipe = library.recipe(source["name"])["device"], f"calibration/sources/library/{source['name']}.yaml"
+        return [parametric.REGISTRY.module(device)], (recipe,)
+    return [], ()
+
+
+def validation() -> list[str]:
+    """Return the files that the evidence for the engines depends on: every check, engine and device."""
+    chosen = [
+        name for package in ("validation", "engines", "devices") for name in sources.within(f"device_sims.{package}")
+    ]
+    references = Path("device_sims/validation/reference").glob("*.csv")
+    found = sources.files(*command("device_sims", "validate", *chosen), root=".")
+    return [*map(str, found.values()), *map(str, sorted(references))]
