@@ -183,7 +183,7 @@ def _none() -> DeviceModel:
         name="none", states=(0,), pulses=(0,), transition=still, by_instance=None, half_select={}, retention=None,
         rest=None, occupancy=np.ones(1), state_weight=one, state_spread=one, level=one,
         level_pulse=np.zeros(1, np.int32), instance_gain=np.ones(1, np.float32), instance_weight=one, read_sd=one,
-        drive=nothing, write_energy=nothing, write_latency=nothing, write_voltage=nothing, write_duration=nothing,
+        drive=nothing, write_energy=nothing, write_voltage=nothing, write_duration=nothing,
         read_energy=nothing, read_voltage=nothing, g_ref=0.0, g_scale=1.0, stuck=0.0, laws=(), flags={},
     )  # fmt: skip
 
