@@ -31,30 +31,37 @@ class Dataset(Protocol):
     @property
     def name(self) -> str:
         """Name in the config and of the folder in the cache."""
+        ...
 
     @property
     def title(self) -> str:
         """Name for people; the manifest's title may say more (which version of the images was found)."""
+        ...
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Rows, columns, channels of an image."""
+        ...
 
     @property
     def inputs(self) -> int:
         """Values per image: rows * columns * channels."""
+        ...
 
     @property
     def classes(self) -> int:
         """Number of classes; labels are 0 to classes - 1."""
+        ...
 
     @property
     def train_count(self) -> int | None:
         """Number of training images; None if only the files tell."""
+        ...
 
     @property
     def test_count(self) -> int | None:
         """Number of test images; None if only the files tell."""
+        ...
 
     def ensure(self, cache: Path, folder: Path | None, say: Callable[[str], None]) -> dict:
         """Make sure that checked data are in ``cache`` and return the manifest (see `describe`).
@@ -62,12 +69,15 @@ class Dataset(Protocol):
         ``folder`` is where the user put the files (None: nowhere); ``say`` gets one line per event. Raises `UserError`
         if the data cannot be had or are not what they should be.
         """
+        ...
 
     def load(self, cache: Path, folder: Path | None = None) -> Data:
         """Return the data from ``cache``; `UserError` if they are absent or damaged."""
+        ...
 
     def digest(self, cache: Path, folder: Path | None = None) -> str:
         """Return a SHA-256 (hexadecimal) that names the data that `load` returns."""
+        ...
 
 
 def pixels(shape: tuple[int, ...]) -> int:
@@ -105,7 +115,7 @@ def content_hash(data: Data) -> str:
     head = [data.classes, list(data.shape), len(data.train_labels), len(data.test_labels)]
     name = hashlib.sha256(canonical_json(head).encode())
     for values in data[:4]:
-        name.update(np.ascontiguousarray(values, dtype=np.uint8))
+        name.update(np.ascontiguousarray(values, dtype=np.uint8).data)
     return name.hexdigest()
 
 

@@ -27,8 +27,8 @@ class Digits(Made):
         """Return the images, grey levels 0..16 spread over 0..255."""
         from sklearn.datasets import load_digits  # imported here: no other data set has to pay for it
 
-        images, labels = load_digits(return_X_y=True)
-        images, labels = np.rint(images * (255 / 16)).astype(np.uint8), labels.astype(np.uint8)
+        given = load_digits(return_X_y=True)
+        images, labels = np.rint(np.asarray(given[0]) * (255 / 16)).astype(np.uint8), np.asarray(given[1], np.uint8)
         cut = self.train_count
         return Data(images[:cut], labels[:cut], images[cut:], labels[cut:], self.classes, self.shape)
 

@@ -7,6 +7,7 @@ easier images of ``extra_32x32.mat`` are not used.
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def read_mat(raw: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     from scipy.io import loadmat  # imported here: no other data set has to pay for it
 
     try:
-        found = loadmat(io.BytesIO(raw), variable_names=("X", "y"))
+        stream: Any = io.BytesIO(raw)  # read like a file, but the stubs ask for a path
+        found = loadmat(stream, variable_names=("X", "y"))
     except Exception as error:  # the reader lets out nearly everything
         raise UserError(f"{where}: not a readable MATLAB file ({error})") from None
     images, labels = (np.asarray(found.get(name)) for name in ("X", "y"))

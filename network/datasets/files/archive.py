@@ -8,7 +8,6 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO
 
 from spinloom.errors import UserError
 
@@ -17,13 +16,13 @@ CHUNK = 1 << 20
 DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
 
 
-class _Bounded:
+class _Bounded(io.RawIOBase):
     """A stream that yields at most ``limit`` bytes in all, so that no header can ask for more memory than that."""
 
-    def __init__(self, stream: BinaryIO, limit: int, where: str):
+    def __init__(self, stream: io.BufferedIOBase, limit: int, where: str):
         self.stream, self.limit, self.where, self.total = stream, limit, where, 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         block = self.stream.read(size)
         self.total += len(block)
         if self.total > self.limit:
@@ -31,12 +30,12 @@ class _Bounded:
         return block
 
 
-def members(stream: BinaryIO, where: str, limit: int) -> Iterator[tuple[PurePosixPath, bytes]]:
+def members(stream: io.BufferedIOBase, where: str, limit: int) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield the path and the bytes of every file in an (uncompressed) tar stream. Nothing is written anywhere.
 
     Parameters
     ----------
-    stream : BinaryIO
+    stream : io.BufferedIOBase
         The tar; it is read once, from where it is.
     where : str
         Its name for error messages.
@@ -60,7 +59,8 @@ def members(stream: BinaryIO, where: str, limit: int) -> Iterator[tuple[PurePosi
                     continue
                 if not member.isreg() or member.issparse():
                     raise UserError(f"{where}: member {member.name!r}: found no plain file, allowed files and folders")
-                yield path, archive.extractfile(member).read()
+                with archive.extractfile(member) or io.BytesIO() as content:
+                    yield path, content.read()
         while bounded.read(CHUNK):  # to the end, where gzip keeps its checksum
             pass
     except DAMAGE as error:

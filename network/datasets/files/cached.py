@@ -41,20 +41,53 @@ class Splits(NamedTuple):
 class Layout(Protocol):
     """One way in which the files of a data set come."""
 
-    name: str  # begins the name of the cache entry
-    wants: str  # the files, for people
-    folders: tuple[str, ...]  # folders in which they usually lie
-    archives: tuple[str, ...]  # .tar.gz files in which they usually come
-    patterns: tuple[str, ...]  # globs that find them in a folder
-    offers: tuple[Mirror | NpmPackage, ...]  # where they may be had, in order of preference
-    hashes: tuple[tuple[str, str], ...]  # published: key, hash; empty if there are none
-    algorithm: str  # of the published hashes
+    @property
+    def name(self) -> str:
+        """Beginning of the name of the cache entry."""
+        ...
+
+    @property
+    def wants(self) -> str:
+        """The files, for people."""
+        ...
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders in which the files usually lie."""
+        ...
+
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """Archives (.tar.gz) in which the files usually come."""
+        ...
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Globs that find the files in a folder."""
+        ...
+
+    @property
+    def offers(self) -> tuple[Mirror | NpmPackage, ...]:
+        """Where the files may be had, in order of preference."""
+        ...
+
+    @property
+    def hashes(self) -> tuple[tuple[str, str], ...]:
+        """Key and hash of each published file; empty if no hashes are published."""
+        ...
+
+    @property
+    def algorithm(self) -> str:
+        """Algorithm of the published hashes."""
+        ...
 
     def key(self, path: PurePath) -> str | None:
         """Return the layout's name for the file at ``path``, None if it is none of its files."""
+        ...
 
     def decode(self, files: dict[str, bytes], where: str) -> Splits:
         """Return the arrays; `UserError` if the files make no sense."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -259,24 +292,27 @@ class CachedDataset:
         data = Data(*splits[:4], self.classes, self.shape)
         base.check(data, where, (self.train_count, self.test_count))
         arrays = dict(zip(ARRAYS, data[:4], strict=True))
+        arrays |= {"variant": np.array(splits.variant), "digest": np.array(base.content_hash(data))}
         with atomic(entry) as temporary:
-            np.savez(temporary, **arrays, variant=np.array(splits.variant), digest=np.array(base.content_hash(data)))
+            np.savez(temporary, allow_pickle=False, **arrays)
 
-    def _read(self, entry: Path, arrays: bool = True) -> tuple[Data | None, str, str]:
-        """Return the arrays (None if not asked for), the variant and the digest in a cache entry."""
+    def _stored(self, entry: Path, *names: str) -> list[np.ndarray]:
+        """Return arrays of a cache entry."""
         if not entry.is_file():
             raise UserError(f"{entry}: not in the cache; run 'python -m network data' first")
         try:
             with np.load(entry, allow_pickle=False) as stored:
-                variant, digest = str(stored["variant"]), str(stored["digest"])
-                data = Data(*(stored[name] for name in ARRAYS), self.classes, self.shape) if arrays else None
+                return [stored[name] for name in names]
         except Exception as error:  # a damaged zip of damaged arrays can fail in any way
             raise UserError(f"{entry}: damaged ({error}); run 'python -m network data' again") from None
-        if data is not None:
-            base.check(data, str(entry), (self.train_count, self.test_count))
-            if (found := base.content_hash(data)) != digest:
-                raise UserError(f"{entry}: SHA-256 of the arrays: found {found}, allowed {digest}")
-        return data, variant, digest
+
+    def _read(self, entry: Path) -> tuple[Data, str, str]:
+        """Return the arrays, the variant and the digest in a cache entry."""
+        a, b, c, d, variant, digest = self._stored(entry, *ARRAYS, "variant", "digest")
+        data = base.check(Data(a, b, c, d, self.classes, self.shape), str(entry), (self.train_count, self.test_count))
+        if (found := base.content_hash(data)) != str(digest):
+            raise UserError(f"{entry}: SHA-256 of the arrays: found {found}, allowed {digest}")
+        return data, str(variant), str(digest)
 
     def load(self, cache: Path, folder: Path | None = None) -> Data:
         """Read the decoded arrays from ``cache``.
@@ -290,4 +326,4 @@ class CachedDataset:
 
     def digest(self, cache: Path, folder: Path | None = None) -> str:
         """Return the SHA-256 (hexadecimal) of the arrays that `load` returns; errors as of `load`."""
-        return self._read(self._cached(cache, folder)[1], arrays=False)[2]
+        return str(self._stored(self._cached(cache, folder)[1], "digest")[0])

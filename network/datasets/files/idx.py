@@ -79,5 +79,6 @@ def dataset(
     offers = [Mirror(tuple(f"{mirror}/{file.name}.gz" for file in files)) for mirror in mirrors]
     layout = Published("idx-files", "sha256", tuple((file.name, file.sha256) for file in files), decode,
                        offers=(*offers, *([npm] if npm else [])))  # fmt: skip
-    return CachedDataset(name, title, (*shapes["train_images"][1:], 1), classes, *shapes["train_labels"],
-                         *shapes["test_labels"], layouts=(layout,), limit=LIMIT)  # fmt: skip
+    train, rows, columns = shapes["train_images"]
+    return CachedDataset(name, title, (rows, columns, 1), classes, train, *shapes["test_labels"], layouts=(layout,),
+                         limit=LIMIT)  # fmt: skip

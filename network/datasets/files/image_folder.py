@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from network.datasets.files.cached import Splits
+from network.datasets.files.sources import Mirror, NpmPackage
 from spinloom.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -35,7 +36,7 @@ def decode(raw: bytes, shape: tuple[int, int, int], where: str) -> tuple[np.ndar
                     f"{where}: found {image.size[0]} x {image.size[1]} {image.mode}, allowed {shape[1]} x {shape[0]} "
                     f"{' or '.join(modes)}"
                 )
-            return np.asarray(image.convert(modes[0])).reshape(-1), image.format
+            return np.asarray(image.convert(modes[0])).reshape(-1), str(image.format)
     except Image.UnidentifiedImageError:
         raise UserError(f"{where}: found no picture, allowed JPEG or PNG") from None
     except DAMAGE as error:
@@ -52,7 +53,7 @@ class ImageFolder:
     name: str = "images"
     folders: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ("train/*/*", "test/*/*")
-    offers: tuple[()] = ()
+    offers: tuple[Mirror | NpmPackage, ...] = ()
     hashes: tuple[tuple[str, str], ...] = ()
     algorithm: str = ""
 

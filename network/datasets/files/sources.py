@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
@@ -65,12 +65,16 @@ class Mirror:
         def download(url: str, path: str, _) -> None:
             with open(path, "wb") as stream:
                 reply = _Bounded(stream, limit, lambda amount: say(f"{url}: {amount}"))
-                pooch.HTTPDownloader(reply, CHUNK, timeout=MIRROR_TIMEOUT_S)(url, reply, None)
+                bar: Any = reply  # pooch takes any object with these methods, but its annotation says bool
+                pooch.HTTPDownloader(bar, CHUNK, timeout=MIRROR_TIMEOUT_S)(url, reply, None)
 
         for url in self.urls:
             try:
                 # no hash of what is packed: that of the content is checked when it is unpacked
-                pooch.retrieve(url, None, PurePosixPath(url).name, folder, downloader=download)
+                pooch.retrieve(
+                    url, None, PurePosixPath(url).name, folder,
+                    downloader=download,  # pyright: ignore[reportArgumentType]: it is called with these three
+                )  # fmt: skip
             except (OSError, ValueError) as error:
                 # requests wraps the reason for which it gave up
                 raise UserError(f"{url}: {getattr(next(iter(error.args), None), 'reason', error)}") from None
