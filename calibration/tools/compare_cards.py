@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -88,18 +89,18 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
 
 def _matching_pulses(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     found, taken = [], set()
-    for one in a.itertuples():
-        for other in b.itertuples():
-            if other.pulse not in taken and one.channel == other.channel and _agree(one, other):
-                taken.add(other.pulse)
-                told = {key: getattr(one, key) for key in PULSE if a[key].notna().any()}
-                found.append({"pulse_a": one.pulse, "pulse_b": other.pulse, **told})
+    for one in a.to_dict("records"):
+        for other in b.to_dict("records"):
+            if other["pulse"] not in taken and one["channel"] == other["channel"] and _agree(one, other):
+                taken.add(other["pulse"])
+                told = {key: one[key] for key in PULSE if a[key].notna().any()}
+                found.append({"pulse_a": one["pulse"], "pulse_b": other["pulse"], **told})
                 break
     return pd.DataFrame(found, columns=None if found else ["pulse_a", "pulse_b"])
 
 
-def _agree(one: Any, other: Any) -> bool:
-    pairs = [(getattr(one, key), getattr(other, key)) for key in PULSE]
+def _agree(one: dict[Hashable, Any], other: dict[Hashable, Any]) -> bool:
+    pairs = [(one[key], other[key]) for key in PULSE]
     return all(np.isnan(x) or np.isnan(y) or np.isclose(x, y, rtol=RELATIVE, atol=0) for x, y in pairs)
 
 
@@ -221,7 +222,7 @@ def conductances(a: KernelCard, b: KernelCard) -> pd.DataFrame:
             "t": t,
             "dof": dof,
             "p_value": p_value,
-            "p_holm": holm(p_value),
+            "p_holm": holm(np.asarray(p_value)),
         }
     )
 
@@ -234,8 +235,8 @@ def _derived(a: KernelCard, b: KernelCard, pulses: pd.DataFrame, same_states: bo
         rows += [(f"{name}: {key}", x[key], y[key]) for key in x if "_sd" in key and key in y]
     for pulse_a, pulse_b in zip(pulses["pulse_a"], pulses["pulse_b"]):
         for column in ("energy_mean_J", "latency_s"):
-            pair = (float(card[column].iloc[at]) for card, at in ((a.pulses, pulse_a), (b.pulses, pulse_b)))
-            rows.append((f"pulse {pulse_a}: {column}", *pair))
+            x, y = (float(card[column].iloc[at]) for card, at in ((a.pulses, pulse_a), (b.pulses, pulse_b)))
+            rows.append((f"pulse {pulse_a}: {column}", x, y))
     if same_states:
         occupancy = zip(a.states["occupancy"], b.states["occupancy"])
         rows += [(f"state {state}: occupancy", x, y) for state, (x, y) in enumerate(occupancy)]

@@ -109,7 +109,7 @@ def _switching(card: KernelCard) -> Figure:
             known = rows.loc[group["pulse"]]
             p = known["probability"].to_numpy()
             bars = np.clip([p - known["ci_low"], known["ci_high"] - p], 0, None)
-            name = ", ".join(of(name).told(value) for name, value in zip(others, np.atleast_1d(key))) or None
+            name = ", ".join(of(name).told(float(str(value))) for name, value in zip(others, key)) or None
             axis.errorbar(group[x] * scale, p, bars, fmt="o", markersize=3, color=f"C{colour % 10}", label=name)
             _law_curves(axis, card, start, group, x, scale, f"C{colour % 10}")
         axis.set_title(f"to {labels[1]}" if card.rows_repeat else f"{labels[start]} to {labels[stop]}")

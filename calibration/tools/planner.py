@@ -216,23 +216,23 @@ def sweep(
     instances, columns = max(1, len(card.population)), _told_by(pulses)
     entries: dict[tuple, int] = {}
     more_instances = 0
-    for row in table.itertuples():
-        if row.advice == "instances":
-            more_instances = max(more_instances, int(row.more_instances))
-        if row.advice not in ("replicas", "start") or (row.advice == "start" and starts is None):
+    for row in table.to_dict("records"):
+        if row["advice"] == "instances":
+            more_instances = max(more_instances, int(row["more_instances"]))
+        if row["advice"] not in ("replicas", "start") or (row["advice"] == "start" and starts is None):
             continue
-        pulse = {column: _plain(pulses[column].iloc[row.pulse]) for column in columns}
-        own = [] if starts is None else sorted(starts.index[starts == row.state_from])
+        pulse = {column: _plain(pulses[column].iloc[row["pulse"]]) for column in columns}
+        own = [] if starts is None else sorted(starts.index[starts == row["state_from"]])
         places: list[dict] = [{**pulse, "nominal_start_m": float(position)} for position in own] or [pulse]
         if own:
-            extra = math.ceil(row.more_writes / instances / len(own))
-        elif row.advice == "start":
+            extra = math.ceil(row["more_writes"] / instances / len(own))
+        elif row["advice"] == "start":
             raise UserError(
-                f"plan: pulse {row.pulse}, state {row.state_from}: found no start position whose writes begin there, "
-                "allowed: one more in pulses.start_positions_m, then simulate and plan again"
+                f"plan: pulse {row['pulse']}, state {row['state_from']}: found no start position whose writes begin "
+                "there, allowed: one more in pulses.start_positions_m, then simulate and plan again"
             )
         else:
-            extra = int(row.more_replicas)
+            extra = int(row["more_replicas"])
         for place in places:
             now = max(
                 [swept["replicas_per_instance"], *(old["replicas_per_instance"] for old in _fitting(chosen, place))]
@@ -274,10 +274,12 @@ def _too_many(key: str, found: int, table: pd.DataFrame, card: KernelCard, share
     size, kernel, would_do = len(card.states), card.kernel, 0.0
     mass, pseudocount = (entry(card.meta, f"posterior.{name}", "card") for name in ("interval", "pseudocount"))
     effective = card.transitions["effective_count"].to_numpy().reshape(kernel.shape)
-    for row in table[table["advice"] != "enough"].itertuples():
+    for row in table[table["advice"] != "enough"].to_dict("records"):
         # what writes are worth rises ever more slowly with their number, so the share of it is not less than this
-        worth = row.independent_writes + max(0.0, share) * (row.independent_writes_needed - row.independent_writes)
-        known = effective[row.pulse, row.state_from] if row.independent_writes else np.zeros(size)
+        worth = row["independent_writes"] + max(0.0, share) * (
+            row["independent_writes_needed"] - row["independent_writes"]
+        )
+        known = effective[row["pulse"], row["state_from"]] if row["independent_writes"] else np.zeros(size)
         mean, _, _ = posterior(known, pseudocount, mass)
         would_do = max(would_do, half_width(mean, worth + size * pseudocount, mass))
     # two digits, rounded up

@@ -128,7 +128,11 @@ def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Genera
 
 
 def _positive_normal(
-    mean: np.ndarray, sd: np.ndarray, rng: np.random.Generator, low: np.ndarray | float = 0.0, high=np.inf
+    mean: np.ndarray,
+    sd: np.ndarray,
+    rng: np.random.Generator,
+    low: np.ndarray | float = 0.0,
+    high: np.ndarray | float = np.inf,
 ) -> np.ndarray:
     """Return normal deviates cut off at ``low`` and ``high``; where ``sd`` is 0, the mean.
 
@@ -179,7 +183,7 @@ def _pulses(card: KernelCard, rng: np.random.Generator, notes: dict) -> pd.DataF
     drawn = (writes > 0) & (sd > 0) & (mean > 0)
     energy = _positive_normal(mean, np.where(drawn, sd / np.sqrt(np.maximum(writes, 1)), 0.0), rng)
     ratio = np.divide(energy, mean, out=np.ones_like(mean), where=mean > 0)
-    for column in [name for name in table if name.startswith("energy_") and name != "energy_sd_J"]:
+    for column in [name for name in map(str, table) if name.startswith("energy_") and name != "energy_sd_J"]:
         table[column] = table[column] * ratio
     _note(notes, "energies of writes", drawn)
     return table

@@ -50,7 +50,8 @@ def _transitions(card: KernelCard) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in ("pulse", "from", *(f"to {label}" for label in card.states["label"]), "basis"):
         table.add_column(heading, justify="right")
-    for (pulse, start), rows in card.transitions.groupby(["pulse", "state_from"]):
+    for _, rows in card.transitions.groupby(["pulse", "state_from"]):
+        pulse, start = int(rows["pulse"].iloc[0]), int(rows["state_from"].iloc[0])
         if card.rows_repeat and start > 0 or pulse >= MOST_PULSES:
             continue
         cells = (

@@ -133,7 +133,7 @@ def _value(option: Option, value: Any, where: str, key: str) -> Any:
         raise UserError(f"{where}: found {found!r}, allowed: {kinds[option.kind]}")
     if option.allowed and value not in option.allowed:
         raise UserError(f"{where}: found {value}, allowed: {', '.join(map(str, option.allowed))}")
-    if option.kind in (int, float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         if (option.least is not None and not value >= option.least) or (
             option.most is not None and not value <= option.most
         ):

@@ -130,7 +130,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
     plan = direction_pulses(options, folder)
     files = _files(folder, options["device"])
     scale = CONDUCTANCE_UNITS[options["conductance_unit"]]
-    tables = [tuple(read_table(file, scale) for file in pair) for pair in files.values()]
+    tables = [(read_table(up, scale), read_table(down, scale)) for up, down in files.values()]
     for (up, down), pair in zip(tables, files.values()):
         if not np.array_equal(up.conductance_S[[0, -1]], down.conductance_S[[0, -1]]):
             raise UserError(
@@ -238,8 +238,8 @@ def kernel(table: Table, lattice: np.ndarray) -> np.ndarray:
     rows = []
     for conductance in lattice:
         step = table.landing(conductance)
-        ends = [np.clip((end - lattice[0]) / pitch, 0, len(lattice) - 1) for end in (step.low, step.high)]
-        rows.append(split(Pieces(*ends, step.weight), len(lattice)))
+        low, high = (np.clip((end - lattice[0]) / pitch, 0, len(lattice) - 1) for end in (step.low, step.high))
+        rows.append(split(Pieces(low, high, step.weight), len(lattice)))
     return np.stack(rows)
 
 
@@ -347,8 +347,8 @@ def _card(
         }
     )
     # a write costs what the state before it conducts
-    mean = occupancy @ lattice
-    sd = np.sqrt(occupancy @ (lattice - mean) ** 2)
+    mean = float(occupancy @ lattice)
+    sd = float(np.sqrt(occupancy @ (lattice - mean) ** 2))
     rows = []
     for pulse, fields in enumerate(plan.to_dict("records")):
         rows.append(pulse_row(pulse, fields, options, mean, sd, folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ OPTIONS = {
 }
 
 
-def read(path: str, options: dict[str, Any]) -> Imported:
+def read(path: str | Path, options: dict[str, Any]) -> Imported:
     """Read writes.
 
     Pulses are the distinct combinations of voltage, current density, field, duration, polarity and temperature,
@@ -109,7 +110,7 @@ def _without_gaps(table: pd.DataFrame, used: list[str], path, report: Report) ->
     for index in np.flatnonzero(gaps.any(axis=1)):
         column = used[int(gaps[index].argmax())]
         report.drop(path, table["row"].iloc[index], f"column {column} is {table[column].iloc[index]:g}")
-    return table[~gaps.any(axis=1)].reset_index(drop=True)
+    return table.iloc[np.flatnonzero(~gaps.any(axis=1))].reset_index(drop=True)
 
 
 def _polarity(table: pd.DataFrame, path) -> None:
@@ -122,4 +123,4 @@ def _polarity(table: pd.DataFrame, path) -> None:
         return
     table["polarity"] = 0.0
     for drive in reversed([drive for drive in DRIVES if drive in table]):
-        table["polarity"] = np.sign(table[drive]).where(table[drive] != 0, table["polarity"])
+        table["polarity"] = np.where(table[drive] != 0, np.sign(table[drive]), table["polarity"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,7 @@ def _itself(conductance: np.ndarray) -> np.ndarray:
 
 
 def pulse_row(
-    pulse: int, fields: dict[str, Any], options: dict[str, Any], mean: float, sd: float, where: str | Path
+    pulse: int, fields: dict[Hashable, Any], options: dict[str, Any], mean: float, sd: float, where: str | Path
 ) -> dict[str, Any]:
     """Return a row of `calibration.card.tables.PULSES` without the columns that stay empty.
 

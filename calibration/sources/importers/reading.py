@@ -183,7 +183,7 @@ def read_grid(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if cells.empty:
         raise UserError(f"{path}: found a header without rows, allowed: one row or more")
     rows = cells.index.to_numpy() + 1
-    columns = [_numbers(cells[column], str(column + 1), rows, path) for column in cells]
+    columns = [_numbers(cells.iloc[:, place], str(place + 1), rows, path) for place in range(cells.shape[1])]
     empty = (cells.map(str.strip) == "").to_numpy()
     lengths = len(cells) - np.flip(empty, axis=0).cumprod(axis=0).sum(axis=0)
     return np.column_stack(columns), rows, lengths

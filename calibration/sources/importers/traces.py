@@ -36,7 +36,7 @@ OPTIONS = {
 }
 
 
-def read(path: str, options: dict[str, Any]) -> Imported:
+def read(path: str | Path, options: dict[str, Any]) -> Imported:
     """Read traces.
 
     The conductance before the first pulse of a run is the one of pulse number 0 if the run has it, otherwise the last
@@ -83,20 +83,21 @@ def read(path: str, options: dict[str, Any]) -> Imported:
         report,
     )
     devices, table["instance"] = instances(table["device"])
-    trains, previous = [], None
-    for (instance, order), run in table.groupby(["instance", "order"]):
+    trains, ends = [], {}  # the last conductance of each run by instance and order
+    for _, run in table.groupby(["instance", "order"]):
         _check_run(run, path)
+        instance, order = int(run["instance"].iloc[0]), int(run["order"].iloc[0])
         conductance = run["conductance_S"].to_numpy()
-        follows = previous is not None and previous[:2] == (instance, order - 1)
-        if run["pulse_number"].iloc[0] == 1 and follows:
-            conductance = np.concatenate([[previous[2]], conductance])
+        if run["pulse_number"].iloc[0] == 1 and (instance, order - 1) in ends:
+            conductance = np.concatenate([[ends[instance, order - 1]], conductance])
         trains.append((UP if run["direction"].iloc[0] == "up" else DOWN, instance, conductance))
-        previous = (instance, order, conductance[-1])
+        ends[instance, order] = conductance[-1]
     writes = train_writes(trains)
     report.check(options["max_dropped_fraction"], path)
-    names = ("direction up", "direction down")
-    if not given:
-        names = ("runs 1, 3, ...", "runs 2, 4, ...")[:: 1 if options["first"] == "up" else -1]
+    odd, even = "runs 1, 3, ...", "runs 2, 4, ..."
+    names = (odd, even) if options["first"] == "up" else (even, odd)
+    if given:
+        names = ("direction up", "direction down")
     notes = both_directions(writes, path, names)
     return imported(writes, pulses, options, report, path, [path], "traces", devices, notes=notes)
 

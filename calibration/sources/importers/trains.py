@@ -37,7 +37,7 @@ OPTIONS = {
 }
 
 
-def read(path: str, options: dict[str, Any]) -> Imported:
+def read(path: str | Path, options: dict[str, Any]) -> Imported:
     """Read pulse trains.
 
     Parameters
@@ -58,6 +58,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
     report = Report()
     if path.is_dir():
         files = [path / options["up"], path / options["down"]]
+        names = (files[0].name, files[1].name)
         trains = [
             (pulse, *train) for pulse, file in zip((UP, DOWN), files) for train in _columns(file, options, report)
         ]
@@ -75,12 +76,12 @@ def read(path: str, options: dict[str, Any]) -> Imported:
                 f"{path}: option up_pulses: found {turn}, allowed: 1..{len(whole[0][1]) - 2}, so that a pulse down "
                 "is left"
             )
+        names = (f"first {turn} pulses", "the pulses after them")
         trains = [(UP, device, values[: turn + 1]) for device, values in whole]
         trains += [(DOWN, device, values[turn:]) for device, values in whole]
     writes = train_writes(trains)
     report.check(options["max_dropped_fraction"], path)
-    names = [file.name for file in files] if len(files) == 2 else [f"first {turn} pulses", "the pulses after them"]
-    notes = both_directions(writes, path, tuple(names))
+    notes = both_directions(writes, path, names)
     devices = [str(device) for device in range(1 + max(device for _, device, _ in trains))]
     return imported(writes, pulses, options, report, path, files, "trains", devices, notes=notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ OPTIONS = {
 }
 
 
-def read(path: str, options: dict[str, Any]) -> Imported:
+def read(path: str | Path, options: dict[str, Any]) -> Imported:
     """Read one trace up and one down.
 
     Parameters
