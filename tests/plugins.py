@@ -20,7 +20,7 @@ def add(patch: pytest.MonkeyPatch, registry: Registry, name: str, module: Any) -
         module.__spec__ = ModuleSpec(f"plug_in_{name}", None, origin=__file__)
     patch.setitem(sys.modules, f"plug_in_{name}", module)
     found, entry = registry._found, EntryPoint(name, f"plug_in_{name}", registry.group)
-    patch.setattr(registry, "_found", lambda: [*found(), entry])
+    patch.setattr(registry, "_found", lambda: [*(one for one in found() if one.name != name), entry])
     return module
 
 

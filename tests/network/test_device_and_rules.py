@@ -150,7 +150,7 @@ def test_memory_is_counted_honestly(device):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nonesuch", {}, "network.rule: found 'nonesuch', allowed accumulate_quantise_program, "),
+        ("nonesuch", {}, "network.rule: found nonesuch, allowed: accumulate_quantise_program, "),
         ("accumulate_quantise_program", {"margin": -1}, "network.rule_options.margin: found -1"),
         ("accumulate_quantise_program", {"margins": 1}, "network.rule_options: found margins"),
         ("accumulate_quantise_program", {"compare": "x"}, "network.rule_options.compare: found 'x'"),
