@@ -18,20 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from network.config import Energy
 from network.results.meter import WORD, Meter
 from network.synapse.device import DeviceModel
-from spinloom.errors import UserError
 from spinloom.quantities import LEVELS, PHASES
 
-# name -> (value, assumption); docs/network.md says where they come from
-ENERGY_DEFAULTS: dict[str, tuple[float, str]] = {
-    "adc_energy_J": (2e-12, "one 8-bit conversion of a column current"),
-    "dac_energy_J": (5e-13, "one 8-bit conversion of a row voltage"),
-    "line_capacitance_F_per_cell": (2e-16, "wire of one cell pitch, charged once per access"),
-    "float_mac_energy_J": (4.6e-12, "32-bit float multiplication and addition, 45 nm"),
-    "float_operation_energy_J": (9e-13, "32-bit float addition, 45 nm"),
-    "float_memory_energy_J_per_bit": (1.6e-12, "access to 1 MB of SRAM, 45 nm"),
-}
+# symbol in formulas -> constant
 SYMBOLS = {
     "E_adc": "adc_energy_J", "E_dac": "dac_energy_J", "C_cell": "line_capacitance_F_per_cell",
     "E_mac": "float_mac_energy_J", "E_op": "float_operation_energy_J", "E_bit": "float_memory_energy_J_per_bit",
@@ -42,65 +34,6 @@ COLUMN_OPERATIONS = {
     "none": ({"training": 4, "inference": 2}, "bias and activation in float"),
 }
 OPTIMIZER_OPERATIONS = (2, 12)  # per trained number and step, without moments (sgd) and with them (as Adam)
-
-
-def constants(section: dict) -> dict[str, float]:
-    """Return the assumption constants: the config's ``network.energy`` over the defaults; `UserError` if unknown."""
-    return assumed(section, ENERGY_DEFAULTS, "network.energy")
-
-
-def assumed(section: dict, defaults: dict[str, tuple[float, str]], where: str, zero: bool = True) -> dict[str, float]:
-    """Return the numbers of a config's section over the defaults.
-
-    Parameters
-    ----------
-    section : dict
-    defaults : dict
-        Value and its assumption by name.
-    where : str
-        The section's name, for errors.
-    zero : bool
-        Whether a value may be 0.
-
-    Raises
-    ------
-    UserError
-        If a name is unknown or a value is no finite number of at least 0, or above it.
-    """
-    if unknown := sorted(set(section) - set(defaults)):
-        raise UserError(f"{where}: found {', '.join(unknown)}, allowed {', '.join(defaults)}")
-    values = {name: section.get(name, default) for name, (default, _) in defaults.items()}
-    for name, value in values.items():
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-        if not fits or (value == 0 and not zero):
-            allowed = "a number of at least 0" if zero else "a positive number"
-            raise UserError(f"{where}.{name}: found {value!r}, allowed {allowed}")
-    return values
-
-
-def energy_per_operation_J(tops_per_W: float) -> float:
-    """Return the energy of one operation, J, of an efficiency in 10^12 operations per second and watt.
-
-    It is its own inverse but for the unit: `tops_per_W`. What counts as an operation is the publisher's affair (a
-    multiplication with its addition is one or two).
-
-    Raises
-    ------
-    UserError
-        If the efficiency is not positive and finite.
-    """
-    return 1e-12 / _positive("tops_per_W", tops_per_W)
-
-
-def tops_per_W(energy_per_operation_J: float) -> float:
-    """Return the efficiency, 10^12 operations per joule, of an energy per operation; see `energy_per_operation_J`."""
-    return 1e-12 / _positive("energy_per_operation_J", energy_per_operation_J)
-
-
-def _positive(key: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise UserError(f"{key}: found {value!r}, allowed a positive number")
-    return value
 
 
 class Factor(NamedTuple):
@@ -159,11 +92,11 @@ class Run:
 
     meter: Meter
     device: DeviceModel
-    constants: dict[str, float]
+    constants: Energy
 
     def __getitem__(self, symbol: str) -> Factor:
         """Return one of the assumed constants, by its symbol."""
-        return given(symbol, self.constants[SYMBOLS[symbol]])
+        return given(symbol, getattr(self.constants, SYMBOLS[symbol]))
 
     @property
     def steps_per_sample(self) -> Factor:
@@ -361,26 +294,26 @@ TERMS: tuple[tuple[str, Callable[[Run, str], Term | None]], ...] = (
 )
 
 
-def energy_terms(meter: Meter, device: DeviceModel, section: dict) -> list[Term]:
+def energy_terms(meter: Meter, device: DeviceModel, constants: Energy) -> list[Term]:
     """Return the energy of one run in its terms.
 
     Energies are J per sample: per presentation in training (all of the training, first programming included, divided
     by the samples presented), per classified image in inference. Rules whose trained weights are programmed into
     devices afterwards train in float, and the one deployment is shared by all presentations.
     """
-    run = Run(meter, device, constants(section))
+    run = Run(meter, device, constants)
     found = (make(run, phase) for phase, make in TERMS)
     return [term for term in found if term is not None]
 
 
-def statement(meter: Meter, device: DeviceModel, section: dict) -> list[Term]:
+def statement(meter: Meter, device: DeviceModel, constants: Energy) -> list[Term]:
     """Return the terms of one run, then their totals as terms, then the programming energy per presentation."""
-    terms = energy_terms(meter, device, section)
+    terms = energy_terms(meter, device, constants)
     sums = [
         Term(*which, "total", (Factor("sum of the terms of this level and those below", value),), "")
         for which, value in totals(terms).items()
     ]
-    return [*terms, *sums, *([programming(Run(meter, device, {}))] if meter.writes else [])]
+    return [*terms, *sums, *([programming(Run(meter, device, constants))] if meter.writes else [])]
 
 
 def programming(run: Run) -> Term:

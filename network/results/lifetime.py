@@ -12,27 +12,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from network.results import energy
+from network.config import Lifetime
 from network.results.meter import Meter
 
 YEAR_S = 365.25 * 86400
-# name -> (value, assumption); docs/lifetime.md says where they come from
-DEFAULTS: dict[str, tuple[float, str]] = {
-    "endurance_writes": (1e12, "writes until a device fails"),
-    "samples_per_s": (1e3, "training samples presented in a second, without pause"),
-}
 COLUMNS = [
     "variant", "rule", "seeds", "cause", "temperature_K", "refresh_interval_s", "endurance_writes", "samples_per_s",
     "writes_per_s_worst", "writes_per_s_mean", "lifetime_years_worst", "lifetime_years_mean",
 ]  # fmt: skip
 
 
-def constants(section: dict) -> dict[str, float]:
-    """Return the config's ``network.lifetime`` over the defaults; `UserError` if one is unknown or not positive."""
-    return energy.assumed(section, DEFAULTS, "network.lifetime", zero=False)
-
-
-def lifetime_table(meters: list[Meter], evaluations: pd.DataFrame, section: dict) -> pd.DataFrame:
+def lifetime_table(meters: list[Meter], evaluations: pd.DataFrame, assumed: Lifetime) -> pd.DataFrame:
     """Return how long the devices of each variant last: a row for learning and one for each kind of refresh.
 
     Parameters
@@ -41,8 +31,7 @@ def lifetime_table(meters: list[Meter], evaluations: pd.DataFrame, section: dict
         Of all runs.
     evaluations : DataFrame
         Of all runs, as `network.results.run_tables.evaluation_table` makes them.
-    section : dict
-        ``network.lifetime``.
+    assumed : Lifetime
 
     Returns
     -------
@@ -50,7 +39,7 @@ def lifetime_table(meters: list[Meter], evaluations: pd.DataFrame, section: dict
         `COLUMNS`. Writes of the worst device are the most over all seeds; a cause without writes has no end: its
         years are left empty.
     """
-    c, rows = constants(section), []
+    c, rows = dict(assumed), []
     for variant in dict.fromkeys(meter.variant for meter in meters):
         mine = [meter for meter in meters if meter.variant == variant]
         head = {"variant": variant, "rule": mine[0].rule, "seeds": len(mine), **c}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from network.config import Energy
 from network.results import lifetime
 from network.results.energy import statement
 from network.results.meter import Meter
@@ -99,7 +100,7 @@ def evaluations_table(evaluations: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "seeds", "draws", *means, *(f"{name}_mean" for name in REFRESH)])
 
 
-def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], section: dict) -> pd.DataFrame:
+def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], constants: Energy) -> pd.DataFrame:
     """Return per variant every energy term, the cumulative totals and the programming energy per presentation.
 
     Inputs shown are those of the first seed; energies are mean and sd over seeds, J per sample.
@@ -107,7 +108,7 @@ def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], section: 
     rows = []
     for variant in dict.fromkeys(meter.variant for meter in meters):
         mine, device = [meter for meter in meters if meter.variant == variant], devices[variant]
-        for term, *others in zip(*(statement(meter, device, section) for meter in mine), strict=True):
+        for term, *others in zip(*(statement(meter, device, constants) for meter in mine), strict=True):
             values = pd.Series([one.energy_J for one in (term, *others)])
             rows.append({
                 **whose(mine[0]), "phase": term.phase, "level": term.level, "term": term.name,

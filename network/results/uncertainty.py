@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from network.config import Energy
 from network.results.energy import energy_terms, totals
 from network.results.meter import Meter
 from network.synapse.device import DeviceModel
@@ -91,7 +92,7 @@ def _solve(squares: np.ndarray, chips: int, seeds: int) -> np.ndarray:
 
 
 def quantities(
-    meter: Meter, history: pd.DataFrame, evaluations: pd.DataFrame, device: DeviceModel, energy: dict
+    meter: Meter, history: pd.DataFrame, evaluations: pd.DataFrame, device: DeviceModel, energy: Energy
 ) -> dict:
     """Return what is asked of a run: accuracy after the last epoch, writes, energies in J per sample by level."""
     draws = evaluations.loc[evaluations["condition"] == "draw", "test_accuracy"]

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from network import datasets, rules
-from network.config import Stage
+from network.config import Energy, Lifetime, Stage
 from network.model import architecture, optimizers
-from network.results import energy, lifetime
 from network.training import options
 from network.training.data import folders
 from spinloom.errors import UserError
@@ -74,8 +73,8 @@ class Settings:
     array: dict = field(default_factory=dict)
     converters: dict = field(default_factory=dict)
     evaluation: dict = field(default_factory=dict)
-    energy: dict = field(default_factory=dict)
-    lifetime: dict = field(default_factory=dict)
+    energy: Energy = field(default_factory=Energy)
+    lifetime: Lifetime = field(default_factory=Lifetime)
 
     @property
     def cache(self) -> Path:
@@ -261,8 +260,8 @@ def check(section: Any, path: str | Path = "config") -> Settings:
             raise UserError(f"network.{key}: found {section[key]!r}, allowed {', '.join(allowed)}")
     if (found := (section.get("input") or {}).get("range", "unit")) not in RANGES:
         raise UserError(f"network.input.range: found {found!r}, allowed {', '.join(RANGES)}")
-    lifetime.constants(section.get("lifetime", {}))
-    energy.constants(section.get("energy", {}))  # a run must not end in an error that was there at its start
+    for name, declared in (("energy", Energy), ("lifetime", Lifetime)):
+        section[name] = declared.parse(section.get(name, {}), str(path), f"network.{name}")
     settings = Settings(**section)
     most = min(dataset.shape[:2]) - 1
     shift = settings.augmentation.get("shift_px", 0)

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from network.results.energy import ENERGY_DEFAULTS, energy_terms, statement
+from network.config import Energy
+from network.results.energy import energy_terms, statement
 from network.results.meter import WORD, Meter
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import make_card, meter
 
-C = {name: value for name, (value, _) in ENERGY_DEFAULTS.items()}
+C = Energy().dump()
 BIT, OPERATION = C["float_memory_energy_J_per_bit"], C["float_operation_energy_J"]
 
 
@@ -20,7 +21,7 @@ def device() -> DeviceModel:
 
 
 def joules(of_meter, device) -> dict:
-    return {(term.phase, term.name): term.energy_J for term in energy_terms(of_meter, device, {})}
+    return {(term.phase, term.name): term.energy_J for term in energy_terms(of_meter, device, Energy())}
 
 
 def test_a_rule_in_place(device):
@@ -112,7 +113,7 @@ def test_a_verified_deployment_reads_each_device_that_it_writes(device):
 def test_thirteen_picojoule_per_presentation(device):
     """arXiv 2111.07284: 13 pJ per presentation of 60,000 images over 10 epochs are 7.8 uJ of programming in all."""
     written = {"writes_by_pulse": [2_600_000_000, 0, 0, 0, 0], "writes_by_layer": [2_600_000_000, 0]}
-    *_, term = statement(meter(**written, samples=600_000, epochs=10), device, {})
+    *_, term = statement(meter(**written, samples=600_000, epochs=10), device, Energy())
     assert term.name == "programming per presentation"
     assert term.energy_J == pytest.approx(13e-12, rel=1e-12, abs=0)
     assert term.inputs == "E_written=7.8e-06; samples=600000"
@@ -121,8 +122,8 @@ def test_thirteen_picojoule_per_presentation(device):
 def test_a_formula_is_written_from_the_numbers_that_make_the_energy(device):
     """Each formula, with its symbols replaced by the inputs it is told with, gives the energy."""
     names = {"steps/samples": "4/40", "<V_pulse^2>": "V2", "V_read^2": "V2", "bits of weights": "bits", "32 bit": "32"}
-    terms = energy_terms(meter(uses_device=False, writes_by_pulse=[0] * 5, writes_by_layer=[0, 0]), device, {})
-    terms += energy_terms(meter(), device, {})
+    terms = energy_terms(meter(uses_device=False, writes_by_pulse=[0] * 5, writes_by_layer=[0, 0]), device, Energy())
+    terms += energy_terms(meter(), device, Energy())
     checked = 0
     for term in terms:
         formula = term.formula

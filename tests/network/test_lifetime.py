@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from network.config import Lifetime
 from network.results import lifetime
 from network.results.run_tables import evaluation_table
 from network.results.summary import evaluations_table
@@ -133,20 +134,23 @@ def test_years_are_endurance_over_rate():
     # who is never written lasts for ever, and a network that is programmed once does not learn on line
     still = {**own, "writes_by_pulse": [0] * 5, "writes_by_layer": [0], "most_writes_on_a_device": [0]}
     assert np.isnan(
-        lifetime.lifetime_table([meter(**still)], tests[:0], {})["lifetime_years_worst"].astype(float)
+        lifetime.lifetime_table([meter(**still)], tests[:0], Lifetime())["lifetime_years_worst"].astype(float)
     ).all()
-    assert lifetime.lifetime_table([meter(**still, uses_device=False)], tests[:0], {}).empty
+    assert lifetime.lifetime_table([meter(**still, uses_device=False)], tests[:0], Lifetime()).empty
 
 
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"endurance": 1e6}, "network.lifetime: found endurance, allowed endurance_writes, samples_per_s"),
-        ({"samples_per_s": 0}, "network.lifetime.samples_per_s: found 0, allowed a positive number"),
-        ({"endurance_writes": "many"}, "network.lifetime.endurance_writes: found 'many', allowed a positive number"),
-        ({"endurance_writes": True}, "found True, allowed a positive number"),
+        (
+            {"endurance": 1e6},
+            r"network.lifetime: found unknown key 'endurance' .*allowed: endurance_writes, samples_per_s",
+        ),
+        ({"samples_per_s": 0}, "network.lifetime.samples_per_s: found 0, allowed: more than 0"),
+        ({"endurance_writes": "many"}, "network.lifetime.endurance_writes: found many, allowed: number"),
+        ({"endurance_writes": True}, "found true, allowed: number"),
     ],
 )
 def test_assumptions_that_cannot_be(section, message):
     with pytest.raises(UserError, match=message):
-        lifetime.constants(section)
+        Lifetime.parse(section, "config.json", "network.lifetime")

@@ -7,8 +7,6 @@ import pytest
 
 from calibration.sources import library
 from network.model import activations
-from network.results.energy import energy_per_operation_J, tops_per_W
-from spinloom.errors import UserError
 from tests.network.rule_cards import (  # noqa: F401
     SURE,
     junction,
@@ -55,19 +53,3 @@ def test_ellis_floor():
     of_rule = rule("mean_variance_probability", library.card("ellis_gate"))
     assert f"{float(of_rule.passing(jnp.float32(-50))):.4f}" == "0.0219"
     assert float(of_rule.passing(jnp.float32(50))) == 1.0
-
-
-@pytest.mark.parametrize(("efficiency", "femtojoule"), [(18.3, "54.6"), (3.0, "333")])
-def test_tops_per_watt_are_joules_per_operation(efficiency, femtojoule):
-    """Forward and update of arXiv 1912.12636."""
-    energy_J = energy_per_operation_J(efficiency)
-    assert f"{1e15 * energy_J:.3g}" == femtojoule
-    assert tops_per_W(energy_J) == pytest.approx(efficiency, rel=1e-12, abs=0)
-
-
-@pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan"), True, "3"])
-def test_no_efficiency(value):
-    with pytest.raises(UserError, match="tops_per_W: found .*, allowed a positive number"):
-        energy_per_operation_J(value)
-    with pytest.raises(UserError, match="energy_per_operation_J: found .*, allowed a positive number"):
-        tops_per_W(value)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network.results.energy import ENERGY_DEFAULTS, energy_terms, totals
+from network.config import Energy
+from network.results.energy import energy_terms, totals
 from network.training import checkpoint
 from network.training.trainer import more
 from spinloom.errors import UserError
@@ -126,7 +127,7 @@ def test_compare_state_costs_reads_and_saves_memory(config, tmp_path):
 def test_energy_terms_by_hand(config, tmp_path):
     result, device = train(config, tmp_path / "run")
     meter = result["meter"]
-    terms = energy_terms(meter, device, {})
+    terms = energy_terms(meter, device, Energy())
     value = {(t.phase, t.name): t.energy_J for t in terms}
     by_pulse = np.array(meter.writes_by_pulse)
     assert value["training", "writes"] == pytest.approx(
@@ -135,19 +136,13 @@ def test_energy_terms_by_hand(config, tmp_path):
     read = np.array(meter.devices_by_state) @ (1e-17 * np.arange(1, 6))
     assert value["inference", "reads"] == pytest.approx(read.sum(), abs=0, rel=1e-9)
     assert value["training", "reads"] == pytest.approx(read.sum() + read[1], abs=0, rel=1e-9)
-    assert value["inference", "ADC"] == pytest.approx((12 + 4) * ENERGY_DEFAULTS["adc_energy_J"][0], abs=0, rel=1e-9)
-    assert value["training", "DAC"] == pytest.approx(
-        (16 + 12 + 4) * ENERGY_DEFAULTS["dac_energy_J"][0], abs=0, rel=1e-9
-    )
-    assert value["training", "ADC"] == pytest.approx(
-        (12 + 4 + 12) * ENERGY_DEFAULTS["adc_energy_J"][0], abs=0, rel=1e-9
-    )
-    assert value["training", "float products"] == pytest.approx(
-        240 * ENERGY_DEFAULTS["float_mac_energy_J"][0], abs=0, rel=1e-9
-    )
+    assert value["inference", "ADC"] == pytest.approx((12 + 4) * Energy().adc_energy_J, abs=0, rel=1e-9)
+    assert value["training", "DAC"] == pytest.approx((16 + 12 + 4) * Energy().dac_energy_J, abs=0, rel=1e-9)
+    assert value["training", "ADC"] == pytest.approx((12 + 4 + 12) * Energy().adc_energy_J, abs=0, rel=1e-9)
+    assert value["training", "float products"] == pytest.approx(240 * Energy().float_mac_energy_J, abs=0, rel=1e-9)
     bits = 240 * 99
     assert value["training", "optimiser memory"] == pytest.approx(
-        2 * bits * ENERGY_DEFAULTS["float_memory_energy_J_per_bit"][0] / 20, abs=0, rel=1e-9
+        2 * bits * Energy().float_memory_energy_J_per_bit / 20, abs=0, rel=1e-9
     )
     sums = totals(terms)
     assert sums["training", "device"] == pytest.approx(
@@ -158,13 +153,13 @@ def test_energy_terms_by_hand(config, tmp_path):
     )
     assert sums["inference", "device"] < sums["inference", "array"] < sums["inference", "system"]
     # a constant of the config replaces the default
-    none = energy_terms(meter, device, {"adc_energy_J": 0})
+    none = energy_terms(meter, device, Energy(adc_energy_J=0))
     assert {t.name: t.energy_J for t in none if t.phase == "inference"}["ADC"] == 0
 
 
 def test_float_baseline_has_no_device_energy(config, tmp_path):
     result, device = train(config, tmp_path / "run", rule="float_baseline", rule_options={}, epochs=1)
-    sums = totals(energy_terms(result["meter"], device, {}))
+    sums = totals(energy_terms(result["meter"], device, Energy()))
     assert sums["training", "device"] == sums["training", "array"] == 0 < sums["inference", "system"]
     assert result["meter"].counts()["writes"] == result["meter"].counts()["device_reads_per_sample"] == 0
 
@@ -245,8 +240,8 @@ def test_a_convolutional_network_trains_and_is_counted_by_use(config, tmp_path):
     assert result["meter"].layers == ((9, 5, 4), (5, 4, 1)) and result["meter"].first_writes == 65
     # 45 synapses read at 4 places each, then 20; the backward pass leaves out the first layer
     assert result["meter"].counts()["device_reads_per_sample"] == 4 * 45 + 20 + 20
-    energy = {(t.phase, t.name): t.energy_J for t in energy_terms(result["meter"], device, {})}
-    adc = ENERGY_DEFAULTS["adc_energy_J"][0]
+    energy = {(t.phase, t.name): t.energy_J for t in energy_terms(result["meter"], device, Energy())}
+    adc = Energy().adc_energy_J
     assert energy["inference", "ADC"] == pytest.approx((4 * 5 + 4) * adc, rel=1e-9, abs=0)
     read = np.array(result["meter"].devices_by_state) @ device.read_energy
     assert energy["inference", "reads"] == pytest.approx(4 * read[0] + read[1], rel=1e-9, abs=0)
@@ -269,7 +264,6 @@ def test_inputs_are_brought_into_their_range(config):
 
 
 @pytest.mark.parametrize("section", [{"adc_J": 1}, {"adc_energy_J": -1}, {"adc_energy_J": True}])
-def test_wrong_energy_constants(config, tmp_path, section):
-    result, device = train(config, tmp_path / "run", rule="float_baseline", rule_options={}, epochs=1)
-    with pytest.raises(UserError, match="network.energy"):
-        energy_terms(result["meter"], device, section)
+def test_wrong_energy_constants(config, section):
+    with pytest.raises(UserError, match=r"config.json: energy.*found .*, allowed: "):
+        trainer(config, rule="float_baseline", rule_options={}, energy=section)
