@@ -16,12 +16,12 @@ from tests.workflows import SMALL, changed
 from workflow.study import config, planning
 
 REPORT = {"report_html": 1, "data_package": 1, "all": 1}
-AFTER = {"summarise": 1, "network_figures": 1, **REPORT}
+AFTER = {"summarise": 1, **REPORT}
 # the variant that uses the card; both
 ON_CARD = {"train": 1, **AFTER}
 TRAINING = {"train": 2, **AFTER}
 CALIBRATION = {"card": 1, "card_figures": 1, **ON_CARD}
-TABLES = {"collect": 1, "device_figure": 1, **CALIBRATION}
+TABLES = {"collect": 1, **CALIBRATION}
 SIMULATION = {"simulate": 4, **TABLES}
 EVERYTHING = {"simulate": 4, "data": 1, **TABLES, "train": 2}
 NOTHING: dict[str, int] = {}
@@ -129,7 +129,6 @@ SOURCES = [
     ("device_sims/commands/run.py", NOTHING),
     ("device_sims/sweep/sweep.py", TABLES),
     ("device_sims/sweep/tables.py", TABLES),
-    ("device_sims/commands/figure.py", {"device_figure": 1, "data_package": 1, "all": 1}),
     # stage 2: the source of the card
     ("calibration/counting/estimator.py", CALIBRATION),
     ("calibration/sources/simulated/mtj.py", CALIBRATION),
@@ -157,7 +156,6 @@ SOURCES = [
     ("network/datasets/mnist.py", NOTHING),
     ("network/datasets/files/idx.py", NOTHING),
     ("network/results/summary.py", AFTER),
-    ("network/results/figures.py", {"network_figures": 1, **FIGURES}),
     ("network/results/show.py", NOTHING),
     ("network/results/systems.py", NOTHING),
     ("network/results/uncertainty.py", NOTHING),
@@ -205,10 +203,10 @@ def test_touching_every_file_reruns_nothing(tree):
 
 def test_targets_stop_at_their_stage(tree):
     tree.configure({"seed": 2})
-    simulated = {"simulate": 4, "collect": 1, "device_figure": 1}
+    simulated = {"simulate": 4, "collect": 1}
     assert tree.jobs("device_sims") == {**simulated, "device_sims": 1}
     assert tree.jobs("calibration") == {"simulate": 4, "collect": 1, "card": 1, "card_figures": 1, "calibration": 1}
-    trained = {"train": 2, "summarise": 1, "network_figures": 1}
+    trained = {"train": 2, "summarise": 1}
     assert tree.jobs("network") == {"simulate": 4, "collect": 1, "card": 1, **trained, "network": 1}
     tree.configure({})
 
@@ -268,13 +266,13 @@ def test_a_deleted_result_is_made_again_with_what_follows_it(tree, name, expecte
             "device_sims/events.csv",
             "data_package",
             "events.csv",
-            {"device_figure": 1, **REPORT},
+            REPORT,
         ),
         (
             "device_sims/pulses.csv",
             "card",
             "pulses.csv",
-            {"device_figure": 1, **CALIBRATION},
+            CALIBRATION,
         ),
         ("calibration/card/reads.csv", "train", "card.json", {"card_figures": 1, **ON_CARD}),
         (
@@ -287,7 +285,7 @@ def test_a_deleted_result_is_made_again_with_what_follows_it(tree, name, expecte
             "network/summary/summary.csv",
             "data_package",
             "summary.csv",
-            {"network_figures": 1, **REPORT},
+            REPORT,
         ),
     ],
 )
@@ -314,7 +312,7 @@ def test_without_snakemakes_memory_the_hashes_tell(moved):
     moved.configure({f"{JUNCTION}.pulses.voltages_V": [1.5, 2.5]})
     assert moved.jobs() == {"simulate": 2, **TABLES}
     moved.configure({"calibration.readout.TMR": 1.0})
-    assert without(moved.jobs(), "collect", "device_figure") == CALIBRATION
+    assert without(moved.jobs(), "collect") == CALIBRATION
 
 
 # keys of a device that no engine sees, because of the mechanism chosen or because they are for the write's energy

@@ -23,12 +23,10 @@ STAGES = {
     "network data": "network/data.json",
     "device_sims chunk": None,
     "device_sims collect": "device_sims/events.csv",
-    "device_sims figure": "figures/device_response.png",
     "calibration card": "calibration/card/card.json",
     "calibration figures": "figures/writes_by_pulse.png",
     "network train": "network/runs/*/meter.json",
     "network summarise": "network/summary/energy.csv",
-    "network figures": "figures/energy.png",
     "workflow.study.package": "datapackage.json",
     "--report": "report.html",
 }

@@ -42,8 +42,8 @@ def jobs(snakemake):
 
 def test_default_study_plans_all_stages(jobs):
     assert jobs() == {
-        "simulate": 10, "collect": 1, "device_figure": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
-        "summarise": 1, "network_figures": 1, "data_package": 1, "report_html": 1, "all": 1,
+        "simulate": 10, "collect": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
+        "summarise": 1, "data_package": 1, "report_html": 1, "all": 1,
     }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_overlays_are_laid_over_the_default(jobs):
 @pytest.mark.parametrize("name, chunks", [("stt_mtj", 60), ("vcma_mtj", 48), ("notched_wire", 8)])
 def test_a_study_may_end_with_its_card(jobs, name, chunks):
     planned = jobs("--configfile", f"configs/{name}.yaml")
-    assert planned == {"simulate": chunks, "collect": 1, "device_figure": 1, **CARD}
+    assert planned == {"simulate": chunks, "collect": 1, **CARD}
 
 
 def finish(tree, snakemake, *arguments):
@@ -80,7 +80,7 @@ def test_a_change_of_one_variant_repeats_its_trainings_alone(tree, snakemake, jo
     later = {"system": {**system, "published": []}}
     assert jobs(*arguments(**later)) == {"systems": 1, "report_html": 1, "data_package": 1, "all": 1}
     # the data are not looked at again, and a constant of the energies trains nothing
-    after = {"summarise": 1, "systems": 1, "network_figures": 1, "report_html": 1, "data_package": 1, "all": 1}
+    after = {"summarise": 1, "systems": 1, "report_html": 1, "data_package": 1, "all": 1}
     constant = {"energy": {"adc_energy_J": 0.0}}
     assert jobs(*arguments(constant, **later)) == after
     changed = {**constant, "variants": {"a": None, "b": {"epochs": 3}}}
@@ -126,7 +126,7 @@ def test_a_scans_page_and_package_follow_their_sources_alone(tree, snakemake, jo
 def test_a_study_may_begin_with_its_card(tree, jobs):
     source = {"kind": "library", "name": "pbit"}
     planned = jobs("--configfile", overlay(tree, "calibration.source", source, "ready"))
-    assert planned == {**CARD, "data": 1, "train": 6, "summarise": 1, "network_figures": 1}
+    assert planned == {**CARD, "data": 1, "train": 6, "summarise": 1}
 
 
 def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree, snakemake, jobs):
@@ -138,7 +138,7 @@ def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree, snakemake,
         return "--configfile", "done.yaml"
 
     finish(tree, snakemake, *arguments())
-    later = {**CARD, "train": 1, "summarise": 1, "network_figures": 1}
+    later = {**CARD, "train": 1, "summarise": 1}
     # were the study not done, this would also simulate
     assert jobs(*arguments(readout={"TMR": 1.0})) == later
     assert jobs(*arguments(kernel={"form": "law"})) == later

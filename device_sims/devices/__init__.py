@@ -8,7 +8,6 @@ Each module of this package is a family, as is each entry point of the group ``s
 * ``observe(batch, problem, result) -> (dict, dict)``: a row of ``EVENT_COLUMNS`` (without energies, which are common
   to all) and the arrays over time of ``TRAJECTORY_COLUMNS`` for one trajectory;
 * ``summarise(section, pulses, events) -> DataFrame``: the family's figures per pulse, columns ``SUMMARY_COLUMNS``;
-* ``draw(section, tables, path)``: the family's figure, from a dict of its tables;
 * ``describe(section) -> dict``: what the read-out needs to know of the device.
 
 ``*_COLUMNS`` are dicts from a column's name to its pandera column, in order; ``REPEATED`` names the columns of pulses
@@ -26,7 +25,7 @@ from spinloom.errors import UserError
 from spinloom.registry import Registry
 
 WORDS = (
-    *("check", "pulses", "batches", "observe", "summarise", "draw", "describe", "REPEATED", "KEYS"),
+    *("check", "pulses", "batches", "observe", "summarise", "describe", "REPEATED", "KEYS"),
     *("PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
 REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("mtj", "options", "wire"))

@@ -18,9 +18,7 @@ it is wherever the last write left it, so each of ``pulses.start_positions_m`` i
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -28,9 +26,7 @@ from device_sims.devices import Batch, wire
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem, geometry
 from device_sims.problem.observables import SINGLE
-from spinloom import files
 from spinloom.errors import UserError
-from spinloom.quantities import of
 
 KEYS = ("nominal_start_m",)
 REPEATED = ("voltage_V",)
@@ -211,40 +207,6 @@ def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.D
             }
         )
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
-
-
-def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> None:
-    """Draw wall position against time, one panel per pulse: each replica, and the mean from each start.
-
-    Parameters
-    ----------
-    tables : dict of DataFrame
-        ``pulses`` and ``trajectories``.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    pulses, trajectories = tables["pulses"], tables["trajectories"]
-    rest, time, position = section["domain_wall"]["wall"]["rest_s"], of("t_s"), of("position_m")
-    figure, axes = plt.subplots(
-        1, len(pulses), figsize=(2.3 * len(pulses) + 0.8, 3.2), sharey=True, squeeze=False, layout="constrained"
-    )
-    colours = plt.get_cmap("viridis")(np.linspace(0.1, 0.85, len(pulses)))
-    several = pulses["polarity"].nunique() > 1
-    for axis, colour, pulse in zip(axes[0], colours, pulses.itertuples()):
-        for _, own in trajectories[trajectories["pulse"] == pulse.pulse].groupby("nominal_start_m"):
-            table = own.pivot(index="t_s", columns=["instance", "replica"], values="position_m")
-            t = table.index * time.scale
-            axis.plot(t, table.to_numpy() * position.scale, color=colour, alpha=0.25, linewidth=0.6)
-            axis.plot(t, table.mean(axis=1) * position.scale, color="black", linewidth=1.6)
-        axis.axvspan(rest * time.scale, (rest + pulse.duration_s) * time.scale, color="0.93", zorder=0)
-        axis.set_title(f"{pulse.voltage_V:+g} V" + (f", current {pulse.polarity:+d}" if several else ""))
-        axis.set_xlabel(time.title)
-    axes[0][0].set_ylabel(position.title)
-    files.write_png(figure, path)
-    plt.close(figure)
 
 
 def describe(section: dict) -> dict:

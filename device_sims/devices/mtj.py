@@ -6,8 +6,6 @@ gets a pulse, relaxes, and is judged by its mean mz: P above 0.5, AP below -0.5,
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
@@ -17,9 +15,8 @@ from device_sims.devices import Batch
 from device_sims.engines import Result
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, observables
 from device_sims.problem.body import demag_tensor, volume_m3
-from spinloom import files, streams
+from spinloom import streams
 from spinloom.errors import UserError
-from spinloom.quantities import of
 
 P, AP, UNDECIDED = "P", "AP", "undecided"
 DIRECTIONS = {"P_to_AP": 1, "AP_to_P": -1}  # the sign of mz at the start
@@ -259,42 +256,6 @@ def summarise(config: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.Da
             }
         )
     return pd.DataFrame(rows)
-
-
-def draw(summary: pd.DataFrame, x: str, series: str, laws: dict[str, str], path: str | Path, marks=()) -> None:
-    """Draw the probability against the column ``x``, a panel per direction and a colour per value of ``series``.
-
-    ``laws`` are the columns that are drawn beside the points, with their line styles; ``marks`` are values of x.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    scale = of(x).scale
-    directions = list(dict.fromkeys(summary["direction"]))
-    figure, axes = plt.subplots(
-        1, len(directions), figsize=(4.4 * len(directions), 3.4), sharey=True, squeeze=False, layout="constrained"
-    )
-    for axis, direction in zip(axes[0], directions):
-        here = summary[summary["direction"] == direction]
-        values = sorted(here[series].unique())
-        for colour, value in zip(plt.get_cmap("viridis")(np.linspace(0.1, 0.85, len(values))), values):
-            own = here[here[series] == value].sort_values(x)
-            error = (own["probability"] - own["ci_low"], own["ci_high"] - own["probability"])
-            told = of(series).told(value)
-            axis.errorbar(own[x] * scale, own["probability"], error, fmt="o", ms=3, color=colour, label=told)
-            for law, style in laws.items():
-                axis.plot(own[x] * scale, own[law], style, color=colour, linewidth=1)
-        for mark in marks:
-            axis.axvline(mark * scale, color="0.6", linestyle="--", linewidth=0.8)
-        axis.set_title(direction.replace("_", " "))
-        axis.set_xlabel(of(x).title)
-        axis.legend(frameon=False, fontsize="small")
-    axes[0][0].set_ylabel("probability of switching")
-    axes[0][0].set_ylim(-0.03, 1.03)
-    files.write_png(figure, path)
-    plt.close(figure)
 
 
 def describe(section: dict, name: str) -> dict:

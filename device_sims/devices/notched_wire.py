@@ -12,7 +12,6 @@ is fitted to the sweep with w the strength of the drive: it rises from 1 - a to 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,6 @@ from device_sims.devices import Batch, wire
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem, geometry
 from device_sims.problem.observables import MULTIPLE
-from spinloom import files
 from spinloom.errors import UserError
 from spinloom.quantities import WIRE_DRIVES, of
 
@@ -256,49 +254,6 @@ def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.D
     table["law_probability"] = passing_law(table[column].abs(), law.w0, law.b, law.a)
     table = table.assign(**{f"law_{name}": value for name, value in law._asdict().items()}, law_unit=unit)
     return table.reset_index()[list(SUMMARY_COLUMNS)]
-
-
-def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> None:
-    """Draw the probability to pass against the drive, with the fitted law, and the walls' positions in time.
-
-    Parameters
-    ----------
-    tables : dict of DataFrame
-        ``pulses``, ``events``, ``trajectories`` and ``summary``.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    config, summary = section["notched_wire"], tables["summary"]
-    column = WIRE_DRIVES[config["drive"]]
-    drive, time, position = of(column), of("t_s"), of("position_m")
-    w, law = summary[column].abs(), summary.iloc[0]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
-    p = summary["probability"]
-    bars = np.array([p - summary["ci_low"], summary["ci_high"] - p]).clip(0)
-    left.errorbar(w * drive.scale, p, yerr=bars, fmt="o", markersize=4, color="black", capsize=2)
-    if np.isfinite(law["law_w0"]):
-        fine = np.linspace(w.min(), w.max(), 200)
-        label = f"w0 = {law['law_w0']:.3g}, b = {law['law_b']:.3g}, a = {law['law_a']:.3g}"
-        passing = passing_law(fine, law["law_w0"], law["law_b"], law["law_a"])
-        left.plot(fine * drive.scale, passing, color="C0", label=label)
-        left.legend(frameon=False, fontsize="small")
-    left.set(xlabel=drive.title, ylabel="probability to pass")
-    left.set_ylim(-0.03, 1.03)
-    colours = plt.get_cmap("viridis")(np.linspace(0.1, 0.85, len(summary)))
-    for colour, pulse in zip(colours, summary["pulse"]):
-        own = tables["trajectories"][tables["trajectories"]["pulse"] == pulse]
-        shown = own[(own["instance"] == 0) & (own["replica"] < 8)]
-        for _, one in shown.groupby("replica"):
-            right.plot(one["t_s"] * time.scale, one["position_m"] * position.scale, color=colour, linewidth=0.6)
-    half = config["notch"]["width_m"] / 2
-    ends = ((config["notch"]["position_m"] + side * half) * position.scale for side in (-1, 1))
-    right.axhspan(*ends, color="0.9", zorder=0)
-    right.set(xlabel=time.title, ylabel=f"{position.title}, device 0")
-    files.write_png(figure, path)
-    plt.close(figure)
 
 
 def describe(section: dict) -> dict:

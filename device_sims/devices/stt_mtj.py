@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -221,12 +220,6 @@ def _laws(config: dict, pulse) -> dict:
         "probability_butler": driven.butler(t) if hot and above else absent,
         "probability_precessional": driven.precessional(t) if hot and above else absent,
     }
-
-
-def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> None:
-    """Draw the probability against voltage; dashed Fokker-Planck, dotted the laws below and far above V_c0."""
-    laws = {"probability_fokker_planck": "--", "probability_neel_brown": ":", "probability_precessional": ":"}
-    mtj.draw(tables["summary"], "voltage_V", "duration_s", laws, path)
 
 
 def describe(section: dict) -> dict:

@@ -12,7 +12,6 @@ The barrier is thick: no torque by the current, and RA serves the energy alone.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
@@ -94,13 +93,6 @@ def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.D
     nominal = config["material"]["Ku_J_per_m3"]
     fields = [mtj.anisotropy_field(config, nominal + change) for change in pulses["Ku_change_J_per_m3"]]
     return table.assign(anisotropy_field_A_per_m=fields, half_period_s=half_period(config))[list(SUMMARY_COLUMNS)]
-
-
-def draw(section: dict, tables: dict[str, pd.DataFrame], path: str | Path) -> None:
-    """Draw the probability against the pulse's width; dashed the odd numbers of half periods."""
-    summary, half = tables["summary"], half_period(section[NAME])
-    turns = range(1, math.ceil(summary["duration_s"].max() / half) + 1, 2)
-    mtj.draw(summary, "duration_s", "voltage_V", {"probability": "-"}, path, [number * half for number in turns])
 
 
 def describe(section: dict) -> dict:

@@ -279,26 +279,6 @@ def test_instances_differ_by_their_ku_alone():
     assert len({replace(b.problem, stream=(), material=batches[0].problem.material) for b in batches}) == 1
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_figure_is_drawn_and_repeats_itself(name, tmp_path):
-    family, given = FAMILIES[name], section(name, voltages_V=[0.5, 0.8], durations_s=[1e-9, 2e-9])
-    pulses = family.pulses(given)
-    events = pd.DataFrame(
-        {
-            "pulse": np.repeat(pulses["pulse"], 2),
-            "switched": [True, False] * len(pulses),
-            "final_state": ["P", "AP"] * len(pulses),
-            "mz_pulse_mean": 0.0,
-            "switching_time_s": [1e-9, math.nan] * len(pulses),
-        }
-    )
-    summary = family.summarise(given, pulses, events)
-    for path in (tmp_path / "a.png", tmp_path / "b.png"):
-        family.draw(given, {"summary": summary}, path)
-    content = (tmp_path / "a.png").read_bytes()
-    assert content.startswith(b"\x89PNG") and content == (tmp_path / "b.png").read_bytes()
-
-
 @pytest.mark.parametrize(
     "name, path, value, key",
     [

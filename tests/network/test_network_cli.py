@@ -1,4 +1,4 @@
-"""The command line from data to figures, and what it says about mistakes."""
+"""The command line from data to tables, and what it says about mistakes."""
 
 import ast
 import json
@@ -55,7 +55,7 @@ def gather(path, folder, runs, output):
           str(folder / output)])  # fmt: skip
 
 
-def test_from_data_to_figures(study, capsys, monkeypatch):
+def test_from_data_to_tables(study, capsys, monkeypatch):
     path, folder, runs = study
     assert json.loads((folder / "manifest.json").read_text())["train_images"] == 700
     log = Path(f"{runs[0]}.log").read_text()
@@ -97,14 +97,6 @@ def test_from_data_to_figures(study, capsys, monkeypatch):
     assert evaluations["test_accuracy_mean"][0] == pytest.approx(last.mean(), abs=0, rel=1e-9)
     confusion = pd.read_csv(folder / "summary" / "confusion.csv")
     assert confusion.groupby("variant")["images"].sum().tolist() == [400, 400, 400]
-
-    for output in ("a", "b"):
-        main(["figures", "--summary", str(folder / "summary"), "--output", str(folder / output)])
-    names = ["accuracy.png", "confusion.png", "energy.png", "writes.png"]
-    assert sorted(p.name for p in (folder / "a").iterdir()) == names
-    for name in names:
-        content = (folder / "a" / name).read_bytes()
-        assert content[:4] == b"\x89PNG" and len(content) > 5000 and content == (folder / "b" / name).read_bytes()
 
     monkeypatch.setenv("COLUMNS", "160")
     main(["show", str(folder / "summary")])

@@ -51,15 +51,14 @@ def test_the_table_has_each_point_with_its_labels(studies):
     assert len(third["card_sha256"]) == 64 and third["writes_behind_card"] == 0
 
 
-def test_the_command_writes_table_and_figures(studies, tmp_path):
+def test_the_command_writes_the_table(studies, tmp_path):
     config = tmp_path / "scan.json"
     config.write_text(json.dumps(POINTS))
     for name in ("one", "two"):
         out = tmp_path / name
-        main(["scan", "--config", str(config), "--studies", str(studies), "--output", str(out / "scan.csv"),
-              "--figures", str(out)])  # fmt: skip
+        main(["scan", "--config", str(config), "--studies", str(studies), "--output", str(out / "scan.csv")])
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert set(contents(tmp_path / "one")) == {"scan.csv", "scan.csv.sha256", "scan.png", "pareto.png"}
+    assert set(contents(tmp_path / "one")) == {"scan.csv", "scan.csv.sha256"}
     pd.testing.assert_frame_equal(
         read_table(tmp_path / "one" / "scan.csv").astype({"axis_count": str}),
         scan_table.collect(POINTS, studies),

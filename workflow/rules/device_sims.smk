@@ -52,26 +52,6 @@ rule collect:
         " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
-rule device_figure:
-    input:
-        study.code("device_figure"),
-        tables=rules.collect.output,
-        section=SECTION["device_sims"],
-    output:
-        STUDY / "figures/device_response.png",
-    log:
-        LOGS / "device_sims/figures.log",
-    conda:
-        "../../environment.yml"
-    params:
-        tables=at(DEVICE_SIMS),
-        output=at(STUDY / "figures"),
-    shell:
-        "python -m device_sims figure --config {input.section:q} --tables {params.tables:q}"
-        " --output {params.output:q} 2>&1 | tee {log:q}"
-
-
 rule device_sims:
     input:
         study.every(rules.collect.output, lambda plan: plan.simulates),
-        study.every(rules.device_figure.output, lambda plan: plan.simulates),

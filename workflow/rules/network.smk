@@ -1,5 +1,5 @@
 """Stage 3. In: the kernel card, the network section. Out: history, summary, writes, energy, evaluations, lifetime,
-confusion, figures; systems if the study stands for a published system.
+confusion; systems if the study stands for a published system.
 
 Each variant and each seed trains in a job of its own, which sees only that variant's section.
 """
@@ -140,26 +140,6 @@ rule systems:
         "python -m network systems --studies {params.study:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
-rule network_figures:
-    input:
-        study.code("network_figures"),
-        tables=rules.summarise.output,
-    output:
-        STUDY / "figures/accuracy.png",
-        STUDY / "figures/writes.png",
-        STUDY / "figures/energy.png",
-        STUDY / "figures/confusion.png",
-    log:
-        LOGS / "network/figures.log",
-    conda:
-        "../../environment.yml"
-    params:
-        tables=at(SUMMARY),
-        output=at(STUDY / "figures"),
-    shell:
-        "python -m network figures --summary {params.tables:q} --output {params.output:q}" " 2>&1 | tee {log:q}"
-
-
 if study.points:  # of any other study nothing is compared
 
     rule scan:
@@ -170,17 +150,15 @@ if study.points:  # of any other study nothing is compared
         output:
             table=ROOT / "scan.csv",
             seal=ROOT / f"scan.csv{SEAL}",
-            figures=[ROOT / "figures/scan.png", ROOT / "figures/pareto.png"],
         log:
             ROOT / "logs/scan.log",
         conda:
             "../../environment.yml"
         params:
             studies=ROOT / "points",
-            figures=ROOT / "figures",
         shell:
             "python -m network scan --config {input.points:q} --studies {params.studies:q}"
-            " --output {output.table:q} --figures {params.figures:q} 2>&1 | tee {log:q}"
+            " --output {output.table:q} 2>&1 | tee {log:q}"
 
 
 rule network:
@@ -189,5 +167,4 @@ rule network:
         study.every(rules.summarise.output, lambda plan: plan.trains),
         study.every([*rules.systems.output], lambda plan: plan.trains and plan.config["system"]),
         study.every([*rules.uncertainty.output], lambda plan: plan.trains and plan.network["card_samples"]),
-        study.every(rules.network_figures.output, lambda plan: plan.trains),
         rules.scan.output if study.points else [],

@@ -40,10 +40,10 @@ rule report_html:
 
 rule data_package:
     input:
-        study.made(lambda plan: plan.simulates, [*rules.collect.output, *rules.device_figure.output]),
+        study.made(lambda plan: plan.simulates, rules.collect.output),
         rules.card.output,
         rules.card_figures.output,
-        study.made(lambda plan: plan.trains, [*rules.summarise.output, *rules.network_figures.output]),
+        study.made(lambda plan: plan.trains, rules.summarise.output),
         study.made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
         study.made(lambda plan: plan.trains and plan.network["card_samples"], rules.uncertainty.output),
         study.code("data_package"),

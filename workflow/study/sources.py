@@ -58,7 +58,6 @@ def starts(plan: Plan) -> dict[str, Start]:
         found |= {
             "simulate": Start(command("device_sims", "chunk", family, engine)),
             "collect": Start(command("device_sims", "collect", family, engine)),
-            "device_figure": Start(command("device_sims", "figure", family)),
         }
     if plan.trains:
         (dataset,), rules = ({one.modules[place] for one in plan.trained} for place in (1, 0))
@@ -67,7 +66,6 @@ def starts(plan: Plan) -> dict[str, Start]:
             "data": Start(command("network", "data", dataset)),
             "summarise": Start(command("network", "summarise", *used)),
             "uncertainty": Start(command("network", "uncertainty", *used)),
-            "network_figures": Start(command("network", "figures")),
             "systems": Start(command("network", "systems", dataset)),
             "scan": Start(command("network", "scan")),
             **{f"train_{one.variant}": Start(command("network", "train", *one.modules)) for one in plan.trained},
