@@ -1,7 +1,7 @@
 """Plug-ins of one kind: the modules of a package of ours, and what installed packages declare as entry points.
 
-A plug-in is a module. Its name is the name of its file, or of its entry point. Names and files are known without
-importing any plug-in; a module is imported when it is asked for by name.
+A plug-in is a module. Its name is the name of its file, or of its entry point. Names are known without importing
+any plug-in; a module is imported when it is asked for by name. `spinloom.sources` tells the files of a plug-in.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import re
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from importlib.util import find_spec
 from operator import attrgetter
-from pathlib import Path
 from types import ModuleType
 
 from spinloom.errors import UserError
@@ -94,20 +92,6 @@ class Registry:
             if word == self.named and value != name:
                 raise UserError(f"{self._source(entry)}: {word}: found {value!r}, allowed: '{name}'")
         return module
-
-    def files(self, name: str, where: str | None = None) -> list[Path]:
-        """Return the Python files that a plug-in consists of, sorted; arguments and errors as of `module`.
-
-        Of our own plug-ins these are the module's file, or all files of the subpackage; of others', all files of the
-        top-level package or module that the entry point names.
-        """
-        entry = self._entry(name, where)
-        spec = find_spec(entry.module if entry.dist is None else entry.module.partition(".")[0])
-        if spec is not None and (folders := spec.submodule_search_locations) is not None:
-            return sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
-        if spec is None or spec.origin is None:
-            raise UserError(f"{self._source(entry)}: found no module '{entry.module}', allowed: one that is installed")
-        return [Path(spec.origin)]
 
     def _entry(self, name: str, where: str | None) -> EntryPoint:
         where = where or self.key

@@ -26,8 +26,8 @@ def command(package: str, name: str, *plug_ins: str) -> tuple[str, ...]:
 
 
 @cache
-def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+def _graph(*outside: str) -> grimp.ImportGraph:
+    return grimp.build_graph(*PACKAGES, *outside, cache_dir=None, exclude_type_checking_imports=True)
 
 
 def files(*modules: str, root: str | Path = ROOT) -> dict[str, Path]:
@@ -36,7 +36,8 @@ def files(*modules: str, root: str | Path = ROOT) -> dict[str, Path]:
     Parameters
     ----------
     modules : str
-        Dotted names. Of a module from outside the project all files of its top-level package count.
+        Dotted names. Of a module from outside the project all files of its top-level package count, and what these
+        import of the project.
     root : str or Path
         Folder of the project.
 
@@ -45,20 +46,23 @@ def files(*modules: str, root: str | Path = ROOT) -> dict[str, Path]:
     dict of Path
         By the file's name within the project, or within the folder that holds an outside package; sorted.
     """
-    graph, found, left = _graph(), {}, list(modules)
+    tops = {module.partition(".")[0] for module in modules} - set(PACKAGES)
+    found = {name: path for top in tops for name, path in _outside(top).items()}
+    packages = sorted(top for top in tops if f"{top}/__init__.py" in found)
+    graph = _graph(*packages)
+    left = [module for module in graph.modules if module.partition(".")[0] in packages]
+    left += [module for module in modules if module in graph.modules]
     seen = set(left)
     while left:
         module = left.pop()
-        more: Iterable[str] = ()
-        if module in graph.modules:
+        more: Iterable[str] = graph.find_modules_directly_imported_by(module)
+        if module.partition(".")[0] in PACKAGES:
             path = Path(root, *module.split("."))
             package = path / "__init__.py"
             path = package if package.exists() else path.with_suffix(".py")
             found[path.relative_to(root).as_posix()] = path
             # importing a module imports the packages above it
-            more = {module.rpartition(".")[0] or module, *graph.find_modules_directly_imported_by(module)}
-        else:
-            found.update(_outside(module.partition(".")[0]))
+            more = {module.rpartition(".")[0] or module, *more}
         left += set(more) - seen
         seen.update(more)
     return dict(sorted(found.items()))

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from spinloom.files import read_json
-from tests.workflows import Tree
+from tests.workflows import Tree, planned
 
 EXAMPLE = Path("docs") / "examples" / "plug_in"
+HISTORY = "results/plug_in/network/summary/history.csv"
 ROOT = Path(__file__).parents[1]
 
 
@@ -35,17 +36,23 @@ def call(tree, *arguments, site=True) -> subprocess.CompletedProcess:
 
 
 def test_a_study_with_all_three(tree):
-    summary = tree.path / "results" / "plug_in" / "network" / "summary" / "history.csv"
-    target = summary.relative_to(tree.path)
-    done = call(tree, "snakemake", "-c1", str(target), "--configfile", str(EXAMPLE / "study.yaml"))
+    done = call(tree, "snakemake", "-c1", HISTORY, "--configfile", str(EXAMPLE / "study.yaml"))
     assert done.returncode == 0, done.stderr
-    history = pd.read_csv(summary)
+    history = pd.read_csv(tree.path / HISTORY)
     last = history[history["epoch"] == history["epoch"].max()].set_index("rule")
     assert last.loc["sign_step", "test_accuracy"] > 0.9 and last.loc["sign_step", "writes"] > 0
     assert last.loc["float_baseline", "writes"] == 0
-    study = summary.parents[2]
+    study = tree.path / "results" / "plug_in"
     assert read_json(study / "network" / "data.json")["dataset"] == "stripes"
     assert read_json(study / "calibration" / "card" / "card.json")["source"]["format"] == "pulse_log"
+
+
+def test_its_sources_are_inputs_of_the_jobs_that_use_it(tree):
+    dry_run = ("snakemake", "-n", HISTORY, "--configfile", str(EXAMPLE / "study.yaml"))
+    assert planned(call(tree, *dry_run)) == {}
+    with open(tree.path / "site" / "spinloom_toy" / "stripes.py", "a") as module:
+        module.write("# changed\n")
+    assert {"card", "data", "train"} <= set(planned(call(tree, *dry_run)))
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@
 
 import sys
 from importlib.metadata import PathDistribution
+from pathlib import Path
 
 import pytest
 
 from calibration import laws
 from calibration.sources import importers, parametric
-from device_sims import engines
+from device_sims import devices, engines
 from network import datasets, rules
-from spinloom import registry
+from spinloom import registry, sources
 from spinloom.declare import Section, compose, options_of
 from spinloom.errors import UserError
 
+ROOT = Path(__file__).parents[1]
 KINDS = {
     "rules": rules.REGISTRY,
     "datasets": datasets.REGISTRY,
@@ -20,6 +22,7 @@ KINDS = {
     "laws": laws.REGISTRY,
     "importers": importers.REGISTRY,
     "parametric": parametric.REGISTRY,
+    "devices": devices.REGISTRY,
 }
 RULE = """
 class RULE:
@@ -62,27 +65,36 @@ def test_each_of_ours_has_its_words_its_name_and_its_files(kind):
     found = KINDS[kind]
     assert len(found.names()) > 3 and found.names() == sorted(found.names())
     for name in found.names():
-        module, files = found.get(name), found.files(name)
+        module, files = found.get(name), sources.files(found.module(name)).values()
         assert module.__name__ == found.module(name) == f"{found.package}.{name}"
-        assert module.__file__ in map(str, files) and all(name in (path.stem, *path.parts) for path in files)
+        assert module.__file__ in map(str, files)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_contributing_names_the_words(kind):
+    found = KINDS[kind]
+    folder = f"`{found.package.replace('.', '/')}/`"
+    (row,) = [line for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines() if folder in line and "|" in line]
+    assert f"`{found.group}`" in row
+    assert all(f"`{part}`" in row for word in found.words for part in word.split("."))
 
 
 def test_a_package_brings_its_own(installed):
     found = installed({"guest/__init__.py": "", "guest/rule.py": RULE, "guest/more.py": ""}, guest_rule="guest.rule")
     assert "guest_rule" in found.names() and "bop" in found.names()
     assert found.module("guest_rule") == "guest.rule" and found.get("guest_rule").RULE.name == "guest_rule"
-    assert [path.name for path in found.files("guest_rule")] == ["__init__.py", "more.py", "rule.py"]
+    assert list(sources.files(found.module("guest_rule"))) == ["guest/__init__.py", "guest/more.py", "guest/rule.py"]
 
 
 def test_a_package_may_be_one_file(installed, tmp_path):
     found = installed({"guest_alone.py": RULE}, guest_rule="guest_alone")
     assert found.get("guest_rule").RULE.name == "guest_rule"
-    assert found.files("guest_rule") == [tmp_path / "guest_alone.py"]
+    assert sources.files("guest_alone") == {"guest_alone.py": tmp_path / "guest_alone.py"}
 
 
 def test_nothing_is_imported_before_it_is_asked_for(installed):
     found = installed({"guest_bomb.py": "raise SystemError('bang')"}, guest_rule="guest_bomb")
-    assert "guest_rule" in found.names() and len(found.files("guest_rule")) == 1
+    assert "guest_rule" in found.names() and len(sources.files("guest_bomb")) == 1
     assert said(found.get, "guest_rule") == (
         "guest 1.0: entry point spinloom.rules, guest_rule = guest_bomb: cannot be imported (SystemError: bang)"
     )
@@ -120,4 +132,4 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
     assert said(rules.get, ["bop"]).startswith("network.rule: found ['bop'], allowed: ")
     assert len(said(datasets.get, "x" * 999)) < 150
     assert said(datasets.REGISTRY.get, "x", "data.json: dataset").startswith("data.json: dataset: found x, allowed: ")
-    assert said(datasets.REGISTRY.files, "base").startswith("network.dataset: found base, allowed: cifar10, ")
+    assert said(datasets.REGISTRY.module, "base").startswith("network.dataset: found base, allowed: cifar10, ")
