@@ -206,7 +206,9 @@ class Calibration(Section):
         HalfSelect,
     )
     retention: Retention = key("Loss of the state in time.", Retention)
-    parametric: Parametric | None = key("The device of a parametric source; null: none.", None)
+    parametric: Parametric | None = key(  # pyright: ignore[reportInvalidTypeForm]: made when plug-ins are found
+        "The device of a parametric source; null: none.", None
+    )
     max_lost_fraction: Real = key("Share of writes whose outcome is no state before it is an error.", 0, ge=0, le=1)
     readout: Readout = key("What a state conducts, and what a read is.")
     write_energy: WriteEnergy = key("Circuit quantities of a write; a device needs those of its own mechanism.")

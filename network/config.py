@@ -260,9 +260,13 @@ class Network(Training):
     baseline: Literal["float_baseline"] | None = key("Rule to compare with.", "float_baseline")
     energy: Energy = key("Constants of the energy model beyond the devices.", Energy)
     lifetime: Lifetime = key("What a device lasts, and how fast it learns (docs/lifetime.md).", Lifetime)
-    variants: Annotated[dict[Name, Variant | None], Field(min_length=1, max_length=1000)] | None = key(
-        "Trainings that differ in what is said here, by name; null: one, named after the rule.", None
-    )
+    variants: (
+        Annotated[
+            dict[Name, Variant | None],  # pyright: ignore[reportInvalidTypeForm]: made of `Training`, all keys optional
+            Field(min_length=1, max_length=1000),
+        ]
+        | None
+    ) = key("Trainings that differ in what is said here, by name; null: one, named after the rule.", None)
 
     @field_serializer("variants")
     def _as_said(self, variants: dict[str, Any] | None) -> Any:

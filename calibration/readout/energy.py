@@ -54,7 +54,9 @@ def junction_energy(voltage, duration, conductance):
     return np.square(voltage) * duration * conductance
 
 
-def pulse_table(pulses: pd.DataFrame, parts: dict, latency, sd=0.0) -> pd.DataFrame:
+def pulse_table(
+    pulses: pd.DataFrame, parts: dict, latency: pd.Series | float, sd: np.ndarray | float = 0.0
+) -> pd.DataFrame:
     """Return the card's pulses: ``pulses`` with the energy and latency of one write.
 
     Parameters

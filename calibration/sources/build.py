@@ -140,11 +140,13 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
     kind, source = entry(config, "source.kind", where, str), config["source"]
     _check_source(config, f"{where}: ")
     imported = None
-    if kind == "simulation":
-        card = assemble(writes(config, where, device_sims), config, where)
-    elif kind == "import":
+    if kind == "import":
         imported = importers.import_file(source["file"], source["format"], source["options"])
-        card = imported.card or assemble(imported.writes, config, where)
+    counted = imported.writes if imported else writes(config, where, device_sims)
+    if counted is not None:
+        card = assemble(counted, config, where)
+    elif imported is not None and imported.card is not None:
+        card = imported.card
     elif kind == "parametric":
         card = cards.make(config["parametric"], config["seed"], where)
     elif kind == "library":

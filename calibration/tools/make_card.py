@@ -67,7 +67,7 @@ def make(
         raise UserError(f"--dropped: found {dropped}, a folder, allowed: a file")
     with Progress("calibration", 1, "cards", rate_unit="cards/s", log=log) as progress:
         try:
-            card, imported = build.make(own, where, device_sims)
+            card, imported = build.make(own, where or "calibration", device_sims)
             card.write(output)
             if dropped is not None:
                 empty = pd.DataFrame(columns=list(DROPPED))

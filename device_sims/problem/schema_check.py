@@ -71,16 +71,20 @@ def _fill(value: Any, rules: dict[str, Any]) -> None:
 
 def _explain(error: jsonschema.ValidationError) -> str:
     path = ".".join(str(part) for part in error.absolute_path) or "top level"
-    rule = error.validator
+    # a schema and a file's content may be anything
+    schema: Any = error.schema
+    limit: Any = error.validator_value
+    instance: Any = error.instance
+    rule = str(error.validator)
     if rule == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        unknown = next(key for key in error.instance if key not in known)
+        known = sorted(schema.get("properties", {}))
+        unknown = next(key for key in instance if key not in known)
         # names end in their unit, which is what one forgets
         close = difflib.get_close_matches(str(unknown), known, n=1) or [k for k in known if k.startswith(f"{unknown}_")]
         hint = f" (did you mean '{close[0]}'?)" if close else ""
         return f"{path}: found unknown key '{_short(unknown)}'{hint}, allowed: {', '.join(known)}"
     if rule == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
+        missing = next(key for key in limit if key not in instance)
         return f"{path}: key '{missing}' is missing"
     allowed = {
         "minimum": "at least {}",
@@ -93,7 +97,6 @@ def _explain(error: jsonschema.ValidationError) -> str:
         "type": "{}",
         "maxLength": "at most {} characters",
     }
-    limit = error.validator_value
     if rule == "not":
         text = "letters, digits, _ and -"
     elif rule == "enum":
@@ -104,7 +107,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         text = " or ".join(limit) if isinstance(limit, list) else limit
     else:
         text = allowed.get(rule, f"{rule} {{}}").format(limit)
-    return f"{path}: found {_short(error.instance)}, allowed: {text}"
+    return f"{path}: found {_short(instance)}, allowed: {text}"
 
 
 def _short(value: Any) -> str:

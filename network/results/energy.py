@@ -118,9 +118,9 @@ class Run:
         reads = Reads(m.in_loop or not training, training and m.in_loop and not m.clocks, single)
         return reads if any(reads) else None
 
-    def lines_read(self, phase: str, forward: str, backward: str) -> int:
+    def lines_read(self, reads: Reads, forward: str, backward: str) -> int:
         """Return how many lines on one side of the arrays all products use, named as fields of `LayerUse`."""
-        m, reads = self.meter, self.reads(phase)
+        m = self.meter
         count = m.reads_per_product * sum(getattr(layer, forward) * layer.uses for layer in m.layers) * reads.forward
         return count + reads.backward * sum(getattr(layer, backward) * layer.uses for layer in m.layers[1:])
 
@@ -177,7 +177,7 @@ def reads(run: Run, phase: str) -> Term | None:
 
 
 def dac(run: Run, phase: str) -> Term | None:
-    if not run.reads(phase) or not (number := run.lines_read(phase, "inputs", "outputs")):
+    if not (how := run.reads(phase)) or not (number := run.lines_read(how, "inputs", "outputs")):
         return None
     return Term(phase, "array", "DAC", (given("N_dac", number), run["E_dac"]), "one conversion per row and product")
 
@@ -185,7 +185,7 @@ def dac(run: Run, phase: str) -> Term | None:
 def adc(run: Run, phase: str) -> Term | None:
     if not (how := run.reads(phase)):
         return None
-    number = run.lines_read(phase, "outputs", "inputs") + how.single
+    number = run.lines_read(how, "outputs", "inputs") + how.single
     return Term(
         phase, "array", "ADC", (given("N_adc", number), run["E_adc"]),
         "one conversion per column and product, and per device whose state is read",

@@ -42,16 +42,17 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
     for name, labels in points.items():
         study = folder / name
         summary, energy = (read_table(study / "network/summary" / f"{table}.csv") for table in ("summary", "energy"))
-        last = summary[summary["selection"] == "last"].set_index("variant")
-        totals = energy[energy["term"] == "total"].set_index(["variant", "phase", "level"])
+        last = summary[summary["selection"] == "last"]
+        totals = energy[energy["term"] == "total"].set_index(["variant", "phase", "level"]).to_dict("index")
         card = read_json(study / "calibration/card/card.json")
         written = int(read_table(study / "calibration/card/transitions.csv")["count"].sum())
         states = len(read_table(study / "calibration/card/states.csv"))
-        for variant, row in last.iterrows():
+        for row in last.to_dict("records"):
+            variant = row["variant"]
             rows.append({
                 "point": name, **{f"axis_{axis}": label for axis, label in labels.items()},
                 "variant": variant, **{column: row[column] for column in COPIED},
-                **{key: totals.loc[(variant, *which), column] for key, (*which, column) in ENERGIES.items()},
+                **{key: totals[variant, *which][column] for key, (*which, column) in ENERGIES.items()},
                 "states": states, "writes_behind_card": written, "card_sha256": card["hash"],
             })  # fmt: skip
     return pd.DataFrame(rows)

@@ -96,7 +96,7 @@ def quantities(
 ) -> dict:
     """Return what is asked of a run: accuracy after the last epoch, writes, energies in J per sample by level."""
     draws = evaluations.loc[evaluations["condition"] == "draw", "test_accuracy"]
-    accuracy = draws.mean() if len(draws) else history.loc[history["epoch"].idxmax(), "test_accuracy"]
+    accuracy = draws.mean() if len(draws) else history["test_accuracy"].iloc[int(history["epoch"].argmax())]
     sums = totals(energy_terms(meter, device, energy))
     return {
         "test_accuracy": float(accuracy),
@@ -134,8 +134,8 @@ def split(variants: list[Settings], runs: Path, cards: Path) -> pd.DataFrame:
             meter, device = Meter.read(run), devices[place[0]]
             if meter.device != device.digest:
                 raise UserError(f"{run}: was trained with another card than {cards / str(place[0])}")
-            tables = (read_table(run / f"{name}.csv") for name in ("history", "evaluations"))
-            for name, value in quantities(meter, *tables, device, settings.energy).items():
+            history, evaluations = (read_table(run / f"{name}.csv") for name in ("history", "evaluations"))
+            for name, value in quantities(meter, history, evaluations, device, settings.energy).items():
                 found.setdefault(name, np.zeros(shape))[place] = value
         for name, values in found.items():
             random = generator(settings.seed, "network", "uncertainty", settings.variant, name)

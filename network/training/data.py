@@ -19,12 +19,11 @@ def read(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
 
 def folders(data: dict) -> tuple[Path, Path | None]:
     """Return the cache and the user's own folder (or None) in ``network.data``; `UserError` if they cannot be paths."""
-    return _folder("cache", data.get("cache") or "~/.cache/spinloom"), _folder("folder", data.get("folder"))
+    own = data.get("folder")
+    return _folder("cache", data.get("cache") or "~/.cache/spinloom"), _folder("folder", own) if own else None
 
 
-def _folder(key: str, text: str | None) -> Path | None:
-    if not text:
-        return None
+def _folder(key: str, text: str) -> Path:
     if not isinstance(text, str) or not text.isprintable():
         raise UserError(f"network.data.{key}: found {text!r}, allowed a printable path")
     try:

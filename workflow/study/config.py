@@ -82,7 +82,9 @@ class Study(Seeded):
     study: Annotated[str, AfterValidator(_folder_name)] = key(
         "Name of the study; its results go to results/NAME.", min_length=1, max_length=64
     )
-    device_sims: DeviceSims = key(meaning(DeviceSims))
+    device_sims: DeviceSims = key(  # pyright: ignore[reportInvalidTypeForm]: made of the families' options
+        meaning(DeviceSims)
+    )
     calibration: Calibration = key(meaning(Calibration))
     network: Network | None = key(meaning(Network))
     scan: Scan | None = key(meaning(Scan), None)

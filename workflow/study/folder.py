@@ -47,18 +47,18 @@ class Folder:
                     f"{place}: found a link to {os.readlink(place)}, allowed: a folder (only {self.path.parent} itself "
                     "may be a link to another disk)"
                 )
-        self._lock, self._refused = None, ""
+        self._lock, self._refused = -1, ""  # no file yet
         self._mine = self._take()
 
     def _take(self) -> bool:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if self._lock is None:
+            if self._lock < 0:
                 self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, RUN)
         except OSError as error:
             self._refused = f"{self.path}: cannot be written to ({error.strerror})"
-            if self._lock is not None and error.errno in BUSY:
+            if self._lock >= 0 and error.errno in BUSY:
                 who = os.pread(self._lock, 200, 0).decode(errors="replace").strip() or "unknown"
                 self._refused = (
                     f"{self.path}: found another run at work in it ({who}), allowed: one run at a time; wait for it"

@@ -50,7 +50,7 @@ class Forecast(logging.Handler):
 
     def __init__(self, workflow: Any, name: str, plans: dict[str, Plan]):
         super().__init__()
-        self.workflow, self.name, self.plans, self.told = workflow, name, plans, False
+        self.workflow, self.study, self.plans, self.told = workflow, name, plans, False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line of Snakemake's: the table of jobs, or that there are none, ends its planning."""
@@ -60,7 +60,7 @@ class Forecast(logging.Handler):
         self.told = True
         jobs = self.workflow.dag.needrun_jobs()
         cores = self.workflow.nodes or self.workflow.cores or 1
-        print(tell(self.name, self.plans, cores, {str(path) for job in jobs for path in job.output}), file=sys.stderr)
+        print(tell(self.study, self.plans, cores, {str(path) for job in jobs for path in job.output}), file=sys.stderr)
 
 
 def tell(name: str, plans: dict[str, Plan], cores: int, wanted: set[str]) -> str:

@@ -110,7 +110,7 @@ def resource(path: Path, name: str, family: str) -> dict:
     kind = path.suffix[1:]
     table = files.read_table(path)
     known = _meanings(path, family)
-    fields = [_field(table[name], next((one for one in known if one.names(name)), None)) for name in table]
+    fields = [_field(table[name], next((one for one in known if one.names(name)), None)) for name in map(str, table)]
     return {
         "name": re.sub(r"[^a-z0-9._-]", "-", name.lower().replace("/", ".")),
         "path": name,
@@ -157,7 +157,7 @@ def _type(values: pd.Series) -> str:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """Write the descriptor of a study's tables."""
-    parser = argparse.ArgumentParser(prog="python -m workflow.study.package", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m workflow.study.package", description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="folder of the study's results")
     parser.add_argument("--output", type=Path, required=True, help="the descriptor, in that folder")
     parsed = parser.parse_args(arguments)

@@ -105,7 +105,7 @@ def _taken(entry: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"scan.axes: from: found {source!r}, allowed: a config file")
     content = read(source)
     take = entry.get("take", list(STAGES))
-    if not isinstance(take, list) or (unknown := [one for one in take if one not in STAGES]):
-        found = take if not isinstance(take, list) else unknown[0]
-        raise UserError(f"scan.axes: take: found {found}, allowed: a list of {', '.join(STAGES)}")
+    wrong = [one for one in take if one not in STAGES] if isinstance(take, list) else [take]
+    if wrong:
+        raise UserError(f"scan.axes: take: found {wrong[0]}, allowed: a list of {', '.join(STAGES)}")
     return {key: content[key] for key in take if key in content}
