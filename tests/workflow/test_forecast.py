@@ -11,7 +11,7 @@ from spinloom.progress import Progress
 from tests.calibration.conftest import changed
 from workflow.study import config, forecast, planning
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def made(name, plan):

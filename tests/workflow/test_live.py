@@ -15,7 +15,7 @@ from spinloom import files, progress
 from spinloom.errors import UserError
 from workflow.study import config, live, planning
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

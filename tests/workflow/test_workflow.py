@@ -15,7 +15,7 @@ from tests.dictionary import documented
 from tests.workflows import Tree, planned
 from workflow.study import config, planning
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CARD = {"card": 1, "card_figures": 1, "data_package": 1, "report_html": 1, "all": 1}
 
 
