@@ -23,7 +23,6 @@ __all__ = [
     "device_offsets",
     "empty_row_error",
     "empty_rows",
-    "mean_interval",
     "posterior",
     "random_effects",
     "stationary",
@@ -289,29 +288,6 @@ def by_instance(
         return table
     every = pd.concat([table.assign(state_from=start) for start in range(states)])
     return every.sort_values(["instance", "pulse", "state_from", "state_to"], ignore_index=True)
-
-
-def mean_interval(
-    mean: Float[np.ndarray, "*cells"] | float,
-    sd: Float[np.ndarray, "*cells"] | float,
-    count: Integer[np.ndarray, "*cells"] | int,
-    interval: float,
-) -> tuple[Float64[np.ndarray, "*cells"] | float, Float64[np.ndarray, "*cells"] | float]:
-    """Return Student's interval of the mean of ``count`` independent normal values with sample deviation ``sd``.
-
-    Parameters
-    ----------
-    mean, sd : float[...]
-        In one unit.
-    count : int[...]
-        At least 2; fewer give NaN.
-    interval : float
-        Probability that it holds.
-    """
-    count = np.asarray(count, dtype=float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        half = scipy.stats.t.isf((1 - interval) / 2, count - 1) * sd / np.sqrt(count)
-    return mean - half, mean + half
 
 
 def empty_rows(counts: Int64[np.ndarray, "pulses states states"]) -> Int64[np.ndarray, "rows 2"]:

@@ -25,7 +25,6 @@ from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 
 MAX_STATES, MAX_PULSES = 127, 32767  # states are int8, pulses int16
-SCALES = ("levels", "states")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from calibration.counting.estimator import (
     design_effects,
     empty_row_error,
     empty_rows,
-    mean_interval,
     posterior,
     stationary,
     transition_rows,
@@ -218,11 +217,3 @@ def test_the_error_of_an_empty_row_says_what_fills_it():
 def test_the_error_of_a_state_that_nobody_writes_from_asks_for_a_start():
     counts = np.array([[[3, 2], [0, 0]], [[4, 6], [0, 0]]])
     assert "(2 such rows), and no pulse has one" in str(empty_row_error(counts, 2, "events.parquet"))
-
-
-def test_interval_of_a_mean_covers():
-    # Student's interval is exact; 2000 samples of 5, 4.5 standard errors: fails for 1 seed in 150,000
-    values = generator(14, "means").normal(3.0, 2.0, (2000, 5))
-    low, high = mean_interval(values.mean(axis=1), values.std(axis=1, ddof=1), np.full(2000, 5), 0.9)
-    assert abs(np.mean((low <= 3) & (high >= 3)) - 0.9) < 4.5 * np.sqrt(0.09 / 2000)
-    assert np.isnan(mean_interval(1.0, 0.0, 1, 0.9)).all()
