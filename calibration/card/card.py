@@ -21,15 +21,7 @@ from jsonschema import validators
 from calibration.card.retention import (
     generator as retention_rates,  # what retention.csv means, for those who read a card
 )
-from calibration.card.tables import (
-    CARD,
-    EXTRAS,
-    conform,
-    contiguous,
-    drive,
-    entry,
-    keys_of,
-)
+from calibration.card.tables import CARD, EXTRAS, conform, contiguous, drive, entry, keys_of
 from spinloom.errors import UserError
 from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_csv, write_json
 

@@ -16,11 +16,7 @@ from calibration.counting.assemble import assemble
 from calibration.counting.states import METHODS
 from calibration.counting.states import check as check_states
 from calibration.counting.writes import Writes
-from calibration.sources import (
-    importers,
-    library,
-    simulated,
-)
+from calibration.sources import importers, library, simulated
 from calibration.sources.importers import Imported
 from calibration.sources.parametric import cards
 from spinloom.errors import UserError

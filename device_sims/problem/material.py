@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from device_sims.problem import ovf
-from device_sims.problem.problem import (
-    MAPPED,
-    Mesh,
-    Problem,
-    Region,
-)
+from device_sims.problem.problem import MAPPED, Mesh, Problem, Region
 from spinloom.errors import UserError
 
 POSITIVE = ("Ms_A_per_m", "alpha")

@@ -19,11 +19,7 @@ from scipy import stats
 from device_sims import engines
 from device_sims.problem import Problem, problem_file
 from device_sims.problem.observables import SATURATION
-from device_sims.single.run import (
-    WALL,
-    read_replicas,
-    run,
-)
+from device_sims.single.run import WALL, read_replicas, run
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import table_console

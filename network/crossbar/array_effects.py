@@ -26,13 +26,7 @@ import numpy as np
 from network.crossbar import nodal_solver
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
-from network.synapse.sampling import (
-    Alphabet,
-    Array,
-    Plan,
-    Tables,
-    placed,
-)
+from network.synapse.sampling import Alphabet, Array, Plan, Tables, placed
 from spinloom.errors import UserError
 
 INTERVAL = 20  # steps between applications of the disturbs: these are rare

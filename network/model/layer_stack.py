@@ -15,12 +15,7 @@ import jax.numpy as jnp
 
 from network.model import activations
 from network.model.architecture import Architecture
-from network.model.layers import (
-    Norm,
-    Statistics,
-    batch_norm,
-    pool,
-)
+from network.model.layers import Norm, Statistics, batch_norm, pool
 
 
 class Model(NamedTuple):

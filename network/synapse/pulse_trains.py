@@ -15,12 +15,7 @@ from jaxtyping import Bool, Float32, Int32, UInt32
 
 from network.synapse import random_words, sampling
 from network.synapse.random_words import Key, Step
-from network.synapse.sampling import (
-    Array,
-    Info,
-    Plan,
-    Tables,
-)
+from network.synapse.sampling import Array, Info, Plan, Tables
 
 BITS = 32
 EVENTS = 128  # devices that are programmed at once

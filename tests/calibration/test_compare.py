@@ -6,12 +6,7 @@ from rich.console import Console
 from scipy import stats
 
 from calibration.sources import library
-from calibration.tools.compare_cards import (
-    compare,
-    conductances,
-    holm,
-    render,
-)
+from calibration.tools.compare_cards import compare, conductances, holm, render
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from tests.calibration.test_sample import make_card, replaced

@@ -4,13 +4,7 @@ import pytest
 
 from calibration.card.tables import PULSES, conform
 from calibration.readout.conductance import Junction, half_voltage, read_table_of
-from calibration.readout.energy import (
-    MECHANISMS,
-    gate_energy,
-    junction_energy,
-    line_energy,
-    pulse_table,
-)
+from calibration.readout.energy import MECHANISMS, gate_energy, junction_energy, line_energy, pulse_table
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from tests.calibration.conftest import wall_pulses

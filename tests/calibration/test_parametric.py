@@ -7,12 +7,7 @@ from scipy import linalg, stats
 
 from calibration.consequences import half_select
 from calibration.sources import library
-from calibration.sources.parametric import (
-    macrospin,
-    skyrmion,
-    switching,
-    telegraph,
-)
+from calibration.sources.parametric import macrospin, skyrmion, switching, telegraph
 from calibration.sources.parametric.cards import make
 from spinloom.errors import UserError
 from spinloom.streams import generator

@@ -8,14 +8,7 @@ from rich.console import Console
 from scipy import stats
 
 from calibration.counting.estimator import posterior
-from calibration.tools.planner import (
-    LEAST_WIDTH,
-    check_plan,
-    half_width,
-    plan,
-    render,
-    sweep,
-)
+from calibration.tools.planner import LEAST_WIDTH, check_plan, half_width, plan, render, sweep
 from spinloom.errors import UserError
 from tests.calibration.test_sample import make_card, replaced
 

@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.counting.spread import (
-    as_dict,
-    device_offsets,
-    probability_spread,
-    random_effects,
-)
+from calibration.counting.spread import as_dict, device_offsets, probability_spread, random_effects
 from spinloom.streams import generator
 
 

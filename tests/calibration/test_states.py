@@ -2,13 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.counting.states import (
-    METHODS,
-    assign_states,
-    check,
-    longest_chain,
-    state_edges,
-)
+from calibration.counting.states import METHODS, assign_states, check, longest_chain, state_edges
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

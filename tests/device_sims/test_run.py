@@ -18,15 +18,7 @@ import yaml
 
 from device_sims import __main__ as cli
 from device_sims import engines
-from device_sims.problem import (
-    GAMMA0,
-    MU0,
-    Problem,
-    geometry,
-    initial,
-    ovf,
-    problem_file,
-)
+from device_sims.problem import GAMMA0, MU0, Problem, geometry, initial, ovf, problem_file
 from device_sims.single.run import run
 from spinloom import files, streams
 from spinloom.errors import UserError

@@ -10,12 +10,7 @@ import pytest
 
 from network import rules
 from network.model import optimizers
-from network.model.layers import (
-    Layer,
-    Noise,
-    Synapses,
-    read,
-)
+from network.model.layers import Layer, Noise, Synapses, read
 from network.rules.accumulate_quantise_program import bands, state_bands
 from network.rules.base import Context, Signals
 from network.synapse import random_words, sampling

@@ -9,13 +9,7 @@ from network.synapse import pulse_ladder
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
-from tests.network.rule_cards import (  # noqa: F401
-    ONE_NS,
-    SURE,
-    junction,
-    quick_compile,
-    shares,
-)
+from tests.network.rule_cards import ONE_NS, SURE, junction, quick_compile, shares  # noqa: F401
 
 UP, DOWN = (1e-4, 0.003, 0.04, 0.2, 0.55, 0.9), SURE
 STRENGTHS = np.concatenate([np.logspace(-6, 0, 25), [0.0, 0.55, 0.9, 0.95, 1.0, 1.7, 40.0]])

@@ -5,24 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network.model import (
-    activations,
-    architecture,
-    layer_stack,
-    optimizers,
-)
+from network.model import activations, architecture, layer_stack, optimizers
 from network.model.architecture import Architecture, Layer, parse
-from network.model.layers import (
-    EPSILON,
-    MOMENTUM,
-    Converters,
-    Noise,
-    Synapses,
-    converted,
-    driven,
-    pool,
-    read,
-)
+from network.model.layers import EPSILON, MOMENTUM, Converters, Noise, Synapses, converted, driven, pool, read
 from network.synapse import random_words
 from spinloom.errors import UserError
 

@@ -7,13 +7,7 @@ import pytest
 
 from calibration.sources import library
 from network.model import activations
-from tests.network.rule_cards import (  # noqa: F401
-    SURE,
-    junction,
-    quick_compile,
-    rule,
-    shares,
-)
+from tests.network.rule_cards import SURE, junction, quick_compile, rule, shares  # noqa: F401
 
 
 @pytest.mark.parametrize(

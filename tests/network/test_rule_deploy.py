@@ -12,17 +12,7 @@ from network.synapse import random_words, sampling
 from network.synapse.sampling import Plan
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
-from tests.network.rule_cards import (  # noqa: F401
-    ALARM,
-    context,
-    enough,
-    fits,
-    kernel_p_values,
-    proposed,
-    quick_compile,
-    rule,
-    start,
-)
+from tests.network.rule_cards import ALARM, context, enough, fits, kernel_p_values, proposed, quick_compile, rule, start  # noqa: F401
 
 NAME = "train_then_deploy"
 SHAPE = (128, 100)

@@ -17,18 +17,7 @@ from network.synapse import random_words
 from network.synapse.measurement import measure
 from network.training import settings
 from spinloom.errors import UserError
-from tests.network.rule_cards import (  # noqa: F401
-    SURE,
-    bound,
-    context,
-    enough,
-    fits,
-    junction,
-    proposed,
-    quick_compile,
-    rule,
-    start,
-)
+from tests.network.rule_cards import SURE, bound, context, enough, fits, junction, proposed, quick_compile, rule, start  # noqa: F401
 
 NAME = "mean_variance_probability"
 CARD = library.card("ellis_gate")

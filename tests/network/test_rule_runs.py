@@ -22,11 +22,7 @@ from network.training import settings
 from network.training.trainer import Trainer
 from tests import plugins
 from tests.network.conftest import contents, make_card, quiet, toy_arrays
-from tests.network.rule_cards import (  # noqa: F401
-    junction,
-    lattice,
-    quick_compile,
-)
+from tests.network.rule_cards import junction, lattice, quick_compile  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 LADDER = (0.001, 0.01, 0.05, 0.2, 0.6, 1.0)

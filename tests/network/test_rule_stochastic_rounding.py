@@ -10,16 +10,7 @@ from network.rules.base import Signals
 from network.rules.stochastic_rounding import Memory, aim, falls
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
-from tests.network.rule_cards import (  # noqa: F401
-    bound,
-    context,
-    enough,
-    fits,
-    proposed,
-    quick_compile,
-    rule,
-    start,
-)
+from tests.network.rule_cards import bound, context, enough, fits, proposed, quick_compile, rule, start  # noqa: F401
 
 NAME = "stochastic_rounding"
 UNEVEN = np.float32([-1.0, -0.9, -0.25, 0.1, 0.125, 1.0])

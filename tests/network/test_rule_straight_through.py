@@ -9,15 +9,7 @@ from network.rules.base import Signals
 from network.rules.float_baseline import Memory
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
-from tests.network.rule_cards import (  # noqa: F401
-    card,
-    context,
-    lattice,
-    proposed,
-    quick_compile,
-    rule,
-    start,
-)
+from tests.network.rule_cards import card, context, lattice, proposed, quick_compile, rule, start  # noqa: F401
 
 NAME = "straight_through"
 SHADOW = np.linspace(-1, 1, 4001).astype(np.float32).reshape(1, -1)

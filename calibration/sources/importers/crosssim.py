@@ -20,27 +20,10 @@ from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.card.tables import CARD, PULSES
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
-from calibration.sources.importers.base import (
-    COMMON,
-    DIRECTIONS,
-    Imported,
-    Option,
-)
+from calibration.sources.importers.base import COMMON, DIRECTIONS, Imported, Option
 from calibration.sources.importers.lattice import Pieces, split
-from calibration.sources.importers.measured import (
-    DOWN,
-    UP,
-    direction_pulses,
-    directions,
-    instances,
-    pulse_row,
-)
-from calibration.sources.importers.reading import (
-    Report,
-    folder_of,
-    hint,
-    read_text,
-)
+from calibration.sources.importers.measured import DOWN, UP, direction_pulses, directions, instances, pulse_row
+from calibration.sources.importers.reading import Report, folder_of, hint, read_text
 from calibration.sources.importers.units import CONDUCTANCE_UNITS, check_values
 from spinloom import quantities
 from spinloom.errors import UserError

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.sources.importers.base import (
-    COMMON,
-    MEASURED,
-    Imported,
-    Option,
-)
+from calibration.sources.importers.base import COMMON, MEASURED, Imported, Option
 from calibration.sources.importers.measured import imported, in_siemens, instances
 from calibration.sources.importers.reading import Report, read_long
 from calibration.sources.importers.units import check_values

@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.sources.importers.base import (
-    COMMON,
-    DIRECTIONS,
-    MEASURED,
-    Imported,
-    Option,
-)
+from calibration.sources.importers.base import COMMON, DIRECTIONS, MEASURED, Imported, Option
 from calibration.sources.importers.measured import (
     DOWN,
     UP,

@@ -7,13 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.sources.importers.base import (
-    COMMON,
-    DIRECTIONS,
-    MEASURED,
-    Imported,
-    Option,
-)
+from calibration.sources.importers.base import COMMON, DIRECTIONS, MEASURED, Imported, Option
 from calibration.sources.importers.measured import (
     DOWN,
     UP,

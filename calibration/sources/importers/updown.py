@@ -7,13 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.sources.importers.base import (
-    COMMON,
-    DIRECTIONS,
-    MEASURED,
-    Imported,
-    Option,
-)
+from calibration.sources.importers.base import COMMON, DIRECTIONS, MEASURED, Imported, Option
 from calibration.sources.importers.measured import (
     DOWN,
     UP,
@@ -23,12 +17,7 @@ from calibration.sources.importers.measured import (
     in_siemens,
     train_writes,
 )
-from calibration.sources.importers.reading import (
-    Report,
-    file_of,
-    finite,
-    read_grid,
-)
+from calibration.sources.importers.reading import Report, file_of, finite, read_grid
 from spinloom.errors import UserError
 
 OPTIONS = {

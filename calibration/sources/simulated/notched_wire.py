@@ -12,15 +12,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from calibration.card.tables import (
-    at_least_0,
-    entry,
-    index,
-    integer,
-    label,
-    number,
-    positive,
-)
+from calibration.card.tables import at_least_0, entry, index, integer, label, number, positive
 from calibration.counting.writes import Writes
 from calibration.readout.conductance import Junction, half_voltage, read_voltage
 from calibration.readout.energy import line_energy, pulse_table

@@ -42,12 +42,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from device_sims.engines import Result
-from device_sims.engines.collective.setup import (
-    Constants,
-    Lane,
-    constants,
-    prepare,
-)
+from device_sims.engines.collective.setup import Constants, Lane, constants, prepare
 from device_sims.problem import GAMMA0, Problem
 from spinloom import streams
 from spinloom.errors import UserError

@@ -28,16 +28,7 @@ import numpy as np
 from scipy.special import erfinv
 
 from device_sims.engines import Result
-from device_sims.problem import (
-    BOLTZMANN,
-    ELEMENTARY_CHARGE,
-    GAMMA0,
-    HBAR,
-    MU0,
-    Phase,
-    Problem,
-    waveform,
-)
+from device_sims.problem import BOLTZMANN, ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Phase, Problem, waveform
 from device_sims.problem.body import demag_tensor, volume_m3
 from spinloom import streams
 from spinloom.errors import UserError
