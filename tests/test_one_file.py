@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from spinloom.files import read_json
-from tests.workflows import SMALL, Tree, changed
+from tests.workflows import Tree, changed
 
 ROOT = Path(__file__).parents[1]
 TOYS = "docs/examples/plug_in/spinloom_toy"
