@@ -108,15 +108,14 @@ class Run:
         """Energy of all programming events, J."""
         return float(self.meter.by_pulse @ self.device.write_energy)
 
-    def reads(self, phase: str) -> Reads | None:
-        """Return how the arrays are read; None if they are not."""
+    def reads(self, phase: str) -> Reads:
+        """Return how the arrays are read; nothing of it is true if they are not."""
         m, training = self.meter, phase == "training"
         if not m.devices:
-            return None
-        single = m.single_reads if training else 0.0
+            return Reads(False, False, 0.0)
         # devices without memory cannot be read backward
-        reads = Reads(m.in_loop or not training, training and m.in_loop and not m.clocks, single)
-        return reads if any(reads) else None
+        backward = training and m.in_loop and not m.clocks
+        return Reads(m.in_loop or not training, backward, m.single_reads if training else 0.0)
 
     def lines_read(self, reads: Reads, forward: str, backward: str) -> int:
         """Return how many lines on one side of the arrays all products use, named as fields of `LayerUse`."""
@@ -163,7 +162,7 @@ def write_lines(run: Run, phase: str) -> Term | None:
 
 
 def reads(run: Run, phase: str) -> Term | None:
-    if not (how := run.reads(phase)):
+    if not any(how := run.reads(phase)):
         return None
     m, energy, share = run.meter, run.read_energy_J, how.single / run.meter.devices
     spent = how.forward * energy.sum() + (energy[1:].sum() if how.backward else 0.0)
@@ -177,13 +176,13 @@ def reads(run: Run, phase: str) -> Term | None:
 
 
 def dac(run: Run, phase: str) -> Term | None:
-    if not (how := run.reads(phase)) or not (number := run.lines_read(how, "inputs", "outputs")):
+    if not (number := run.lines_read(run.reads(phase), "inputs", "outputs")):
         return None
     return Term(phase, "array", "DAC", (given("N_dac", number), run["E_dac"]), "one conversion per row and product")
 
 
 def adc(run: Run, phase: str) -> Term | None:
-    if not (how := run.reads(phase)):
+    if not any(how := run.reads(phase)):
         return None
     number = run.lines_read(how, "outputs", "inputs") + how.single
     return Term(
@@ -193,7 +192,7 @@ def adc(run: Run, phase: str) -> Term | None:
 
 
 def read_lines(run: Run, phase: str) -> Term | None:
-    if not (how := run.reads(phase)):
+    if not any(how := run.reads(phase)):
         return None
     m = run.meter
     products = how.forward * m.products * m.reads_per_product + how.backward * m.back_products
