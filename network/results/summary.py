@@ -20,9 +20,9 @@ from spinloom.files import read_table, sealed, write_csv
 REFRESH = ("refresh_writes_per_device", "refresh_energy_J")
 
 
-def _spread(values: pd.Series, name: str) -> dict[str, float | None]:
-    """Mean and sd (n - 1) over seeds; the sd of one seed is left empty."""
-    return {f"{name}_mean": values.mean(), f"{name}_sd": values.std(ddof=1) if len(values) > 1 else None}
+def _spread(values: pd.Series, name: str) -> dict[str, float]:
+    """Mean and sd (n - 1) over seeds; the sd of one seed is not a number and left empty."""
+    return {f"{name}_mean": values.mean(), f"{name}_sd": values.std(ddof=1)}
 
 
 def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list[Meter]) -> pd.DataFrame:
