@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,7 +141,9 @@ def show_engines() -> None:
     table = Table("engine", "version", "usable here", "what was looked for")
     for name in engines.REGISTRY.names():
         usable, text = engines.probe(name)
-        version = engines.version(name) if usable else ""
+        version = ""
+        with suppress(ImportError, UserError):  # of an engine that cannot be imported nobody knows it
+            version = engines.version(name) if usable else engines.REGISTRY.get(name).VERSION
         table.add_row(name, version, "yes" if usable else "no", text)
     table_console().print(table)
 
