@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import socket
 import tarfile
 
 import numpy as np
@@ -158,3 +159,13 @@ def test_nowhere_says_what_to_do(toy, npm, tmp_path, monkeypatch):
         monkeypatch.setattr(sources.shutil, "which", lambda _: None)
     assert lines[0].startswith(f"toy: {NOWHERE} gave nothing usable: {NOWHERE}/train_images-idx.gz: ")
     assert "refused" in lines[0]
+
+
+def test_a_mirror_that_does_not_answer_is_left(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(sources, "MIRROR_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dataset, lines = offered(toy, f"http://127.0.0.1:{silent.getsockname()[1]}"), []
+        with pytest.raises(UserError, match="no source could be reached"):
+            dataset.ensure(tmp_path / "cache", None, lines.append)
+    assert "timed out" in lines[0]
