@@ -31,6 +31,9 @@ class RULE:
 """
 
 
+MORE = "from network.crossbar import converters"
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """Return the function that installs a package "guest" 1.0 of these files, with entry points of one kind."""
@@ -80,10 +83,15 @@ def test_contributing_names_the_words(kind):
 
 
 def test_a_package_brings_its_own(installed):
-    found = installed({"guest/__init__.py": "", "guest/rule.py": RULE, "guest/more.py": ""}, guest_rule="guest.rule")
+    found = installed({"guest/__init__.py": "", "guest/rule.py": RULE, "guest/more.py": MORE}, guest_rule="guest.rule")
     assert "guest_rule" in found.names() and "bop" in found.names()
     assert found.module("guest_rule") == "guest.rule" and found.get("guest_rule").RULE.name == "guest_rule"
-    assert list(sources.files(found.module("guest_rule"))) == ["guest/__init__.py", "guest/more.py", "guest/rule.py"]
+    files = sources.files(found.module("guest_rule"))
+    assert {name for name in files if name.startswith("guest")} == {
+        f"guest/{x}.py" for x in ("__init__", "more", "rule")
+    }
+    # and what they import of the project, with what that imports
+    assert {"network/crossbar/converters.py", "spinloom/errors.py"} <= set(files)
 
 
 def test_a_package_may_be_one_file(installed, tmp_path):
