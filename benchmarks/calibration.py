@@ -19,6 +19,7 @@ from scipy import stats
 
 from calibration.counting.estimator import mean_interval, transition_rows
 from calibration.counting.spread import probability_spread, random_effects
+from calibration.sections import Posterior
 from spinloom import files, streams
 from spinloom.progress import table_console
 
@@ -43,7 +44,7 @@ def _rows(truth: np.ndarray, counts: np.ndarray, pooling: str, pseudocount: floa
     """Return bool[rows, states] for counts int64[rows, devices, states]."""
     rows, _, states = counts.shape
     row, device, state = np.repeat(np.indices(counts.shape).reshape(3, -1), counts.ravel(), axis=1)
-    options = {"pseudocount": pseudocount, "interval": MASS, "pooling": pooling}
+    options = Posterior.model_validate({"pseudocount": pseudocount, "interval": MASS, "pooling": pooling})
     found = transition_rows(row, np.zeros_like(row), state, device, rows, states, options, "benchmark")
     return (found.ci_low[:, 0] <= truth) & (truth <= found.ci_high[:, 0])
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
-
-from calibration import laws
+from calibration.sections import HalfSelect, Interpolate, Kernel, Posterior, Readout, Retention, States, WriteEnergy
 from calibration.sources import importers
-from calibration.sources.parametric.config import Parametric, Population
+from calibration.sources.parametric.common import Population
+from calibration.sources.parametric.config import Parametric
 from spinloom.config import Seeded
-from spinloom.declare import Flag, OneOf, Real, Section, Whole, key
+from spinloom.declare import OneOf, Real, Section, key
+from spinloom.errors import UserError
 
 
 class Source(Section):
@@ -33,164 +33,12 @@ class Source(Section):
         None,
     )
 
-
-class States(Section):
-    """How a position or a conductance becomes a state."""
-
-    method: Literal["device", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice"] = key(
-        "device: the device has states by nature (junctions, notched wire). Of a wall's position or a "
-        "measured conductance: nearest_mean (a state per pulse), equal_width, equal_population, mixture "
-        "(Gaussian components), edges (given), lattice (equal parts of the whole range).",
-    )
-    count: Whole | None = key("Number of states; null: as many as can be told apart.", None, ge=2, le=127)
-    edges: tuple[Real, ...] | None = key(
-        "Borders between states, in m or S; with method edges.",
-        None,
-        min_length=1,
-        max_length=128,
-    )
-    misread: Real = key(
-        "Probability of taking a state for its neighbour at which two states count as told apart.",
-        0.01,
-        gt=0,
-        le=0.5,
-    )
-
-
-class Posterior(Section):
-    """Priors and intervals of the probabilities."""
-
-    pseudocount: Real = key("Dirichlet prior per cell (0.5 is Jeffreys').", 0.5, gt=0, le=1000)
-    interval: Real = key("Mass of the credible interval.", 0.95, gt=0, lt=1)
-    pooling: Literal["events", "instances"] = key(
-        "events: intervals for the devices that were written; instances: for any device of their kind.",
-        "events",
-    )
-    by_instance: Flag = key("Also write each device's own probabilities (by_instance.csv).", False)
-
-
-class Kernel(Section):
-    """How a row of probabilities is made."""
-
-    form: Literal["counts", "law"] = key("counts: the writes counted; law: the fitted law in all rows.", "counts")
-    law: Annotated[str, OneOf(lambda: ["auto", *laws.REGISTRY.names()])] = key(
-        "Law that is fitted; auto: the best of those that suit.",
-        "auto",
-    )
-    criterion: Literal["aic", "held_out"] = key("What the best law is judged by.", "aic")
-    empty_rows: Literal["error", "law", "stay"] = key(
-        "Rows without writes. error: refuse; law: by the fitted law; stay: the device does not change.",
-        "error",
-    )
-
-
-class Point(Section):
-    """A pulse between the simulated ones."""
-
-    voltage_V: Real | None = key("Voltage.", absent=True)
-    duration_s: Real | None = key("Length.", absent=True, gt=0)
-    temperature_K: Real | None = key("Temperature.", absent=True, gt=0)
-
-
-class Interpolate(Section):
-    """Pulses that were not simulated, between pulses that were."""
-
-    points: tuple[Point, ...] = key(
-        "Pulses to add to the card; what is left out is as in the other pulses.",
-        (),
-        max_length=1000,
-    )
-    extrapolate: Flag = key("Also beyond the simulated pulses.", False)
-
-
-class HalfSelect(Section):
-    """Pulses at a fraction of their voltage, as cells see them that share a line with the one that is written."""
-
-    fractions: tuple[Annotated[Real, Field(gt=0, lt=1)], ...] = key(
-        "Fractions of the voltage, e.g. 0.5.",
-        (),
-        max_length=10,
-    )
-
-
-class Retention(Section):
-    """Loss of the state in time."""
-
-    temperatures_K: tuple[Annotated[Real, Field(gt=0, le=1500)], ...] = key(
-        "Temperatures of the table.",
-        (),
-        max_length=100,
-    )
-    thermal_stability: Real | None = key(
-        "Barrier over kB T at the card's temperature; null: the device's own.",
-        None,
-        gt=0,
-        le=1000,
-    )
-    attempt_time_s: Real = key("Attempt time.", 1e-09, gt=0, le=0.001)
-
-
-class Readout(Section):
-    """What a state conducts, and what a read is."""
-
-    RA_ohm_m2: Real | None = key(
-        "Resistance-area product of the parallel junction; junction families have their own.",
-        absent=True,
-        gt=0,
-        le=1,
-    )
-    TMR: Real | None = key(
-        "Tunnel magnetoresistance ratio at zero voltage (1.5 is 150 %); junction families have their own.",
-        absent=True,
-        gt=0,
-        le=100,
-    )
-    TMR_half_voltage_V: Real | None = key(
-        "Voltage at which half of the ratio is left; null: it does not fall.",
-        None,
-        gt=0,
-        le=100,
-    )
-    RA_relative_sd: Real = key("Spread of RA between devices, relative.", 0, ge=0, le=0.3)
-    read_voltage_V: Real = key("Read voltage.", gt=0, le=10)
-    read_duration_s: Real = key("Length of a read.", gt=0, le=0.001)
-    noise_fraction: Real = key("Read noise (sd) as a fraction of the conductance.", ge=0, le=1)
-
-
-class WriteEnergy(Section):
-    """Circuit quantities of a write; a device needs those of its own mechanism."""
-
-    resistivity_ohm_m: Real | None = key(
-        "Resistivity of the heavy metal (spin-orbit torque).",
-        absent=True,
-        gt=0,
-        le=1,
-    )
-    heavy_metal_thickness_m: Real | None = key(
-        "Thickness of the heavy metal (spin-orbit torque).",
-        absent=True,
-        gt=0,
-        le=1e-06,
-    )
-    gate_relative_permittivity: Real | None = key(
-        "Relative permittivity of the gate dielectric (VCMA, strain).",
-        absent=True,
-        ge=1,
-        le=100000,
-    )
-    reset_current_density_A_per_m2: Real | None = key(
-        "Current density of the reset pulse.",
-        absent=True,
-        ge=0,
-        le=10000000000000.0,
-    )
-    reset_duration_s: Real | None = key("Length of the reset pulse.", absent=True, ge=0, le=0.001)
-    clock_energy_J: Real | None = key(
-        "Energy of a clock pulse of a field or a Zhang-Li current, made outside of the device.",
-        absent=True,
-        ge=0,
-        le=1,
-    )
+    def needed(self, name: str, where: str = "calibration") -> str:
+        """Return the value of a key that a source of this kind must have; `UserError` if it has none."""
+        value = getattr(self, name)
+        if value is None:
+            raise UserError(f"{where}.source.{name}: found null, allowed with kind {self.kind}: a value")
+        return value
 
 
 class Calibration(Section):

@@ -49,6 +49,10 @@ class Registry:
         """Return the names of all plug-ins, sorted."""
         return sorted({entry.name for entry in self._found()})
 
+    def own(self) -> list[str]:
+        """Return the names of our own plug-ins, sorted."""
+        return sorted(entry.name for entry in self._found() if entry.dist is None)
+
     def module(self, name: str, where: str | None = None) -> str:
         """Return the dotted name of a plug-in's module.
 

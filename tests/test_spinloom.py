@@ -13,9 +13,7 @@ import pytest
 import yaml
 from scipy.stats import kstest
 
-from calibration import laws
-from calibration.counting import kernel_rows, states
-from calibration.sources import build, simulated
+from calibration.sources import simulated
 from device_sims import devices
 from device_sims.config import Stage
 from network.model import optimizers
@@ -170,11 +168,6 @@ def test_aliases_may_be_used_but_not_inside_of_what_they_name(tmp_path):
 def test_what_may_be_chosen_is_what_there_is():
     """Until each registry is the declaration's own source."""
     rules_of = declare.schema(config.Study)["properties"]
-    card = {name: rule.get("properties") for name, rule in rules_of["calibration"]["properties"].items()}
-    assert set(card["source"]["kind"]["enum"]) == set(build.KINDS)
-    assert set(card["states"]["method"]["enum"]) == {*states.METHODS, "device"}
-    assert set(card["kernel"]["law"]["enum"]) == {"auto", "truncated_normal", "passing", *kernel_rows.SWITCHING}
-    assert set(card["kernel"]["law"]["enum"]) - {"auto"} <= set(laws.REGISTRY.names())
     assert set(simulated.REGISTRY) == set(devices.REGISTRY.names())
     network = rules_of["network"]["properties"]
     assert set(network["optimizer"]["properties"]["name"]["enum"]) == set(optimizers.SETTINGS)

@@ -13,7 +13,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from spinloom.errors import UserError
-from spinloom.quantities import DRIVES
+from spinloom.quantities import DRIVES, of
 
 # where a row of probabilities comes from
 BASES = {
@@ -193,6 +193,13 @@ EXTRAS = {
     "retention": RETENTION,
     "inverse": INVERSE,
 }
+
+
+def units() -> dict[str, str]:
+    """Return the unit of each column of a card."""
+    schemas = {**CARD, **EXTRAS}.values()
+    labels = ("channel", "label", "basis")
+    return {column: of(column).si for schema in schemas for column in schema.columns if column not in labels}
 
 
 def conform(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str | Path) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise UserError(f"--option: found '{text}', allowed: KEY=VALUE")
         options[key] = value
     source = {"kind": "import", "file": arguments.file, "format": arguments.format, "options": options}
-    own = make_card.section(arguments.config)
+    own = make_card.section(arguments.config).dump()
     own["source"] = {**own["source"], **source}
     states = {"method": arguments.states, "count": arguments.count, "edges": arguments.edges}
     given = {key: value for key, value in states.items() if value is not None}
@@ -45,4 +45,4 @@ def run(arguments: argparse.Namespace) -> None:
         own["states"] = {"method": "mixture", "misread": own["states"]["misread"]}
     own["states"] = {**own["states"], **given}
     where = arguments.config or "config.yaml"
-    make_card.make(Stage.parse(own, where).dump(), where, arguments.output, dropped=arguments.dropped)
+    make_card.make(Stage.parse(own, where), where, arguments.output, dropped=arguments.dropped)

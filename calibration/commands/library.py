@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if arguments.name is None:
         for name in library.names():
-            print(f"{name:28} {library.recipe(name)['description']}")
+            print(f"{name:28} {library.recipe(name).description}")
         return
     if arguments.output is None:
         raise UserError("--output: found nothing, allowed: a directory for the card")

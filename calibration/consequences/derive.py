@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.card import KernelCard, retention
+from calibration.config import Stage
 from calibration.consequences import half_select, inversion
 from calibration.consequences.figures_of_merit import derive
 from calibration.consequences.interpolation import AXES, interpolate
@@ -17,6 +18,7 @@ from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import with_stay
 from calibration.laws import neel_brown
 from calibration.readout.energy import MECHANISMS
+from calibration.sections import Interpolate, Point, Retention
 from spinloom.errors import UserError
 from spinloom.quantities import DRIVES
 
@@ -25,7 +27,7 @@ EXACT = 1e12  # writes that a stated probability is worth
 HIGH_BARRIER = 5.0  # kB T; above it the rate over a barrier is Arrhenius'
 
 
-def add(card: KernelCard, config: dict[str, Any], where: str) -> KernelCard:
+def add(card: KernelCard, config: Stage, where: str) -> KernelCard:
     """Return the card with the pulses, tables and figures that a calibration section asks for.
 
     Tables that the card has already, stated by its source, stay.
@@ -35,14 +37,25 @@ def add(card: KernelCard, config: dict[str, Any], where: str) -> KernelCard:
     UserError
         If the card does not tell what is asked for.
     """
-    if config["interpolate"]["points"]:
-        card = with_pulses(card, config["interpolate"], where)
+    if config.interpolate.points:
+        card = with_pulses(card, config.interpolate, where)
     extras = dict(card.extras)
-    for name, key, column, make in (
-        ("half_select", "fractions", "fraction", lambda: _half_select(card, config, where)),
-        ("retention", "temperatures_K", "temperature_K", lambda: _retention(card, config["retention"], where)),
+    for name, key, wanted, column, make in (
+        (
+            "half_select",
+            "fractions",
+            config.half_select.fractions,
+            "fraction",
+            lambda: _half_select(card, config, where),
+        ),
+        (
+            "retention",
+            "temperatures_K",
+            config.retention.temperatures_K,
+            "temperature_K",
+            lambda: _retention(card, config.retention, where),
+        ),
     ):
-        wanted = config[name][key]
         if wanted and name in extras:
             _covers(extras[name][column].unique(), wanted, f"{where}: {name}.{key}", card)
         elif wanted:
@@ -55,7 +68,7 @@ def add(card: KernelCard, config: dict[str, Any], where: str) -> KernelCard:
     return with_derived(replace(card, extras=extras, meta={**card.meta, "flags": flags}))
 
 
-def _covers(has: np.ndarray, wanted: list[float], key: str, card: KernelCard) -> None:
+def _covers(has: np.ndarray, wanted: Sequence[float], key: str, card: KernelCard) -> None:
     """Refuse what a card with a table of its own does not have."""
     missing = [value for value in wanted if not np.isclose(has, value, rtol=1e-6, atol=0).any()]
     if missing:
@@ -91,7 +104,7 @@ def _dead_zones(inverse: pd.DataFrame) -> list[dict[Hashable, Any]]:
 
 
 # -- pulses between pulses ---------------------------------------------------------------------------------------------
-def with_pulses(card: KernelCard, options: dict[str, Any], where: str) -> KernelCard:
+def with_pulses(card: KernelCard, options: Interpolate, where: str) -> KernelCard:
     """Return the card with pulses added, their rows interpolated between its own.
 
     Energies follow by least squares in 1, V^2, t and V^2 t (as far as voltage and duration vary), which is exact for
@@ -107,7 +120,7 @@ def with_pulses(card: KernelCard, options: dict[str, Any], where: str) -> Kernel
     basis = card.transitions["basis"].to_numpy().reshape(kernel.shape)[..., 0]
     pseudocount, level = card.meta.get("posterior", {}).get("pseudocount", 0.5), card.interval
     new, intended = [], list(card.meta.get("intended_states") or [])
-    for place, point in enumerate(options["points"]):
+    for place, point in enumerate(options.points):
         name = f"{where}: interpolate.points.{place}"
         for own in _groups(pulses, point, name):
             wanted = _complete(own, point, name)
@@ -115,7 +128,9 @@ def with_pulses(card: KernelCard, options: dict[str, Any], where: str) -> Kernel
             for other in [own, *new]:
                 if np.isclose(other[axes].to_numpy(float), wanted[axes].to_numpy(float), rtol=1e-9).all(axis=1).any():
                     if other is own or _alike(other.iloc[0], own.iloc[0]):
-                        raise UserError(f"{name}: found {point}, which the card has already, allowed: each pulse once")
+                        raise UserError(
+                            f"{name}: found {point.dump()}, which the card has already, allowed: each pulse once"
+                        )
             made = interpolate(
                 own,
                 kernel[own["pulse"]],
@@ -123,7 +138,7 @@ def with_pulses(card: KernelCard, options: dict[str, Any], where: str) -> Kernel
                 wanted,
                 pseudocount,
                 level if np.isfinite(level) else 0.95,
-                options["extrapolate"],
+                options.extrapolate,
                 name,
             )
             number = len(pulses) + len(new)
@@ -171,31 +186,29 @@ def _alike(one: pd.Series, other: pd.Series) -> bool:
     return one["channel"] == other["channel"] and one["polarity"] == other["polarity"]
 
 
-def _groups(pulses: pd.DataFrame, point: dict[str, float], where: str) -> list[pd.DataFrame]:
+def _groups(pulses: pd.DataFrame, point: Point, where: str) -> list[pd.DataFrame]:
     """Return the series of pulses that a point can lie between."""
     groups = _series(pulses)
-    if "voltage_V" in point:
+    if point.voltage_V is not None:
         # the sign of a voltage is its polarity, but a gate's voltage has no direction
         fitting = [
             own
             for own in groups
-            if own["channel"].iloc[0].startswith("gate") or own["polarity"].iloc[0] == np.sign(point["voltage_V"])
+            if own["channel"].iloc[0].startswith("gate") or own["polarity"].iloc[0] == np.sign(point.voltage_V)
         ]
         if not fitting:
-            raise UserError(
-                f"{where}: voltage_V: found {point['voltage_V']:g}, allowed: the sign of a pulse of the card"
-            )
+            raise UserError(f"{where}: voltage_V: found {point.voltage_V:g}, allowed: the sign of a pulse of the card")
         return fitting
     return groups
 
 
-def _complete(own: pd.DataFrame, point: dict[str, float], where: str) -> pd.DataFrame:
+def _complete(own: pd.DataFrame, point: Point, where: str) -> pd.DataFrame:
     row = {}
     for axis in AXES:
-        values = own[axis].unique()
-        if axis not in point and len(values) > 1:
+        values, told = own[axis].unique(), getattr(point, axis)
+        if told is None and len(values) > 1:
             raise UserError(f"{where}: key '{axis}' is missing, needed because the pulses differ in it")
-        row[axis] = point.get(axis, float(values[0]))
+        row[axis] = float(values[0]) if told is None else told
     return pd.DataFrame([row])
 
 
@@ -219,20 +232,22 @@ def _costs(own: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
 
 
 # -- half-select and retention -----------------------------------------------------------------------------------------
-def _half_select(card: KernelCard, config: dict[str, Any], where: str) -> pd.DataFrame:
+def _half_select(card: KernelCard, config: Stage, where: str) -> pd.DataFrame:
     name = f"{where}: half_select.fractions"
     tables = []
     for own in _series(card.pulses):
 
         def rows(voltage: np.ndarray, duration: np.ndarray, temperature: np.ndarray, own=own) -> np.ndarray:
             wanted = pd.DataFrame(dict(zip(AXES, (voltage, duration, temperature), strict=True)))
-            return _partial(card, own, wanted, config, name)
+            return _partial(card, own, wanted, config.retention.attempt_time_s, name)
 
-        tables.append(half_select.table(rows, own, config["half_select"]["fractions"], name))
+        tables.append(half_select.table(rows, own, config.half_select.fractions, name))
     return pd.concat(tables, ignore_index=True)
 
 
-def _partial(card: KernelCard, own: pd.DataFrame, wanted: pd.DataFrame, config: dict, where: str) -> np.ndarray:
+def _partial(
+    card: KernelCard, own: pd.DataFrame, wanted: pd.DataFrame, attempt_time_s: float, where: str
+) -> np.ndarray:
     """Return the rows of pulses at part of their voltage, float64[wanted, states, states].
 
     Over a high barrier by its rate, because counts tell no rare events; else between the card's pulses; else, below
@@ -256,7 +271,7 @@ def _partial(card: KernelCard, own: pd.DataFrame, wanted: pd.DataFrame, config: 
         if barriers is None or (min(barriers) <= HIGH_BARRIER and not outside[place]):
             rows.append(nearest[place])
         else:
-            rows.append(_over_barriers(card, barriers, wanted.iloc[place], config, nearest[place]))
+            rows.append(_over_barriers(card, barriers, wanted.iloc[place], attempt_time_s, nearest[place]))
     return np.stack(rows)
 
 
@@ -274,11 +289,11 @@ def _heights(card: KernelCard, voltage: float) -> tuple[float, float] | None:
 
 
 def _over_barriers(
-    card: KernelCard, heights: tuple[float, float], wanted: pd.Series, config: dict, most: np.ndarray
+    card: KernelCard, heights: tuple[float, float], wanted: pd.Series, attempt_time_s: float, most: np.ndarray
 ) -> np.ndarray:
     constants = {
         "critical_voltage_V": 1.0,
-        "tau0_s": config["retention"]["attempt_time_s"],
+        "tau0_s": attempt_time_s,
         "reference_temperature_K": card.meta["barrier"]["temperature_K"],
     }
     time, temperature = wanted["duration_s"], wanted["temperature_K"]
@@ -290,9 +305,9 @@ def _over_barriers(
     return np.array([[1 - up, up], [down, 1 - down]])
 
 
-def _retention(card: KernelCard, options: dict[str, Any], where: str) -> pd.DataFrame:
+def _retention(card: KernelCard, options: Retention, where: str) -> pd.DataFrame:
     barrier = card.meta.get("barrier") or {}
-    stability = options["thermal_stability"] or barrier.get("thermal_stability")
+    stability = options.thermal_stability or barrier.get("thermal_stability")
     if card.meta["flags"]["volatile"]:
         raise UserError(f"{where}: retention.temperatures_K: found a volatile device, allowed with one: []")
     if len(card.states) != 2:
@@ -303,4 +318,4 @@ def _retention(card: KernelCard, options: dict[str, Any], where: str) -> pd.Data
             "is known)"
         )
     reference = barrier.get("temperature_K", float(card.pulses["temperature_K"].iloc[0]))
-    return retention.binary([stability] * 2, reference, options["temperatures_K"], options["attempt_time_s"])
+    return retention.binary([stability] * 2, reference, options.temperatures_K, options.attempt_time_s)

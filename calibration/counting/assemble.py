@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from calibration.card import SCHEMA_VERSION, KernelCard
-from calibration.card.tables import CARD, EXTRAS
+from calibration.card.tables import units
+from calibration.config import Stage
 from calibration.counting import estimator, kernel_rows
 from calibration.counting.estimator import Rows
 from calibration.counting.spread import as_dict, device_offsets, random_effects
@@ -24,13 +25,13 @@ from spinloom.errors import UserError
 from spinloom.streams import generator
 
 
-def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
+def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     """Return the kernel card of counted writes.
 
     Parameters
     ----------
     writes : Writes
-    config : dict
+    config : Stage
         The study's calibration section with its seed.
     where : str
         Name of the config file, for errors.
@@ -47,8 +48,8 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
         repeated = pulse * (events["prepared"].max() + 1) + events["prepared"].to_numpy()
     edges = writes.edges
     if edges is None:
-        kind = pulse if config["states"]["method"] == "nearest_mean" else repeated
-        edges = state_edges(events["after"].to_numpy(), kind, config["states"], writes.bounds, suffix, where)
+        kind = pulse if config.states.method == "nearest_mean" else repeated
+        edges = state_edges(events["after"].to_numpy(), kind, config.states, writes.bounds, suffix, where)
     reset, pulses, size = writes.flags["reset_before_write"], len(writes.pulses), len(edges) - 1
     state = assign_states(events["after"].to_numpy(), edges)
     start = np.zeros_like(state) if reset else assign_states(events["before"].to_numpy(), edges)
@@ -56,17 +57,17 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
     cell = repeated if "prepared" in events else pulse * size + start
 
     states = _states(writes, state, edges, config)
-    rows = estimator.transition_rows(pulse, start, state, instance, pulses, size, config["posterior"], where)
+    rows = estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where)
     if reset:
         rows = Rows(**{name: np.repeat(part[:, :1], size, axis=1) for name, part in vars(rows).items()})
-    fits, unfitted = kernel_rows.fit_laws(writes, start, config, where)
+    fits, unfitted = kernel_rows.fit_laws(writes, start, config.kernel, config.seed, where)
     transitions = _fill(kernel_rows.table(rows), rows, fits, writes, edges, config, where)
     kernel = transitions["probability"].to_numpy().reshape(pulses, size, size)
     states["occupancy"] = estimator.stationary(kernel)
     extras = {}
-    if config["posterior"]["by_instance"]:
+    if config.posterior.by_instance:
         extras["by_instance"] = estimator.by_instance(
-            pulse, start, state, instance, pulses, size, config["posterior"], where, reset
+            pulse, start, state, instance, pulses, size, config.posterior, where, reset
         )
     meta = {
         "name": writes.name,
@@ -75,11 +76,11 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
         "source": writes.source,
         "units": units(),
         "states": {
-            "method": config["states"]["method"] if writes.edges is None else "device",
+            "method": config.states.method if writes.edges is None else "device",
             "coordinate": writes.coordinate,
             "edges": [float(edge) for edge in edges],
         },
-        "posterior": dict(config["posterior"]),
+        "posterior": config.posterior.dump(),
         "laws": [fit.to_dict() for fit in fits],
         "laws_not_fitted": unfitted,
         "intended_states": intended_states(writes, edges),
@@ -88,26 +89,19 @@ def assemble(writes: Writes, config: dict[str, Any], where: str) -> KernelCard:
         **_spreads(writes, cell, instance, size),
         **writes.meta,
     }
-    reads = read_table_of(states["conductance_S"].to_numpy(), config, where)
+    reads = read_table_of(states["conductance_S"].to_numpy(), config.readout)
     population = _population(writes, cell, instance, config)
     return KernelCard(states, writes.pulses, transitions, population, reads, meta, extras)
 
 
-def units() -> dict[str, str]:
-    """Return the unit of each column of a card."""
-    schemas = {**CARD, **EXTRAS}.values()
-    labels = ("channel", "label", "basis")
-    return {column: quantities.of(column).si for schema in schemas for column in schema.columns if column not in labels}
-
-
-def _states(writes: Writes, state: np.ndarray, edges: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
+def _states(writes: Writes, state: np.ndarray, edges: np.ndarray, config: Stage) -> pd.DataFrame:
     size, after = len(edges) - 1, writes.events["after"].to_numpy()
     count = np.bincount(state, minlength=size)
     middle = (edges[:-1] + edges[1:]) / 2
     conductance = writes.conductance(after)
     if writes.edges is not None:
         mean, sd, centre = writes.conductance(np.arange(size, dtype=np.float64)), np.zeros(size), middle
-    elif config["states"]["method"] == "lattice":
+    elif config.states.method == "lattice":
         # a bin stands for its middle, held or not; within it the coordinate is uniform
         mean, centre = writes.conductance(middle), middle
         sd = np.abs(np.diff(writes.conductance(edges))) / np.sqrt(12)
@@ -144,18 +138,18 @@ def _fill(
     fits: list,
     writes: Writes,
     edges: np.ndarray,
-    config: dict[str, Any],
+    config: Stage,
     where: str,
 ) -> pd.DataFrame:
     """Return the table with rows by law, if the config wants them, and with those that have no writes."""
-    kernel, bare = config["kernel"], rows.counts.sum(axis=-1) == 0
+    kernel, bare = config.kernel, rows.counts.sum(axis=-1) == 0
     by_law = np.zeros_like(bare)
-    if kernel["form"] == "law":
+    if kernel.form == "law":
         by_law[:] = True
-    elif kernel["empty_rows"] == "law":
+    elif kernel.empty_rows == "law":
         by_law |= bare
-    stay = bare & ~by_law & (kernel["empty_rows"] == "stay" or writes.missing == "stay")
-    if kernel["form"] == "law" and writes.missing == "stay":
+    stay = bare & ~by_law & (kernel.empty_rows == "stay" or writes.missing == "stay")
+    if kernel.form == "law" and writes.missing == "stay":
         # a switching law tells of the direction that was written; the other row has no law
         stay, by_law = bare, by_law & ~bare
     empty = bare & ~by_law & ~stay
@@ -165,7 +159,7 @@ def _fill(
         replicas = int(writes.events["replica"].max()) + 1 if writes.source["kind"] == "simulated" else None
         raise estimator.empty_row_error(counts, replicas, writes.where, writes.labels)
     if by_law.any():
-        level = config["posterior"]["interval"]
+        level = config.posterior.interval
         table = kernel_rows.with_laws(table, by_law, fits, writes.pulses, edges, level, where)
     if stay.any():
         table = kernel_rows.with_stay(table, stay)
@@ -193,7 +187,7 @@ def _spreads(writes: Writes, cell: np.ndarray, instance: np.ndarray, size: int) 
     return spreads
 
 
-def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
+def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: Stage) -> pd.DataFrame:
     after = writes.events["after"].to_numpy()
     by_nature = writes.edges is not None
     offsets = device_offsets(np.zeros(len(after)) if by_nature else writes.conductance(after), cell, instance)
@@ -203,9 +197,9 @@ def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: 
         walls = device_offsets(after, cell, instance)
         table["position_offset_m"], table["position_offset_se_m"] = walls["offset"], walls["offset_se"]
     # a barrier that is thicker or thinner scales all conductances of its device alike; RA is lognormal
-    drawn = [generator(config["seed"], "RA spread", int(number)).standard_normal() for number in table["instance"]]
+    drawn = [generator(config.seed, "RA spread", int(number)).standard_normal() for number in table["instance"]]
     # measured devices bring the spread of their barriers with them
-    relative = config["readout"]["RA_relative_sd"] if writes.source["kind"] == "simulated" else 0.0
+    relative = config.readout.RA_relative_sd if writes.source["kind"] == "simulated" else 0.0
     sigma = np.sqrt(np.log1p(relative**2))
     return table.assign(conductance_factor=np.exp(-sigma * np.array(drawn)))
 

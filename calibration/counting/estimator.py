@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64, Int64, Integer, Real
 from scipy import sparse, special
 
 from calibration.counting.spread import Spread, device_offsets, random_effects
+from calibration.sections import Posterior
 from spinloom.errors import UserError
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 PerWrite = Integer[np.ndarray, " writes"]
-POOLING = ("events", "instances")
 PRIOR_DEVICES = 4  # what all other rows tell about a row's correlation counts as much as so many devices of its own
 
 
@@ -136,7 +136,7 @@ def transition_rows(
     instance: PerWrite,
     pulses: int,
     states: int,
-    options: dict,
+    options: Posterior,
     where: str,
 ) -> Rows:
     """Estimate the transition probabilities of all rows.
@@ -152,8 +152,7 @@ def transition_rows(
         What was done, the states before and after, the device.
     pulses, states : int
         Numbers of pulses and states.
-    options : dict
-        ``pseudocount``, ``interval``, ``pooling`` (events or instances).
+    options : Posterior
     where : str
         File that errors name.
 
@@ -164,23 +163,20 @@ def transition_rows(
     Raises
     ------
     UserError
-        If the options are impossible, or there is one device and ``pooling`` is instances.
+        As `posterior`, or if there is one device and ``pooling`` is instances.
     """
     counts = count_transitions(pulse, start, state, pulses, states)
     effective = counts.astype(np.float64)
-    pooling = options["pooling"]
-    if pooling not in POOLING:
-        raise UserError(f"{where}: posterior.pooling: found {pooling!r}, allowed: {', '.join(POOLING)}")
-    if pooling == "instances":
+    if options.pooling == "instances":
         devices = len(np.unique(instance))
         if devices < 2:
             raise UserError(
                 f"{where}: posterior.pooling: found instances with writes to {devices} device, "
                 "allowed: instances with 2 devices or more (8 or more are wise), or events"
             )
-        row, effect = design_effects(np.asarray(pulse) * states + start, state, instance, options["interval"])
+        row, effect = design_effects(np.asarray(pulse) * states + start, state, instance, options.interval)
         effective.reshape(-1, states)[row] /= effect[:, None]
-    return Rows(counts, effective, *posterior(effective, options["pseudocount"], options["interval"], where))
+    return Rows(counts, effective, *posterior(effective, options.pseudocount, options.interval, where))
 
 
 def design_effects(
@@ -252,7 +248,7 @@ def by_instance(
     instance: PerWrite,
     pulses: int,
     states: int,
-    options: dict,
+    options: Posterior,
     where: str,
     reset: bool = False,
 ) -> pd.DataFrame:
@@ -279,7 +275,7 @@ def by_instance(
     keys, group = np.unique(np.column_stack([instance, pulse, start]), axis=0, return_inverse=True)
     counts = np.zeros((len(keys), states), dtype=np.int64)
     np.add.at(counts, (group, state), 1)
-    mean, low, high = posterior(counts, options["pseudocount"], options["interval"], where)
+    mean, low, high = posterior(counts, options.pseudocount, options.interval, where)
     table = pd.DataFrame(np.repeat(keys, states, axis=0), columns=["instance", "pulse", "state_from"], dtype=np.int64)
     table["state_to"] = np.tile(np.arange(states, dtype=np.int64), len(keys))
     table["count"] = counts.ravel()

@@ -19,11 +19,10 @@ from calibration.counting.estimator import Rows
 from calibration.counting.spread import probability_spread
 from calibration.counting.writes import Writes
 from calibration.laws import fitting
-from calibration.laws.fitting import Displacements, Fit
+from calibration.laws.fitting import Displacements, Fit, switching
+from calibration.sections import Kernel
 from spinloom.errors import UserError
 
-# those that "auto" tries: a law of an installed package must not change a result that does not ask for it
-SWITCHING = ("neel_brown", "precessional", "logistic", "logistic_plateau")
 NODES = 16  # starts in a state that a law of displacements is averaged over
 
 
@@ -55,7 +54,7 @@ def stated(kernel: np.ndarray, basis: str | None = None) -> pd.DataFrame:
 
 # -- laws ------------------------------------------------------------------------------------------------------------
 def fit_laws(
-    writes: Writes, start: np.ndarray, config: dict[str, Any], where: str
+    writes: Writes, start: np.ndarray, options: Kernel, seed: int, where: str
 ) -> tuple[list[Fit], list[dict[str, Any]]]:
     """Fit the laws that suit the device.
 
@@ -64,8 +63,9 @@ def fit_laws(
     writes : Writes
     start : ndarray, int64[n]
         State before each write.
-    config : dict
-        Calibration section; uses ``kernel`` and ``seed``.
+    options : Kernel
+    seed : int
+        Of the study; names the stream that splits the writes for ``criterion`` held_out.
     where : str
         Name of the config file, for errors.
 
@@ -81,26 +81,25 @@ def fit_laws(
     UserError
         If the config names a law that does not suit the device, or wants all rows by a law that cannot be fitted.
     """
-    options = config["kernel"]
     tried, groups = _groups(writes, start)
-    asked = options["law"]
+    asked = options.law
     if asked != "auto" and asked not in (suitable := _suitable(tried)):
         raise UserError(
             f"{where}: kernel.law: found '{asked}', allowed for {writes.name}: {', '.join(['auto', *suitable])}"
         )
-    if options["form"] == "law" and not tried:
+    if options.form == "law" and not tried:
         raise UserError(
             f"{where}: kernel.form: found 'law', allowed for {writes.name}: counts, as no law is known for it"
         )
-    chosen = list(tried) if asked == "auto" else [asked]
+    chosen = tried if asked == "auto" else [asked]
     fits, failed = [], []
     for pulses, state, data in groups if tried else ():
         place = {"pulses": pulses, "state_from": state}
         name = f"{writes.where}: pulses {pulses}" + ("" if state is None else f" from state {state}")
         try:
-            best = fitting.choose(chosen, data, options["criterion"], name, config["seed"])
+            best = fitting.choose(chosen, data, options.criterion, name, seed)
         except UserError as error:
-            if options["form"] == "law" or options["empty_rows"] == "law":
+            if options.form == "law" or options.empty_rows == "law":
                 raise
             failed.append({**place, "reason": str(error)})
             continue
@@ -110,18 +109,18 @@ def fit_laws(
     return fits, failed
 
 
-def _suitable(tried: tuple[str, ...]) -> list[str]:
+def _suitable(tried: list[str]) -> list[str]:
     """Return the laws that ``tried`` may be replaced by, these first: those of the same kind and axes."""
 
     def form(name: str) -> tuple:
         law = laws.get(name)
         return law.KIND, getattr(law, "AXES", None)
 
-    others = (name for name in laws.REGISTRY.names() if tried and name not in tried)
-    return [*tried, *(name for name in others if form(name) == form(tried[0]))]
+    others = [name for name in laws.REGISTRY.names() if tried and name not in tried]
+    return tried + [name for name in others if form(name) == form(tried[0])]
 
 
-def _groups(writes: Writes, start: np.ndarray) -> tuple[tuple[str, ...], list]:
+def _groups(writes: Writes, start: np.ndarray) -> tuple[list[str], list]:
     """Return the laws that "auto" tries, and (pulses, state before, data) of each group of writes that one is for."""
     events, pulses = writes.events, writes.pulses
     pulse, after = events["pulse"].to_numpy(), events["after"].to_numpy()
@@ -130,21 +129,23 @@ def _groups(writes: Writes, start: np.ndarray) -> tuple[tuple[str, ...], list]:
         # a wall that would pass the end is lost and not counted; a conductance that would, saturates
         ends = "truncate" if writes.coordinate == "position_m" else "clip"
         own = [(int(number), pulse == number) for number in np.unique(pulse)]
-        return ("truncated_normal",), [
+        return laws.tried("displacement"), [
             ([number], None, Displacements(before[where], after[where], *writes.bounds, ends)) for number, where in own
         ]
     if len(writes.labels) != 2:
-        return (), []
+        return [], []
     if writes.flags["reset_before_write"]:
-        return ("passing",), [(pulses["pulse"].tolist(), None, _counts(writes, np.ones(len(pulse), bool), after == 1))]
+        return laws.tried("switching", ("drive",)), [
+            (pulses["pulse"].tolist(), None, _counts(writes, np.ones(len(pulse), bool), after == 1))
+        ]
     if (pulses["current_density_A_per_m2"].fillna(0.0) == 0).all():
-        return (), []  # a voltage that turns the moment about an axis: the probability is no monotone function of it
+        return [], []  # a voltage that turns the moment about an axis: the probability is no monotone function of it
     groups = []
     for state in np.unique(start):
         own = start == state
         data = _counts(writes, own, after != state)
         groups.append((sorted(set(pulse[own].tolist())), int(state), data))
-    return SWITCHING, groups
+    return laws.tried("switching", switching.PULSE_AXES), groups
 
 
 def _counts(writes: Writes, own: np.ndarray, switched: np.ndarray) -> pd.DataFrame:

@@ -6,22 +6,20 @@ import numpy as np
 from jaxtyping import Float, Int64, Integer
 from scipy import optimize, special
 
+from calibration.sections import States
 from spinloom.errors import UserError
 
-METHODS = ("nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice")
 MOST = 127  # states are int8 in the network stage
 MOST_FITTED = 2000  # values that a mixture is fitted to; of more, so many quantiles
 MOST_COMPONENTS = 16  # of a mixture whose number is not given
 
 
-def check(options: dict, pulses: int, where: str = "calibration") -> None:
-    """Check what a schema cannot say about ``states``.
+def check(options: States, pulses: int, where: str = "calibration") -> None:
+    """Check that the keys of ``states`` go together.
 
     Parameters
     ----------
-    options : dict
-        ``method`` (one of `METHODS`, or ``device``: the device has states by nature), ``count`` (None: as many as can
-        be told apart), ``edges`` (list or None), ``misread``.
+    options : States
     pulses : int
         Number of pulses.
     where : str
@@ -32,32 +30,26 @@ def check(options: dict, pulses: int, where: str = "calibration") -> None:
     UserError
         If the entries contradict each other.
     """
-    method, count, edges = options["method"], options["count"], options["edges"]
-    if method not in (*METHODS, "device"):
-        raise UserError(f"{where}.states.method: found {method!r}, allowed: device, {', '.join(METHODS)}")
+    method, count = options.method, options.count
     _complete(options, f"{where}.")
-    if edges is not None and method != "edges":
+    if options.edges is not None and method != "edges":
         raise UserError(f"{where}.states.edges: found edges, allowed: null (states.method {method})")
-    if count is not None and not 2 <= count <= MOST:
-        raise UserError(f"{where}.states.count: found {count}, allowed: 2..{MOST}, or null")
     if method == "nearest_mean" and count not in (None, pulses):
         raise UserError(f"{where}.states.count: found {count}, allowed: {pulses}, the number of pulses (nearest_mean)")
-    if not 0 < options["misread"] < 0.5:
-        raise UserError(f"{where}.states.misread: found {options['misread']:g}, allowed: a number in 0..0.5")
 
 
-def _complete(options: dict, begin: str) -> None:
+def _complete(options: States, begin: str) -> None:
     """Check that the method has what it cannot do without."""
-    if options["method"] == "edges" and options["edges"] is None:
+    if options.method == "edges" and options.edges is None:
         raise UserError(f"{begin}states.edges: found null, allowed: a list of edges (states.method edges)")
-    if options["method"] == "lattice" and options["count"] is None:
+    if options.method == "lattice" and options.count is None:
         raise UserError(f"{begin}states.count: found null, allowed: 2..{MOST} (states.method lattice)")
 
 
 def state_edges(
     values: Float[np.ndarray, " writes"],
     pulse: Integer[np.ndarray, " writes"],
-    options: dict,
+    options: States,
     bounds: tuple[float, float],
     unit: str,
     where: str,
@@ -91,8 +83,8 @@ def state_edges(
         What the writes led to, in the coordinate.
     pulse : int[writes]
         What was done.
-    options : dict
-        As for `check`.
+    options : States
+        With a method that needs no states by nature.
     bounds : tuple of float
         Outermost edges: the lowest and highest value that a device can have.
     unit : str
@@ -110,17 +102,13 @@ def state_edges(
     UserError
         If the values cannot carry that many states, or the given edges are not edges.
     """
-    method, count, misread = options["method"], options["count"], options["misread"]
-    if method not in METHODS:
-        raise UserError(f"{where}: states.method: found {method!r}, allowed: {', '.join(METHODS)}")
+    method, count = options.method, options.count
     _complete(options, f"{where}: ")
     if method == "edges":
         return _given(options, bounds, unit, where)
-    if count is not None and count < 2:
-        raise UserError(f"{where}: states.count: found {count}, allowed: 2 or more")
     order = np.lexsort([pulse, values])
     values, pulse = values[order], pulse[order]
-    z = -special.ndtri(misread)
+    z = -special.ndtri(options.misread)
     if method == "lattice" and count is not None:
         return np.linspace(*bounds, count + 1)
     if method == "mixture":
@@ -170,8 +158,8 @@ def _single(what: str, where: str) -> UserError:
     )
 
 
-def _given(options: dict, bounds: tuple[float, float], unit: str, where: str) -> np.ndarray:
-    edges, count = np.asarray(options["edges"], dtype=float), options["count"]
+def _given(options: States, bounds: tuple[float, float], unit: str, where: str) -> np.ndarray:
+    edges, count = np.asarray(options.edges, dtype=float), options.count
     if len(edges) >= 2 and edges[0] == bounds[0] and edges[-1] == bounds[1]:
         edges = edges[1:-1]
     inside = np.all(np.isfinite(edges)) and np.all((edges > bounds[0]) & (edges < bounds[1]))

@@ -16,6 +16,7 @@ from calibration.laws.fitting.switching import PULSE_AXES, line
 
 NAME = "logistic"
 KIND = "switching"
+AUTO = 3
 THERMAL = False
 AXES = PULSE_AXES
 PARAMETERS = (Parameter("threshold_voltage_V", "identity"), Parameter("slope_per_V", "log", 1e-6, 1e9))

@@ -16,6 +16,7 @@ from calibration.laws.fitting.switching import PULSE_AXES
 
 NAME = "logistic_plateau"
 KIND = "switching"
+AUTO = 4
 THERMAL = False
 AXES = PULSE_AXES
 PARAMETERS = (

@@ -17,6 +17,7 @@ from calibration.laws.fitting.switching import CLIP, PULSE_AXES, line
 
 NAME = "neel_brown"
 KIND = "switching"
+AUTO = 1
 THERMAL = True
 AXES = PULSE_AXES
 PARAMETERS = (

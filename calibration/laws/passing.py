@@ -15,6 +15,7 @@ from calibration.laws.fitting.scales import Parameter
 
 NAME = "passing"
 KIND = "switching"
+AUTO = 1
 THERMAL = False
 AXES = ("drive",)
 PARAMETERS = (

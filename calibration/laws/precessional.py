@@ -20,6 +20,7 @@ from calibration.laws.fitting.switching import PULSE_AXES, line
 
 NAME = "precessional"
 KIND = "switching"
+AUTO = 2
 THERMAL = True
 AXES = PULSE_AXES
 PARAMETERS = (

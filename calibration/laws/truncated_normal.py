@@ -20,6 +20,7 @@ from spinloom.errors import UserError
 
 NAME = "truncated_normal"
 KIND = "displacement"
+AUTO = 1
 SHIFT = (
     Parameter("shift", "identity"),
     Parameter("shift_slope", "identity", -10.0, 10.0),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from calibration.card.tables import entry
+from calibration.sections import Readout
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,14 @@ class Junction:
         Resistance-area product of the parallel junction, ohm m^2.
     tmr : float
         Tunnel magnetoresistance ratio (R_AP - R_P) / R_P at zero voltage, e.g. 1.5 for 150 %.
-    half_voltage : float
-        V_h, V; infinite if the ratio does not fall.
+    half_voltage : float or None
+        V_h, V; None if the ratio does not fall.
     """
 
     area: float
     resistance_area: float
     tmr: float
-    half_voltage: float = float("inf")
+    half_voltage: float | None = None
 
     @property
     def parallel_S(self) -> float:
@@ -43,7 +42,8 @@ class Junction:
 
     def antiparallel_S(self, voltage: float = 0.0) -> float:
         """Return the conductance of the antiparallel state at ``voltage`` (V), S."""
-        return self.parallel_S / (1 + self.tmr / (1 + (voltage / self.half_voltage) ** 2))
+        ratio = self.tmr if self.half_voltage is None else self.tmr / (1 + (voltage / self.half_voltage) ** 2)
+        return self.parallel_S / (1 + ratio)
 
     def conductance(self, parallel: np.ndarray, voltage: float = 0.0) -> np.ndarray:
         """Return G in S for parallel shares 0..1 (float64, any shape) at ``voltage`` (V)."""
@@ -51,18 +51,7 @@ class Junction:
         return self.parallel_S * share + self.antiparallel_S(voltage) * (1 - share)
 
 
-def half_voltage(config: Any, where: str) -> float:
-    """Return V_h from ``readout.TMR_half_voltage_V``; null is infinite."""
-    given = config["readout"].get("TMR_half_voltage_V")
-    return float("inf") if given is None else entry(config, "readout.TMR_half_voltage_V", where, least=0)
-
-
-def read_voltage(config: Any, where: str) -> float:
-    """Return ``readout.read_voltage_V``, V."""
-    return entry(config, "readout.read_voltage_V", where)
-
-
-def read_table_of(conductance: np.ndarray, config: Any, where: str) -> pd.DataFrame:
+def read_table_of(conductance: np.ndarray, readout: Readout) -> pd.DataFrame:
     """Return what one read of each state costs and how noisy it is.
 
     Energy is V^2 G t of the junction alone; the noise is ``noise_fraction`` of the state's own conductance.
@@ -71,25 +60,20 @@ def read_table_of(conductance: np.ndarray, config: Any, where: str) -> pd.DataFr
     ----------
     conductance : ndarray, float64[states]
         Mean conductance of each state, S.
-    config : dict
-        Calibration config; uses ``readout``.
-    where : str
-        Name of the config file, for errors.
+    readout : Readout
 
     Returns
     -------
     DataFrame
         `calibration.card.tables.READS`.
     """
-    voltage = read_voltage(config, where)
-    duration = entry(config, "readout.read_duration_s", where, least=0)
-    noise = entry(config, "readout.noise_fraction", where)
+    voltage, duration = readout.read_voltage_V, readout.read_duration_s
     return pd.DataFrame(
         {
             "state": np.arange(len(conductance)),
             "read_voltage_V": voltage,
             "energy_J": voltage**2 * conductance * duration,
             "latency_s": duration,
-            "noise_sd_S": noise * conductance,
+            "noise_sd_S": readout.noise_fraction * conductance,
         }
     )

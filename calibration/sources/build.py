@@ -7,37 +7,32 @@ derived figures) is the same for all of them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 from calibration.card import KernelCard
-from calibration.card.tables import entry
+from calibration.config import Source, Stage
 from calibration.consequences import derive
 from calibration.counting.assemble import assemble
-from calibration.counting.states import METHODS
 from calibration.counting.states import check as check_states
 from calibration.counting.writes import Writes
+from calibration.sections import States
 from calibration.sources import importers, library, simulated
 from calibration.sources.importers import Imported
 from calibration.sources.parametric import cards
+from calibration.sources.parametric.common import Common
 from spinloom.errors import UserError
 
+METHODS = [name for name in get_args(States.model_fields["method"].annotation) if name != "device"]
 # kind -> keys of calibration.source that it needs
-KINDS = {
-    "simulation": (),
-    "import": ("file", "format"),
-    "parametric": (),
-    "library": ("name",),
-    "card": ("file",),
-}
+NEEDED = {"import": ("file", "format"), "library": ("name",), "card": ("file",)}
 
 
-def check(config: dict[str, Any], family: str, pulses: int) -> None:
-    """Check the calibration section as a schema cannot, before anything runs.
+def check(config: Stage, family: str, pulses: int) -> None:
+    """Check, before anything runs, what concerns several keys of the calibration section.
 
     Parameters
     ----------
-    config : dict
-        The calibration section.
+    config : Stage
     family : str
         Device family of the device stage.
     pulses : int
@@ -49,48 +44,57 @@ def check(config: dict[str, Any], family: str, pulses: int) -> None:
         Naming the first key that cannot be.
     """
     _check_source(config, "")
-    if config["source"]["kind"] == "simulation":
+    source = config.source
+    if source.kind == "simulation":
         simulated.check(family, config, pulses)
-    if config["source"]["kind"] == "parametric":
-        cards.make(config["parametric"], config["seed"], "calibration.parametric")
-    if config["source"]["kind"] == "library" and config["source"]["population"] is not None:
-        library.card(config["source"]["name"], config["seed"], config["source"]["population"])
+    if source.kind == "parametric":
+        cards.make(_parametric(config), config.seed, "calibration.parametric")
+    if source.kind == "library" and source.population is not None:
+        library.card(source.needed("name"), config.seed, source.population)
 
 
-def _check_source(config: dict[str, Any], where: str) -> None:
+def _check_source(config: Stage, where: str) -> None:
     where = f"{where}calibration"
-    kind, source, states = config["source"]["kind"], config["source"], config["states"]
-    if kind not in KINDS:
-        raise UserError(f"{where}.source.kind: found '{kind}', allowed: {', '.join(KINDS)}")
-    for key in KINDS[kind]:
-        if source[key] is None:
-            raise UserError(f"{where}.source.{key}: found null, allowed with kind {kind}: a value")
-    if kind == "parametric" and config["parametric"] is None:
-        raise UserError(f"{where}.parametric: this section is missing; source.kind asks for it")
+    source, states = config.source, config.states
+    kind = source.kind
+    for key in NEEDED.get(kind, ()):
+        source.needed(key, where)
+    if kind == "parametric":
+        _parametric(config, where)
     if kind == "library":
-        library.recipe(source["name"], f"{where}.source.name")
-    elif source["population"] is not None:
+        library.recipe(source.needed("name"), f"{where}.source.name")
+    elif source.population is not None:
         raise UserError(f"{where}.source.population: found a value, allowed with kind {kind}: null")
     if kind == "import":
-        importers.check(source["format"], source["options"], f"{where}.source.options")
-        if not importers.brings_states(source["format"]):
-            if states["method"] == "device":
+        importers.check(source.needed("format"), source.options, f"{where}.source.options")
+        if not importers.brings_states(source.needed("format")):
+            if states.method == "device":
                 raise UserError(f"{where}.states.method: found 'device', allowed for an import: {', '.join(METHODS)}")
             # how many pulses a file holds is not known before it is read
-            check_states(states, states["count"] or 2, where)
-    if config["kernel"]["form"] == "law" and config["posterior"]["pooling"] == "instances":
+            check_states(states, states.count or 2, where)
+    if config.kernel.form == "law" and config.posterior.pooling == "instances":
         raise UserError(
             f"{where}.posterior.pooling: found 'instances', allowed with kernel.form law: events (the fit takes writes "
             "for independent)"
         )
 
 
-def inputs(config: dict[str, Any]) -> list[str]:
+def _parametric(config: Stage, where: str = "calibration") -> Common:
+    if config.parametric is None:
+        raise UserError(f"{where}.parametric: this section is missing; source.kind asks for it")
+    return config.parametric
+
+
+def _imported(source: Source) -> Imported:
+    return importers.import_file(source.needed("file"), source.needed("format"), source.options)
+
+
+def inputs(config: Stage) -> list[str]:
     """Return the files that the card depends on besides the config and the device stage's."""
-    source = config["source"]
-    if source["kind"] not in ("import", "card"):
+    source = config.source
+    if source.kind not in ("import", "card"):
         return []
-    path = Path(source["file"])
+    path = Path(source.needed("file"))
     if set("{}") & set(str(path)):
         raise UserError(f"calibration.source.file: found {path}, allowed: a path without braces, which name wildcards")
     if not path.exists():
@@ -98,24 +102,24 @@ def inputs(config: dict[str, Any]) -> list[str]:
     return [str(path)] if path.is_file() else sorted(str(file) for file in path.rglob("*") if file.is_file())
 
 
-def writes(config: dict[str, Any], where: str, device_sims: str | Path | None) -> Writes | None:
+def writes(config: Stage, where: str, device_sims: str | Path | None) -> Writes | None:
     """Return the writes behind a card, None for a source that has none; arguments and errors as of `make`."""
-    kind, source = entry(config, "source.kind", where, str), config["source"]
-    if kind == "simulation":
+    source = config.source
+    if source.kind == "simulation":
         if device_sims is None:
             raise UserError("--device-sims: found nothing, allowed with source.kind simulation: a folder of tables")
         return simulated.read(device_sims, config, where)
-    if kind == "import":
-        return importers.import_file(source["file"], source["format"], source["options"]).writes
+    if source.kind == "import":
+        return _imported(source).writes
     return None
 
 
-def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> tuple[KernelCard, Imported | None]:
+def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[KernelCard, Imported | None]:
     """Return the card that a calibration section asks for.
 
     Parameters
     ----------
-    config : dict
+    config : Stage
         The study's calibration section with its seed.
     where : str
         Name of its file, for errors.
@@ -133,22 +137,20 @@ def make(config: dict[str, Any], where: str, device_sims: str | Path | None) -> 
     UserError
         If an input is unfit.
     """
-    kind, source = entry(config, "source.kind", where, str), config["source"]
+    source = config.source
     _check_source(config, f"{where}: ")
     imported = None
-    if kind == "import":
-        imported = importers.import_file(source["file"], source["format"], source["options"])
+    if source.kind == "import":
+        imported = _imported(source)
     counted = imported.writes if imported else writes(config, where, device_sims)
     if counted is not None:
         card = assemble(counted, config, where)
     elif imported is not None and imported.card is not None:
         card = imported.card
-    elif kind == "parametric":
-        card = cards.make(config["parametric"], config["seed"], where)
-    elif kind == "library":
-        card = library.card(source["name"], config["seed"], source["population"])
-    elif kind == "card":
-        card = KernelCard.read(source["file"])
+    elif source.kind == "parametric":
+        card = cards.make(_parametric(config), config.seed, where)
+    elif source.kind == "library":
+        card = library.card(source.needed("name"), config.seed, source.population)
     else:
-        raise UserError(f"{where}: source.kind: found '{kind}', allowed: {', '.join(KINDS)}")
+        card = KernelCard.read(source.needed("file"))
     return derive.add(card, config, where).validate(), imported

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from scipy import stats
 
 from calibration import laws
 from calibration.card import KernelCard
+from calibration.config import Stage
 from calibration.counting import kernel_rows
 from calibration.counting.writes import Writes
 from calibration.laws.fitting import Fit
@@ -22,13 +22,13 @@ from spinloom.files import write_png
 from spinloom.quantities import of, pulse_names, widest
 
 
-def draw(card: KernelCard, config: dict[str, Any], where: str, device_sims: str | None, output: str | Path) -> None:
+def draw(card: KernelCard, config: Stage, where: str, device_sims: str | None, output: str | Path) -> None:
     """Write ``writes_by_pulse.png`` into ``output``.
 
     Parameters
     ----------
     card : KernelCard
-    config : dict
+    config : Stage
         The calibration section that it was made by; names the writes behind it, if there are any.
     where : str
         File of the section, for errors.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from calibration.card import KernelCard
-from calibration.config import Stage
+from calibration.config import Source, Stage
 from calibration.sources import build, library
 from spinloom.config import read
 from spinloom.errors import UserError
@@ -20,12 +19,12 @@ SECTION = "JSON: the calibration section of a study's config (results/STUDY/conf
 DROPPED = ("file", "row", "reason")
 
 
-def section(path: str | None) -> dict[str, Any]:
+def section(path: str | None) -> Stage:
     """Return a checked calibration section: of a JSON file, or config.yaml's."""
     if path is not None:
-        return Stage.parse(read_json(path), path).dump()
+        return Stage.parse(read_json(path), path)
     whole = read("config.yaml")
-    return Stage.parse({"seed": whole.get("seed"), **whole.get("calibration", {})}, "config.yaml").dump()
+    return Stage.parse({"seed": whole.get("seed"), **whole.get("calibration", {})}, "config.yaml")
 
 
 def a_path(text: str) -> str:
@@ -36,8 +35,8 @@ def a_path(text: str) -> str:
 
 
 def make(
-    own: dict[str, Any],
-    where: str | None,
+    own: Stage,
+    where: str,
     output: str,
     device_sims: str | None = None,
     dropped: str | None = None,
@@ -47,8 +46,8 @@ def make(
 
     Parameters
     ----------
-    own : dict
-    where : str or None
+    own : Stage
+    where : str
     output : str
         Directory of the card.
     device_sims : str, optional
@@ -102,8 +101,7 @@ def card_of(name: str) -> KernelCard:
     return KernelCard.read(name)
 
 
-def library_section(name: str) -> dict[str, Any]:
+def library_section(name: str) -> Stage:
     """Return config.yaml's calibration section with a card of the library as its source."""
-    own = section(None)
     # the seed of `library.card`: a name is one card, whatever the study
-    return {**own, "seed": 0, "source": {**own["source"], "kind": "library", "name": name}}
+    return section(None).model_copy(update={"seed": 0, "source": Source(kind="library", name=name)})

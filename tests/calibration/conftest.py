@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+from calibration.config import Stage
 from calibration.laws import neel_brown, passing
 from calibration.sources import build
 from spinloom.files import write_parquet
@@ -71,6 +72,11 @@ def section(changes: dict[str, Any] | None = None) -> dict[str, Any]:
     made["seed"] = 1
     made["write_energy"] |= {"reset_current_density_A_per_m2": 2e11, "reset_duration_s": 3e-9}
     return changed(made, changes or {})
+
+
+def stage(changes: dict[str, Any] | None = None) -> Stage:
+    """Return `section` as the code receives it."""
+    return Stage.parse(section(changes), "c.json")
 
 
 def changed(made: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -237,6 +243,11 @@ class Study:
         """File of the calibration section."""
         return self.folder / "config.json"
 
+    @property
+    def stage(self) -> Stage:
+        """The calibration section as the code receives it."""
+        return Stage.parse(self.config, str(self.section))
+
     def write(self) -> Study:
         """Write the inputs."""
         self.tables.mkdir(parents=True, exist_ok=True)
@@ -250,7 +261,7 @@ class Study:
         """Return the card of these inputs; ``changes`` to the section have ``__`` for each dot and stay."""
         changed(self.config, {key.replace("__", "."): value for key, value in changes.items()})
         self.write()
-        return build.make(self.config, str(self.section), self.tables)[0]
+        return build.make(self.stage, str(self.section), self.tables)[0]
 
     def arguments(self, output: Path) -> list[str]:
         """Return the command line that makes the card of these inputs."""

@@ -11,7 +11,7 @@ from calibration.counting.assemble import assemble, intended_states, units
 from calibration.sources.simulated import read
 from spinloom.errors import UserError
 from spinloom.quantities import of
-from tests.calibration.conftest import CYCLE_SD, DEVICE_SD, LENGTH, STEP, Study, section, walking, wall_events
+from tests.calibration.conftest import CYCLE_SD, DEVICE_SD, LENGTH, STEP, Study, stage, walking, wall_events
 
 LATTICE = {"states.method": "lattice", "states.count": 32}
 
@@ -127,7 +127,7 @@ def test_law_that_cannot_be_fitted_is_told_and_only_then_an_error(study):
 
 def test_held_out_writes_may_judge_the_law(cards, studies, tmp_path):
     study = studies["stt_mtj"]
-    config = section({"states.method": "device", "states.count": None, "kernel.criterion": "held_out"})
+    config = stage({"states.method": "device", "states.count": None, "kernel.criterion": "held_out"})
     card = assemble(read(study.tables, config, "c.json"), config, "c.json")
     chosen = [fit for fit in card.meta["laws"] if fit["conditions"]["chosen"]]
     assert [fit["law"] for fit in chosen] == ["neel_brown"] * 2
@@ -155,7 +155,7 @@ def test_as_many_states_as_can_be_told_apart(study):
 
 def test_intended_states_are_those_of_the_mean_outcome(study):
     study.write()
-    writes = read(study.tables, study.config, "c.json")
+    writes = read(study.tables, study.stage, "c.json")
     assert intended_states(writes, np.array([0, 250e-9, 350e-9, LENGTH])) == [0, 0, 1, 2, 2]
 
 
@@ -239,6 +239,6 @@ def test_spread_within_and_between_devices_is_found(tmp_path):
 
 def test_card_of_assembled_writes_may_be_written_as_it_is(studies, tmp_path):
     study = studies["notched_wire"]
-    card = assemble(read(study.tables, study.config, "c.json"), study.config, "c.json")
+    card = assemble(read(study.tables, study.stage, "c.json"), study.stage, "c.json")
     card.write(tmp_path)
     assert KernelCard.read(tmp_path).hash == card.validate().hash

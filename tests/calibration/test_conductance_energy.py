@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from calibration.card.tables import PULSES, conform
-from calibration.readout.conductance import Junction, half_voltage, read_table_of
+from calibration.readout.conductance import Junction, read_table_of
 from calibration.readout.energy import MECHANISMS, gate_energy, junction_energy, line_energy, pulse_table
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -32,16 +32,8 @@ def test_tmr_falls_with_the_voltage():
     assert JUNCTION.antiparallel_S(5.0) == JUNCTION.antiparallel_S(0.0)
 
 
-def test_half_voltage_of_the_config():
-    assert half_voltage({"readout": {"TMR_half_voltage_V": None}}, "c.json") == np.inf
-    assert half_voltage({"readout": {}}, "c.json") == np.inf
-    assert half_voltage({"readout": {"TMR_half_voltage_V": 0.4}}, "c.json") == pytest.approx(0.4, abs=0, rel=1e-15)
-    with pytest.raises(UserError, match="^c.json: readout.TMR_half_voltage_V is -1; allowed is a number > 0$"):
-        half_voltage({"readout": {"TMR_half_voltage_V": -1}}, "c.json")
-
-
 def test_reads(study):
-    reads = read_table_of(np.array([20e-6, 30e-6]), study.config, "config.json")
+    reads = read_table_of(np.array([20e-6, 30e-6]), study.stage.readout)
     np.testing.assert_allclose(reads["energy_J"], [1e-15, 1.5e-15])  # (0.1 V)^2 x G x 5 ns
     np.testing.assert_allclose(reads["noise_sd_S"], [0.2e-6, 0.3e-6])
     np.testing.assert_allclose(reads["latency_s"], 5e-9)
@@ -96,10 +88,11 @@ def test_without_reset_there_is_no_reset_energy_or_time(cards):
 
 
 def test_missing_material_names_file_and_key(study):
-    with pytest.raises(UserError, match=r"^.*config.json: write_energy.resistivity_ohm_m is -1; allowed is a number"):
+    with pytest.raises(UserError, match="config.json: write_energy.resistivity_ohm_m: found -1, allowed: more than 0"):
         study.card(write_energy__resistivity_ohm_m=-1)
-    with pytest.raises(UserError, match=r"^config.json: key readout.read_voltage_V is missing$"):
-        read_table_of(np.array([1e-6]), {}, "config.json")
+    del study.config["write_energy"]["resistivity_ohm_m"]
+    with pytest.raises(UserError, match="^.*config.json: key write_energy.resistivity_ohm_m is missing$"):
+        study.card()
 
 
 def test_spread_of_the_resistance_area_product(study):

@@ -13,6 +13,7 @@ from calibration.counting.estimator import (
     stationary,
     transition_rows,
 )
+from calibration.sections import Posterior
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -98,7 +99,7 @@ def test_stationary_distribution_of_a_chain_without_a_limit_is_its_average_over_
     np.testing.assert_allclose(stationary(kernel), [0.375, 0.375, 0, 0.25], atol=1e-14)
 
 
-OPTIONS = {"pseudocount": 0.5, "interval": 0.95, "pooling": "events"}
+OPTIONS = Posterior()
 
 
 def sweep(counts):
@@ -156,7 +157,7 @@ def test_pooling_instances_covers_devices_that_were_not_written():
         truth, counts = devices_differ(generator(11, "devices", study), 4, 8, 10, 0.3)
         for pooling, found in covered.items():
             writes = sweep(counts[:, None])
-            rows = transition_rows(*writes, 4, 3, {**OPTIONS, "pooling": pooling}, "f")
+            rows = transition_rows(*writes, 4, 3, Posterior(pooling=pooling), "f")
             found.append((rows.ci_low[:, 0] <= truth) & (truth <= rows.ci_high[:, 0]))
     assert 0.92 < np.mean(covered["instances"]) < 0.995
     assert np.mean(covered["events"]) < 0.80
@@ -168,25 +169,23 @@ def test_pooling_instances_keeps_alike_devices_nearly_as_good():
     for study in range(50):
         rng = generator(12, "alike", study)
         counts = rng.multinomial(10, np.broadcast_to(rng.dirichlet([2.0] * 3, 4)[:, None], (4, 8, 3)))
-        rows = transition_rows(*sweep(counts[:, None]), 4, 3, {**OPTIONS, "pooling": "instances"}, "f")
+        rows = transition_rows(*sweep(counts[:, None]), 4, 3, Posterior(pooling="instances"), "f")
         worth.append(rows.effective.sum(axis=-1)[:, 0] / 80)
     assert 0.67 < np.mean(worth) <= 1
 
 
 def test_mean_lies_in_its_interval_for_few_effective_writes():
     truth, counts = devices_differ(generator(13, "few"), 30, 3, 2, 0.6)
-    rows = transition_rows(*sweep(counts[:, None]), 30, 3, {**OPTIONS, "pooling": "instances"}, "f")
+    rows = transition_rows(*sweep(counts[:, None]), 30, 3, Posterior(pooling="instances"), "f")
     assert ((rows.ci_low <= rows.probability) & (rows.probability <= rows.ci_high)).all()
     np.testing.assert_allclose(rows.probability.sum(axis=-1), 1, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("pooling", "words"),
-    [("instances", "found instances with writes to 1 device"), ("all", "posterior.pooling: found 'all'")],
-)
-def test_pooling_that_cannot_be_is_refused(pooling, words):
-    with pytest.raises(UserError, match=words):
-        transition_rows(*np.zeros((4, 3), int), 1, 2, {**OPTIONS, "pooling": pooling}, "config.json")
+def test_pooling_that_cannot_be_is_refused():
+    with pytest.raises(UserError, match="found instances with writes to 1 device"):
+        transition_rows(*np.zeros((4, 3), int), 1, 2, Posterior(pooling="instances"), "config.json")
+    with pytest.raises(UserError, match="posterior.pooling: found all, allowed: events, instances"):
+        Posterior.parse({"pooling": "all"}, "config.json", "posterior")
 
 
 @pytest.mark.parametrize("reset", [False, True])

@@ -10,15 +10,15 @@ from calibration import KernelCard
 from calibration.consequences.derive import _series, add, with_pulses
 from calibration.counting.assemble import assemble
 from calibration.laws import neel_brown
+from calibration.sections import Interpolate
 from calibration.sources import build, library, simulated
 from spinloom.errors import UserError
 from tests.calibration.conftest import (
-    changed,
     gated,
     junction,
     junction_events,
     junction_pulses,
-    section,
+    stage,
     walking,
     walking_events,
     walking_pulses,
@@ -28,7 +28,7 @@ TEMPERATURES = [260.0, 300.0, 360.0]
 
 
 def points(*values, extrapolate=False):
-    return {"points": list(values), "extrapolate": extrapolate}
+    return Interpolate(points=values, extrapolate=extrapolate)
 
 
 def disturbed(card, voltage, duration, fraction, start):
@@ -135,7 +135,7 @@ def half(studies):
         "retention.temperatures_K": TEMPERATURES,
         "posterior.by_instance": True,
     }
-    config = section({"states.method": "device", "states.count": None, **changes})
+    config = stage({"states.method": "device", "states.count": None, **changes})
     return build.make(config, "c.json", studies["stt_mtj"].tables)[0]
 
 
@@ -194,9 +194,9 @@ def test_disturbs_are_among_the_derived_figures(half):
 def test_half_select_needs_a_barrier_or_pulses(cards, studies, tmp_path):
     with pytest.raises(UserError, match=r"half_select.fractions: found voltage_V 0.*or below the critical voltage"):
         changes = {"half_select.fractions": [0.5]}
-        build.make(changed(gated(tmp_path).config, changes), "c.json", studies["vcma_mtj"].tables)
+        build.make(gated(tmp_path, **changes).stage, "c.json", studies["vcma_mtj"].tables)
     with pytest.raises(UserError, match="half_select.fractions: pulses: found one without voltage_V"):
-        add(cards["notched_wire"], section({"half_select.fractions": [0.5]}), "c.json")
+        add(cards["notched_wire"], stage({"half_select.fractions": [0.5]}), "c.json")
 
 
 def test_half_select_between_counted_pulses_needs_no_barrier(tmp_path):
@@ -209,7 +209,7 @@ def test_half_select_between_counted_pulses_needs_no_barrier(tmp_path):
     study.config["half_select"]["fractions"] = []
     card = study.card()
     card = replace(card, pulses=card.pulses.assign(voltage_V=[0.0, 0.4]))  # as if nothing was done in the first
-    made = add(card, changed(section(), {"half_select.fractions": [0.5]}), "c.json").extras["half_select"]
+    made = add(card, stage({"half_select.fractions": [0.5]}), "c.json").extras["half_select"]
     # log-odds halfway between the two pulses
     kernel = np.sqrt(card.kernel[0] * card.kernel[1])
     own = made.query("pulse == 1")["probability"].to_numpy().reshape(2, 2)
@@ -226,16 +226,18 @@ def test_retention_of_the_barrier(half):
 
 
 def test_retention_by_the_config(cards):
-    config = section({"retention.temperatures_K": [300.0], "retention.attempt_time_s": 1e-10})
+    asked = {"retention.temperatures_K": [300.0], "retention.attempt_time_s": 1e-10}
+    config = stage(asked)
     with pytest.raises(UserError, match="retention.temperatures_K: found a volatile device"):
         add(cards["notched_wire"], config, "c.json")
     untold = replace(cards["stt_mtj"], meta={**cards["stt_mtj"].meta, "barrier": None})
     with pytest.raises(UserError, match="retention.thermal_stability: found null, allowed: a number .of stt_mtj"):
         add(untold, config, "c.json")
-    card = add(untold, changed(config, {"retention.thermal_stability": 20.0}), "c.json")
+    told = stage(asked | {"retention.thermal_stability": 20.0})
+    card = add(untold, told, "c.json")
     np.testing.assert_allclose(card.extras["retention"]["rate_per_s"], 1e10 * np.exp(-20), rtol=1e-12)
     # the config's barrier before the device's own
-    card = add(cards["stt_mtj"], config, "c.json")
+    card = add(cards["stt_mtj"], told, "c.json")
     np.testing.assert_allclose(card.extras["retention"]["rate_per_s"], 1e10 * np.exp(-20), rtol=1e-12)
     with pytest.raises(UserError, match="c.json: retention: found a device of 5 states, allowed: 2"):
         add(cards["domain_wall"], config, "c.json")
@@ -244,7 +246,7 @@ def test_retention_by_the_config(cards):
 def test_tables_that_the_source_states_stay(half):
     fraction = float(half.extras["half_select"]["fraction"].iloc[0])
     changes = {"half_select.fractions": [fraction], "retention.temperatures_K": TEMPERATURES[1:]}
-    again = add(half, section(changes), "c.json")
+    again = add(half, stage(changes), "c.json")
     for name, table in half.extras.items():
         pd.testing.assert_frame_equal(again.extras[name], table)
 
@@ -350,16 +352,16 @@ def test_between_stated_pulses_no_count_is_missing():
 def test_a_card_with_tables_of_its_own_is_not_asked_for_others(changes, message):
     card = library.card("mondal_stt_mtj" if "half_select.fractions" in changes else "gt_stt_mtj_28nm")
     with pytest.raises(UserError, match=message):
-        add(card, section(changes), "c.json")
+        add(card, stage(changes), "c.json")
     own = {"retention.temperatures_K": [300.0], "half_select.fractions": []}
-    pd.testing.assert_frame_equal(add(card, section(own), "c.json").extras["retention"], card.extras["retention"])
+    pd.testing.assert_frame_equal(add(card, stage(own), "c.json").extras["retention"], card.extras["retention"])
 
 
 def test_only_writes_prepared_alike_are_repetitions(studies):
     """Two starts 30 nm apart are no cycle-to-cycle spread: of 20 nm it would make 25."""
-    writes = simulated.read(studies["domain_wall"].tables, section(), "c.json")
+    writes = simulated.read(studies["domain_wall"].tables, stage(), "c.json")
     events = writes.events.assign(prepared=writes.events["replica"] % 2)
     events["after"] = np.clip(events["after"] - 30e-9 * events["prepared"], 0, None)
-    cards = (assemble(replace(writes, events=own), section(), "c.json") for own in (writes.events, events))
+    cards = (assemble(replace(writes, events=own), stage(), "c.json") for own in (writes.events, events))
     one, other = (card.meta["spread_position"]["cycle_to_cycle_sd_m"] for card in cards)
     assert abs(other / one - 1) < 0.1

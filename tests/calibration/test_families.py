@@ -15,13 +15,12 @@ from tests.calibration.conftest import (
     JUNCTION,
     PASSING,
     activated,
-    changed,
     gated,
     junction,
     junction_events,
     junction_pulses,
     notched,
-    section,
+    stage,
 )
 
 G_P = np.pi / 4 * 40e-9**2 / 1e-11  # 126 uS; antiparallel half of it
@@ -179,7 +178,7 @@ def test_a_law_of_the_voltage_is_not_for_voltage_pulses(studies):
         ({"kernel.law": "neel_brown"}, "kernel.law: found 'neel_brown', allowed for vcma_mtj: auto$"),
     ):
         with pytest.raises(UserError, match=words):
-            build.make(changed(gated(Path()).config, changes), "c.json", studies["vcma_mtj"].tables)
+            build.make(gated(Path(), **changes).stage, "c.json", studies["vcma_mtj"].tables)
 
 
 def test_a_row_that_no_voltage_pulse_wrote_is_missed_by_name(tmp_path):
@@ -281,28 +280,28 @@ def test_a_wall_that_left_the_wire_has_passed(tmp_path):
 )  # fmt: skip
 def test_sources_are_checked_before_anything_runs(changes, family, words):
     with pytest.raises(UserError, match=words) as error:
-        check(section(changes), family, 5)
+        check(stage(changes), family, 5)
     assert "\n" not in str(error.value)
 
 
 def test_sound_sources_pass_the_check(tmp_path):
-    check(section(), "domain_wall", 5)
-    check(section({"states.method": "device", "states.count": None}), "notched_wire", 6)
-    check(section({"source.kind": "library", "source.name": "pbit"}), "domain_wall", 0)
+    check(stage(), "domain_wall", 5)
+    check(stage({"states.method": "device", "states.count": None}), "notched_wire", 6)
+    check(stage({"source.kind": "library", "source.name": "pbit"}), "domain_wall", 0)
     # states that a simulation could not have are of no interest to a card from elsewhere
-    check(section({"source.kind": "card", "source.file": "x", "states.method": "device"}), "domain_wall", 5)
+    check(stage({"source.kind": "card", "source.file": "x", "states.method": "device"}), "domain_wall", 5)
 
 
 def test_inputs_are_the_files_of_the_user(tmp_path):
-    assert build.inputs(section()) == []
-    config = section({"source.kind": "card", "source.file": str(tmp_path / "card")})
+    assert build.inputs(stage()) == []
+    config = stage({"source.kind": "card", "source.file": str(tmp_path / "card")})
     with pytest.raises(UserError, match="calibration.source.file: found .*card, which is not there, allowed: an exist"):
         build.inputs(config)
     (tmp_path / "card").mkdir()
     for name in ("b", "a"):
         (tmp_path / "card" / name).write_text(name)
     assert build.inputs(config) == [str(tmp_path / "card" / name) for name in ("a", "b")]
-    assert build.inputs(section({"source.kind": "import", "source.file": str(tmp_path / "card" / "a")})) == [
+    assert build.inputs(stage({"source.kind": "import", "source.file": str(tmp_path / "card" / "a")})) == [
         str(tmp_path / "card" / "a")
     ]
 
@@ -310,23 +309,23 @@ def test_inputs_are_the_files_of_the_user(tmp_path):
 def test_cards_from_elsewhere(good, tmp_path):
     """A card on disk keeps its numbers; the library's gets tables besides; simulations need their folder."""
     good.write(tmp_path)
-    again, dropped = build.make(section({"source.kind": "card", "source.file": str(tmp_path)}), "c.json", None)
+    again, dropped = build.make(stage({"source.kind": "card", "source.file": str(tmp_path)}), "c.json", None)
     assert again.hash == good.hash and dropped is None
-    ready, _ = build.make(section({"source.kind": "library", "source.name": "pbit"}), "c.json", None)
+    ready, _ = build.make(stage({"source.kind": "library", "source.name": "pbit"}), "c.json", None)
     assert ready.meta["source"]["kind"] == "library" and ready.meta["derived"]["writes"]
     with pytest.raises(UserError, match="--device-sims: found nothing, allowed with source.kind simulation"):
-        build.make(section(), "c.json", None)
-    with pytest.raises(UserError, match="calibration.source.kind: found 'guess', allowed: simulation, import, "):
-        build.make(section({"source.kind": "guess"}), "c.json", None)
+        build.make(stage(), "c.json", None)
+    with pytest.raises(UserError, match="c.json: source.kind: found guess, allowed: simulation, import, "):
+        build.make(stage({"source.kind": "guess"}), "c.json", None)
 
 
 def test_unknown_family_and_incomplete_folder(studies, tmp_path):
     with pytest.raises(UserError, match="device.json: cannot be read"):
-        simulated.read(tmp_path, section(), "c.json")
+        simulated.read(tmp_path, stage(), "c.json")
     with pytest.raises(UserError, match="^device: family: found 'skyrmion', allowed: domain_wall, stt_mtj, vcma_mtj"):
         simulated.module("skyrmion")
-    by_nature = section({"states.method": "device", "states.count": None})
+    by_nature = stage({"states.method": "device", "states.count": None})
     writes = simulated.read(studies["stt_mtj"].tables, by_nature, "c.json")
     with pytest.raises(UserError, match="states.method: found 'nearest_mean', allowed for stt_mtj: device"):
-        simulated.read(studies["stt_mtj"].tables, section(), "c.json")
+        simulated.read(studies["stt_mtj"].tables, stage(), "c.json")
     assert writes.events["before"].isin([0.0, 1.0]).all() and JUNCTION["family"] == writes.name

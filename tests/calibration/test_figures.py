@@ -11,12 +11,13 @@ import pytest
 from calibration.__main__ import main
 from calibration.consequences.derive import add, with_pulses
 from calibration.laws import neel_brown
+from calibration.sections import Interpolate
 from calibration.sources import build
 from calibration.sources.simulated import read
 from calibration.tools import figures
 from spinloom import quantities
 from spinloom.errors import UserError
-from tests.calibration.conftest import section, walking
+from tests.calibration.conftest import stage, walking
 
 ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "crosssim_lookup_tables.tar.xz"
 
@@ -33,12 +34,12 @@ def drawn(card, config, output, device_sims=None) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["vcma_mtj", "notched_wire"])
 def test_figures_of_devices_with_states_by_nature(cards, studies, tmp_path, name):
-    drawn(cards[name], studies[name].config, tmp_path, studies[name].tables)
+    drawn(cards[name], studies[name].stage, tmp_path, studies[name].tables)
 
 
 def test_figures_are_the_same_bytes_each_time(cards, studies, tmp_path):
     study, card = studies["domain_wall"], cards["domain_wall"]
-    first = drawn(card, study.config, tmp_path / "first", study.tables)
+    first = drawn(card, study.stage, tmp_path / "first", study.tables)
     # a second time as the program does it, of the card on disk
     card.write(tmp_path / "card")
     main(study.figures(tmp_path / "card", tmp_path / "second"))
@@ -48,19 +49,19 @@ def test_figures_are_the_same_bytes_each_time(cards, studies, tmp_path):
 
 def test_figures_of_a_present_state_lattice_by_law(tmp_path):
     study = walking(tmp_path, **{"states.method": "lattice", "states.count": 16, "kernel.form": "law"})
-    drawn(study.card(), study.config, tmp_path / "figures", study.tables)
+    drawn(study.card(), study.stage, tmp_path / "figures", study.tables)
 
 
 def test_figures_of_a_junction_with_an_interpolated_pulse(cards, studies, tmp_path):
     study, point = studies["stt_mtj"], {"voltage_V": 0.33, "duration_s": 3e-9}
-    grown = with_pulses(cards["stt_mtj"], {"points": [point], "extrapolate": False}, "c.json")
-    drawn(add(grown, study.config, "c.json"), study.config, tmp_path, study.tables)
+    grown = with_pulses(cards["stt_mtj"], Interpolate(points=[point]), "c.json")
+    drawn(add(grown, study.stage, "c.json"), study.stage, tmp_path, study.tables)
 
 
 @pytest.mark.parametrize("name", ["memristor_32_levels", "telegraph_smtj"])
 def test_figures_of_the_library(tmp_path, name):
     """Many states, and two of which one pulse does nothing: no writes stand behind them."""
-    config = section({"source.kind": "library", "source.name": name})
+    config = stage({"source.kind": "library", "source.name": name})
     drawn(build.make(config, "c.json", None)[0], config, tmp_path)
 
 
@@ -77,7 +78,7 @@ def test_figures_of_published_tables(tmp_path):
         "format": "crosssim",
         "name": None,
     }
-    config = section({"source": {**source, "options": options}})
+    config = stage({"source": {**source, "options": options}})
     drawn(build.make(config, "c.json", None)[0], config, tmp_path / "figures")
 
 
@@ -85,7 +86,7 @@ def test_other_writes_are_not_drawn(cards, studies, tmp_path):
     study, card = studies["walking"], cards["walking"]
     other = replace(card, meta={**card.meta, "source": {**card.meta["source"], "events_sha256": "0" * 64}})
     with pytest.raises(UserError, match="events.parquet: not the writes that the card was made from"):
-        figures.draw(other, study.config, "c.json", study.tables, tmp_path / "figures")
+        figures.draw(other, study.stage, "c.json", study.tables, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
@@ -102,7 +103,7 @@ def test_names_tell_in_what_pulses_differ(cards):
 
 def test_histograms_hold_all_writes_and_their_law(cards, studies):
     study = studies["domain_wall"]
-    figure = figures.writes_by_pulse(cards["domain_wall"], read(study.tables, study.config, "c.json"))
+    figure = figures.writes_by_pulse(cards["domain_wall"], read(study.tables, study.stage, "c.json"))
     assert len(figure.axes) == 5
     for axis in figure.axes:
         assert sum(bar.get_height() for bar in axis.patches) == 80

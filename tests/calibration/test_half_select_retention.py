@@ -76,7 +76,7 @@ def test_half_select_refuses(table, fractions, words):
 
 
 def test_a_law_is_needed_for_each_state():
-    fits = switching.fits(switching.complete(library.recipe("sot_mtj_80nm_b")["switching"], "x"))
+    fits = switching.fits(switching.complete(library.recipe("sot_mtj_80nm_b").switching, "x"))
     dropped = replace(fits[1], conditions={**fits[1].conditions, "chosen": False})
     for given, found in (([], "none"), (fits[:1], "logistic from 0"), ([fits[0], dropped], "logistic from 0")):
         with pytest.raises(UserError, match=f"half_select: laws: found {found}, allowed: one switching law"):

@@ -11,11 +11,13 @@ import yaml
 from scipy import stats
 
 from calibration.card.tables import PULSES, conform
+from calibration.config import Stage
 from calibration.counting.assemble import assemble
 from calibration.sources import build
 from calibration.sources.importers import REGISTRY, import_file
 from spinloom.errors import UserError
 from spinloom.streams import generator
+from tests.calibration.conftest import stage
 from workflow.study import config as study_config
 from workflow.study import planning
 
@@ -336,10 +338,10 @@ def test_the_studies_of_the_page_are_those_of_the_examples(name):
     root = EXAMPLES.parents[2]
     config = study_config.laid_over(root / "config.yaml", yaml.safe_load(file.read_text()))
     section = study_config.section(config, "calibration")
-    section["source"]["file"] = root / section["source"]["file"]
+    section["source"]["file"] = str(root / section["source"]["file"])
     made = planning.plan({**config, "calibration": {**config["calibration"], "source": section["source"]}})
     assert not made.simulates and not made.trains and made.card_inputs
-    card, imported = build.make(section, file.name, None)
+    card, imported = build.make(Stage.parse(section, file.name), file.name, None)
     assert imported.report.empty
     # levels of the example, and the option of the tables
     assert len(card.states) == {"measured": 4, "crosssim": 32}[name]
@@ -360,13 +362,7 @@ def test_the_examples_of_the_page_import(format, name):
     assert (result.card is None) == (format != "crosssim") and result.report.empty
 
 
-CONFIG = {
-    "seed": 1,
-    "states": {"method": "mixture", "count": None, "edges": None, "misread": 0.01},
-    "posterior": {"pseudocount": 0.5, "interval": 0.95, "pooling": "events", "by_instance": False},
-    "kernel": {"form": "counts", "law": "auto", "criterion": "aic", "empty_rows": "error"},
-    "readout": {"read_voltage_V": 0.1, "read_duration_s": 5e-9, "noise_fraction": 0.01, "RA_relative_sd": 0.0},
-}
+CONFIG = stage({"states.method": "mixture", "states.count": None})
 
 
 def test_the_card_has_the_levels_and_the_kernel_of_the_device(tmp_path):

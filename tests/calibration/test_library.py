@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from calibration import KernelCard, laws
+from calibration.config import Stage
 from calibration.counting import kernel_rows
 from calibration.laws.fitting import Fit
 from calibration.sources import build, library
 from calibration.sources.parametric import REGISTRY, macrospin, switching
+from calibration.sources.parametric.common import Population
 from spinloom.errors import UserError
 from workflow.study import config as study_config
 from workflow.study import planning
@@ -56,7 +58,7 @@ def test_catalogue_of_the_documentation():
     )
     # derived numbers as the page tells them
     for name in ("arm_pma_mtj_50nm", "ut_austin_mtj_50nm", "nyu_stochastic_write_40nm"):
-        found = macrospin.derive(library.recipe(name)["switching"]["macrospin"], name)
+        found = macrospin.derive(library.recipe(name).switching.macrospin, name)
         line = next(line for line in table.splitlines() if f"`{name}`" in line)
         assert f"Delta {found['thermal_stability']:.3g}, V_c0 {found['critical_voltage_V']:.3f} V" in line
     described = re.findall(r"(?m)^\| `([a-z]+)` \|", text.split("## Your own")[1])
@@ -70,7 +72,8 @@ def test_studies_of_the_documentation():
     for block in re.findall(r"(?s)```yaml\n(.*?)```", text):
         config = study_config.laid_over(root / "config.yaml", yaml.safe_load(block))
         assert not planning.plan(config).simulates and config["network"] is None
-        made[config["study"]], _ = build.make(study_config.section(config, "calibration"), "cards.md", None)
+        section = Stage.parse(study_config.section(config, "calibration"), "cards.md")
+        made[config["study"]], _ = build.make(section, "cards.md", None)
     assert set(made) == {"sot_mtj", "junctions_that_differ", "own_memristor"}
     assert len(made["own_memristor"].states) == 16
     assert made["junctions_that_differ"].extras["by_instance"]["instance"].nunique() == 256
@@ -94,7 +97,7 @@ def test_card_is_written_and_read_with_the_same_bytes(cards, name, tmp_path):
 
 @pytest.mark.parametrize("name", library.names())
 def test_every_part_of_a_recipe_tells_where_it_is_from(cards, name):
-    recipe, told = library.recipe(name), cards[name].meta["source"]["provenance"]
+    recipe, told = library.recipe(name).dump(), cards[name].meta["source"]["provenance"]
     assert recipe["name"] == name and recipe["description"]
     for part in (recipe["device"], "electrical"):
         assert any(key.split(".")[0] == part for key in told), part
@@ -180,8 +183,8 @@ def test_high_current_junction_has_the_printed_probabilities(cards):
     ],
 )
 def test_sot_devices_have_the_measured_threshold_and_slope(name, direction, threshold_mV, slope_per_V):
-    own = switching.complete(library.recipe(name)["switching"], name)
-    start, stop = switching.DIRECTIONS[direction]
+    own = switching.complete(library.recipe(name).switching, name)
+    start, stop = (0, 1) if direction == "law_up" else (1, 0)
     sign = stop - start
 
     def probability(millivolt):
@@ -215,7 +218,7 @@ def test_memristors_have_the_published_levels_and_range(cards, name, levels, rat
     assert len(conductance) == levels
     assert conductance[-1] / conductance[0] == pytest.approx(ratio, rel=1e-12, abs=0)
     # linear: one spacing a pulse and the stated spread, on both ways, wherever no end is near
-    sd = library.recipe(name)["lattice"]["cycle_relative_sd"]
+    sd = library.recipe(name).lattice.cycle_relative_sd
     step = np.diff(conductance).mean()
     middle = slice(6, levels - 6)
     mean = card.kernel @ conductance - conductance
@@ -240,7 +243,7 @@ def test_ecram_steps_are_far_smaller_than_its_range(cards):
 def test_a_study_says_how_its_devices_differ(cards):
     """Critical voltages, taken from each device's probabilities by the law; sd of 400, false alarms 0.01 %."""
     population = {"instances": 400, "by_instance": True, "parameters_relative_sd": {"critical_voltage_V": 0.02}}
-    alike, card = cards["mondal_stt_mtj"], library.card("mondal_stt_mtj", 3, population)
+    alike, card = cards["mondal_stt_mtj"], library.card("mondal_stt_mtj", 3, Population(**population))
     np.testing.assert_array_equal(card.kernel, alike.kernel)  # of the mean device
     up = card.extras["by_instance"].query("state_from == 0 and state_to == 1")
     found = []
@@ -269,4 +272,4 @@ def test_populations_that_cannot_be(source, message, tmp_path):
     layer.write_text(json.dumps({"study": "s", "network": None, "calibration": {"source": source}}))
     with pytest.raises(UserError, match=re.escape(message)):
         config = study_config.load("config.yaml", layer)
-        build.check({**config["calibration"], "seed": 1}, "dw_racetrack", 5)
+        build.check(Stage.parse({**config["calibration"], "seed": 1}, "c.json"), "dw_racetrack", 5)

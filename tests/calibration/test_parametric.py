@@ -1,4 +1,3 @@
-import copy
 import math
 
 import numpy as np
@@ -9,6 +8,7 @@ from calibration.consequences import half_select
 from calibration.sources import library
 from calibration.sources.parametric import macrospin, skyrmion, switching, telegraph
 from calibration.sources.parametric.cards import make
+from calibration.sources.parametric.config import Parametric
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -17,7 +17,7 @@ FALSE_ALARM = 1e-4  # of each comparison of frequencies
 
 def section(name, **changes):
     """Return a recipe of the library with the values at dotted keys replaced; None drops the key."""
-    content = copy.deepcopy(library.recipe(name))
+    content = library.recipe(name).dump()
     for key, value in changes.items():
         *path, last = key.split("__")
         place = content
@@ -30,7 +30,7 @@ def section(name, **changes):
 
 
 def card(name, **changes):
-    return make(section(name, **changes), 1, "device.yaml")
+    return make(Parametric.parse(section(name, **changes), "device.yaml"), 1, "device.yaml")
 
 
 def test_rows_are_the_law_and_count_nothing():
@@ -44,7 +44,7 @@ def test_rows_are_the_law_and_count_nothing():
 
 def test_pbit_is_the_tanh_neuron_from_either_state():
     made = card("pbit")
-    inputs = np.array(library.recipe("pbit")["pbit"]["inputs"])
+    inputs = np.array(library.recipe("pbit").pbit.inputs)
     for row in (0, 1):
         np.testing.assert_allclose(made.kernel[:, row, 1], (1 + np.tanh(inputs)) / 2, atol=1e-14)
     np.testing.assert_allclose(made.pulses["voltage_V"], 0.05 * inputs, atol=1e-15)
@@ -62,33 +62,35 @@ def test_gate_has_the_published_passing_probabilities():
 
 
 def test_telegraph_obeys_the_chain_rule_and_its_generator():
-    own = library.recipe("telegraph_smtj")["telegraph"]
-    own = {**own, "durations_s": [1e-9, 3e-9, 4e-9]}
+    own = library.recipe("telegraph_smtj").telegraph
+    own = own.model_copy(update={"durations_s": [1e-9, 3e-9, 4e-9]})
     kernel = telegraph.kernel(own).reshape(7, 3, 2, 2)
     np.testing.assert_allclose(kernel[:, 0] @ kernel[:, 1], kernel[:, 2], atol=1e-15)
-    up, down = telegraph.rates(own, np.array(own["voltages_V"]))
+    up, down = telegraph.rates(own, np.array(own.voltages_V))
     for row, (a, b) in enumerate(zip(up, down)):
         np.testing.assert_allclose(kernel[row, 1], linalg.expm(np.array([[-a, a], [b, -b]]) * 3e-9), atol=1e-14)
         # Boltzmann: the odds of the two states are exp(2 Delta V / V_c0)
         odds = kernel[row, 2, 0, 1] / kernel[row, 2, 1, 0]
-        assert odds == pytest.approx(math.exp(2 * math.log(10) * own["voltages_V"][row] / 0.5), rel=1e-12, abs=0)
+        assert odds == pytest.approx(math.exp(2 * math.log(10) * own.voltages_V[row] / 0.5), rel=1e-12, abs=0)
 
 
 def test_telegraph_is_in_detailed_balance_at_zero_drive():
-    own = {**library.recipe("telegraph_smtj")["telegraph"], "voltages_V": [0.0], "durations_s": [2e-9]}
+    own = library.recipe("telegraph_smtj").telegraph.model_copy(update={"voltages_V": [0.0], "durations_s": [2e-9]})
     kernel = telegraph.kernel(own)[0]
     assert kernel[0, 1] == kernel[1, 0] == pytest.approx((1 - math.exp(-0.4)) / 2, abs=1e-14)
 
 
 def test_heat_speeds_the_telegraph_up():
-    own = library.recipe("telegraph_smtj")["telegraph"]
-    rate = [telegraph.rates({**own, "temperature_K": warm}, np.zeros(1))[0][0] for warm in (300.0, 400.0)]
+    own = library.recipe("telegraph_smtj").telegraph
+    rate = [
+        telegraph.rates(own.model_copy(update={"temperature_K": warm}), np.zeros(1))[0][0] for warm in (300.0, 400.0)
+    ]
     assert math.log(rate[1] / rate[0]) == pytest.approx(math.log(10) * 0.25, abs=1e-12)
 
 
 def test_telegraph_trains_by_waiting_times_follow_the_kernel():
     """Exponential waiting times, simulated, against powers of the kernel: 5 looks in a row, all 32 patterns."""
-    own = {**library.recipe("telegraph_smtj")["telegraph"], "voltages_V": [0.1], "durations_s": [5e-9]}
+    own = library.recipe("telegraph_smtj").telegraph.model_copy(update={"voltages_V": [0.1], "durations_s": [5e-9]})
     kernel, (up, down) = telegraph.kernel(own)[0], telegraph.rates(own, np.array([0.1]))
     rng, trains, looks = generator(1, "test telegraph"), 8000, 5
     state, pattern = np.zeros(trains, dtype=int), np.zeros(trains, dtype=int)
@@ -108,10 +110,10 @@ def test_telegraph_trains_by_waiting_times_follow_the_kernel():
 
 
 def test_skyrmion_kernel_is_the_sum_of_independent_places():
-    own = library.recipe("skyrmion_counter")["skyrmion"]
-    kernel, places = skyrmion.kernel(own), own["places"]
-    for table, kind in zip(kernel, skyrmion.KINDS):
-        birth, death, time = (own[kind][key] for key in ("birth_per_s", "death_per_s", "duration_s"))
+    own = library.recipe("skyrmion_counter").skyrmion
+    kernel, places = skyrmion.kernel(own), own.places
+    for table, kind in zip(kernel, (own.create, own.annihilate)):
+        birth, death, time = kind.birth_per_s, kind.death_per_s, kind.duration_s
         gone = -math.expm1(-(birth + death) * time) / (birth + death)
         for number in (0, 4, places):
             filled = stats.binom.pmf(np.arange(places + 1), places - number, birth * gone)
@@ -120,17 +122,17 @@ def test_skyrmion_kernel_is_the_sum_of_independent_places():
 
 
 def test_trains_of_skyrmion_pulses_follow_the_product_of_kernels():
-    own = library.recipe("skyrmion_counter")["skyrmion"]
+    own = library.recipe("skyrmion_counter").skyrmion
     trains, rng = 20000, generator(2, "test skyrmion")
     order = [0, 0, 1, 0, 1]
-    site = np.zeros((trains, own["places"]), dtype=bool)
-    row = np.eye(own["places"] + 1)[0]
+    site = np.zeros((trains, own.places), dtype=bool)
+    row = np.eye(own.places + 1)[0]
     for pulse in order:
-        kind = own[skyrmion.KINDS[pulse]]
+        kind = (own.create, own.annihilate)[pulse]
         # each place on its own, event by event
-        left = np.full(site.shape, kind["duration_s"])
+        left = np.full(site.shape, kind.duration_s)
         while (open_ := left > 0).any():
-            wait = rng.exponential(1 / np.where(site, kind["death_per_s"], kind["birth_per_s"]))
+            wait = rng.exponential(1 / np.where(site, kind.death_per_s, kind.birth_per_s))
             left -= wait
             site ^= open_ & (left > 0)
         row = row @ skyrmion.kernel(own)[pulse]
@@ -164,7 +166,7 @@ def test_demagnetising_factor_of_cylinders():
 
 def test_critical_voltage_is_where_torque_and_damping_cancel():
     """A small angle neither grows nor shrinks: a_J - alpha H_k = 0 with a_J = hbar eta J/(2 e Ms t)."""
-    constants = library.recipe("arm_pma_mtj_50nm")["switching"]["macrospin"]
+    constants = library.recipe("arm_pma_mtj_50nm").switching.macrospin
     found = macrospin.derive(constants, "x")
     area, boltzmann = math.pi * 25e-9**2, 1.380649e-23 * 300
     field_T = 2 * found["thermal_stability"] * boltzmann / (area * 1e-9) / 1.2e6
@@ -188,9 +190,9 @@ def test_derived_barrier_is_told_to_those_who_go_on_from_the_card():
 
 
 def test_half_selected_precessional_cells_are_thermally_activated():
-    own = switching.complete(library.recipe("nyu_stochastic_write_40nm")["switching"], "x")
-    parameters = own["law_up"]["parameters"] | {"initial_angle_sd_rad": 0.1}  # a barrier of 50
-    own = {**own, "law_up": {"name": "precessional", "parameters": parameters}}
+    own = switching.complete(library.recipe("nyu_stochastic_write_40nm").switching, "x")
+    parameters = own.law_up.parameters | {"initial_angle_sd_rad": 0.1}  # a barrier of 50
+    own = own.model_copy(update={"law_up": switching.Law(name="precessional", parameters=parameters)})
     voltage = np.array([0.6, 2.0])
     found = half_select.law_rows(switching.fits(own))(voltage, np.full(2, 1e-9), np.full(2, 300.0))
     wanted = -math.expm1(-math.exp(-50 * (1 - 0.6 / parameters["critical_voltage_V"])))
@@ -246,7 +248,11 @@ def test_devices_have_kernels_of_their_own():
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
-        ("pbit", {"gate": library.recipe("ellis_gate")["gate"]}, "gate: found a value, allowed: none, because device"),
+        (
+            "pbit",
+            {"gate": library.recipe("ellis_gate").gate.dump()},
+            "gate: found a value, allowed: none, because",
+        ),
         ("pbit", {"device": "gate"}, "pbit: found a value, allowed: none, because device is gate"),
         ("pbit", {"pbit": None}, "pbit: found nothing, allowed: its parameters"),
         ("pbit", {"pbit__bta": 1.0}, r"pbit: found unknown key 'bta' \(did you mean 'beta'\?\)"),
@@ -317,10 +323,10 @@ def test_devices_have_kernels_of_their_own():
         (
             "memristor_32_levels",
             {"lattice__up__voltage_V": -1.0},
-            "lattice.up.voltage_V: found -1, allowed: more than 0, as the sign of a voltage is the direction",
+            "lattice.up.voltage_V: found -1.0, allowed: more than 0",
         ),
-        ("memristor_32_levels", {"lattice__up__voltage_V": 0.0}, "up.voltage_V: found 0, allowed: more than 0"),
-        ("memristor_32_levels", {"lattice__down__voltage_V": 1.0}, "down.voltage_V: found 1, allowed: less than 0"),
+        ("memristor_32_levels", {"lattice__up__voltage_V": 0.0}, "up.voltage_V: found 0.0, allowed: more than 0"),
+        ("memristor_32_levels", {"lattice__down__voltage_V": 1.0}, "down.voltage_V: found 1.0, allowed: less than 0"),
         (
             "arm_pma_mtj_50nm",
             {"switching__pulses__voltages_V": [0.3]},

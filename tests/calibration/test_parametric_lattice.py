@@ -9,12 +9,11 @@ FALSE_ALARM = 1e-4  # of each comparison of frequencies
 
 
 def own(levels=31, sd=0.3, landing="moments", up=(0.0, None), down=(0.0, None)):
-    def direction(nonlinearity, pulses):
-        known = {"nonlinearity": nonlinearity, "step_scale": 1.0, "voltage_V": 1.0, "duration_s": 1e-7}
-        return known | ({} if pulses is None else {"pulses": pulses})
-
-    ends = {"up": direction(*up), "down": direction(*down)}
-    return {"levels": levels, "cycle_relative_sd": sd, "landing": landing, "temperature_K": 300.0, **ends}
+    ends = {
+        name: {"nonlinearity": nonlinearity, "pulses": pulses, "voltage_V": voltage, "duration_s": 1e-7}
+        for name, voltage, (nonlinearity, pulses) in (("up", 1.0, up), ("down", -1.0, down))
+    }
+    return lattice.Options(levels=levels, cycle_relative_sd=sd, landing=landing, **ends)
 
 
 def moments(row, start):
@@ -85,10 +84,10 @@ def test_steps_add_up_to_the_exponential_curve(kappa, number):
 
 def test_asymmetric_device_has_its_symmetry_point_where_the_curves_say():
     # equal N; c(0.8) (1 - 0.8 g) = c(0) at one g
-    steps = lattice.mean_steps(own(levels=201, sd=0.5, up=(0.8, 40), down=(0.0, 40)))
+    steps = lattice.mean_steps(own(levels=121, sd=0.5, up=(0.8, 40), down=(0.0, 40)))
     first = (1 - 0.2 ** (1 / 40)) / 0.8
     wanted = (1 - (1 / 40) / first) / 0.8
-    assert np.interp(0, -(steps[0] + steps[1]), np.linspace(0, 1, 201)) == pytest.approx(wanted, abs=1e-9)
+    assert np.interp(0, -(steps[0] + steps[1]), np.linspace(0, 1, 121)) == pytest.approx(wanted, abs=1e-9)
 
 
 @pytest.mark.parametrize("pulses", [1, 4])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration.config import Stage
 from calibration.sources import build, library
 from device_sims.devices import family
 from device_sims.sweep import sweep
@@ -22,7 +23,7 @@ def section(name, stage="calibration", **lattice):
 
 
 def card(name, **lattice):
-    return build.make(section(name, **lattice), name, None)[0]
+    return build.make(Stage.parse(section(name, **lattice), name), name, None)[0]
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from calibration.consequences.derive import with_derived
 from calibration.counting import kernel_rows
 from calibration.counting.estimator import stationary, transition_rows
 from calibration.counting.writes import Writes
+from calibration.sections import Kernel, Posterior
 from calibration.tools.sample import sample
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
 DRAWS = 200
-POSTERIOR = {"pseudocount": 0.5, "interval": 0.95, "pooling": "events"}
+POSTERIOR = Posterior()
 
 
 def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kernel=None, name="test") -> KernelCard:
@@ -26,7 +27,7 @@ def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kern
     pulse, start, instance, _ = np.indices((2, starts, instances, writes)).reshape(4, -1)
     # a wall that was further along before a write is further along after it
     state = np.array([rng.choice(3, p=kernel[a]) for a in pulse])
-    posterior = {**POSTERIOR, "pooling": pooling}
+    posterior = Posterior(pooling=pooling)
     rows = transition_rows(pulse, start, state, instance, 2, 3, posterior, "test")
     if reset:
         rows = type(rows)(**{key: np.repeat(part[:, :1], 3, axis=1) for key, part in vars(rows).items()})
@@ -64,7 +65,7 @@ def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kern
         "flags": {"volatile": False, "reset_before_write": reset, "destructive_read": False, "half_select": False},
         "source": {"kind": "simulated"},
         "states": {"method": "edges", "coordinate": "position_m", "edges": [0.0, 200e-9, 400e-9, 600e-9]},
-        "posterior": posterior,
+        "posterior": posterior.dump(),
         "laws": [],
         "spread": {"cycle_to_cycle_sd_S": 2e-6, "cycle_to_cycle_se_S": 1e-7, "device_to_device_sd_S": None},
     }
@@ -211,9 +212,9 @@ def switch_card():
         edges=np.array([-0.5, 0.5, 1.5]),
         labels=("P", "AP"),
     )
-    kernel = {"form": "law", "law": "logistic", "criterion": "aic", "empty_rows": "stay"}
+    kernel = Kernel(form="law", law="logistic", empty_rows="stay")
     start = np.zeros(240, int)
-    fits, _ = kernel_rows.fit_laws(writes, start, {"kernel": kernel, "seed": 1}, "switch")
+    fits, _ = kernel_rows.fit_laws(writes, start, kernel, 1, "switch")
     rows = transition_rows(pulse, start, after, np.zeros(240, int), 6, 2, POSTERIOR, "switch")
     wanted = np.repeat([[True, False]], 6, axis=0)
     table = kernel_rows.with_laws(kernel_rows.table(rows), wanted, fits, pulses, writes.edges, 0.95, "switch")

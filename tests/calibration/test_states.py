@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.counting.states import METHODS, assign_states, check, longest_chain, state_edges
+from calibration.counting.states import assign_states, check, longest_chain, state_edges
+from calibration.sections import States
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
 BOUNDS = (0.0, 600.0)
-OPTIONS = {"method": "nearest_mean", "count": None, "edges": None, "misread": 0.01}
 
 
 def frame(*values_of_pulse):
@@ -17,7 +17,7 @@ def frame(*values_of_pulse):
 
 
 def edges_of(values_and_pulse, bounds=BOUNDS, unit="m", **options):
-    return state_edges(*values_and_pulse, {**OPTIONS, **options}, bounds, unit, "study.json")
+    return state_edges(*values_and_pulse, States(**({"method": "nearest_mean"} | options)), bounds, unit, "study.json")
 
 
 def clusters(means, sd, writes, name="clusters"):
@@ -91,7 +91,7 @@ def test_mixture_merges_clusters_that_one_read_cannot_tell_apart():
     assert len(edges_of((values, pulse), method="mixture", misread=0.1)) == 4
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("edges", "lattice")])
+@pytest.mark.parametrize("method", ["nearest_mean", "equal_width", "equal_population", "mixture"])
 def test_the_order_of_the_writes_does_not_matter(method):
     values, pulse = clusters([100, 220, 330], 12, 40)
     order = generator(3, "order").permutation(len(values))
@@ -130,11 +130,9 @@ def test_longest_chain_prefers_number_to_nearness():
         (frame([150, 150], [150, 150]), {"method": "equal_population", "count": 3}, "edges coincide"),
         (frame([100, 200, 300, 400]), {"method": "equal_width"}, "no two parts of 100, 400 m"),
         (frame([150, 150], [150, 150]), {"method": "mixture", "count": 2}, "mixture with one value only, 150 m"),
-        (frame([100, 200]), {"method": "equal_width", "count": 1}, "states.count: found 1, allowed: 2"),
-        (frame([100, 200]), {"method": "by_eye", "count": 2}, "states.method: found 'by_eye', allowed: nearest_mean"),
         (frame([1, 2]), {"method": "edges", "edges": [400.0, 200.0]}, "states.edges: found 400, 200 m"),
         (frame([1, 2]), {"method": "edges", "edges": [200.0, 700.0]}, "between 0, 600 m"),
-        (frame([1, 2]), {"method": "edges", "edges": []}, "one or more inner edges"),
+        (frame([1, 2]), {"method": "edges", "edges": [0.0, 600.0]}, "one or more inner edges"),
         (frame([1, 2]), {"method": "edges", "edges": [200.0], "count": 3}, "found 1 inner edges, allowed: 2"),
         (frame([1, 2]), {"method": "edges"}, "states.edges: found null, allowed: a list of edges"),
         (frame([1, 2]), {"method": "lattice"}, "states.count: found null, allowed: 2..127 (states.method lattice)"),
@@ -159,19 +157,31 @@ def test_a_mixture_refuses_a_component_within_another():
     [
         ({"count": 4}, "calibration.states.count: found 4, allowed: 5, the number of pulses"),
         ({"method": "lattice"}, "states.count: found null, allowed: 2..127"),
-        ({"method": "lattice", "count": 128}, "states.count: found 128, allowed: 2..127"),
         ({"method": "edges"}, "states.edges: found null, allowed: a list of edges"),
         ({"edges": [1.0]}, "states.edges: found edges, allowed: null"),
-        ({"misread": 0.5}, "states.misread: found 0.5"),
-        ({"method": "by_eye"}, "states.method: found 'by_eye'"),
     ],
 )
 def test_entries_that_contradict_each_other_are_refused(options, words):
     with pytest.raises(UserError) as error:
-        check({**OPTIONS, **options}, 5)
+        check(States(**({"method": "nearest_mean"} | options)), 5)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"method": "edges", "edges": []}, "states.edges: found \\[\\], allowed: at least 1 entries"),
+        ({"count": 1}, "states.count: found 1, allowed: at least 2"),
+        ({"method": "lattice", "count": 128}, "states.count: found 128, allowed: at most 127"),
+        ({"misread": 0.5}, "states.misread: found 0.5, allowed: less than 0.5"),
+        ({"method": "by_eye"}, "states.method: found by_eye, allowed: device, nearest_mean"),
+    ],
+)
+def test_entries_outside_of_their_range_are_refused(options, words):
+    with pytest.raises(UserError, match=words):
+        States.parse({"method": "nearest_mean"} | options, "study.json", "states")
 
 
 def test_entries_that_agree_are_accepted():
     for options in ({"count": 5}, {}, {"method": "device"}, {"method": "edges", "edges": [1.0]}, {"method": "mixture"}):
-        check({**OPTIONS, **options}, 5)
+        check(States(**({"method": "nearest_mean"} | options)), 5)

@@ -10,6 +10,7 @@ from scipy import stats
 from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.card.tables import TRANSITIONS
 from calibration.sources.parametric.cards import make
+from calibration.sources.parametric.config import Parametric
 from network import rules
 from network.model import optimizers
 from network.rules.base import Context
@@ -97,7 +98,7 @@ def lattice(levels=32, spread=0.3, **electrical) -> KernelCard:
             **electrical,
         },
     }  # fmt: skip
-    return make(section, 0, "lattice.yaml")
+    return make(Parametric.parse(section, "lattice.yaml"), 0, "lattice.yaml")
 
 
 def rule(name, of_card, options=None, optimizer=None, device_options=None):

@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from calibration.sources import library
 from calibration.sources.parametric.cards import make
+from calibration.sources.parametric.config import Parametric
 from network.model.architecture import Layer
 from network.model.layers import Noise
 from network.rules.base import Signals
@@ -218,9 +219,10 @@ def test_wires_of_a_weight_are_measured_apart():
 
 def wires(instances=40, electrical=None, **population):
     """Return a card of `CARD`'s law whose wires differ: by 3 % in their thresholds unless told otherwise."""
-    section = library.recipe("ellis_gate")
+    section = library.recipe("ellis_gate").dump()
     own = {"instances": instances, **({"by_instance": True, "parameters_relative_sd": {"w0": 0.03}} | population)}
-    return make({**section, "electrical": {**section["electrical"], **(electrical or {})}, "population": own}, 5, "w")
+    section |= {"electrical": section["electrical"] | (electrical or {}), "population": own}
+    return make(Parametric.parse(section, "w"), 5, "w")
 
 
 def test_each_wire_passes_by_its_own_law():

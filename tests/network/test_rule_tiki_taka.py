@@ -7,6 +7,7 @@ import pytest
 
 from calibration.consequences.figures_of_merit import response_pairs
 from calibration.sources.parametric.cards import make
+from calibration.sources.parametric.config import Parametric
 from network.rules.base import Signals
 from network.rules.tiki_taka import symmetry_points
 from network.synapse import pulse_trains, sampling
@@ -42,7 +43,7 @@ def soft(up=0.8, down=0.8, levels=32, spread=0.3):
         "electrical": {"conductance_max_S": 1e-5, "dynamic_range": 15.0, "read_voltage_V": 0.1,
                        "read_duration_s": 1e-8},
     }  # fmt: skip
-    return make(section, 0, "soft.yaml")
+    return make(Parametric.parse(section, "soft.yaml"), 0, "soft.yaml")
 
 
 def urn(rise, fall, count=20):

@@ -16,6 +16,7 @@ from tests.workflows import Tree, planned
 from workflow.study import config, planning
 
 ROOT = Path(__file__).parents[2]
+PBIT = library.recipe("pbit").dump()
 CARD = {"card": 1, "card_figures": 1, "data_package": 1, "report_html": 1, "all": 1}
 
 
@@ -155,7 +156,7 @@ def test_float_baseline_alone_can_be_the_rule(tree, jobs):
         ({"network": None}, True, False),
         ({"calibration.source.kind": "library", "calibration.source.name": "pbit"}, False, True),
         ({"calibration.source.kind": "library", "calibration.source.name": "pbit", "network": None}, False, False),
-        ({"calibration.source.kind": "parametric", "calibration.parametric": library.recipe("pbit")}, False, True),
+        ({"calibration.source.kind": "parametric", "calibration.parametric": PBIT}, False, True),
     ],
 )
 def test_plan_of_a_study(changes, simulates, trains):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from calibration.config import Stage as Calibration
 from calibration.sources import build
 from device_sims import devices
 from device_sims.sweep import sweep
@@ -67,8 +68,9 @@ def plan(config: dict[str, Any]) -> Plan:
     UserError
         Naming the first key that cannot be.
     """
-    device, calibration = (study_config.section(config, stage) for stage in ("device_sims", "calibration"))
-    simulates = calibration["source"]["kind"] == "simulation"
+    device = study_config.section(config, "device_sims")
+    calibration = Calibration.parse(study_config.section(config, "calibration"), "config", "calibration")
+    simulates = calibration.source.kind == "simulation"
     chunks = sweep.plan_checked(device) if simulates else []
     pulses = len(devices.family(device).pulses(device)) if simulates else 0
     build.check(calibration, device["device"], pulses)

@@ -84,7 +84,7 @@ def _card(plan: Plan) -> tuple[list[str], tuple[str, ...]]:
     if kind == "parametric":
         return [parametric.REGISTRY.module(config["parametric"]["device"])], ()
     if kind == "library":
-        device, recipe = library.recipe(source["name"])["device"], f"calibration/sources/library/{source['name']}.yaml"
+        device, recipe = library.recipe(source["name"]).device, f"calibration/sources/library/{source['name']}.yaml"
         return [parametric.REGISTRY.module(device)], (recipe,)
     return [], ()
 

@@ -6,10 +6,10 @@ See docs/cards.md.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from calibration.card import KernelCard
 from calibration.sources.parametric.cards import make
+from calibration.sources.parametric.common import Common, Population
 from calibration.sources.parametric.config import Parametric
 from spinloom.config import read
 from spinloom.errors import UserError
@@ -22,7 +22,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def recipe(name: str, where: str = "library: name", population: dict[str, Any] | None = None) -> dict[str, Any]:
+def recipe(name: str, where: str = "library: name", population: Population | None = None) -> Common:
     """Return a recipe with its defaults filled in.
 
     Parameters
@@ -31,7 +31,7 @@ def recipe(name: str, where: str = "library: name", population: dict[str, Any] |
         One of `names`.
     where : str
         File and key that ask for it; begin the error.
-    population : dict or None
+    population : Population or None
         Spread between devices, instead of the recipe's own.
 
     Raises
@@ -45,13 +45,13 @@ def recipe(name: str, where: str = "library: name", population: dict[str, Any] |
     section = read(path)
     if population is not None:
         section |= {
-            "population": population,
+            "population": population.dump(),
             "provenance": section["provenance"] | {"population": "assumed: the study's own"},
         }
-    return Parametric.parse(section, path.name).dump()
+    return Parametric.parse(section, path.name)
 
 
-def card(name: str, seed: int = 0, population: dict[str, Any] | None = None) -> KernelCard:
+def card(name: str, seed: int = 0, population: Population | None = None) -> KernelCard:
     """Return a ready card.
 
     Parameters
@@ -60,7 +60,7 @@ def card(name: str, seed: int = 0, population: dict[str, Any] | None = None) -> 
         One of `names`.
     seed : int
         Names the stream of the population's draws.
-    population : dict or None
+    population : Population or None
         Spread between devices, instead of the recipe's own.
 
     Raises

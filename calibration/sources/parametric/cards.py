@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from calibration.card import KernelCard
 from calibration.sources.parametric import REGISTRY
-from calibration.sources.parametric.config import Parametric
+from calibration.sources.parametric.common import Common
 from calibration.sources.parametric.parts import assemble, prepared
 from spinloom.errors import UserError
 
 
-def make(section: dict[str, Any], seed: int, where: str, kind: str = "parametric") -> KernelCard:
+def make(section: Common, seed: int, where: str, kind: str = "parametric") -> KernelCard:
     """Return the card of a parametric device.
 
     Parameters
     ----------
-    section : dict
-        As `Parametric` declares it; defaults may be absent.
+    section : Parametric
     seed : int
         Of the study; names the stream from which a population of devices is drawn.
     where : str
@@ -34,13 +31,12 @@ def make(section: dict[str, Any], seed: int, where: str, kind: str = "parametric
     Raises
     ------
     UserError
-        If the section breaks its schema, or its numbers do not make a device.
+        If its numbers do not make a device.
     """
-    section = Parametric.parse(section, where).dump()
-    device = section["device"]
-    for other in sorted(REGISTRY.names(), key=lambda name: name == device):
-        if (other in section) != (other == device):
-            found = "nothing" if other == device else "a value"
-            allowed = "its parameters" if other == device else f"none, because device is {device}"
-            raise UserError(f"{where}: {other}: found {found}, allowed: {allowed}")
+    device = section.device
+    for other in REGISTRY.names():
+        if other != device and getattr(section, other) is not None:
+            raise UserError(f"{where}: {other}: found a value, allowed: none, because device is {device}")
+    if getattr(section, device) is None:
+        raise UserError(f"{where}: {device}: found nothing, allowed: its parameters")
     return assemble(REGISTRY.get(device), prepared(section, where), seed, where, kind)

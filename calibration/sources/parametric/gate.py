@@ -40,42 +40,42 @@ VOLATILE = True
 LAW = "p(w) = 1 - a/(1 + exp(b (w - w0))) from either state; Ellis et al., arXiv 2303.01886"
 
 
-def labels(own: dict[str, Any]) -> list[str]:
+def labels(own: Options) -> list[str]:
     """Return the names of the states."""
     return ["pinned", "passed"]
 
 
-def pulses(own: dict[str, Any]) -> pd.DataFrame:
+def pulses(own: Options) -> pd.DataFrame:
     """Return one pulse per drive."""
-    drives = np.asarray(own["drives"])
+    drives = np.asarray(own.drives)
     return pd.DataFrame(
         {
             "channel": "drive",
-            own["drive_quantity"]: own["drive_unit"] * drives,
-            "duration_s": own["clock_s"],
+            own.drive_quantity: own.drive_unit * drives,
+            "duration_s": own.clock_s,
             "polarity": np.sign(drives).astype(np.int64),
-            "temperature_K": own["temperature_K"],
+            "temperature_K": own.temperature_K,
         }
     )
 
 
-def kernel(own: dict[str, Any]) -> np.ndarray:
+def kernel(own: Options) -> np.ndarray:
     """Return the transition probabilities, float64[pulses, 2, 2]."""
-    parameters = {"threshold": own["w0"], "slope": own["b"], "amplitude": own["a"]}
-    return memoryless(laws.get("passing").probability(parameters, np.asarray(own["drives"])))
+    parameters = {"threshold": own.w0, "slope": own.b, "amplitude": own.a}
+    return memoryless(laws.get("passing").probability(parameters, np.asarray(own.drives)))
 
 
-def meta(own: dict[str, Any]) -> dict[str, Any]:
+def meta(own: Options) -> dict[str, Any]:
     """Return the passing law for ``card.json`` in the form of a fitted one, in the unit of the drive's column.
 
     p = 1 - amplitude/(1 + exp(slope (drive - threshold))). Whoever keeps the weight as an analogue drive needs the law
     and its slope, and not the drives of the table.
     """
-    drives = own["drive_unit"] * np.asarray(own["drives"])
+    drives = own.drive_unit * np.asarray(own.drives)
     parameters = {
-        "threshold": own["drive_unit"] * own["w0"],
-        "slope": own["b"] / own["drive_unit"],
-        "amplitude": own["a"],
+        "threshold": own.drive_unit * own.w0,
+        "slope": own.b / own.drive_unit,
+        "amplitude": own.a,
     }
     span = [float(drives.min()), float(drives.max())]
     law = stated_law("passing", parameters, list(range(len(drives))), None, drive=span)

@@ -37,7 +37,6 @@ from scipy import special
 from scipy.optimize import elementwise
 
 from spinloom.declare import Real, Section, Whole, key
-from spinloom.errors import UserError
 
 
 class Up(Section):
@@ -56,8 +55,14 @@ class Up(Section):
         lt=1,
     )
     step_scale: Real = key("Factor on step and spread.", 1, gt=0, le=1000)
-    voltage_V: Real = key("Voltage of the pulse.", ge=-100, le=100)
+    voltage_V: Real = key("Voltage of the pulse; its sign is the direction.", gt=0, le=100)
     duration_s: Real = key("Duration of the pulse.", gt=0, le=1)
+
+
+class Down(Up):
+    """The pulse that lowers the conductance."""
+
+    voltage_V: Real = key("Voltage of the pulse; its sign is the direction.", ge=-100, lt=0)
 
 
 class Options(Section):
@@ -75,7 +80,7 @@ class Options(Section):
     )
     temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
     up: Up = key("The pulse that raises the conductance.")
-    down: Up = key("The pulse that raises the conductance.")
+    down: Down = key("The pulse that lowers the conductance.")
 
 
 VOLATILE = False
@@ -83,74 +88,55 @@ LAW = (
     "step c R (1 - kappa g) up, -c R (1 - kappa (1 - g)) down, normal with sd s R/(levels - 1), R = Gmax - Gmin; "
     "Chen et al., IEEE TCAD 37, 3067 (2018); Gokmen and Vlasov, Front. Neurosci. 10, 333 (2016)"
 )
-KINDS = ("up", "down")
 _LEAST_SD = 1e-100  # levels; a normal that is a point
 
 
-def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return ``own``; check that the sign of each voltage is that of its direction.
-
-    Raises
-    ------
-    UserError
-        If a voltage up is not positive or a voltage down not negative.
-    """
-    for kind, sign, allowed in (("up", 1, "more than 0"), ("down", -1, "less than 0")):
-        voltage = own[kind]["voltage_V"]
-        if not sign * voltage > 0:
-            raise UserError(
-                f"{where}: lattice.{kind}.voltage_V: found {voltage:g}, allowed: {allowed}, as the sign of a voltage "
-                "is the direction of its pulse"
-            )
-    return own
-
-
-def labels(own: dict[str, Any]) -> list[str]:
+def labels(own: Options) -> list[str]:
     """Return the names of the states."""
-    return [f"level {level}" for level in range(own["levels"])]
+    return [f"level {level}" for level in range(own.levels)]
 
 
-def pulses(own: dict[str, Any]) -> pd.DataFrame:
+def pulses(own: Options) -> pd.DataFrame:
     """Return the pulse up and the pulse down."""
     return pd.DataFrame(
         {
-            "channel": KINDS,
-            "voltage_V": [own[kind]["voltage_V"] for kind in KINDS],
-            "duration_s": [own[kind]["duration_s"] for kind in KINDS],
+            "channel": ["up", "down"],
+            "voltage_V": [own.up.voltage_V, own.down.voltage_V],
+            "duration_s": [own.up.duration_s, own.down.duration_s],
             "polarity": [1, -1],
-            "temperature_K": own["temperature_K"],
+            "temperature_K": own.temperature_K,
         }
     )
 
 
-def mean_steps(own: dict[str, Any]) -> np.ndarray:
+def mean_steps(own: Options) -> np.ndarray:
     """Return the law's mean step up and down from each level, float64[2, levels], in spacings of the levels."""
-    last = own["levels"] - 1
-    way = np.linspace(0, 1, own["levels"])
+    last = own.levels - 1
+    way = np.linspace(0, 1, own.levels)
     steps = []
-    for kind, sign, gone in (("up", 1, way), ("down", -1, 1 - way)):
-        kappa, number = own[kind]["nonlinearity"], own[kind].get("pulses", last)
+    for pulse, sign, gone in ((own.up, 1, way), (own.down, -1, 1 - way)):
+        kappa, number = pulse.nonlinearity, last if pulse.pulses is None else pulse.pulses
         first = -math.expm1(math.log1p(-kappa) / number) / kappa if kappa else 1 / number
-        steps.append(sign * own[kind]["step_scale"] * last * first * (1 - kappa * gone))
+        steps.append(sign * pulse.step_scale * last * first * (1 - kappa * gone))
     return np.stack(steps)
 
 
-def step_sd(own: dict[str, Any]) -> np.ndarray:
+def step_sd(own: Options) -> np.ndarray:
     """Return the law's spread of a step up and down, float64[2], in spacings of the levels."""
-    return own["cycle_relative_sd"] * np.array([own[kind]["step_scale"] for kind in KINDS])
+    return own.cycle_relative_sd * np.array([own.up.step_scale, own.down.step_scale])
 
 
-def kernel(own: dict[str, Any]) -> np.ndarray:
+def kernel(own: Options) -> np.ndarray:
     """Return the transition probabilities, float64[2, levels, levels]."""
-    return np.stack([rows(mean, sd, own["landing"]) for mean, sd in zip(mean_steps(own), step_sd(own))])
+    return np.stack([rows(mean, sd, own.landing) for mean, sd in zip(mean_steps(own), step_sd(own))])
 
 
-def meta(own: dict[str, Any]) -> dict[str, Any]:
+def meta(own: Options) -> dict[str, Any]:
     """Return how many rows have more spread than asked, because levels cannot have less."""
     fraction = mean_steps(own) % 1
     short = step_sd(own)[:, None] ** 2 < fraction * (1 - fraction) - 1e-12
-    wider = int(short.sum()) if own["landing"] == "moments" else None
-    return {"lattice": {"landing": own["landing"], "rows_wider_than_asked": wider}}
+    wider = int(short.sum()) if own.landing == "moments" else None
+    return {"lattice": {"landing": own.landing, "rows_wider_than_asked": wider}}
 
 
 def rows(mean: np.ndarray, sd: float, landing: str) -> np.ndarray:

@@ -26,9 +26,24 @@ import math
 from scipy import special
 from scipy.constants import e, hbar, k, mu_0, physical_constants
 
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 
 GAMMA = physical_constants["electron gyromag. ratio"][0]  # rad/(s T)
+
+
+class Macrospin(Section):
+    """Constants from which barrier and critical voltage follow."""
+
+    diameter_m: Real = key("Diameter of the free layer.", gt=0, le=1e-06)
+    thickness_m: Real = key("Its thickness.", gt=0, le=1e-07)
+    Ki_J_per_m2: Real = key("Interfacial anisotropy.", gt=0, le=1)
+    Ms_A_per_m: Real = key("Saturation magnetisation.", gt=0, le=3000000)
+    alpha: Real = key("Gilbert damping.", gt=0, le=1)
+    TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P.", gt=0, le=20)
+    resistance_parallel_ohm: Real = key("Resistance of the parallel state.", gt=0, le=1000000000000.0)
+    temperature_K: Real = key("Temperature at which the barrier is told.", 300, gt=0, le=1500)
+    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
 
 
 def demagnetising_factor(diameter_m: float, thickness_m: float) -> float:
@@ -42,13 +57,12 @@ def demagnetising_factor(diameter_m: float, thickness_m: float) -> float:
     return 1 - 4 / (3 * math.pi * p) * (math.sqrt(1 + p**2) * (p**2 * first + (1 - p**2) * second) - 1)
 
 
-def derive(constants: dict[str, float], where: str) -> dict[str, float]:
-    """Return ``thermal_stability``, ``critical_voltage_V``, ``initial_angle_sd_rad``, ``characteristic_time_s``.
+def derive(constants: Macrospin, where: str) -> dict[str, float]:
+    """Return what the constants say of the parameters of the laws, by their names.
 
     Parameters
     ----------
-    constants : dict
-        ``switching.macrospin`` of the schema.
+    constants : Macrospin
     where : str
         Begins the error.
 
@@ -57,23 +71,25 @@ def derive(constants: dict[str, float], where: str) -> dict[str, float]:
     UserError
         If the anisotropy does not hold the moment along the normal.
     """
-    diameter, thickness, magnetisation = (constants[key] for key in ("diameter_m", "thickness_m", "Ms_A_per_m"))
+    diameter, thickness, magnetisation = constants.diameter_m, constants.thickness_m, constants.Ms_A_per_m
     axial = demagnetising_factor(diameter, thickness)
     shape = mu_0 * magnetisation**2 * (3 * axial - 1) / 4
-    anisotropy = constants["Ki_J_per_m2"] / thickness - shape
+    anisotropy = constants.Ki_J_per_m2 / thickness - shape
     if anisotropy <= 0:
         raise UserError(
-            f"{where}: switching.macrospin.Ki_J_per_m2: found {constants['Ki_J_per_m2']:g}, allowed: more than "
+            f"{where}: switching.macrospin.Ki_J_per_m2: found {constants.Ki_J_per_m2:g}, allowed: more than "
             f"{shape * thickness:g}, which the shape takes away"
         )
     energy = anisotropy * math.pi * diameter**2 * thickness / 4
-    stability = energy / (k * constants["temperature_K"])
-    polarisation = math.sqrt(constants["TMR"] / (2 + constants["TMR"]))
-    current = 4 * e * constants["alpha"] * energy * (1 + polarisation**2) / (hbar * polarisation)
-    alpha = constants["alpha"]
+    stability = energy / (k * constants.temperature_K)
+    polarisation = math.sqrt(constants.TMR / (2 + constants.TMR))
+    current = 4 * e * constants.alpha * energy * (1 + polarisation**2) / (hbar * polarisation)
+    alpha = constants.alpha
     return {
         "thermal_stability": float(stability),
-        "critical_voltage_V": float(current * constants["resistance_parallel_ohm"]),
+        "critical_voltage_V": float(current * constants.resistance_parallel_ohm),
         "initial_angle_sd_rad": 1 / math.sqrt(2 * stability),
+        "reference_temperature_K": constants.temperature_K,
+        "tau0_s": constants.attempt_time_s,
         "characteristic_time_s": float((1 + alpha**2) * magnetisation / (2 * alpha * GAMMA * anisotropy)),
     }

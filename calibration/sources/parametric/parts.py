@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from calibration.card import SCHEMA_VERSION, KernelCard
-from calibration.card.tables import PULSES
-from calibration.counting.assemble import units
+from calibration.card.tables import PULSES, units
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
 from calibration.laws.fitting import Fit
+from calibration.sources.parametric.common import Common, Electrical, Population
+from spinloom.declare import Section
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
@@ -53,34 +54,36 @@ def stated_law(name: str, parameters: dict[str, float], pulses: list[int], state
     return Fit(name, parameters, none, covariance, 0.0, 0, 0.0, 0.0, goodness, None, own)
 
 
-def prepared(section: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return the section with ``conductance_min_S`` in place; check what a schema cannot say.
+def prepared(section: Common, where: str) -> Common:
+    """Return the section with ``conductance_min_S`` in place; check that its keys go together.
 
     Raises
     ------
     UserError
         If conductances or the price of a write are told twice, not at all, or impossibly.
     """
-    electrical = dict(section["electrical"])
-    low, ratio = electrical.get("conductance_min_S"), electrical.pop("dynamic_range", None)
-    if (low is None) == (ratio is None):
-        found = "neither" if low is None else "both"
+    electrical = section.electrical
+    low, high, ratio = electrical.conductance_min_S, electrical.conductance_max_S, electrical.dynamic_range
+    both = low is not None and ratio is not None
+    if low is None and ratio is not None:
+        low = high / ratio
+    if low is None or both:
+        found = "both" if both else "neither"
         raise UserError(f"{where}: electrical: found {found}, allowed: conductance_min_S or dynamic_range, one of them")
-    electrical["conductance_min_S"] = electrical["conductance_max_S"] / ratio if low is None else low
-    if electrical["conductance_min_S"] >= electrical["conductance_max_S"]:
+    if low >= high:
         raise UserError(
-            f"{where}: electrical.conductance_min_S: found {low:g}, allowed: less than conductance_max_S "
-            f"{electrical['conductance_max_S']:g}"
+            f"{where}: electrical.conductance_min_S: found {low:g}, allowed: less than conductance_max_S {high:g}"
         )
-    needs = {"line": "write_resistance_ohm", "given": "write_energy_J"}
-    for path, key in needs.items():
-        if (key in electrical) != (electrical["write_path"] == path):
-            found = electrical.get(key, "nothing")
-            raise UserError(f"{where}: electrical.{key}: found {found}, allowed: a value with write_path {path} only")
-    return {**section, "electrical": electrical}
+    for path, name in (("line", "write_resistance_ohm"), ("given", "write_energy_J")):
+        value = getattr(electrical, name)
+        if (value is not None) != (electrical.write_path == path):
+            found = "nothing" if value is None else value
+            raise UserError(f"{where}: electrical.{name}: found {found}, allowed: a value with write_path {path} only")
+    whole = electrical.model_copy(update={"conductance_min_S": low, "dynamic_range": None})
+    return section.model_copy(update={"electrical": whole})
 
 
-def assemble(module: ModuleType, section: dict[str, Any], seed: int, where: str, kind: str) -> KernelCard:
+def assemble(module: ModuleType, section: Common, seed: int, where: str, kind: str) -> KernelCard:
     """Return the card of a section from `prepared`; ``module`` as described in `calibration.sources.parametric`.
 
     Raises
@@ -88,14 +91,16 @@ def assemble(module: ModuleType, section: dict[str, Any], seed: int, where: str,
     UserError
         If the parameters, or those of a device drawn from the population, give no probabilities.
     """
-    device, electrical = section["device"], section["electrical"]
-    own = module.complete(section[device], where) if hasattr(module, "complete") else section[device]
-    section = {**section, device: own}
+    device, electrical = section.device, section.electrical
+    own = getattr(section, device)
+    if hasattr(module, "complete"):
+        own = module.complete(own, where)
     labels, plan = module.labels(own), module.pulses(own).reset_index(drop=True)
     kernel = _probabilities(module.kernel(own), f"{where}: {device}")
     occupancy = stationary(kernel)
-    conductance = np.linspace(electrical["conductance_min_S"], electrical["conductance_max_S"], len(labels))
-    population, by_instance = _population(module, section, conductance, seed, where)
+    assert electrical.conductance_min_S is not None  # `prepared` has put it in place
+    conductance = np.linspace(electrical.conductance_min_S, electrical.conductance_max_S, len(labels))
+    population, by_instance = _population(module, own, section, conductance, seed, where)
     extras = module.extras(own, plan) if hasattr(module, "extras") else {}
     if by_instance is not None:
         extras["by_instance"] = by_instance
@@ -108,24 +113,25 @@ def assemble(module: ModuleType, section: dict[str, Any], seed: int, where: str,
             "position_low_m": np.nan,
             "position_high_m": np.nan,
             "conductance_S": conductance,
-            "conductance_sd_S": electrical["conductance_relative_sd"] * conductance,
+            "conductance_sd_S": electrical.conductance_relative_sd * conductance,
             "count": 0,
             "occupancy": occupancy,
         }
     )
-    duration, voltage = electrical["read_duration_s"], electrical["read_voltage_V"]
+    duration, voltage = electrical.read_duration_s, electrical.read_voltage_V
     reads = pd.DataFrame(
         {
             "state": level,
             "read_voltage_V": voltage,
             "energy_J": voltage**2 * conductance * duration,
             "latency_s": duration,
-            "noise_sd_S": electrical["read_noise_relative"] * conductance,
+            "noise_sd_S": electrical.read_noise_relative * conductance,
         }
     )
     offsets = population["conductance_offset_S"]
+    parameters = {device: own, "electrical": electrical, "population": section.population}
     meta = {
-        "name": section["name"],
+        "name": section.name,
         "schema_version": SCHEMA_VERSION,
         "flags": {
             "volatile": module.VOLATILE,
@@ -137,9 +143,9 @@ def assemble(module: ModuleType, section: dict[str, Any], seed: int, where: str,
             "kind": kind,
             "device": device,
             "law": module.LAW,
-            "parameters": {device: own, "electrical": electrical, "population": section["population"]},
-            "description": section["description"],
-            "provenance": section["provenance"],
+            "parameters": {name: part.dump() for name, part in parameters.items()},
+            "description": section.description,
+            "provenance": section.provenance,
             "seed": seed,
         },
         "units": units(),
@@ -167,23 +173,24 @@ def _probabilities(kernel: np.ndarray, what: str) -> np.ndarray:
 
 
 def _costs(
-    plan: pd.DataFrame, electrical: dict[str, Any], conductance: np.ndarray, occupancy: np.ndarray, where: str
+    plan: pd.DataFrame, electrical: Electrical, conductance: np.ndarray, occupancy: np.ndarray, where: str
 ) -> pd.DataFrame:
     """Complete the pulses with energy and latency; a write through the device costs what its state before conducts."""
     table = pd.DataFrame({column: np.nan for column in PULSES.columns}, index=plan.index)
     table[plan.columns] = plan
     table["pulse"] = np.arange(len(plan))
-    table["latency_s"] = plan["duration_s"] + electrical["settle_s"]
+    table["latency_s"] = plan["duration_s"] + electrical.settle_s
     table["energy_sd_J"] = 0.0
-    path = electrical["write_path"]
+    path = electrical.write_path
     if path == "given":
-        table["energy_mean_J"] = electrical["write_energy_J"]
+        table["energy_mean_J"] = electrical.write_energy_J
         return table
     if "voltage_V" not in plan:
         raise UserError(f"{where}: electrical.write_path: found {path}, allowed: given, as the pulses have no voltage")
     square = plan["voltage_V"] ** 2 * plan["duration_s"]
     if path == "line":
-        table["energy_mean_J"] = table["energy_sot_J"] = square / electrical["write_resistance_ohm"]
+        assert electrical.write_resistance_ohm is not None  # `prepared` has looked
+        table["energy_mean_J"] = table["energy_sot_J"] = square / electrical.write_resistance_ohm
         return table
     mean = occupancy @ conductance
     table["energy_mean_J"] = table["energy_junction_J"] = square * mean
@@ -192,33 +199,32 @@ def _costs(
 
 
 def _population(
-    module: ModuleType, section: dict[str, Any], conductance: np.ndarray, seed: int, where: str
+    module: ModuleType, own: Section, section: Common, conductance: np.ndarray, seed: int, where: str
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    settings, device = section["population"], section["device"]
-    spread = settings["parameters_relative_sd"]
-    _check_spread(module, section[device], settings, where)
+    settings, spread = section.population, section.population.parameters_relative_sd
+    _check_spread(module, own, settings, where)
     share = np.linspace(0, 1, len(conductance))
     offsets, kernels = [], []
-    for instance in range(settings["instances"]):
+    for instance in range(settings.instances):
         # one stream per device and number: neither more devices nor one more spread changes what is drawn here
         def factor(name: str, sd: float, instance: int = instance) -> float:
-            drawn = generator(seed, "parametric", section["name"], instance, name).normal() if sd else 0.0
+            drawn = generator(seed, "parametric", section.name, instance, name).normal() if sd else 0.0
             return 1 + sd * drawn
 
-        own_low = conductance[0] * factor("conductance_min_S", settings["conductance_min_relative_sd"])
-        own_high = conductance[-1] * factor("conductance_max_S", settings["conductance_max_relative_sd"])
+        own_low = conductance[0] * factor("conductance_min_S", settings.conductance_min_relative_sd)
+        own_high = conductance[-1] * factor("conductance_max_S", settings.conductance_max_relative_sd)
         if not 0 < own_low < own_high:
             raise UserError(
                 f"{where}: population.conductance_min_relative_sd: found device {instance} with conductances "
                 f"{own_low:g}..{own_high:g} S, allowed: spreads that leave 0 < lowest < highest"
             )
         offsets.append(np.mean(own_low + (own_high - own_low) * share - conductance))
-        if settings["by_instance"]:
-            own = _scaled(section[device], {name: factor(name, sd) for name, sd in sorted(spread.items())})
-            kernels.append(_probabilities(module.kernel(own), f"{where}: {device} of device {instance}"))
+        if settings.by_instance:
+            scaled = _scaled(own, {name: factor(name, sd) for name, sd in sorted(spread.items())})
+            kernels.append(_probabilities(module.kernel(scaled), f"{where}: {section.device} of device {instance}"))
     population = pd.DataFrame(
         {
-            "instance": range(settings["instances"]),
+            "instance": range(settings.instances),
             "events": 0,
             "conductance_factor": 1.0,
             "conductance_offset_S": offsets,
@@ -233,11 +239,11 @@ def _population(
     return population, pd.concat(tables, ignore_index=True)
 
 
-def _check_spread(module: ModuleType, own: dict[str, Any], settings: dict[str, Any], where: str) -> None:
-    key, spread = f"{where}: population.parameters_relative_sd", settings["parameters_relative_sd"]
+def _check_spread(module: ModuleType, own: Section, settings: Population, where: str) -> None:
+    key, spread = f"{where}: population.parameters_relative_sd", settings.parameters_relative_sd
     if not spread:
         return
-    if not settings["by_instance"]:
+    if not settings.by_instance:
         raise UserError(f"{key}: found {', '.join(sorted(spread))}, allowed: nothing unless by_instance is true")
     # a spread of what does not matter, as of a constant that others were derived from, would be a spread of nothing
     nominal = module.kernel(own)
@@ -251,12 +257,20 @@ def _check_spread(module: ModuleType, own: dict[str, Any], settings: dict[str, A
             raise UserError(f"{key}: found '{name}', allowed: {', '.join(allowed)}")
 
 
-def _numbers_by_name(own: dict[str, Any]) -> set[str]:
-    nested = (_numbers_by_name(value) for value in own.values() if isinstance(value, dict))
-    return {name for name, value in own.items() if isinstance(value, float)}.union(*nested)
+def _numbers_by_name(own: Section | dict[str, Any]) -> set[str]:
+    values = dict(own)
+    nested = (_numbers_by_name(value) for value in values.values() if isinstance(value, (Section, dict)))
+    return {name for name, value in values.items() if isinstance(value, float)}.union(*nested)
 
 
-def _scaled(own: dict[str, Any], factors: dict[str, float]) -> dict[str, Any]:
+def _scaled(own: Section, factors: dict[str, float]) -> Section:
     """Return ``own`` with every number of a name in ``factors``, however deep, times its factor."""
-    scale = {name: value * factors.get(name, 1.0) for name, value in own.items() if isinstance(value, float)}
-    return {**own, **scale, **{name: _scaled(value, factors) for name, value in own.items() if isinstance(value, dict)}}
+
+    def scaled(name: str, value: Any) -> Any:
+        if isinstance(value, float):
+            return value * factors.get(name, 1.0)
+        if isinstance(value, dict):
+            return {key: scaled(key, inner) for key, inner in value.items()}
+        return _scaled(value, factors) if isinstance(value, Section) else value
+
+    return own.model_copy(update={name: scaled(name, value) for name, value in own})

@@ -6,7 +6,7 @@ Camsari et al., Phys. Rev. X 7, 031014 (2017), write m = sgn(tanh I - u) with u 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -32,25 +32,25 @@ VOLATILE = True
 LAW = "p = 1/(1 + exp(-beta (I - offset))) from either state; Camsari et al., Phys. Rev. X 7, 031014 (2017)"
 
 
-def labels(own: dict[str, Any]) -> list[str]:
+def labels(own: Options) -> list[str]:
     """Return the names of the states."""
     return ["low", "high"]
 
 
-def pulses(own: dict[str, Any]) -> pd.DataFrame:
+def pulses(own: Options) -> pd.DataFrame:
     """Return one pulse per input."""
-    inputs = np.asarray(own["inputs"])
+    inputs = np.asarray(own.inputs)
     return pd.DataFrame(
         {
             "channel": "input",
-            "voltage_V": own["volts_per_input_V"] * inputs,
-            "duration_s": own["clock_s"],
+            "voltage_V": own.volts_per_input_V * inputs,
+            "duration_s": own.clock_s,
             "polarity": np.sign(inputs).astype(np.int64),
-            "temperature_K": own["temperature_K"],
+            "temperature_K": own.temperature_K,
         }
     )
 
 
-def kernel(own: dict[str, Any]) -> np.ndarray:
+def kernel(own: Options) -> np.ndarray:
     """Return the transition probabilities, float64[pulses, 2, 2]."""
-    return memoryless(special.expit(own["beta"] * (np.asarray(own["inputs"]) - own["offset"])))
+    return memoryless(special.expit(own.beta * (np.asarray(own.inputs) - own.offset)))

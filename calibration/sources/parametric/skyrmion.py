@@ -8,8 +8,6 @@ The conductance is linear in n, as measured: Song et al., Nature Electronics 3, 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy import linalg
@@ -17,7 +15,7 @@ from scipy import linalg
 from spinloom.declare import Real, Section, Whole, key
 
 
-class Create(Section):
+class Pulse(Section):
     """One kind of pulse."""
 
     birth_per_s: Real = key("Rate at which a free place is filled during the pulse.", ge=0, le=1000000000000.0)
@@ -31,43 +29,41 @@ class Options(Section):
 
     places: Whole = key("Most skyrmions that there is room for.", ge=1, le=126)
     temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
-    create: Create = key("One kind of pulse.")
-    annihilate: Create = key("One kind of pulse.")
+    create: Pulse = key("The pulse that creates.")
+    annihilate: Pulse = key("The pulse that annihilates.")
 
 
 VOLATILE = False
 LAW = "birth-death, rates (N - n) b and n d, kernel expm(Q t); Song et al., Nature Electronics 3, 148 (2020)"
-KINDS = ("create", "annihilate")
 
 
-def labels(own: dict[str, Any]) -> list[str]:
+def labels(own: Options) -> list[str]:
     """Return the names of the states: the numbers of skyrmions."""
-    return [f"{number} skyrmions" for number in range(own["places"] + 1)]
+    return [f"{number} skyrmions" for number in range(own.places + 1)]
 
 
-def pulses(own: dict[str, Any]) -> pd.DataFrame:
+def pulses(own: Options) -> pd.DataFrame:
     """Return the creating and the annihilating pulse."""
-    voltage = [own[kind]["voltage_V"] for kind in KINDS]
+    voltage = [own.create.voltage_V, own.annihilate.voltage_V]
     return pd.DataFrame(
         {
-            "channel": KINDS,
+            "channel": ["create", "annihilate"],
             "voltage_V": voltage,
-            "duration_s": [own[kind]["duration_s"] for kind in KINDS],
+            "duration_s": [own.create.duration_s, own.annihilate.duration_s],
             "polarity": np.sign(voltage).astype(np.int64),
-            "temperature_K": own["temperature_K"],
+            "temperature_K": own.temperature_K,
         }
     )
 
 
-def kernel(own: dict[str, Any]) -> np.ndarray:
+def kernel(own: Options) -> np.ndarray:
     """Return the transition probabilities, float64[2, places + 1, places + 1]."""
-    number = np.arange(own["places"] + 1)
+    number = np.arange(own.places + 1)
     matrices = []
-    for kind in KINDS:
-        pulse = own[kind]
-        up, down = (own["places"] - number) * pulse["birth_per_s"], number * pulse["death_per_s"]
+    for pulse in (own.create, own.annihilate):
+        up, down = (own.places - number) * pulse.birth_per_s, number * pulse.death_per_s
         generator = np.diag(up[:-1], 1) + np.diag(down[1:], -1) - np.diag(up + down)
         # expm leaves rounding errors of either sign
-        matrix = np.clip(linalg.expm(generator * pulse["duration_s"]), 0.0, None)
+        matrix = np.clip(linalg.expm(generator * pulse.duration_s), 0.0, None)
         matrices.append(matrix / matrix.sum(axis=1, keepdims=True))
     return np.stack(matrices)

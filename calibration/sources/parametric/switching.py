@@ -11,6 +11,7 @@ plateau.
 from __future__ import annotations
 
 from itertools import product
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -21,31 +22,17 @@ from calibration import laws
 from calibration.card import retention
 from calibration.consequences import half_select
 from calibration.laws.fitting import Fit
-from calibration.sources.parametric import macrospin
+from calibration.sources.parametric.macrospin import Macrospin, derive
 from calibration.sources.parametric.parts import binary, stated_law
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 
 
-class LawUp(Section):
+class Law(Section):
     """Law of one direction."""
 
     name: Literal["neel_brown", "precessional", "logistic", "logistic_plateau"] = key("Law.")
     parameters: dict[str, Real] | None = key("Its parameters; derived from macrospin if absent.", absent=True)
-
-
-class Macrospin(Section):
-    """Constants from which barrier and critical voltage follow."""
-
-    diameter_m: Real = key("Diameter of the free layer.", gt=0, le=1e-06)
-    thickness_m: Real = key("Its thickness.", gt=0, le=1e-07)
-    Ki_J_per_m2: Real = key("Interfacial anisotropy.", gt=0, le=1)
-    Ms_A_per_m: Real = key("Saturation magnetisation.", gt=0, le=3000000)
-    alpha: Real = key("Gilbert damping.", gt=0, le=1)
-    TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P.", gt=0, le=20)
-    resistance_parallel_ohm: Real = key("Resistance of the parallel state.", gt=0, le=1000000000000.0)
-    temperature_K: Real = key("Temperature at which the barrier is told.", 300, gt=0, le=1500)
-    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
 
 
 class Pulses(Section):
@@ -83,8 +70,8 @@ class Options(Section):
     """
 
     channel: Literal["junction", "sot"] = key("Terminals that the pulse drives.", "junction")
-    law_up: LawUp = key("Law of one direction.")
-    law_down: LawUp = key("Law of one direction.")
+    law_up: Law = key("Law of switching from AP to P.")
+    law_down: Law = key("Law of switching from P to AP.")
     macrospin: Macrospin | None = key("Constants from which barrier and critical voltage follow.", absent=True)
     pulses: Pulses = key("All combinations of these.")
     half_select_fractions: tuple[Annotated[Real, Field(gt=0, lt=1)], ...] = key(
@@ -96,15 +83,19 @@ class Options(Section):
 
 VOLATILE = False
 LAW = "P01 by law_up at V, P10 by law_down at -V; formulas and sources in docs/laws.md"
-DIRECTIONS = {"law_up": (0, 1), "law_down": (1, 0)}
 # parameter that a law has but a list of constants cannot tell
 _DERIVABLE = {
-    "neel_brown": ("thermal_stability", "critical_voltage_V"),
-    "precessional": ("characteristic_time_s", "critical_voltage_V", "initial_angle_sd_rad"),
+    "neel_brown": ("thermal_stability", "critical_voltage_V", "reference_temperature_K", "tau0_s"),
+    "precessional": (
+        "characteristic_time_s",
+        "critical_voltage_V",
+        "initial_angle_sd_rad",
+        "reference_temperature_K",
+    ),
 }
 
 
-def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
+def complete(own: Options, where: str) -> Options:
     """Return ``own`` with the parameters of both laws in place, derived from ``macrospin`` where absent.
 
     Raises
@@ -112,53 +103,52 @@ def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
     UserError
         If a parameter is unknown, absent, or used outside of where its law holds.
     """
-    derived = macrospin.derive(own["macrospin"], where) if "macrospin" in own else None
-    own = dict(own)
-    for way in DIRECTIONS:
-        name = own[way]["name"]
-        known = {parameter.name for parameter in laws.get(name).PARAMETERS}
-        given = own[way].get("parameters")
-        if given is None:
-            if derived is None or name not in _DERIVABLE:
-                raise UserError(
-                    f"{where}: switching.{way}.parameters: found nothing, allowed: a value for each of "
-                    f"{', '.join(sorted(known))}; or macrospin, with law {' or '.join(_DERIVABLE)}"
-                )
-            given = {parameter: derived[parameter] for parameter in _DERIVABLE[name]}
-            given["reference_temperature_K"] = own["macrospin"]["temperature_K"]
-            if name == "neel_brown":
-                given["tau0_s"] = own["macrospin"]["attempt_time_s"]
-        if unknown := given.keys() - known:
-            first, allowed = sorted(unknown)[0], ", ".join(sorted(known))
-            raise UserError(f"{where}: switching.{way}.parameters: found '{first}', allowed: {allowed}")
-        optional = {"tau0_s", "reference_temperature_K", "floor", "plateau"}
-        if missing := known - optional - given.keys():
-            raise UserError(f"{where}: switching.{way}.parameters: key '{sorted(missing)[0]}' is missing")
-        _in_range(laws.get(name), given, f"{where}: switching.{way}.parameters")
-        if name == "logistic_plateau" and given.get("floor", 0.0) >= given.get("plateau", 1.0):
-            raise UserError(
-                f"{where}: switching.{way}.parameters.floor: found {given.get('floor', 0.0):g}, allowed: less than "
-                f"plateau {given.get('plateau', 1.0):g}"
-            )
-        own[way] = {"name": name, "parameters": {parameter: float(value) for parameter, value in given.items()}}
-        highest = max(abs(voltage) for voltage in own["pulses"]["voltages_V"])
-        if name == "neel_brown" and highest >= given["critical_voltage_V"]:
-            raise UserError(
-                f"{where}: switching.pulses.voltages_V: found {highest:g}, allowed: less than the critical voltage "
-                f"{given['critical_voltage_V']:g} in size, where the barrier of neel_brown vanishes"
-            )
-    if "retention" in own and "thermal_stability" not in own["retention"]:
+    derived = None if own.macrospin is None else derive(own.macrospin, where)
+    whole: dict[str, Any] = {way: _law(own, way, derived, where) for way in ("law_up", "law_down")}
+    if own.retention is not None and own.retention.thermal_stability is None:
         if derived is None:
             raise UserError(
                 f"{where}: switching.retention: key 'thermal_stability' is missing, and there is no macrospin"
             )
-        rest = {"thermal_stability": [derived["thermal_stability"]] * 2}
-        rest["reference_temperature_K"] = own["macrospin"]["temperature_K"]
-        own["retention"] = {**own["retention"], **rest}
-    return own
+        barriers = (derived["thermal_stability"],) * 2
+        rest = {"thermal_stability": barriers, "reference_temperature_K": derived["reference_temperature_K"]}
+        whole["retention"] = own.retention.model_copy(update=rest)
+    return own.model_copy(update=whole)
 
 
-def _in_range(law, given: dict[str, float], where: str) -> None:
+def _law(own: Options, way: str, derived: dict[str, float] | None, where: str) -> Law:
+    """Return one of the two laws with all of its parameters."""
+    name, given = getattr(own, way).name, getattr(own, way).parameters
+    law, where = laws.get(name), f"{where}: switching.{way}.parameters"
+    known = {parameter.name for parameter in law.PARAMETERS}
+    if given is None:
+        if derived is None or name not in _DERIVABLE:
+            raise UserError(
+                f"{where}: found nothing, allowed: a value for each of {', '.join(sorted(known))}; or macrospin, with "
+                f"law {' or '.join(_DERIVABLE)}"
+            )
+        given = {parameter: derived[parameter] for parameter in _DERIVABLE[name]}
+    if unknown := given.keys() - known:
+        raise UserError(f"{where}: found '{sorted(unknown)[0]}', allowed: {', '.join(sorted(known))}")
+    optional = {"tau0_s", "reference_temperature_K", "floor", "plateau"}
+    if missing := known - optional - given.keys():
+        raise UserError(f"{where}: key '{sorted(missing)[0]}' is missing")
+    _in_range(law, given, where)
+    if name == "logistic_plateau" and given.get("floor", 0.0) >= given.get("plateau", 1.0):
+        raise UserError(
+            f"{where}.floor: found {given.get('floor', 0.0):g}, allowed: less than plateau "
+            f"{given.get('plateau', 1.0):g}"
+        )
+    highest = max(abs(voltage) for voltage in own.pulses.voltages_V)
+    if name == "neel_brown" and highest >= given["critical_voltage_V"]:
+        raise UserError(
+            f"{where.split(': switching')[0]}: switching.pulses.voltages_V: found {highest:g}, allowed: less than the "
+            f"critical voltage {given['critical_voltage_V']:g} in size, where the barrier of neel_brown vanishes"
+        )
+    return Law(name=name, parameters=given)
+
+
+def _in_range(law: ModuleType, given: dict[str, float], where: str) -> None:
     for parameter in law.PARAMETERS:
         value = given.get(parameter.name)
         if value is not None and parameter.kind == "log" and value <= 0:
@@ -167,70 +157,69 @@ def _in_range(law, given: dict[str, float], where: str) -> None:
             raise UserError(f"{where}.{parameter.name}: found {value:g}, allowed: 0..1")
 
 
-def labels(own: dict[str, Any]) -> list[str]:
+def labels(own: Options) -> list[str]:
     """Return the names of the states."""
     return ["AP", "P"]
 
 
-def pulses(own: dict[str, Any]) -> pd.DataFrame:
+def pulses(own: Options) -> pd.DataFrame:
     """Return all combinations of voltage, duration and temperature."""
-    axes = own["pulses"]
-    combinations = product(axes["voltages_V"], axes["durations_s"], axes["temperatures_K"])
+    axes = own.pulses
+    combinations = product(axes.voltages_V, axes.durations_s, axes.temperatures_K)
     table = pd.DataFrame(combinations, columns=["voltage_V", "duration_s", "temperature_K"])
-    return table.assign(channel=own["channel"], polarity=np.sign(table["voltage_V"]).astype(np.int64))
+    return table.assign(channel=own.channel, polarity=np.sign(table["voltage_V"]).astype(np.int64))
 
 
-def rows(own: dict[str, Any], voltage_V, duration_s, temperature_K) -> np.ndarray:
+def rows(own: Options, voltage_V, duration_s, temperature_K) -> np.ndarray:
     """Return the transition probabilities of pulses, float64[n, 2, 2], of arrays float64[n]."""
     up, down = (
-        laws.get(own[key]["name"]).probability(own[key]["parameters"], sign * voltage_V, duration_s, temperature_K)
-        for key, sign in (("law_up", 1), ("law_down", -1))
+        laws.get(law.name).probability(law.parameters, sign * voltage_V, duration_s, temperature_K)
+        for law, sign in ((own.law_up, 1), (own.law_down, -1))
     )
     return binary(up, down)
 
 
-def kernel(own: dict[str, Any]) -> np.ndarray:
+def kernel(own: Options) -> np.ndarray:
     """Return the transition probabilities, float64[pulses, 2, 2]."""
     plan = pulses(own)
     return rows(own, *(plan[axis].to_numpy() for axis in ("voltage_V", "duration_s", "temperature_K")))
 
 
-def extras(own: dict[str, Any], plan: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def extras(own: Options, plan: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables ``half_select`` and ``retention``, where asked for."""
     tables = {}
-    if own["half_select_fractions"]:
-        tables["half_select"] = half_select.table(half_select.law_rows(fits(own)), plan, own["half_select_fractions"])
-    if "retention" in own:
-        rest = own["retention"]
+    if own.half_select_fractions:
+        tables["half_select"] = half_select.table(half_select.law_rows(fits(own)), plan, own.half_select_fractions)
+    if (rest := own.retention) is not None:
         tables["retention"] = retention.binary(
-            rest["thermal_stability"], rest["reference_temperature_K"], rest["temperatures_K"], rest["attempt_time_s"]
+            rest.thermal_stability or (), rest.reference_temperature_K, rest.temperatures_K, rest.attempt_time_s
         )
     return tables
 
 
-def fits(own: dict[str, Any]) -> list[Fit]:
+def fits(own: Options) -> list[Fit]:
     """Return both laws as fits without data (`parts.stated_law`)."""
     polarity = pulses(own)["polarity"]
     return [
         stated_law(
-            own[key]["name"],
-            own[key]["parameters"],
+            law.name,
+            law.parameters or {},
             np.flatnonzero(polarity == stop - start).tolist(),
             start,
             polarity=stop - start,
         )
-        for key, (start, stop) in DIRECTIONS.items()
+        for law, (start, stop) in ((own.law_up, (0, 1)), (own.law_down, (1, 0)))
     ]
 
 
-def meta(own: dict[str, Any]) -> dict[str, Any]:
+def meta(own: Options) -> dict[str, Any]:
     """Return the laws for ``card.json``, and the barrier if there is one and the same for both directions."""
     entries: dict[str, Any] = {"laws": [fit.to_dict() for fit in fits(own)]}
-    if "macrospin" in own:
-        derived = macrospin.derive(own["macrospin"], "switching")
+    if own.macrospin is not None:
+        derived = derive(own.macrospin, "switching")
         entries["barrier"] = {
             "thermal_stability": derived["thermal_stability"],
             "critical_voltage_V": dict.fromkeys(("P_to_AP", "AP_to_P"), derived["critical_voltage_V"]),
-            "temperature_K": own["macrospin"]["temperature_K"],
+            "temperature_K": own.macrospin.temperature_K,
         }
     return entries

@@ -13,7 +13,7 @@ so that T(t1 + t2) = T(t1) T(t2) exactly. Rippard et al., Phys. Rev. B 84, 06443
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -47,44 +47,45 @@ VOLATILE = True
 LAW = "rates exp[-Delta (T_ref/T) (1 -+ V/V_c0)]/tau0; Rippard et al., Phys. Rev. B 84, 064439 (2011)"
 
 
-def labels(own: dict[str, Any]) -> list[str]:
+def labels(own: Options) -> list[str]:
     """Return the names of the states."""
     return ["AP", "P"]
 
 
-def complete(own: dict[str, Any], where: str) -> dict[str, Any]:
+def complete(own: Options, where: str) -> Options:
     """Return ``own``; refuse voltages without a barrier, for which the rates do not hold."""
-    beyond = [voltage for voltage in own["voltages_V"] if abs(voltage) >= own["critical_voltage_V"]]
+    beyond = [voltage for voltage in own.voltages_V if abs(voltage) >= own.critical_voltage_V]
     if beyond:
         raise UserError(
             f"{where}: telegraph.voltages_V: found {beyond[0]:g}, allowed: less than critical_voltage_V "
-            f"{own['critical_voltage_V']:g} in size, where the barrier vanishes"
+            f"{own.critical_voltage_V:g} in size, where the barrier vanishes"
         )
     return own
 
 
-def pulses(own: dict[str, Any]) -> pd.DataFrame:
+def pulses(own: Options) -> pd.DataFrame:
     """Return all combinations of voltage and time."""
-    voltage, duration = (axis.ravel() for axis in np.meshgrid(own["voltages_V"], own["durations_s"], indexing="ij"))
+    voltage, duration = (axis.ravel() for axis in np.meshgrid(own.voltages_V, own.durations_s, indexing="ij"))
     return pd.DataFrame(
         {
             "channel": "junction",
             "voltage_V": voltage,
             "duration_s": duration,
             "polarity": np.sign(voltage).astype(np.int64),
-            "temperature_K": own["temperature_K"],
+            "temperature_K": own.temperature_K,
         }
     )
 
 
-def rates(own: dict[str, Any], voltage_V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rates(own: Options, voltage_V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rates of leaving state 0 and state 1, 1/s, of the shape of ``voltage_V``."""
-    barrier = own["thermal_stability"] * own["reference_temperature_K"] / own["temperature_K"]
-    tilt = np.asarray(voltage_V) / own["critical_voltage_V"]
-    return tuple(np.exp(-barrier * (1 - sign * tilt)) / own["attempt_time_s"] for sign in (1, -1))
+    barrier = own.thermal_stability * own.reference_temperature_K / own.temperature_K
+    tilt = np.asarray(voltage_V) / own.critical_voltage_V
+    up, down = (np.exp(-barrier * (1 - sign * tilt)) / own.attempt_time_s for sign in (1, -1))
+    return up, down
 
 
-def kernel(own: dict[str, Any]) -> np.ndarray:
+def kernel(own: Options) -> np.ndarray:
     """Return the transition probabilities, float64[pulses, 2, 2]."""
     plan = pulses(own)
     up, down = rates(own, plan["voltage_V"].to_numpy())

@@ -5,8 +5,8 @@ A family is a module with
 * ``PLAN``, ``EVENTS``: pandera schemas of what it needs of the device stage's ``pulses.csv`` and ``events.parquet``,
   which may hold more;
 * ``STATES``: the methods of ``calibration.states`` that make sense for it;
-* ``writes(stage, config, where) -> Writes``: from a `Stage` and the config's calibration section, ``where`` being the
-  name of its file.
+* ``writes(stage, config, where) -> Writes``: from a `Simulation` and the config's calibration section, ``where`` being
+  the name of its file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 
 from calibration.card.tables import conform, contiguous, entry
+from calibration.config import Stage
+from calibration.counting import states
 from calibration.counting.writes import Writes
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, sha256_file
@@ -34,7 +36,7 @@ REGISTRY = {
 
 
 @dataclass(frozen=True)
-class Stage:
+class Simulation:
     """What the device stage hands over, read and checked."""
 
     folder: Path
@@ -80,7 +82,7 @@ def module(family: str, where: str | Path = "device") -> ModuleType:
     return import_module(REGISTRY[family])
 
 
-def check(family: str, config: dict[str, Any], pulses: int, where: str = "calibration") -> None:
+def check(family: str, config: Stage, pulses: int, where: str = "calibration") -> None:
     """Check the calibration section, ``where``, as only the family can, before anything is simulated.
 
     Raises
@@ -88,16 +90,14 @@ def check(family: str, config: dict[str, Any], pulses: int, where: str = "calibr
     UserError
         If ``states.method`` is not for this family, or does not go with the number of pulses.
     """
-    from calibration.counting import states
-
-    method, allowed = config["states"]["method"], module(family).STATES
+    method, allowed = config.states.method, module(family).STATES
     if method not in allowed:
         raise UserError(f"{where}.states.method: found '{method}', allowed for {family}: {', '.join(allowed)}")
     if method != "device":
-        states.check(config["states"], pulses, where)
+        states.check(config.states, pulses, where)
 
 
-def read(folder: str | Path, config: dict[str, Any], where: str) -> Writes:
+def read(folder: str | Path, config: Stage, where: str) -> Writes:
     """Read the device stage's ``device.json``, ``pulses.csv`` and ``events.parquet`` in ``folder`` as writes.
 
     Raises
@@ -113,7 +113,7 @@ def read(folder: str | Path, config: dict[str, Any], where: str) -> Writes:
     check(device["family"], config, len(pulses), f"{where}: calibration")
     events = conform(read_table(folder / "events.parquet"), family.EVENTS, folder / "events.parquet")
     _check_pulses(events, pulses, folder / "events.parquet")
-    return family.writes(Stage(folder, device, pulses, events), config, where)
+    return family.writes(Simulation(folder, device, pulses, events), config, where)
 
 
 def _check_pulses(events: pd.DataFrame, pulses: pd.DataFrame, path: Path) -> None:
@@ -137,7 +137,7 @@ def _check_pulses(events: pd.DataFrame, pulses: pd.DataFrame, path: Path) -> Non
 
 
 def keep(
-    stage: Stage, good: pd.Series, config: dict[str, Any], where: str, lost_what: str, advice: str
+    stage: Simulation, good: pd.Series, config: Stage, where: str, lost_what: str, advice: str
 ) -> tuple[pd.DataFrame, int]:
     """Return the events of which ``good`` is true, and how many are not.
 
@@ -146,7 +146,7 @@ def keep(
     UserError
         If more than the share ``max_lost_fraction`` of the config is not, or none is left.
     """
-    events, most = stage.events, entry(config, "max_lost_fraction", where)
+    events, most = stage.events, config.max_lost_fraction
     kept = events[good].reset_index(drop=True)
     lost = len(events) - len(kept)
     if lost > most * len(events):

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
 from calibration.card.tables import (
     at_least_0,
-    entry,
     index,
     integer,
     label,
     number,
     positive,
 )
+from calibration.config import Stage
 from calibration.counting.writes import Writes
-from calibration.readout.conductance import Junction, half_voltage, read_voltage
+from calibration.readout.conductance import Junction
 from calibration.readout.energy import gate_energy, line_energy, pulse_table
-from calibration.sources.simulated import Stage, keep
+from calibration.sections import given
+from calibration.sources.simulated import Simulation, keep
 from spinloom.errors import UserError
 
 STATES = ("nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice")
@@ -51,7 +50,7 @@ EVENTS = pa.DataFrameSchema(
 )
 
 
-def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
+def writes(stage: Simulation, config: Stage, where: str) -> Writes:
     """Return the writes: position before and after, from each start or from the reset."""
     length, width = stage.value("track_length_m", least=0), stage.value("track_width_m", least=0)
     reset = stage.value("reset_before_write", bool)
@@ -79,11 +78,11 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
         )
     junction = Junction(
         area=width * length,
-        resistance_area=entry(config, "readout.RA_ohm_m2", where, least=0),
-        tmr=entry(config, "readout.TMR", where, least=0),
-        half_voltage=half_voltage(config, where),
+        resistance_area=given(config, "readout.RA_ohm_m2", where),
+        tmr=given(config, "readout.TMR", where),
+        half_voltage=config.readout.TMR_half_voltage_V,
     )
-    voltage = read_voltage(config, where)
+    voltage = config.readout.read_voltage_V
     return Writes(
         name="domain_wall",
         events=pd.DataFrame(
@@ -113,19 +112,19 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
     )
 
 
-def _pulses(stage: Stage, config: dict[str, Any], where: str, length: float, width: float, reset: bool) -> pd.DataFrame:
+def _pulses(stage: Simulation, config: Stage, where: str, length: float, width: float, reset: bool) -> pd.DataFrame:
     plan = stage.pulses
 
-    def material(key: str, least: float | None = 0) -> float:
-        return entry(config, f"write_energy.{key}", where, least=least)
+    def material(key: str) -> float:
+        return given(config, f"write_energy.{key}", where)
 
     line = (material("resistivity_ohm_m"), width, material("heavy_metal_thickness_m"), length)
-    reset_time = material("reset_duration_s", least=None) if reset else 0.0
+    reset_time = material("reset_duration_s") if reset else 0.0
     dielectric = stage.value("gate_dielectric_thickness_m", least=0)
     parts = {
         "sot": line_energy(plan["current_density_A_per_m2"], plan["duration_s"], *line),
         "gate": gate_energy(plan["voltage_V"], material("gate_relative_permittivity"), width * length, dielectric),
-        "reset": line_energy(material("reset_current_density_A_per_m2", least=None), reset_time, *line),
+        "reset": line_energy(material("reset_current_density_A_per_m2"), reset_time, *line),
     }
     # the current pushes the wall; the voltage says how far
     pulses = plan[["pulse", "channel", "voltage_V", "current_density_A_per_m2", "duration_s"]].assign(

@@ -16,17 +16,18 @@ from scipy.constants import pi
 
 from calibration.card.tables import (
     at_least_0,
-    entry,
     index,
     integer,
     label,
     number,
     positive,
 )
+from calibration.config import Stage
 from calibration.counting.writes import Writes
-from calibration.readout.conductance import Junction, half_voltage, read_voltage
+from calibration.readout.conductance import Junction
 from calibration.readout.energy import gate_energy, junction_energy, pulse_table
-from calibration.sources.simulated import Stage, keep
+from calibration.sections import given
+from calibration.sources.simulated import Simulation, keep
 from spinloom.quantities import PULSE
 
 STATES = ("device",)
@@ -60,7 +61,7 @@ EVENTS = pa.DataFrameSchema(
 )
 
 
-def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
+def writes(stage: Simulation, config: Stage, where: str) -> Writes:
     """Return the writes: the state that each began in, and the state that it ended in."""
     kept, lost = keep(
         stage, stage.events["final_state"] != "undecided", config, where, "ended in neither state", "relax for longer"
@@ -69,13 +70,13 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
         area=pi / 4 * stage.value("diameter_m", least=0) ** 2,
         resistance_area=stage.value("RA_ohm_m2", least=0),
         tmr=stage.value("TMR"),
-        half_voltage=half_voltage(config, where),
+        half_voltage=config.readout.TMR_half_voltage_V,
     )
     plan = stage.pulses
     kinds = plan[DRIVE].drop_duplicates(ignore_index=True)
     merged = plan[["pulse", *DRIVE]].merge(kinds.assign(kind=kinds.index), on=DRIVE).set_index("pulse")["kind"]
     kind = kept["pulse"].map(merged).to_numpy()
-    voltage = read_voltage(config, where)
+    voltage = config.readout.read_voltage_V
     current = bool((plan["current_density_A_per_m2"] != 0).any())
     return Writes(
         name=stage.value("family", str),
@@ -106,7 +107,7 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
     )
 
 
-def _barrier(stage: Stage, plan: pd.DataFrame) -> dict[str, Any] | None:
+def _barrier(stage: Simulation, plan: pd.DataFrame) -> dict[str, Any] | None:
     if stage.device.get("thermal_stability") is None:
         return None
     critical = {
@@ -124,12 +125,12 @@ def _barrier(stage: Stage, plan: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _pulses(
-    stage: Stage,
+    stage: Simulation,
     kinds: pd.DataFrame,
     kept: pd.DataFrame,
     kind: np.ndarray,
     junction: Junction,
-    config: dict[str, Any],
+    config: Stage,
     where: str,
 ) -> pd.DataFrame:
     # the conductance follows the mean of mz over each pulse, at the voltage of the pulse
@@ -142,7 +143,7 @@ def _pulses(
     gate = None
     if stage.value("family", str) == "vcma_mtj":
         gate = stage.value("gate_dielectric_thickness_m", least=0)
-        permittivity = entry(config, "write_energy.gate_relative_permittivity", where, least=0)
+        permittivity = given(config, "write_energy.gate_relative_permittivity", where)
         parts["gate"] = gate_energy(kinds["voltage_V"].to_numpy(), permittivity, junction.area, gate)
     pulses = kinds.assign(
         pulse=kinds.index,

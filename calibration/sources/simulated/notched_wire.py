@@ -6,17 +6,17 @@ by a junction over the track beyond the notches, which a wall that has passed tu
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from calibration.card.tables import at_least_0, entry, index, integer, label, number, positive
+from calibration.card.tables import at_least_0, index, integer, label, number, positive
+from calibration.config import Stage
 from calibration.counting.writes import Writes
-from calibration.readout.conductance import Junction, half_voltage, read_voltage
+from calibration.readout.conductance import Junction
 from calibration.readout.energy import line_energy, pulse_table
-from calibration.sources.simulated import Stage, keep
+from calibration.sections import given
+from calibration.sources.simulated import Simulation, keep
 from spinloom.errors import UserError
 from spinloom.quantities import WIRE_DRIVES
 
@@ -45,7 +45,7 @@ EVENTS = pa.DataFrameSchema(
 )
 
 
-def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
+def writes(stage: Simulation, config: Stage, where: str) -> Writes:
     """Return the writes: whether each wall passed."""
     kept, lost = keep(
         stage,
@@ -61,11 +61,11 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
     width = stage.value("track_width_m", least=0)
     junction = Junction(
         area=width * (length - notch),
-        resistance_area=entry(config, "readout.RA_ohm_m2", where, least=0),
-        tmr=entry(config, "readout.TMR", where, least=0),
-        half_voltage=half_voltage(config, where),
+        resistance_area=given(config, "readout.RA_ohm_m2", where),
+        tmr=given(config, "readout.TMR", where),
+        half_voltage=config.readout.TMR_half_voltage_V,
     )
-    voltage = read_voltage(config, where)
+    voltage = config.readout.read_voltage_V
     return Writes(
         name="notched_wire",
         events=pd.DataFrame(
@@ -89,19 +89,18 @@ def writes(stage: Stage, config: dict[str, Any], where: str) -> Writes:
     )
 
 
-def _pulses(stage: Stage, config: dict[str, Any], where: str, length: float, width: float) -> pd.DataFrame:
+def _pulses(stage: Simulation, config: Stage, where: str, length: float, width: float) -> pd.DataFrame:
     plan, drive = stage.pulses, stage.value("drive", str)
     column = WIRE_DRIVES[drive]
     if drive == "sot":
         material = [
-            entry(config, f"write_energy.{key}", where, least=0)
-            for key in ("resistivity_ohm_m", "heavy_metal_thickness_m")
+            given(config, f"write_energy.{key}", where) for key in ("resistivity_ohm_m", "heavy_metal_thickness_m")
         ]
         heat = line_energy(plan[column], plan["duration_s"], material[0], width, material[1], length)
         parts = {"sot": heat}
     else:
         # what makes the field, or carries the spin current, is not part of the simulated device
-        clock = entry(config, "write_energy.clock_energy_J", where)
+        clock = given(config, "write_energy.clock_energy_J", where)
         parts = {"clock": np.full(len(plan), clock)}
     pulses = plan[["pulse", "channel", "duration_s", "temperature_K"]].assign(
         **{column: plan[column]}, polarity=np.sign(plan[column]).astype("int64")
