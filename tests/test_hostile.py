@@ -115,7 +115,7 @@ def tables(change, name):
 
 def wrong_types(path):
     table = pd.read_parquet(path)
-    table["voltage_V"] = "north"
+    table["mz_pulse_mean"] = "north"
     table.to_parquet(path)
 
 
@@ -212,7 +212,7 @@ FILES = [
     (card(lambda text: text.replace("0.", OWNED, 1), "transitions.csv"), SHOW, "transitions.csv"),
     (card(lambda text: "", "pulses.csv"), SHOW, "pulses.csv"),
     (lambda tree: (tree.path / "input").symlink_to("input"), SHOW, "input"),
-    (tables(wrong_types, "events.parquet"), FROM, "voltage_V"),
+    (tables(wrong_types, "events.parquet"), FROM, "mz_pulse_mean"),
     (tables(cut, "events.parquet"), FROM, "events.parquet: not a readable table"),
     (tables(lambda path: path.write_text("PAR1"), "events.parquet"), FROM, "events.parquet"),
     (tables(lambda path: path.write_text("{}"), "device.json"), FROM, "device.json"),

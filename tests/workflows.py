@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -113,8 +114,11 @@ class Tree:
         return self.call("snakemake", *arguments, "--configfile", "study.yaml")
 
     def jobs(self, *arguments: str) -> dict[str, int]:
-        """Return how often each rule would run."""
-        return planned(self.snakemake("-n", *arguments))
+        """Return how often each rule would run; the forecast above Snakemake's list must say the same."""
+        done = self.snakemake("-n", *arguments)
+        found = planned(done)
+        assert forecast(done.stderr) == {name: found.get(name, 0) for name in ("simulate", "train")}, done.stderr
+        return found
 
 
 def planned(done: subprocess.CompletedProcess) -> dict[str, int]:
@@ -125,6 +129,17 @@ def planned(done: subprocess.CompletedProcess) -> dict[str, int]:
         return {}
     table = text.split("Job stats:")[1].split("total")[0].splitlines()[3:]
     return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
+
+
+def forecast(text: str) -> dict[str, int]:
+    """Return how many simulations and trainings a dry run says that it would run."""
+    found = {"simulate": 0, "train": 0}
+    for name, what in (("simulate", "chunks"), ("train", "trainings")):
+        if told := re.search(rf"(\d+) {what}(?:, (\w+) of them to run)?", text):
+            total, some = told.groups()
+            found[name] = 0 if some == "none" else int(some or total)
+    assert ("this run simulates and trains nothing" in text) == (not any(found.values()))
+    return found
 
 
 def told(done: subprocess.CompletedProcess) -> list[str]:

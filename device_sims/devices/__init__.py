@@ -10,8 +10,8 @@ Each module of this package is a family, as is each entry point of the group ``s
 * ``summarise(section, pulses, events) -> DataFrame``: the family's figures per pulse, columns ``SUMMARY_COLUMNS``;
 * ``describe(section) -> dict``: what the read-out needs to know of the device.
 
-``*_COLUMNS`` are dicts from a column's name to its pandera column, in order; ``REPEATED`` names the columns of pulses
-that events repeat, ``KEYS`` the event columns that tell batches of one pulse and instance apart. ``section`` is the
+``*_COLUMNS`` are dicts from a column's name to its pandera column, in order; ``AXES`` names the columns of pulses
+that tell them apart, ``KEYS`` the event columns that tell batches of one pulse and instance apart. ``section`` is the
 config's ``device_sims`` part plus the study's ``seed``.
 """
 
@@ -25,7 +25,7 @@ from spinloom.errors import UserError
 from spinloom.registry import Registry
 
 WORDS = (
-    *("check", "pulses", "batches", "observe", "summarise", "describe", "REPEATED", "KEYS"),
+    *("check", "pulses", "batches", "observe", "summarise", "describe", "AXES", "KEYS"),
     *("PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
 REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("mtj", "options", "wire"))

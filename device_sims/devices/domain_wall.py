@@ -28,8 +28,7 @@ from device_sims.problem import Initial, Material, Phase, Problem, geometry
 from device_sims.problem.observables import SINGLE
 from spinloom.errors import UserError
 
-KEYS = ("nominal_start_m",)
-REPEATED = ("voltage_V",)
+AXES = ("voltage_V",)
 KEYS = ("nominal_start_m",)
 PULSE_COLUMNS = {
     "pulse": wire.INDEX,

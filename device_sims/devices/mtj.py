@@ -23,7 +23,7 @@ DIRECTIONS = {"P_to_AP": 1, "AP_to_P": -1}  # the sign of mz at the start
 DECIDED = 0.5  # of mz
 MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard
 
-REPEATED = ("direction", "voltage_V", "duration_s")
+AXES = ("direction", "voltage_V", "duration_s")
 KEYS = ()
 _index = pa.Column(int, pa.Check.ge(0))
 _share = pa.Column(float, pa.Check.between(0, 1))

@@ -28,9 +28,9 @@ from spinloom.quantities import WIRE_DRIVES, of
 
 # kind of drive -> list of the config
 LISTS = {"field": "fields_T", "sot": "current_densities_A_per_m2", "zhang_li": "zhang_li_u_m_per_s"}
-REPEATED = tuple(WIRE_DRIVES.values())
+AXES = tuple(WIRE_DRIVES.values())
 KEYS = ()
-_drives = {column: pa.Column(float) for column in REPEATED}
+_drives = {column: pa.Column(float) for column in AXES}
 _share = pa.Column(float, pa.Check.in_range(0, 1), nullable=True)
 _number = pa.Column(float, nullable=True)
 PULSE_COLUMNS = {
@@ -192,7 +192,7 @@ def pulses(section: dict) -> pd.DataFrame:
             {
                 "pulse": index,
                 "channel": config["drive"],
-                **dict.fromkeys(REPEATED, 0.0),
+                **dict.fromkeys(AXES, 0.0),
                 WIRE_DRIVES[config["drive"]]: value,
                 "duration_s": float(config["pulses"]["duration_s"]),
                 "settle_s": float(config["wall"]["settle_s"]),
@@ -240,7 +240,7 @@ def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.D
     column = WIRE_DRIVES[section["notched_wire"]["drive"]]
     unit = of(column).si.replace("^", "")
     groups = events.groupby("pulse")
-    table = pulses.set_index("pulse")[list(REPEATED)].assign(
+    table = pulses.set_index("pulse")[list(AXES)].assign(
         writes=groups.size(),
         nucleated=groups["wall_state"].agg(lambda states: int((states == MULTIPLE).sum())),
         passed=groups["passed"].sum().astype(int),

@@ -18,10 +18,10 @@ import pandera.pandas as pa
 
 from device_sims.devices import Batch, mtj
 from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
+    AXES,
     EVENT_COLUMNS,
     KEYS,
     PULSE_COLUMNS,
-    REPEATED,
     TRAJECTORY_COLUMNS,
     observe,
 )

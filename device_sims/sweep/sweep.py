@@ -37,7 +37,7 @@ def plan(section: dict) -> list[Chunk]:
             place = (batch.pulse, batch.instance // sweep["instances_per_chunk"], block.first)
             grouped.setdefault(place, []).append(block)
     drives = [
-        ", ".join(f"{name} {pulse[name]}" for name in family.REPEATED) for _, pulse in family.pulses(section).iterrows()
+        ", ".join(f"{name} {pulse[name]}" for name in family.AXES) for _, pulse in family.pulses(section).iterrows()
     ]
     return [
         Chunk.of(section["device"], section["engine"], pulse, drives[pulse], tuple(own))
@@ -118,10 +118,7 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
     events, trajectories, points = [], [], []
     for chunk in plan(section):
         own, track = read(chunk, chunk_directory)
-        pulse = pulses.iloc[chunk.pulse]
         own.insert(0, "pulse", chunk.pulse)
-        for place, column in enumerate(family.REPEATED, start=1):
-            own.insert(place, column, pulse[column])
         events.append(own)
         track.insert(0, "pulse", chunk.pulse)
         trajectories.append(track)

@@ -35,7 +35,6 @@ def events(family: ModuleType) -> pa.DataFrameSchema:
     """``events.parquet``: one row per write event; energies at its end."""
     columns = {
         "pulse": _index,
-        **{name: family.PULSE_COLUMNS[name] for name in family.REPEATED},
         "instance": _index,
         "replica": _index,
         **family.EVENT_COLUMNS,

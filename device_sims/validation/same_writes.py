@@ -46,7 +46,7 @@ def compare(section: dict, reference: str = "llg", model: str = "collective") ->
     Returns
     -------
     DataFrame
-        One row per pulse (and start, where there are several): the family's ``REPEATED`` columns; ``writes`` and
+        One row per pulse (and start, where there are several): the family's ``AXES`` columns; ``writes`` and
         ``lost`` (without the value), ``mean`` and ``sd`` of the value, each with ``_ENGINE`` behind it; the means'
         ``difference`` (model minus reference) and its ``standard_error``; ``sd_ratio``. The value is
         ``final_position_m`` (m), ``passed`` or ``switched``.
@@ -73,5 +73,5 @@ def compare(section: dict, reference: str = "llg", model: str = "collective") ->
         sum(table[f"sd_{e}"] ** 2 / (table[f"writes_{e}"] - table[f"lost_{e}"]) for e in (reference, model))
     )
     table["sd_ratio"] = table[f"sd_{model}"] / table[f"sd_{reference}"].replace(0.0, math.nan)
-    pulses = family.pulses(section)[["pulse", *family.REPEATED]]
+    pulses = family.pulses(section)[["pulse", *family.AXES]]
     return pulses.merge(table.reset_index(), on="pulse")

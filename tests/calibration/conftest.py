@@ -99,7 +99,6 @@ def wall_events(instances: int = 8, replicas: int = 10, seed: int = 1) -> pd.Dat
     return pd.DataFrame(
         {
             "pulse": pulse,
-            "voltage_V": 0.5 * pulse,
             "instance": instance,
             "replica": replica,
             "start_position_m": 50e-9,
@@ -140,7 +139,6 @@ def walking_events(replicas: int = 160, seed: int = 2) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "pulse": pulse,
-            "voltage_V": 0.0,
             "instance": replica % 4,
             "replica": replica // 4,
             "start_position_m": start,
@@ -180,15 +178,11 @@ def junction_pulses(voltages=(0.2, 0.25, 0.3, 0.35, 0.4), durations=(1e-9, 1e-8)
 def junction_events(plan: pd.DataFrame, probability, instances: int = 4, replicas: int = 100, seed: int = 3):
     """Return writes that switch with ``probability``, one per pulse of the plan, and the mean mz of each pulse."""
     pulse, instance, replica = np.indices((len(plan), instances, replicas)).reshape(3, -1)
-    direction, voltage, duration = (plan[name].to_numpy()[pulse] for name in ("direction", "voltage_V", "duration_s"))
-    begins = np.where(direction == "P_to_AP", "P", "AP")
+    begins = np.where(plan["direction"].to_numpy()[pulse] == "P_to_AP", "P", "AP")
     switched = generator(seed, "switch").random(pulse.size) < np.asarray(probability)[pulse]
     return pd.DataFrame(
         {
             "pulse": pulse,
-            "direction": direction,
-            "voltage_V": voltage,
-            "duration_s": duration,
             "instance": instance,
             "replica": replica,
             "start_state": begins,

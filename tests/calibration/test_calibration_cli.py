@@ -206,7 +206,6 @@ def far_but_rarely(study):
         (event("wall_state", "gone"), "column wall_state has 'gone' in row 0; allowed is single or lost or multiple"),
         (event("pulse", 9), "column pulse has 9; allowed are the pulses 0..4"),
         (event("pulse", 0.5), "column pulse has 'float64'; allowed is type int64"),
-        (event("voltage_V", 0.1), "column voltage_V has 0.1 for pulse 0; allowed is 0 as in the pulse table"),
         (lambda study: study.events.pop("spec_hash"), "events.parquet: column spec_hash is missing; needed are"),
         (no_events, "events.parquet: no rows"),
         (lose_pulse, "events.parquet: all events of pulse 3 lost their wall; needed is at least one"),

@@ -153,7 +153,8 @@ def test_devices_that_differ_are_told_by_their_probabilities(tmp_path):
 
 # -- junction written by voltage ---------------------------------------------------------------------------------------
 def test_voltage_pulse_has_two_rows_and_a_gate(cards, studies):
-    card, events = cards["vcma_mtj"], studies["vcma_mtj"].events
+    card, study = cards["vcma_mtj"], studies["vcma_mtj"]
+    events = study.events.merge(study.pulses, on="pulse")
     assert len(card.pulses) == 4 and set(card.pulses["polarity"]) == {0} and set(card.pulses["channel"]) == {"gate"}
     assert set(card.transitions["basis"]) == {"counts"} and card.meta["laws"] == []
     counts = card.transitions["count"].to_numpy().reshape(4, 2, 2)

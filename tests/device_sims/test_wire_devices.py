@@ -269,7 +269,7 @@ def test_every_drive_pushes_to_the_right(notched, drive, key, value):
     section = changed(section, f"notched_wire.pulses.{key}", [value])
     notched_wire.check(section)
     (pulse,) = notched_wire.pulses(section).to_dict("records")
-    assert pulse["channel"] == drive and sum(pulse[name] != 0 for name in notched_wire.REPEATED) == 1
+    assert pulse["channel"] == drive and sum(pulse[name] != 0 for name in notched_wire.AXES) == 1
     problem = replace(notched_wire.batches(section)[0].problem, temperature_K=0.0)
     row, _ = wire.observe(problem, next(engines.run("collective", [problem])))
     assert row["pulse_end_position_m"] - row["start_position_m"] > 30e-9

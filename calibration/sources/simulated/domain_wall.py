@@ -38,7 +38,6 @@ PLAN = pa.DataFrameSchema(
 EVENTS = pa.DataFrameSchema(
     {
         "pulse": index(),
-        "voltage_V": number(),
         "instance": integer(),
         "replica": integer(),
         "start_position_m": number(nullable=True),

@@ -49,8 +49,6 @@ DRIVE = [name for name in PULSE if name in PLAN.columns]
 EVENTS = pa.DataFrameSchema(
     {
         "pulse": index(),
-        "voltage_V": number(),
-        "duration_s": positive(),
         "instance": integer(),
         "replica": integer(),
         "final_state": label("P", "AP", "undecided"),
@@ -134,10 +132,11 @@ def _pulses(
     where: str,
 ) -> pd.DataFrame:
     # the conductance follows the mean of mz over each pulse, at the voltage of the pulse
-    voltage = kept["voltage_V"].to_numpy()
-    starts = stage.pulses.set_index("pulse")["direction"].map(STARTS)
+    plan = stage.pulses.set_index("pulse")
+    voltage, duration = (plan.loc[kept["pulse"], name].to_numpy() for name in ("voltage_V", "duration_s"))
+    starts = plan["direction"].map(STARTS)
     share = np.clip((1 + kept["mz_pulse_mean"].to_numpy()) / 2, 0, 1)
-    heat = junction_energy(voltage, kept["duration_s"].to_numpy(), junction.conductance(share, voltage))
+    heat = junction_energy(voltage, duration, junction.conductance(share, voltage))
     mean, sd = _over_starts(pd.Series(heat), kind, kept["pulse"].map(starts).to_numpy(), kinds, junction)
     parts = {"junction": mean}
     gate = None
