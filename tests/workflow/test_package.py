@@ -23,7 +23,7 @@ def study(tmp_path):
     folder = tmp_path / "My study"
     library.card("pbit").write(folder / "calibration" / "card")
     events = pd.DataFrame({
-        "pulse": [0, 1], "voltage_V": [0.1, -1e-17], "wall_state": ["ok", 'a "b", c'], "in_range": [True, False],
+        "pulse": [0, 1], "start_position_m": [0.1, -1e-17], "wall_state": ["ok", 'a "b", c'], "in_range": [True, False],
         "final_position_m": [1 / 3, np.nan], "engine": ["llg", None],
     })  # fmt: skip
     (folder / "device_sims" / "chunks").mkdir(parents=True)
@@ -62,12 +62,12 @@ def test_every_table_opens_with_its_types(study):
     assert [row["in_range"] for row in rows] == [True, False] and rows[1]["wall_state"] == 'a "b", c'
     fields = {field["name"]: field for field in named["device_sims/events.csv"]["schema"]["fields"]}
     assert {name: field["type"] for name, field in fields.items()} == {
-        "pulse": "integer", "voltage_V": "number", "wall_state": "string", "in_range": "boolean",
+        "pulse": "integer", "start_position_m": "number", "wall_state": "string", "in_range": "boolean",
         "final_position_m": "number", "engine": "string",
     }  # fmt: skip
     # units and meanings come from the data dictionary: of the family's events and not of another table
-    assert fields["voltage_V"]["unit"] == "V" and fields["final_position_m"]["unit"] == "m"
-    assert fields["voltage_V"]["description"] == "voltage during the pulse"
+    assert fields["start_position_m"]["unit"] == "m" and fields["final_position_m"]["unit"] == "m"
+    assert fields["start_position_m"]["description"] == "voltage during the pulse"
     summary = {field["name"]: field for field in named["network/summary/writes.csv"]["schema"]["fields"]}
     assert (
         summary["disturbs_mean"]["type"] == "any" and "without being written" in summary["disturbs_mean"]["description"]
