@@ -67,7 +67,7 @@ def test_every_table_opens_with_its_types(study):
     }  # fmt: skip
     # units and meanings come from the data dictionary: of the family's events and not of another table
     assert fields["start_position_m"]["unit"] == "m" and fields["final_position_m"]["unit"] == "m"
-    assert fields["start_position_m"]["description"] == "voltage during the pulse"
+    assert fields["start_position_m"]["description"] == "wall position at the end of the rest, when the pulse begins"
     summary = {field["name"]: field for field in named["network/summary/writes.csv"]["schema"]["fields"]}
     assert (
         summary["disturbs_mean"]["type"] == "any" and "without being written" in summary["disturbs_mean"]["description"]
