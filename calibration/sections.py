@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -33,6 +33,10 @@ class States(Section):
         gt=0,
         lt=0.5,
     )
+
+
+# of positions and of measured conductances
+METHODS = [name for name in get_args(States.model_fields["method"].annotation) if name != "device"]
 
 
 class Posterior(Section):

@@ -1,92 +1,11 @@
-"""What a study may say of its simulations."""
+"""What a study may say of its simulations: the keys of every study, and a section for each device family."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from device_sims.common import Common, Simulations
+from device_sims.devices import REGISTRY
+from spinloom.declare import compose, options_of
 
-from device_sims import engines
-from device_sims.devices.options import domain_wall, notched_wire, stt_mtj, vcma_mtj
-from spinloom.config import Seeded
-from spinloom.declare import OneOf, Real, Section, Whole, compose, key
-
-
-class Replica(Section):
-    """Pulses that need more replicas than the others."""
-
-    replicas_per_instance: Whole = key("At least so many replicas.", ge=1, le=100000)
-    voltage_V: Real | None = key("Voltage of the pulse.", absent=True)
-    duration_s: Real | None = key("Length of the pulse.", absent=True)
-    direction: Literal["P_to_AP", "AP_to_P"] | None = key("Direction of a junction's write.", absent=True)
-    polarity: Whole | None = key("Polarity of the current.", absent=True)
-    field_T: Real | None = key("Field of the pulse.", absent=True)
-    current_density_A_per_m2: Real | None = key("Current density of the pulse.", absent=True)
-    zhang_li_u_m_per_s: Real | None = key("Spin drift velocity of the pulse.", absent=True)
-    nominal_start_m: Real | None = key("Where the write begins.", absent=True)
-
-
-class Sweep(Section):
-    """How many devices and writes are simulated, and in which jobs."""
-
-    instances: Whole = key("Devices (edge-roughness instances).", ge=1, le=100000)
-    replicas_per_instance: Whole = key("Thermal repetitions of each pulse on each device.", ge=1, le=100000)
-    instances_per_chunk: Whole = key(
-        "Devices that one job simulates: no result depends on it, but changing it simulates again.",
-        4,
-        ge=1,
-    )
-    replicas_per_chunk: Whole | None = key(
-        "Replicas that one job simulates, null for all: more replicas are then more jobs, and finished ones stay.",
-        None,
-        ge=1,
-    )
-    replicas: tuple[Replica, ...] = key(
-        "Pulses that need more replicas than the others, as `calibration plan` writes them: an entry fits"
-        " the pulses that have all of its values.",
-        (),
-        max_length=10000,
-    )
-
-
-class Numerics(Section):
-    """How time is stepped."""
-
-    integrator: Literal["fdr4", "heun", "rk4"] = key("Time stepping scheme.", "fdr4")
-    dt_s: Real = key("Time step.", ge=1e-16, le=1e-11)
-    precision: Literal["float32", "float64"] = key("Floating-point type.", "float32")
-    demag_interval_steps: Whole = key(
-        "Steps between evaluations of the other cells' stray field, extrapolated in between; 0 evaluates "
-        "it at every stage.",
-        2,
-        ge=0,
-        le=100,
-    )
-    record_interval_s: Real = key("Time between records of a trajectory.", gt=0)
-
-
-class Common(Section):
-    """Micromagnetic sweep of write events. Whatever is here is seen by the engine."""
-
-    engine: Annotated[str, OneOf(engines.REGISTRY.names)] = key(
-        "Who computes the trajectories. A requested engine is never replaced by another.",
-    )
-    device: Literal["domain_wall", "notched_wire", "stt_mtj", "vcma_mtj"] = key(
-        "Device family; its own section has the same name."
-    )
-    sweep: Sweep = key("How many devices and writes are simulated, and in which jobs.")
-    numerics: Numerics = key("How time is stepped.")
-
-
-DeviceSims = compose(
-    "DeviceSims",
-    Common,
-    {
-        "domain_wall": domain_wall.Options,
-        "notched_wire": notched_wire.Options,
-        "stt_mtj": stt_mtj.Options,
-        "vcma_mtj": vcma_mtj.Options,
-    },
-)
-
-
-class Stage(DeviceSims, Seeded):
-    """What the stage sees of a study: its section, and the seed."""
+FAMILIES = options_of(REGISTRY)
+DeviceSims = compose("DeviceSims", Common, FAMILIES)
+Stage = compose("Stage", Simulations, FAMILIES)

@@ -40,7 +40,7 @@ def device(study: Study) -> Section:
         f"{len(pulses)} pulses on {events['instance'].nunique()} devices that differ as fabricated ones do, each "
         f"repeated with thermal noise of its own."
     )
-    rows = [list(quantity(key, value)) for key, value in study.device.items() if key != "seed"]
+    rows = [list(quantity(key, value)) for key, value in study.device.items() if key not in ("seed", "writes")]
     same = {name: pulses[name].iloc[0] for name in map(str, pulses) if pulses[name].nunique() == 1 and name != "pulse"}
     rows += [list(quantity(name, value)) for name, value in same.items()]
     return Section("device", "Device", sentence, [trajectories(study), Table("The device", [], rows)])

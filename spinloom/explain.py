@@ -181,10 +181,10 @@ def members(annotation: Any) -> list[Any]:
 
 def _keys(model: type[BaseModel], path: tuple) -> list[str]:
     return [
-        name
+        field.alias or name
         for one in _annotations(model, path)
         if isinstance(one, type) and issubclass(one, BaseModel)
-        for name in one.model_fields
+        for name, field in one.model_fields.items()
     ]
 
 

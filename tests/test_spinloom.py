@@ -13,8 +13,6 @@ import pytest
 import yaml
 from scipy.stats import kstest
 
-from calibration.sources import simulated
-from device_sims import devices
 from device_sims.config import Stage
 from network.model import optimizers
 from spinloom import declare, explain, files, streams
@@ -168,7 +166,6 @@ def test_aliases_may_be_used_but_not_inside_of_what_they_name(tmp_path):
 def test_what_may_be_chosen_is_what_there_is():
     """Until each registry is the declaration's own source."""
     rules_of = declare.schema(config.Study)["properties"]
-    assert set(simulated.REGISTRY) == set(devices.REGISTRY.names())
     network = rules_of["network"]["properties"]
     assert set(network["optimizer"]["properties"]["name"]["enum"]) == set(optimizers.SETTINGS)
 

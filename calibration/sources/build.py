@@ -7,7 +7,6 @@ derived figures) is the same for all of them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 from calibration.card import KernelCard
 from calibration.config import Source, Stage
@@ -15,19 +14,19 @@ from calibration.consequences import derive
 from calibration.counting.assemble import assemble
 from calibration.counting.states import check as check_states
 from calibration.counting.writes import Writes
-from calibration.sections import States
+from calibration.sections import METHODS
 from calibration.sources import importers, library, simulated
 from calibration.sources.importers import Imported
 from calibration.sources.parametric import cards
 from calibration.sources.parametric.common import Common
 from spinloom.errors import UserError
+from spinloom.write_events import Writes as Meaning
 
-METHODS = [name for name in get_args(States.model_fields["method"].annotation) if name != "device"]
 # kind -> keys of calibration.source that it needs
 NEEDED = {"import": ("file", "format"), "library": ("name",), "card": ("file",)}
 
 
-def check(config: Stage, family: str, pulses: int) -> None:
+def check(config: Stage, family: str, means: Meaning | None, pulses: int) -> None:
     """Check, before anything runs, what concerns several keys of the calibration section.
 
     Parameters
@@ -35,6 +34,8 @@ def check(config: Stage, family: str, pulses: int) -> None:
     config : Stage
     family : str
         Device family of the device stage.
+    means : Meaning or None
+        What its write events mean; None if nothing is simulated.
     pulses : int
         Number of its pulses.
 
@@ -45,8 +46,8 @@ def check(config: Stage, family: str, pulses: int) -> None:
     """
     _check_source(config, "")
     source = config.source
-    if source.kind == "simulation":
-        simulated.check(family, config, pulses)
+    if means is not None:
+        simulated.check(family, means, config, pulses, "calibration")
     if source.kind == "parametric":
         cards.make(_parametric(config), config.seed, "calibration.parametric")
     if source.kind == "library" and source.population is not None:

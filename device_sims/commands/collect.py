@@ -16,5 +16,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    section = Stage.parse(files.read_json(arguments.config), arguments.config).dump()
+    section = Stage.parse(files.read_json(arguments.config), arguments.config)
     sweep.collect(section, arguments.chunks, arguments.output)

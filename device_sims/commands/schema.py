@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from device_sims.problem import problem_file
+from device_sims.problem.file_keys import ProblemFile
+from spinloom.declare import schema
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,4 +14,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    print(json.dumps(problem_file.schema(), indent=1))
+    print(json.dumps(schema(ProblemFile), indent=1))

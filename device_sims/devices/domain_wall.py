@@ -18,15 +18,20 @@ it is wherever the last write left it, so each of ``pulses.start_positions_m`` i
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import pandas as pd
 import pandera.pandas as pa
+from pydantic import Field
 
+from device_sims.common import Simulations
 from device_sims.devices import Batch, wire
 from device_sims.engines import Result
-from device_sims.problem import Initial, Material, Phase, Problem, geometry
+from device_sims.problem import Initial, Material, Phase, Problem
 from device_sims.problem.observables import SINGLE
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+from spinloom.write_events import Energy, Junction, Line, Plates, Position, Pulse, Writes
 
 AXES = ("voltage_V",)
 KEYS = ("nominal_start_m",)
@@ -57,90 +62,173 @@ SUMMARY_COLUMNS = {
 }
 
 
-def check(section: dict) -> None:
-    """Check what a schema cannot: relations between values.
+class Gate(Section):
+    """How a voltage acts on the anisotropy."""
+
+    mechanism: Literal["vcma", "strain"] = key("How the voltage changes Ku.")
+    vcma_coefficient_J_per_V_m: Real = key(
+        "VCMA coefficient xi, dKu = xi V / (d t); 1e-13 is 100 fJ/(V m).",
+        1e-13,
+        ge=-1e-09,
+        le=1e-09,
+    )
+    dielectric_thickness_m: Real = key(
+        "Thickness d of the gate dielectric, of the piezoelectric for strain.",
+        1.2e-09,
+        gt=0,
+        le=0.001,
+    )
+    magnetostriction: Real = key(
+        "Saturation magnetostriction lambda_s, dKu = 3/2 lambda_s sigma.",
+        0.00025,
+        ge=-1,
+        le=1,
+    )
+    stress_Pa_per_V: Real = key(
+        "Stress that the piezoelectric exerts per volt.",
+        100000000.0,
+        ge=-1000000000000.0,
+        le=1000000000000.0,
+    )
+
+
+class Sot(Section):
+    """The spin-orbit torque of a pulse."""
+
+    current_density_A_per_m2: Real = key(
+        "Current density in the heavy metal during the pulse.",
+        ge=-10000000000000.0,
+        le=10000000000000.0,
+    )
+    duration_s: Real = key("Length of the pulse.", gt=0, le=1e-06)
+    spin_hall_angle: Real = key(
+        "Effective spin Hall angle; with D > 0 a negative product with J drives the wall to the right.",
+        ge=-1,
+        le=1,
+    )
+    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
+
+
+class Wall(Section):
+    """Where and how a write begins and ends."""
+
+    start_m: Real = key("Reset position; not used by write_mode present_state.", gt=0)
+    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
+    settle_s: Real = key("Rest after the pulse before the position counts as written.", gt=0, le=1e-06)
+
+
+class Pulses(Section):
+    """Axes of the sweep."""
+
+    voltages_V: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] = key(
+        "Gate voltage of each pulse; the pulses are numbered in this order.",
+        min_length=1,
+        max_length=10000,
+    )
+    start_positions_m: tuple[Annotated[Real, Field(gt=0)], ...] = key(
+        "Where the wall is when a write begins, with write_mode present_state only.",
+        (),
+        max_length=1000,
+    )
+    polarities: tuple[Literal[1, -1], ...] = key(
+        "Sign of the current; other than [1] with write_mode present_state only. All voltages are pulsed "
+        "with the first, then with the second.",
+        (1,),
+        min_length=1,
+        max_length=2,
+    )
+
+
+class Options(Section):
+    """Voltage-controlled domain-wall racetrack."""
+
+    track: wire.Track = key("The strip.")
+    material: wire.Material = key("Constants of the free layer.")
+    gate: Gate = key("How a voltage acts on the anisotropy.")
+    sot: Sot = key("The spin-orbit torque of a pulse.")
+    roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
+    notches: wire.Notches = key("Notches in the edges.", wire.Notches)
+    wall: Wall = key("Where and how a write begins and ends.")
+    temperature_K: Real = key("Temperature.", ge=0, le=1500)
+    write_mode: Literal["reset", "present_state"] = key(
+        "Where a write begins: at wall.start_m after a reset, or where the last write left the wall "
+        "(pulses.start_positions_m).",
+        "reset",
+    )
+    pulses: Pulses = key("Axes of the sweep.")
+
+
+# -- the sweep ---------------------------------------------------------------------------------------------------------
+def check(section: Simulations) -> None:
+    """Check what a declaration cannot: relations between values.
 
     Raises
     ------
     UserError
         Naming the first key that cannot be.
     """
-    where = "device_sims.domain_wall"
-    config = section["domain_wall"]
-    track, wall, axes = config["track"], config["wall"], config["pulses"]
+    where, options = "device_sims.domain_wall", section.options
+    track, axes = options.track, options.pulses
     wire.check_track(track, where)
-    present = config["write_mode"] == "present_state"
-    if present and not axes["start_positions_m"]:
+    present = options.write_mode == "present_state"
+    if present and not axes.start_positions_m:
         raise UserError(f"{where}.pulses.start_positions_m: found none, allowed: at least one with present_state")
-    if not present and (axes["start_positions_m"] or axes["polarities"] != [1]):
+    if not present and (axes.start_positions_m or axes.polarities != (1,)):
         raise UserError(
             f"{where}.pulses: found start_positions_m or polarities, allowed: only with write_mode present_state"
         )
-    starts = [("wall.start_m", wall["start_m"])]
-    for key, start in starts + [("pulses.start_positions_m", position) for position in axes["start_positions_m"]]:
-        if not 0 < start < track["length_m"]:
+    starts = [("wall.start_m", options.wall.start_m)]
+    for name, start in starts + [("pulses.start_positions_m", position) for position in axes.start_positions_m]:
+        if not 0 < start < track.length_m:
             raise UserError(
-                f"{where}.{key}: found {start:g}, allowed: between 0 and track.length_m = {track['length_m']:g}"
+                f"{where}.{name}: found {start:g}, allowed: between 0 and track.length_m = {track.length_m:g}"
             )
-    for key in ("voltages_V", "start_positions_m", "polarities"):
-        if len(set(axes[key])) != len(axes[key]):
-            raise UserError(f"{where}.pulses.{key}: found {axes[key]}, allowed: each once")
-    number = (
-        len(_plan(config))
-        * len(_starts(config))
-        * math.prod(section["sweep"][key] for key in ("instances", "replicas_per_instance"))
-    )
-    if number > wire.MAX_EVENTS:
-        raise UserError(f"device_sims.sweep: found {number} write events, allowed: at most {wire.MAX_EVENTS}")
-    material, cell = config["material"], track["cell_m"]
-    found = f"{where}.material.Ku_J_per_m3: found {material['Ku_J_per_m3']:g}"
-    wire.check_width(material, material["Ku_J_per_m3"], cell, found)
-    for voltage in axes["voltages_V"]:
-        change = Ku_change(config, voltage)
+    for name, values in axes:
+        if len(set(values)) != len(values):
+            raise UserError(f"{where}.pulses.{name}: found {list(values)}, allowed: each once")
+    wire.check_number(section, len(_plan(options)) * len(_starts(options)))
+    nominal = options.material.Ku_J_per_m3
+    found = f"{where}.material.Ku_J_per_m3: found {nominal:g}"
+    wire.check_width(options.material, nominal, track.cell_m, found)
+    for voltage in axes.voltages_V:
+        change = Ku_change(options, voltage)
         found = f"{where}.pulses.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3"
-        wire.check_width(material, material["Ku_J_per_m3"] + change, cell, found)
-    for position in config["notches"]["positions_m"]:
-        if position > track["length_m"]:
-            raise UserError(f"{where}.notches.positions_m: found {position:g}, allowed: 0 to {track['length_m']:g}")
-    problem = _problem(section, *_plan(config)[0], _starts(config)[0], 0)
-    for key, duration in (
-        ("wall.rest_s", wall["rest_s"]),
-        ("sot.duration_s", config["sot"]["duration_s"]),
-        ("wall.settle_s", wall["settle_s"]),
-    ):
-        problem.steps(duration, f"{where}.{key}")
-    problem.steps(problem.record_interval_s, "device_sims.numerics.record_interval_s")
-    for instance in range(section["sweep"]["instances"]):
-        try:
-            geometry.mask(_problem(section, *_plan(config)[0], _starts(config)[0], instance).geometry, problem.mesh)
-        except UserError as error:
-            raise UserError(f"{where}, instance {instance}: {error}") from None
+        wire.check_width(options.material, nominal + change, track.cell_m, found)
+    for position in options.notches.positions_m:
+        if position > track.length_m:
+            raise UserError(f"{where}.notches.positions_m: found {position:g}, allowed: 0 to {track.length_m:g}")
+    times = {
+        "wall.rest_s": options.wall.rest_s,
+        "sot.duration_s": options.sot.duration_s,
+        "wall.settle_s": options.wall.settle_s,
+    }
+    voltage, polarity = _plan(options)[0]
+    first = _starts(options)[0]
+    wire.check_problems(section, lambda instance: _problem(section, voltage, polarity, first, instance), times)
 
 
-def Ku_change(config: dict, voltage_V: float) -> float:
+def Ku_change(options: Options, voltage_V: float) -> float:
     """Return the change of Ku by the gate, J/m3."""
-    gate = config["gate"]
-    if gate["mechanism"] == "vcma":
-        area_energy = gate["vcma_coefficient_J_per_V_m"] * voltage_V / gate["dielectric_thickness_m"]
-        return area_energy / config["track"]["thickness_m"]
-    return 1.5 * gate["magnetostriction"] * gate["stress_Pa_per_V"] * voltage_V
+    gate = options.gate
+    if gate.mechanism == "vcma":
+        area_energy = gate.vcma_coefficient_J_per_V_m * voltage_V / gate.dielectric_thickness_m
+        return area_energy / options.track.thickness_m
+    return 1.5 * gate.magnetostriction * gate.stress_Pa_per_V * voltage_V
 
 
-def _plan(config: dict) -> list[tuple[float, int]]:
+def _plan(options: Options) -> list[tuple[float, int]]:
     """Return voltage and polarity of each pulse."""
-    axes = config["pulses"]
-    return [(float(voltage), polarity) for polarity in axes["polarities"] for voltage in axes["voltages_V"]]
+    axes = options.pulses
+    return [(voltage, polarity) for polarity in axes.polarities for voltage in axes.voltages_V]
 
 
-def _starts(config: dict) -> list[float]:
-    if config["write_mode"] == "reset":
-        return [float(config["wall"]["start_m"])]
-    return [float(position) for position in config["pulses"]["start_positions_m"]]
+def _starts(options: Options) -> list[float]:
+    return [options.wall.start_m] if options.write_mode == "reset" else list(options.pulses.start_positions_m)
 
 
-def pulses(section: dict) -> pd.DataFrame:
+def pulses(section: Simulations) -> pd.DataFrame:
     """Return one row per pulse of the sweep: the voltages in the config's order, for each polarity in turn."""
-    config = section["domain_wall"]
+    options = section.options
     return pd.DataFrame(
         [
             {
@@ -148,31 +236,30 @@ def pulses(section: dict) -> pd.DataFrame:
                 "channel": "gate+sot",
                 "voltage_V": voltage,
                 "polarity": polarity,
-                "Ku_change_J_per_m3": Ku_change(config, voltage),
-                "current_density_A_per_m2": polarity * float(config["sot"]["current_density_A_per_m2"]),
-                "duration_s": float(config["sot"]["duration_s"]),
-                "settle_s": float(config["wall"]["settle_s"]),
-                "temperature_K": float(config["temperature_K"]),
+                "Ku_change_J_per_m3": Ku_change(options, voltage),
+                "current_density_A_per_m2": polarity * options.sot.current_density_A_per_m2,
+                "duration_s": options.sot.duration_s,
+                "settle_s": options.wall.settle_s,
+                "temperature_K": options.temperature_K,
             }
-            for index, (voltage, polarity) in enumerate(_plan(config))
+            for index, (voltage, polarity) in enumerate(_plan(options))
         ]
     )
 
 
-def batches(section: dict) -> list[Batch]:
+def batches(section: Simulations) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse, instance, start position."""
-    sweep, config = section["sweep"], section["domain_wall"]
     return [
         Batch(
             pulse,
             instance,
             _problem(section, voltage, polarity, start, instance),
-            sweep["replicas_per_instance"],
+            section.sweep.replicas_per_instance,
             {"nominal_start_m": start},
         )
-        for pulse, (voltage, polarity) in enumerate(_plan(config))
-        for instance in range(sweep["instances"])
-        for start in _starts(config)
+        for pulse, (voltage, polarity) in enumerate(_plan(section.options))
+        for instance in range(section.sweep.instances)
+        for start in _starts(section.options)
     ]
 
 
@@ -182,7 +269,7 @@ def observe(batch: Batch, problem: Problem, result: Result) -> tuple[dict, dict]
     return {**row, "nominal_start_m": problem.initial.position_m}, record
 
 
-def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Return how many walls each pulse moved and lost from each start, and where it left them.
 
     The standard error takes all writes as independent: it leaves out that those on one device share its edges.
@@ -208,53 +295,77 @@ def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.D
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
-def describe(section: dict) -> dict:
-    """Return what the read-out needs to know of the device."""
-    config = section["domain_wall"]
-    track = config["track"]
+def describe(section: Simulations) -> dict:
+    """Return what there is to know of the device."""
+    track, gate = section.options.track, section.options.gate
     return {
-        "family": "domain_wall",
-        "gate_mechanism": config["gate"]["mechanism"],
-        "reset_before_write": config["write_mode"] == "reset",
-        "track_length_m": track["length_m"],
-        "track_width_m": track["width_m"],
-        "film_thickness_m": track["thickness_m"],
-        "gate_dielectric_thickness_m": config["gate"]["dielectric_thickness_m"],
+        "gate_mechanism": gate.mechanism,
+        "reset_before_write": section.options.write_mode == "reset",
+        "track_length_m": track.length_m,
+        "track_width_m": track.width_m,
+        "film_thickness_m": track.thickness_m,
+        "gate_dielectric_thickness_m": gate.dielectric_thickness_m,
     }
 
 
-def _problem(section: dict, voltage: float, polarity: int, start: float, instance: int) -> Problem:
-    config, seed = section["domain_wall"], section["seed"]
-    material, wall = config["material"], config["wall"]
-    mesh, shape = wire.strip(config["track"], config["roughness"], config["notches"], seed, instance)
+def writes(section: Simulations) -> Writes:
+    """Return what the write events mean: where the wall stops is the state, read by a junction over the track."""
+    track, present = section.options.track, section.options.write_mode == "present_state"
+    area, line = track.width_m * track.length_m, Line(width_m=track.width_m, length_m=track.length_m)
+    return Writes(
+        outcome=wire.outcome((SINGLE,), "lost their wall", "lengthen the track or shorten the pulse"),
+        states=Position(
+            length_m=track.length_m,
+            before="start_position_m" if present else None,
+            after="final_position_m",
+            start="nominal_start_m",
+        ),
+        # the current pushes the wall; the voltage says how far
+        pulse=Pulse(
+            channel="gate+sot",
+            drives=("voltage_V", "current_density_A_per_m2"),
+            polarity="current_density_A_per_m2",
+            settle="settle_s",
+        ),
+        junction=Junction(area_m2=area),
+        energy=Energy(
+            sot=line,
+            gate=Plates(area_m2=area, dielectric_thickness_m=section.options.gate.dielectric_thickness_m),
+            reset=line,
+        ),
+    )
+
+
+def _problem(section: Simulations, voltage: float, polarity: int, start: float, instance: int) -> Problem:
+    options, seed = section.options, section.seed
+    material, wall, sot = options.material, options.wall, options.sot
+    mesh, shape = wire.strip(options.track, options.roughness, options.notches, seed, instance)
     return Problem(
         mesh=mesh,
         geometry=shape,
         material=Material(
-            **material,
-            spin_hall_angle=config["sot"]["spin_hall_angle"],
-            field_like_ratio=config["sot"]["field_like_ratio"],
+            **material.model_dump(), spin_hall_angle=sot.spin_hall_angle, field_like_ratio=sot.field_like_ratio
         ),
         schedule=(
-            Phase("rest", wall["rest_s"]),
+            Phase("rest", wall.rest_s),
             Phase(
                 "pulse",
-                config["sot"]["duration_s"],
-                Ku_factor=1 + Ku_change(config, voltage) / material["Ku_J_per_m3"],
-                current_density_A_per_m2=polarity * config["sot"]["current_density_A_per_m2"],
+                sot.duration_s,
+                Ku_factor=1 + Ku_change(options, voltage) / material.Ku_J_per_m3,
+                current_density_A_per_m2=polarity * sot.current_density_A_per_m2,
             ),
-            Phase("settle", wall["settle_s"]),
+            Phase("settle", wall.settle_s),
         ),
         initial=Initial(
             "wall",
             position_m=start,
             width_m=wire.rest_width(material),
             # the chirality that the DMI prefers: mx < 0 at the centre for D > 0
-            azimuth_rad=math.pi if material["D_J_per_m2"] > 0 else 0.0,
+            azimuth_rad=math.pi if material.D_J_per_m2 > 0 else 0.0,
         ),
-        temperature_K=config["temperature_K"],
-        numerics=wire.numerics(section["numerics"]),
-        record_interval_s=section["numerics"]["record_interval_s"],
+        temperature_K=options.temperature_K,
+        numerics=section.numerics.of_problem(),
+        record_interval_s=section.numerics.record_interval_s,
         # values themselves and not their places in the lists, so that reordering the sweep changes nothing
         stream=(seed, "thermal field", "domain_wall", voltage, polarity, start, instance),
     )

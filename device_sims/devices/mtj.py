@@ -6,22 +6,33 @@ gets a pulse, relaxes, and is judged by its mean mz: P above 0.5, AP below -0.5,
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from pydantic import Field
 from scipy.stats import beta
 
+from device_sims.common import Simulations
 from device_sims.devices import Batch
 from device_sims.engines import Result
-from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, observables
+from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Phase, Problem, Vector, observables
 from device_sims.problem.body import demag_tensor, volume_m3
 from spinloom import streams
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+from spinloom.write_events import Barrier, Energy, Heat, Junction, Levels, Outcome, Plates, Pulse, Writes
 
 P, AP, UNDECIDED = "P", "AP", "undecided"
 DIRECTIONS = {"P_to_AP": 1, "AP_to_P": -1}  # the sign of mz at the start
 DECIDED = 0.5  # of mz
 MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard
+
+Plan = tuple[str, float, float]  # direction, voltage as listed, duration of a pulse
+Build = Callable[[Simulations, Plan, int], Problem]
 
 AXES = ("direction", "voltage_V", "duration_s")
 KEYS = ()
@@ -67,120 +78,199 @@ SUMMARY_COLUMNS = {
 }
 
 
+# -- what a study may say ------------------------------------------------------------------------------------------
+class Layer(Section):
+    """The free layer, a disc."""
+
+    diameter_m: Real = key("Diameter of the disc.", gt=0, le=5e-07)
+    thickness_m: Real = key("Thickness of the free layer.", gt=0, le=1e-08)
+    cell_m: Real = key(
+        "Cell edge in the plane; must divide the diameter. One moment has the volume and the shape of these cells.",
+        ge=5e-10,
+        le=1e-08,
+    )
+
+
+class Constants(Section):
+    """The free layer's constants."""
+
+    Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
+    A_J_per_m: Real = key("Exchange stiffness, used by engine llg.", ge=1e-13, le=1e-10)
+    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal at zero voltage.", gt=0, le=100000000.0)
+    alpha: Real = key("Gilbert damping.", gt=0, le=1)
+
+
+class Spread(Section):
+    """Spread between devices, drawn once per instance."""
+
+    Ku_relative_sd: Real = key("Relative standard deviation of Ku (normal).", 0, ge=0, le=0.5)
+
+
+class Wait(Section):
+    """Waiting times around the pulse."""
+
+    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
+    relax_s: Real = key("Relaxation after the pulse before the state counts as written.", gt=0, le=1e-06)
+
+
+class Pulses(Section):
+    """The axes of the sweep; the pulses are all their combinations."""
+
+    durations_s: tuple[Annotated[Real, Field(gt=0, le=1e-06)], ...] = key(
+        "Pulse widths.",
+        min_length=1,
+        max_length=1000,
+    )
+    directions: tuple[Literal["P_to_AP", "AP_to_P"], ...] = key(
+        "Where a write begins and should end; P is parallel to the reference layer, up.",
+        ("P_to_AP", "AP_to_P"),
+        min_length=1,
+        max_length=2,
+    )
+
+
+class Options(Section):
+    """What all tunnel junctions have."""
+
+    layer: Layer = key("The free layer, a disc.")
+    material: Constants = key("The free layer's constants.")
+    spread: Spread = key("Spread between devices, drawn once per instance.", Spread)
+    wait: Wait = key("Waiting times around the pulse.")
+    temperature_K: Real = key("Temperature.", ge=0, le=1500)
+
+
 # -- the device ----------------------------------------------------------------------------------------------------
-def disc(layer: dict) -> tuple[Mesh, Geometry]:
-    """Return the mesh and the shape of the config's ``layer``."""
-    cells = round(layer["diameter_m"] / layer["cell_m"])
-    return Mesh(cells, cells, (layer["cell_m"], layer["cell_m"], layer["thickness_m"])), Geometry("disc")
+def disc(layer: Layer) -> tuple[Mesh, Geometry]:
+    """Return the mesh and the shape of a free layer."""
+    cells = round(layer.diameter_m / layer.cell_m)
+    return Mesh(cells, cells, (layer.cell_m, layer.cell_m, layer.thickness_m)), Geometry("disc")
 
 
-def anisotropy_field(config: dict, Ku_J_per_m3: float | None = None) -> float:
+def anisotropy_field(options: Options, Ku_J_per_m3: float | None = None) -> float:
     """Return ``Hk = 2 Ku/(mu0 Ms) - (Nz - Nx) Ms`` of the disc as one moment, A/m."""
-    Ms = config["material"]["Ms_A_per_m"]
-    Ku = config["material"]["Ku_J_per_m3"] if Ku_J_per_m3 is None else Ku_J_per_m3
-    n = demag_tensor(*reversed(disc(config["layer"])))
+    Ms = options.material.Ms_A_per_m
+    Ku = options.material.Ku_J_per_m3 if Ku_J_per_m3 is None else Ku_J_per_m3
+    n = demag_tensor(*reversed(disc(options.layer)))
     return float(2 * Ku / (MU0 * Ms) - (n[2, 2] - n[0, 0]) * Ms)
 
 
-def stability(config: dict) -> float:
+def stability(options: Options) -> float:
     """Return ``Delta = mu0 Ms Hk V/(2 kB T)``, the barrier of the disc as one moment without field; inf at T = 0."""
-    mesh, shape = disc(config["layer"])
-    moment = config["material"]["Ms_A_per_m"] * volume_m3(shape, mesh)
-    energy = MU0 * moment * anisotropy_field(config) / 2
-    temperature = config["temperature_K"]
+    mesh, shape = disc(options.layer)
+    moment = options.material.Ms_A_per_m * volume_m3(shape, mesh)
+    energy = MU0 * moment * anisotropy_field(options) / 2
+    temperature = options.temperature_K
     return energy / (BOLTZMANN * temperature) if temperature else float("inf")
 
 
-def material(section: dict, name: str, instance: int, **torque) -> Material:
+def material(section: Simulations, instance: int, **torque) -> Material:
     """Return an instance's material: its Ku is drawn from ``spread.Ku_relative_sd`` about the nominal one."""
-    config = section[name]
-    normal = streams.generator(section["seed"], "device spread", name, instance).standard_normal()
-    factor = 1 + config["spread"]["Ku_relative_sd"] * normal
-    nominal = config["material"]
+    options = section.options
+    normal = streams.generator(section.seed, "device spread", section.device, instance).standard_normal()
+    factor = 1 + options.spread.Ku_relative_sd * normal
+    nominal = options.material.model_dump()
     return Material(
         **{**nominal, "Ku_J_per_m3": nominal["Ku_J_per_m3"] * factor}, polarisation=(0.0, 0.0, 1.0), **torque
     )
 
 
-def problem(section: dict, name: str, plan: tuple, instance: int, body: Material, pulse: dict, field_T) -> Problem:
-    """Return the problem of one pulse on one instance; ``plan`` is ``(direction, voltage, duration)``.
+def problem(section: Simulations, plan: Plan, instance: int, body: Material, pulse: dict, field_T: Vector) -> Problem:
+    """Return the problem of one pulse on one instance.
 
     ``pulse`` holds the drives of the pulse's phase besides the field, which acts at all times.
     """
-    config, (direction, voltage, duration) = section[name], plan
-    mesh, shape = disc(config["layer"])
-    given = section["numerics"]
+    options, (direction, voltage, duration) = section.options, plan
+    mesh, shape = disc(options.layer)
     return Problem(
         mesh=mesh,
         geometry=shape,
         material=body,
         schedule=(
-            Phase("rest", config["wait"]["rest_s"], field_T=field_T),
+            Phase("rest", options.wait.rest_s, field_T=field_T),
             Phase("pulse", duration, field_T=field_T, **pulse),
-            Phase("relax", config["wait"]["relax_s"], field_T=field_T),
+            Phase("relax", options.wait.relax_s, field_T=field_T),
         ),
         initial=Initial("uniform", direction=(0.0, 0.0, float(DIRECTIONS[direction]))),
-        temperature_K=config["temperature_K"],
-        numerics=Numerics(**{key: given[key] for key in Numerics.__dataclass_fields__ if key in given}),
-        record_interval_s=given["record_interval_s"],
+        temperature_K=options.temperature_K,
+        numerics=section.numerics.of_problem(),
+        record_interval_s=section.numerics.record_interval_s,
         # values themselves and not their places in the lists, so that reordering the sweep changes nothing
-        stream=(section["seed"], "thermal field", name, direction, voltage, duration, instance),
+        stream=(section.seed, "thermal field", section.device, direction, voltage, duration, instance),
     )
 
 
-def plan(config: dict) -> list[tuple[str, float, float]]:
+def plan(options: Any) -> list[Plan]:
     """Return direction, voltage as listed and duration of each pulse."""
-    axes = config["pulses"]
-    return [
-        (d, float(v), float(t)) for d in axes["directions"] for t in axes["durations_s"] for v in axes["voltages_V"]
+    axes = options.pulses
+    return [(d, v, t) for d in axes.directions for t in axes.durations_s for v in axes.voltages_V]
+
+
+def pulses(section: Simulations, drives: Callable[[str, float], dict[str, float]]) -> pd.DataFrame:
+    """Return one row per pulse: voltages in the config's order, for each width, for each direction.
+
+    ``drives`` returns the columns ``voltage_V``, ``current_density_A_per_m2`` and ``Ku_change_J_per_m3`` of a
+    direction and a voltage as listed.
+    """
+    options = section.options
+    rows = [
+        {
+            "pulse": index,
+            "direction": direction,
+            "duration_s": duration,
+            **drives(direction, voltage),
+            "rest_s": options.wait.rest_s,
+            "relax_s": options.wait.relax_s,
+            "temperature_K": options.temperature_K,
+        }
+        for index, (direction, voltage, duration) in enumerate(plan(options))
     ]
+    return pd.DataFrame(rows)[list(PULSE_COLUMNS)]
 
 
-def check(section: dict, name: str, build) -> None:
-    """Check what both families ask of their section; ``build(section, plan, instance)`` makes a problem.
+def check(section: Simulations, build: Build) -> None:
+    """Check what both families ask of their section; ``build`` makes the problem of a pulse on an instance.
 
     Raises
     ------
     UserError
         Naming the first key that cannot be.
     """
-    config, where = section[name], f"device_sims.{name}"
-    layer, sweep = config["layer"], section["sweep"]
-    cells = layer["diameter_m"] / layer["cell_m"]
+    options, where, sweep = section.options, f"device_sims.{section.device}", section.sweep
+    layer, pulses = options.layer, plan(options)
+    cells = layer.diameter_m / layer.cell_m
     if cells < 1 or abs(cells - round(cells)) > 1e-6 * cells:
         raise UserError(
-            f"{where}.layer.cell_m: found {layer['cell_m']:g}, allowed: a length that divides diameter_m = "
-            f"{layer['diameter_m']:g}"
+            f"{where}.layer.cell_m: found {layer.cell_m:g}, allowed: a length that divides diameter_m = "
+            f"{layer.diameter_m:g}"
         )
-    for axis, values in config["pulses"].items():
+    for axis, values in options.pulses:
         if len(set(values)) != len(values):
-            raise UserError(f"{where}.pulses.{axis}: found {values}, allowed: each value once")
-    number = len(plan(config)) * sweep["instances"] * sweep["replicas_per_instance"]
+            raise UserError(f"{where}.pulses.{axis}: found {list(values)}, allowed: each value once")
+    number = len(pulses) * sweep.instances * sweep.replicas_per_instance
     if number > MAX_EVENTS:
         raise UserError(f"{where}.pulses: found {number} write events in all, allowed: at most {MAX_EVENTS}")
-    for instance in range(sweep["instances"]):
-        Ku = build(section, plan(config)[0], instance).material.Ku_J_per_m3
-        field = anisotropy_field(config, Ku)
+    for instance in range(sweep.instances):
+        Ku = build(section, pulses[0], instance).material.Ku_J_per_m3
+        field = anisotropy_field(options, Ku)
         if field <= 0:
             raise UserError(
                 f"{where}.material.Ku_J_per_m3: found {Ku:g} in instance {instance}, which turns the easy axis into "
-                f"the plane; allowed: more than {Ku - MU0 * config['material']['Ms_A_per_m'] * field / 2:.4g}"
+                f"the plane; allowed: more than {Ku - MU0 * options.material.Ms_A_per_m * field / 2:.4g}"
             )
-    first = build(section, plan(config)[0], 0)
-    for key in ("rest_s", "relax_s"):
-        first.steps(config["wait"][key], f"{where}.wait.{key}")
-    for duration in config["pulses"]["durations_s"]:
+    first = build(section, pulses[0], 0)
+    for name, duration in (("rest_s", options.wait.rest_s), ("relax_s", options.wait.relax_s)):
+        first.steps(duration, f"{where}.wait.{name}")
+    for duration in options.pulses.durations_s:
         first.steps(duration, f"{where}.pulses.durations_s")
     first.steps(first.record_interval_s, "device_sims.numerics.record_interval_s")
 
 
-def batches(section: dict, name: str, build) -> list[Batch]:
+def batches(section: Simulations, build: Build) -> list[Batch]:
     """Return the batches of a sweep, ordered by pulse and instance."""
-    sweep = section["sweep"]
     return [
-        Batch(pulse, instance, build(section, own, instance), sweep["replicas_per_instance"])
-        for pulse, own in enumerate(plan(section[name]))
-        for instance in range(sweep["instances"])
+        Batch(pulse, instance, build(section, own, instance), section.sweep.replicas_per_instance)
+        for pulse, own in enumerate(plan(section.options))
+        for instance in range(section.sweep.instances)
     ]
 
 
@@ -226,15 +316,15 @@ def interval(switched, writes, mass: float = 0.95):
     return low, high
 
 
-def summarise(config: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+def summarise(options: Any, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of `SUMMARY_COLUMNS`, one row per pulse.
 
     The write's energy is ``V^2 t A G`` with the conductance per area linear in mz,
     ``G = (1 + mz)/(2 RA) + (1 - mz)/(2 RA (1 + TMR))``, so that the mean of mz over the pulse is all that it needs.
     """
-    mesh, shape = disc(config["layer"])
+    mesh, shape = disc(options.layer)
     area = volume_m3(shape, mesh) / mesh.size_m[2]
-    RA, TMR = config["junction"]["RA_ohm_m2"], config["junction"]["TMR"]
+    RA, TMR = options.junction.RA_ohm_m2, options.junction.TMR
     rows = []
     for pulse in pulses.itertuples():
         own = events[events["pulse"] == pulse.pulse]
@@ -258,15 +348,64 @@ def summarise(config: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def describe(section: dict, name: str) -> dict:
-    """Return what the read-out needs to know of the junction."""
-    config = section[name]
+def describe(section: Simulations) -> dict:
+    """Return what there is to know of the junction."""
+    options = section.options
     return {
-        "family": name,
-        "diameter_m": config["layer"]["diameter_m"],
-        "film_thickness_m": config["layer"]["thickness_m"],
-        "RA_ohm_m2": config["junction"]["RA_ohm_m2"],
-        "TMR": config["junction"]["TMR"],
-        "anisotropy_field_A_per_m": anisotropy_field(config),
-        "thermal_stability": stability(config) if config["temperature_K"] else None,
+        "diameter_m": options.layer.diameter_m,
+        "film_thickness_m": options.layer.thickness_m,
+        "RA_ohm_m2": options.junction.RA_ohm_m2,
+        "TMR": options.junction.TMR,
+        "anisotropy_field_A_per_m": anisotropy_field(options),
+        "thermal_stability": stability(options) if options.temperature_K else None,
     }
+
+
+def writes(
+    section: Simulations, channel: str, *, favours: bool, gate_m: float | None, critical_V: dict | None
+) -> Writes:
+    """Return what the write events mean: two states, AP and P, and a pulse that is one for both directions.
+
+    Parameters
+    ----------
+    channel : str
+        What is pulsed.
+    favours : bool
+        Whether a pulse favours one state: a device that is in it, if no write was simulated from there, stays.
+    gate_m : float or None
+        Thickness of the gate's dielectric, if the voltage charges one.
+    critical_V : dict or None
+        Critical voltage by direction, if there is one.
+    """
+    options = section.options
+    area = math.pi / 4 * options.layer.diameter_m**2
+    return Writes(
+        outcome=Outcome(
+            column="final_state",
+            counted=(AP, P),
+            left_out=(UNDECIDED,),
+            what="ended in neither state",
+            advice="relax for longer",
+        ),
+        states=Levels(
+            labels=(AP, P),
+            before="direction",
+            starts={direction: int(side > 0) for direction, side in DIRECTIONS.items()},
+            missing="stay" if favours else "error",
+        ),
+        pulse=Pulse(
+            channel=channel,
+            drives=("voltage_V", "current_density_A_per_m2"),
+            polarity="current_density_A_per_m2",
+            settle="relax_s",
+        ),
+        junction=Junction(area_m2=area, RA_ohm_m2=options.junction.RA_ohm_m2, TMR=options.junction.TMR),
+        energy=Energy(
+            junction=Heat(mz="mz_pulse_mean"),
+            gate=None if gate_m is None else Plates(area_m2=area, dielectric_thickness_m=gate_m),
+        ),
+        # of one moment in axial symmetry, on which the torque acts as a field along its axis
+        barrier=Barrier(thermal_stability=stability(options), critical_voltage_V=critical_V, exponent=2)
+        if options.temperature_K
+        else None,
+    )

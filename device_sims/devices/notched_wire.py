@@ -12,19 +12,23 @@ is fitted to the sweep with w the strength of the drive: it rises from 1 - a to 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from pydantic import Field
 from scipy import optimize, special, stats
 
+from device_sims.common import Simulations
 from device_sims.devices import Batch, wire
 from device_sims.engines import Result
-from device_sims.problem import Initial, Material, Phase, Problem, geometry
-from device_sims.problem.observables import MULTIPLE
+from device_sims.problem import Initial, Material, Phase, Problem
+from device_sims.problem.observables import LOST, MULTIPLE, SINGLE
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 from spinloom.quantities import WIRE_DRIVES, of
+from spinloom.write_events import Energy, Junction, Levels, Line, Pulse, Writes
 
 # kind of drive -> list of the config
 LISTS = {"field": "fields_T", "sot": "current_densities_A_per_m2", "zhang_li": "zhang_li_u_m_per_s"}
@@ -131,85 +135,136 @@ def fit(w: np.ndarray, passed: np.ndarray, writes: np.ndarray) -> Law | None:
 
 
 # -- the sweep -------------------------------------------------------------------------------------------------------
-def _values(config: dict) -> list[float]:
-    return [float(value) for value in config["pulses"][LISTS[config["drive"]]]]
+class Constants(wire.Material):
+    """Constants of the free layer, and of what drives the wall."""
+
+    D_J_per_m2: Real = key("Interfacial DMI, sign of mumax3's Dind.", 0, ge=-0.02, le=0.02)
+    spin_hall_angle: Real = key(
+        "Effective spin Hall angle, for drive sot; with D > 0 a negative product with J drives the wall to the right.",
+        0,
+        ge=-1,
+        le=1,
+    )
+    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
+    zhang_li_beta: Real = key("Non-adiabaticity, for drive zhang_li.", 0, ge=-10, le=10)
 
 
-def check(section: dict) -> None:
-    """Check what a schema cannot: relations between values.
+class Notch(Section):
+    """A pair of triangular notches, one on each edge."""
+
+    position_m: Real = key("Centre.", gt=0)
+    depth_m: Real = key("Depth from each edge.", gt=0, le=1e-06)
+    width_m: Real = key("Width at the edge.", gt=0, le=1e-06)
+
+
+class Wall(Section):
+    """Where and how a write begins and ends."""
+
+    start_m: Real = key("Where the wall waits; left of the notches.", gt=0)
+    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
+    settle_s: Real = key("Rest after the pulse before the wall counts as passed or pinned.", gt=0, le=1e-06)
+
+
+class Pulses(Section):
+    """Axes of the sweep; the one list of drives that belongs to `drive` is given."""
+
+    fields_T: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
+        "Field along z, drive field; positive values drive to the right.",
+        (),
+        max_length=10000,
+    )
+    current_densities_A_per_m2: tuple[Annotated[Real, Field(ge=-10000000000000.0, le=10000000000000.0)], ...] = key(
+        "Current density in the heavy metal, drive sot.",
+        (),
+        max_length=10000,
+    )
+    zhang_li_u_m_per_s: tuple[Annotated[Real, Field(ge=-10000, le=10000)], ...] = key(
+        "Velocity u of the Zhang-Li torque, drive zhang_li; positive values drive to the right.",
+        (),
+        max_length=10000,
+    )
+    duration_s: Real = key("Length of the pulse.", gt=0, le=1e-06)
+
+
+class Options(Section):
+    """Domain wall clocked past a pair of notches: it passes or is pinned."""
+
+    track: wire.Track = key("The strip.")
+    material: Constants = key("Constants of the free layer.")
+    roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
+    notch: Notch = key("A pair of triangular notches, one on each edge.")
+    wall: Wall = key("Where and how a write begins and ends.")
+    temperature_K: Real = key("Temperature.", ge=0, le=1500)
+    drive: Literal["field", "sot", "zhang_li"] = key(
+        "What pulls the wall: a field along z, spin-orbit torque, or Zhang-Li torque.",
+    )
+    pulses: Pulses = key("Axes of the sweep; the one list of drives that belongs to `drive` is given.")
+
+
+def _values(options: Options) -> tuple[float, ...]:
+    return getattr(options.pulses, LISTS[options.drive])
+
+
+def check(section: Simulations) -> None:
+    """Check what a declaration cannot: relations between values.
 
     Raises
     ------
     UserError
         Naming the first key that cannot be.
     """
-    where = "device_sims.notched_wire"
-    config = section["notched_wire"]
-    track, wall, notch, axes, material = (config[key] for key in ("track", "wall", "notch", "pulses", "material"))
+    where, options = "device_sims.notched_wire", section.options
+    track, wall, notch, axes = options.track, options.wall, options.notch, options.pulses
     wire.check_track(track, where)
-    left, right = notch["position_m"] - notch["width_m"] / 2, notch["position_m"] + notch["width_m"] / 2
-    if not 0 < left < right < track["length_m"]:
+    left, right = notch.position_m - notch.width_m / 2, notch.position_m + notch.width_m / 2
+    if not 0 < left < right < track.length_m:
         raise UserError(
-            f"{where}.notch.position_m: found {notch['position_m']:g} with width_m {notch['width_m']:g}, "
-            f"allowed: notches within the track, 0 to {track['length_m']:g}"
+            f"{where}.notch.position_m: found {notch.position_m:g} with width_m {notch.width_m:g}, "
+            f"allowed: notches within the track, 0 to {track.length_m:g}"
         )
-    if not 0 < wall["start_m"] < left:
-        raise UserError(f"{where}.wall.start_m: found {wall['start_m']:g}, allowed: left of the notches, 0 to {left:g}")
-    wanted = LISTS[config["drive"]]
-    for key in LISTS.values():
-        if bool(axes[key]) != (key == wanted):
+    if not 0 < wall.start_m < left:
+        raise UserError(f"{where}.wall.start_m: found {wall.start_m:g}, allowed: left of the notches, 0 to {left:g}")
+    wanted, values = LISTS[options.drive], _values(options)
+    for name in LISTS.values():
+        if bool(getattr(axes, name)) != (name == wanted):
             raise UserError(
-                f"{where}.pulses.{key}: found {len(axes[key])} values, "
-                f"allowed with drive {config['drive']}: {'one or more' if key == wanted else 'none'}"
+                f"{where}.pulses.{name}: found {len(getattr(axes, name))} values, "
+                f"allowed with drive {options.drive}: {'one or more' if name == wanted else 'none'}"
             )
-    if len(set(_values(config))) != len(_values(config)):
-        raise UserError(f"{where}.pulses.{wanted}: found {_values(config)}, allowed: each once")
-    number = len(_values(config)) * section["sweep"]["instances"] * section["sweep"]["replicas_per_instance"]
-    if number > wire.MAX_EVENTS:
-        raise UserError(f"device_sims.sweep: found {number} events, allowed: at most {wire.MAX_EVENTS}")
-    found = f"{where}.material.Ku_J_per_m3: found {material['Ku_J_per_m3']:g}"
-    wire.check_width(material, material["Ku_J_per_m3"], track["cell_m"], found)
-    problem = _problem(section, _values(config)[0], 0)
-    for key, duration in (
-        ("wall.rest_s", wall["rest_s"]),
-        ("pulses.duration_s", axes["duration_s"]),
-        ("wall.settle_s", wall["settle_s"]),
-    ):
-        problem.steps(duration, f"{where}.{key}")
-    problem.steps(problem.record_interval_s, "device_sims.numerics.record_interval_s")
-    for instance in range(section["sweep"]["instances"]):
-        try:
-            geometry.mask(_problem(section, _values(config)[0], instance).geometry, problem.mesh)
-        except UserError as error:
-            raise UserError(f"{where}, instance {instance}: {error}") from None
+    if len(set(values)) != len(values):
+        raise UserError(f"{where}.pulses.{wanted}: found {list(values)}, allowed: each once")
+    wire.check_number(section, len(values))
+    Ku = options.material.Ku_J_per_m3
+    wire.check_width(options.material, Ku, track.cell_m, f"{where}.material.Ku_J_per_m3: found {Ku:g}")
+    times = {"wall.rest_s": wall.rest_s, "pulses.duration_s": axes.duration_s, "wall.settle_s": wall.settle_s}
+    wire.check_problems(section, lambda instance: _problem(section, values[0], instance), times)
 
 
-def pulses(section: dict) -> pd.DataFrame:
+def pulses(section: Simulations) -> pd.DataFrame:
     """Return one row per drive of the sweep, in the config's order; what does not drive is zero."""
-    config = section["notched_wire"]
+    options = section.options
     return pd.DataFrame(
         [
             {
                 "pulse": index,
-                "channel": config["drive"],
+                "channel": options.drive,
                 **dict.fromkeys(AXES, 0.0),
-                WIRE_DRIVES[config["drive"]]: value,
-                "duration_s": float(config["pulses"]["duration_s"]),
-                "settle_s": float(config["wall"]["settle_s"]),
-                "temperature_K": float(config["temperature_K"]),
+                WIRE_DRIVES[options.drive]: value,
+                "duration_s": options.pulses.duration_s,
+                "settle_s": options.wall.settle_s,
+                "temperature_K": options.temperature_K,
             }
-            for index, value in enumerate(_values(config))
+            for index, value in enumerate(_values(options))
         ]
     )
 
 
-def batches(section: dict) -> list[Batch]:
+def batches(section: Simulations) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse and instance."""
-    sweep = section["sweep"]
     return [
-        Batch(pulse, instance, _problem(section, value, instance), sweep["replicas_per_instance"])
-        for pulse, value in enumerate(_values(section["notched_wire"]))
-        for instance in range(sweep["instances"])
+        Batch(pulse, instance, _problem(section, value, instance), section.sweep.replicas_per_instance)
+        for pulse, value in enumerate(_values(section.options))
+        for instance in range(section.sweep.instances)
     ]
 
 
@@ -231,13 +286,13 @@ def observe(batch: Batch, problem: Problem, result: Result) -> tuple[dict, dict]
     return {**row, "passed": passed, "passing_time_s": time}, record
 
 
-def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Return how many walls passed under each drive, Jeffreys' 95 % interval, and the fitted passing law.
 
     A track that ends with more than one wall (``nucleated``) answers nothing and counts in no probability. The law is
     that of all drives, repeated in each row; absent if the drives do not tell it.
     """
-    column = WIRE_DRIVES[section["notched_wire"]["drive"]]
+    column = WIRE_DRIVES[section.options.drive]
     unit = of(column).si.replace("^", "")
     groups = events.groupby("pulse")
     table = pulses.set_index("pulse")[list(AXES)].assign(
@@ -256,50 +311,64 @@ def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.D
     return table.reset_index()[list(SUMMARY_COLUMNS)]
 
 
-def describe(section: dict) -> dict:
-    """Return what the read-out needs to know of the device."""
-    config = section["notched_wire"]
+def describe(section: Simulations) -> dict:
+    """Return what there is to know of the device."""
+    options = section.options
     return {
-        "family": "notched_wire",
-        "drive": config["drive"],
+        "drive": options.drive,
         "reset_before_write": True,
-        "track_length_m": config["track"]["length_m"],
-        "track_width_m": config["track"]["width_m"],
-        "film_thickness_m": config["track"]["thickness_m"],
-        "notch_position_m": config["notch"]["position_m"],
+        "track_length_m": options.track.length_m,
+        "track_width_m": options.track.width_m,
+        "film_thickness_m": options.track.thickness_m,
+        "notch_position_m": options.notch.position_m,
     }
 
 
-def _problem(section: dict, value: float, instance: int) -> Problem:
-    config, seed = section["notched_wire"], section["seed"]
-    material, wall, notch, drive = config["material"], config["wall"], config["notch"], config["drive"]
-    notches = {"positions_m": [notch["position_m"]], "depth_m": notch["depth_m"], "width_m": notch["width_m"]}
-    mesh, shape = wire.strip(config["track"], config["roughness"], notches, seed, instance)
-    driven = {
-        "field": {"field_T": (0.0, 0.0, value)},
-        "sot": {"current_density_A_per_m2": value},
-        "zhang_li": {"zhang_li_u_m_per_s": value},
-    }[drive]
-    D = material["D_J_per_m2"]
+def writes(section: Simulations) -> Writes:
+    """Return what the write events mean: pinned or passed, decided anew by every pulse.
+
+    The wire is read by a junction over the track beyond the notches, which a wall that has passed turns from
+    antiparallel to parallel.
+    """
+    options = section.options
+    track, column = options.track, WIRE_DRIVES[options.drive]
+    sot = options.drive == "sot"
+    return Writes(
+        outcome=wire.outcome((SINGLE, LOST), "ended with more than one wall", "weaken the drive"),
+        states=Levels(labels=("pinned", "passed"), passed="passed", volatile=True),
+        pulse=Pulse(channel=options.drive, drives=(column,), polarity=column, settle="settle_s"),
+        junction=Junction(area_m2=track.width_m * (track.length_m - options.notch.position_m)),
+        # what makes the field, or carries the spin current, is not part of the device
+        energy=Energy(sot=Line(width_m=track.width_m, length_m=track.length_m)) if sot else Energy(clock=True),
+    )
+
+
+def _problem(section: Simulations, value: float, instance: int) -> Problem:
+    options, seed = section.options, section.seed
+    material, wall, notch, drive = options.material, options.wall, options.notch, options.drive
+    notches = wire.Notches(positions_m=(notch.position_m,), depth_m=notch.depth_m, width_m=notch.width_m)
+    mesh, shape = wire.strip(options.track, options.roughness, notches, seed, instance)
+    driven = {"field_T": (0.0, 0.0, value)} if drive == "field" else {WIRE_DRIVES[drive]: value}
+    D = material.D_J_per_m2
     return Problem(
         mesh=mesh,
         geometry=shape,
-        material=Material(**material),
+        material=Material(**material.model_dump()),
         schedule=(
-            Phase("rest", wall["rest_s"]),
-            Phase("pulse", config["pulses"]["duration_s"], **driven),
-            Phase("settle", wall["settle_s"]),
+            Phase("rest", wall.rest_s),
+            Phase("pulse", options.pulses.duration_s, **driven),
+            Phase("settle", wall.settle_s),
         ),
         initial=Initial(
             "wall",
-            position_m=wall["start_m"],
+            position_m=wall.start_m,
             width_m=wire.rest_width(material),
             # Neel of the chirality that the DMI prefers, or Bloch
             azimuth_rad=math.pi / 2 if D == 0 else math.pi if D > 0 else 0.0,
         ),
-        temperature_K=config["temperature_K"],
-        numerics=wire.numerics(section["numerics"]),
-        record_interval_s=section["numerics"]["record_interval_s"],
+        temperature_K=options.temperature_K,
+        numerics=section.numerics.of_problem(),
+        record_interval_s=section.numerics.record_interval_s,
         # the value itself and not its place in the list, so that reordering the sweep changes nothing
         stream=(seed, "thermal field", "notched_wire", drive, value, instance),
     )

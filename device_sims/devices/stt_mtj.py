@@ -22,15 +22,17 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.polynomial import legendre
+from pydantic import Field
 from scipy.linalg import expm
 from scipy.special import erf
 
+from device_sims.common import Simulations
 from device_sims.devices import Batch, mtj
 from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
     AXES,
@@ -41,8 +43,9 @@ from device_sims.devices.mtj import (  # noqa: F401  (part of this family's prot
     observe,
 )
 from device_sims.problem import ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Problem
+from spinloom.declare import Real, Section, key
+from spinloom.write_events import Writes
 
-NAME = "stt_mtj"
 _law = pa.Column(float, pa.Check.between(-1e-9, 1 + 1e-9), nullable=True)
 SUMMARY_COLUMNS = {
     **mtj.SUMMARY_COLUMNS,
@@ -53,6 +56,44 @@ SUMMARY_COLUMNS = {
     "probability_butler": _law,
     "probability_precessional": _law,
 }
+
+
+class Junction(Section):
+    """The tunnel junction."""
+
+    polarisation: Real = key(
+        "Spin polarisation P of both electrodes; the torque's efficiency is P/(1 + P^2) per current "
+        "density of the parallel state.",
+        gt=0,
+        le=1,
+    )
+    slonczewski_lambda: Real = key(
+        "Asymmetry of the torque: a factor 2 L^2/(L^2 + 1 + (L^2 - 1) cos) with the angle to the reference layer.",
+        1,
+        ge=0.1,
+        le=10,
+    )
+    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
+    RA_ohm_m2: Real = key("Resistance-area product of the parallel state; J = V/RA.", gt=0, le=1e-06)
+    TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P; counts for the write's energy.", ge=0, le=20)
+
+
+class Pulses(mtj.Pulses):
+    """The axes of the sweep; the pulses are all their combinations."""
+
+    voltages_V: tuple[Annotated[Real, Field(ge=0, le=100)], ...] = key(
+        "Amplitudes; P_to_AP gets them negative and AP_to_P positive, as a positive current favours P here.",
+        min_length=1,
+        max_length=1000,
+    )
+
+
+class Options(mtj.Options):
+    """Perpendicular spin-transfer-torque tunnel junction, written by current pulses."""
+
+    junction: Junction = key("The tunnel junction.")
+    stray_field_T: Real = key("Field of the reference layers along the normal; positive favours P.", 0, ge=-10, le=10)
+    pulses: Pulses = key("The axes of the sweep; the pulses are all their combinations.")
 
 
 class Axial(NamedTuple):
@@ -137,81 +178,70 @@ def fokker_planck(rest: Axial, pulse: Axial, times: tuple[float, float, float]) 
     return float(np.clip(beyond[0] - beyond[1], 0, 1))
 
 
-def axial(config: dict, direction: str, voltage_V: float) -> Axial:
+def axial(options: Options, direction: str, voltage_V: float) -> Axial:
     """Return the macrospin under an amplitude of voltage, in the direction in which it destabilises the start."""
-    material, junction, side = config["material"], config["junction"], mtj.DIRECTIONS[direction]
-    field, alpha = mtj.anisotropy_field(config), material["alpha"]
-    a = HBAR * efficiency(junction) * abs(voltage_V) / junction["RA_ohm_m2"]
-    a /= 2 * ELEMENTARY_CHARGE * MU0 * material["Ms_A_per_m"] * config["layer"]["thickness_m"]
-    square = junction["slonczewski_lambda"] ** 2
+    material, junction, side = options.material, options.junction, mtj.DIRECTIONS[direction]
+    field, alpha = mtj.anisotropy_field(options), material.alpha
+    a = HBAR * efficiency(junction) * abs(voltage_V) / junction.RA_ohm_m2
+    a /= 2 * ELEMENTARY_CHARGE * MU0 * material.Ms_A_per_m * options.layer.thickness_m
+    square = junction.slonczewski_lambda**2
     start = 2 * square / (square + 1 + side * (square - 1))
     return Axial(
         rate=alpha * GAMMA0 * field / (1 + alpha**2),
-        delta=mtj.stability(config),
-        offset=side * config["stray_field_T"] / MU0 / field,
-        drive=a * start * (1 + alpha * junction["field_like_ratio"]) / (alpha * field),
+        delta=mtj.stability(options),
+        offset=side * options.stray_field_T / MU0 / field,
+        drive=a * start * (1 + alpha * junction.field_like_ratio) / (alpha * field),
         lean=side * (square - 1) / (square + 1),
     )
 
 
-def efficiency(junction: dict) -> float:
+def efficiency(junction: Junction) -> float:
     """Return ``P/(1 + P^2)``, the torque's efficiency per current density of the parallel state."""
-    return junction["polarisation"] / (1 + junction["polarisation"] ** 2)
+    return junction.polarisation / (1 + junction.polarisation**2)
 
 
-def critical_voltage(config: dict, direction: str) -> float:
+def critical_voltage(options: Options, direction: str) -> float:
     """Return the amplitude at which the start state loses its stability at T = 0, V."""
-    return 1.0 / axial(config, direction, 1.0).excess
+    return 1.0 / axial(options, direction, 1.0).excess
 
 
 # -- the protocol --------------------------------------------------------------------------------------------------
-def check(section: dict) -> None:
-    """Check what a schema cannot; errors as of `mtj.check`."""
-    mtj.check(section, NAME, _problem)
+def check(section: Simulations) -> None:
+    """Check what a declaration cannot; errors as of `mtj.check`."""
+    mtj.check(section, _problem)
 
 
-def pulses(section: dict) -> pd.DataFrame:
-    """Return one row per pulse: voltages in the config's order, for each width, for each direction."""
-    config = section[NAME]
-    rows = []
-    for index, (direction, voltage, duration) in enumerate(mtj.plan(config)):
+def pulses(section: Simulations) -> pd.DataFrame:
+    """Return one row per pulse; see `mtj.pulses`."""
+
+    def drives(direction: str, voltage: float) -> dict[str, float]:
         signed = -mtj.DIRECTIONS[direction] * voltage
-        rows.append(
-            {
-                "pulse": index,
-                "direction": direction,
-                "voltage_V": signed,
-                "duration_s": duration,
-                "current_density_A_per_m2": signed / config["junction"]["RA_ohm_m2"],
-                "Ku_change_J_per_m3": 0.0,
-                "rest_s": float(config["wait"]["rest_s"]),
-                "relax_s": float(config["wait"]["relax_s"]),
-                "temperature_K": float(config["temperature_K"]),
-            }
-        )
-    return pd.DataFrame(rows)
+        current = signed / section.options.junction.RA_ohm_m2
+        return {"voltage_V": signed, "current_density_A_per_m2": current, "Ku_change_J_per_m3": 0.0}
+
+    return mtj.pulses(section, drives)
 
 
-def batches(section: dict) -> list[Batch]:
+def batches(section: Simulations) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse and instance; the same for every engine."""
-    return mtj.batches(section, NAME, _problem)
+    return mtj.batches(section, _problem)
 
 
-def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Return the statistics of each pulse, and the laws of the nominal device beside them (absent at T = 0)."""
-    config = section[NAME]
-    table = mtj.summarise(config, pulses, events)
-    laws = [_laws(config, pulse) for pulse in pulses.itertuples()]
+    options = section.options
+    table = mtj.summarise(options, pulses, events)
+    laws = [_laws(options, pulse) for pulse in pulses.itertuples()]
     return pd.concat([table, pd.DataFrame(laws)], axis=1)[list(SUMMARY_COLUMNS)]
 
 
-def _laws(config: dict, pulse) -> dict:
-    rest, driven = axial(config, pulse.direction, 0.0), axial(config, pulse.direction, pulse.voltage_V)
+def _laws(options: Options, pulse) -> dict:
+    rest, driven = axial(options, pulse.direction, 0.0), axial(options, pulse.direction, pulse.voltage_V)
     absent, t = float("nan"), pulse.duration_s
     hot, above = pulse.temperature_K > 0, driven.drive - driven.offset > 1
     barrier = driven.delta * (1 - driven.drive + driven.offset) ** 2
     return {
-        "critical_voltage_V": critical_voltage(config, pulse.direction),
+        "critical_voltage_V": critical_voltage(options, pulse.direction),
         "thermal_stability": rest.delta,
         "probability_fokker_planck": fokker_planck(rest, driven, (pulse.rest_s, t, pulse.relax_s)) if hot else absent,
         "probability_neel_brown": -math.expm1(-t * driven.escape_rate())
@@ -222,24 +252,32 @@ def _laws(config: dict, pulse) -> dict:
     }
 
 
-def describe(section: dict) -> dict:
-    """Return what the read-out needs to know of the junction."""
-    config = section[NAME]
-    critical = {f"critical_voltage_{d}_V": critical_voltage(config, d) for d in mtj.DIRECTIONS}
-    return {**mtj.describe(section, NAME), **critical}
+def describe(section: Simulations) -> dict:
+    """Return what there is to know of the junction."""
+    critical = {f"critical_voltage_{d}_V": voltage for d, voltage in _critical(section.options).items()}
+    return {**mtj.describe(section), **critical}
 
 
-def _problem(section: dict, plan: tuple[str, float, float], instance: int) -> Problem:
-    config, (direction, voltage, _) = section[NAME], plan
-    junction = config["junction"]
+def writes(section: Simulations) -> Writes:
+    """Return what the write events mean; a current favours one state."""
+    options = section.options
+    favours = any(options.pulses.voltages_V)
+    return mtj.writes(section, "junction", favours=favours, gate_m=None, critical_V=_critical(options))
+
+
+def _critical(options: Options) -> dict[str, float]:
+    return {direction: critical_voltage(options, direction) for direction in mtj.DIRECTIONS}
+
+
+def _problem(section: Simulations, plan: mtj.Plan, instance: int) -> Problem:
+    options, (direction, voltage, _) = section.options, plan
+    junction = options.junction
     body = mtj.material(
         section,
-        NAME,
         instance,
         spin_hall_angle=efficiency(junction),
-        field_like_ratio=junction["field_like_ratio"],
-        slonczewski_lambda=junction["slonczewski_lambda"],
+        field_like_ratio=junction.field_like_ratio,
+        slonczewski_lambda=junction.slonczewski_lambda,
     )
-    current = -mtj.DIRECTIONS[direction] * voltage / junction["RA_ohm_m2"]
-    drives = {"current_density_A_per_m2": current}
-    return mtj.problem(section, NAME, plan, instance, body, drives, (0.0, 0.0, config["stray_field_T"]))
+    drives = {"current_density_A_per_m2": -mtj.DIRECTIONS[direction] * voltage / junction.RA_ohm_m2}
+    return mtj.problem(section, plan, instance, body, drives, (0.0, 0.0, options.stray_field_T))

@@ -12,10 +12,13 @@ The barrier is thick: no torque by the current, and RA serves the energy alone.
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import pandas as pd
 import pandera.pandas as pa
+from pydantic import Field
 
+from device_sims.common import Simulations
 from device_sims.devices import Batch, mtj
 from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
     AXES,
@@ -26,9 +29,10 @@ from device_sims.devices.mtj import (  # noqa: F401  (part of this family's prot
     observe,
 )
 from device_sims.problem import GAMMA0, MU0, Problem
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+from spinloom.write_events import Writes
 
-NAME = "vcma_mtj"
 SUMMARY_COLUMNS = {
     **mtj.SUMMARY_COLUMNS,
     "anisotropy_field_A_per_m": pa.Column(float),
@@ -36,77 +40,109 @@ SUMMARY_COLUMNS = {
 }
 
 
-def Ku_change(config: dict, voltage_V: float) -> float:
-    """Return the change of Ku by the gate, J/m3; a positive voltage lowers it."""
-    gate = config["gate"]
-    area_energy = gate["vcma_coefficient_J_per_V_m"] * voltage_V / gate["dielectric_thickness_m"]
-    return -area_energy / config["layer"]["thickness_m"]
+class Junction(Section):
+    """The tunnel junction, for the write's energy."""
+
+    RA_ohm_m2: Real = key("Resistance-area product of the parallel state.", gt=0, le=0.001)
+    TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P.", ge=0, le=20)
 
 
-def half_period(config: dict) -> float:
-    """Return the time in which a moment without anisotropy makes half a turn about the bias field, s."""
-    return math.pi * (1 + config["material"]["alpha"] ** 2) * MU0 / (GAMMA0 * config["bias_field_T"])
+class Gate(Section):
+    """How the voltage changes the anisotropy."""
+
+    vcma_coefficient_J_per_V_m: Real = key(
+        "VCMA coefficient xi, dKu = -xi V/(d t); 1e-13 is 100 fJ/(V m).",
+        ge=-1e-09,
+        le=1e-09,
+    )
+    dielectric_thickness_m: Real = key("Thickness d of the barrier.", gt=0, le=1e-08)
 
 
-def check(section: dict) -> None:
-    """Check what a schema cannot; errors as of `mtj.check`, and a bias field that leaves no two states."""
-    config = section[NAME]
-    mtj.check(section, NAME, _problem)
-    limit = MU0 * mtj.anisotropy_field(config) * math.sqrt(1 - mtj.DECIDED**2)
-    if config["bias_field_T"] >= limit:
-        raise UserError(
-            f"device_sims.{NAME}.bias_field_T: found {config['bias_field_T']:g}, allowed: less than {limit:.3g}, as "
-            f"beyond it the states lean into the plane until |mz| < {mtj.DECIDED:g}"
-        )
+class Pulses(mtj.Pulses):
+    """The axes of the sweep; the pulses are all their combinations."""
 
-
-def pulses(section: dict) -> pd.DataFrame:
-    """Return one row per pulse: voltages in the config's order, for each width, for each direction."""
-    config = section[NAME]
-    return pd.DataFrame(
-        [
-            {
-                "pulse": index,
-                "direction": direction,
-                "voltage_V": voltage,
-                "duration_s": duration,
-                "current_density_A_per_m2": 0.0,
-                "Ku_change_J_per_m3": Ku_change(config, voltage),
-                "rest_s": float(config["wait"]["rest_s"]),
-                "relax_s": float(config["wait"]["relax_s"]),
-                "temperature_K": float(config["temperature_K"]),
-            }
-            for index, (direction, voltage, duration) in enumerate(mtj.plan(config))
-        ]
+    voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
+        "Voltages; a positive one lowers Ku if xi is positive.",
+        min_length=1,
+        max_length=1000,
     )
 
 
-def batches(section: dict) -> list[Batch]:
+class Options(mtj.Options):
+    """Perpendicular junction under an in-plane field whose anisotropy a voltage pulse takes away."""
+
+    junction: Junction = key("The tunnel junction, for the write's energy.")
+    gate: Gate = key("How the voltage changes the anisotropy.")
+    bias_field_T: Real = key("In-plane field, along x, at all times: the moment turns about it.", gt=0, le=10)
+    pulses: Pulses = key("The axes of the sweep; the pulses are all their combinations.")
+
+
+def Ku_change(options: Options, voltage_V: float) -> float:
+    """Return the change of Ku by the gate, J/m3; a positive voltage lowers it."""
+    gate = options.gate
+    area_energy = gate.vcma_coefficient_J_per_V_m * voltage_V / gate.dielectric_thickness_m
+    return -area_energy / options.layer.thickness_m
+
+
+def half_period(options: Options) -> float:
+    """Return the time in which a moment without anisotropy makes half a turn about the bias field, s."""
+    return math.pi * (1 + options.material.alpha**2) * MU0 / (GAMMA0 * options.bias_field_T)
+
+
+def check(section: Simulations) -> None:
+    """Check what a declaration cannot; errors as of `mtj.check`, and a bias field that leaves no two states."""
+    options = section.options
+    mtj.check(section, _problem)
+    limit = MU0 * mtj.anisotropy_field(options) * math.sqrt(1 - mtj.DECIDED**2)
+    if options.bias_field_T >= limit:
+        raise UserError(
+            f"device_sims.{section.device}.bias_field_T: found {options.bias_field_T:g}, allowed: less than "
+            f"{limit:.3g}, as beyond it the states lean into the plane until |mz| < {mtj.DECIDED:g}"
+        )
+
+
+def pulses(section: Simulations) -> pd.DataFrame:
+    """Return one row per pulse; see `mtj.pulses`."""
+
+    def drives(direction: str, voltage: float) -> dict[str, float]:
+        change = Ku_change(section.options, voltage)
+        return {"voltage_V": voltage, "current_density_A_per_m2": 0.0, "Ku_change_J_per_m3": change}
+
+    return mtj.pulses(section, drives)
+
+
+def batches(section: Simulations) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse and instance; the same for every engine."""
-    return mtj.batches(section, NAME, _problem)
+    return mtj.batches(section, _problem)
 
 
-def summarise(section: dict, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Return the statistics of each pulse, and beside them the anisotropy field under it and the half period."""
-    config = section[NAME]
-    table = mtj.summarise(config, pulses, events)
-    nominal = config["material"]["Ku_J_per_m3"]
-    fields = [mtj.anisotropy_field(config, nominal + change) for change in pulses["Ku_change_J_per_m3"]]
-    return table.assign(anisotropy_field_A_per_m=fields, half_period_s=half_period(config))[list(SUMMARY_COLUMNS)]
+    options = section.options
+    table = mtj.summarise(options, pulses, events)
+    nominal = options.material.Ku_J_per_m3
+    fields = [mtj.anisotropy_field(options, nominal + change) for change in pulses["Ku_change_J_per_m3"]]
+    return table.assign(anisotropy_field_A_per_m=fields, half_period_s=half_period(options))[list(SUMMARY_COLUMNS)]
 
 
-def describe(section: dict) -> dict:
-    """Return what the read-out needs to know of the junction."""
+def describe(section: Simulations) -> dict:
+    """Return what there is to know of the junction."""
     own = {
-        "half_period_s": half_period(section[NAME]),
-        "gate_dielectric_thickness_m": section[NAME]["gate"]["dielectric_thickness_m"],
+        "half_period_s": half_period(section.options),
+        "gate_dielectric_thickness_m": section.options.gate.dielectric_thickness_m,
     }
-    return {**mtj.describe(section, NAME), **own}
+    return {**mtj.describe(section), **own}
 
 
-def _problem(section: dict, plan: tuple[str, float, float], instance: int) -> Problem:
-    config = section[NAME]
-    body = mtj.material(section, NAME, instance)
+def writes(section: Simulations) -> Writes:
+    """Return what the write events mean; a voltage favours no state."""
+    gate_m = section.options.gate.dielectric_thickness_m
+    return mtj.writes(section, "gate", favours=False, gate_m=gate_m, critical_V=None)
+
+
+def _problem(section: Simulations, plan: mtj.Plan, instance: int) -> Problem:
+    options = section.options
+    body = mtj.material(section, instance)
     # the gate adds to each instance's own Ku
-    drives = {"Ku_factor": 1 + Ku_change(config, plan[1]) / body.Ku_J_per_m3}
-    return mtj.problem(section, NAME, plan, instance, body, drives, (config["bias_field_T"], 0.0, 0.0))
+    drives = {"Ku_factor": 1 + Ku_change(options, plan[1]) / body.Ku_J_per_m3}
+    return mtj.problem(section, plan, instance, body, drives, (options.bias_field_T, 0.0, 0.0))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 import pandera.pandas as pa
+from pydantic import Field
 
+from device_sims.common import Simulations
 from device_sims.engines import Result
-from device_sims.problem import MU0, Geometry, Mesh, Numerics, Problem, Roughness, observables
+from device_sims.problem import MU0, Geometry, Mesh, Problem, geometry, observables
+from device_sims.problem import Roughness as RoughEdges
 from device_sims.problem.observables import LOST, MULTIPLE, SINGLE
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+from spinloom.write_events import Outcome
 
 MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard
 EDGE_MARGIN_CELLS = 1  # room beside the nominal width for edges that bulge outward
@@ -32,39 +39,68 @@ TRAJECTORY_COLUMNS = {
 }
 
 
-def strip(track: dict, roughness: dict, notches: dict, seed: int, instance: int) -> tuple[Mesh, Geometry]:
-    """Return the mesh and the shape of a track, from the config's mappings of the same names."""
-    cell = track["cell_m"]
+class Track(Section):
+    """The strip."""
+
+    length_m: Real = key("Length of the track.", gt=0, le=1e-05)
+    width_m: Real = key("Nominal width.", gt=0, le=1e-06)
+    thickness_m: Real = key("Thickness of the free layer.", gt=0, le=1e-08)
+    cell_m: Real = key("Cell edge in the plane; must divide length and width.", ge=5e-10, le=1e-08)
+
+
+class Material(Section):
+    """Constants of the free layer."""
+
+    Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
+    A_J_per_m: Real = key("Exchange stiffness.", ge=1e-13, le=1e-10)
+    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal, without a voltage.", gt=0, le=100000000.0)
+    D_J_per_m2: Real = key("Interfacial DMI, sign of mumax3's Dind.", ge=-0.02, le=0.02)
+    alpha: Real = key("Gilbert damping.", gt=0, le=1)
+
+
+class Roughness(Section):
+    """Rough edges."""
+
+    rms_m: Real = key("Line-edge roughness (rms) drawn once per instance; 0 for straight edges.", 0, ge=0, le=2e-08)
+    correlation_length_m: Real = key("Correlation length of the edge.", 2e-08, gt=0, le=1e-06)
+
+
+class Notches(Section):
+    """Notches in the edges."""
+
+    positions_m: tuple[Annotated[Real, Field(ge=0)], ...] = key("Centres of triangular notches on both edges.", ())
+    depth_m: Real = key("Depth of a notch from each edge.", 0, ge=0)
+    width_m: Real = key("Width of a notch at the edge.", 2e-08, gt=0)
+
+
+def strip(track: Track, roughness: Roughness, notches: Notches, seed: int, instance: int) -> tuple[Mesh, Geometry]:
+    """Return the mesh and the shape of a track."""
+    cell = track.cell_m
     rough = None
-    if roughness["rms_m"] > 0:
-        rough = Roughness(roughness["rms_m"], roughness["correlation_length_m"], seed, instance)
+    if roughness.rms_m > 0:
+        rough = RoughEdges(roughness.rms_m, roughness.correlation_length_m, seed, instance)
     mesh = Mesh(
-        nx=round(track["length_m"] / cell),
-        ny=round(track["width_m"] / cell) + 2 * EDGE_MARGIN_CELLS,
-        cell_m=(cell, cell, track["thickness_m"]),
+        nx=round(track.length_m / cell),
+        ny=round(track.width_m / cell) + 2 * EDGE_MARGIN_CELLS,
+        cell_m=(cell, cell, track.thickness_m),
     )
     return mesh, Geometry(
         "strip",
-        width_m=track["width_m"],
+        width_m=track.width_m,
         roughness=rough,
-        notch_positions_m=tuple(notches["positions_m"]),
-        notch_depth_m=notches["depth_m"],
-        notch_width_m=notches["width_m"],
+        notch_positions_m=notches.positions_m,
+        notch_depth_m=notches.depth_m,
+        notch_width_m=notches.width_m,
     )
 
 
-def numerics(config: dict) -> Numerics:
-    """Return the numerics of the config's ``numerics`` mapping; what it does not name keeps its default."""
-    return Numerics(**{name: config[name] for name in Numerics.__dataclass_fields__ if name in config})
+def rest_width(material: Material) -> float:
+    """Return ``sqrt(A / (Ku - mu0 Ms^2 / 2))`` of a family's material, m: the width that a wall is laid with."""
+    effective = material.Ku_J_per_m3 - MU0 * material.Ms_A_per_m**2 / 2
+    return math.sqrt(material.A_J_per_m / effective)
 
 
-def rest_width(material: dict) -> float:
-    """Return ``sqrt(A / (Ku - mu0 Ms^2 / 2))`` of the config's material, m: the width that a wall is laid with."""
-    effective = material["Ku_J_per_m3"] - MU0 * material["Ms_A_per_m"] ** 2 / 2
-    return math.sqrt(material["A_J_per_m"] / effective)
-
-
-def check_track(track: dict, where: str) -> None:
+def check_track(track: Track, where: str) -> None:
     """Check that whole cells make the track; ``where`` names its part of the config.
 
     Raises
@@ -72,16 +108,15 @@ def check_track(track: dict, where: str) -> None:
     UserError
         Naming the key.
     """
-    for key in ("length_m", "width_m"):
-        cells = track[key] / track["cell_m"]
+    for name, edge in (("length_m", track.length_m), ("width_m", track.width_m)):
+        cells = edge / track.cell_m
         if cells < 1 or abs(cells - round(cells)) > 1e-6 * cells:
             raise UserError(
-                f"{where}.track.cell_m: found {track['cell_m']:g}, "
-                f"allowed: a length that divides {key} = {track[key]:g}"
+                f"{where}.track.cell_m: found {track.cell_m:g}, allowed: a length that divides {name} = {edge:g}"
             )
 
 
-def check_width(material: dict, Ku_J_per_m3: float, cell_m: float, found: str) -> None:
+def check_width(material: Material, Ku_J_per_m3: float, cell_m: float, found: str) -> None:
     """Check that a wall exists and is no narrower than a cell; ``found`` begins the error.
 
     Raises
@@ -89,17 +124,62 @@ def check_width(material: dict, Ku_J_per_m3: float, cell_m: float, found: str) -
     UserError
         If the film's easy axis lies in the plane, or the lattice would pin the wall.
     """
-    effective = Ku_J_per_m3 - MU0 * material["Ms_A_per_m"] ** 2 / 2
+    effective = Ku_J_per_m3 - MU0 * material.Ms_A_per_m**2 / 2
     if effective <= 0:
         raise UserError(
             f"{found} and turns the film's easy axis into the plane; allowed: what leaves Ku above mu0 Ms^2/2"
         )
-    width = math.sqrt(material["A_J_per_m"] / effective)
+    width = math.sqrt(material.A_J_per_m / effective)
     if width < cell_m:
         raise UserError(
             f"{found}: the wall's width parameter sqrt(A/K_eff) is then {width:.3g} m; allowed: at least a cell "
             f"(track.cell_m = {cell_m:g}), or the lattice pins the wall"
         )
+
+
+def check_number(section: Simulations, per_instance: int) -> None:
+    """Check the number of write events, with ``per_instance`` pulses (from each start) on each instance.
+
+    Raises
+    ------
+    UserError
+        If there are too many.
+    """
+    number = per_instance * section.sweep.instances * section.sweep.replicas_per_instance
+    if number > MAX_EVENTS:
+        raise UserError(f"device_sims.sweep: found {number} write events, allowed: at most {MAX_EVENTS}")
+
+
+def check_problems(section: Simulations, build: Callable[[int], Problem], times: dict[str, float]) -> None:
+    """Check that times are whole numbers of steps, and that each instance has a track.
+
+    Parameters
+    ----------
+    build : callable
+        Number of an instance -> a problem of it.
+    times : dict of float
+        By their key below the family's section, s.
+
+    Raises
+    ------
+    UserError
+        Naming the key or the instance.
+    """
+    where, first = f"device_sims.{section.device}", build(0)
+    for name, duration in times.items():
+        first.steps(duration, f"{where}.{name}")
+    first.steps(first.record_interval_s, "device_sims.numerics.record_interval_s")
+    for instance in range(section.sweep.instances):
+        try:
+            geometry.mask(build(instance).geometry, first.mesh)
+        except UserError as error:
+            raise UserError(f"{where}, instance {instance}: {error}") from None
+
+
+def outcome(counted: tuple[str, ...], what: str, advice: str) -> Outcome:
+    """Return which writes count, by how many walls are left."""
+    left_out = tuple(state for state in (SINGLE, LOST, MULTIPLE) if state not in counted)
+    return Outcome(column="wall_state", counted=counted, left_out=left_out, what=what, advice=advice)
 
 
 def observe(problem: Problem, result: Result) -> tuple[dict, dict]:

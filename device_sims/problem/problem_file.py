@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from device_sims.problem import geometry, material
+from device_sims.problem import file_keys, geometry, material
+from device_sims.problem.file_keys import ProblemFile
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.problem import (
     ADAPTIVE,
@@ -29,11 +30,10 @@ from device_sims.problem.problem import (
     Roughness,
     Waveform,
 )
-from device_sims.problem.schema_check import resolve_with
 from spinloom import config, files
+from spinloom.declare import Section
 from spinloom.errors import UserError
 
-SCHEMA = Path(__file__).parents[1] / "schemas" / "problem.schema.yaml"
 MAX_CELLS, MAX_RECORDS = 2**22, 10**6  # beyond these a slip of the keyboard
 MAX_VALUES = 2 * 10**9  # numbers of all records of m, which an engine holds in memory
 
@@ -56,7 +56,7 @@ INITIAL = {
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is written of a trajectory besides its table: see the schema's ``outputs``."""
+    """What is written of a trajectory besides its table: see `device_sims.problem.file_keys.Outputs`."""
 
     ovf: str
     ovf_interval_s: float | None
@@ -69,11 +69,6 @@ class Outputs:
         # the number of the interval that a record lies in; times are sums of steps, hence the tolerance
         number = np.floor(np.asarray(t_s) / self.ovf_interval_s + 1e-6)
         return [0, *(np.flatnonzero(np.diff(number) > 0) + 1).tolist()]
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of problem files."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
 def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
@@ -97,154 +92,158 @@ def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
         One line with the file, the key, what was found and what is allowed.
     """
     path = Path(path)
-    content = resolve_with(schema(), config.read(path), str(path))
-    if seed is not None:
-        content["seed"] = seed
+    content = ProblemFile.parse(config.read(path), str(path))
     try:
-        problem = _problem(content, path.parent)
+        problem = _problem(content, content.seed if seed is None else seed, path.parent)
         _check(problem)
-        return problem, _outputs(content["outputs"])
+        return problem, _outputs(content.outputs)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _problem(content: dict, folder: Path) -> Problem:
-    constants = dict(content["material"])
-    maps = constants.pop("maps")
+def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
+    maps = content.material.maps.model_dump()
+    constants = content.material.model_dump(exclude={"maps"})
     for name in ("axis", "polarisation"):
         constants[name] = _unit(constants[name], f"material.{name}")
     return Problem(
-        mesh=_mesh(content["mesh"]),
-        geometry=_geometry(content["geometry"], content["seed"], folder),
+        mesh=_mesh(content.mesh),
+        geometry=_geometry(content.geometry, seed, folder),
         material=Material(**constants),
-        schedule=tuple(_phase(phase, i) for i, phase in enumerate(content["schedule"])),
-        initial=_initial(content["initial"], folder),
-        temperature_K=content["temperature_K"],
-        numerics=Numerics(**content["numerics"]),
-        record_interval_s=content["outputs"]["record_interval_s"],
-        stream=(content["seed"], "thermal field", "run"),
-        regions=tuple(_region(r, f"regions.{i}", constants, maps) for i, r in enumerate(content["regions"])),
+        schedule=tuple(_phase(phase, i) for i, phase in enumerate(content.schedule)),
+        initial=_initial(content.initial, folder),
+        temperature_K=content.temperature_K,
+        numerics=Numerics(**content.numerics.model_dump()),
+        record_interval_s=content.outputs.record_interval_s,
+        stream=(seed, "thermal field", "run"),
+        regions=tuple(_region(r, f"regions.{i}", constants, maps) for i, r in enumerate(content.regions)),
         maps=tuple(Map(name, _file(maps[name], f"material.maps.{name}", folder)) for name in sorted(maps)),
     )
 
 
-def _mesh(section: dict) -> Mesh:
-    if ("cells" in section) == ("size_m" in section):
-        found = "both" if "cells" in section else "neither"
+def _mesh(given: file_keys.Mesh) -> Mesh:
+    if (given.cells is None) == (given.size_m is None):
+        found = "neither" if given.cells is None else "both"
         raise UserError(f"mesh: found {found} of cells and size_m, allowed: one of them")
-    cell = tuple(section["cell_m"])
-    counts = section.get("cells")
+    cell = given.cell_m
+    counts = given.cells
     if counts is None:
-        exact = [size / edge for size, edge in zip(section["size_m"], cell)]
+        exact = [size / edge for size, edge in zip(given.size_m or (), cell)]
         counts = [round(number) for number in exact]
         if any(count < 1 or abs(number - count) > 1e-6 * count for number, count in zip(exact, counts)):
-            raise UserError(f"mesh.size_m: found {section['size_m']}, allowed: whole multiples of mesh.cell_m = {cell}")
+            found = list(given.size_m or ())
+            raise UserError(f"mesh.size_m: found {found}, allowed: whole multiples of mesh.cell_m = {cell}")
     if math.prod(counts) > MAX_CELLS:
         raise UserError(f"mesh: found {math.prod(counts)} cells, allowed: at most {MAX_CELLS}")
-    return Mesh(counts[0], counts[1], cell, counts[2])
+    return Mesh(counts[0], counts[1], (cell[0], cell[1], cell[2]), counts[2])
 
 
-def _geometry(section: dict, seed: int, folder: Path) -> Geometry:
-    _check_kind(section, "geometry", GEOMETRY)
-    size, notches = section.get("size_m"), section.get("notches", {})
-    if section["kind"] == "disc" and size and size[0] != size[1]:
-        raise UserError(f"geometry.size_m: found {size}, allowed: the diameter of the disc, twice")
-    rough = section.get("roughness")
+def _geometry(given: file_keys.Geometry, seed: int, folder: Path) -> Geometry:
+    _check_kind(given.kind, _given(given), "geometry", GEOMETRY)
+    size, rough, notches = given.size_m, given.roughness, given.notches
+    if given.kind == "disc" and size and size[0] != size[1]:
+        raise UserError(f"geometry.size_m: found {list(size)}, allowed: the diameter of the disc, twice")
     return Geometry(
-        section["kind"],
-        section.get("width_m"),
-        Roughness(rough["rms_m"], rough["correlation_length_m"], seed, rough["instance"]) if rough else None,
-        tuple(notches.get("positions_m", ())),
-        notches.get("depth_m", 0.0),
-        notches.get("width_m", 0.0),
-        tuple(size) if size else None,
-        _file(section["file"], "geometry.file", folder) if "file" in section else None,
+        given.kind,
+        given.width_m,
+        Roughness(rough.rms_m, rough.correlation_length_m, seed, rough.instance) if rough else None,
+        notches.positions_m if notches else (),
+        notches.depth_m if notches else 0.0,
+        notches.width_m if notches else 0.0,
+        (size[0], size[1]) if size else None,
+        _file(given.file, "geometry.file", folder) if given.file is not None else None,
     )
 
 
-def _initial(section: dict, folder: Path) -> Initial:
-    _check_kind(section, "initial", INITIAL)
-    given = {key: value for key, value in section.items() if key not in ("chirality", "file", "direction")}
-    if section["kind"] == "wall":
-        if ("azimuth_rad" in section) == ("chirality" in section):
-            found = "both" if "chirality" in section else "neither"
+def _initial(given: file_keys.Initial, folder: Path) -> Initial:
+    said = _given(given)
+    _check_kind(given.kind, said, "initial", INITIAL)
+    own = {name: value for name, value in said.items() if name not in ("chirality", "file", "direction")}
+    if given.kind == "wall":
+        if (given.azimuth_rad is None) == (given.chirality is None):
+            found = "neither" if given.chirality is None else "both"
             raise UserError(f"initial: found {found} of azimuth_rad and chirality, allowed: one of them")
-        if "chirality" in section:
-            towards_right = (section["chirality"] == "right") == section.get("up_left", True)
-            given["azimuth_rad"] = 0.0 if towards_right else math.pi
-    if "direction" in section:
-        given["direction"] = _unit(section["direction"], "initial.direction")
-    if "file" in section:
-        given["file"] = _file(section["file"], "initial.file", folder)
-    return Initial(**given)
+        if given.chirality is not None:
+            towards_right = (given.chirality == "right") == (given.up_left is not False)
+            own["azimuth_rad"] = 0.0 if towards_right else math.pi
+    if given.direction is not None:
+        own["direction"] = _unit(given.direction, "initial.direction")
+    if given.file is not None:
+        own["file"] = _file(given.file, "initial.file", folder)
+    return Initial(**own)
 
 
-def _check_kind(section: dict, where: str, kinds: dict) -> None:
-    uses, needs = kinds[section["kind"]]
+def _given(section: Section) -> dict[str, Any]:
+    """Return what a section says, without what it leaves out."""
+    return {name: value for name, value in section if value is not None}
+
+
+def _check_kind(kind: str, said: dict[str, Any], where: str, kinds: dict) -> None:
+    uses, needs = kinds[kind]
     for key in needs:
-        if key not in section:
-            raise UserError(f"{where}: key '{key}' is missing; kind {section['kind']} needs it")
-    for key in section:
-        owners = [kind for kind, (keys, _) in kinds.items() if key in keys]
+        if key not in said:
+            raise UserError(f"{where}: key '{key}' is missing; kind {kind} needs it")
+    for key in said:
+        owners = [one for one, (keys, _) in kinds.items() if key in keys]
         if owners and key not in uses:
-            raise UserError(f"{where}.{key}: found with kind {section['kind']}, allowed: with {', '.join(owners)}")
+            raise UserError(f"{where}.{key}: found with kind {kind}, allowed: with {', '.join(owners)}")
 
 
-def _region(section: dict, where: str, constants: dict, maps: dict) -> Region:
-    factors = dict(section["factors"])
-    for name, value in section["values"].items():
+def _region(given: file_keys.Region, where: str, constants: dict, maps: dict) -> Region:
+    factors = _given(given.factors)
+    for name, value in _given(given.values).items():
         if name in factors or name in maps or not constants[name]:
             raise UserError(
                 f"{where}.values.{name}: allowed only for a constant without a factor here, without a map, and whose "
                 "uniform value is not 0"
             )
         factors[name] = value / constants[name]
-    return Region(tuple(section["x_m"]), tuple(section["y_m"]), tuple(sorted(factors.items())), section["name"])
+    (x0, x1), (y0, y1) = given.x_m, given.y_m
+    return Region((x0, x1), (y0, y1), tuple(sorted(factors.items())), given.name)
 
 
-def _phase(section: dict, index: int) -> Phase:
+def _phase(given: file_keys.Phase, index: int) -> Phase:
     where = f"schedule.{index}"
-    drives = {
-        key: _drive(section[key], f"{where}.{key}")
-        for key in ("Ku_factor", "current_density_A_per_m2", "zhang_li_u_m_per_s")
-    }
-    x, y, z = (_drive(value, f"{where}.field_T.{i}") for i, value in enumerate(section["field_T"]))
+    x, y, z = (_drive(value, f"{where}.field_T.{i}") for i, value in enumerate(given.field_T))
     return Phase(
-        section.get("name", f"phase_{index}"),
-        section["duration_s"],
+        f"phase_{index}" if given.name is None else given.name,
+        given.duration_s,
+        Ku_factor=_drive(given.Ku_factor, f"{where}.Ku_factor"),
+        current_density_A_per_m2=_drive(given.current_density_A_per_m2, f"{where}.current_density_A_per_m2"),
         field_T=(x, y, z),
+        zhang_li_u_m_per_s=_drive(given.zhang_li_u_m_per_s, f"{where}.zhang_li_u_m_per_s"),
         region_Ku_factors=tuple(
             (name, _drive(value, f"{where}.region_Ku_factors.{name}"))
-            for name, value in sorted(section["region_Ku_factors"].items(), key=lambda item: str(item[0]))
+            for name, value in sorted(given.region_Ku_factors.items())
         ),
-        **drives,
     )
 
 
-def _drive(value: Any, where: str) -> Drive:
-    if not isinstance(value, dict):
+def _drive(value: file_keys.Drive, where: str) -> Drive:
+    if not isinstance(value, file_keys.Waveform):
         return float(value)
-    ramp, sine = {"from", "to"} & set(value), {"amplitude", "frequency_Hz"} & set(value)
-    if len(ramp) == 1 or len(sine) == 1 or ramp and "offset" in value or "phase_rad" in value and not sine or not value:
+    said = {name: part for name, part in value.model_dump(by_alias=True).items() if part is not None}
+    ramp, sine = {"from", "to"} & set(said), {"amplitude", "frequency_Hz"} & set(said)
+    if len(ramp) == 1 or len(sine) == 1 or ramp and "offset" in said or "phase_rad" in said and not sine or not said:
         raise UserError(
-            f"{where}: found {{{', '.join(value)}}}, allowed: a number, {{from, to}}, {{offset, amplitude, "
+            f"{where}: found {{{', '.join(sorted(said))}}}, allowed: a number, {{from, to}}, {{offset, amplitude, "
             f"frequency_Hz, phase_rad}} or {{from, to, amplitude, frequency_Hz, phase_rad}}"
         )
-    start = value.get("from", value.get("offset", 0.0))
-    wave = (value.get("amplitude", 0.0), value.get("frequency_Hz", 0.0), value.get("phase_rad", 0.0))
-    return Waveform(start, value.get("to", start), *wave)
+    start = said.get("from", said.get("offset", 0.0))
+    wave = (said.get("amplitude", 0.0), said.get("frequency_Hz", 0.0), said.get("phase_rad", 0.0))
+    return Waveform(start, said.get("to", start), *wave)
 
 
-def _outputs(section: dict) -> Outputs:
-    interval, record = section["ovf_interval_s"], section["record_interval_s"]
-    if interval is not None and section["ovf"] != "none":
+def _outputs(given: file_keys.Outputs) -> Outputs:
+    interval, record = given.ovf_interval_s, given.record_interval_s
+    if interval is not None and given.ovf != "none":
         raise UserError("outputs: found both ovf and ovf_interval_s, allowed: one of them")
     if interval is not None and interval < record * (1 - 1e-6):
         raise UserError(f"outputs.ovf_interval_s: found {interval:g}, allowed: at least record_interval_s = {record:g}")
-    return Outputs(section["ovf"], interval, section["ovf_format"])
+    return Outputs(given.ovf, interval, given.ovf_format)
 
 
-def _unit(vector: list[float], where: str) -> tuple[float, float, float]:
+def _unit(vector: Sequence[float], where: str) -> tuple[float, float, float]:
     if not any(vector):
         raise UserError(f"{where}: found the zero vector, allowed: any other")
     exponent = math.frexp(max(map(abs, vector)))[1]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from device_sims import devices, engines
+from device_sims import engines
+from device_sims.common import Replica, Simulations
 from device_sims.devices import Batch
 from device_sims.sweep import tables
 from device_sims.sweep.chunk import Chunk, read
@@ -24,28 +25,28 @@ TABLES = (
 )  # fmt: skip
 
 
-def plan(section: dict) -> list[Chunk]:
+def plan(section: Simulations) -> list[Chunk]:
     """Return the chunks of a sweep, in the order of the config.
 
     A chunk holds one pulse on ``instances_per_chunk`` instances and, if ``replicas_per_chunk`` is given, one block of
     that many replicas: more replicas are then more chunks, and finished ones stay.
     """
-    family, sweep = devices.family(section), section["sweep"]
+    family, sweep = section.family, section.sweep
     grouped: dict[tuple[int, int, int], list[Batch]] = {}
     for batch in batches(section):
-        for block in batch.blocks(sweep["replicas_per_chunk"]):
-            place = (batch.pulse, batch.instance // sweep["instances_per_chunk"], block.first)
+        for block in batch.blocks(sweep.replicas_per_chunk):
+            place = (batch.pulse, batch.instance // sweep.instances_per_chunk, block.first)
             grouped.setdefault(place, []).append(block)
     drives = [
         ", ".join(f"{name} {pulse[name]}" for name in family.AXES) for _, pulse in family.pulses(section).iterrows()
     ]
     return [
-        Chunk.of(section["device"], section["engine"], pulse, drives[pulse], tuple(own))
+        Chunk.of(section.device, section.engine, pulse, drives[pulse], tuple(own))
         for (pulse, _, _), own in grouped.items()
     ]
 
 
-def batches(section: dict) -> list[Batch]:
+def batches(section: Simulations) -> list[Batch]:
     """Return the family's batches with what ``sweep.replicas`` asks for: entries raise, and never lower, a number.
 
     Raises
@@ -53,7 +54,7 @@ def batches(section: dict) -> list[Batch]:
     UserError
         If an entry fits no batch, or names a column that the family's pulses do not have.
     """
-    family, wanted = devices.family(section), section["sweep"]["replicas"]
+    family, wanted = section.family, [_values(entry) for entry in section.sweep.replicas]
     found = family.batches(section)
     if not wanted:
         return found
@@ -63,25 +64,25 @@ def batches(section: dict) -> list[Batch]:
         values = {**pulses.iloc[batch.pulse].to_dict(), **batch.keys}
         fitting = [place for place, entry in enumerate(wanted) if _fits(entry, values, place)]
         used.update(fitting)
-        most = max((wanted[place]["replicas_per_instance"] for place in fitting), default=0)
+        most = max((section.sweep.replicas[place].replicas_per_instance for place in fitting), default=0)
         return replace(batch, replicas=max(batch.replicas, most))
 
     found = [raised(batch) for batch in found]
     for place, entry in enumerate(wanted):
         if place not in used:
             raise UserError(
-                f"device_sims.sweep.replicas.{place}: found {_where(entry)}, which is no pulse of the sweep, "
+                f"device_sims.sweep.replicas.{place}: found {entry}, which is no pulse of the sweep, "
                 "allowed: values of pulses that it has"
             )
     return found
 
 
-def _where(entry: dict) -> dict:
-    return {key: value for key, value in entry.items() if key != "replicas_per_instance"}
+def _values(entry: Replica) -> dict:
+    return entry.model_dump(exclude={"replicas_per_instance"})
 
 
 def _fits(entry: dict, values: dict, place: int) -> bool:
-    for key, value in _where(entry).items():
+    for key, value in entry.items():
         if key not in values:
             raise UserError(
                 f"device_sims.sweep.replicas.{place}: found {key}, allowed: columns of this family's pulses and events"
@@ -92,17 +93,16 @@ def _fits(entry: dict, values: dict, place: int) -> bool:
     return True
 
 
-def plan_checked(section: dict) -> list[Chunk]:
+def plan_checked(section: Simulations) -> list[Chunk]:
     """Check the section as only its device family and its engine can, then `plan`."""
-    family = devices.family(section)
-    family.check(section)
+    section.family.check(section)
     chunks = plan(section)
     # the first batch of each chunk: instances differ in their edges only
-    engines.check(section["engine"], section["device"], [chunk.batches[0].problem for chunk in chunks])
+    engines.check(section.engine, section.device, [chunk.batches[0].problem for chunk in chunks])
     return chunks
 
 
-def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> None:
+def collect(section: Simulations, chunk_directory: str | Path, output: str | Path) -> None:
     """Gather the sweep's chunks into the stage's tables.
 
     Writes ``events.parquet`` and ``.csv``, ``trajectories.parquet``, ``pulses.csv``, ``summary.csv``, ``points.csv``
@@ -113,7 +113,7 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
     UserError
         If a chunk is missing, or a file's content is not what its name says.
     """
-    output, family = Path(output), devices.family(section)
+    output, family = Path(output), section.family
     pulses = tables.checked(family.pulses(section), tables.pulses(family), "pulses.csv")
     events, trajectories, points = [], [], []
     for chunk in plan(section):
@@ -146,11 +146,13 @@ def collect(section: dict, chunk_directory: str | Path, output: str | Path) -> N
     point_table = tables.checked(pd.DataFrame(points), tables.POINTS, "points.csv")
     device = {
         **family.describe(section),
-        "engine": section["engine"],
-        "engine_version": engines.version(section["engine"]),
-        "seed": section["seed"],
-        "instances": section["sweep"]["instances"],
-        "replicas_per_instance": section["sweep"]["replicas_per_instance"],
+        "family": section.device,
+        "writes": family.writes(section).dump(),
+        "engine": section.engine,
+        "engine_version": engines.version(section.engine),
+        "seed": section.seed,
+        "instances": section.sweep.instances,
+        "replicas_per_instance": section.sweep.replicas_per_instance,
     }
     metadata = {"sweep_hash": files.sha256_text(files.canonical_json(list(event_table["spec_hash"])))}
     with files.sealed(output, TABLES):

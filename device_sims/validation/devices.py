@@ -11,6 +11,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from device_sims import engines
+from device_sims.common import Simulations
+from device_sims.config import Stage
 from device_sims.devices import mtj, stt_mtj
 from device_sims.engines.llg import ensemble
 from device_sims.validation import Curve, Row, same_writes
@@ -18,9 +20,9 @@ from device_sims.validation import Curve, Row, same_writes
 ALARM = 1e-3
 
 
-def junction(diameter_m: float, voltages: tuple, replicas: int, numerics: dict) -> dict:
-    """Return the section of a junction as in configs/stt_mtj.yaml, at room temperature, in one direction."""
-    return {
+def junction(diameter_m: float, temperature_K: float, voltages: tuple, replicas: int, numerics: dict) -> Simulations:
+    """Return the simulations of a junction as in configs/stt_mtj.yaml, in one direction."""
+    section = {
         "seed": 41,
         "engine": "macrospin",
         "device": "stt_mtj",
@@ -37,15 +39,16 @@ def junction(diameter_m: float, voltages: tuple, replicas: int, numerics: dict) 
             "spread": {"Ku_relative_sd": 0.0},
             "stray_field_T": 0.0,
             "wait": {"rest_s": 5e-10, "relax_s": 1e-9},
-            "temperature_K": 300.0,
+            "temperature_K": temperature_K,
             "pulses": {"directions": ["P_to_AP"], "voltages_V": list(voltages), "durations_s": [2e-9]},
         },
         "sweep": {"instances": 1, "replicas_per_instance": replicas, "instances_per_chunk": 1},
         "numerics": {"precision": "float32", "record_interval_s": 5e-10, **numerics},
     }
+    return Stage.parse(section, "validation")
 
 
-def switched(section: dict, engine: str) -> list[int]:
+def switched(section: Simulations, engine: str) -> list[int]:
     """Return how many replicas of each pulse switch."""
     counts = []
     for batch in stt_mtj.batches(section):
@@ -58,15 +61,13 @@ def switched(section: dict, engine: str) -> list[int]:
 
 def _switching(diameter_m: float, temperature_K: float, voltages: tuple, replicas: int):
     nm = f"{diameter_m * 1e9:g} nm"
-    fast = junction(diameter_m, voltages, 1024, {"integrator": "heun", "dt_s": 1e-12})
-    slow = junction(diameter_m, voltages, replicas, {"integrator": "fdr4", "dt_s": 2.5e-13, "demag_interval_steps": 2})
-    for section in (fast, slow):
-        section["stt_mtj"]["temperature_K"] = temperature_K
-    config = fast["stt_mtj"]
+    fast = junction(diameter_m, temperature_K, voltages, 1024, {"integrator": "heun", "dt_s": 1e-12})
+    slow = junction(diameter_m, temperature_K, voltages, replicas, {"integrator": "fdr4", "dt_s": 2.5e-13})
+    options = fast.options
     by_moment, by_cells = switched(fast, "macrospin"), switched(slow, "llg")
-    rest, wait = stt_mtj.axial(config, "P_to_AP", 0.0), config["wait"]
-    times = (wait["rest_s"], 2e-9, wait["relax_s"])
-    exact = [stt_mtj.fokker_planck(rest, stt_mtj.axial(config, "P_to_AP", v), times) for v in voltages]
+    rest, wait = stt_mtj.axial(options, "P_to_AP", 0.0), options.wait
+    times = (wait.rest_s, 2e-9, wait.relax_s)
+    exact = [stt_mtj.fokker_planck(rest, stt_mtj.axial(options, "P_to_AP", v), times) for v in voltages]
     for v, k, n, p in zip(voltages, by_moment, by_cells, exact):
         name = f"junction {nm}, {temperature_K:g} K, {v:g} V"
         note = f"{k} of 1024 switch, the equation says {p:.3f}"
@@ -77,7 +78,7 @@ def _switching(diameter_m: float, temperature_K: float, voltages: tuple, replica
         error = math.sqrt(max(share * (1 - share), 1 / replicas) / replicas)
         note = f"tolerance: 0.05 for the model and three standard errors of {replicas} replicas"
         yield Row(name, "micromagnetic P_sw", share, "macrospin engine", n / replicas, 0.05 + 3 * error, note=note)
-    panel = f"disc of {nm}, 2 ns, P to AP, {temperature_K:g} K, Delta {mtj.stability(config):.0f}"
+    panel = f"disc of {nm}, 2 ns, P to AP, {temperature_K:g} K, Delta {mtj.stability(options):.0f}"
     points = list(voltages)
     yield Curve("switching", panel, "macrospin, 1024 replicas", points, [k / 1024 for k in by_moment], "o", 0)
     yield Curve("switching", panel, f"disc, {replicas} replicas", points, [n / replicas for n in by_cells], "s", 1)
@@ -97,9 +98,9 @@ def junction_40nm():
     yield from _switching(40e-9, 300.0, (0.9, 1.2), 16)
 
 
-def racetrack(voltages: tuple, temperature_K: float, replicas: int) -> dict:
-    """Return the section of the default study's racetrack, short and with straight edges."""
-    return {
+def racetrack(voltages: tuple, temperature_K: float, replicas: int) -> Simulations:
+    """Return the simulations of the default study's racetrack, short and with straight edges."""
+    section = {
         "seed": 42,
         "engine": "llg",
         "device": "domain_wall",
@@ -137,16 +138,16 @@ def racetrack(voltages: tuple, temperature_K: float, replicas: int) -> dict:
             "integrator": "fdr4",
             "dt_s": 5e-13,
             "precision": "float32",
-            "demag_interval_steps": 2,
             "record_interval_s": 1e-10,
         },
     }
+    return Stage.parse(section, "validation")
 
 
 def _collective(voltages: tuple, temperature_K: float, replicas: int):
     section = racetrack(voltages, temperature_K, replicas)
-    table = same_writes.compare(section)
-    start = section["domain_wall"]["wall"]["start_m"]
+    table = same_writes.compare(section, "final_position_m")
+    start = section.options.wall.start_m
     cells, model = ((table[f"mean_{engine}"] - start) * 1e9 for engine in ("llg", "collective"))
     kelvin = f"{temperature_K:g} K"
     for k, v in enumerate(voltages):

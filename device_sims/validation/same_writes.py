@@ -7,21 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 
-from device_sims import devices, engines
-from spinloom.errors import UserError
-
-# what a write of each family is judged by
-VALUE = {
-    "domain_wall": "final_position_m",
-    "notched_wire": "passed",
-    "stt_mtj": "switched",
-    "vcma_mtj": "switched",
-}
+from device_sims import engines
+from device_sims.common import Simulations
 
 
-def outcomes(section: dict, engine: str) -> pd.DataFrame:
+def outcomes(section: Simulations, engine: str) -> pd.DataFrame:
     """Return the events of a section by the named engine: pulse, instance, replica and the family's row."""
-    family = devices.family(section)
+    family = section.family
     family.check(section)
     batches = family.batches(section)
     rows = []
@@ -33,13 +25,15 @@ def outcomes(section: dict, engine: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def compare(section: dict, reference: str = "llg", model: str = "collective") -> pd.DataFrame:
+def compare(section: Simulations, value: str, reference: str = "llg", model: str = "collective") -> pd.DataFrame:
     """Run all writes of a section by two engines and tabulate what they do.
 
     Parameters
     ----------
-    section : dict
-        The ``device_sims`` section with the seed; its own ``engine`` is not used.
+    section : Simulations
+        Its own ``engine`` is not used.
+    value : str
+        The event column that a write is judged by: a number, or true and false.
     reference, model : str
         Engines; their random streams are of one name but drive different equations, so writes are not paired.
 
@@ -48,22 +42,18 @@ def compare(section: dict, reference: str = "llg", model: str = "collective") ->
     DataFrame
         One row per pulse (and start, where there are several): the family's ``AXES`` columns; ``writes`` and
         ``lost`` (without the value), ``mean`` and ``sd`` of the value, each with ``_ENGINE`` behind it; the means'
-        ``difference`` (model minus reference) and its ``standard_error``; ``sd_ratio``. The value is
-        ``final_position_m`` (m), ``passed`` or ``switched``.
+        ``difference`` (model minus reference) and its ``standard_error``; ``sd_ratio``.
 
     Raises
     ------
     UserError
-        If the family has no such value, or an engine cannot run it.
+        If an engine cannot run it.
     """
-    if section["device"] not in VALUE:
-        raise UserError(f"device_sims.device: found '{section['device']}', allowed: {', '.join(VALUE)}")
-    family = devices.family(section)
+    family = section.family
     keys = ["pulse", *family.KEYS]
     parts = []
     for engine in (reference, model):
-        values = outcomes(section, engine).astype({VALUE[section["device"]]: float})
-        groups = values.groupby(keys)[VALUE[section["device"]]]
+        groups = outcomes(section, engine).astype({value: float}).groupby(keys)[value]
         part = groups.agg(["size", "count", "mean", "std"])
         part["count"] = part["size"] - part["count"]
         parts.append(part.set_axis([f"{name}_{engine}" for name in ("writes", "lost", "mean", "sd")], axis=1))

@@ -28,34 +28,56 @@ CYCLE_SD, DEVICE_SD = 20e-9, 8e-9
 STEP = 40e-9  # mean displacement of the wall that writes from its present state
 HASH = "ab" * 32
 
-ENGINE = {"engine": "llg", "engine_version": "1", "seed": 1, "film_thickness_m": 1e-9}
+ENGINE = {"engine": "llg", "engine_version": "1", "seed": 1}
+CURRENT = {"drives": ["voltage_V", "current_density_A_per_m2"], "polarity": "current_density_A_per_m2"}
+OUTCOME = {"column": "wall_state", "counted": ["single"], "left_out": ["lost", "multiple"]}
+LINE = {"width_m": WIDTH, "length_m": LENGTH}
+AREA = np.pi / 4 * 40e-9**2
 WALL = {
     **ENGINE,
     "family": "domain_wall",
-    "reset_before_write": True,
-    "track_length_m": LENGTH,
-    "track_width_m": WIDTH,
-    "gate_dielectric_thickness_m": 1.2e-9,
-}
+    "writes": {
+        "outcome": {**OUTCOME, "what": "lost their wall", "advice": "shorten the pulse"},
+        "states": {"kind": "position", "length_m": LENGTH, "after": "final_position_m"},
+        "pulse": {**CURRENT, "channel": "gate+sot", "settle": "settle_s"},
+        "junction": {"area_m2": WIDTH * LENGTH},
+        "energy": {
+            "sot": LINE, "reset": LINE, "gate": {"area_m2": WIDTH * LENGTH, "dielectric_thickness_m": 1.2e-9},
+        },
+    },
+}  # fmt: skip
 JUNCTION = {
     **ENGINE,
     "family": "stt_mtj",
-    "diameter_m": 40e-9,
-    "RA_ohm_m2": 1e-11,
-    "TMR": 1.0,
-    "thermal_stability": 40.0,
-    "critical_voltage_P_to_AP_V": 0.6,
-    "critical_voltage_AP_to_P_V": 0.5,
-}
+    "writes": {
+        "outcome": {
+            "column": "final_state", "counted": ["AP", "P"], "left_out": ["undecided"],
+            "what": "ended in neither state", "advice": "relax for longer",
+        },
+        "states": {
+            "kind": "levels", "labels": ["AP", "P"], "before": "direction", "starts": {"P_to_AP": 1, "AP_to_P": 0},
+            "missing": "stay",
+        },
+        "pulse": {**CURRENT, "channel": "junction", "settle": "relax_s"},
+        "junction": {"area_m2": AREA, "RA_ohm_m2": 1e-11, "TMR": 1.0},
+        "energy": {"junction": {"mz": "mz_pulse_mean"}},
+        "barrier": {"thermal_stability": 40.0, "critical_voltage_V": {"P_to_AP": 0.6, "AP_to_P": 0.5}, "exponent": 2},
+    },
+}  # fmt: skip
 NOTCHED = {
     **ENGINE,
     "family": "notched_wire",
-    "drive": "field",
-    "reset_before_write": True,
-    "track_length_m": 300e-9,
-    "track_width_m": 50e-9,
-    "notch_position_m": 100e-9,
-}
+    "writes": {
+        "outcome": {
+            "column": "wall_state", "counted": ["single", "lost"], "left_out": ["multiple"],
+            "what": "ended with more than one wall", "advice": "weaken the drive",
+        },
+        "states": {"kind": "levels", "labels": ["pinned", "passed"], "passed": "passed", "volatile": True},
+        "pulse": {"channel": "field", "drives": ["field_T"], "polarity": "field_T", "settle": "settle_s"},
+        "junction": {"area_m2": 50e-9 * 200e-9},
+        "energy": {"clock": True},
+    },
+}  # fmt: skip
 # what the counts of the junction and of the notched wire are drawn from
 ACTIVATED = {"thermal_stability": 12.0, "critical_voltage_V": 0.5}
 PASSING = {"threshold": 0.02, "slope": 400.0, "amplitude": 0.95}
@@ -162,7 +184,7 @@ def junction_pulses(voltages=(0.2, 0.25, 0.3, 0.35, 0.4), durations=(1e-9, 1e-8)
             "direction": direction,
             "voltage_V": sign * voltage if current else voltage,
             "duration_s": duration,
-            "current_density_A_per_m2": sign * voltage / JUNCTION["RA_ohm_m2"] if current else 0.0,
+            "current_density_A_per_m2": sign * voltage / 1e-11 if current else 0.0,
             "Ku_change_J_per_m3": 0.0,
             "rest_s": 2e-9,
             "relax_s": 3e-9,
@@ -224,7 +246,7 @@ class Study:
     folder: Path
     events: pd.DataFrame = field(default_factory=wall_events)
     pulses: pd.DataFrame = field(default_factory=wall_pulses)
-    device: dict = field(default_factory=lambda: dict(WALL))
+    device: dict = field(default_factory=lambda: copy.deepcopy(WALL))
     config: dict = field(default_factory=section)
 
     @property
@@ -271,7 +293,7 @@ class Study:
 
 def walking(folder: Path, **changes: Any) -> Study:
     """Return the study of a wall that moves on from its present state; 5 states of equal width by default."""
-    device = {**WALL, "reset_before_write": False}
+    device = changed(copy.deepcopy(WALL), {"writes.states.before": "start_position_m"})
     config = section({"states.method": "equal_width", **changes})
     return Study(folder, walking_events(), walking_pulses(), device, config)
 
@@ -280,14 +302,17 @@ def junction(folder: Path, **changes: Any) -> Study:
     """Return the study of a junction written by current."""
     plan = junction_pulses()
     config = section({"states.method": "device", "states.count": None, **changes})
-    return Study(folder, junction_events(plan, activated(plan)), plan, dict(JUNCTION), config)
+    return Study(folder, junction_events(plan, activated(plan)), plan, copy.deepcopy(JUNCTION), config)
 
 
 def gated(folder: Path, **changes: Any) -> Study:
     """Return the study of a junction written by voltage, each pulse from either state."""
     plan = junction_pulses((1.0, 1.5), (2e-10, 4e-10), current=False)
-    device = {key: value for key, value in JUNCTION.items() if not key.startswith("critical")}
-    device |= {"family": "vcma_mtj", "RA_ohm_m2": 1e-9, "gate_dielectric_thickness_m": 1.5e-9}
+    device = changed(copy.deepcopy(JUNCTION), {
+        "family": "vcma_mtj", "writes.pulse.channel": "gate", "writes.states.missing": "error",
+        "writes.junction.RA_ohm_m2": 1e-9, "writes.barrier.critical_voltage_V": None,
+        "writes.energy.gate": {"area_m2": AREA, "dielectric_thickness_m": 1.5e-9},
+    })  # fmt: skip
     config = section({"states.method": "device", "states.count": None, **changes})
     return Study(folder, junction_events(plan, np.linspace(0.1, 0.8, len(plan))), plan, device, config)
 
@@ -296,7 +321,7 @@ def notched(folder: Path, **changes: Any) -> Study:
     """Return the study of a wall clocked past a notch by a field."""
     clock = {"write_energy.clock_energy_J": 2e-15}
     config = section({"states.method": "device", "states.count": None, **clock, **changes})
-    return Study(folder, notched_events(), notched_pulses(), dict(NOTCHED), config)
+    return Study(folder, notched_events(), notched_pulses(), copy.deepcopy(NOTCHED), config)
 
 
 KINDS = {"walking": walking, "stt_mtj": junction, "vcma_mtj": gated, "notched_wire": notched}

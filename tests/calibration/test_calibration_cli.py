@@ -169,7 +169,7 @@ def duplicate(study):
 
 
 def start_unknown(study):
-    study.device["reset_before_write"] = False
+    study.device["writes"]["states"]["before"] = "start_position_m"
     study.events.loc[3, "start_position_m"] = np.nan
 
 
@@ -179,6 +179,10 @@ def no_events(study):
 
 def config(path, value):
     return lambda study: changed(study.config, {path: value})
+
+
+def device(path, value):
+    return lambda study: changed(study.device, {f"writes.{path}": value})
 
 
 def lose_pulse(study):
@@ -218,8 +222,10 @@ def far_but_rarely(study):
             "pulses.csv: column temperature_K has 'warm' in row 0; allowed is type float64",
         ),
         (lambda study: study.device.pop("engine"), "device.json: key engine is missing"),
-        (lambda study: study.device.update(reset_before_write=1), "reset_before_write is 1; allowed is .* type bool"),
-        (lambda study: study.device.update(track_length_m=0), "track_length_m is 0; allowed is a number > 0"),
+        (device("energy.clock", 1), "device.json: writes.energy.clock: found 1, allowed: boolean"),
+        (device("states.length_m", 0), "device.json: writes.states.length_m: found 0, allowed: more than 0"),
+        (device("states.kind", "skyrmion"), "device.json: writes.states: found .*skyrmion.*, allowed: .*'levels'"),
+        (device("pulse.drives", ["voltage_T"]), r"device.json: writes.pulse.drives.0: found voltage_T, allowed: volt"),
         (config("states.count", 6), "config.json: calibration.states.count: found 6, allowed: 5"),
         (config("states.count", 2.5), "config.json: states.count: found 2.5, allowed: integer"),
         (config("states.count", True), "config.json: states.count: found true, allowed: integer"),
@@ -229,7 +235,6 @@ def far_but_rarely(study):
         (lambda study: study.config["readout"].pop("TMR"), "config.json: key readout.TMR is missing"),
         (lambda study: study.config["write_energy"].pop("resistivity_ohm_m"), "write_energy.resistivity_ohm_m is mis"),
         (config("kernel.law", "passing"), "kernel.law: found 'passing', allowed for domain_wall: auto, truncated_norm"),
-        (lambda study: study.device.update(family="skyrmion"), "device.json: family: found 'skyrmion', allowed: dom"),
         (start_unknown, "column start_position_m is empty for pulse 0; every write needs one unless the device is re"),
     ],
 )

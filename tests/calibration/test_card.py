@@ -53,7 +53,7 @@ def test_card_follows_the_events(study):
 
 
 def test_without_reset_rows_depend_on_the_state_before(study):
-    study.device["reset_before_write"] = False
+    study.device["writes"]["states"]["before"] = "start_position_m"
     count = len(study.events)
     study.events["start_position_m"] = np.array([50e-9, 200e-9, 300e-9, 400e-9, 550e-9])[np.arange(count) % 5]
     card = study.card(states__method="equal_width")

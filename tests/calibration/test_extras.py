@@ -176,7 +176,7 @@ def test_half_select_is_the_rate_over_the_barrier(half):
 def test_what_the_nearest_pulse_does_bounds_the_rate(tmp_path):
     """A barrier of 8: 10 exp(-8 (1 - 0.05/0.5)^2) = 0.015 by the rate, but 0.2 V did nothing in 400 writes."""
     study = junction(tmp_path, **{"half_select.fractions": [0.25]})
-    study.device["thermal_stability"] = 8.0
+    study.device["writes"]["barrier"]["thermal_stability"] = 8.0
     study.pulses = plan = junction_pulses((0.2, 0.3), (1e-9, 1e-8))
     study.events = junction_events(plan, np.zeros(len(plan)))
     card = study.card()

@@ -10,10 +10,13 @@ from calibration.laws import precessional
 from calibration.sources import build, simulated
 from calibration.sources.build import check
 from spinloom.errors import UserError
+from spinloom.write_events import Writes
 from tests.calibration.conftest import (
     ACTIVATED,
     JUNCTION,
+    NOTCHED,
     PASSING,
+    WALL,
     activated,
     gated,
     junction,
@@ -23,6 +26,7 @@ from tests.calibration.conftest import (
     stage,
 )
 
+MEANS = {device["family"]: Writes.parse(device["writes"], "a test") for device in (WALL, JUNCTION, NOTCHED)}
 G_P = np.pi / 4 * 40e-9**2 / 1e-11  # 126 uS; antiparallel half of it
 
 
@@ -129,7 +133,7 @@ def test_barrier_is_told(cards, tmp_path):
     }  # fmt: skip
     assert cards["vcma_mtj"].meta["barrier"]["critical_voltage_V"] is None
     study = junction(tmp_path)
-    del study.device["thermal_stability"]
+    study.device["writes"]["barrier"] = None
     assert study.card().meta["barrier"] is None
 
 
@@ -223,7 +227,11 @@ def test_notched_wire_driven_by_spin_orbit_torque_heats_its_line(tmp_path):
         study.card()
     current = [1e11, -2e11, 3e11, 4e11, 5e11, 6e11]
     study.pulses = study.pulses.assign(channel="sot", field_T=0.0, current_density_A_per_m2=current)
-    study.device["drive"] = "sot"
+    drive = "current_density_A_per_m2"
+    study.device["writes"] |= {
+        "pulse": {"channel": "sot", "drives": [drive], "polarity": drive, "settle": "settle_s"},
+        "energy": {"sot": {"width_m": 50e-9, "length_m": 300e-9}},
+    }
     card = study.card()
     # J^2 rho (w d L) t with rho 2e-7, 50 nm x 5 nm x 300 nm, 4 ns: 0.6 fJ at 1e11
     np.testing.assert_allclose(card.pulses["energy_sot_J"], 0.6e-15 * np.array([1, 4, 9, 16, 25, 36]))
@@ -234,10 +242,13 @@ def test_notched_wire_driven_by_spin_orbit_torque_heats_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda s: s.device.update(notch_position_m=4e-7), "notch_position_m is 4e-07; allowed is less than 3e-07"),
+        (
+            lambda s: s.device["writes"]["junction"].update(area_m2=-1),
+            "writes.junction.area_m2: found -1, allowed: more",
+        ),
         (lambda s: s.events.__setitem__("wall_state", "multiple"), "2400 of 2400 events ended with more than one wall"),
         (lambda s: s.events.__setitem__("passed", 1), "column passed has 'int64'; allowed is type bool"),
-        (lambda s: s.pulses.__setitem__("channel", "gate"), "column channel has 'gate' in row 0; allowed is field or"),
+        (lambda s: s.pulses.__setitem__("channel", "gate"), "column channel has 'gate' in row 0; allowed is field$"),
     ],
 )
 def test_unfit_tables_of_a_notched_wire(tmp_path, edit, words):
@@ -252,6 +263,28 @@ def test_a_wall_that_left_the_wire_has_passed(tmp_path):
     study.events.loc[study.events["passed"], "wall_state"] = "lost"
     card = study.card()
     assert (card.meta["events"], card.meta["lost_events"]) == (2400, 0)
+
+
+def test_a_family_of_more_states_brings_them(tmp_path):
+    """Three states from antiparallel to parallel, written after a reset: what a plug-in may state."""
+    study = notched(tmp_path)
+    levels = study.events["replica"] % 3
+    study.events["end"] = levels.map({0: "low", 1: "half", 2: "high"})
+    labels = ["low", "half", "high"]
+    study.device["writes"] |= {
+        "outcome": {"column": "end", "counted": labels, "what": "ended nowhere", "advice": "wait"},
+        "states": {"kind": "levels", "labels": labels},
+    }
+    card = study.card()
+    assert card.states["label"].tolist() == labels and card.meta["flags"]["reset_before_write"]
+    np.testing.assert_allclose(card.states["conductance_S"], [4e-6, 7e-6, 10e-6])
+    counts = levels[study.events["pulse"] == 0].value_counts().sort_index()
+    assert card.transitions.query("pulse == 0 and state_from == 0")["count"].tolist() == counts.tolist()
+
+
+def test_heat_of_a_junction_needs_the_state_before():
+    with pytest.raises(UserError, match="^device.json: writes: found energy.junction, allowed: with levels that have"):
+        Writes.parse({**NOTCHED["writes"], "energy": {"junction": {"mz": "mz"}}}, "device.json", "writes")
 
 
 # -- checks before anything runs ---------------------------------------------------------------------------------------
@@ -281,16 +314,17 @@ def test_a_wall_that_left_the_wire_has_passed(tmp_path):
 )  # fmt: skip
 def test_sources_are_checked_before_anything_runs(changes, family, words):
     with pytest.raises(UserError, match=words) as error:
-        check(stage(changes), family, 5)
+        config = stage(changes)
+        check(config, family, MEANS[family] if config.source.kind == "simulation" else None, 5)
     assert "\n" not in str(error.value)
 
 
 def test_sound_sources_pass_the_check(tmp_path):
-    check(stage(), "domain_wall", 5)
-    check(stage({"states.method": "device", "states.count": None}), "notched_wire", 6)
-    check(stage({"source.kind": "library", "source.name": "pbit"}), "domain_wall", 0)
+    check(stage(), "domain_wall", MEANS["domain_wall"], 5)
+    check(stage({"states.method": "device", "states.count": None}), "notched_wire", MEANS["notched_wire"], 6)
+    check(stage({"source.kind": "library", "source.name": "pbit"}), "domain_wall", None, 0)
     # states that a simulation could not have are of no interest to a card from elsewhere
-    check(stage({"source.kind": "card", "source.file": "x", "states.method": "device"}), "domain_wall", 5)
+    check(stage({"source.kind": "card", "source.file": "x", "states.method": "device"}), "domain_wall", None, 5)
 
 
 def test_inputs_are_the_files_of_the_user(tmp_path):
@@ -320,11 +354,12 @@ def test_cards_from_elsewhere(good, tmp_path):
         build.make(stage({"source.kind": "guess"}), "c.json", None)
 
 
-def test_unknown_family_and_incomplete_folder(studies, tmp_path):
+def test_unfit_method_and_incomplete_folder(studies, tmp_path):
     with pytest.raises(UserError, match="device.json: cannot be read"):
         simulated.read(tmp_path, stage(), "c.json")
-    with pytest.raises(UserError, match="^device: family: found 'skyrmion', allowed: domain_wall, stt_mtj, vcma_mtj"):
-        simulated.module("skyrmion")
+    (tmp_path / "device.json").write_text('{"family": "domain_wall"}')
+    with pytest.raises(UserError, match="device.json: key writes is missing"):
+        simulated.read(tmp_path, stage(), "c.json")
     by_nature = stage({"states.method": "device", "states.count": None})
     writes = simulated.read(studies["stt_mtj"].tables, by_nature, "c.json")
     with pytest.raises(UserError, match="states.method: found 'nearest_mean', allowed for stt_mtj: device"):

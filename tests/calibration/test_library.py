@@ -272,4 +272,4 @@ def test_populations_that_cannot_be(source, message, tmp_path):
     layer.write_text(json.dumps({"study": "s", "network": None, "calibration": {"source": source}}))
     with pytest.raises(UserError, match=re.escape(message)):
         config = study_config.load("config.yaml", layer)
-        build.check(Stage.parse({**config["calibration"], "seed": 1}, "c.json"), "dw_racetrack", 5)
+        build.check(Stage.parse({**config["calibration"], "seed": 1}, "c.json"), "dw_racetrack", None, 5)

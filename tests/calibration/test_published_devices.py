@@ -8,7 +8,7 @@ import pytest
 
 from calibration.config import Stage
 from calibration.sources import build, library
-from device_sims.devices import family
+from device_sims.config import Stage as Simulations
 from device_sims.sweep import sweep
 from workflow.study import config as study_config
 
@@ -61,9 +61,9 @@ def test_simulated_wire_is_the_notched_wire():
 @pytest.mark.parametrize(("name", "least", "most"), [("mtj_ternary", 1e-3, 0.99), ("mtj_crossbar", 1e-3, 0.98)])
 def test_junction_ladders_reach_from_hardly_ever_to_always(name, least, most):
     """By the Fokker-Planck equation; each rung counts enough writes, and the rarest are counted most."""
-    own = section(name, "device_sims")
-    device = family(own)
-    pulses, config = device.pulses(own), own["stt_mtj"]
+    own = Simulations.parse(section(name, "device_sims"), name)
+    device, config = own.family, own.options
+    pulses = device.pulses(own)
     writes = np.zeros(len(pulses), dtype=int)
     for chunk in sweep.plan_checked(own):
         writes[chunk.pulse] += chunk.replicas

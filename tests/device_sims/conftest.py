@@ -5,12 +5,16 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from device_sims import validation
+from device_sims.common import Simulations
+from device_sims.config import Stage
 from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from spinloom.declare import Section
 
 
 def track(**changes) -> Problem:
@@ -36,10 +40,18 @@ def with_numerics(problem: Problem, **changes) -> Problem:
     return replace(problem, numerics=replace(problem.numerics, **changes))
 
 
+def changed(section: Section, path: str, value: Any) -> Any:
+    """Return the section with another value at a dotted path, unchecked."""
+    first, _, rest = path.partition(".")
+    if rest:
+        value = changed(getattr(section, first), rest, value)
+    return section.model_copy(update={first: tuple(value) if isinstance(value, list) else value})
+
+
 @pytest.fixture(scope="session")
-def section() -> dict:
-    """A device_sims section small enough to simulate in a test, at 300 K with rough edges."""
-    return {
+def section() -> Simulations:
+    """A section of stage 1 small enough to simulate in a test, at 300 K with rough edges."""
+    content = {
         "seed": 3,
         "engine": "llg",
         "device": "domain_wall",
@@ -81,6 +93,7 @@ def section() -> dict:
             "record_interval_s": 1e-11,
         },
     }
+    return Stage.parse(content, "a test")
 
 
 def reference(name: str) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Tunnel junctions: probabilities against the Fokker-Planck equation, laws by hand, tables. Fixed seeds."""
 
-import copy
 import math
 from dataclasses import replace
 
@@ -11,34 +10,29 @@ import yaml
 from scipy.special import betainc
 from scipy.stats import binomtest
 
-from device_sims.devices import Batch, mtj, options, stt_mtj, vcma_mtj
+from device_sims.common import Simulations
+from device_sims.config import Stage
+from device_sims.devices import Batch, mtj, stt_mtj, vcma_mtj
 from device_sims.engines import Result
 from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import GAMMA0, MU0
 from device_sims.sweep import tables
 from spinloom.errors import UserError
+from tests.device_sims.conftest import changed
 
 FAMILIES = {"stt_mtj": stt_mtj, "vcma_mtj": vcma_mtj}
-OPTIONS = {"stt_mtj": options.stt_mtj.Options, "vcma_mtj": options.vcma_mtj.Options}
 
 
-def section(name: str, **pulses) -> dict:
-    """The family's section of its config in `configs`, with other axes of the sweep and 512 replicas."""
+def section(name: str, **pulses) -> Simulations:
+    """The section of the family's config in `configs`, with other axes of the sweep and 512 replicas."""
     with open(f"configs/{name}.yaml", encoding="utf-8") as stream:
         given = yaml.safe_load(stream)["device_sims"]
-    own = OPTIONS[name].parse(given[name], name).dump()
-    own["pulses"].update(pulses)
-    return {
-        "seed": 11,
-        "device": name,
-        "engine": given["engine"],
-        name: own,
-        "sweep": {**given["sweep"], "replicas_per_instance": 512},
-        "numerics": given["numerics"],
-    }
+    given[name]["pulses"].update(pulses)
+    content = {"seed": 11, "device": name, **{key: given[key] for key in ("engine", name, "sweep", "numerics")}}
+    return changed(Stage.parse(content, name), "sweep.replicas_per_instance", 512)
 
 
-def simulated(family, given: dict) -> pd.DataFrame:
+def simulated(family, given: Simulations) -> pd.DataFrame:
     rows = []
     for batch in family.batches(given):
         for number, (problem, result) in enumerate(zip(batch.problems(), macrospin.run(batch.problems()))):
@@ -52,8 +46,9 @@ def simulated(family, given: dict) -> pd.DataFrame:
 def written():
     """Below, about and above V_c0, in both directions, with an offset field, a field-like torque and asymmetry."""
     given = section("stt_mtj", voltages_V=[0.45, 0.6, 0.8], durations_s=[4e-9])
-    given["stt_mtj"]["junction"].update(slonczewski_lambda=1.1, field_like_ratio=0.3)
-    given["stt_mtj"]["stray_field_T"] = 0.01
+    given = changed(given, "stt_mtj.junction.slonczewski_lambda", 1.1)
+    given = changed(given, "stt_mtj.junction.field_like_ratio", 0.3)
+    given = changed(given, "stt_mtj.stray_field_T", 0.01)
     stt_mtj.check(given)
     pulses, events = stt_mtj.pulses(given), simulated(stt_mtj, given)
     return given, pulses, events, stt_mtj.summarise(given, pulses, events)
@@ -100,7 +95,7 @@ def test_laws_by_hand():
 
 def test_butler_follows_the_simulation_where_the_half_normal_law_does_not():
     """At twice V_c0 and beyond, over all widths: Butler's distribution to 0.03, the half-normal law off by 0.56."""
-    config = section("stt_mtj")["stt_mtj"]
+    config = section("stt_mtj").options
     rest = stt_mtj.axial(config, "P_to_AP", 0.0)
     rows = []
     for over in (2.0, 3.0, 4.0):
@@ -118,7 +113,7 @@ def test_butler_follows_the_simulation_where_the_half_normal_law_does_not():
 
 def test_critical_voltage_and_stability_by_hand():
     """40 nm disc of configs/stt_mtj.yaml, with the shape factor of its cells."""
-    config = section("stt_mtj")["stt_mtj"]
+    config = section("stt_mtj").options
     Hk = mtj.anisotropy_field(config)
     assert mtj.stability(config) == pytest.approx(40.0, abs=2.0)
     a = 0.03 * Hk  # alpha Hk
@@ -131,8 +126,8 @@ def test_critical_voltage_and_stability_by_hand():
 def test_switching_time_at_zero_temperature():
     """From a known angle: wt = F(x0) - F(0), F = (ln(i-x)/(i^2-1)) - ln(1-x)/(2(i-1)) + ln(1+x)/(2(i+1))."""
     given = section("stt_mtj", voltages_V=[1.2], durations_s=[8e-9], directions=["P_to_AP"])
-    config = given["stt_mtj"]
-    config["temperature_K"] = 0.0
+    given = changed(given, "stt_mtj.temperature_K", 0.0)
+    config = given.options
     (batch,) = stt_mtj.batches(given)
     angle = 0.05
     start = replace(batch.problem.initial, direction=(math.sin(angle), 0.0, math.cos(angle)))
@@ -152,21 +147,20 @@ def test_switching_time_at_zero_temperature():
 
 
 # -- voltage-controlled anisotropy -----------------------------------------------------------------------------------
-def freed(**pulses) -> dict:
+def freed(**pulses) -> Simulations:
     """The section with the voltage that leaves no anisotropy at all."""
     given = section("vcma_mtj", **pulses)
-    config = given["vcma_mtj"]
-    effective = mtj.anisotropy_field(config) * MU0 * config["material"]["Ms_A_per_m"] / 2
-    config["pulses"]["voltages_V"] = [effective / -vcma_mtj.Ku_change(config, 1.0)]
-    return given
+    effective = mtj.anisotropy_field(given.options) * MU0 * given.options.material.Ms_A_per_m / 2
+    voltage = effective / -vcma_mtj.Ku_change(given.options, 1.0)
+    return changed(given, "vcma_mtj.pulses.voltages_V", [voltage])
 
 
 def test_moment_turns_about_the_bias_field():
     """T = 0, no anisotropy: a half turn takes pi (1 + alpha^2)/(gamma0 H); two zeros of mz are that far apart."""
     given = freed(durations_s=[4e-9], directions=["P_to_AP"])
-    config = given["vcma_mtj"]
-    config["temperature_K"] = 0.0
-    given["numerics"]["record_interval_s"] = 1e-11
+    given = changed(given, "vcma_mtj.temperature_K", 0.0)
+    given = changed(given, "numerics.record_interval_s", 1e-11)
+    config = given.options
     (batch,) = vcma_mtj.batches(given)
     (result,) = macrospin.run([batch.problem])
     inside = slice(result.phase_end["rest"], result.phase_end["pulse"])
@@ -182,10 +176,10 @@ def test_moment_turns_about_the_bias_field():
 @pytest.mark.parametrize("temperature, tolerance", [(0.0, 0.0), (300.0, 0.05)])
 def test_odd_half_turns_switch_and_even_ones_do_not(temperature, tolerance):
     """From both states. At 300 K the outcomes are sure to within 5 % (simulated: 1 %): no false alarms."""
-    half = vcma_mtj.half_period(section("vcma_mtj")["vcma_mtj"])
+    half = vcma_mtj.half_period(section("vcma_mtj").options)
     given = freed(durations_s=[round(n * half, 12) for n in (1, 2, 3, 4)])
-    given["vcma_mtj"]["temperature_K"] = temperature
-    given["sweep"]["replicas_per_instance"] = 128 if temperature else 1
+    given = changed(given, "vcma_mtj.temperature_K", temperature)
+    given = changed(given, "sweep.replicas_per_instance", 128 if temperature else 1)
     vcma_mtj.check(given)
     pulses, events = vcma_mtj.pulses(given), simulated(vcma_mtj, given)
     summary = tables.checked(vcma_mtj.summarise(given, pulses, events), tables.summary(vcma_mtj), "summary")
@@ -256,11 +250,10 @@ def test_interval_at_the_ends():
 def test_streams_have_the_names_of_values(name):
     """Reordering the sweep renames nothing; every batch has a stream of its own."""
     family = FAMILIES[name]
-    given = section(name, voltages_V=[0.5, 0.8], durations_s=[1e-9, 2e-9])
-    given["sweep"]["instances"] = 2
-    turned = copy.deepcopy(given)
-    for axis in turned[name]["pulses"].values():
-        axis.reverse()
+    given = changed(section(name, voltages_V=[0.5, 0.8], durations_s=[1e-9, 2e-9]), "sweep.instances", 2)
+    turned = given
+    for axis, values in given.options.pulses:
+        turned = changed(turned, f"{name}.pulses.{axis}", values[::-1])
     problems = {batch.problem.stream: batch.problem for batch in family.batches(given)}
     assert len(problems) == 16
     assert problems == {batch.problem.stream: batch.problem for batch in family.batches(turned)}
@@ -269,10 +262,10 @@ def test_streams_have_the_names_of_values(name):
 
 def test_instances_differ_by_their_ku_alone():
     given = section("stt_mtj", voltages_V=[0.8], durations_s=[2e-9], directions=["P_to_AP"])
-    given["sweep"]["instances"] = 200
-    given["stt_mtj"]["spread"]["Ku_relative_sd"] = 0.01
+    given = changed(given, "sweep.instances", 200)
+    given = changed(given, "stt_mtj.spread.Ku_relative_sd", 0.01)
     batches: list[Batch] = stt_mtj.batches(given)
-    relative = np.array([b.problem.material.Ku_J_per_m3 for b in batches]) / given["stt_mtj"]["material"]["Ku_J_per_m3"]
+    relative = np.array([b.problem.material.Ku_J_per_m3 for b in batches]) / given.options.material.Ku_J_per_m3
     # five standard errors of mean and sd
     assert relative.mean() == pytest.approx(1.0, abs=5 * 0.01 / math.sqrt(200))
     assert relative.std() == pytest.approx(0.01, abs=5 * 0.01 / math.sqrt(400))
@@ -294,17 +287,11 @@ def test_instances_differ_by_their_ku_alone():
 def test_refusals_name_the_key(name, path, value, key):
     given = section(name)
     FAMILIES[name].check(given)
-    *parents, leaf = path.split(".")
-    place = given[name]
-    for parent in parents:
-        place = place[parent]
-    place[leaf] = value
     with pytest.raises(UserError, match=f"^device_sims.{name}.{key}: found"):
-        FAMILIES[name].check(given)
+        FAMILIES[name].check(changed(given, f"{name}.{path}", value))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_description_is_plain(name):
     described = FAMILIES[name].describe(section(name))
-    assert described["family"] == name
     assert all(type(value) in (str, float, type(None)) for value in described.values())

@@ -27,7 +27,9 @@ from device_sims.problem import (
     ovf,
     problem_file,
 )
+from device_sims.problem.file_keys import ProblemFile
 from spinloom import files
+from spinloom.declare import schema
 from spinloom.errors import UserError
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -229,7 +231,7 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         ("geometry", {"kind": "disc", "size_m": [1e-8, 9e-9]}, "allowed: the diameter of the disc, twice"),
         ("geometry", {"kind": "file", "file": "no.png"}, "geometry.file: "),
         ("geometry", {"kind": "disc", "size_m": [1e-9, 1e-9]}, "geometry: the shape holds the centre of no cell"),
-        ("material.alpha", -1, "material.alpha: found -1.0, allowed: more than 0"),
+        ("material.alpha", -1, "material.alpha: found -1, allowed: more than 0"),
         ("material.Ms", 1e6, "material: found unknown key 'Ms' (did you mean 'Ms_A_per_m'?)"),
         ("material.axis", [0, 0, 0], "material.axis: found the zero vector"),
         ("regions", [{"x_m": [1, 2], "y_m": [0, 1]}], "regions.0: x_m and y_m hold no cell"),
@@ -350,7 +352,7 @@ def test_every_key_is_documented_and_every_integrator_offered():
             yield from keys(rule)
             yield from keys(rule.get("items", {}))
 
-    missing = {key for key in keys(problem_file.schema()) if f"`{key}`" not in text}
+    missing = {key for key in keys(schema(ProblemFile)) if f"`{key}`" not in text}
     assert not missing
-    offered = problem_file.schema()["properties"]["numerics"]["properties"]["integrator"]["enum"]
+    offered = schema(ProblemFile)["properties"]["numerics"]["properties"]["integrator"]["enum"]
     assert {*integrators.FIXED, "dopri5"} == set(offered)

@@ -1,6 +1,5 @@
 """Planning, running and collecting a sweep."""
 
-import copy
 import json
 import re
 import subprocess
@@ -9,10 +8,12 @@ import sys
 import pandas as pd
 import pytest
 
+from device_sims.common import Replica
 from device_sims.devices import domain_wall
 from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
+from tests.device_sims.conftest import changed
 
 
 def hashes(section):
@@ -27,16 +28,6 @@ def done(section, tmp_path_factory):
         chunk.run(one, directory / "chunks")
     sweep.collect(section, directory / "chunks", directory / "tables")
     return directory
-
-
-def changed(section, path, value):
-    section = copy.deepcopy(section)
-    *parents, last = path.split(".")
-    place = section
-    for key in parents:
-        place = place[key]
-    place[last] = value
-    return section
 
 
 def test_a_chunk_is_named_by_what_the_engine_sees(section):
@@ -131,9 +122,8 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
 
 
 def test_gate_mechanisms(section):
-    config = section["domain_wall"]
-    assert domain_wall.Ku_change(config, 0.9) == pytest.approx(9e4, abs=0, rel=1e-9)
-    strain = {**config, "gate": {**config["gate"], "mechanism": "strain"}}
+    assert domain_wall.Ku_change(section.options, 0.9) == pytest.approx(9e4, abs=0, rel=1e-9)
+    strain = changed(section.options, "gate.mechanism", "strain")
     # 3/2 lambda_s sigma with 250 ppm and 100 MPa
     assert domain_wall.Ku_change(strain, 1.0) == pytest.approx(3.75e4, abs=0, rel=1e-9)
 
@@ -176,7 +166,7 @@ def test_divergence_names_replica_and_time(section, tmp_path):
 
 def test_command_line_reports_errors_and_progress(section, done, tmp_path):
     config = tmp_path / "device_sims.json"
-    files.write_json(section, config)
+    files.write_json(section.dump(), config)
 
     def call(*arguments):
         return subprocess.run(
@@ -203,7 +193,7 @@ def test_more_replicas_keep_finished_blocks(section):
     """With blocks of replicas, a chunk of 2 of 2 replicas is a chunk of the first 2 of 5."""
     few = hashes(section)
     more = changed(section, "sweep.replicas_per_chunk", 2)
-    more["sweep"]["replicas_per_instance"] = 5
+    more = changed(more, "sweep.replicas_per_instance", 5)
     assert few == hashes(changed(section, "sweep.replicas_per_chunk", 2))
     chunks = sweep.plan(more)
     assert set(few) < {one.chunk_hash for one in chunks} and len(chunks) == 3 * len(few)
@@ -221,13 +211,13 @@ def test_blocks_of_replicas_leave_no_trace_in_the_tables(section, done, tmp_path
 
 
 def test_pulses_with_more_replicas_than_the_others(section):
-    voltage = section["domain_wall"]["pulses"]["voltages_V"][0]
-    entry = {"voltage_V": voltage, "replicas_per_instance": 7}
+    voltages = section.options.pulses.voltages_V
+    entry = Replica(voltage_V=voltages[0], replicas_per_instance=7)
     chunks = sweep.plan(changed(section, "sweep.replicas", [entry]))
     assert {(one.pulse, batch.replicas) for one in chunks for batch in one.batches} == {
-        (place, 7 if place == 0 else 2) for place in range(len(section["domain_wall"]["pulses"]["voltages_V"]))
+        (place, 7 if place == 0 else 2) for place in range(len(voltages))
     }
-    never_fewer = changed(section, "sweep.replicas", [{**entry, "replicas_per_instance": 1}])
+    never_fewer = changed(section, "sweep.replicas", [entry.model_copy(update={"replicas_per_instance": 1})])
     assert hashes(never_fewer) == hashes(section)
 
 
@@ -240,4 +230,4 @@ def test_pulses_with_more_replicas_than_the_others(section):
 )
 def test_replicas_of_no_pulse_are_refused(section, entry, text):
     with pytest.raises(UserError, match=re.escape(text)):
-        sweep.plan(changed(section, "sweep.replicas", [{**entry, "replicas_per_instance": 7}]))
+        sweep.plan(changed(section, "sweep.replicas", [Replica(**entry, replicas_per_instance=7)]))

@@ -1,6 +1,5 @@
 """The families of walls in tracks: sections into problems, trajectories into tables, and the two engines compared."""
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,53 +9,50 @@ import pandera.pandas as pa
 import pytest
 from scipy import integrate
 
-from device_sims import devices, engines
+from device_sims import engines
+from device_sims.config import Stage
 from device_sims.devices import domain_wall, notched_wire, wire
 from device_sims.engines import Result
 from device_sims.validation import same_writes
 from spinloom.errors import UserError
+from tests.device_sims.conftest import changed
 from workflow.study import config
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def study(name):
-    return config.section(config.load(ROOT / "config.yaml", ROOT / "configs" / f"{name}.yaml"), "device_sims")
+    whole = config.load(ROOT / "config.yaml", ROOT / "configs" / f"{name}.yaml")
+    return Stage.parse(config.section(whole, "device_sims"), name)
+
+
+def fewer(section, instances, replicas):
+    section = changed(section, "sweep.instances", instances)
+    return changed(section, "sweep.replicas_per_instance", replicas)
 
 
 @pytest.fixture(scope="module")
 def present():
     section = study("domain_wall_present_state")
-    section["domain_wall"]["pulses"].update(voltages_V=[1.25, -0.55], start_positions_m=[2e-7, 4e-7])
-    section["sweep"].update(instances=2, replicas_per_instance=4)
-    return section
+    section = changed(section, "domain_wall.pulses.voltages_V", [1.25, -0.55])
+    section = changed(section, "domain_wall.pulses.start_positions_m", [2e-7, 4e-7])
+    return fewer(section, 2, 4)
 
 
 @pytest.fixture(scope="module")
 def notched():
     section = study("notched_wire")
-    section["notched_wire"]["pulses"].update(fields_T=[0.01, 0.02, 0.03], duration_s=2e-9)
-    section["sweep"].update(instances=2, replicas_per_instance=8)
-    return section
-
-
-def changed(section, path, value):
-    section = copy.deepcopy(section)
-    *parents, last = path.split(".")
-    place = section
-    for key in parents:
-        place = place[key]
-    place[last] = value
-    return section
+    section = changed(section, "notched_wire.pulses.fields_T", [0.01, 0.02, 0.03])
+    return fewer(changed(section, "notched_wire.pulses.duration_s", 2e-9), 2, 8)
 
 
 def tables(section):
     """Simulate a section by its engine and return the family's tables, each checked against its columns."""
-    family = devices.family(section)
+    family = section.family
     family.check(section)
     pulses, events, trajectories = family.pulses(section), [], []
     writes = [(batch, n, problem) for batch in family.batches(section) for n, problem in enumerate(batch.problems())]
-    results = engines.run(section["engine"], [problem for *_, problem in writes])
+    results = engines.run(section.engine, [problem for *_, problem in writes])
     for (batch, number, problem), result in zip(writes, results):
         row, record = family.observe(batch, problem, result)
         key = {"pulse": batch.pulse, "instance": batch.instance, "replica": number}
@@ -279,14 +275,13 @@ def test_every_drive_pushes_to_the_right(notched, drive, key, value):
 def test_the_wall_model_moves_walls_as_micromagnetics_does():
     """T = 0, clean edges, 60 nm track: the ways agree within 12 %, and are not the same number."""
     section = study("smoke")
-    family = section["domain_wall"]
-    family["track"] = {"length_m": 240e-9, "width_m": 40e-9, "thickness_m": 1e-9, "cell_m": 4e-9}
-    family["roughness"]["rms_m"] = family["temperature_K"] = 0.0
-    family["pulses"]["voltages_V"] = [1.25, -0.55]
-    family["wall"].update(rest_s=5e-11, settle_s=5e-11)
-    family["sot"]["duration_s"] = 5e-10
-    section["sweep"].update(instances=1, replicas_per_instance=1)
-    table = same_writes.compare(section)
+    for path, value in (
+        ("track", wire.Track(length_m=240e-9, width_m=40e-9, thickness_m=1e-9, cell_m=4e-9)),
+        ("roughness.rms_m", 0.0), ("temperature_K", 0.0), ("pulses.voltages_V", [1.25, -0.55]),
+        ("wall.rest_s", 5e-11), ("wall.settle_s", 5e-11), ("sot.duration_s", 5e-10),
+    ):  # fmt: skip
+        section = changed(section, f"domain_wall.{path}", value)
+    table = same_writes.compare(fewer(section, 1, 1), "final_position_m")
     assert list(table["pulse"]) == [0, 1] and table["lost_llg"].eq(0).all() and table["lost_collective"].eq(0).all()
     moved = table["mean_llg"] - 60e-9
     assert (moved > 20e-9).all() and (table["difference"].abs() / moved < 0.12).all()

@@ -131,10 +131,9 @@ SOURCES = [
     ("device_sims/sweep/tables.py", TABLES),
     # stage 2: the source of the card
     ("calibration/counting/estimator.py", CALIBRATION),
-    ("calibration/sources/simulated/mtj.py", CALIBRATION),
+    ("calibration/sources/simulated.py", CALIBRATION),
     ("calibration/laws/neel_brown.py", CALIBRATION),
     ("calibration/card/card.py", {**CALIBRATION, "train": 2}),
-    ("calibration/sources/simulated/domain_wall.py", NOTHING),
     ("calibration/sources/importers/crosssim.py", NOTHING),
     ("calibration/sources/importers/reading.py", NOTHING),
     ("calibration/sources/library/pbit.yaml", NOTHING),

@@ -78,8 +78,7 @@ def tell(name: str, plans: dict[str, Plan], cores: int, wanted: set[str]) -> str
         Files that the run will make, those of all its jobs: only they are counted.
     """
     chunks = {chunk.chunk_hash: chunk for plan in plans.values() for chunk in plan.chunks}
-    first = next(iter(plans.values()))
-    parts = [_simulations(first.config, list(chunks.values()), RESULTS / name, wanted)] if chunks else []
+    parts = [_simulations(list(chunks.values()), RESULTS / name, wanted)] if chunks else []
     if trained := {folder: plan for folder, plan in plans.items() if plan.trains}:
         parts.append(_trainings(trained, wanted))
     points = f", a scan of {len(plans)} points" if list(plans) != [name] else ""
@@ -102,14 +101,14 @@ def _of(left: int, total: int) -> str:
     return "" if left == total else f", {left or 'none'} of them to run"
 
 
-def _simulations(config: dict[str, Any], chunks: list[Chunk], folder: Path, wanted: set[str]) -> Part:
+def _simulations(chunks: list[Chunk], folder: Path, wanted: set[str]) -> Part:
     left = [chunk for chunk in chunks if str(chunk.paths(folder / "device_sims" / "chunks")[0]) in wanted]
     problem = chunks[0].batches[0].problem
     mesh, engine = problem.mesh, chunks[0].engine
     events = sum(chunk.replicas for chunk in chunks)
     records = sum(chunk.simulated_s / problem.record_interval_s for chunk in left)
     line = (
-        f"device_sims: {events} write events of {config['device_sims']['device']} in {len(chunks)} chunks"
+        f"device_sims: {events} write events of {chunks[0].device} in {len(chunks)} chunks"
         f"{_of(len(left), len(chunks))}; {mesh.nx} x {mesh.ny} x {mesh.nz} cells, "
         f"{problem.duration_s * 1e9:.3g} ns in steps of "
         f"{problem.numerics.dt_s * 1e12:.3g} ps, engine {engine}"

@@ -7,7 +7,8 @@ from typing import Any
 
 from calibration.config import Stage as Calibration
 from calibration.sources import build
-from device_sims import devices
+from device_sims.common import Simulations
+from device_sims.config import Stage
 from device_sims.sweep import sweep
 from device_sims.sweep.chunk import Chunk
 from network.results import systems
@@ -24,6 +25,8 @@ class Plan:
     ----------
     config : dict
         Complete.
+    simulations : Simulations
+        The section of stage 1.
     chunks : list of Chunk
         What stage 1 simulates; none if the card comes from elsewhere.
     simulates, trains : bool
@@ -37,6 +40,7 @@ class Plan:
     """
 
     config: dict[str, Any]
+    simulations: Simulations
     chunks: list[Chunk]
     simulates: bool
     trains: bool
@@ -68,16 +72,18 @@ def plan(config: dict[str, Any]) -> Plan:
     UserError
         Naming the first key that cannot be.
     """
-    device = study_config.section(config, "device_sims")
+    device = Stage.parse(study_config.section(config, "device_sims"), "config", "device_sims")
     calibration = Calibration.parse(study_config.section(config, "calibration"), "config", "calibration")
     simulates = calibration.source.kind == "simulation"
-    chunks = sweep.plan_checked(device) if simulates else []
-    pulses = len(devices.family(device).pulses(device)) if simulates else 0
-    build.check(calibration, device["device"], pulses)
+    chunks, means, pulses = [], None, 0
+    if simulates:
+        chunks = sweep.plan_checked(device)
+        means, pulses = device.family.writes(device), len(device.family.pulses(device))
+    build.check(calibration, device.device, means, pulses)
     trains, parts, trained = config["network"] is not None, {}, []
     if trains:
         network = study_config.section(config, "network")
         trained = settings.check_all(network)
         parts = settings.parts(network)
     systems.check(config.get("system"), [one.variant for one in trained])
-    return Plan(config, chunks, simulates, trains, build.inputs(calibration), parts, trained)
+    return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), parts, trained)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration import laws
-from calibration.sources import importers, library, parametric, simulated
+from calibration.sources import importers, library, parametric
 from device_sims import devices, engines
 from spinloom import files, sources
 from spinloom.sources import command
@@ -53,8 +53,8 @@ def starts(plan: Plan) -> dict[str, Start]:
         "data_package": Start(("workflow.study.package",), ("results/README.md",)),
     }
     if plan.simulates:
-        family = devices.REGISTRY.module(plan.config["device_sims"]["device"])
-        engine = engines.REGISTRY.module(plan.config["device_sims"]["engine"])
+        family = devices.REGISTRY.module(plan.simulations.device)
+        engine = engines.REGISTRY.module(plan.simulations.engine)
         found |= {
             "simulate": Start(command("device_sims", "chunk", family, engine)),
             "collect": Start(command("device_sims", "collect", family, engine)),
@@ -74,11 +74,9 @@ def starts(plan: Plan) -> dict[str, Start]:
 
 
 def _card(plan: Plan) -> tuple[list[str], tuple[str, ...]]:
-    """Return the module that reads or computes what the card is made of, and the files that it reads."""
+    """Return the plug-in that reads or computes what the card is made of, and the files that it reads."""
     config = plan.config["calibration"]
     kind, source = config["source"]["kind"], config["source"]
-    if kind == "simulation":
-        return [simulated.REGISTRY[plan.config["device_sims"]["device"]]], ()
     if kind == "import":
         return [importers.REGISTRY.module(source["format"])], ()
     if kind == "parametric":
