@@ -17,7 +17,7 @@ import pandas as pd
 from rich.table import Table
 from scipy import stats
 
-from calibration.counting.estimator import mean_interval, transition_rows
+from calibration.counting.estimator import transition_rows
 from calibration.counting.spread import probability_spread, random_effects
 from calibration.sections import Posterior
 from spinloom import files, streams
@@ -128,19 +128,6 @@ def probabilities(mean: float, correlation: float, devices: int, writes: int) ->
     return case
 
 
-def conductances(count: int, half: bool) -> Case:
-    """Mean conductance of a state, from normal values or from half of a normal distribution, cut at its middle."""
-    truth = np.sqrt(2 / np.pi) if half else 0.0
-
-    def case(rng):
-        values = rng.normal(size=count)
-        values = np.abs(values) if half else values
-        low, high = mean_interval(values.mean(), values.std(ddof=1), count, MASS)
-        return np.array([low <= truth <= high]), np.array([truth])
-
-    return case
-
-
 def cases() -> dict[tuple[str, str], Case]:
     """Return the cases by estimator and name."""
     found: dict[tuple[str, str], Case] = {}
@@ -188,9 +175,6 @@ def cases() -> dict[tuple[str, str], Case]:
     ):  # fmt: skip
         name = f"p {mean:g}, rho {correlation:g}, {devices} devices x {writes}"
         found["probability sd", name] = probabilities(mean, correlation, devices, writes)
-    for count, half in ((2, False), (5, False), (32, False), (5, True), (32, True), (128, True)):
-        name = f"{count} writes, {'half-normal' if half else 'normal'}"
-        found["mean conductance", name] = conductances(count, half)
     return found
 
 
