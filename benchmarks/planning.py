@@ -24,6 +24,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ("--configfile", "configs/smoke.yaml")
+APART = (".git", ".venv", ".snakemake", "results", "tests")
 VOLTAGES = 5  # of the default study; its points are these times its devices, one in a chunk
 
 
@@ -59,9 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name) / "tree"
-        shutil.copytree(
-            ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "tests")
-        )
+        shutil.copytree(ROOT, tree, symlinks=True, ignore=lambda place, _: APART if Path(place) == ROOT else ())
         (tree / "results").mkdir()
         shutil.copy(ROOT / "results" / "README.md", tree / "results")
         finish(tree)
