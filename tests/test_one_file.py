@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from spinloom.files import read_json
-from tests.workflows import Tree, changed
+from tests.workflows import SMALL, Tree, changed
 
 ROOT = Path(__file__).parents[1]
 TOYS = "docs/examples/plug_in/spinloom_toy"
@@ -23,6 +23,7 @@ VERSION = "7"
 """
 # where a new file goes: what it is a copy of, and the names in it that become new ones
 NEW = {
+    "device_sims/devices/my_junction.py": ("device_sims/devices/stt_mtj.py", {}),
     "calibration/sources/importers/my_log.py": (f"{TOYS}/pulse_log.py", {'"pulse_log"': '"my_log"'}),
     "calibration/sources/parametric/my_bit.py": ("calibration/sources/parametric/pbit.py", {}),
     "calibration/laws/my_law.py": (
@@ -34,6 +35,8 @@ NEW = {
 }
 STUDY = {
     "device_sims.engine": "my_engine",
+    "device_sims.device": "my_junction",
+    "device_sims.my_junction": SMALL["device_sims"]["stt_mtj"],
     "network.dataset": "my_stripes",
     "network.layers": [16, 2],
     "network.rule": "my_step",
@@ -83,7 +86,7 @@ def test_an_engine_a_device_a_rule_and_a_data_set(tree):
     history = "results/small/network/summary/history.csv"
     call(tree, "snakemake", "-c1", history, "--configfile", "study.yaml")
     device = read_json(tree.results / "device_sims" / "device.json")
-    assert (device["engine"], device["engine_version"], device["family"]) == ("my_engine", "7", "stt_mtj")
+    assert (device["engine"], device["engine_version"], device["family"]) == ("my_engine", "7", "my_junction")
     table = pd.read_csv(tree.path / history)
     assert set(table["rule"]) == {"my_step"} and table["writes"].iloc[-1] > 0
     assert read_json(tree.results / "network" / "data.json")["dataset"] == "my_stripes"
