@@ -50,7 +50,7 @@ def measure(arguments: argparse.Namespace, batch: int) -> None:
     data, trainers, states = pictures(arguments.steps * batch), {}, {}
     for name in (BASELINE, arguments.rule):
         section = {
-            "dataset": "mnist", "layers": LAYERS, "rule": name, "seed": 1, "validation_images": HELD,
+            "dataset": "mnist", "layers": LAYERS, "rule": name, "seed": 1, "validation_images": HELD, "epochs": 10,
             "batch_size": batch, "normalisation": "batch" if batch > 1 else "none",
             "rule_options": arguments.options if name == arguments.rule else {},
         }  # fmt: skip
@@ -65,7 +65,7 @@ def measure(arguments: argparse.Namespace, batch: int) -> None:
         for name, trainer in trainers.items():
             begin = time.perf_counter()
             states[name], _ = jax.block_until_ready(trainer.epoch(states[name], number))
-            times[name].append((time.perf_counter() - begin) / trainer.steps)
+            times[name].append((time.perf_counter() - begin) / trainer.machine.steps)
     median = {name: statistics.median(values) for name, values in times.items()}
     for name, step_s in median.items():
         print(f"batch {batch}, {name}: {step_s * 1e3:.2f} ms per step, {batch / step_s:.0f} images/s")

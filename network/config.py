@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, field_serializer
+from pydantic import BeforeValidator, Field, Strict, field_serializer
 
 from network import datasets, rules
 from spinloom.config import Seeded
@@ -16,7 +16,11 @@ Entry = Annotated[
 ]
 Scalar = Annotated[Flag | Annotated[str, Strict()] | Number | None, Field(union_mode="left_to_right")]
 Value = Annotated[Scalar | tuple[Scalar, ...], Field(union_mode="left_to_right")]
-Name = Annotated[str, Field(pattern="^[a-z0-9_]+$", max_length=40)]
+Name = Annotated[
+    str,
+    BeforeValidator(lambda name: str(name) if type(name) is int else name),  # YAML reads 2 as a number
+    Field(pattern="^[a-z0-9_]+$", max_length=40),
+]
 
 
 class Input(Section):
@@ -49,10 +53,21 @@ class Schedule(Section):
     final_fraction: Real = key("Share of the learning rate that is left at the end.", 0.01, gt=0, le=1)
 
 
+# optimiser of optax -> what it can be told beside the learning rate and its schedule
+OPTIMIZERS = {
+    "adam": ("b1", "b2", "eps"),
+    "adamw": ("b1", "b2", "eps", "weight_decay"),
+    "sgd": ("momentum",),
+    "rmsprop": ("decay", "eps", "momentum"),
+    "adagrad": ("eps",),
+    "lion": ("b1", "b2", "weight_decay"),
+}
+
+
 class Optimizer(Section):
     """Optimiser of optax, with its settings."""
 
-    name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "lion"] = key("Optimiser of optax.", "adam")
+    name: Annotated[str, OneOf(lambda: OPTIMIZERS)] = key("Optimiser of optax.", "adam")
     learning_rate: Real = key("Learning rate at the start.", 0.001, gt=0, le=1000)
     schedule: Schedule | None = key(
         "How the learning rate falls in the course of the training; null: it does not.",
@@ -64,6 +79,12 @@ class Optimizer(Section):
     weight_decay: Real | None = key("Weight decay (adamw, lion).", absent=True, ge=0, le=10)
     momentum: Real | None = key("Momentum (sgd, rmsprop).", absent=True, ge=0, lt=1)
     decay: Real | None = key("Decay of the mean square (rmsprop).", absent=True, ge=0, lt=1)
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What optax is told beside the learning rate."""
+        told = self.model_dump(exclude={"name", "learning_rate", "schedule"})
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class EarlyStopping(Section):
@@ -118,6 +139,17 @@ class Array(Section):
         ge=0,
         le=1,
     )
+
+    @property
+    def resistances_ohm(self) -> dict[str, float]:
+        """Resistances of the lines, by key."""
+        keys = ("wire_resistance_ohm", "driver_resistance_ohm", "sense_resistance_ohm")
+        return {key: getattr(self, key) for key in keys}
+
+    @property
+    def resistive(self) -> bool:
+        """Whether a read differs from that of an ideal array."""
+        return any(self.resistances_ohm.values())
 
 
 class Converters(Section):
@@ -202,10 +234,7 @@ class Training(Section):
     rule: Annotated[str, OneOf(rules.REGISTRY.names)] = key(
         "Learning rule: a file in network/rules, or a plug-in (CONTRIBUTING.md)."
     )
-    rule_options: dict[str, Value] = key(
-        "Options of the rule (docs/network.md), which checks them itself.",
-        dict,
-    )
+    rule_options: dict[str, Value] = key("Options of the rule, each of its own.", dict)
     device: Device = key("Which traits of the device take part.", Device)
     array: Array = key("Lines and tiles of the crossbar.", Array)
     converters: Converters = key("Digital-to-analogue and analogue-to-digital converters.", Converters)
@@ -240,8 +269,8 @@ class Lifetime(Section):
 Variant = partial("Variant", Training)
 
 
-class Network(Training):
-    """Training with the kernel card, which neither simulates nor calibrates. null: the study ends with the card."""
+class Shared(Section):
+    """Keys that all variants share."""
 
     dataset: Annotated[str, OneOf(datasets.REGISTRY.names)] = key(
         "Data set: a file in network/datasets, or a plug-in (CONTRIBUTING.md)."
@@ -257,9 +286,14 @@ class Network(Training):
     )
     chips: Whole = key("With card_samples: sets of devices made of each draw.", 2, ge=2, le=1000)
     seeds_per_chip: Whole = key("With card_samples: trainings of each set of devices.", 2, ge=2, le=1000)
-    baseline: Literal["float_baseline"] | None = key("Rule to compare with.", "float_baseline")
     energy: Energy = key("Constants of the energy model beyond the devices.", Energy)
     lifetime: Lifetime = key("What a device lasts, and how fast it learns (docs/lifetime.md).", Lifetime)
+
+
+class Network(Shared, Training):
+    """Training with the kernel card, which neither simulates nor calibrates. null: the study ends with the card."""
+
+    baseline: Literal["float_baseline"] | None = key("Rule to compare with.", "float_baseline")
     variants: (
         Annotated[
             dict[Name, Variant | None],  # pyright: ignore[reportInvalidTypeForm]: made of `Training`, all keys optional

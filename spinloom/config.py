@@ -65,12 +65,12 @@ def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     old, new = below.get("network"), above.get("network")
     if isinstance(old, dict) and isinstance(new, dict) and new.get("rule", old.get("rule")) != old.get("rule"):
         below = {**below, "network": {key: value for key, value in old.items() if key != "rule_options"}}
-    return _overlay(below, above)
+    return overlay(below, above)
 
 
-def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     both = {key for key in above if isinstance(above[key], dict) and isinstance(below.get(key), dict)}
-    return {**below, **above, **{key: _overlay(below[key], above[key]) for key in both}}
+    return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
 
 
 def section(config: dict[str, Any], stage: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import yaml
 from scipy.stats import kstest
 
 from device_sims.config import Stage
-from network.model import optimizers
 from spinloom import declare, explain, files, streams
 from spinloom.errors import UserError
 from spinloom.progress import Progress
@@ -161,13 +160,6 @@ def test_aliases_may_be_used_but_not_inside_of_what_they_name(tmp_path):
     layer["network"] = layer
     with pytest.raises(UserError, match="more than 32 levels"):
         config.laid_over(ROOT / "config.yaml", layer)
-
-
-def test_what_may_be_chosen_is_what_there_is():
-    """Until each registry is the declaration's own source."""
-    rules_of = declare.schema(config.Study)["properties"]
-    network = rules_of["network"]["properties"]
-    assert set(network["optimizer"]["properties"]["name"]["enum"]) == set(optimizers.SETTINGS)
 
 
 def test_what_a_variant_does_not_say_is_not_filled_in(study):

@@ -38,10 +38,10 @@ def run(arguments: argparse.Namespace) -> None:
     device = read_device(arguments.card, config)
     trainer = Trainer(config, device, arguments.replicate, dataset.load(config.cache, config.folder), chip)
     data_id = dataset.digest(config.cache, config.folder)
-    total = trainer.samples * config.epochs
+    total = trainer.machine.samples * config.epochs
     label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    speed = (f"train {config.rule}", settings.work(config, trainer.samples))
+    speed = (f"train {config.rule}", config.work(trainer.machine.samples))
     with Progress(label, total, "images", rate_unit="images/s", log=arguments.log, speed=speed) as progress:
 
         def report(images: int, row: dict) -> None:

@@ -16,13 +16,13 @@ own writes count as well, which makes one of the many. For devices of two states
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from network import config
 from network.crossbar import nodal_solver
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
@@ -30,24 +30,6 @@ from network.synapse.sampling import Alphabet, Array, Plan, Tables, placed
 from spinloom.errors import UserError
 
 INTERVAL = 20  # steps between applications of the disturbs: these are rare
-KEYS = ("wire_resistance_ohm", "driver_resistance_ohm", "sense_resistance_ohm")
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Config section ``network.array``."""
-
-    wire_resistance_ohm: float = 0.0  # per cell, of rows and of columns
-    driver_resistance_ohm: float = 0.0
-    sense_resistance_ohm: float = 0.0
-    tile_rows: int = 64
-    tile_columns: int = 64
-    half_select: float | None = None  # share of the voltage on half-selected cells; None: there are transistors
-
-    @property
-    def resistive(self) -> bool:
-        """Whether a read differs from that of an ideal array."""
-        return any(getattr(self, key) > 0 for key in KEYS)
 
 
 class Factors(NamedTuple):
@@ -64,21 +46,20 @@ class Exposure(NamedTuple):
     columns: jax.Array  # float32[devices, outputs, 2]
 
 
-def factors(arrays: tuple[Array, ...], device: DeviceModel, lines: Lines) -> tuple[Factors, ...]:
+def factors(arrays: tuple[Array, ...], device: DeviceModel, lines: config.Array) -> tuple[Factors, ...]:
     """Solve the arrays of all layers.
 
     Returns
     -------
     tuple of Factors
     """
-    resistances = {key: getattr(lines, key) for key in KEYS}
     found = []
     for array in arrays:
         conductance = np.asarray(array.weight, np.float64) * device.g_scale + device.g_ref
         # the spread of a real-valued model may reach below zero, no conductance does
         conductance = np.maximum(conductance, 1e-3 * device.g_ref)
         ratio = np.stack([
-            nodal_solver.tiled_transfer(one, lines.tile_rows, lines.tile_columns, **resistances) / one
+            nodal_solver.tiled_transfer(one, lines.tile_rows, lines.tile_columns, **lines.resistances_ohm) / one
             for one in conductance
         ])  # fmt: skip
         found.append(Factors(jnp.asarray(ratio, jnp.float32), jnp.asarray(ratio.mean(2, keepdims=True), jnp.float32)))

@@ -8,13 +8,11 @@ a convolution of 32 channels with windows of 5 x 5, ``128C3p`` the same with the
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spinloom.errors import UserError
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "ternary", "binary")
-NORMALISATIONS = ("batch", "none")
-LOSSES = ("cross_entropy", "squared_hinge")
 POSITIVE = ("relu", "sigmoid")  # activations that are never negative
 _PICTURE, _WINDOW, _POOL = re.compile(r"(\d+)x(\d+)x(\d+)"), re.compile(r"(\d+)C(\d+)(p?)"), re.compile(r"MP(\d+)")
 
@@ -69,12 +67,14 @@ class Architecture:
         return tuple(layer.shape for layer in self.layers)
 
 
-def parse(entries: list[int | str], picture: tuple[int, int, int], where: str = "network.layers") -> tuple[Layer, ...]:
+def parse(
+    entries: Sequence[int | str], picture: tuple[int, int, int], where: str = "network.layers"
+) -> tuple[Layer, ...]:
     """Turn the config's list of layers into arrays.
 
     Parameters
     ----------
-    entries : list of int or str
+    entries : sequence of int or str
         See the module text.
     picture : tuple
         Rows, columns and channels of the data set's pictures, as they reach the network.

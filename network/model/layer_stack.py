@@ -84,7 +84,7 @@ def forward(
             x, statistics = batch_norm(x, norm.gain, norm.bias, statistics, training)
         moved.append(statistics)
         if number < last:
-            x = activations.get(architecture.activation)(x)
+            x = activations.REGISTRY[architecture.activation](x)
     return x, tuple(moved), tuple(inputs)
 
 

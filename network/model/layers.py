@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from network.config import Converters
 from network.crossbar.converters import quantise
 from network.model.architecture import Layer
 from network.synapse import random_words
@@ -28,16 +28,6 @@ class Noise(NamedTuple):
 
     key: jax.Array  # uint32[2]
     step: jax.Array | int
-
-
-@dataclass(frozen=True)
-class Converters:
-    """Resolution of the digital-to-analogue and analogue-to-digital conversions; None: ideal."""
-
-    dac_bits: int | None = None
-    dac_full_scale: float = 4.0  # of hidden values; pictures end at 1
-    adc_bits: int | None = None
-    adc_full_scale: float = 4.0  # in units of sqrt(inputs / 3), the column of uniform weights and unit inputs
 
 
 class Norm(NamedTuple):

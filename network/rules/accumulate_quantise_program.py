@@ -31,7 +31,7 @@ dead for ever.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,12 +39,26 @@ import numpy as np
 import optax
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, descend, uniform
 from network.synapse.device import MAX_STATES, DeviceModel
 from network.synapse.sampling import Array, Plan
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 
-COMPARE = ("command", "state")
+
+class Options(Section):
+    """Options of accumulate_quantise_program."""
+
+    margin: Real = key(
+        "How far a level's band reaches beyond the mid-points to its neighbours, in distances to the neighbour.",
+        0.1,
+        ge=0,
+        le=10,
+    )
+    compare: Literal["command", "state"] = key(
+        "What the accumulator is compared with: the level last asked for, or the state that the device is in.",
+        "command",
+    )
 
 
 class Memory(NamedTuple):
@@ -87,25 +101,23 @@ def lookup(table: jax.Array, index: jax.Array) -> jax.Array:
     return value
 
 
-class AccumulateQuantiseProgram(Rule):
-    """See the module text. Options: ``margin`` (0 to 10), ``compare``."""
+class AccumulateQuantiseProgram(Rule[Options]):
+    """See the module text."""
 
     name = "accumulate_quantise_program"
-    defaults = {"margin": 0.1, "compare": "command"}
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
-        margin = self.number("margin", 0, 10)
-        compare = self.choice("compare", COMPARE) if "compare" in self.defaults else "command"
         self.needs(volatile=False, destructive_read=False)
-        self.by_state = compare == "state"
-        self.state_reads_per_step = int(self.by_state)
+        self.by_state = options.compare == "state"
+        self.costs = Costs(state_reads_per_step=int(self.by_state))
         if len(device.level) > MAX_STATES:
             raise UserError(f"pulses.csv: found {len(device.level)} pulses, allowed at most {MAX_STATES} levels")
         self.level_bits = max(1, int(np.ceil(np.log2(len(device.level)))))
         self.middle = [float(v) for v in bands(device.level, 0.0)[1][:-1]]
         self.level_pulse = jnp.asarray(device.level_pulse, dtype=jnp.int16)
-        ends = state_bands(device.state_weight, device.level, margin) if self.by_state else bands(device.level, margin)
+        level, margin = device.level, options.margin
+        ends = state_bands(device.state_weight, level, margin) if self.by_state else bands(level, margin)
         self.low, self.high = (jnp.asarray(end) for end in ends)
 
     def quantise(self, accumulator: jax.Array) -> jax.Array:

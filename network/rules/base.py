@@ -8,14 +8,16 @@ A step of the trainer is
     arrays   = devices after the plans' commands (`network.synapse.sampling.program`,
     `network.synapse.pulse_trains.program`)
 
-A new rule is a file in this folder with a subclass of `Rule`, which it names ``RULE``.
+A new rule is a file in this folder with a section ``Options``, and a subclass of `Rule` that receives it, ``RULE``. How
+the trainer and the checks of a study treat a rule follows from three things that it says of itself: ``devices``,
+``outer`` and ``scale``. What only the rule can count of its costs it tells the meter by `Costs`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -29,12 +31,15 @@ from network.model.layers import (
     read,
 )
 from network.model.optimizers import Optimizer
+from network.rules import Devices
 from network.synapse import random_words, sampling
 from network.synapse.device import DeviceModel
 from network.synapse.pulse_trains import Trains
 from network.synapse.sampling import Alphabet, Array, Plan
+from spinloom.declare import Section
 from spinloom.errors import UserError
 
+Options = TypeVar("Options", bound=Section)
 Shapes = tuple[tuple[int, int], ...]
 Keys = tuple[jax.Array, ...]  # uint32[2], one stream per layer
 Program = Callable[[int, Array, tuple[Plan, ...]], tuple[Array, sampling.Info]]
@@ -56,7 +61,16 @@ class Signals(NamedTuple):
     scales: tuple[float, ...] | None = None  # column value of one input and weight 1, per layer
 
 
-class Rule(ABC):
+class Costs(NamedTuple):
+    """What a rule does beyond its plans, for the meter."""
+
+    state_reads_per_step: float = 0  # times a training step reads each device's state to decide whether to program it
+    reads_per_product: int = 1  # times each device is read for one product of its array; 0: there is none
+    weight_bits: int = 32  # of a weight that no device holds, as it is kept to classify
+    verifies: bool = False  # whether each write of a deployment is followed by a read of the device
+
+
+class Rule(ABC, Generic[Options]):
     """Base of all rules: one device per synapse, which is read as it is.
 
     Parameters
@@ -64,55 +78,32 @@ class Rule(ABC):
     device : DeviceModel
         Made with the rule's ``scale``.
     optimizer : Optimizer
-    options : dict
-        ``network.rule_options``; ``defaults`` names the allowed ones.
+    options : Section
+        ``network.rule_options`` as the ``Options`` of the rule's file.
     """
 
     name = ""
-    defaults: dict[str, Any] = {}
+    devices = Devices.IN_PLACE
+    outer = False  # whether signals are the inputs and errors of one image instead of gradients
     scale = "levels"  # see `network.synapse.device`
-    uses_device = True  # whether devices are read and programmed while training
-    outer = False  # whether signals are inputs and errors instead of gradients
-    single = False  # whether a step must be one image
-    unit_inputs = False  # whether what enters an array must lie between 0 and 1
-    interval: int | None = None  # steps between two calls of `maintain`; None: it is never called
-    state_reads_per_step = 0  # times a training step reads each device's state to decide whether to program it
-    deploys = False  # whether trained weights are programmed into devices afterwards (`deploy`)
-    verifies = False  # whether each write of a deployment is followed by a read of the device
-    draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
-    reads_per_product = 1  # times each device is read for one product of its array; 0: there is none
-    weight_bits = 32  # of a weight that no device holds, as it is kept to classify
     mix: tuple[float, ...] = (1.0,)  # weight of each device in its synapse
+    interval: int | None = None  # steps between two calls of `maintain`; None: it is never called
+    draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
+    costs = Costs()
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
-        self.device, self.optimizer = device, optimizer
-        if unknown := sorted(set(options) - set(self.defaults)):
-            allowed = ", ".join(self.defaults) or "none"
-            raise UserError(f"network.rule_options: found {', '.join(unknown)}, allowed {allowed} for {self.name}")
-        self.options = {**self.defaults, **options}
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
+        self.device, self.optimizer, self.options = device, optimizer, options
         self.read_variance = jnp.asarray(device.read_sd) ** 2
 
-    # checks of options, shared so that the errors sound alike
-    def number(self, key: str, low: float, high: float) -> float:
-        """Return an option that is a number; `UserError` outside ``low`` to ``high``."""
-        value = self.options[key]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise UserError(f"network.rule_options.{key}: found {value!r}, allowed {low:g} to {high:g}")
-        return value
+    @classmethod
+    def uses_card(cls, options: Options) -> bool:
+        """Return whether a training depends on the kernel card."""
+        return cls.devices is not Devices.NONE
 
-    def whole(self, key: str, low: int, high: int) -> int:
-        """Return an option that is a whole number; `UserError` outside ``low`` to ``high``."""
-        value = self.options[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise UserError(f"network.rule_options.{key}: found {value!r}, allowed whole numbers {low} to {high}")
-        return value
-
-    def choice(self, key: str, allowed: tuple) -> Any:
-        """Return an option that is one of ``allowed``; `UserError` if not."""
-        value = self.options[key]
-        if value not in allowed:
-            raise UserError(f"network.rule_options.{key}: found {value!r}, allowed {', '.join(map(str, allowed))}")
-        return value
+    @classmethod
+    def effort(cls, options: Options) -> float:
+        """Return the work of a synapse per image, where 1 is a multiplication forward and backward."""
+        return 1.0
 
     def needs(self, states: int | None = None, **flags: bool) -> None:
         """Refuse a card whose flags or number of states do not suit the rule."""

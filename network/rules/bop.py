@@ -23,10 +23,18 @@ import jax
 import jax.numpy as jnp
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
+from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+
+
+class Options(Section):
+    """Options of bop."""
+
+    adaptivity: Real = key("How fast the average of the gradient follows (gamma).", 1e-4, ge=1e-9, le=1)
+    threshold: Real = key("How large the average must be for a flip (tau).", 1e-8, ge=0, le=1e3)
 
 
 class Memory(NamedTuple):
@@ -35,16 +43,15 @@ class Memory(NamedTuple):
     average: tuple[jax.Array, ...]  # float32[inputs, outputs] per layer
 
 
-class Bop(Rule):
-    """See the module text. Options: ``adaptivity`` (1e-9 to 1), ``threshold`` (0 to 1000)."""
+class Bop(Rule[Options]):
+    """See the module text."""
 
     name = "bop"
-    defaults = {"adaptivity": 1e-4, "threshold": 1e-8}
-    state_reads_per_step = 1
+    costs = Costs(state_reads_per_step=1)
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
-        self.adaptivity, self.threshold = self.number("adaptivity", 1e-9, 1), self.number("threshold", 0, 1e3)
+        self.adaptivity, self.threshold = options.adaptivity, options.threshold
         self.needs(volatile=False, destructive_read=False)
         if len(device.pulses) != 2:
             raise UserError(

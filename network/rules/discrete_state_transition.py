@@ -22,20 +22,31 @@ The optimiser's moments are float memory per weight, if it has any (sgd without 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
 from network.synapse import pulse_ladder, random_words
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
+from spinloom.declare import Real, key
 
-LAWS = ("tanh", "linear")
 MIX = {"pair": (0.5, -0.5), "single": (1.0,)}
+
+
+class Options(pulse_ladder.Options):
+    """Options of discrete_state_transition."""
+
+    synapse: Literal["pair", "single"] = key(
+        "A ternary weight of two junctions, or a binary weight of one.",
+        "pair",
+    )
+    law: Literal["tanh", "linear"] = key("Probability of one more step, of the remainder of the change.", "tanh")
+    steepness: Real = key("Of the law tanh (m).", 3.0, ge=1e-3, le=1e3)
 
 
 class Memory(NamedTuple):
@@ -51,26 +62,19 @@ def split(change: jax.Array, step: float) -> tuple[jax.Array, jax.Array]:
     return whole, size - whole
 
 
-class DiscreteStateTransition(Rule):
+class DiscreteStateTransition(Rule[Options]):
     """See the module text."""
 
     name = "discrete_state_transition"
-    defaults = {
-        "synapse": "pair", "law": "tanh", "steepness": 3.0, "predistortion": "full", "voltage_V": None, "dither": True,
-    }  # fmt: skip
     scale = "states"
-    state_reads_per_step = 1
+    costs = Costs(state_reads_per_step=1)
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
         self.needs(states=2, volatile=False, destructive_read=False)
-        self.synapse = self.choice("synapse", tuple(MIX))
-        self.mix = MIX[self.synapse]
-        self.law, self.steepness = self.choice("law", LAWS), self.number("steepness", 1e-3, 1e3)
-        mode = self.choice("predistortion", pulse_ladder.MODES)
-        self.dither = self.choice("dither", (True, False))
-        voltage = None if self.options["voltage_V"] is None else self.number("voltage_V", -1e3, 1e3)
-        self.ladder = pulse_ladder.make(device, mode, voltage)
+        self.synapse, self.law, self.steepness = options.synapse, options.law, options.steepness
+        self.mix, self.dither = MIX[options.synapse], options.dither
+        self.ladder = pulse_ladder.make(device, options.predistortion, options.voltage_V)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, tuple[Plan, ...]]:
         """Draw weights uniformly, round them to the states, and ask for every junction to be programmed so."""
@@ -126,9 +130,9 @@ class DiscreteStateTransition(Rule):
         weights = tuple(self.combine(array).value for array in arrays)
         changes, optimizer = self.optimizer.transform.update(signals.gradients, memory.optimizer, weights)
         plans = []
-        for key, array, change in zip(context.keys, arrays, changes, strict=True):
+        for stream, array, change in zip(context.keys, arrays, changes, strict=True):
             strength, off = self.strengths(change, array.state)
-            words = random_words.words(key, context.step, change.shape)
+            words = random_words.words(stream, context.step, change.shape)
             word = jnp.stack(words[: len(self.mix)])
             plans.append(Plan(*pulse_ladder.choose(self.ladder, off, strength, word, self.dither)))
         return Memory(optimizer), tuple(plans)

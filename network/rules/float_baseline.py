@@ -12,7 +12,13 @@ import jax
 import optax
 
 from network.model.layers import Synapses
-from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
+from network.rules import Devices
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, descend, uniform
+from spinloom.declare import Section
+
+
+class Options(Section):
+    """Options of float_baseline: none."""
 
 
 class Memory(NamedTuple):
@@ -22,12 +28,12 @@ class Memory(NamedTuple):
     optimizer: optax.OptState
 
 
-class FloatBaseline(Rule):
+class FloatBaseline(Rule[Options]):
     """Float weights, moved by the optimiser and clipped to -1 to 1."""
 
     name = "float_baseline"
-    uses_device = False
-    reads_per_product = 0
+    devices = Devices.NONE
+    costs = Costs(reads_per_product=0)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Draw weights uniformly in -1 to 1."""

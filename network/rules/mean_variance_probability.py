@@ -37,7 +37,7 @@ without input are not read.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,15 +46,34 @@ import optax
 
 from network.model.layers import Layer, Noise
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules import Devices
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
 from network.synapse.measurement import measure
+from spinloom.declare import Flag, Real, Section, Whole, key
 from spinloom.errors import UserError
 
 FLOOR = 1e-4  # under the root of sigma, as in the authors' code
 WIDEST = 10  # in units of 1/b, of the first controls
 KINDS = 3  # of each instance: free, stuck when pinned, stuck when passed
+
+
+class Options(Section):
+    """Options of mean_variance_probability."""
+
+    measurements: Whole | None = key("Measurements of each synapse (N); null: without end.", 1, ge=1, le=4096)
+    signed: Flag = key("A weight is the difference of two wires.", False)
+    scale_columns: Flag = key(
+        "Columns are multiplied by weight_range sqrt(3 / inputs), which networks of several layers need.", False
+    )
+    initial_spread: Real = key("Spread of the first controls, in units of the control.", 0.0, ge=0, le=100)
+    gain: Real = key("Factor of the optimiser's step.", 1.0, ge=1e-6, le=1e6)
+    input_coding: Literal["rate", "amplitude"] = key(
+        "A grey input is the share of clocks at which a wall is sent, or the amplitude at which the wire is read.",
+        "rate",
+    )
+    draws: Whole = key("Evaluations of the trained network, each with random numbers of its own.", 16, ge=1, le=1000)
 
 
 class Memory(NamedTuple):
@@ -73,25 +92,19 @@ class Wires(NamedTuple):
     kind: jax.Array | None = None
 
 
-class MeanVarianceProbability(Rule):
+class MeanVarianceProbability(Rule[Options]):
     """See the module text."""
 
     name = "mean_variance_probability"
-    defaults = {"measurements": 1, "signed": False, "scale_columns": False, "initial_spread": 0.0, "gain": 1.0,
-                "input_coding": "rate", "draws": 16}  # fmt: skip
-    uses_device = False
+    devices = Devices.CLOCKED
     scale = "states"
-    unit_inputs = True
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
         self.needs(states=2, volatile=True)
-        self.number_of = None if self.options["measurements"] is None else self.whole("measurements", 1, 4096)
-        self.signed = self.choice("signed", (True, False))
-        self.scaled = self.choice("scale_columns", (True, False))
-        self.spread, self.draws = self.number("initial_spread", 0, 100), self.whole("draws", 1, 1000)
-        self.gain = self.number("gain", 1e-6, 1e6)
-        self.amplitude = self.choice("input_coding", ("rate", "amplitude")) == "amplitude"
+        self.number_of, self.signed, self.scaled = options.measurements, options.signed, options.scale_columns
+        self.spread, self.draws, self.gain = options.initial_spread, options.draws, options.gain
+        self.amplitude = options.input_coding == "amplitude"
         law = next((law for law in device.laws if law["law"] == "passing"), None)
         if law is None:
             raise UserError(f"card.json: laws: found no law 'passing', which {self.name} needs")
@@ -101,10 +114,16 @@ class MeanVarianceProbability(Rule):
                 f"network.rule_options.initial_spread: found {self.spread:g}, allowed 0 to {WIDEST / self.b:.3g}, "
                 f"{WIDEST} widths of the card's law: wires further away always or never pass, and learn nothing"
             )
-        self.reads_per_product = self.number_of or 0  # measuring without end has no price
+        self.costs = Costs(reads_per_product=self.number_of or 0)  # measuring without end has no price
         self.mix = (1.0, -1.0) if self.signed else (1.0,)
 
         self._tabulate()
+
+    @classmethod
+    def effort(cls, options: Options) -> float:
+        """Return the work of a synapse per image, as measured: ns per wire."""
+        wires, number = 1 + options.signed, options.measurements
+        return wires * (1.0 if number is None else 2.7 + 0.2 * number)
 
     def _tabulate(self) -> None:
         """Make the tables of the instances."""
@@ -235,7 +254,7 @@ class MeanVarianceProbability(Rule):
         of_pulse = self.device.transition[:, 0, 1]
         p = np.concatenate([np.asarray(self.passing(control)).ravel() for control in memory.control])
         nearest = np.abs(p[:, None] - of_pulse[None]).argmin(axis=1)
-        return (np.bincount(nearest, minlength=len(of_pulse)) * float(self.reads_per_product)).tolist()
+        return (np.bincount(nearest, minlength=len(of_pulse)) * float(self.costs.reads_per_product)).tolist()
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the stored controls and the optimiser's moments."""

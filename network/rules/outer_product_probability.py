@@ -18,6 +18,8 @@ by 2 sqrt(n P); with M junctions the diffusion is 2 sqrt(n P / M).
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
@@ -26,33 +28,37 @@ from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
 from network.synapse import pulse_ladder, random_words
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
+from spinloom.declare import Real, Whole, key
 
-NORMALISE = ("none", "layer")
+
+class Options(pulse_ladder.Options):
+    """Options of outer_product_probability."""
+
+    devices: Whole = key("Junctions of a weight, which is their mean.", 1, ge=1, le=64)
+    gain: Real = key("Factor of the learning rate for the devices.", 1.0, ge=1e-9, le=1e9)
+    normalise: Literal["none", "layer"] = key(
+        "layer: the gradient of each layer is divided by its root mean square.", "none"
+    )
 
 
-class OuterProductProbability(Rule):
+class OuterProductProbability(Rule[Options]):
     """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
 
     name = "outer_product_probability"
-    defaults = {"devices": 1, "gain": 1.0, "normalise": "none", "predistortion": "full", "voltage_V": None,
-                "dither": True}  # fmt: skip
     scale = "states"
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
         self.needs(states=2, volatile=False, destructive_read=False)
-        count = self.whole("devices", 1, 64)
-        self.mix = (1.0 / count,) * count
-        self.gain, self.normalise = self.number("gain", 1e-9, 1e9), self.choice("normalise", NORMALISE)
-        self.dither = self.choice("dither", (True, False))
-        voltage = None if self.options["voltage_V"] is None else self.number("voltage_V", -1e3, 1e3)
-        self.ladder = pulse_ladder.make(device, self.choice("predistortion", pulse_ladder.MODES), voltage)
+        self.mix = (1.0 / options.devices,) * options.devices
+        self.gain, self.normalise, self.dither = options.gain, options.normalise, options.dither
+        self.ladder = pulse_ladder.make(device, options.predistortion, options.voltage_V)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:
         """Ask for each junction to be programmed on or off, at random."""
         plans = []
-        for key, shape in zip(keys, shapes, strict=True):
-            (value,) = uniform((key,), ((len(self.mix) * shape[0], shape[1]),))
+        for stream, shape in zip(keys, shapes, strict=True):
+            (value,) = uniform((stream,), ((len(self.mix) * shape[0], shape[1]),))
             on = value.reshape(len(self.mix), *shape) > 0
             strongest = jnp.where(on, self.ladder.strongest[0], self.ladder.strongest[1])
             plans.append(Plan(strongest, jnp.ones(on.shape, bool)))
@@ -63,12 +69,12 @@ class OuterProductProbability(Rule):
     ) -> tuple[tuple, tuple[Plan, ...]]:
         """Give each junction a pulse of the wanted probability."""
         rate, plans, count = self.gain * self.optimizer.rate(context.step), [], len(self.mix)
-        for key, gradient in zip(context.keys, signals.gradients, strict=True):
+        for stream, gradient in zip(context.keys, signals.gradients, strict=True):
             if self.normalise == "layer":
                 gradient = gradient * jax.lax.rsqrt(jnp.mean(gradient * gradient) + 1e-30)
             shape = (count, *gradient.shape)
             half = -(-count // 2)  # two words at a time
-            words = random_words.words(key, context.step, (half * shape[1], shape[2]))
+            words = random_words.words(stream, context.step, (half * shape[1], shape[2]))
             word = jnp.concatenate([w.reshape(half, *shape[1:]) for w in words])[:count]
             # one aim for all junctions of a weight: without the barrier it would be taken anew for each
             at = jax.lax.optimization_barrier(pulse_ladder.aim(self.ladder, gradient > 0, rate * jnp.abs(gradient)))

@@ -38,11 +38,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, uniform
 from network.synapse import pulse_trains, sampling
 from network.synapse.device import DeviceModel
 from network.synapse.pulse_trains import Trains
 from network.synapse.sampling import Alphabet, Array, Plan
+from spinloom.declare import Flag, Real, Section, Whole, key
 from spinloom.errors import UserError
 
 PLACES = 32  # to which a device can be brought at first
@@ -50,25 +51,39 @@ STILL = 0.01  # of a step: a device that moves less per pulse has arrived
 LONGEST = 1000  # pulses of an erasure
 
 
-class StochasticCoincidence(Rule):
+class TrainOptions(Section):
+    """Options of pulse trains."""
+
+    slots: Whole = key("Slots of a pulse train.", 10, ge=1, le=31)
+    gain: Real = key("Factor of the learning rate for the devices.", 1.0, ge=1e-6, le=1e6)
+    update_management: Flag = key(
+        "Rows and columns share the factor of their probabilities so that neither saturates before the other.", True
+    )
+    initial_spread: Real = key("Part of the range over which the first weights are spread.", 0.5, ge=0, le=1)
+
+
+class Options(TrainOptions):
+    """Options of stochastic_coincidence."""
+
+    pair: Flag = key("A weight is half the difference of two devices.", False)
+    tiles: Whole = key("Tiles whose sum is a weight.", 1, ge=1, le=6)
+    ratio: Real = key("Significance of a tile over that of the one before; 1/ratio is whole.", 0.125, ge=1e-3, le=1)
+    carry_every: Whole = key("Steps between two carries from tile to tile.", 100, ge=1, le=10**9)
+
+
+class StochasticCoincidence(Rule[Options]):
     """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
 
     name = "stochastic_coincidence"
-    defaults = {
-        "slots": 10, "gain": 1.0, "update_management": True, "pair": False, "tiles": 1, "ratio": 0.125,
-        "carry_every": 100, "initial_spread": 0.5,
-    }  # fmt: skip
     scale = "states"
     outer = True
-    single = True
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
         self.needs(volatile=False, destructive_read=False, reset_before_write=False)
-        self.slots, self.gain = self.whole("slots", 1, 31), self.number("gain", 1e-6, 1e6)
-        self.managed, self.pair = self.choice("update_management", (True, False)), self.choice("pair", (True, False))
-        self.tiles, self.ratio = self.whole("tiles", 1, 6), self.number("ratio", 1e-3, 1.0)
-        self.every, self.spread = self.whole("carry_every", 1, 10**9), self.number("initial_spread", 0, 1)
+        self.slots, self.gain, self.managed = options.slots, options.gain, options.update_management
+        self.pair, self.tiles, self.ratio = options.pair, options.tiles, options.ratio
+        self.every, self.spread = options.carry_every, options.initial_spread
         of_tile = (0.5, -0.5) if self.pair else (1.0,)
         self.mix = tuple(factor * self.ratio**tile for tile in range(self.tiles) for factor in of_tile)
 
@@ -85,7 +100,7 @@ class StochasticCoincidence(Rule):
         self.one = float((step[self.up, inner].mean() - step[self.down, inner].mean()) / 2)  # a device's step
         self.fine = self.one * abs(self.mix[-1])  # of the weight, by a pulse in the last tile
         self.most = max(self.slots, min(31, len(device.states) - 1))
-        self.state_reads_per_step = (self.tiles - 1) / self.tiles / self.every
+        self.costs = Costs(state_reads_per_step=(self.tiles - 1) / self.tiles / self.every)
         # whole steps that all tiles can hand on at once with ``most`` pulses each
         self.largest = int(self.most * self.ratio / (1 + self.ratio) + 1e-9)
         if self.tiles > 1:
@@ -145,8 +160,8 @@ class StochasticCoincidence(Rule):
         """Ask for each device to be brought to the place nearest to a weight that is uniform about 0."""
         middle = jnp.asarray((self.placed[1:] + self.placed[:-1]) / 2, jnp.float32)
         plans = []
-        for key, (inputs, outputs) in zip(keys, shapes, strict=True):
-            (value,) = uniform((key,), ((len(self.mix) * inputs, outputs),))
+        for stream, (inputs, outputs) in zip(keys, shapes, strict=True):
+            (value,) = uniform((stream,), ((len(self.mix) * inputs, outputs),))
             place = jnp.searchsorted(middle, self.spread * value.reshape(-1, inputs, outputs))
             plans.append(Plan((2 * self.most + place).astype(jnp.int16), jnp.ones(place.shape, bool)))
         return (), tuple(plans)

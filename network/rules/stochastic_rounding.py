@@ -25,9 +25,10 @@ import optax
 
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
+from network.rules import Devices
 from network.rules.accumulate_quantise_program import lookup
-from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
-from network.rules.straight_through import count, grid, nearest
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.straight_through import Options, count, grid, nearest
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
 
@@ -77,18 +78,21 @@ def falls(word: jax.Array, chance: jax.Array) -> jax.Array:
     return (word < (chance * jnp.float32(2**32)).astype(jnp.uint32)) | (chance >= 1)
 
 
-class StochasticRounding(Rule):
-    """See the module text. Option: ``levels`` (2 to 255, or None)."""
+class StochasticRounding(Rule[Options]):
+    """See the module text."""
 
     name = "stochastic_rounding"
-    defaults = {"levels": None}
-    uses_device = False
-    reads_per_product = 0
+    devices = Devices.NONE
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
-        self.level = grid(self)
-        self.weight_bits = (len(self.level) - 1).bit_length()
+        self.level = grid(options.levels, device, self.name)
+        self.costs = Costs(reads_per_product=0, weight_bits=(len(self.level) - 1).bit_length())
+
+    @classmethod
+    def uses_card(cls, options: Options) -> bool:
+        """Return whether the levels are those of the card."""
+        return options.levels is None
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Draw weights uniformly in -1 to 1 and round them to the nearest level."""
@@ -114,7 +118,7 @@ class StochasticRounding(Rule):
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count ceil(log2 L) bits per weight, and the optimiser's moments."""
-        weights = self.weight_bits * sum(held.size for held in memory.level)
+        weights = self.costs.weight_bits * sum(held.size for held in memory.level)
         return {"weights": weights, "optimizer": bits(memory.optimizer)}
 
 

@@ -22,28 +22,46 @@ import numpy as np
 
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
+from network.rules import float_baseline
 from network.rules.accumulate_quantise_program import lookup
-from network.rules.base import Context, Rule
+from network.rules.base import Context, Costs
 from network.rules.float_baseline import FloatBaseline, Memory
 from network.synapse.device import DeviceModel
+from spinloom.declare import Whole, key
 from spinloom.errors import UserError
 
 MOST = 255  # levels: their number fits a byte
 
 
-def grid(rule: Rule) -> np.ndarray:
-    """Return the levels of a rule with the option ``levels`` (float32[L], rising from -1 to 1).
+class Options(float_baseline.Options):
+    """Options of straight_through."""
+
+    levels: Whole | None = key(
+        "Number of levels, even from -1 to 1; null: the nominal levels of the card.", None, ge=2, le=MOST
+    )
+
+
+def grid(levels: int | None, device: DeviceModel, rule: str) -> np.ndarray:
+    """Return the levels of a weight (float32[L], rising from -1 to 1).
+
+    Parameters
+    ----------
+    levels : int or None
+        The option.
+    device : DeviceModel
+    rule : str
+        Its name, for the error.
 
     Raises
     ------
     UserError
-        If the option is out of range, or the card has more than 255 levels.
+        If the card has more than 255 levels.
     """
-    if rule.options["levels"] is not None:
-        return np.linspace(-1, 1, rule.whole("levels", 2, MOST)).astype(np.float32)
-    level = np.unique(rule.device.level)  # two pulses may aim at the same
+    if levels is not None:
+        return np.linspace(-1, 1, levels).astype(np.float32)
+    level = np.unique(device.level)  # two pulses may aim at the same
     if len(level) > MOST:
-        raise UserError(f"pulses.csv: found {len(level)} nominal levels, allowed at most {MOST} for {rule.name}")
+        raise UserError(f"pulses.csv: found {len(level)} nominal levels, allowed at most {MOST} for {rule}")
     return level
 
 
@@ -60,15 +78,19 @@ def nearest(level: np.ndarray, value: jax.Array) -> jax.Array:
 
 
 class StraightThrough(FloatBaseline):
-    """See the module text. Option: ``levels`` (2 to 255, or None)."""
+    """See the module text."""
 
     name = "straight_through"
-    defaults = {"levels": None}
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
-        self.level = grid(self)
-        self.weight_bits = (len(self.level) - 1).bit_length()
+        self.level = grid(options.levels, device, self.name)
+        self.costs = Costs(reads_per_product=0, weight_bits=(len(self.level) - 1).bit_length())
+
+    @classmethod
+    def uses_card(cls, options: Options) -> bool:
+        """Return whether the levels are those of the card."""
+        return options.levels is None
 
     def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
         """Return the levels nearest to the shadow weights, read without noise."""

@@ -36,15 +36,28 @@ import numpy as np
 
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Keys, Rule, Shapes, Signals
-from network.rules.stochastic_coincidence import StochasticCoincidence
+from network.rules import stochastic_coincidence
+from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals
+from network.rules.stochastic_coincidence import StochasticCoincidence, TrainOptions
 from network.synapse.device import DeviceModel
 from network.synapse.pulse_trains import Trains
 from network.synapse.sampling import Alphabet, Array, Plan
+from spinloom.declare import Flag, Real, Whole, key
 from spinloom.errors import UserError
 
 A, C = 0, 1  # places of a synapse's devices
 SQUARINGS = 40  # of a kernel: as many steps as this power of two, which is for ever
+
+
+class Options(TrainOptions):
+    """Options of tiki_taka."""
+
+    gamma: Real = key("Weight of the fast device in the synapse.", 1.0, ge=0, le=10)
+    transfer_every: Whole = key("Steps between two transfers to the slow device.", 100, ge=1, le=10**9)
+    transfer_rate: Real = key(
+        "Steps of the slow device for each step that the fast one holds (lambda).", 1.0, ge=1e-6, le=1e3
+    )
+    give_back: Flag = key("What the slow device gets is taken from the fast one.", False)
 
 
 def symmetry_points(kernel: np.ndarray, up: int, down: int, occupancy: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -71,28 +84,20 @@ def symmetry_points(kernel: np.ndarray, up: int, down: int, occupancy: np.ndarra
     return occupancy @ either @ weight.astype(np.float64)
 
 
-class TikiTaka(Rule):
+class TikiTaka(Rule[Options]):
     """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
 
     name = "tiki_taka"
-    defaults = {
-        "slots": 10, "gain": 1.0, "update_management": True, "gamma": 1.0, "transfer_every": 100, "transfer_rate": 1.0,
-        "give_back": False, "initial_spread": 0.5,
-    }  # fmt: skip
     scale = "states"
     outer = True
-    single = True
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
         self.needs(volatile=False, destructive_read=False, reset_before_write=False)
-        trains = {"slots": self.whole("slots", 1, 31), "gain": self.number("gain", 1e-6, 1e6)}
-        trains["update_management"] = self.choice("update_management", (True, False))
-        trains["initial_spread"] = self.number("initial_spread", 0, 1)
-        self.fast = StochasticCoincidence(device, optimizer, trains)
-        self.gamma, self.share = self.number("gamma", 0, 10), self.number("transfer_rate", 1e-6, 1e3)
-        self.interval = self.whole("transfer_every", 1, 10**9)
-        self.back = self.choice("give_back", (True, False))
+        trains = {name: getattr(options, name) for name in TrainOptions.model_fields}
+        self.fast = StochasticCoincidence(device, optimizer, stochastic_coincidence.Options(**trains))
+        self.gamma, self.share, self.back = options.gamma, options.transfer_rate, options.give_back
+        self.interval = options.transfer_every
         self.mix = (self.gamma, 1.0)
         self.most = self.fast.most  # pulses that a transfer can give at once
         if self.back:
@@ -101,7 +106,7 @@ class TikiTaka(Rule):
                     f"network.rule_options.gamma: found {self.gamma:g}, allowed {1 / self.most:g} to 10 with give_back"
                 )
             self.most = int(self.most * min(self.gamma, 1.0) + 1e-9)
-        self.state_reads_per_step = 0.5 / self.interval  # one of the two devices
+        self.costs = Costs(state_reads_per_step=0.5 / self.interval)  # one of the two devices
         self.commands = len(self.fast.alphabet().pulses)
         kernel = device.transition[None] if device.by_instance is None else device.by_instance
         self.symmetric = symmetry_points(kernel, self.fast.up, self.fast.down, device.occupancy, device.state_weight)

@@ -18,33 +18,50 @@ import numpy as np
 
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
+from network.rules import Devices, accumulate_quantise_program
 from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram, Memory, lookup
-from network.rules.base import Context, Keys, Program, Rule, Shapes, Signals
+from network.rules.base import Context, Costs, Keys, Program, Rule, Shapes, Signals
 from network.synapse import random_words, sampling
 from network.synapse.alias import alias_row
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
+from spinloom.declare import Real, Section, Whole, key
 
 
-class TrainThenDeploy(AccumulateQuantiseProgram):
+class Options(Section):
+    """Options of train_then_deploy."""
+
+    margin: Real = key("As of accumulate_quantise_program.", 0.0, ge=0, le=10)
+    attempts: Whole = key("Times a device is programmed at most; above 1 writes are verified.", 1, ge=1, le=100)
+    verify_margin: Real = key(
+        "Error of a device after which it is programmed again, as a fraction of the smallest distance of two levels.",
+        0.5,
+        ge=0,
+        le=10,
+    )
+    deployments: Whole = key("Sets of devices on which the network is tested.", 20, ge=1, le=1000)
+
+
+class TrainThenDeploy(Rule[Options]):
     """See the module text."""
 
     name = "train_then_deploy"
-    defaults = {"margin": 0.0, "attempts": 1, "verify_margin": 0.5, "deployments": 20}
-    uses_device = False
-    deploys = True
+    devices = Devices.DEPLOYED
 
-    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: dict):
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
-        self.attempts, self.draws = self.whole("attempts", 1, 100), self.whole("deployments", 1, 1000)
-        self.verify_margin, self.verifies = self.number("verify_margin", 0, 10), self.attempts > 1
+        self.needs(volatile=False, destructive_read=False)
+        training = accumulate_quantise_program.Options(margin=options.margin)
+        self.training = AccumulateQuantiseProgram(device, optimizer, training)
+        self.attempts, self.draws, self.verify_margin = options.attempts, options.deployments, options.verify_margin
+        self.costs, self.level_pulse = Costs(verifies=self.attempts > 1), self.training.level_pulse
         self.tables = sampling.tables(device)
         threshold, alias = alias_row(device.occupancy, sampling.columns(len(device.states)))
         self.start = self.tables._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Draw the accumulator uniformly in -1 to 1."""
-        return super().init(keys, shapes)[0], None
+        return self.training.init(keys, shapes)[0], None
 
     def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
         """Draw devices that have just been programmed to the present levels."""
@@ -72,11 +89,15 @@ class TrainThenDeploy(AccumulateQuantiseProgram):
 
     def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
         """Accumulate; a level changes when its band is left."""
-        return super().propose(memory, None, signals, context)[0], None
+        return self.training.propose(memory, None, signals, context)[0], None
+
+    def memory_bits(self, memory: Memory) -> dict[str, int]:
+        """Count as of `AccumulateQuantiseProgram`."""
+        return self.training.memory_bits(memory)
 
     def deployed_weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
         """Return the programmed devices."""
-        return Rule.weights(self, memory, arrays, context)
+        return super().weights(memory, arrays, context)
 
     def deploy(
         self, memory: Memory, array: Array, shapes: tuple[tuple[int, int, int], ...], program: Program, context: Context

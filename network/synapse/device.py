@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from network import config
 from network.synapse import ablation, resting
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
@@ -73,18 +74,16 @@ class DeviceModel:
         return sha256_text(canonical_json(values))
 
     @classmethod
-    def from_card(cls, card, options: dict | None = None, scale: str = "levels") -> DeviceModel:
+    def from_card(cls, card, traits: config.Device | None = None, scale: str = "levels") -> DeviceModel:
         """Turn a kernel card into arrays.
 
         Parameters
         ----------
         card : KernelCard
             Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and the dict ``meta``.
-        options : dict
-            Config section ``network.device``: ``within_state_spread``, ``read_noise``, ``device_to_device`` (a spread
-            that is switched off is zero), ``stochastic`` and ``symmetric`` (see `network.synapse.ablation`), ``rest``
-            (see `network.synapse.resting`), ``pulses`` (those of the card that are used; default all),
-            ``stuck_fraction``.
+        traits : config.Device
+            What of the device takes part: a spread that is switched off is zero; for ``stochastic`` and ``symmetric``
+            see `network.synapse.ablation`, for ``rest`` `network.synapse.resting`. None: the defaults.
         scale : str
             What -1 and +1 are: "levels" or "states" (see the module text).
 
@@ -94,9 +93,9 @@ class DeviceModel:
             If the card cannot serve as a synapse: rows that do not sum to 1, more than 127 states, fewer than two
             distinct nominal levels, values that are not finite.
         """
-        options = options or {}
+        traits = traits or config.Device()
         states, pulses = card.states, card.pulses
-        names, kinds = tuple(states["state"].tolist()), _kinds(pulses, options.get("pulses"))
+        names, kinds = tuple(states["state"].tolist()), _kinds(pulses, traits.pulses)
         pulses = pulses.set_index("pulse", drop=False).loc[list(kinds)]
         count = len(names)
         if not 2 <= len(kinds) <= MAX_PULSES:
@@ -107,24 +106,24 @@ class DeviceModel:
         occupancy = np.clip(_column(states, "occupancy", "states.csv"), 0, None)
         occupancy = occupancy / occupancy.sum() if occupancy.sum() > 0 else np.full(count, 1 / count)
         transition, own = _transition(card.transitions, kinds, names), None
-        if options.get("device_to_device", True) and len(card.population):
+        if traits.device_to_device and len(card.population):
             own = _own_kernels(card, kinds, names)
-        if options.get("symmetric", False):
+        if traits.symmetric:
             rank = np.argsort(np.einsum("s,kst,t->k", occupancy, transition, conductance), kind="stable")
             both = [(k + ablation.mirrored(k, rank, conductance)) / 2 for k in (transition, own) if k is not None]
             transition, own = both[0], both[-1] if own is not None else None
             order = np.argsort(conductance, kind="stable")
             occupancy[order] = (occupancy[order] + occupancy[order[::-1]]) / 2
-        if not options.get("stochastic", True):
+        if not traits.stochastic:
             if len(set(conductance.tolist())) < count:
                 raise UserError("states.csv: conductance_S: found equal values, allowed different ones for a mean")
             transition = ablation.least_noise(transition, conductance)
             own = None if own is None else ablation.least_noise(own, conductance)
 
-        kept, rest = card.extras.get("retention"), options.get("rest")
-        if rest is not None:
-            hops = resting.rates(kept, rest["temperature_K"], count, "network.device.rest")
-            rest = resting.rest(hops, rest["duration_s"])
+        kept, rest = card.extras.get("retention"), None
+        if traits.rest is not None:
+            hops = resting.rates(kept, traits.rest.temperature_K, count, "network.device.rest")
+            rest = resting.rest(hops, traits.rest.duration_s)
 
         nominal = np.einsum("s,kst,t->k", occupancy, transition, conductance)
         ends = nominal if scale == "levels" else conductance
@@ -136,10 +135,10 @@ class DeviceModel:
         order = np.argsort(nominal, kind="stable")
 
         reads = card.reads.set_index("state").reindex(names).reset_index()
-        read_sd = _column(reads, "noise_sd_S", "reads.csv") / scale * bool(options.get("read_noise", True))
+        read_sd = _column(reads, "noise_sd_S", "reads.csv") / scale * traits.read_noise
         spread = _column(states, "conductance_sd_S", "states.csv") / scale
         gains, offsets = np.ones(1), np.zeros(1)
-        if options.get("device_to_device", True) and len(card.population):
+        if traits.device_to_device and len(card.population):
             gains = _column(card.population, "conductance_factor", "population.csv")
             offsets = _column(card.population, "conductance_offset_S", "population.csv") / scale * _reliability(card)
             # f G + dG, told about the reference of a device without either
@@ -155,7 +154,7 @@ class DeviceModel:
             rest=rest,
             occupancy=occupancy,
             state_weight=((conductance - reference) / scale).astype(np.float32),
-            state_spread=(spread * bool(options.get("within_state_spread", True))).astype(np.float32),
+            state_spread=(spread * traits.within_state_spread).astype(np.float32),
             level=((nominal[order] - reference) / scale).astype(np.float32),
             level_pulse=order.astype(np.int32),
             instance_gain=gains.astype(np.float32),
@@ -170,7 +169,7 @@ class DeviceModel:
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),
             g_scale=float(scale),
-            stuck=float(options.get("stuck_fraction", 0.0)),
+            stuck=traits.stuck_fraction,
             laws=tuple(card.meta.get("laws", ())),
             flags=dict(card.meta.get("flags", {})),
         )
@@ -190,14 +189,14 @@ def _none() -> DeviceModel:
 NO_DEVICE = _none()  # for rules that use no card: one state and one pulse that leaves it, all numbers zero
 
 
-def read_card(directory: str | Path, options: dict | None = None, scale: str = "levels") -> DeviceModel:
+def read_card(directory: str | Path, traits: config.Device | None = None, scale: str = "levels") -> DeviceModel:
     """Read a card directory as a `DeviceModel`."""
     from calibration.card import KernelCard
 
-    return DeviceModel.from_card(KernelCard.read(directory), options, scale)
+    return DeviceModel.from_card(KernelCard.read(directory), traits, scale)
 
 
-def _kinds(pulses: pd.DataFrame, wanted: list | None) -> tuple:
+def _kinds(pulses: pd.DataFrame, wanted: tuple | None) -> tuple:
     """Return the names of the pulses that are used."""
     known = pulses["pulse"].tolist()
     if wanted is None:

@@ -18,18 +18,36 @@ probability (full) or of the duration (none, offset) is the wanted one; with ``d
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from network.synapse.device import DeviceModel
+from spinloom.declare import Flag, Real, Section, key
 from spinloom.errors import UserError
 
-MODES = ("full", "none", "offset")
 LEAST = 0.01  # probability that ends the dead zone
 FIRST = int(np.float32(2**-24).view(np.int32)) >> 16  # see `_bins`
+
+
+class Options(Section):
+    """Options of rules that ask for a pulse by its probability."""
+
+    predistortion: Literal["full", "none", "offset"] = key(
+        "What the driver makes of a wanted probability: full inverts the device's law, none scales the duration, "
+        "offset scales it from the end of the dead zone.",
+        "full",
+    )
+    voltage_V: Real | None = key(
+        "Voltage of the pulses that are used, V (its size); null: with full all pulses, else those of the voltage of "
+        "the strongest.",
+        None,
+        ge=-1e3,
+        le=1e3,
+    )
+    dither: Flag = key("Between two pulses one is drawn, so that the mean is as wanted; false: the nearer.", True)
 
 
 class Ladder(NamedTuple):
@@ -53,7 +71,7 @@ def make(
     ----------
     device : DeviceModel
     predistortion : str
-        One of `MODES`.
+        As in `Options`.
     voltage_V : float or None
         Use the pulses of this voltage only (its size; the sign is the direction's); None: the voltage with the
         strongest pulse if durations count, else all.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from network import rules
 from network.synapse.device import NO_DEVICE, DeviceModel, read_card
-from network.training import options
 from network.training.settings import Settings
 from spinloom.errors import UserError
 
@@ -30,7 +29,7 @@ def read_device(card: Path | None, settings: Settings) -> DeviceModel:
     UserError
         If the rule needs a card and there is none, or it cannot serve as a synapse.
     """
-    if not options.uses_card(settings.rule, settings.rule_options):
+    if not settings.uses_card:
         return NO_DEVICE
     if card is None:
         raise UserError(f"--card: found nothing, allowed for {settings.rule}: the directory of a kernel card")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from network import datasets
+from network.config import Data
 from spinloom.errors import UserError
 from spinloom.files import read_json
 
@@ -14,17 +15,16 @@ def read(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
     section = read_json(path)
     if not isinstance(section, dict) or "dataset" not in section:
         raise UserError(f"{path}: dataset missing, allowed the network section of the config")
-    return datasets.get(section["dataset"]), *folders(section.get("data") or {})
+    return datasets.get(section["dataset"]), *folders(Data.parse(section.get("data") or {}, str(path), "data"))
 
 
-def folders(data: dict) -> tuple[Path, Path | None]:
+def folders(data: Data) -> tuple[Path, Path | None]:
     """Return the cache and the user's own folder (or None) in ``network.data``; `UserError` if they cannot be paths."""
-    own = data.get("folder")
-    return _folder("cache", data.get("cache") or "~/.cache/spinloom"), _folder("folder", own) if own else None
+    return _folder("cache", data.cache), _folder("folder", data.folder) if data.folder else None
 
 
 def _folder(key: str, text: str) -> Path:
-    if not isinstance(text, str) or not text.isprintable():
+    if not text.isprintable():
         raise UserError(f"network.data.{key}: found {text!r}, allowed a printable path")
     try:
         return Path(text).expanduser()

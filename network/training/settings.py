@@ -2,138 +2,148 @@
 
 from __future__ import annotations
 
-import re
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Self
+
+from pydantic import model_validator
 
 from network import datasets, rules
-from network.config import Energy, Lifetime, Stage
+from network.config import Shared, Stage, Training
 from network.model import architecture, optimizers
-from network.training import options
-from network.training.data import folders
+from network.rules import Devices
+from network.training import data
+from spinloom.config import Seeded, overlay
+from spinloom.declare import Section, key
 from spinloom.errors import UserError
 from spinloom.files import read_json
 
 BASELINE = "float_baseline"
-RANGES = ("unit", "signed", "binary")
 # how often a variant is trained
 REPEATS = ("seeds", "card_samples", "chips", "seeds_per_chip")
 # numbers that turn counts into joules and years
 ASSUMED = ("energy", "lifetime")
-# the whole study's, so no variant may change them
-COMMON = ("dataset", "data", "seed", *ASSUMED, "baseline", "variants", *REPEATS)
-# keys of the parts that no other module checks
-PARTS = {
-    "data": ("folder", "cache"),
-    "input": ("range", "pool"),
-    "augmentation": ("shift_px", "mirror"),
-    "early_stopping": ("patience",),
-    "device": (
-        "within_state_spread", "read_noise", "device_to_device", "stochastic", "symmetric", "rest", "pulses",
-        "stuck_fraction",
-    ),
-    "array": (
-        "wire_resistance_ohm", "driver_resistance_ohm", "sense_resistance_ohm", "tile_rows", "tile_columns",
-        "half_select",
-    ),
-    "converters": ("dac_bits", "dac_full_scale", "adc_bits", "adc_full_scale"),
-    "evaluation": ("input_noise_sds", "retention"),
-}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Shared, Training, Seeded):
     """The network section of the config for one variant; see docs/network.md for the meaning of every key."""
 
-    dataset: str
-    layers: list[int | str]
-    rule: str
-    seed: int
-    variant: str = ""
-    seeds: int = 3
-    card_samples: int = 0
-    chips: int = 2
-    seeds_per_chip: int = 2
-    epochs: int = 10
-    batch_size: int = 100
-    validation_images: int = 5000
-    activation: str = "relu"
-    normalisation: str = "batch"
-    loss: str = "cross_entropy"
-    weight_range: float = 1.0
-    input: dict = field(default_factory=dict)
-    augmentation: dict = field(default_factory=dict)
-    optimizer: dict = field(default_factory=lambda: {"name": "adam", "learning_rate": 1e-3})
-    early_stopping: dict | None = None
-    rule_options: dict = field(default_factory=dict)
-    data: dict = field(default_factory=dict)
-    device: dict = field(default_factory=dict)
-    array: dict = field(default_factory=dict)
-    converters: dict = field(default_factory=dict)
-    evaluation: dict = field(default_factory=dict)
-    energy: Energy = field(default_factory=Energy)
-    lifetime: Lifetime = field(default_factory=Lifetime)
+    variant: str = key("Name of the variant.", "")
+
+    @cached_property
+    def options(self) -> Section:
+        """Options of the rule; `UserError` if it has no such."""
+        return rules.options(self.rule, self.rule_options)
 
     @property
     def cache(self) -> Path:
         """Folder of checked data files."""
-        return folders(self.data)[0]
+        return data.folders(self.data)[0]
 
     @property
     def folder(self) -> Path | None:
         """Folder where the user put the data files, if any."""
-        return folders(self.data)[1]
-
-    def architecture(self) -> architecture.Architecture:
-        """Return the network; `UserError` if its layers do not fit the data set."""
-        rows, columns, channels = datasets.get(self.dataset).shape
-        side = self.input.get("pool", 1)
-        if side < 1 or rows % side or columns % side:
-            raise UserError(f"network.input.pool: found {side}, allowed divisors of {rows} and {columns}")
-        picture = (rows // side, columns // side, channels)
-        layers = architecture.parse(self.layers, picture)
-        layers = tuple(replace(layer, weight_range=self.weight_range) for layer in layers)
-        return architecture.Architecture(picture, layers, self.activation, self.normalisation, self.loss)
+        return data.folders(self.data)[1]
 
     @property
     def modules(self) -> tuple[str, str]:
         """Names of the plug-ins' modules that a training uses: rule and data set."""
         return rules.REGISTRY.module(self.rule), datasets.REGISTRY.module(self.dataset)
 
+    @property
+    def uses_card(self) -> bool:
+        """Whether a training depends on the kernel card: on its devices, or on its levels."""
+        return rules.get(self.rule).uses_card(self.options)
+
+    def architecture(self) -> architecture.Architecture:
+        """Return the network; `UserError` if its layers do not fit the data set."""
+        rows, columns, channels = datasets.get(self.dataset).shape
+        side = self.input.pool
+        if rows % side or columns % side:
+            raise UserError(f"network.input.pool: found {side}, allowed divisors of {rows} and {columns}")
+        picture = (rows // side, columns // side, channels)
+        layers = architecture.parse(self.layers, picture)
+        layers = tuple(replace(layer, weight_range=self.weight_range) for layer in layers)
+        return architecture.Architecture(picture, layers, self.activation, self.normalisation, self.loss)
+
     def identity(self) -> dict[str, Any]:
         """Return what decides the course of a run: not its name, where data lie, how many seeds, nor energies.
 
         The number of epochs counts only where the learning rate depends on it: then a longer run is another run.
         """
-        other = ("variant", *REPEATS, "epochs", "data", *ASSUMED, "evaluation", "early_stopping")
-        values = {key: value for key, value in vars(self).items() if key not in other}
-        if (self.optimizer.get("schedule") or {}).get("name", "constant") != "constant":
-            values["epochs"] = self.epochs
-        return values
+        other = {"variant", *REPEATS, "data", *ASSUMED, "evaluation", "early_stopping"}
+        if self.optimizer.schedule is None or self.optimizer.schedule.name == "constant":
+            other.add("epochs")
+        return {**self.model_dump(mode="json", exclude=other), "rule_options": self.options.dump()}
+
+    def work(self, samples: int) -> float:
+        """Return images x weights of a training on ``samples`` images, in the units of `spinloom.speed`."""
+        weights = sum(layer.inputs * layer.outputs * layer.uses for layer in self.architecture().layers)
+        return float(samples * self.epochs * weights * rules.get(self.rule).effort(self.options))
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Refuse what does not fit the data set, the optimiser or the rule."""
+        dataset = datasets.get(self.dataset)
+        images = dataset.train_count or 10**9  # of an image folder nobody knows before it is read
+        left, most_px = images - self.validation_images, min(dataset.shape[:2]) - 1
+        if left < 1:
+            _refuse("validation_images", self.validation_images, f"whole numbers 1 to {images - 1}")
+        if self.card_samples == 1:
+            _refuse("card_samples", 1, "0 or at least 2: one draw has no spread")
+        if self.augmentation.shift_px > most_px:
+            _refuse("augmentation.shift_px", self.augmentation.shift_px, f"whole numbers 0 to {most_px}")
+        layers = self.architecture().layers
+        if layers[-1].outputs != dataset.classes:
+            _refuse("layers", f"{layers[-1].outputs} outputs", f"{dataset.classes} for {dataset.name}")
+        if self.batch_size > left:
+            _refuse("batch_size", self.batch_size, f"1 to {left} (validation excluded)")
+        if self.batch_size == 1 and self.normalisation == "batch":
+            _refuse("normalisation", "'batch'", "none with batch_size 1 (one image has no spread)")
+        data.folders(self.data)
+        optimizers.check(self.optimizer)
+        self._suits(layers)
+        return self
+
+    def _suits(self, layers: tuple[architecture.Layer, ...]) -> None:
+        """Refuse a network that the rule cannot train, and parts of the array that would be without effect."""
+        rule = rules.get(self.rule)
+        clocked = rule.devices is Devices.CLOCKED
+        self.options  # noqa: B018  (checked before anything runs)
+
+        def refuse(key: str, found: Any, allowed: str) -> NoReturn:
+            _refuse(key, found, f"{allowed} for {self.rule}")
+
+        if rule.outer and self.batch_size != 1:
+            refuse("batch_size", self.batch_size, "1")
+        if (rule.outer or clocked) and any(layer.kernel for layer in layers):
+            refuse("layers", "a convolution", "dense layers")
+        if self.array.half_select and rule.devices is not Devices.IN_PLACE and self.rule != BASELINE:
+            refuse("array.half_select", self.array.half_select, "null")
+        if not clocked:
+            return
+        if self.input.range == "signed":
+            refuse("input.range", "'signed'", "unit, binary")
+        if len(layers) > 1 and self.activation != "sigmoid":
+            refuse("activation", repr(self.activation), "sigmoid")
+        for name, value in self.array.resistances_ohm.items():
+            if value:
+                refuse(f"array.{name}", f"{value:g}", "none")
+        # a device that holds nothing neither fails to be written, nor is mirrored, nor rests
+        if not self.device.stochastic:
+            refuse("device.stochastic", "false", "true")
+        if self.device.symmetric:
+            refuse("device.symmetric", "true", "false")
+        if self.device.rest is not None:
+            refuse("device.rest", "a rest", "null")
 
 
-def work(config: Settings, samples: int) -> float:
-    """Return images x weights of a training on ``samples`` images: what it takes, in the units of `spinloom.speed`."""
-    weights = sum(layer.inputs * layer.outputs * layer.uses for layer in config.architecture().layers)
-    return float(samples * config.epochs * weights * options.effort(config.rule, config.rule_options))
+def _refuse(key: str, found: Any, allowed: str) -> NoReturn:
+    raise UserError(f"network.{key}: found {found}, allowed {allowed}")
 
 
-def _whole(section: dict, key: str, low: int, high: int) -> None:
-    value = section.get(key, Settings.__dataclass_fields__[key].default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UserError(f"network.{key}: found {value!r}, allowed whole numbers {low} to {high}")
-
-
-def _over(base: Any, change: Any) -> Any:
-    """Return ``base`` with ``change`` laid over it, dictionary by dictionary."""
-    if not isinstance(base, dict) or not isinstance(change, dict):
-        return deepcopy(change)
-    return {**deepcopy(base), **{key: _over(base.get(key), value) for key, value in change.items()}}
-
-
-def variants(section: dict) -> dict[str, dict]:
+def variants(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the section of each variant, the baseline last, by name.
 
     Without ``variants`` there is one, named after the rule. A variant that changes the rule or the optimiser replaces
@@ -142,34 +152,29 @@ def variants(section: dict) -> dict[str, dict]:
     Raises
     ------
     UserError
-        If a name cannot be that of a folder, or a variant changes what belongs to the whole study.
+        If a variant has the name of the baseline and another rule.
     """
     base = {key: value for key, value in section.items() if key not in ("variants", "baseline")}
     named = section.get("variants") or {section["rule"]: {}}
     found = {}
     for name, change in named.items():
-        name, change = str(name), change or {}  # a number is a name too, and a text in every file
-        if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
-            raise UserError(f"network.variants: found {name!r}, allowed up to 40 of a-z, 0-9 and _")
-        if fixed := sorted(set(change) & set(COMMON)):
-            raise UserError(f"network.variants.{name}: found {', '.join(fixed)}, which belong to the whole study")
-        start = dict(base)
+        name, change, start = str(name), change or {}, dict(base)  # a number is a name too, and a text in every file
         if change.get("rule", base["rule"]) != base["rule"]:
             start["rule_options"] = {}
         if (change.get("optimizer") or {}).get("name", None) not in (None, (base.get("optimizer") or {}).get("name")):
             start["optimizer"] = {}
-        found[name] = {**_over(start, change), "variant": name}
+        found[name] = {**overlay(start, change), "variant": name}
     baseline = section.get("baseline", BASELINE)
     if baseline:
         # what lies between a network in floats and one in hardware is the loss that is to be told
-        own = {**deepcopy(base), "rule": baseline, "rule_options": {}, "variant": baseline, "converters": {}}
+        own = {**base, "rule": baseline, "rule_options": {}, "variant": baseline, "converters": {}}
         found[baseline] = found.pop(baseline, own)
     if BASELINE in found and found[BASELINE]["rule"] != BASELINE:
-        raise UserError(f"network.variants.{BASELINE}.rule: found {found[BASELINE]['rule']}, allowed {BASELINE}")
+        _refuse(f"variants.{BASELINE}.rule", found[BASELINE]["rule"], BASELINE)
     return found
 
 
-def parts(section: dict) -> dict[str, dict]:
+def parts(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what each kind of job sees of a network section, by file name.
 
     ``data`` names the data set; ``training_NAME`` is the section of a variant without the assumed constants and the
@@ -183,27 +188,17 @@ def parts(section: dict) -> dict[str, dict]:
 
 def read(path: str | Path) -> Settings:
     """Read one variant's section from a JSON file; errors as of `check`."""
-    return check(_by_schema(read_json(path), path), path)
+    return check(read_json(path), path)
 
 
 def read_all(path: str | Path) -> list[Settings]:
     """Read all variants of a network section from a JSON file; errors as of `check`."""
-    return check_all(_by_schema(read_json(path), path), path)
-
-
-def _by_schema(section: Any, path: str | Path) -> dict:
-    """Return a section that may be written by hand as it is; `UserError` where the config's schema is not met."""
-    if not isinstance(section, dict):
-        raise UserError(f"{path}: found no JSON object, allowed the network section of the config")
-    own = {key: value for key, value in section.items() if key != "variant"}
-    Stage.parse(own, str(path))
-    return section
+    return check_all(read_json(path), path)
 
 
 def check_all(section: Any, path: str | Path = "config") -> list[Settings]:
     """Return all variants of a network section; errors as of `check`."""
-    if not isinstance(section, dict) or "rule" not in section:
-        raise UserError(f"{path}: found no rule, allowed the network section of the config")
+    Stage.parse(section, str(path), "network")
     found = []
     for name, one in variants(section).items():
         try:
@@ -221,64 +216,7 @@ def check(section: Any, path: str | Path = "config") -> Settings:
     UserError
         If a key is missing or unknown, or does not fit the data set, the rule or the optimiser.
     """
-    if not isinstance(section, dict):
-        raise UserError(f"{path}: found no JSON object, allowed the network section of the config")
-    section = {key: value for key, value in section.items() if key not in ("variants", "baseline")}
-    known = set(Settings.__dataclass_fields__)
-    if unknown := sorted(set(section) - known):
-        raise UserError(f"{path}: network: found unknown key {', '.join(unknown)}, allowed {', '.join(sorted(known))}")
-    if missing := [key for key in ("dataset", "layers", "rule", "seed") if key not in section]:
-        raise UserError(f"{path}: network: {', '.join(missing)} missing")
-    for part, allowed in PARTS.items():
-        found = section.get(part)
-        if found is not None and not isinstance(found, dict):
-            raise UserError(f"{path}: network.{part}: found {found!r}, allowed {', '.join(allowed)}")
-        if unknown := sorted(set(found or {}) - set(allowed)):
-            raise UserError(
-                f"{path}: network.{part}: found unknown key {', '.join(unknown)}, allowed {', '.join(allowed)}"
-            )
-    section = {"variant": section["rule"], **section}
-    dataset = datasets.get(section["dataset"])
-    images = dataset.train_count or 10**9  # of an image folder nobody knows before it is read
-    _whole(section, "seed", 0, 2**53)
-    for key, low, high in (
-        ("seeds", 1, 10**4), ("epochs", 1, 10**5), ("batch_size", 1, images), ("validation_images", 1, images - 1),
-        ("card_samples", 0, 10**3), ("chips", 2, 10**3), ("seeds_per_chip", 2, 10**3),
-    ):  # fmt: skip
-        _whole(section, key, low, high)
-    if section.get("card_samples") == 1:
-        raise UserError("network.card_samples: found 1, allowed 0 or at least 2: one draw has no spread")
-    layers = section["layers"]
-    if not isinstance(layers, list) or len(layers) < 2:
-        raise UserError(f"network.layers: found {layers!r}, allowed a list of at least two entries")
-    for key, allowed in (
-        ("activation", architecture.ACTIVATIONS),
-        ("normalisation", architecture.NORMALISATIONS),
-        ("loss", architecture.LOSSES),
-    ):
-        if section.get(key, allowed[0]) not in allowed:
-            raise UserError(f"network.{key}: found {section[key]!r}, allowed {', '.join(allowed)}")
-    if (found := (section.get("input") or {}).get("range", "unit")) not in RANGES:
-        raise UserError(f"network.input.range: found {found!r}, allowed {', '.join(RANGES)}")
-    for name, declared in (("energy", Energy), ("lifetime", Lifetime)):
-        section[name] = declared.parse(section.get(name, {}), str(path), f"network.{name}")
-    settings = Settings(**section)
-    most = min(dataset.shape[:2]) - 1
-    shift = settings.augmentation.get("shift_px", 0)
-    if isinstance(shift, bool) or not isinstance(shift, int) or not 0 <= shift <= most:
-        raise UserError(f"network.augmentation.shift_px: found {shift!r}, allowed whole numbers 0 to {most}")
-    classes = settings.architecture().layers[-1].outputs
-    if classes != dataset.classes:
-        raise UserError(f"network.layers: found {classes} outputs, allowed {dataset.classes} for {dataset.name}")
-    if settings.batch_size > images - settings.validation_images:
-        left = images - settings.validation_images
-        raise UserError(f"network.batch_size: found {settings.batch_size}, allowed 1 to {left} (validation excluded)")
-    if settings.batch_size == 1 and settings.normalisation == "batch":
-        raise UserError(
-            "network.normalisation: found 'batch', allowed none with batch_size 1 (one image has no spread)"
-        )
-    folders(settings.data)
-    optimizers.check(settings.optimizer)
-    options.check(settings.rule, settings.rule_options)
-    options.fit(settings.rule, settings, settings.architecture().layers)
-    return settings
+    if isinstance(section, dict):  # a whole section without variants will do
+        section = {key: value for key, value in section.items() if key not in ("variants", "baseline")}
+        section.setdefault("variant", section.get("rule", ""))
+    return Settings.parse(section, str(path), "network")

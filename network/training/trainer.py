@@ -18,11 +18,13 @@ from network.crossbar import array_effects as arrays_
 from network.datasets import Data
 from network.model import layer_stack
 from network.model.augmentation import augment
+from network.rules import Devices
 from network.rules.base import Context, Signals
 from network.synapse import pulse_trains, sampling
 from network.synapse.device import DeviceModel
 from network.training import checkpoint
-from network.training.evaluation import Evaluator, TrainState, rate
+from network.training.evaluation import Evaluator, rate
+from network.training.machine import Machine, TrainState
 from network.training.settings import Settings
 from spinloom import sources
 from spinloom.errors import UserError
@@ -48,8 +50,8 @@ def more(low: Any, high: Any, counts: Any) -> tuple[Any, Any]:
     return jax.tree.map(lambda value: value & (2**30 - 1), low), high
 
 
-class Trainer(Evaluator):
-    """A run: one variant, one replicate. Parameters as of `Evaluator`."""
+class Trainer:
+    """A run: one variant, one replicate. Parameters as of `Machine`."""
 
     def __init__(
         self,
@@ -59,58 +61,63 @@ class Trainer(Evaluator):
         data: Data,
         chip: tuple[int, int] | None = None,
     ):
-        super().__init__(settings, device, replicate, data, chip)
+        self.machine = Machine(settings, device, replicate, data, chip)
+        self.evaluator = Evaluator(self.machine)
+        self.settings, self.rule = settings, self.machine.rule
         self._epoch = jax.jit(self._epoch_body, donate_argnums=0)
 
     def start(self) -> tuple[TrainState, Meter]:
         """Make the devices, program them for the first time (metered), and initialise everything else."""
+        machine = self.machine
         # compiled as a whole: one operation after the other takes several times as long
         init = jax.jit(self.rule.init, static_argnums=1)
-        memory, plans = init(self.streams("initial weights"), self.architecture.shapes)
-        array, info, exposure = None, self._nothing, None
-        if self.rule.uses_device:
-            array, _ = self.fabricate()
+        memory, plans = init(machine.streams("initial weights"), machine.architecture.shapes)
+        array, info, exposure = None, machine.nothing, None
+        if self.rule.devices is Devices.IN_PLACE:
+            array, _ = machine.fabricate()
             if plans is not None:
-                array, info = jax.jit(self._program)(self.stream("first programming"), jnp.int32(0), array, plans)
-            exposure = None if self.rates is None else arrays_.nothing(self.shapes)
-        model = layer_stack.init(self.architecture)
-        state = TrainState(jnp.int32(0), memory, array, model, self.optimizer.transform.init(model.norms), exposure)
+                array, info = jax.jit(machine.program)(machine.stream("first programming"), jnp.int32(0), array, plans)
+            exposure = None if machine.rates is None else arrays_.nothing(machine.shapes)
+        model = layer_stack.init(machine.architecture)
+        state = TrainState(jnp.int32(0), memory, array, model, machine.optimizer.transform.init(model.norms), exposure)
         # leaves that are the same buffer twice could not be donated
         return jax.tree.map(jnp.array, state), Meter(jnp.float32(0), *info, jnp.int32(0))
 
     def _step(self, streams: dict, images: jax.Array, labels: jax.Array, factors, state: TrainState, batch: jax.Array):
-        x, y = self._shaped(self.prepare(self._varied(streams, images[batch], state.step))), labels[batch]
-        arrays, context = self._seen(self._arrays(state), factors), Context(streams["rule"], state.step)
+        machine = self.machine
+        x = machine.shaped(machine.prepare(self._varied(streams, images[batch], state.step)))
+        y = labels[batch]
+        arrays, context = machine.seen(machine.arrays(state), factors), Context(streams["rule"], state.step)
         weights = self.rule.weights(state.memory, arrays, context)
-        product = self._product(streams["read noise"], state.step)
+        product = machine.product(streams["read noise"], state.step)
 
         def objective(values, norms, probes):
             # the rest of an entry (the variance of its reads) is no parameter
             entries = tuple(entry._replace(value=value) for entry, value in zip(weights, values, strict=True))
             scores, statistics, inputs = layer_stack.forward(
-                self.architecture, product, entries, state.model._replace(norms=norms), x, True, probes
+                machine.architecture, product, entries, state.model._replace(norms=norms), x, True, probes
             )
             return layer_stack.loss(scores, y, self.settings.loss), (statistics, inputs)
 
         values = tuple(entry.value for entry in weights)
         probes = None
         if self.rule.outer:
-            probes = tuple(jnp.zeros((len(x), layer.outputs)) for layer in self.architecture.layers)
+            probes = tuple(jnp.zeros((len(x), layer.outputs)) for layer in machine.architecture.layers)
         wanted = (1, 2) if self.rule.outer else (0, 1)
         (loss, (statistics, inputs)), gradients = jax.value_and_grad(objective, argnums=wanted, has_aux=True)(
             values, state.model.norms, probes
         )
         if self.rule.outer:
             norm_gradients, errors = gradients
-            scales = tuple(layer.scale for layer in self.architecture.layers)
+            scales = tuple(layer.scale for layer in machine.architecture.layers)
             signals = Signals(inputs=inputs, errors=errors, scales=scales)
         else:
             value_gradients, norm_gradients = gradients
             signals = Signals(gradients=value_gradients)
-        updates, optimizer = self.optimizer.transform.update(norm_gradients, state.optimizer, state.model.norms)
+        updates, optimizer = machine.optimizer.transform.update(norm_gradients, state.optimizer, state.model.norms)
         model = layer_stack.Model(optax.apply_updates(state.model.norms, updates), statistics)
         memory, plans = self.rule.propose(state.memory, arrays, signals, context)
-        array, exposure, info, disturbs = state.array, state.exposure, self._nothing, jnp.int32(0)
+        array, exposure, info, disturbs = state.array, state.exposure, machine.nothing, jnp.int32(0)
         if plans is not None:
             array, exposure, info = self._write(streams["programming"], state.step, array, exposure, plans)
             if self.rule.interval:
@@ -122,22 +129,27 @@ class Trainer(Evaluator):
 
     def _varied(self, streams: dict, images: jax.Array, step: jax.Array) -> jax.Array:
         """Move the pictures of a batch (uint8[batch, ...]) if the config asks for it."""
-        shift_px, mirror = (self.settings.augmentation.get(key, 0) for key in ("shift_px", "mirror"))
-        if not shift_px and not mirror:
+        how = self.settings.augmentation
+        if not how.shift_px and not how.mirror:
             return images
-        return augment(streams["augmentation"], step, images.reshape(len(images), *self.picture), shift_px, mirror)
+        return augment(
+            streams["augmentation"], step, images.reshape(len(images), *self.machine.picture), how.shift_px, how.mirror
+        )
 
     def _write(self, stream, step, array, exposure, plans):
-        array, info = self._program(stream, step, array, plans)
+        machine = self.machine
+        array, info = machine.program(stream, step, array, plans)
         if exposure is not None:
             if isinstance(plans[0], pulse_trains.Trains):
-                plans = tuple(pulse_trains.plan(one, shape[0]) for one, shape in zip(plans, self.shapes, strict=True))
-            exposure = arrays_.expose(exposure, plans, self.rates)
+                plans = tuple(
+                    pulse_trains.plan(one, shape[0]) for one, shape in zip(plans, machine.shapes, strict=True)
+                )
+            exposure = arrays_.expose(exposure, plans, machine.rates)
         return array, exposure, info
 
     def _maintain(self, stream, step, array, exposure, info):
         def apply():
-            plans = self.rule.maintain(sampling.views(array, self.shapes))
+            plans = self.rule.maintain(sampling.views(array, self.machine.shapes))
             new, exposed, more = self._write(stream, step, array, exposure, plans)
             return new, exposed, jax.tree.map(jnp.add, info, more)
 
@@ -145,10 +157,12 @@ class Trainer(Evaluator):
         return jax.lax.cond(now, apply, lambda: (array, exposure, info))
 
     def _disturb(self, stream, step, array, exposure):
+        machine = self.machine
+
         def apply():
-            arrays = sampling.views(array, self.shapes)
+            arrays = sampling.views(array, machine.shapes)
             chance = [arrays_.probability(e, a.state) for e, a in zip(exposure, arrays, strict=True)]
-            moved, count = arrays_.disturb(stream, step, array, sampling.pack(tuple(chance)), self.tables)
+            moved, count = arrays_.disturb(stream, step, array, sampling.pack(tuple(chance)), machine.tables)
             return moved, jax.tree.map(jnp.zeros_like, exposure), count
 
         return jax.lax.cond(
@@ -158,30 +172,35 @@ class Trainer(Evaluator):
     def _epoch_body(self, state: TrainState, images, labels, batches: jax.Array, streams: dict, factors):
         """Scan over the steps; ``batches`` is int32[steps, batch_size], rows of image numbers."""
 
+        machine = self.machine
+
         def body(carry, batch):
             state, loss, low, high = carry
             state, meter = self._step(streams, images, labels, factors, state, batch)
             return (state, loss + meter.loss, *more(low, high, tuple(meter[1:]))), None
 
-        none = (*self._nothing, jnp.int32(0))
+        none = (*machine.nothing, jnp.int32(0))
         (state, loss, low, high), _ = jax.lax.scan(body, (state, jnp.float32(0), none, none), batches)
-        return state, loss / self.steps, low, high
+        return state, loss / machine.steps, low, high
 
     def epoch(self, state: TrainState, number: int) -> tuple[TrainState, Meter]:
         """Train epoch ``number`` (from 1); ``state`` is used up."""
-        order = generator(self.settings.seed, "network", "batches", *self.run_names, number).permutation(
-            len(self.labels)
-        )[: self.samples]
-        batches = jnp.asarray(order.reshape(self.steps, -1).astype(np.int32))
+        machine = self.machine
+        order = generator(self.settings.seed, "network", "batches", *machine.run_names, number).permutation(
+            len(machine.labels)
+        )[: machine.samples]
+        batches = jnp.asarray(order.reshape(machine.steps, -1).astype(np.int32))
         streams = {
-            "rule": self.streams("rule"),
-            "read noise": self.streams("read noise"),
-            "programming": self.stream("programming"),
-            "maintenance": self.stream("maintenance"),
-            "disturb": self.stream("disturb"),
-            "augmentation": self.stream("augmentation"),
+            "rule": machine.streams("rule"),
+            "read noise": machine.streams("read noise"),
+            "programming": machine.stream("programming"),
+            "maintenance": machine.stream("maintenance"),
+            "disturb": machine.stream("disturb"),
+            "augmentation": machine.stream("augmentation"),
         }
-        state, loss, low, high = self._epoch(state, self.images, self.labels, batches, streams, self.factors(state))
+        state, loss, low, high = self._epoch(
+            state, machine.images, machine.labels, batches, streams, machine.factors(state)
+        )
         counts = (
             np.asarray(few, np.int64) + (np.asarray(many, np.int64) << 30) for few, many in zip(low, high, strict=True)
         )
@@ -214,6 +233,7 @@ class Trainer(Evaluator):
         UserError
             If the training loss is no longer finite.
         """
+        machine = self.machine
         path = directory / "checkpoint.npz"
         state, first = self.start()
         name = self.identity(data_id)
@@ -224,36 +244,36 @@ class Trainer(Evaluator):
             state, record = stored
             history, confusion = record["history"], np.array(record["confusion"])
             say(f"resuming after epoch {history[-1]['epoch']}")
-            report(self.samples * history[-1]["epoch"], history[-1])
+            report(machine.samples * history[-1]["epoch"], history[-1])
         elif path.exists():
             say("the checkpoint belongs to another run and is not used")
         for number in range(history[-1]["epoch"] + 1, self.settings.epochs + 1):
             if self.waited(history):
-                say(f"no better validation accuracy for {self.settings.early_stopping['patience']} epochs: stopped")
+                say(f"no better validation accuracy for {self.settings.early_stopping.patience} epochs: stopped")
                 break
             state, meter = self.epoch(state, number)
             if not np.isfinite(float(meter.loss)):
                 raise UserError(
-                    f"variant {self.settings.variant}, replicate {self.replicate}: the training loss is not finite in "
-                    f"epoch {number}; lower network.optimizer.learning_rate"
+                    f"variant {self.settings.variant}, replicate {machine.replicate}: the training loss is not finite "
+                    f"in epoch {number}; lower network.optimizer.learning_rate"
                 )
             if state.array is not None:
-                array, moved = self.rested(state.array, number)
+                array, moved = machine.rested(state.array, number)
                 state, meter = state._replace(array=array), meter._replace(disturbs=meter.disturbs + moved)
-            (validation, confusion), _ = self.evaluate(state, number, parts=("validation", "test"))
+            (validation, confusion), _ = self.evaluator.evaluate(state, number, parts=("validation", "test"))
             history.append(self._row(number, meter, validation, confusion))
             checkpoint.save(path, name, state, {"history": history, "confusion": confusion.tolist()})
-            report(self.samples, history[-1])
-        evaluations = self.evaluations(state, history[-1]["epoch"])
-        meter = self.meter(state, history)
+            report(machine.samples, history[-1])
+        evaluations = self.evaluator.evaluations(state, history[-1]["epoch"])
+        meter = self.evaluator.meter(state, history)
         return {"history": history, "confusion": confusion, "evaluations": evaluations, "meter": meter}
 
     def waited(self, history: list[dict]) -> bool:
         """Return whether validation has been without improvement for longer than the config's patience."""
-        if not self.settings.early_stopping:
+        if self.settings.early_stopping is None:
             return False
         best = max(history[1:], key=lambda row: row["validation_accuracy"], default=history[0])
-        return history[-1]["epoch"] - best["epoch"] >= self.settings.early_stopping["patience"]
+        return history[-1]["epoch"] - best["epoch"] >= self.settings.early_stopping.patience
 
     def passes(self, history: list[dict]) -> bool:
         """Return whether this run, with its own number of epochs and patience, comes by the end of ``history``."""
@@ -262,24 +282,26 @@ class Trainer(Evaluator):
 
     def identity(self, data_id: str) -> str:
         """Return the hash that a checkpoint must carry to be resumed by this run."""
+        machine = self.machine
         return checkpoint.identity(
             sources.command("network", "train", *self.settings.modules),
             settings=self.settings.identity(),
-            device=self.device.digest,
-            replicate=self.replicate,
+            device=machine.device.digest,
+            replicate=machine.replicate,
             data=data_id,
-            chip=self.chip,
+            chip=machine.chip,
         )
 
     def _row(self, number: int, meter: Meter, validation: np.ndarray | None, test: np.ndarray | None) -> dict:
         """Return one epoch as a dict of JSON values; ``writes_by_pulse`` counts the card's pulses, [P]."""
+        machine = self.machine
         return {
             "epoch": number,
-            "samples": self.samples if number else 0,
+            "samples": machine.samples if number else 0,
             "train_loss": float(meter.loss) if number else None,
             "validation_accuracy": None if validation is None else rate(validation),
             "test_accuracy": None if test is None else rate(test),
-            "writes_by_pulse": (np.asarray(meter.writes, np.int64) @ self.alphabet.pulses).tolist(),
+            "writes_by_pulse": (np.asarray(meter.writes, np.int64) @ machine.alphabet.pulses).tolist(),
             "transitions": int(meter.transitions),
             "disturbs": int(meter.disturbs),
         }

@@ -240,8 +240,8 @@ def train(config, folder, card=None, replicate=0, report=quiet, **changes):
     run = trainer(config, card, replicate, **changes)
     folder.mkdir(exist_ok=True)
     result = run.run(folder, "toy", report, quiet)
-    write_run(folder, result, run.device)
-    return result, run.device
+    write_run(folder, result, run.machine.device)
+    return result, run.machine.device
 
 
 def contents(folder):

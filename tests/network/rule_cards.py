@@ -12,6 +12,7 @@ from calibration.card.tables import TRANSITIONS
 from calibration.sources.parametric.cards import make
 from calibration.sources.parametric.config import Parametric
 from network import rules
+from network.config import Device, Optimizer
 from network.model import optimizers
 from network.rules.base import Context
 from network.synapse import pulse_ladder, random_words, sampling
@@ -104,9 +105,9 @@ def lattice(levels=32, spread=0.3, **electrical) -> KernelCard:
 def rule(name, of_card, options=None, optimizer=None, device_options=None):
     """Return the rule with its device; by default the weight moves by minus the gradient."""
     kind = rules.get(name)
-    device = DeviceModel.from_card(of_card, device_options, kind.scale)
-    made = optimizers.make(optimizer or {"name": "sgd", "learning_rate": 1.0}, 1)
-    return kind(device, made, options or {})
+    device = DeviceModel.from_card(of_card, Device(**(device_options or {})), kind.scale)
+    made = optimizers.make(Optimizer(**(optimizer or {"name": "sgd", "learning_rate": 1.0})), 1)
+    return kind(device, made, rules.options(name, options or {}))
 
 
 def context(step=0, layers=1, seed=1):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from network.config import Device, Rest
 from network.synapse import ablation, random_words, sampling
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
@@ -45,7 +46,7 @@ def test_least_noise_keeps_the_mean_and_two_neighbours():
 @pytest.mark.parametrize("card", [lattice(9, 0.4), junction(SURE, SURE[:2] + (0.7, 0.8)), make_card()])
 def test_symmetric_devices_are_their_own_mirror_image(card):
     """Also where up and down were not alike, and then with the mean of both; with uneven states the kernel alone."""
-    plain, device = (DeviceModel.from_card(card, {"symmetric": on}, "states") for on in (False, True))
+    plain, device = (DeviceModel.from_card(card, Device(symmetric=on), "states") for on in (False, True))
     count = len(device.pulses)
     up = device.level_pulse
     conductance = device.state_weight.astype(float)
@@ -62,7 +63,7 @@ def test_symmetric_devices_are_their_own_mirror_image(card):
 
 def test_without_noise_a_pulse_has_one_outcome_or_two():
     card = lattice(9, 0.8)
-    noisy, sharp = (DeviceModel.from_card(card, {"stochastic": on}, "states") for on in (True, False))
+    noisy, sharp = (DeviceModel.from_card(card, Device(stochastic=on), "states") for on in (True, False))
     assert (noisy.transition > 0).sum(axis=2).max() > 2 >= (sharp.transition > 0).sum(axis=2).max()
     np.testing.assert_allclose(sharp.level, noisy.level, atol=1e-6)
 
@@ -70,7 +71,7 @@ def test_without_noise_a_pulse_has_one_outcome_or_two():
 def test_rest_follows_the_rates():
     """exp(Q t) of two states in closed form; drawn, chi-square for both states, false alarms 0.01 %, fixed seed."""
     rates, time = (RATE, 3 * RATE), 1200.0
-    device = DeviceModel.from_card(forgetful(rates), {"rest": {"duration_s": time, "temperature_K": 300.0}}, "states")
+    device = DeviceModel.from_card(forgetful(rates), Device(rest=Rest(duration_s=time, temperature_K=300.0)), "states")
     lost = -np.expm1(-sum(rates) * time) * np.array(rates) / sum(rates)
     np.testing.assert_allclose(device.rest, [[1 - lost[0], lost[0]], [lost[1], 1 - lost[1]]], rtol=1e-12)
 
@@ -95,7 +96,7 @@ def test_between_the_cards_temperatures_rates_follow_arrhenius():
     card = two_states()
     rows = [(t, s, 1 - s, 1e9 * np.exp(-9000 / t)) for t in (300.0, 400.0) for s in range(2)]
     card.extras["retention"] = pd.DataFrame(rows, columns=["temperature_K", "state_from", "state_to", "rate_per_s"])
-    device = DeviceModel.from_card(card, {"rest": {"duration_s": 60.0, "temperature_K": 341.0}})
+    device = DeviceModel.from_card(card, Device(rest=Rest(duration_s=60.0, temperature_K=341.0)))
     lost = -np.expm1(-2 * 60 * 1e9 * np.exp(-9000 / 341)) / 2
     np.testing.assert_allclose(device.rest, [[1 - lost, lost], [lost, 1 - lost]], rtol=1e-9)
 
@@ -136,4 +137,4 @@ def test_a_network_that_rests_forgets(config, tmp_path):
 )
 def test_rests_that_the_card_does_not_know(card, rest, message):
     with pytest.raises(UserError, match=message):
-        DeviceModel.from_card(card, {"rest": rest})
+        DeviceModel.from_card(card, Device(rest=rest))

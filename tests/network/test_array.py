@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from network.config import Array, Device
 from network.crossbar import array_effects as lines
 from network.crossbar import nodal_solver
 from network.synapse import random_words, sampling
@@ -23,16 +24,16 @@ def devices(device, shape, seed=0):
 
 def test_ideal_lines_change_nothing(device, config):
     array = devices(device, (9, 5))
-    (factor,) = lines.factors((array,), device, lines.Lines())
+    (factor,) = lines.factors((array,), device, Array())
     assert np.all(np.asarray(factor.device) == 1) and np.all(np.asarray(factor.reference) == 1)
     np.testing.assert_allclose(lines.seen(array, factor, device).weight, array.weight, atol=1e-6)
     run = trainer(config, epochs=1)
-    assert not run.lines.resistive and run.factors(run.start()[0]) is None
+    assert not run.machine.lines.resistive and run.machine.factors(run.start()[0]) is None
 
 
 def test_resistive_lines_lower_what_is_read(device):
     array = devices(device, (40, 30))
-    own = lines.Lines(wire_resistance_ohm=2.0, driver_resistance_ohm=20.0, tile_rows=16, tile_columns=30)
+    own = Array(wire_resistance_ohm=2.0, driver_resistance_ohm=20.0, tile_rows=16, tile_columns=30)
     (factor,) = lines.factors((array,), device, own)
     f = np.asarray(factor.device, np.float64)
     assert 0.3 < f.min() < f.max() < 1
@@ -47,7 +48,7 @@ def test_resistive_lines_lower_what_is_read(device):
     # columns far from the drivers lose more; longer lines lose more
     assert f[0, :, :5].mean() > f[0, :, -5:].mean()
     (shorter,) = lines.factors(
-        (array,), device, lines.Lines(wire_resistance_ohm=2.0, driver_resistance_ohm=20.0, tile_rows=8, tile_columns=8)
+        (array,), device, Array(wire_resistance_ohm=2.0, driver_resistance_ohm=20.0, tile_rows=8, tile_columns=8)
     )
     assert np.asarray(shorter.device).mean() > f.mean()
 
@@ -58,14 +59,17 @@ def test_a_network_in_resistive_lines_is_another(config):
     ideal, dropping = trainer(config, **changes), trainer(config, **changes, array={"wire_resistance_ohm": 300.0})
     (state, _), (other, _) = ideal.start(), dropping.start()
     np.testing.assert_array_equal(state.array.weight, other.array.weight)
-    factors = dropping.factors(other)
+    factors = dropping.machine.factors(other)
     assert [f.device.shape for f in factors] == [(1, 16, 12), (1, 12, 4)]
     assert max(float(f.device.max()) for f in factors) < 0.99
-    x = dropping.prepare(jnp.asarray(dropping.test[0]))
+    x = dropping.machine.prepare(jnp.asarray(dropping.machine.test[0]))
     seen = []
     for run, at, through in ((ideal, state, None), (dropping, other, factors)):
-        streams = {"read noise": run.streams("evaluation", "x"), "rule": run.streams("evaluated rule", "x")}
-        seen.append(np.asarray(run._scores(at, x, streams, through, jnp.int32(0))))
+        streams = {
+            "read noise": run.machine.streams("evaluation", "x"),
+            "rule": run.machine.streams("evaluated rule", "x"),
+        }
+        seen.append(np.asarray(run.evaluator._scores(at, x, streams, through, jnp.int32(0))))
     assert 0.01 < np.abs(seen[0] - seen[1]).max()
 
 
@@ -95,7 +99,7 @@ def test_exposure_counts_the_writes_of_a_line():
 
 def test_disturbs_come_at_their_rate():
     """Counts within four standard deviations of the binomial, two tests: false alarms below 0.02 %."""
-    device = DeviceModel.from_card(two_states(disturb=0.01), {"stuck_fraction": 0.2})
+    device = DeviceModel.from_card(two_states(disturb=0.01), Device(stuck_fraction=0.2))
     table, shape = sampling.tables(device), (300, 128)
     keys = (random_words.stream(1, "a"), random_words.stream(1, "b"))
     array, _ = jax.jit(lambda k: sampling.fabricate(k, shape, device, table, 2))(keys)

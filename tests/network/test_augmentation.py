@@ -75,7 +75,7 @@ def test_a_training_moves_its_pictures_by_its_own_stream_and_step(config, tmp_pa
     """Moves that blacken the pictures of a wrong key, or of the first step alone, are told by the loss."""
     still = {"optimizer": {"name": "sgd", "learning_rate": 1e-30}, "epochs": 1, "normalisation": "none"}
     still |= {"rule": "float_baseline", "rule_options": {}, "augmentation": {"shift_px": 1}}
-    key = trainer(config, **still).stream("augmentation")
+    key = trainer(config, **still).machine.stream("augmentation")
 
     def loss(name, keep):
         monkeypatch.setattr(
@@ -102,7 +102,7 @@ def test_the_same_again_and_after_resume(config, tmp_path):
 def test_rules_of_a_replicate_see_the_same_pictures(config):
     """Named by seed and replicate, not by the rule."""
     one, other, next_ = (
-        trainer(config, replicate=replicate, rule=rule, rule_options={}).stream("augmentation")
+        trainer(config, replicate=replicate, rule=rule, rule_options={}).machine.stream("augmentation")
         for rule, replicate in (("float_baseline", 0), ("accumulate_quantise_program", 0), ("float_baseline", 1))
     )
     assert np.array_equal(one, other) and not np.array_equal(one, next_)

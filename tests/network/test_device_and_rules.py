@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from network import rules
+from network.config import Device, Optimizer
 from network.model import optimizers
 from network.model.layers import Layer, Noise, Synapses, read
 from network.rules.accumulate_quantise_program import bands, state_bands
@@ -78,12 +79,12 @@ def test_every_level_has_a_state_that_ends_the_attempts():
 
 
 # moves by minus the gradient
-PLAIN = optimizers.make({"name": "sgd", "learning_rate": 1.0}, 1)
+PLAIN = optimizers.make(Optimizer(name="sgd", learning_rate=1.0), 1)
 NOW = Context((), jnp.int32(0))
 
 
 def make(name, device, options, optimizer=PLAIN):
-    return rules.get(name)(device, optimizer, options)
+    return rules.get(name)(device, optimizer, rules.options(name, options))
 
 
 def rule_at(device, accumulator, command, margin):
@@ -135,10 +136,10 @@ def test_memory_is_counted_honestly(device):
     shapes = ((7, 3), (3, 2))
     keys = (random_words.stream(1, "w", 0), random_words.stream(1, "w", 1))
     for name, moments in (("adam", 2), ("sgd", 0)):
-        rule = make("accumulate_quantise_program", device, {}, optimizers.make({"name": name}, 1))
+        rule = make("accumulate_quantise_program", device, {}, optimizers.make(Optimizer(name=name), 1))
         bits = rule.memory_bits(rule.init(keys, shapes)[0])
         assert bits == {"accumulator": 27 * 32, "optimizer": moments * 27 * 32, "command": 27 * 3}
-    rule = make("float_baseline", device, {}, optimizers.make({"name": "adam"}, 1))
+    rule = make("float_baseline", device, {}, optimizers.make(Optimizer(), 1))
     assert rule.memory_bits(rule.init(keys, shapes)[0]) == {"weights": 27 * 32, "optimizer": 2 * 27 * 32}
 
 
@@ -147,9 +148,9 @@ def test_memory_is_counted_honestly(device):
     [
         ("nonesuch", {}, "network.rule: found nonesuch, allowed: accumulate_quantise_program, "),
         ("accumulate_quantise_program", {"margin": -1}, "network.rule_options.margin: found -1"),
-        ("accumulate_quantise_program", {"margins": 1}, "network.rule_options: found margins"),
-        ("accumulate_quantise_program", {"compare": "x"}, "network.rule_options.compare: found 'x'"),
-        ("float_baseline", {"margin": 0.1}, "network.rule_options: found margin"),
+        ("accumulate_quantise_program", {"margins": 1}, "network.rule_options: found unknown key 'margins'"),
+        ("accumulate_quantise_program", {"compare": "x"}, "network.rule_options.compare: found x"),
+        ("float_baseline", {"margin": 0.1}, "network.rule_options: found unknown key 'margin'"),
     ],
 )
 def test_wrong_rule_options(device, name, options, message):
@@ -211,16 +212,16 @@ def test_more_levels_than_a_byte_counts_are_refused():
 
 
 def test_only_the_pulses_that_are_named_are_used(card):
-    device = DeviceModel.from_card(card, {"pulses": [4, 0, 4]})
+    device = DeviceModel.from_card(card, Device(pulses=[4, 0, 4]))
     assert device.pulses == (4, 0) and device.transition.shape == (2, 5, 5)
     np.testing.assert_array_equal(device.transition[0], DeviceModel.from_card(card).transition[4])
     assert device.level_pulse.tolist() == [1, 0] and device.write_energy.tolist() == pytest.approx(
         [15e-15, 3e-15], rel=1e-12, abs=0
     )
     with pytest.raises(UserError, match="network.device.pulses: found 9, allowed 0, 1, 2, 3, 4"):
-        DeviceModel.from_card(card, {"pulses": [0, 9]})
+        DeviceModel.from_card(card, Device(pulses=[0, 9]))
     with pytest.raises(UserError, match="number of pulses: found 1, allowed 2"):
-        DeviceModel.from_card(card, {"pulses": [0, 0]})
+        DeviceModel.from_card(card, Device(pulses=[0, 0]))
 
 
 def test_scale_by_states_puts_conductances_at_the_ends(card):

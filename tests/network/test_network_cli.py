@@ -161,7 +161,7 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
         ),
         ({"optimizer": 5}, "optimizer: found 5, allowed: object"),
         ({"energy": {"adc_J": 1}}, "energy: found unknown key 'adc_J'"),
-        ({"rule_options": {"margin": "x"}}, "network.rule_options.margin: found 'x'"),
+        ({"rule_options": {"margin": "x"}}, "network.rule_options.margin: found x, allowed: number"),
         ({"rule_options": [1]}, "rule_options: found [1], allowed: object"),
         ({"array": None}, "array: found null, allowed: object"),
         ({"array": {"tile_rows": "a"}}, "array.tile_rows: found a, allowed: integer"),

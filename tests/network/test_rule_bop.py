@@ -87,7 +87,7 @@ def test_a_failed_write_is_seen_and_repeated_and_a_success_is_not():
         survived = int(array.state.sum())
         p_values.append(stats.binomtest(survived, left, 1 - p).pvalue)
         left = survived
-    assert enough(p_values) and left > 1000 and of_rule.state_reads_per_step == 1
+    assert enough(p_values) and left > 1000 and of_rule.costs.state_reads_per_step == 1
 
 
 def test_two_pulses_of_a_card_of_many_states_will_do():
@@ -129,9 +129,13 @@ def test_devices_start_up_or_down_at_random_and_one_float_each_is_kept():
         (make_card(), {}, "pulses.csv: found 5 pulses, allowed 2 for bop, one for each level"),
         (junction((0.1, 1.0), (1.0,)), {}, "pulses.csv: found 3 pulses, allowed 2 for bop"),
         (junction(*SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false for bop"),
-        (junction(*SURE), {"adaptivity": 0}, "network.rule_options.adaptivity: found 0, allowed 1e-09 to 1"),
-        (junction(*SURE), {"threshold": -1}, "network.rule_options.threshold: found -1, allowed 0 to 1000"),
-        (junction(*SURE), {"gamma": 1}, "network.rule_options: found gamma, allowed adaptivity, threshold for bop"),
+        (junction(*SURE), {"adaptivity": 0}, "network.rule_options.adaptivity: found 0, allowed: at least 1e-09"),
+        (junction(*SURE), {"threshold": -1}, "network.rule_options.threshold: found -1, allowed: at least 0"),
+        (
+            junction(*SURE),
+            {"gamma": 1},
+            "rule bop: network.rule_options: found unknown key 'gamma', allowed: adap",
+        ),
     ],
 )
 def test_errors(card, options, message):

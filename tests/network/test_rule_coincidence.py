@@ -175,7 +175,7 @@ def test_tiles_are_written_at_their_finest():
         one = np.ones(2, np.float32)
         plan, _ = pulses(of_rule, random_words.stream(5, "trains"), jnp.int32(step), one, -one, 1e9)
         assert np.asarray(plan.mask).any(axis=(1, 2)).tolist() == [False] * 4 + [step == 0, step == 1]
-    assert of_rule.state_reads_per_step == pytest.approx(2 / 3 / 100, rel=1e-9, abs=0)
+    assert of_rule.costs.state_reads_per_step == pytest.approx(2 / 3 / 100, rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -230,14 +230,14 @@ def test_no_memory_is_kept():
 @pytest.mark.parametrize(
     ("of_card", "options", "message"),
     [
-        (lattice(), {"slots": 32}, "network.rule_options.slots: found 32, allowed whole numbers 1 to 31"),
-        (lattice(), {"slots": True}, "network.rule_options.slots: found True, allowed whole numbers"),
-        (lattice(), {"gain": 0}, "network.rule_options.gain: found 0, allowed 1e-06 to 1e"),
-        (lattice(), {"tiles": 7}, "network.rule_options.tiles: found 7, allowed whole numbers 1 to 6"),
+        (lattice(), {"slots": 32}, "network.rule_options.slots: found 32, allowed: at most 31"),
+        (lattice(), {"slots": True}, "network.rule_options.slots: found true, allowed: integer"),
+        (lattice(), {"gain": 0}, "network.rule_options.gain: found 0, allowed: at least 1e-06"),
+        (lattice(), {"tiles": 7}, "network.rule_options.tiles: found 7, allowed: at most 6"),
         (lattice(), {"tiles": 2, "ratio": 0.3}, "network.rule_options.ratio: found 0.3, allowed 1/n with n = 1 to 15"),
         (lattice(), {"tiles": 2, "ratio": 0.05}, "ratio: found 0.05, allowed 1/n with n = 1 to 15"),
         (lattice(8), {"tiles": 2}, "ratio: found 0.125, allowed 1/n with n = 1 to 3"),
-        (lattice(), {"initial_spread": 1.5}, "network.rule_options.initial_spread: found 1.5, allowed 0 to 1"),
+        (lattice(), {"initial_spread": 1.5}, "network.rule_options.initial_spread: found 1.5, allowed: at most 1"),
         (make_card(memory=0.9), {}, "pulses.csv: found 5 pulses, allowed one that raises the conductance and one that"),
         (make_card(), {}, "card.json: flags.reset_before_write: found true, allowed false for stochastic_coincidence"),
         (card([[[0.5, 0.5], [0.0, 1.0]]] * 2, [1.0, 1.1], 1e-9), {}, "pulses.csv: found 2 pulses, allowed one that"),

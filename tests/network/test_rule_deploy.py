@@ -130,7 +130,7 @@ def test_attempts_lower_the_error_and_are_counted():
     errors, writes_of, off = [], [], []
     for attempts in (1, 8):
         of_rule = rule(NAME, card, {"attempts": attempts, "verify_margin": 0.5})
-        assert of_rule.verifies == (attempts > 1)
+        assert of_rule.costs.verifies == (attempts > 1)
         array, writes = deployed(of_rule, level)
         difference = np.abs(np.asarray(array.weight[0]) - of_rule.device.level[level])
         gap = np.diff(of_rule.device.level).min()
@@ -179,10 +179,10 @@ def test_deployments_differ_and_repeat():
     ("card", "options", "message"),
     [
         (make_card(flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false for train_"),
-        (make_card(), {"attempts": 0}, "network.rule_options.attempts: found 0, allowed whole numbers 1 to 100"),
-        (make_card(), {"verify_margin": -1}, "network.rule_options.verify_margin: found -1, allowed 0 to 10"),
-        (make_card(), {"deployments": 0}, "network.rule_options.deployments: found 0, allowed whole numbers 1 to 1000"),
-        (make_card(), {"compare": "state"}, "network.rule_options: found compare, allowed margin, attempts"),
+        (make_card(), {"attempts": 0}, "network.rule_options.attempts: found 0, allowed: at least 1"),
+        (make_card(), {"verify_margin": -1}, "network.rule_options.verify_margin: found -1, allowed: at least 0"),
+        (make_card(), {"deployments": 0}, "network.rule_options.deployments: found 0, allowed: at least 1"),
+        (make_card(), {"compare": "state"}, "found unknown key 'compare', allowed: attempts, deployments, margin"),
     ],
 )
 def test_errors(card, options, message):

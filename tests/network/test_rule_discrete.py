@@ -212,7 +212,7 @@ def test_memory_is_the_optimisers_alone():
         of_rule = rule(NAME, junction(SURE, SURE), optimizer=optimizer)
         memory, _ = start(of_rule, (7, 3))
         assert of_rule.memory_bits(memory) == {"optimizer": moments * 21 * 32}
-    assert of_rule.state_reads_per_step == 1
+    assert of_rule.costs.state_reads_per_step == 1
 
 
 @pytest.mark.parametrize(
@@ -221,14 +221,18 @@ def test_memory_is_the_optimisers_alone():
         (make_card(), {}, "states.csv: found 5 states, allowed 2 for discrete_state_transition"),
         (junction(SURE, SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false"),
         (junction(SURE, SURE, conductance_S=(2e-4, 1e-4)), {}, "conductance_S: found one that falls, allowed one that"),
-        (junction(SURE, SURE), {"synapse": "triple"}, "rule_options.synapse: found 'triple', allowed pair, single"),
-        (junction(SURE, SURE), {"law": "x"}, "network.rule_options.law: found 'x', allowed tanh, linear"),
-        (junction(SURE, SURE), {"steepness": 0}, "network.rule_options.steepness: found 0, allowed 0.001 to 1000"),
-        (junction(SURE, SURE), {"predistortion": 1}, "rule_options.predistortion: found 1, allowed full, none, offset"),
+        (junction(SURE, SURE), {"synapse": "triple"}, "rule_options.synapse: found triple, allowed: pair, single"),
+        (junction(SURE, SURE), {"law": "x"}, "network.rule_options.law: found x, allowed: tanh, linear"),
+        (junction(SURE, SURE), {"steepness": 0}, "network.rule_options.steepness: found 0, allowed: at least 0.001"),
+        (
+            junction(SURE, SURE),
+            {"predistortion": 1},
+            "options.predistortion: found 1, allowed: full, none, offset",
+        ),
         (junction(SURE, SURE), {"voltage_V": 0.3}, "voltage_V: found no pulse of the card from state 0 to 1 at 0.3 V"),
-        (junction(SURE, SURE), {"voltage_V": "1"}, "network.rule_options.voltage_V: found '1', allowed -1000 to 1000"),
-        (junction(SURE, SURE), {"dither": "no"}, "network.rule_options.dither: found 'no', allowed True, False"),
-        (junction(SURE, SURE), {"margin": 1}, "network.rule_options: found margin, allowed synapse, law, steepness"),
+        (junction(SURE, SURE), {"voltage_V": "a"}, "network.rule_options.voltage_V: found a, allowed: number or null"),
+        (junction(SURE, SURE), {"dither": "no"}, "network.rule_options.dither: found no, allowed: boolean"),
+        (junction(SURE, SURE), {"margin": 1}, "rule_options: found unknown key 'margin', allowed: dither, law"),
     ],
 )
 def test_errors(card, options, message):

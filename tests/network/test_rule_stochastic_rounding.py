@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from network.rules import Devices
 from network.rules.base import Signals
 from network.rules.stochastic_rounding import Memory, aim, falls
 from spinloom.errors import UserError
@@ -110,7 +111,7 @@ def test_a_weight_drifts_as_a_float_and_diffuses_by_whole_gaps():
 def test_a_weight_is_as_many_bits_as_its_levels_need(levels, each):
     of_rule = rule(NAME, make_card(), {"levels": levels}, {"name": "adam", "learning_rate": 0.01})
     memory, plans = start(of_rule, (8, 6), (6, 4))
-    assert plans is None and not of_rule.uses_device and of_rule.reads_per_product == 0
+    assert plans is None and of_rule.devices is Devices.NONE and of_rule.costs.reads_per_product == 0
     assert of_rule.memory_bits(memory) == {"weights": 72 * each, "optimizer": 72 * 64}
     assert all(held.dtype == np.uint8 for held in memory.level)
     plain = rule(NAME, make_card(), {"levels": levels})
@@ -128,9 +129,9 @@ def test_first_weights_are_the_baseline_s_rounded():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"levels": 1}, "network.rule_options.levels: found 1, allowed whole numbers 2 to 255"),
-        ({"levels": "3"}, "network.rule_options.levels: found '3', allowed whole numbers 2 to 255"),
-        ({"margin": 1}, "network.rule_options: found margin, allowed levels for stochastic_rounding"),
+        ({"levels": 1}, "network.rule_options.levels: found 1, allowed: at least 2"),
+        ({"levels": "three"}, "network.rule_options.levels: found three, allowed: integer or null"),
+        ({"margin": 1}, "rule stochastic_rounding: network.rule_options: found unknown key 'margin', allowed: levels"),
     ],
 )
 def test_errors(options, message):

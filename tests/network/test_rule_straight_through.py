@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from network.rules import Devices
 from network.rules.base import Signals
 from network.rules.float_baseline import Memory
 from spinloom.errors import UserError
@@ -83,8 +84,8 @@ def test_shadow_and_moments_are_counted_and_no_device_is_used(name, moments):
     of_rule = rule(NAME, make_card(), {"levels": 2}, {"name": name, "learning_rate": 0.01})
     memory, plans = start(of_rule, (8, 6), (6, 4))
     baseline = start(rule("float_baseline", make_card()), (8, 6), (6, 4))[0]
-    assert plans is None and not of_rule.uses_device and of_rule.reads_per_product == 0
-    assert 2 ** (of_rule.weight_bits - 1) < len(of_rule.level) <= 2**of_rule.weight_bits
+    assert plans is None and of_rule.devices is Devices.NONE and of_rule.costs.reads_per_product == 0
+    assert 2 ** (of_rule.costs.weight_bits - 1) < len(of_rule.level) <= 2**of_rule.costs.weight_bits
     assert of_rule.memory_bits(memory) == {"weights": 32 * 72, "optimizer": moments * 72}
     np.testing.assert_array_equal(memory.weight[0], baseline.weight[0])  # a paired comparison
 
@@ -92,9 +93,9 @@ def test_shadow_and_moments_are_counted_and_no_device_is_used(name, moments):
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        (1, "network.rule_options.levels: found 1, allowed whole numbers 2 to 255"),
-        (256, "network.rule_options.levels: found 256, allowed whole numbers 2 to 255"),
-        (2.0, "network.rule_options.levels: found 2.0, allowed whole numbers 2 to 255"),
+        (1, "network.rule_options.levels: found 1, allowed: at least 2"),
+        (256, "network.rule_options.levels: found 256, allowed: at most 255"),
+        (2.5, "network.rule_options.levels: found 2.5, allowed: integer or null"),
         (None, "pulses.csv: found 300 nominal levels, allowed at most 255 for straight_through"),
     ],
 )

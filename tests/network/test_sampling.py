@@ -7,6 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2, chisquare, kstest
 
+from network.config import Device
 from network.synapse import random_words, sampling
 from network.synapse.alias import BITS, alias_row
 from network.synapse.device import DeviceModel
@@ -131,7 +132,7 @@ def test_spread_is_drawn_at_programming_and_held(device):
 
 
 def test_switches_turn_spreads_off(card):
-    device = DeviceModel.from_card(card, {"within_state_spread": False, "read_noise": False, "device_to_device": False})
+    device = DeviceModel.from_card(card, Device(within_state_spread=False, read_noise=False, device_to_device=False))
     array = made(device, (100, 128))[0]
     assert set(np.unique(np.asarray(array.weight))) <= set(device.state_weight)
     assert not device.read_sd.any()
@@ -192,7 +193,7 @@ def test_each_instance_follows_its_own_kernel():
         # and not the mean device's: the kernels differ enough to tell
         assert i == 2 or fits(found, device.by_instance[2, 2, 1]) < 1e-9
     # without device-to-device variation there is one kernel, the mean one
-    same = DeviceModel.from_card(make_card(instances=3, own=True), {"device_to_device": False})
+    same = DeviceModel.from_card(make_card(instances=3, own=True), Device(device_to_device=False))
     assert made(same, (2, 128))[0].kind is None and same.by_instance is None
 
 
@@ -232,7 +233,7 @@ def test_more_commands_than_two_bytes_count_are_refused(device):
 
 def test_stuck_devices_never_move_and_others_do(card):
     """The share is binomial: within four standard deviations, false alarms below 0.01 %."""
-    device = DeviceModel.from_card(card, {"stuck_fraction": 0.3})
+    device = DeviceModel.from_card(card, Device(stuck_fraction=0.3))
     shape = (100, 128)
     array, _, table, count = made(device, shape)
     stuck = np.asarray(array.stuck)

@@ -201,13 +201,13 @@ def test_an_epoch_may_have_more_writes_than_32_bits_hold():
 def test_row_converters_are_signed_where_values_are(config, kind, activation, signed):
     """One bit tells black from white: a signed one has no zero and would show every picture as white."""
     run = trainer(config, input={"range": kind}, activation=activation, converters={"dac_bits": 1})
-    assert run.signed == signed
+    assert run.machine.signed == signed
     state, _ = run.start()
-    weights = run.rule.weights(state.memory, run._arrays(state), None)
+    weights = run.rule.weights(state.memory, run.machine.arrays(state), None)
     x = jnp.asarray(np.eye(16, dtype=np.float32))
-    columns = run._product(run.streams("read noise"), 0)(0, x, weights[0]._replace(variance=None))
+    columns = run.machine.product(run.machine.streams("read noise"), 0)(0, x, weights[0]._replace(variance=None))
     seen = np.where(np.eye(16) > 0.5, 1.0, 1.0 if signed[0] else 0.0)
-    expected = run.architecture.layers[0].scale * seen @ np.asarray(weights[0].value)
+    expected = run.machine.architecture.layers[0].scale * seen @ np.asarray(weights[0].value)
     np.testing.assert_allclose(columns, expected, atol=1e-5)
 
 
@@ -256,10 +256,10 @@ def test_inputs_are_brought_into_their_range(config):
     }
     for kind, values in expected.items():
         run = trainer(config, input={"range": kind})
-        x = run._shaped(run.prepare(pictures))
+        x = run.machine.shaped(run.machine.prepare(pictures))
         assert x.shape == (1, 4, 4, 1)
         np.testing.assert_allclose(x.ravel()[:6], values, atol=1e-6)
-    pooled = trainer(config, input={"pool": 2}, layers=[4, 4]).prepare(pictures)
+    pooled = trainer(config, input={"pool": 2}, layers=[4, 4]).machine.prepare(pictures)
     np.testing.assert_allclose(pooled.ravel() * 255, [255, 128, 0, 0], atol=1e-4)
 
 

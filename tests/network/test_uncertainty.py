@@ -67,8 +67,13 @@ def test_a_chip_keeps_its_devices_through_the_seeds(config):
         dataset = datasets.get(section.dataset)
         dataset.ensure(section.cache, section.folder, quiet)
         run = Trainer(section, device, replicate, dataset.load(section.cache, section.folder), chip)
-        array, instance = run.fabricate()
-        return np.asarray(instance), np.asarray(array.state), np.asarray(run.stream("programming")), run.identity("x")
+        array, instance = run.machine.fabricate()
+        return (
+            np.asarray(instance),
+            np.asarray(array.state),
+            np.asarray(run.machine.stream("programming")),
+            run.identity("x"),
+        )
 
     base, seed, chip, card, plain = (
         made(*at) for at in ((0, (3, 1)), (1, (3, 1)), (0, (3, 0)), (0, (2, 1)), (0, None))

@@ -15,7 +15,6 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from device_sims.sweep.chunk import Chunk
 from network import datasets
-from network.training import settings
 from spinloom import speed
 from workflow.study.planning import Plan
 
@@ -136,7 +135,7 @@ def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
                 seconds = None
                 continue
             measured = bool(known) if measured is None else measured and bool(known)
-            seconds += missing * (START_S + settings.work(one, images - one.validation_images) / rate)
+            seconds += missing * (START_S + one.work(images - one.validation_images) / rate)
     first = next(iter(plans.values()))
     network = first.network
     line = (

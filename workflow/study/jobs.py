@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from network.training import options
 from spinloom import files
 from spinloom.config import STAGES
 from workflow.study import config as study_config
@@ -141,7 +140,7 @@ class Study:
 
     def _uses_card(self, wildcards: Any) -> bool:
         (own,) = (one for one in self.plans[wildcards.study].trained if one.variant == wildcards.variant)
-        return options.uses_card(own.rule, own.rule_options)
+        return own.uses_card
 
     def runs(self, study: str) -> list[str]:
         """Return the folders of a study's trainings."""

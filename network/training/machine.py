@@ -1,0 +1,191 @@
+"""The network of one run on its devices: what it is made of, and how it is read and written.
+
+All randomness comes from named streams, keyed by seed, purpose and replicate, never by the rule: runs of different
+rules with the same replicate see the same split, the same batches and the same initial weights (a paired comparison).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from network import rules
+from network.crossbar import array_effects as arrays_
+from network.datasets import Data
+from network.model import architecture, layer_stack, layers, optimizers
+from network.rules import Devices
+from network.synapse import pulse_trains, random_words, sampling
+from network.synapse.device import DeviceModel
+from network.training.settings import Settings
+from spinloom.errors import UserError
+from spinloom.streams import generator
+
+
+class TrainState(NamedTuple):
+    """Everything that changes during a run."""
+
+    step: jax.Array  # int32[], steps done
+    memory: Any  # the rule's
+    array: sampling.Array | None  # the devices of all layers, packed
+    model: layer_stack.Model
+    optimizer: optax.OptState  # of the digital parameters
+    exposure: tuple[arrays_.Exposure, ...] | None  # of half-selected devices
+
+
+class Machine:
+    """The network of one variant and one replicate, with its data, its rule and its devices' tables.
+
+    Parameters
+    ----------
+    settings : Settings
+    device : DeviceModel
+        Made with the scale of the settings' rule.
+    replicate : int
+        Which of the seeds.
+    data : Data
+    chip : pair of int or None
+        Number of the draw from the card's posterior that ``device`` is, and of the set of devices made of it; runs with
+        the same chip and different replicates differ in all but their devices. None: the card itself, and devices of
+        the replicate's own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        device: DeviceModel,
+        replicate: int,
+        data: Data,
+        chip: tuple[int, int] | None = None,
+    ):
+        self.settings, self.device, self.replicate, self.chip = settings, device, replicate, chip
+        self.made = (replicate,) if chip is None else ("chip", *chip)
+        self.run_names = (replicate,) if chip is None else (*self.made, replicate)
+        self.architecture = settings.architecture()
+        self.lines = settings.array
+        # whether pictures and hidden values may be negative
+        self.signed = settings.input.range == "signed", settings.activation not in architecture.POSITIVE
+
+        order = generator(settings.seed, "network", "validation split").permutation(len(data.train_labels))
+        held, kept = np.sort(order[: settings.validation_images]), np.sort(order[settings.validation_images :])
+        self.picture, self.classes = data.shape, data.classes
+        self.images = jnp.asarray(data.train_images[kept])
+        self.labels = jnp.asarray(data.train_labels[kept])
+        self.validation = (data.train_images[held], data.train_labels[held])
+        self.test = (data.test_images, data.test_labels)
+        self.steps = len(kept) // settings.batch_size  # an epoch leaves out the last incomplete batch
+        if not self.steps:
+            raise UserError(f"network.batch_size: found {settings.batch_size}, allowed 1 to {len(kept)} of this data")
+        self.samples = self.steps * settings.batch_size
+
+        self.optimizer = optimizers.make(settings.optimizer, self.steps * settings.epochs)
+        self.rule = rules.get(settings.rule)(device, self.optimizer, settings.options)
+        self.alphabet = self.rule.alphabet()
+        self.tables = sampling.tables(device, self.alphabet)
+        self.commands = len(self.alphabet.pulses)
+        self.shapes = tuple((len(self.rule.mix), *shape) for shape in self.architecture.shapes)
+        self.rates = None
+        if self.lines.half_select and self.rule.devices is Devices.IN_PLACE:
+            self.rates = jnp.asarray(
+                arrays_.half_select_rates(device, self.alphabet, self.lines.half_select), jnp.float32
+            )
+        shape = sampling.packed_shape(self.shapes)
+        self._fabricate = jax.jit(lambda keys: sampling.fabricate(keys, shape, device, self.tables, self.commands))
+        self.relax = jax.jit(sampling.relax)
+        self._rest = None if device.rest is None else self.alone(device.rest)
+        self._solved: tuple | None = None  # step and factors of the last solution of the lines
+
+    def stream(self, purpose: str, *names) -> jax.Array:
+        """Return the key (uint32[2]) of this run's stream for ``purpose``."""
+        return random_words.stream(self.settings.seed, "network", purpose, *self.run_names, *names)
+
+    def streams(self, purpose: str, *names) -> tuple[jax.Array, ...]:
+        """Return the keys (uint32[2]) of this run's streams for ``purpose``, one per layer."""
+        return tuple(self.stream(purpose, *names, layer) for layer in range(len(self.shapes)))
+
+    def fabricate(self, *names) -> tuple[sampling.Array, jax.Array]:
+        """Make this run's devices, or with ``names`` another set of them; see `network.synapse.sampling.fabricate`."""
+        purposes = ("state as made", "instance")
+        keys = tuple(
+            random_words.stream(self.settings.seed, "network", purpose, *self.made, *names) for purpose in purposes
+        )
+        return self._fabricate(keys)
+
+    @property
+    def nothing(self) -> sampling.Info:
+        """What a step without writes is counted as."""
+        return sampling.Info(jnp.zeros(self.commands, jnp.int32), jnp.int32(0))
+
+    def program(
+        self, stream: jax.Array, step: Any, array: sampling.Array, plans: tuple
+    ) -> tuple[sampling.Array, sampling.Info]:
+        """Return the devices after the plans or trains of all layers, and what was counted; keys as of `stream`."""
+        if isinstance(plans[0], pulse_trains.Trains):
+            return pulse_trains.program(stream, step, array, plans, self.shapes, self.tables, self.commands)
+        # The condition always holds. It keeps XLA from fusing what makes the plans with their packing, whose index
+        # arithmetic would then be done for every element (a step of one image took five times as long).
+        plans = jax.lax.cond(step >= 0, lambda: plans, lambda: jax.tree.map(jnp.zeros_like, plans))
+        plan = sampling.Plan(*(sampling.pack(parts) for parts in zip(*plans, strict=True)))
+        return sampling.program(stream, step, array, plan, self.tables, self.commands)
+
+    def arrays(self, state: TrainState) -> tuple[sampling.Array, ...] | None:
+        """Return the devices layer by layer."""
+        return None if state.array is None else sampling.views(state.array, self.shapes)
+
+    def factors(self, state: TrainState) -> tuple[arrays_.Factors, ...] | None:
+        """Return the effect of the lines' resistance on the present devices; None for ideal lines."""
+        # the devices of a test are those of the next epoch's start, unless they were programmed for it
+        step = None if self.rule.devices is Devices.DEPLOYED else int(state.step)
+        if step is None or self._solved is None or self._solved[0] != step:
+            self._solved = (step, self.solve(state))
+        return self._solved[1]
+
+    def solve(self, state: TrainState) -> tuple[arrays_.Factors, ...] | None:
+        """Return `factors` of devices that are not those of the state's step."""
+        if state.array is None or not self.lines.resistive:
+            return None
+        return arrays_.factors(self.arrays(state), self.device, self.lines)
+
+    def seen(self, arrays, factors):
+        """Return the devices as they are read."""
+        if factors is None:
+            return arrays
+        return tuple(arrays_.seen(a, f, self.device) for a, f in zip(arrays, factors, strict=True))
+
+    def prepare(self, images: jax.Array) -> jax.Array:
+        """Turn uint8[batch, pixels] into what enters the network, float32[batch, rows, columns, channels]."""
+        x = images.reshape(len(images), *self.picture).astype(jnp.float32) / 255
+        if self.settings.input.pool > 1:
+            x = layers.pool(x, self.settings.input.pool)
+        return x
+
+    def shaped(self, x: jax.Array) -> jax.Array:
+        """Bring pictures in 0 to 1 into the configured range."""
+        ranges = {"unit": x, "signed": 2 * x - 1, "binary": (x > 0.5).astype(jnp.float32)}
+        return ranges[self.settings.input.range]
+
+    def product(self, keys: tuple[jax.Array, ...], step: Any) -> Callable:
+        """Return ``product(layer, x, weights)``: an array with its converters, as `layer_stack.forward` takes it."""
+
+        def product(number: int, x, weights):
+            layer = self.architecture.layers[number]
+            x = layers.driven(x, self.settings.converters, number == 0, self.signed[number > 0])
+            current = self.rule.product(layer, x, weights, layers.Noise(keys[number], step))
+            return layers.converted(current, self.settings.converters, self.rule.column_unit(layer))
+
+        return product
+
+    def rested(self, array: sampling.Array, number: int, *names) -> tuple[sampling.Array, int]:
+        """Return the devices after the rest number ``number`` of the stream ``names``, and how many changed."""
+        if self._rest is None:
+            return array, 0
+        array, moved = self.relax(self.stream("rest", *names), jnp.int32(number), array, self._rest)
+        return array, int(moved)
+
+    def alone(self, kernel: np.ndarray) -> sampling.Tables:
+        """Return the tables of one kernel, float64[S, S], that all devices follow without being written."""
+        return sampling.tables(self.device, sampling.Alphabet(kernel[None], np.zeros((1, 0), np.int64)))
