@@ -18,8 +18,8 @@ Scalar = Annotated[Flag | Annotated[str, Strict()] | Number | None, Field(union_
 Value = Annotated[Scalar | tuple[Scalar, ...], Field(union_mode="left_to_right")]
 Name = Annotated[
     str,
-    BeforeValidator(lambda name: str(name) if type(name) is int else name),  # YAML reads 2 as a number
     Field(pattern="^[a-z0-9_]+$", max_length=40),
+    BeforeValidator(lambda name: str(name) if type(name) is int else name),  # YAML reads 2 as a number
 ]
 
 

@@ -198,7 +198,7 @@ def read_all(path: str | Path) -> list[Settings]:
 
 def check_all(section: Any, path: str | Path = "config") -> list[Settings]:
     """Return all variants of a network section; errors as of `check`."""
-    Stage.parse(section, str(path), "network")
+    Stage.parse(section, str(path))
     found = []
     for name, one in variants(section).items():
         try:
@@ -219,4 +219,4 @@ def check(section: Any, path: str | Path = "config") -> Settings:
     if isinstance(section, dict):  # a whole section without variants will do
         section = {key: value for key, value in section.items() if key not in ("variants", "baseline")}
         section.setdefault("variant", section.get("rule", ""))
-    return Settings.parse(section, str(path), "network")
+    return Settings.parse(section, str(path))

@@ -171,7 +171,6 @@ class Trainer:
 
     def _epoch_body(self, state: TrainState, images, labels, batches: jax.Array, streams: dict, factors):
         """Scan over the steps; ``batches`` is int32[steps, batch_size], rows of image numbers."""
-
         machine = self.machine
 
         def body(carry, batch):

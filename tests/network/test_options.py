@@ -64,7 +64,7 @@ CONVOLUTION = ["8x8x1", "3C3", 10]
         ({**CLOCKED, "array": {"half_select": 0.5}}, "network.array.half_select: found 0.5, allowed null for mean"),
         ({"rule": "train_then_deploy", "array": {"half_select": 0.5}}, "half_select: found 0.5, allowed null for tr"),
         ({"rule": "straight_through", "array": {"half_select": 0.5}}, "half_select: found 0.5, allowed null for str"),
-        ({"rule": "surprise"}, "network.rule: found surprise, allowed: accumulate_quantise_program, "),
+        ({"rule": "surprise"}, "rule: found surprise, allowed: accumulate_quantise_program, "),
         ({"rule": "float_baseline", "layers": ["8x8x1", "10C8"]}, "network.layers: found 10C8 at the end, allowed a"),
         ({"rule": "float_baseline", "layers": ["8x8x1", "10C5", "MP4"]}, "network.layers: found MP4 at the end"),
     ],

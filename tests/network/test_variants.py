@@ -66,15 +66,15 @@ def test_the_baseline_comes_last_and_is_one():
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ({"Big": {}}, "network.variants: found Big, allowed: text that matches ^[a-z0-9_]+$"),
-        ({"a\n": {}}, "network.variants: found a\\n, allowed: text that matches"),
-        ({"a" * 41: {}}, "allowed: at most 40 characters"),
+        ({"Big": {}}, "variants: found Big, allowed: text that matches ^[a-z0-9_]+$"),
+        ({"a\n": {}}, "variants: found a\\n, allowed: text that matches"),
+        ({"a" * 41: {}}, "aaa, allowed: at most 40 characters"),
         (
             {"a": {"seeds": 3, "dataset": "mnist"}},
-            "network.variants.a: found unknown key 'dataset', allowed: activation",
+            "variants.a: found unknown key 'dataset', allowed: activation",
         ),
-        ({"a": {"energy": {}}}, "network.variants.a: found unknown key 'energy', allowed: activation"),
-        ({"a": {"surprise": 1}}, "network.variants.a: found unknown key 'surprise'"),
+        ({"a": {"energy": {}}}, "variants.a: found unknown key 'energy', allowed: activation"),
+        ({"a": {"surprise": 1}}, "variants.a: found unknown key 'surprise'"),
         ({"a": {"layers": [64, 9]}}, "network.layers: found 9 outputs, allowed 10 for digits"),
         ({"a": {"optimizer": {"name": "sgd", "b1": 0.9}}}, "network.optimizer: found b1"),
         (

@@ -7,17 +7,23 @@ import numpy as np
 
 from network.rules.base import Rule, uniform
 from network.synapse.sampling import Plan
+from spinloom.declare import Real, Section, key
 
 
-class SignStep(Rule):
-    """Option: ``threshold``, the least gradient that is acted on, over the root mean square of its layer."""
+class Options(Section):
+    """What a study may say under ``network.rule_options``."""
+
+    threshold: Real = key("Least gradient that is acted on, over the root mean square of its layer.", 1.0, ge=0, le=100)
+
+
+class SignStep(Rule[Options]):
+    """The rule: it trains devices in place, and is told gradients."""
 
     name = "sign_step"
-    defaults = {"threshold": 1.0}
 
     def __init__(self, device, optimizer, options):
         super().__init__(device, optimizer, options)
-        self.threshold = self.number("threshold", 0, 100)
+        self.threshold = options.threshold
         self.needs(volatile=False)
         # a pulse is up or down by what it does to the weight on average, float64[pulses]
         step = np.mean(device.transition @ device.state_weight - device.state_weight, axis=1)
