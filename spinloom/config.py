@@ -69,6 +69,7 @@ def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay ``above`` over ``below``, mapping by mapping; what is no mapping replaces what is below it."""
     both = {key for key in above if isinstance(above[key], dict) and isinstance(below.get(key), dict)}
     return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
 

@@ -113,7 +113,7 @@ def test_nothing_is_imported_before_it_is_asked_for(installed):
     "text, points, message",
     [
         (RULE, {"bop": "guest_a"}, "network.rule: found two plug-ins called bop, in network.rules.bop and in guest_a"),
-        ("RULE = 1", {"guest_rule": "guest_a"}, "found no 'Options', allowed: a module that defines Options, RULE.name"),
+        ("RULE = 1", {"guest_rule": "guest_a"}, "found no 'Options', allowed: a module that defines Options, RULE."),
         (RULE, {"guest": "guest_a"}, "RULE.name: found 'guest_rule', allowed: 'guest'"),
         (RULE, {"a/../b": "guest_a"}, "network.rule: found a/../b, allowed: accumulate_quantise_program, "),
         ("import nowhere", {"guest_rule": "guest_a"}, "cannot be imported (ModuleNotFoundError: No module named"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from network import rules
 from spinloom.declare import schema
 from workflow.study.config import Study
 
@@ -14,8 +15,8 @@ HEAD = """# The config, key by key
 Written by `python -m spinloom reference` from the declarations in the code; do not edit. A study is `config.yaml` with
 a file laid over it; what a key means for the default study, and where its value comes from, is said there beside it. A
 key without a default must be given where its section is needed, or is left out. `[]` is an entry of a list, `NAME` any
-name. Below `network.variants.NAME` stand the keys of `network` once more, but for the data set, the seeds, the baseline
-and the energies.
+name. What `network.rule_options` may hold depends on the rule and is listed at the end. Below `network.variants.NAME`
+stand the keys of `network` once more, but for the data set, the seeds, the baseline and the energies.
 """
 SECTIONS = {
     "": "The study",
@@ -34,16 +35,24 @@ def page() -> str:
         if path.startswith("network.variants.NAME."):
             continue
         first = path.split(".")[0]
-        cells = (f"`{path}`", allowed(rule), default(rule), rule.get("description", ""))
-        tables[first if first in tables else ""].append(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-        )
-    parts = [HEAD]
-    for name, title in SECTIONS.items():
-        parts.append(
-            "\n".join([f"## {title}\n", "| key | allowed | default | |", "|---|---|---|---|", *tables[name]]) + "\n"
-        )
+        tables[first if first in tables else ""].append(row(path, rule))
+    parts = [HEAD, *(table(f"## {title}", tables[name]) for name, title in SECTIONS.items())]
+    parts.append("## network.rule_options: what each learning rule can be told (docs/rules.md)\n")
+    for name in rules.REGISTRY.names():
+        if options := [row(*leaf) for leaf in leaves(schema(rules.REGISTRY.get(name).Options))]:
+            parts.append(table(f"### {name}", options))
     return "\n".join(parts)
+
+
+def table(title: str, rows: list[str]) -> str:
+    """Return a table of keys with its title."""
+    return "\n".join([f"{title}\n", "| key | allowed | default | |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def row(path: str, rule: dict[str, Any]) -> str:
+    """Return the row of one key."""
+    cells = (f"`{path}`", allowed(rule), default(rule), rule.get("description", ""))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def leaves(rule: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
