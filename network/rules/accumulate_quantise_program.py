@@ -39,7 +39,8 @@ import numpy as np
 import optax
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, descend, uniform
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
+from network.rules.capabilities import Costs
 from network.synapse.device import MAX_STATES, DeviceModel
 from network.synapse.sampling import Array, Plan
 from spinloom.declare import Real, Section, key

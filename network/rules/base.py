@@ -31,7 +31,7 @@ from network.model.layers import (
     read,
 )
 from network.model.optimizers import Optimizer
-from network.rules import Devices
+from network.rules.capabilities import Costs, Devices
 from network.synapse import random_words, sampling
 from network.synapse.device import DeviceModel
 from network.synapse.pulse_trains import Trains
@@ -59,15 +59,6 @@ class Signals(NamedTuple):
     inputs: tuple[jax.Array, ...] | None = None  # float32[batch, inputs] per layer
     errors: tuple[jax.Array, ...] | None = None  # of the mean loss per column, float32[batch, outputs] per layer
     scales: tuple[float, ...] | None = None  # column value of one input and weight 1, per layer
-
-
-class Costs(NamedTuple):
-    """What a rule does beyond its plans, for the meter."""
-
-    state_reads_per_step: float = 0  # times a training step reads each device's state to decide whether to program it
-    reads_per_product: int = 1  # times each device is read for one product of its array; 0: there is none
-    weight_bits: int = 32  # of a weight that no device holds, as it is kept to classify
-    verifies: bool = False  # whether each write of a deployment is followed by a read of the device
 
 
 class Rule(ABC, Generic[Options]):

@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.capabilities import Costs
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
 from spinloom.declare import Real, Section, key

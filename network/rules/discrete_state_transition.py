@@ -29,7 +29,8 @@ import jax.numpy as jnp
 import optax
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.capabilities import Costs
 from network.synapse import pulse_ladder, random_words
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan

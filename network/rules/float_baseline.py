@@ -12,8 +12,8 @@ import jax
 import optax
 
 from network.model.layers import Synapses
-from network.rules import Devices
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, descend, uniform
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
+from network.rules.capabilities import Costs, Devices
 from spinloom.declare import Section
 
 

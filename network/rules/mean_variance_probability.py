@@ -46,8 +46,8 @@ import optax
 
 from network.model.layers import Layer, Noise
 from network.model.optimizers import Optimizer
-from network.rules import Devices
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.capabilities import Costs, Devices
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
 from network.synapse.measurement import measure

@@ -38,7 +38,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from network.model.optimizers import Optimizer
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, uniform
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
+from network.rules.capabilities import Costs
 from network.synapse import pulse_trains, sampling
 from network.synapse.device import DeviceModel
 from network.synapse.pulse_trains import Trains

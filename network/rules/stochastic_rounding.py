@@ -25,9 +25,9 @@ import optax
 
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
-from network.rules import Devices
 from network.rules.accumulate_quantise_program import lookup
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
+from network.rules.capabilities import Costs, Devices
 from network.rules.straight_through import Options, count, grid, nearest
 from network.synapse import random_words
 from network.synapse.device import DeviceModel

@@ -24,7 +24,8 @@ from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
 from network.rules import float_baseline
 from network.rules.accumulate_quantise_program import lookup
-from network.rules.base import Context, Costs
+from network.rules.base import Context
+from network.rules.capabilities import Costs
 from network.rules.float_baseline import FloatBaseline, Memory
 from network.synapse.device import DeviceModel
 from spinloom.declare import Whole, key

@@ -37,7 +37,8 @@ import numpy as np
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
 from network.rules import stochastic_coincidence
-from network.rules.base import Context, Costs, Keys, Rule, Shapes, Signals
+from network.rules.base import Context, Keys, Rule, Shapes, Signals
+from network.rules.capabilities import Costs
 from network.rules.stochastic_coincidence import StochasticCoincidence, TrainOptions
 from network.synapse.device import DeviceModel
 from network.synapse.pulse_trains import Trains

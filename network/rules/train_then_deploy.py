@@ -18,9 +18,10 @@ import numpy as np
 
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
-from network.rules import Devices, accumulate_quantise_program
+from network.rules import accumulate_quantise_program
 from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram, Memory, lookup
-from network.rules.base import Context, Costs, Keys, Program, Rule, Shapes, Signals
+from network.rules.base import Context, Keys, Program, Rule, Shapes, Signals
+from network.rules.capabilities import Costs, Devices
 from network.synapse import random_words, sampling
 from network.synapse.alias import alias_row
 from network.synapse.device import DeviceModel

@@ -10,8 +10,8 @@ import numpy as np
 
 from network.model import layer_stack
 from network.results.meter import Meter
-from network.rules import Devices
 from network.rules.base import Context
+from network.rules.capabilities import Devices
 from network.synapse import resting, sampling
 from network.training.machine import Machine, TrainState
 from spinloom.streams import generator

@@ -18,7 +18,7 @@ from network import rules
 from network.crossbar import array_effects as arrays_
 from network.datasets import Data
 from network.model import architecture, layer_stack, layers, optimizers
-from network.rules import Devices
+from network.rules.capabilities import Devices
 from network.synapse import pulse_trains, random_words, sampling
 from network.synapse.device import DeviceModel
 from network.training.settings import Settings

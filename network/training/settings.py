@@ -12,7 +12,7 @@ from pydantic import model_validator
 from network import datasets, rules
 from network.config import Shared, Stage, Training
 from network.model import architecture, optimizers
-from network.rules import Devices
+from network.rules.capabilities import Devices
 from network.training import data
 from spinloom.config import Seeded, overlay
 from spinloom.declare import Section, key

@@ -18,8 +18,8 @@ from network.crossbar import array_effects as arrays_
 from network.datasets import Data
 from network.model import layer_stack
 from network.model.augmentation import augment
-from network.rules import Devices
 from network.rules.base import Context, Signals
+from network.rules.capabilities import Devices
 from network.synapse import pulse_trains, sampling
 from network.synapse.device import DeviceModel
 from network.training import checkpoint

@@ -16,7 +16,7 @@ from calibration.sources import library
 from network import datasets, rules
 from network.datasets.files import idx
 from network.results.run_tables import write_run
-from network.rules import Devices
+from network.rules.capabilities import Devices
 from network.rules.mean_variance_probability import Wires
 from network.synapse.device import DeviceModel
 from network.training import settings

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from network.rules import Devices
 from network.rules.base import Signals
+from network.rules.capabilities import Devices
 from network.rules.stochastic_rounding import Memory, aim, falls
 from spinloom.errors import UserError
 from tests.network.conftest import make_card

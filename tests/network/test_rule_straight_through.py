@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network.rules import Devices
 from network.rules.base import Signals
+from network.rules.capabilities import Devices
 from network.rules.float_baseline import Memory
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
