@@ -275,15 +275,15 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
     The standard error takes all writes as independent: it leaves out that those on one device share its edges.
     """
     rows = []
-    known = pulses.set_index("pulse")
+    known = pulses.set_index("pulse").to_dict("index")
     for (pulse, start), own in events.groupby(["pulse", "nominal_start_m"], sort=True):
         final = own.loc[own["wall_state"] == SINGLE, "final_position_m"]
         sd = final.std(ddof=1) if len(final) > 1 else float("nan")
         rows.append(
             {
                 "pulse": pulse,
-                "voltage_V": known.loc[pulse, "voltage_V"],
-                "polarity": int(known.loc[pulse, "polarity"]),
+                "voltage_V": known[pulse]["voltage_V"],
+                "polarity": int(known[pulse]["polarity"]),
                 "nominal_start_m": start,
                 "writes": len(own),
                 "lost": len(own) - len(final),

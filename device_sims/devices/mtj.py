@@ -326,14 +326,14 @@ def summarise(options: Any, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.Da
     area = volume_m3(shape, mesh) / mesh.size_m[2]
     RA, TMR = options.junction.RA_ohm_m2, options.junction.TMR
     rows = []
-    for pulse in pulses.itertuples():
-        own = events[events["pulse"] == pulse.pulse]
+    for pulse in pulses.to_dict("records"):
+        own = events[events["pulse"] == pulse["pulse"]]
         mz, times = own["mz_pulse_mean"].mean(), own["switching_time_s"].dropna()
         conductance = area / RA * ((1 + mz) / 2 + (1 - mz) / 2 / (1 + TMR))
         low, high = interval(own["switched"].sum(), len(own))
         rows.append(
             {
-                **{name: getattr(pulse, name) for name in _pulse},
+                **{name: pulse[name] for name in _pulse},
                 "writes": len(own),
                 "switched": int(own["switched"].sum()),
                 "undecided": int((own["final_state"] == UNDECIDED).sum()),
@@ -342,7 +342,7 @@ def summarise(options: Any, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.Da
                 "ci_high": float(high),
                 "switching_time_mean_s": float(times.mean()),
                 "switching_time_sd_s": float(times.std(ddof=1)),
-                "write_energy_mean_J": float(pulse.voltage_V**2 * pulse.duration_s * conductance),
+                "write_energy_mean_J": float(pulse["voltage_V"] ** 2 * pulse["duration_s"] * conductance),
             }
         )
     return pd.DataFrame(rows)

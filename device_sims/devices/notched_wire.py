@@ -12,6 +12,7 @@ is fitted to the sweep with w the strength of the drive: it rises from 1 - a to 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -305,8 +306,9 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
     table["probability"] = table["passed"] / asked.where(asked > 0)
     for name, tail in (("ci_low", 0.025), ("ci_high", 0.975)):
         table[name] = stats.beta.ppf(tail, table["passed"] + 0.5, asked - table["passed"] + 0.5)
-    law = fit(table[column].abs(), table["passed"], asked) or Law(*[math.nan] * 6)
-    table["law_probability"] = passing_law(table[column].abs(), law.w0, law.b, law.a)
+    drive = table[column].abs().to_numpy()
+    law = fit(drive, table["passed"].to_numpy(), asked.to_numpy()) or Law(*[math.nan] * 6)
+    table["law_probability"] = passing_law(drive, law.w0, law.b, law.a)
     table = table.assign(**{f"law_{name}": value for name, value in law._asdict().items()}, law_unit=unit)
     return table.reset_index()[list(SUMMARY_COLUMNS)]
 
@@ -349,6 +351,7 @@ def _problem(section: Simulations, value: float, instance: int) -> Problem:
     notches = wire.Notches(positions_m=(notch.position_m,), depth_m=notch.depth_m, width_m=notch.width_m)
     mesh, shape = wire.strip(options.track, options.roughness, notches, seed, instance)
     driven = {"field_T": (0.0, 0.0, value)} if drive == "field" else {WIRE_DRIVES[drive]: value}
+    pulse = replace(Phase("pulse", options.pulses.duration_s), **driven)
     D = material.D_J_per_m2
     return Problem(
         mesh=mesh,
@@ -356,7 +359,7 @@ def _problem(section: Simulations, value: float, instance: int) -> Problem:
         material=Material(**material.model_dump()),
         schedule=(
             Phase("rest", wall.rest_s),
-            Phase("pulse", options.pulses.duration_s, **driven),
+            pulse,
             Phase("settle", wall.settle_s),
         ),
         initial=Initial(
