@@ -1,7 +1,7 @@
 """Command line of a whole study.
 
-``check`` its config; ``run`` it with a live display and print where its ``report`` is, or print that alone; write
-docs/config.md, the ``reference`` of all keys.
+``check`` its config; ``run`` it with a live display and print where its ``report`` is, or print that alone; write the
+``reference`` of all keys: docs/config.md, and the schemas for editors in workflow/schemas.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def main() -> None:
     parser.add_argument("overlay", nargs="?", help="config laid over config.yaml")
     arguments = parser.parse_args()
     if arguments.command == "reference":
-        files.write_text(reference.page(), "docs/config.md")
+        for path, text in reference.files().items():
+            files.write_text(text, path)
         return
     study = study_config.load("config.yaml", arguments.overlay)
     folder = Path("results") / study["study"]

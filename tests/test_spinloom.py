@@ -260,9 +260,27 @@ def test_every_approx_states_its_absolute_tolerance():
                 assert any(keyword.arg == "abs" for keyword in node.keywords), f"{path.name}:{node.lineno}"
 
 
-def test_the_page_of_all_keys_is_up_to_date_and_tells_each_key():
+def test_what_is_written_from_the_declarations_is_up_to_date():
+    for path, text in reference.files().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, "run python -m spinloom reference"
+
+
+def test_an_editor_underlines_nothing_that_we_ship():
+    """The files that name a schema are valid by it, and a slip is not."""
+    jsonschema = pytest.importorskip("jsonschema")
+    named = [ROOT / "config.yaml", *(ROOT / "docs" / "examples").glob("*.yaml")]
+    for path in named:
+        schema = path.parent / path.read_text().split("\n")[0].removeprefix("# yaml-language-server: $schema=")
+        content = config.read(path)
+        validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
+        assert [error.message for error in validator.iter_errors(content)] == []
+        first, own = next((key, part) for key, part in content.items() if isinstance(part, dict))
+        assert not validator.is_valid({**content, first: {**own, "colour": 1}}), path
+    assert len(named) > 5
+
+
+def test_the_page_of_all_keys_tells_each_key():
     written = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
-    assert written == reference.page(), "run python -m spinloom reference"
     for path, rule in reference.leaves(declare.schema(config.Study)):
         assert path.startswith("network.variants.NAME.") or f"| `{path}` |" in written
         assert rule["description"].endswith("."), path

@@ -1,4 +1,7 @@
-"""The page of all config keys, docs/config.md, written from the schema: ``python -m spinloom reference``."""
+"""What is written from the declarations of all keys: docs/config.md, and JSON Schemas for editors.
+
+``python -m spinloom reference`` writes them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from device_sims.problem.file_keys import ProblemFile
 from network import rules
-from spinloom.declare import schema
+from spinloom.declare import Section, schema
 from workflow.study.config import Study
 
 HEAD = """# The config, key by key
@@ -26,6 +30,20 @@ SECTIONS = {
     "system": "system: the paper beside ours",
 }
 BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
+
+
+def files() -> dict[str, str]:
+    """Return the text of each file by its path from the project's root."""
+    return {
+        "docs/config.md": page(),
+        "workflow/schemas/config.schema.json": editors(Study),
+        "workflow/schemas/problem.schema.json": editors(ProblemFile),
+    }
+
+
+def editors(model: type[Section]) -> str:
+    """Return the JSON Schema of a section, by which an editor explains, completes and checks a file."""
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema(model)}, indent=1) + "\n"
 
 
 def page() -> str:
