@@ -13,8 +13,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from spinloom import run_lock
+from spinloom.declare import Section, allowed, default, schema
 from spinloom.errors import UserError
 
 
@@ -50,6 +52,30 @@ def run_command(package: str, arguments: Sequence[str]) -> None:
 
 def _first_line(text: str | None) -> str:
     return (text or "").partition("\n")[0]
+
+
+def add_key(parser: argparse.ArgumentParser, flag: str, section: type[Section], name: str, **more: Any) -> None:
+    """Declare an option that stands for a key of a config: its help is the key's.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    flag : str
+        As ``--count``.
+    section : type of Section
+        Declares the key.
+    name : str
+        Of the key.
+    **more
+        As of ``add_argument``; the value is checked with its section.
+    """
+    parser.add_argument(flag, help=in_words(schema(section)["properties"][name]).replace("%", "%%"), **more)
+
+
+def in_words(rule: dict[str, Any]) -> str:
+    """Return meaning, type and default of a key, told by its JSON Schema, in one line."""
+    told = [allowed(rule).replace("`", ""), f"default {default(rule).strip('`')}" if "default" in rule else ""]
+    return f"{rule['description']} ({'; '.join(filter(None, told))})"
 
 
 def whole_number(option: str, least: int, most: int = 2**53) -> Callable[[str], int]:

@@ -14,6 +14,7 @@ A key without a default must be given. `absent` marks a key that may be left out
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Annotated, Any, Self, TypeVar
@@ -227,3 +228,28 @@ def _plain(rule: Any, defs: dict[str, Any], names: bool = False) -> Any:
             only = {**only, "type": [only["type"], "null"]}
         plain = {**only, **{k: v for k, v in plain.items() if k != "anyOf"}}
     return plain
+
+
+BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
+
+
+def allowed(rule: dict[str, Any]) -> str:
+    """Return type and bounds in words."""
+    if "const" in rule:
+        return f"`{json.dumps(rule['const'])}`"
+    if "enum" in rule:
+        return ", ".join(f"`{value}`" if value is not None else "null" for value in rule["enum"])
+    for several in ("anyOf", "oneOf"):
+        if several in rule:
+            return " or ".join(dict.fromkeys(filter(None, map(allowed, rule[several]))))
+    kinds = rule.get("type", "")
+    text = " or ".join(kinds) if isinstance(kinds, list) else kinds
+    limits = [words.format(f"{rule[key]:g}") for key, words in BOUNDS.items() if key in rule]
+    if isinstance(rule.get("items"), dict) and rule["items"].get("type"):
+        text += f" of {allowed(rule['items'])}"
+    return f"{text} {', '.join(limits)}".strip()
+
+
+def default(rule: dict[str, Any]) -> str:
+    """Return the default as the config would write it."""
+    return f"`{json.dumps(rule['default'])}`" if "default" in rule else ""

@@ -67,6 +67,7 @@ ALLOWED = {
     "too_long": "at most {max_length} entries",
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
+    "finite_number": "a finite number",
     "string_pattern_mismatch": "text that matches {pattern}",
 }
 # beginning of the type of an error -> kind of value that is allowed

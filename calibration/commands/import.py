@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 
 from calibration.config import Stage
+from calibration.sections import States
 from calibration.sources import importers
 from calibration.tools import make_card
+from spinloom.command_line import add_key, in_words
+from spinloom.declare import Section, options_of, schema
 from spinloom.errors import UserError
 
 
@@ -14,14 +17,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="file or folder to import")
     parser.add_argument("--format", required=True, choices=importers.REGISTRY.names(), help="how it is laid out")
     parser.add_argument("--output", type=make_card.a_path, required=True, help="directory of the card")
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format")
-    parser.add_argument("--states", help="calibration.states.method (default: mixture)")
     parser.add_argument(
-        "--edges", type=float, nargs="+", metavar="S", help="borders between states, with --states edges"
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format, below"
     )
-    parser.add_argument("--count", type=int, help="number of states (default: as many as can be told apart)")
-    parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's")
+    add_key(parser, "--states", States, "method")
+    add_key(parser, "--edges", States, "edges", nargs="+", metavar="EDGE")
+    add_key(parser, "--count", States, "count")
+    parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's, with --states mixture")
     parser.add_argument("--dropped", help="CSV file for what was left out and why")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(_told(*plug_in) for plug_in in options_of(importers.REGISTRY).items())
+
+
+def _told(format: str, options: type[Section]) -> str:
+    """Return the options of a format as the help shows them."""
+    rules = schema(options)["properties"].items()
+    return "\n".join([f"options of {format}:", *(f"  {name}: {in_words(rule)}" for name, rule in rules)])
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -67,7 +67,7 @@ def _check_source(config: Stage, where: str) -> None:
     elif source.population is not None:
         raise UserError(f"{where}.source.population: found a value, allowed with kind {kind}: null")
     if kind == "import":
-        importers.check(source.needed("format"), source.options, f"{where}.source.options")
+        importers.check(source.needed("format"), source.options, f"{where}.source")
         if not importers.brings_states(source.needed("format")):
             if states.method == "device":
                 raise UserError(f"{where}.states.method: found 'device', allowed for an import: {', '.join(METHODS)}")

@@ -224,14 +224,14 @@ def test_tables_that_are_exchanged_are_told(tables):
 
 
 def test_the_states_of_these_tables_are_an_option():
-    able = [name for name in REGISTRY.names() if "states" in REGISTRY.get(name).OPTIONS]
+    able = [name for name in REGISTRY.names() if "states" in REGISTRY.get(name).Options.model_fields]
     assert able == [name for name in REGISTRY.names() if brings_states(name)] == ["crosssim"]
 
 
 def test_what_is_wrong_with_a_folder_is_told(tables, tmp_path):
     with pytest.raises(UserError, match="option device: found 7, allowed: 2, 10"):
         import_file(tables, "crosssim", {**OPTIONS, "device": "7"})
-    with pytest.raises(UserError, match="option states: found 128, allowed: a number >= 2 and <= 127"):
+    with pytest.raises(UserError, match="options.states: found 128, allowed: at most 127"):
         import_file(tables, "crosssim", {**OPTIONS, "states": 128})
     write_device(tables, "3", 500e-6, 600e-6, 1e-6)
     with pytest.raises(UserError, match="found no device with the conductance .* import one with option device"):

@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from calibration.sources import importers
 from device_sims.problem.file_keys import ProblemFile
 from network import rules
-from spinloom.declare import Section, schema
+from spinloom.declare import Section, allowed, default, schema
+from spinloom.registry import Registry
 from workflow.study.config import Study
 
 HEAD = """# The config, key by key
@@ -19,8 +21,9 @@ HEAD = """# The config, key by key
 Written by `python -m spinloom reference` from the declarations in the code; do not edit. A study is `config.yaml` with
 a file laid over it; what a key means for the default study, and where its value comes from, is said there beside it. A
 key without a default must be given where its section is needed, or is left out. `[]` is an entry of a list, `NAME` any
-name. What `network.rule_options` may hold depends on the rule and is listed at the end. Below `network.variants.NAME`
-stand the keys of `network` once more, but for the data set, the seeds, the baseline and the energies.
+name. What `calibration.source.options` and `network.rule_options` may hold depends on the format and on the rule and is
+listed at the end. Below `network.variants.NAME` stand the keys of `network` once more, but for the data set, the seeds,
+the baseline and the energies.
 """
 SECTIONS = {
     "": "The study",
@@ -29,7 +32,6 @@ SECTIONS = {
     "network": "network: training on the card",
     "system": "system: the paper beside ours",
 }
-BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
 
 
 def files() -> dict[str, str]:
@@ -55,11 +57,17 @@ def page() -> str:
         first = path.split(".")[0]
         tables[first if first in tables else ""].append(row(path, rule))
     parts = [HEAD, *(table(f"## {title}", tables[name]) for name, title in SECTIONS.items())]
-    parts.append("## network.rule_options: what each learning rule can be told (docs/rules.md)\n")
-    for name in rules.REGISTRY.names():
-        if options := [row(*leaf) for leaf in leaves(schema(rules.REGISTRY.get(name).Options))]:
-            parts.append(table(f"### {name}", options))
+    parts += plug_ins(importers.REGISTRY, "calibration.source.options: of each format of imports (docs/import.md)")
+    parts += plug_ins(rules.REGISTRY, "network.rule_options: what each learning rule can be told (docs/rules.md)")
     return "\n".join(parts)
+
+
+def plug_ins(registry: Registry, title: str) -> Iterator[str]:
+    """Yield a heading and, for each plug-in that has some, the table of its options."""
+    yield f"## {title}\n"
+    for name in registry.names():
+        if options := [row(*leaf) for leaf in leaves(schema(registry.get(name).Options))]:
+            yield table(f"### {name}", options)
 
 
 def table(title: str, rows: list[str]) -> str:
@@ -85,25 +93,3 @@ def leaves(rule: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
         yield from leaves(below, f"{path}.{key}" if path else key)
     if entries and (entries.get("properties") or entries.get("items")):
         yield from leaves({k: v for k, v in entries.items() if k != "description"}, f"{path}[]")
-
-
-def allowed(rule: dict[str, Any]) -> str:
-    """Return type and bounds in words."""
-    if "const" in rule:
-        return f"`{json.dumps(rule['const'])}`"
-    if "enum" in rule:
-        return ", ".join(f"`{value}`" if value is not None else "null" for value in rule["enum"])
-    for several in ("anyOf", "oneOf"):
-        if several in rule:
-            return " or ".join(dict.fromkeys(filter(None, map(allowed, rule[several]))))
-    kinds = rule.get("type", "")
-    text = " or ".join(kinds) if isinstance(kinds, list) else kinds
-    limits = [words.format(f"{rule[key]:g}") for key, words in BOUNDS.items() if key in rule]
-    if isinstance(rule.get("items"), dict) and rule["items"].get("type"):
-        text += f" of {allowed(rule['items'])}"
-    return f"{text} {', '.join(limits)}".strip()
-
-
-def default(rule: dict[str, Any]) -> str:
-    """Return the default as the config would write it."""
-    return f"`{json.dumps(rule['default'])}`" if "default" in rule else ""

@@ -1,9 +1,9 @@
 """Files of measured or published devices -> writes to count, or a kernel card.
 
 Each module of this package is a format, as is each entry point of the group ``spinloom.importers``. It defines
-``OPTIONS``, a dict of `base.Option` by name, and ``read(path, options) -> Imported``. ``BRINGS_STATES = True`` says
-that its card comes with its states, on which ``calibration.states`` does not act. ``docs/import.md`` describes the
-formats.
+``Options``, the section of its options (below `base.Common`), and ``read(path, options) -> Imported``.
+``BRINGS_STATES = True`` says that its card comes with its states, on which ``calibration.states`` does not act.
+``docs/import.md`` describes the formats.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from calibration.sources.importers.base import Imported, Option, check_options
+from calibration.sources.importers.base import Common, Imported
 from spinloom.registry import Registry
 
-__all__ = ["REGISTRY", "Imported", "Option", "brings_states", "check", "import_file"]
+__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file"]
 
 REGISTRY = Registry(
     "calibration.source.format",
     __name__,
-    words=("OPTIONS", "read"),
+    words=("Options", "read"),
     shared=("base", "lattice", "measured", "reading", "units"),
 )
 
@@ -29,7 +29,7 @@ def brings_states(format: str) -> bool:
     return getattr(REGISTRY.get(format), "BRINGS_STATES", False)
 
 
-def check(format: str, options: dict[str, Any] | None, where: str) -> dict[str, Any]:
+def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
     """Return the options of a format with their defaults, before any file is read.
 
     Parameters
@@ -37,16 +37,16 @@ def check(format: str, options: dict[str, Any] | None, where: str) -> dict[str, 
     format : str
         One of `REGISTRY`.
     options : dict or None
-        Of the format's ``OPTIONS``; values may be text, as a command line gives them.
-    where : str
-        Begins the errors about options.
+        Of the format's ``Options``; values may be text, as a command line gives them.
+    source : str
+        Begins the errors.
 
     Raises
     ------
     UserError
         If the format or an option is unknown, or an option's value is of the wrong type or outside its range.
     """
-    return check_options(REGISTRY.get(format).OPTIONS, options, where)
+    return REGISTRY.get(format).Options.parse(options or {}, source, "options")
 
 
 def import_file(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Imported:
@@ -58,7 +58,7 @@ def import_file(path: str | Path, format: str, options: dict[str, Any] | None = 
     format : str
         One of `REGISTRY`.
     options : dict or None
-        Of the format's ``OPTIONS``; values may be text, as a command line gives them.
+        Of the format's ``Options``; values may be text, as a command line gives them.
 
     Returns
     -------

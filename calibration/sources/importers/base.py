@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import BeforeValidator, Strict, ValidationInfo, field_validator
 
 from calibration.card import KernelCard
 from calibration.counting.writes import Writes
-from calibration.sources.importers.units import CONDUCTANCE_UNITS, check_value
+from calibration.sources.importers.units import CONDUCTANCE_UNITS, complaint
+from spinloom.declare import OneOf, Real, Section, key
 from spinloom.errors import UserError
 
 
@@ -39,111 +41,62 @@ class Imported:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option of a format.
-
-    Attributes
-    ----------
-    kind : type
-        ``float``, ``int``, ``bool`` or ``str``.
-    default : float, int, bool, str or None
-        None: not given.
-    meaning : str
-    allowed : tuple
-        Values allowed; empty: any that suits the unit in the option's name.
-    least, most : float or None
-        Ends of the range allowed, both included.
-    """
-
-    kind: type
-    default: Any
-    meaning: str
-    allowed: tuple = field(default=())
-    least: float | None = None
-    most: float | None = None
+def _switch(value: Any) -> Any:
+    """Return the texts true and false, as a command line gives them, as what they say."""
+    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
-COMMON = {
-    "name": Option(str, None, "name of the card; without it the name of the file or folder"),
-    "channel": Option(str, "measured", "what the pulses act through, e.g. sot"),
-    "temperature_K": Option(float, 300.0, "temperature, where the file has none"),
-    "volatile": Option(bool, False, "the device forgets its state between writes"),
-    "destructive_read": Option(bool, False, "reading changes the state"),
-}
-MEASURED = {
-    "conductance_unit": Option(str, "S", "unit of the file's conductances", tuple(CONDUCTANCE_UNITS)),
-    "current_at_V": Option(float, None, "the file holds read currents in A at this voltage, G = I/V", least=1e-6),
-    "max_dropped_fraction": Option(
-        float, 0.0, "share of values that may be left out because they are not finite", least=0, most=1
-    ),
-}
-DIRECTIONS = {
-    "voltage_up_V": Option(float, None, "voltage of a pulse that raises the conductance"),
-    "voltage_down_V": Option(float, None, "voltage of a pulse that lowers it"),
-    "current_density_up_A_per_m2": Option(float, None, "current density of a pulse that raises the conductance"),
-    "current_density_down_A_per_m2": Option(float, None, "current density of a pulse that lowers it"),
-    "duration_s": Option(float, None, "duration of each pulse; needed"),
-    "energy_up_J": Option(float, None, "energy of a write up; without it V^2 G t of the junction"),
-    "energy_down_J": Option(float, None, "energy of a write down; without it V^2 G t of the junction"),
-    "latency_s": Option(float, None, "time that a write takes; without it the duration"),
-}
+def _text(value: Any) -> Any:
+    return str(value) if type(value) is int else value
 
 
-def check_options(known: dict[str, Option], options: dict[str, Any] | None, where: str) -> dict[str, Any]:
-    """Return every known option with the value given or its default.
-
-    Parameters
-    ----------
-    known : dict of Option
-        Of the format.
-    options : dict or None
-        Values as a config has them, or as text (``--option key=value``).
-    where : str
-        Begins the errors.
-
-    Raises
-    ------
-    UserError
-        If an option is unknown, or its value is of the wrong type or outside its range.
-    """
-    options = options or {}
-    for key in options:
-        if key not in known:
-            raise UserError(f"{where}: option {key}: found an unknown option, allowed: {', '.join(known)}")
-    return {key: _value(option, options.get(key), f"{where}: option {key}", key) for key, option in known.items()}
+Switch = Annotated[bool, Strict(), BeforeValidator(_switch)]
+Text = Annotated[str, BeforeValidator(_text)]  # a name may be a number
 
 
-def _value(option: Option, value: Any, where: str, key: str) -> Any:
-    if value is None:
-        return option.default
-    found = value
-    if isinstance(value, str) and option.kind is not str:
-        text = value.strip().lower()
-        try:
-            value = {"true": True, "false": False}.get(text) if option.kind is bool else option.kind(text)
-        except ValueError:
-            value = None
-    if option.kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if option.kind is str and type(value) is int:
-        value = str(value)
-    if type(value) is not option.kind:
-        kinds = {float: "a number", int: "an integer", bool: "true or false", str: "text"}
-        raise UserError(f"{where}: found {found!r}, allowed: {kinds[option.kind]}")
-    if option.allowed and value not in option.allowed:
-        raise UserError(f"{where}: found {value}, allowed: {', '.join(map(str, option.allowed))}")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if (option.least is not None and not value >= option.least) or (
-            option.most is not None and not value <= option.most
-        ):
-            ends = [f"{sign} {end:g}" for sign, end in ((">=", option.least), ("<=", option.most)) if end is not None]
-            raise UserError(f"{where}: found {value:g}, allowed: a number {' and '.join(ends)}")
-        check_value(value, key, where)
-    return value
+class Common(Section):
+    """Options of all formats; numbers must suit the unit in their name."""
+
+    name: Text | None = key("Name of the card; null: the name of the file or folder.", None)
+    channel: Text = key("What the pulses act through, e.g. sot.", "measured")
+    temperature_K: Real = key("Temperature, where the file has none.", 300)
+    volatile: Switch = key("The device forgets its state between writes.", False)
+    destructive_read: Switch = key("Reading changes the state.", False)
+
+    @field_validator("*")
+    @classmethod
+    def _in_its_unit(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, float) and (wrong := complaint(value, str(info.field_name))):
+            raise ValueError(wrong)
+        return value
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that have a value, as ``card.json`` tells them."""
+        return {name: value for name, value in self.dump().items() if value is not None}
 
 
-def needed(options: dict[str, Any], key: str, where: str | Path) -> Any:
+class Measured(Common):
+    """Options of the formats with conductances to count."""
+
+    conductance_unit: Annotated[str, OneOf(lambda: CONDUCTANCE_UNITS)] = key("Unit of the file's conductances.", "S")
+    current_at_V: Real | None = key("The file holds read currents in A at this voltage, G = I/V.", None)
+    max_dropped_fraction: Real = key("Share of values that may be left out because they are not finite.", 0, ge=0, le=1)
+
+
+class Directions(Common):
+    """Options of the formats that tell the direction of a pulse and nothing else."""
+
+    voltage_up_V: Real | None = key("Voltage of a pulse that raises the conductance.", None)
+    voltage_down_V: Real | None = key("Voltage of a pulse that lowers it.", None)
+    current_density_up_A_per_m2: Real | None = key("Current density of a pulse that raises the conductance.", None)
+    current_density_down_A_per_m2: Real | None = key("Current density of a pulse that lowers it.", None)
+    duration_s: Real | None = key("Duration of each pulse; needed.", None)
+    energy_up_J: Real | None = key("Energy of a write up; null: V^2 G t of the junction.", None)
+    energy_down_J: Real | None = key("Energy of a write down; null: V^2 G t of the junction.", None)
+    latency_s: Real | None = key("Time that a write takes; null: the duration.", None)
+
+
+def needed(options: Common, name: str, where: str | Path) -> Any:
     """Return an option that has no default.
 
     Raises
@@ -151,6 +104,9 @@ def needed(options: dict[str, Any], key: str, where: str | Path) -> Any:
     UserError
         If it was not given.
     """
-    if options[key] is None:
-        raise UserError(f"{where}: option {key}: found nothing, allowed: a value, because this format does not hold it")
-    return options[key]
+    value = getattr(options, name)
+    if value is None:
+        raise UserError(
+            f"{where}: option {name}: found nothing, allowed: a value, because this format does not hold it"
+        )
+    return value

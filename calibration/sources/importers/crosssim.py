@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -20,28 +20,30 @@ from calibration.card import SCHEMA_VERSION, KernelCard
 from calibration.card.tables import CARD, PULSES
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
-from calibration.sources.importers.base import COMMON, DIRECTIONS, Imported, Option
+from calibration.sources.importers.base import Directions, Imported, Switch, Text
 from calibration.sources.importers.lattice import Pieces, split
 from calibration.sources.importers.measured import DOWN, UP, direction_pulses, directions, instances, pulse_row
 from calibration.sources.importers.reading import Report, folder_of, hint, read_text
 from calibration.sources.importers.units import CONDUCTANCE_UNITS, check_values
 from spinloom import quantities
+from spinloom.declare import OneOf, Real, Whole, key
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
 
 MOST_STATES = 127
 BRINGS_STATES = True
-OPTIONS = {
-    **COMMON,
-    **DIRECTIONS,
-    "conductance_unit": Option(str, "S", "unit of the tables' conductances", tuple(CONDUCTANCE_UNITS)),
-    "states": Option(int, 64, "points of the conductance lattice", least=2, most=MOST_STATES),
-    "device": Option(str, None, "number of the one device to import; without it all"),
-    "by_instance": Option(bool, True, "with several devices, write each one's own kernel too"),
-    "read_voltage_V": Option(float, 0.1, "voltage of a read"),
-    "read_duration_s": Option(float, 5e-9, "duration of a read"),
-    "read_noise_fraction": Option(float, 0.0, "noise of one read over the conductance", least=0, most=1),
-}
+
+
+class Options(Directions):
+    """Options of lookup tables."""
+
+    conductance_unit: Annotated[str, OneOf(lambda: CONDUCTANCE_UNITS)] = key("Unit of the tables' conductances.", "S")
+    states: Whole = key("Points of the conductance lattice.", 64, ge=2, le=MOST_STATES)
+    device: Text | None = key("Number of the one device to import; null: all.", None)
+    by_instance: Switch = key("With several devices, write each one's own kernel too.", True)
+    read_voltage_V: Real = key("Voltage of a read.", 0.1)
+    read_duration_s: Real = key("Duration of a read.", 5e-9)
+    read_noise_fraction: Real = key("Noise of one read over the conductance.", 0, ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Table:
         return Pieces.from_quantiles(self.probability, conductance + change).clipped(grid[0], grid[-1])
 
 
-def read(path: str, options: dict[str, Any]) -> Imported:
+def read(path: str, options: Options) -> Imported:
     """Read the tables of one device or more and put them on one lattice of conductances.
 
     The lattice runs evenly from the lowest to the highest conductance of all tables. See `lattice.split` for what
@@ -101,8 +103,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
         Folder with ``dG_increasing{n}.txt`` and ``dG_decreasing{n}.txt`` for each device n, or without a number for
         one. A file has an optional header, the conductances (S), the CDF points and the matrix of changes (S), CDF
         points down, conductances across, separated by commas or blanks.
-    options : dict
-        As `calibration.sources.importers.base.check_options` returns them for `OPTIONS`.
+    options : Options
 
     Raises
     ------
@@ -111,8 +112,8 @@ def read(path: str, options: dict[str, Any]) -> Imported:
     """
     folder = folder_of(path)
     plan = direction_pulses(options, folder)
-    files = _files(folder, options["device"])
-    scale = CONDUCTANCE_UNITS[options["conductance_unit"]]
+    files = _files(folder, options.device)
+    scale = CONDUCTANCE_UNITS[options.conductance_unit]
     tables = [(read_table(up, scale), read_table(down, scale)) for up, down in files.values()]
     for (up, down), pair in zip(tables, files.values()):
         if not np.array_equal(up.conductance_S[[0, -1]], down.conductance_S[[0, -1]]):
@@ -124,7 +125,7 @@ def read(path: str, options: dict[str, Any]) -> Imported:
         for (up, down), pair in zip(tables, files.values())
     ]
     ends = np.array([up.conductance_S[[0, -1]] for up, _ in tables])
-    lattice = np.linspace(ends[:, 0].min(), ends[:, 1].max(), options["states"])
+    lattice = np.linspace(ends[:, 0].min(), ends[:, 1].max(), options.states)
     kernels = np.stack([[kernel(table, lattice) for table in pair] for pair in tables])
     # a lattice point next to a device's range is reached from within it
     pitch = lattice[1] - lattice[0]
@@ -307,7 +308,7 @@ def _notes(
 
 def _card(
     folder: Path,
-    options: dict[str, Any],
+    options: Options,
     plan: pd.DataFrame,
     files: dict[str, tuple[Path, Path]],
     lattice: np.ndarray,
@@ -335,14 +336,14 @@ def _card(
     rows = []
     for pulse, fields in enumerate(plan.to_dict("records")):
         rows.append(pulse_row(pulse, fields, options, mean, sd, folder))
-    duration, voltage = options["read_duration_s"], options["read_voltage_V"]
+    duration, voltage = options.read_duration_s, options.read_voltage_V
     reads = pd.DataFrame(
         {
             "state": state,
             "read_voltage_V": voltage,
             "energy_J": voltage**2 * lattice * duration,
             "latency_s": duration,
-            "noise_sd_S": options["read_noise_fraction"] * lattice,
+            "noise_sd_S": options.read_noise_fraction * lattice,
         }
     )
     # a state is a conductance, so devices differ in their kernels and not in the conductance of a state
@@ -358,24 +359,24 @@ def _card(
         }
     )
     extras = {}
-    if len(files) > 1 and options["by_instance"]:
+    if len(files) > 1 and options.by_instance:
         parts = [stated(own).assign(instance=instance) for instance, own in enumerate(kernels)]
         extras["by_instance"] = pd.concat(parts, ignore_index=True)
     edges = np.concatenate([lattice[:1], (lattice[1:] + lattice[:-1]) / 2, lattice[-1:]])
     meta = {
-        "name": options["name"] or folder.resolve().name,
+        "name": options.name or folder.resolve().name,
         "schema_version": SCHEMA_VERSION,
         "flags": {
-            "volatile": options["volatile"],
+            "volatile": options.volatile,
             "reset_before_write": False,
-            "destructive_read": options["destructive_read"],
+            "destructive_read": options.destructive_read,
             "half_select": False,
         },
         "source": {
             "kind": "library",
             "format": "crosssim",
             "files": {file.name: sha256_file(file) for pair in files.values() for file in pair},
-            "options": {key: value for key, value in options.items() if value is not None},
+            "options": options.given(),
         },
         "units": {column: quantities.of(column).si for schema in CARD.values() for column in schema.columns},
         "states": {"method": "lattice", "coordinate": "conductance_S", "edges": [float(edge) for edge in edges]},

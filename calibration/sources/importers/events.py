@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from calibration.sources.importers.base import COMMON, MEASURED, Imported, Option
+from calibration.sources.importers.base import Imported, Measured, Switch
 from calibration.sources.importers.measured import imported, in_siemens, instances
 from calibration.sources.importers.reading import Report, read_long
 from calibration.sources.importers.units import check_values
 from spinloom import quantities
+from spinloom.declare import Real, key
 from spinloom.errors import UserError
 
 FIELDS = [name for name in quantities.PULSE if name != "zhang_li_u_m_per_s"]  # nobody measures a drift velocity
 DRIVES = [name for name in quantities.DRIVES if name in FIELDS]
 CONDUCTANCES = ["conductance_before_S", "conductance_after_S"]
 COSTS = ["energy_J", "latency_s"]
-OPTIONS = {
-    **COMMON,
-    **MEASURED,
-    "duration_s": Option(float, None, "duration of each pulse, where the file has none"),
-    "reset_before_write": Option(bool, False, "each write begins with a reset; the conductance before is not used"),
-    "energy_J": Option(
-        float, None, "energy of each write, where the file has none; without it V^2 G t of the junction"
-    ),
-    "latency_s": Option(float, None, "time that a write takes, where the file has none; without it the duration"),
-}
 
 
-def read(path: str | Path, options: dict[str, Any]) -> Imported:
+class Options(Measured):
+    """Options of tables of writes."""
+
+    duration_s: Real | None = key("Duration of each pulse, where the file has none.", None)
+    reset_before_write: Switch = key("Each write begins with a reset; the conductance before is not used.", False)
+    energy_J: Real | None = key("Energy of each write, where the file has none; null: V^2 G t of the junction.", None)
+    latency_s: Real | None = key("Time that a write takes, where the file has none; null: the duration.", None)
+
+
+def read(path: str | Path, options: Options) -> Imported:
     """Read writes.
 
     Pulses are the distinct combinations of voltage, current density, field, duration, polarity and temperature,
@@ -44,15 +43,14 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
         at least one of ``voltage_V``, ``current_density_A_per_m2``, ``field_T``; ``conductance_before_S`` unless the
         device is reset; optional ``temperature_K``, ``duration_s``, ``polarity`` (default the sign of the first
         drive that is not 0), ``energy_J``, ``latency_s``.
-    options : dict
-        As `calibration.sources.importers.base.check_options` returns them for `OPTIONS`.
+    options : Options
 
     Raises
     ------
     UserError
         Names the file, the row and the column.
     """
-    reset = options["reset_before_write"]
+    reset = options.reset_before_write
     needed = ["device", "cycle", "conductance_after_S", *([] if reset else ["conductance_before_S"])]
     numbers = [*FIELDS, *CONDUCTANCES, "cycle", *COSTS]
     table, path = read_long(path, numbers, ["device"], needed, ["polarity", "cycle"])
@@ -61,9 +59,9 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
     # after a reset it says nothing, not even by being absent
     table = table.drop(columns=["conductance_before_S"] if reset else [], errors="ignore")
     for column in {"duration_s", "temperature_K"} - set(table):
-        if options[column] is None:
+        if getattr(options, column) is None:
             raise UserError(f"{path}: column {column} is missing: found none, allowed: the column or option {column}")
-        table[column] = options[column]
+        table[column] = getattr(options, column)
     report, rows = Report(), table["row"].to_numpy()
     for column in set(CONDUCTANCES) & set(table):
         table[column] = in_siemens(table[column].to_numpy(), options)
@@ -94,7 +92,7 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
             **{column: table[column] for column in COSTS if column in table},
         }
     )
-    constants = {column: np.nan if options[column] is None else options[column] for column in COSTS}
+    constants = {column: np.nan if getattr(options, column) is None else getattr(options, column) for column in COSTS}
     pulses = pulses.reindex(columns=FIELDS).assign(**constants)
     return imported(writes, pulses, options, report, path, [path], "events", devices, reset)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from calibration.card.tables import PULSES
 from calibration.counting.writes import Writes
-from calibration.sources.importers.base import Imported, needed
+from calibration.sources.importers.base import Common, Directions, Imported, Measured, needed
 from calibration.sources.importers.reading import Report
 from calibration.sources.importers.units import CONDUCTANCE_UNITS
 from spinloom.errors import UserError
@@ -20,18 +20,17 @@ from spinloom.files import sha256_file
 UP, DOWN = 0, 1
 
 
-def in_siemens(values: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+def in_siemens(values: np.ndarray, options: Measured) -> np.ndarray:
     """Return the file's conductances (or read currents, with ``current_at_V``) in S."""
-    return values * (CONDUCTANCE_UNITS[options["conductance_unit"]] / (options["current_at_V"] or 1.0))
+    return values * (CONDUCTANCE_UNITS[options.conductance_unit] / (options.current_at_V or 1.0))
 
 
-def direction_pulses(options: dict[str, Any], where: str | Path) -> pd.DataFrame:
+def direction_pulses(options: Directions, where: str | Path) -> pd.DataFrame:
     """Return the two pulses, up and down, of a format that tells the direction alone.
 
     Parameters
     ----------
-    options : dict
-        With those of `calibration.sources.importers.base.DIRECTIONS`.
+    options : Directions
     where : str or Path
         Begins the error.
 
@@ -48,7 +47,7 @@ def direction_pulses(options: dict[str, Any], where: str | Path) -> pd.DataFrame
     duration = needed(options, "duration_s", where)
 
     def pair(name: str, unit: str) -> list[float]:
-        values = (options[f"{name}_up_{unit}"], options[f"{name}_down_{unit}"])
+        values = (getattr(options, f"{name}_{way}_{unit}") for way in ("up", "down"))
         return [np.nan if value is None else value for value in values]
 
     return pd.DataFrame(
@@ -58,9 +57,9 @@ def direction_pulses(options: dict[str, Any], where: str | Path) -> pd.DataFrame
             "field_T": np.nan,
             "duration_s": duration,
             "polarity": np.array([1, -1]),
-            "temperature_K": options["temperature_K"],
+            "temperature_K": options.temperature_K,
             "energy_J": pair("energy", "J"),
-            "latency_s": np.nan if options["latency_s"] is None else options["latency_s"],
+            "latency_s": np.nan if options.latency_s is None else options.latency_s,
         }
     )
 
@@ -144,7 +143,7 @@ def directions(up_S: float, down_S: float, where: str | Path, names: tuple[str, 
 def imported(
     writes: pd.DataFrame,
     pulses: pd.DataFrame,
-    options: dict[str, Any],
+    options: Measured,
     report: Report,
     path: Path,
     files: list[Path],
@@ -161,7 +160,7 @@ def imported(
         Columns of `train_writes`, and ``energy_J`` and ``latency_s`` where each write has its own.
     pulses : DataFrame
         Fields of each pulse, with constant ``energy_J`` and ``latency_s``, NaN where not given.
-    options : dict
+    options : Measured
     report : Report
     path : Path
         What the user named; begins the errors.
@@ -180,7 +179,7 @@ def imported(
     UserError
         If too many values were left out, all conductances are equal, or an energy is unknown.
     """
-    report.check(options["max_dropped_fraction"], path)
+    report.check(options.max_dropped_fraction, path)
     if writes.empty:
         raise UserError(f"{path}: found no write, allowed: one conductance before and one after a pulse, or more")
     both = writes[["before_S", "after_S"]].to_numpy()
@@ -195,28 +194,27 @@ def imported(
             "after": writes["after_S"].astype("float64"),
         }
     )
-    given = {key: value for key, value in options.items() if value is not None}
     return Imported(
         rows=report.total,
         report=report.table(),
         notes=notes,
         writes=Writes(
-            name=options["name"] or (path.resolve().name if path.is_dir() else path.stem),
+            name=options.name or (path.resolve().name if path.is_dir() else path.stem),
             events=events,
             pulses=_pulse_table(writes, pulses, options, path),
             coordinate="conductance_S",
             bounds=(float(low), float(high)),
             conductance=_itself,
             flags={
-                "volatile": options["volatile"],
+                "volatile": options.volatile,
                 "reset_before_write": reset,
-                "destructive_read": options["destructive_read"],
+                "destructive_read": options.destructive_read,
             },
             source={
                 "kind": "measured",
                 "format": format,
                 "files": {file.name: sha256_file(file) for file in files},
-                "options": given,
+                "options": options.given(),
             },
             where=str(path),
             meta={
@@ -236,7 +234,7 @@ def _itself(conductance: np.ndarray) -> np.ndarray:
 
 
 def pulse_row(
-    pulse: int, fields: dict[Hashable, Any], options: dict[str, Any], mean: float, sd: float, where: str | Path
+    pulse: int, fields: dict[Hashable, Any], options: Common, mean: float, sd: float, where: str | Path
 ) -> dict[str, Any]:
     """Return a row of `calibration.card.tables.PULSES` without the columns that stay empty.
 
@@ -245,7 +243,7 @@ def pulse_row(
     pulse : int
     fields : dict
         Fields of the pulse with constant ``energy_J`` and ``latency_s``, NaN where not given.
-    options : dict
+    options : Common
         Names in the error what could be given.
     mean, sd : float
         Of the conductance during the pulse, S; without a given energy, a write costs V^2 G t in the junction.
@@ -262,14 +260,14 @@ def pulse_row(
         heat_per_S = fields["voltage_V"] ** 2 * fields["duration_s"]
         energy, energy_sd, junction = heat_per_S * mean, heat_per_S * sd, heat_per_S * mean
     if not np.isfinite(energy):
-        known = [key for key in options if key.startswith(("energy_", "voltage_"))]
+        known = [name for name in type(options).model_fields if name.startswith(("energy_", "voltage_"))]
         raise UserError(
             f"{where}: energy of pulse {pulse}: found none, allowed: an option ({', '.join(known)}), or in the format "
             "events a column energy_J or voltage_V"
         )
     return {
         "pulse": pulse,
-        "channel": options["channel"],
+        "channel": options.channel,
         **{name: fields[name] for name in ("voltage_V", "current_density_A_per_m2", "field_T", "duration_s")},
         "polarity": int(fields["polarity"]),
         "temperature_K": fields["temperature_K"],
@@ -280,7 +278,7 @@ def pulse_row(
     }
 
 
-def _pulse_table(writes: pd.DataFrame, pulses: pd.DataFrame, options: dict[str, Any], path: Path) -> pd.DataFrame:
+def _pulse_table(writes: pd.DataFrame, pulses: pd.DataFrame, options: Common, path: Path) -> pd.DataFrame:
     """Return `calibration.card.tables.PULSES`; energies and times that each write has come first."""
     between = writes[["before_S", "after_S"]].mean(axis=1)  # of those known
     rows = []

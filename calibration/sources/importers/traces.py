@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from calibration.sources.importers.base import COMMON, DIRECTIONS, MEASURED, Imported, Option
+from calibration.sources.importers.base import Directions, Imported, Measured
 from calibration.sources.importers.measured import (
     DOWN,
     UP,
@@ -20,17 +20,17 @@ from calibration.sources.importers.measured import (
     train_writes,
 )
 from calibration.sources.importers.reading import Report, finite, read_long
+from spinloom.declare import key
 from spinloom.errors import UserError
 
-OPTIONS = {
-    **COMMON,
-    **MEASURED,
-    **DIRECTIONS,
-    "first": Option(str, "up", "direction of the first run, and of the first run of each cycle", ("up", "down")),
-}
+
+class Options(Directions, Measured):
+    """Options of conductance traces."""
+
+    first: Literal["up", "down"] = key("Direction of the first run, and of the first run of each cycle.", "up")
 
 
-def read(path: str | Path, options: dict[str, Any]) -> Imported:
+def read(path: str | Path, options: Options) -> Imported:
     """Read traces.
 
     The conductance before the first pulse of a run is the one of pulse number 0 if the run has it, otherwise the last
@@ -44,8 +44,7 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
         returns to its first value; or, with ``cycle`` (integer) and ``direction`` (up or down) besides, one run for
         each of them; optional ``device`` (label) and ``time_s``. Within a run, pulse numbers go up by 1 from 0 or 1
         and the time does not go back.
-    options : dict
-        As `calibration.sources.importers.base.check_options` returns them for `OPTIONS`.
+    options : Options
 
     Raises
     ------
@@ -67,7 +66,7 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
                 f"{path}: row {table['row'].iloc[wrong[0]]}, column {column}: found none, allowed: a number"
             )
     given = "direction" in table
-    _add_runs(table, options["first"], path)
+    _add_runs(table, options.first, path)
     report = Report()
     table["conductance_S"] = finite(
         in_siemens(table["conductance_S"].to_numpy(), options),
@@ -87,9 +86,9 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
         trains.append((UP if run["direction"].iloc[0] == "up" else DOWN, instance, conductance))
         ends[instance, order] = conductance[-1]
     writes = train_writes(trains)
-    report.check(options["max_dropped_fraction"], path)
+    report.check(options.max_dropped_fraction, path)
     odd, even = "runs 1, 3, ...", "runs 2, 4, ..."
-    names = (odd, even) if options["first"] == "up" else (even, odd)
+    names = (odd, even) if options.first == "up" else (even, odd)
     if given:
         names = ("direction up", "direction down")
     notes = both_directions(writes, path, names)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from calibration.sources.importers.base import COMMON, DIRECTIONS, MEASURED, Imported, Option
+from calibration.sources.importers.base import Directions, Imported, Measured, Text
 from calibration.sources.importers.measured import (
     DOWN,
     UP,
@@ -18,20 +18,20 @@ from calibration.sources.importers.measured import (
     train_writes,
 )
 from calibration.sources.importers.reading import Report, finite, read_grid
+from spinloom.declare import Whole, key
 from spinloom.errors import UserError
 
-OPTIONS = {
-    **COMMON,
-    **MEASURED,
-    **DIRECTIONS,
-    "up": Option(str, "set.csv", "file of the folder with the trains that raise the conductance"),
-    "down": Option(str, "reset.csv", "file of the folder with the trains that lower it"),
-    "up_pulses": Option(int, None, "in a single file: how many pulses go up before the rest go down", least=1),
-    "columns": Option(str, "repetitions", "what a column is", ("repetitions", "devices")),
-}
+
+class Options(Directions, Measured):
+    """Options of pulse trains."""
+
+    up: Text = key("File of the folder with the trains that raise the conductance.", "set.csv")
+    down: Text = key("File of the folder with the trains that lower it.", "reset.csv")
+    up_pulses: Whole | None = key("In a single file: how many pulses go up before the rest go down.", None, ge=1)
+    columns: Literal["repetitions", "devices"] = key("What a column is.", "repetitions")
 
 
-def read(path: str | Path, options: dict[str, Any]) -> Imported:
+def read(path: str | Path, options: Options) -> Imported:
     """Read pulse trains.
 
     Parameters
@@ -39,8 +39,7 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
     path : str
         A folder with one file for each direction, or a file in which each column goes up and then down. The first
         row is the conductance before the first pulse, each further one that after a pulse.
-    options : dict
-        As `calibration.sources.importers.base.check_options` returns them for `OPTIONS`.
+    options : Options
 
     Raises
     ------
@@ -51,7 +50,7 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
     pulses = direction_pulses(options, path)
     report = Report()
     if path.is_dir():
-        files = [path / options["up"], path / options["down"]]
+        files = [path / options.up, path / options.down]
         names = (files[0].name, files[1].name)
         trains = [
             (pulse, *train) for pulse, file in zip((UP, DOWN), files) for train in _columns(file, options, report)
@@ -59,7 +58,7 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
     else:
         files = [path]
         whole = _columns(path, options, report)
-        turn = options["up_pulses"]
+        turn = options.up_pulses
         if turn is None:
             raise UserError(
                 f"{path}: option up_pulses: found nothing, allowed: the number of pulses up at the top of the file, "
@@ -74,19 +73,19 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
         trains = [(UP, device, values[: turn + 1]) for device, values in whole]
         trains += [(DOWN, device, values[turn:]) for device, values in whole]
     writes = train_writes(trains)
-    report.check(options["max_dropped_fraction"], path)
+    report.check(options.max_dropped_fraction, path)
     notes = both_directions(writes, path, names)
     devices = [str(device) for device in range(1 + max(device for _, device, _ in trains))]
     return imported(writes, pulses, options, report, path, files, "trains", devices, notes=notes)
 
 
-def _columns(path: Path, options: dict[str, Any], report: Report) -> list[tuple[int, np.ndarray]]:
+def _columns(path: Path, options: Options, report: Report) -> list[tuple[int, np.ndarray]]:
     """Return the instance and the conductances, S, of each column."""
     values, rows, lengths = read_grid(path)
     if len(values) < 2:
         raise UserError(f"{path}: found one row, allowed: the conductance before a pulse and that after it, or more")
     values = in_siemens(values, options)
-    single = options["columns"] == "repetitions"
+    single = options.columns == "repetitions"
     return [
         (0 if single else column, finite(values[:length, column], f"{column + 1} conductance_S", rows, path, report))
         for column, length in enumerate(lengths)

@@ -28,19 +28,10 @@ def allowed_range(name: str) -> tuple[float, float, str]:
     return _RANGES[max(ends, key=len)] if ends else (-np.inf, np.inf, "")
 
 
-def check_value(value: float, name: str, where: str) -> None:
-    """Check one number against the unit in its name.
-
-    Raises
-    ------
-    UserError
-        Tells the range allowed and the unit that the number may be in.
-    """
+def complaint(value: float, name: str) -> str:
+    """Return what is found and allowed if a number does not suit the unit in its name, else an empty text."""
     low, high, hint = allowed_range(name)
-    if not np.isfinite(value):
-        raise UserError(f"{where}: found {value}, allowed: a finite number")
-    if not low <= value <= high:
-        raise UserError(f"{where}: found {value:g}, allowed: {low:g}..{high:g} ({hint})")
+    return "" if low <= value <= high else f"found {value:g}, allowed: {low:g}..{high:g} ({hint})"
 
 
 def check_values(values: np.ndarray, name: str, rows: np.ndarray, where: str) -> None:
@@ -61,4 +52,4 @@ def check_values(values: np.ndarray, name: str, rows: np.ndarray, where: str) ->
     with np.errstate(invalid="ignore"):
         wrong = np.flatnonzero((values < low) | (values > high))
     if len(wrong):
-        check_value(float(values[wrong[0]]), name, f"{where}: row {rows[wrong[0]]}, column {name}")
+        raise UserError(f"{where}: row {rows[wrong[0]]}, column {name}: {complaint(float(values[wrong[0]]), name)}")

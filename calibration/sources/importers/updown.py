@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from calibration.sources.importers.base import COMMON, DIRECTIONS, MEASURED, Imported, Option
+from calibration.sources.importers.base import Directions, Imported, Measured
 from calibration.sources.importers.measured import (
     DOWN,
     UP,
@@ -18,18 +17,18 @@ from calibration.sources.importers.measured import (
     train_writes,
 )
 from calibration.sources.importers.reading import Report, file_of, finite, read_grid
+from spinloom.declare import Real, key
 from spinloom.errors import UserError
 
-OPTIONS = {
-    **COMMON,
-    **MEASURED,
-    **DIRECTIONS,
-    "response_low_S": Option(float, None, "conductance of the response -1, where responses are normalised to -1..1"),
-    "response_high_S": Option(float, None, "conductance of the response 1"),
-}
+
+class Options(Directions, Measured):
+    """Options of one trace each way."""
+
+    response_low_S: Real | None = key("Conductance of the response -1, where responses are normalised to -1..1.", None)
+    response_high_S: Real | None = key("Conductance of the response 1.", None)
 
 
-def read(path: str | Path, options: dict[str, Any]) -> Imported:
+def read(path: str | Path, options: Options) -> Imported:
     """Read one trace up and one down.
 
     Parameters
@@ -37,8 +36,7 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
     path : str
         Columns pulse number (may be left out), response to pulses up, response to pulses down. The first row is the
         response before the first pulse, or after a pulse that is not counted.
-    options : dict
-        As `calibration.sources.importers.base.check_options` returns them for `OPTIONS`.
+    options : Options
 
     Raises
     ------
@@ -60,18 +58,21 @@ def read(path: str | Path, options: dict[str, Any]) -> Imported:
                 f"{path}: row {rows[wrong[0] + 1]}, column 1: found pulse number {number[wrong[0] + 1]:g} after "
                 f"{number[wrong[0]]:g}, allowed: one more"
             )
-    low, high = options["response_low_S"], options["response_high_S"]
-    if (low is None) != (high is None) or (low is not None and not low < high):
+    low, high = options.response_low_S, options.response_high_S
+    if (low, high) != (None, None) and (low is None or high is None or not low < high):
         raise UserError(
             f"{path}: option response_low_S: found {low} with response_high_S {high}, allowed: both, the first smaller"
         )
     report, trains = Report(), []
     for pulse, name in ((UP, "up"), (DOWN, "down")):
         response = values[: lengths[pulse - 2], pulse - 2]
-        response = in_siemens(response, options) if low is None else low + (high - low) * (response + 1) / 2
+        if low is not None and high is not None:
+            response = low + (high - low) * (response + 1) / 2
+        else:
+            response = in_siemens(response, options)
         trains.append((pulse, 0, finite(response, f"{name} response_S", rows, path, report)))
     writes = train_writes(trains)
-    report.check(options["max_dropped_fraction"], path)
+    report.check(options.max_dropped_fraction, path)
     last = values.shape[1]
     notes = both_directions(writes, path, (f"column {last - 1}", f"column {last}"))
     return imported(writes, pulses, options, report, path, [path], "updown", ["0"], notes=notes)

@@ -6,12 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from calibration.sources.importers.base import COMMON, DIRECTIONS, MEASURED
+from calibration.sources.importers.base import Directions, Measured
 from calibration.sources.importers.measured import DOWN, UP, direction_pulses, imported, train_writes
 from calibration.sources.importers.reading import Report, file_of
 from spinloom.errors import UserError
 
-OPTIONS = {**COMMON, **DIRECTIONS, **MEASURED}
+
+class Options(Directions, Measured):
+    """Options of logs: those of all measured directions."""
 
 
 def read(path, options):
