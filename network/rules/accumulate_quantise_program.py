@@ -67,7 +67,7 @@ class Memory(NamedTuple):
 
     accumulator: tuple[jax.Array, ...]  # float32[inputs, outputs] per layer
     optimizer: optax.OptState
-    command: tuple[jax.Array, ...] | None  # int8[inputs, outputs] per layer: level last asked for
+    command: tuple[jax.Array, ...]  # int8[inputs, outputs] per layer: level last asked for; empty if it is not kept
 
 
 def bands(level: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +133,7 @@ class AccumulateQuantiseProgram(Rule[Options]):
         accumulator = uniform(keys, shapes)
         target = tuple(self.quantise(a) for a in accumulator)
         plans = tuple(Plan(self.level_pulse[t][None], jnp.ones((1, *t.shape), bool)) for t in target)
-        return Memory(accumulator, self.optimizer.transform.init(accumulator), None if self.by_state else target), plans
+        return Memory(accumulator, self.optimizer.transform.init(accumulator), () if self.by_state else target), plans
 
     def propose(
         self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
@@ -150,7 +150,7 @@ class AccumulateQuantiseProgram(Rule[Options]):
             plans.append(Plan(lookup(self.level_pulse, target)[None], mask[None]))
             if not self.by_state:
                 commands.append(jnp.where(mask, target, held))
-        return Memory(accumulator, optimizer, None if self.by_state else tuple(commands)), tuple(plans)
+        return Memory(accumulator, optimizer, tuple(commands)), tuple(plans)
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the accumulator, the optimiser's moments and, if kept, the last command."""

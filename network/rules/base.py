@@ -53,12 +53,12 @@ class Context(NamedTuple):
 
 
 class Signals(NamedTuple):
-    """What the backward pass hands to a rule; those that it did not ask for are None."""
+    """What the backward pass hands to a rule; those that it did not ask for are empty."""
 
-    gradients: tuple[jax.Array, ...] | None = None  # of the mean loss, float32[inputs, outputs] per layer
-    inputs: tuple[jax.Array, ...] | None = None  # float32[batch, inputs] per layer
-    errors: tuple[jax.Array, ...] | None = None  # of the mean loss per column, float32[batch, outputs] per layer
-    scales: tuple[float, ...] | None = None  # column value of one input and weight 1, per layer
+    gradients: tuple[jax.Array, ...] = ()  # of the mean loss, float32[inputs, outputs] per layer
+    inputs: tuple[jax.Array, ...] = ()  # float32[batch, inputs] per layer
+    errors: tuple[jax.Array, ...] = ()  # of the mean loss per column, float32[batch, outputs] per layer
+    scales: tuple[float, ...] = ()  # column value of one input and weight 1, per layer
 
 
 class Rule(ABC, Generic[Options]):
@@ -113,18 +113,22 @@ class Rule(ABC, Generic[Options]):
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Any, tuple[Plan, ...] | None]:
         """Return the memory and the plan of the first programming, [devices, inputs, outputs] per layer."""
 
-    def weights(self, memory: Any, arrays: tuple[Array, ...] | None, context: Context) -> tuple[Any, ...]:
-        """Return what the forward pass takes as weights, one entry per layer; the first leaf is differentiated."""
+    def weights(self, memory: Any, arrays: tuple[Array, ...], context: Context) -> tuple[Any, ...]:
+        """Return what the forward pass takes as weights, one entry per layer; the first leaf is differentiated.
+
+        ``arrays`` are the devices of each layer, here and below; empty for a rule without devices.
+        """
         return tuple(self.combine(array) for array in arrays)
 
     def combine(self, array: Array) -> Synapses:
         """Return the synapses of a layer: the devices' sum with the weights ``mix``."""
-        value = sum(factor * array.weight[d] for d, factor in enumerate(self.mix))
+        value = jnp.asarray(sum(factor * array.weight[d] for d, factor in enumerate(self.mix)))
         if not np.any(self.device.read_sd > 0):
             return Synapses(value)
         if self.device.uniform_read_noise:
             return Synapses(value, sum(factor**2 for factor in self.mix) * self.read_variance[0])
-        return Synapses(value, sum(f**2 * self.read_variance[array.state[d]] for d, f in enumerate(self.mix)))
+        variance = sum(f**2 * self.read_variance[array.state[d]] for d, f in enumerate(self.mix))
+        return Synapses(value, jnp.asarray(variance))
 
     def product(self, layer: Layer, x: jax.Array, weights: Any, noise: Noise) -> jax.Array:
         """Return the column values; ``weights`` is an entry of `weights`, the rest is as in `model.layers.read`."""
@@ -136,7 +140,7 @@ class Rule(ABC, Generic[Options]):
 
     @abstractmethod
     def propose(
-        self, memory: Any, arrays: tuple[Array, ...] | None, signals: Signals, context: Context
+        self, memory: Any, arrays: tuple[Array, ...], signals: Signals, context: Context
     ) -> tuple[Any, tuple[Plan, ...] | tuple[Trains, ...] | None]:
         """Take in the signals and say which devices get which command."""
 
@@ -144,7 +148,7 @@ class Rule(ABC, Generic[Options]):
         """Say what is done to the devices every ``interval`` steps, after that step's own commands."""
         raise NotImplementedError
 
-    def deployed_weights(self, memory: Any, arrays: tuple[Array, ...] | None, context: Context) -> tuple[Any, ...]:
+    def deployed_weights(self, memory: Any, arrays: tuple[Array, ...], context: Context) -> tuple[Any, ...]:
         """Return the weights of a trained network; by default as in training."""
         return self.weights(memory, arrays, context)
 
@@ -196,7 +200,7 @@ def descend(
 ) -> tuple[tuple[jax.Array, ...], optax.OptState]:
     """Move ``value`` by one optimiser step and clip it to -1 to 1."""
     updates, state = transform.update(gradients, state, value)
-    return tuple(jnp.clip(v + u, -1.0, 1.0) for v, u in zip(value, updates, strict=True)), state
+    return tuple(jnp.clip(v + u, -1.0, 1.0) for v, u in zip(value, jax.tree.leaves(updates), strict=True)), state
 
 
 def bits(tree) -> int:

@@ -12,8 +12,10 @@ import jax
 import optax
 
 from network.model.layers import Synapses
+from network.rules import base
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
 from network.rules.capabilities import Costs, Devices
+from network.synapse.sampling import Array
 from spinloom.declare import Section
 
 
@@ -28,7 +30,7 @@ class Memory(NamedTuple):
     optimizer: optax.OptState
 
 
-class FloatBaseline(Rule[Options]):
+class FloatBaseline(Rule[base.Options]):
     """Float weights, moved by the optimiser and clipped to -1 to 1."""
 
     name = "float_baseline"
@@ -40,11 +42,13 @@ class FloatBaseline(Rule[Options]):
         weight = uniform(keys, shapes)
         return Memory(weight, self.optimizer.transform.init(weight)), None
 
-    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+    def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
         """Return the float weights, read without noise."""
         return tuple(Synapses(weight) for weight in memory.weight)
 
-    def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
+    def propose(
+        self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
+    ) -> tuple[Memory, None]:
         """Take one optimiser step."""
         return Memory(*descend(self.optimizer.transform, memory.weight, memory.optimizer, signals.gradients)), None
 

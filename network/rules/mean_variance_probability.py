@@ -51,6 +51,7 @@ from network.rules.capabilities import Costs, Devices
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
 from network.synapse.measurement import measure
+from network.synapse.sampling import Array
 from spinloom.declare import Flag, Real, Section, Whole, key
 from spinloom.errors import UserError
 
@@ -135,7 +136,7 @@ class MeanVarianceProbability(Rule[Options]):
         pinned, passed = adds.T
         self.pinned, self.step = jnp.asarray(pinned), jnp.asarray(passed - pinned)
         self.noise = (np.square(device.read_sd) + np.square(device.state_spread)) / 4  # float32[2], of one measurement
-        self.knots = self.differ = None
+        self.knots, self.differ = jnp.zeros(0), jnp.zeros((0, 0))  # of instances that do not differ
         if own is not None:
             order = np.argsort(device.drive, kind="stable")
             self.knots = jnp.asarray(self.b * (device.drive[order] - self.w0), jnp.float32)
@@ -152,7 +153,7 @@ class MeanVarianceProbability(Rule[Options]):
         if kind is None:
             return p
         instance, stuck = kind // KINDS, kind % KINDS
-        return jnp.where(stuck == 0, p if self.differ is None else self._moved(p, scaled, instance), stuck - 1.0)
+        return jnp.where(stuck == 0, self._moved(p, scaled, instance) if self.differ.size else p, stuck - 1.0)
 
     def _moved(self, p: jax.Array, scaled: jax.Array, instance: jax.Array) -> jax.Array:
         """Return p of each instance at ``scaled``, given that of the mean device."""
@@ -187,7 +188,7 @@ class MeanVarianceProbability(Rule[Options]):
             random_words.fraction(stuck) < self.device.stuck, 1 + state.astype(jnp.int32), 0
         )
 
-    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Wires, ...]:
+    def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Wires, ...]:
         """Return the controls; the product makes probabilities of them."""
         kinds = memory.kind or (None,) * len(memory.control)
         return tuple(Wires(*of_layer) for of_layer in zip(memory.control, kinds, strict=True))
@@ -197,7 +198,7 @@ class MeanVarianceProbability(Rule[Options]):
         if layer.kernel:
             raise UserError(f"network.layers: found a convolution, allowed dense layers for {self.name}")
         x = jnp.clip(x, 0, 1)  # noise on pictures may leave the range of probabilities
-        total = 0.0
+        total: jax.Array | float = 0.0
         for wire, sign in enumerate(self.mix):
             p = self.passing(weights.value[wire])
             mean = x @ p
@@ -209,7 +210,7 @@ class MeanVarianceProbability(Rule[Options]):
             measured = self.measured(wire, x, jax.tree.map(lambda leaf, wire=wire: leaf[wire], weights), noise)
             happened = 0.0 if measured is None else jax.lax.stop_gradient((measured - mean) / spread)
             total = total + sign * (mean + happened * spread)
-        return jnp.float32(layer.scale) * total if self.scaled else total
+        return jnp.float32(layer.scale) * total if self.scaled else jnp.asarray(total)
 
     def column_unit(self, layer: Layer) -> float:
         """Return the column value of uniform weights and unit inputs."""
@@ -222,9 +223,9 @@ class MeanVarianceProbability(Rule[Options]):
         """
         x, kind, number = jax.lax.stop_gradient(x), weights.kind, self.number_of
         p = self.passing_of(jax.lax.stop_gradient(weights.value), kind)
-        pinned, step = (None, None) if kind is None else (self.pinned[kind // KINDS], self.step[kind // KINDS])
+        own = None if kind is None else (self.pinned[kind // KINDS], self.step[kind // KINDS])
         if number is None:
-            return None if kind is None else x @ (pinned + step * p)
+            return None if own is None else x @ (own[0] + own[1] * p)
         key = noise.key ^ jnp.uint32(2 * wire)  # streams of its own
         shape = (len(x), *p.shape)
         grey = x[:, :, None]
@@ -233,18 +234,20 @@ class MeanVarianceProbability(Rule[Options]):
         share = measure(key, noise.step, chance.reshape(len(x), -1), number).reshape(shape)
         signal = read * share
         passed = signal.sum(axis=1)
-        columns = passed if kind is None else x @ pinned + jnp.einsum("bio,io->bo", signal, step)
+        columns = passed if own is None else x @ own[0] + jnp.einsum("bio,io->bo", signal, own[1])
         if np.any(self.noise > 0):
-            of_passed, of_all = (read * signal).sum(axis=1), (sent * read * read).sum(axis=1)
+            of_passed, of_all = (read * signal).sum(axis=1), jnp.asarray(sent * read * read).sum(axis=1)
             variance = self.noise[0] * (of_all - of_passed) + self.noise[1] * of_passed
             deviate = random_words.normal(key ^ jnp.uint32(1), noise.step, columns.shape)
             columns = columns + jnp.sqrt(jnp.maximum(variance, 0) / number) * deviate
         return columns
 
-    def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
+    def propose(
+        self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
+    ) -> tuple[Memory, None]:
         """Take one optimiser step."""
         updates, state = self.optimizer.transform.update(signals.gradients, memory.optimizer, memory.control)
-        control = tuple(c + self.gain * u for c, u in zip(memory.control, updates, strict=True))
+        control = tuple(c + self.gain * u for c, u in zip(memory.control, jax.tree.leaves(updates), strict=True))
         return memory._replace(control=control, optimizer=state), None
 
     def clocks(self, memory: Memory) -> list[float] | None:

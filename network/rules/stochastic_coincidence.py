@@ -127,7 +127,7 @@ class StochasticCoincidence(Rule[Options]):
             Mean weight at each place, rising.
         """
 
-        def moved(pulse: int, occupancy: np.ndarray) -> tuple[np.ndarray, list[float]]:
+        def moved(pulse: int, occupancy: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
             means = [occupancy @ self.device.state_weight]
             while len(means) <= LONGEST:
                 occupancy = occupancy @ self.device.transition[pulse]

@@ -31,6 +31,7 @@ from network.rules.capabilities import Costs, Devices
 from network.rules.straight_through import Options, count, grid, nearest
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
+from network.synapse.sampling import Array
 
 
 class Memory(NamedTuple):
@@ -100,12 +101,14 @@ class StochasticRounding(Rule[Options]):
         held = tuple(nearest(self.level, value).astype(jnp.uint8) for value in values)
         return Memory(held, self.optimizer.transform.init(values)), None
 
-    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+    def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
         """Return the levels, read without noise."""
         level = jnp.asarray(self.level)
         return tuple(Synapses(lookup(level, held.astype(jnp.int32))) for held in memory.level)
 
-    def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
+    def propose(
+        self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
+    ) -> tuple[Memory, None]:
         """Round one optimiser step to the grid."""
         weights = tuple(entry.value for entry in self.weights(memory, arrays, context))
         changes, optimizer = self.optimizer.transform.update(signals.gradients, memory.optimizer, weights)

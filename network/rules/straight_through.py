@@ -28,6 +28,7 @@ from network.rules.base import Context
 from network.rules.capabilities import Costs
 from network.rules.float_baseline import FloatBaseline, Memory
 from network.synapse.device import DeviceModel
+from network.synapse.sampling import Array
 from spinloom.declare import Whole, key
 from spinloom.errors import UserError
 
@@ -78,7 +79,7 @@ def nearest(level: np.ndarray, value: jax.Array) -> jax.Array:
     return count((level[1:] + level[:-1]) / 2, value)
 
 
-class StraightThrough(FloatBaseline):
+class StraightThrough(FloatBaseline[Options]):
     """See the module text."""
 
     name = "straight_through"
@@ -93,7 +94,7 @@ class StraightThrough(FloatBaseline):
         """Return whether the levels are those of the card."""
         return options.levels is None
 
-    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+    def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
         """Return the levels nearest to the shadow weights, read without noise."""
         level = jnp.asarray(self.level)
         return tuple(Synapses(lookup(level, nearest(self.level, shadow))) for shadow in memory.weight)

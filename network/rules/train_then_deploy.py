@@ -64,7 +64,7 @@ class TrainThenDeploy(Rule[Options]):
         """Draw the accumulator uniformly in -1 to 1."""
         return self.training.init(keys, shapes)[0], None
 
-    def weights(self, memory: Memory, arrays: None, context: Context) -> tuple[Synapses, ...]:
+    def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
         """Draw devices that have just been programmed to the present levels."""
         return tuple(
             self.sample(key, context.step, level) for key, level in zip(context.keys, memory.command, strict=True)
@@ -88,9 +88,11 @@ class TrainThenDeploy(Rule[Options]):
         noisy = bool(np.any(self.device.read_sd > 0))
         return Synapses(weight, self.read_variance[state] if noisy else None)
 
-    def propose(self, memory: Memory, arrays: None, signals: Signals, context: Context) -> tuple[Memory, None]:
+    def propose(
+        self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
+    ) -> tuple[Memory, None]:
         """Accumulate; a level changes when its band is left."""
-        return self.training.propose(memory, None, signals, context)[0], None
+        return self.training.propose(memory, (), signals, context)[0], None
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count as of `AccumulateQuantiseProgram`."""

@@ -39,7 +39,7 @@ def save(path: Path, name: str, state: Any, record: dict) -> None:
     leaves = {f"leaf_{i:04d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
     text = np.frombuffer(json.dumps({"identity": name, "record": record}).encode(), dtype=np.uint8)
     with atomic(path) as temporary:
-        np.savez(temporary, header=text, **leaves)
+        np.savez(temporary, allow_pickle=False, header=text, **leaves)
 
 
 def load(path: Path, name: str, like: Any) -> tuple[Any, dict] | None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from network.model import layer_stack
-from network.results.meter import Meter
+from network.results.meter import LayerUse, Meter
 from network.rules.base import Context
 from network.rules.capabilities import Devices
 from network.synapse import resting, sampling
@@ -150,10 +150,11 @@ class Evaluator:
                 add("draw", float(draw), draw)
         for sd in self.settings.evaluation.input_noise_sds:
             add("input_noise_sd", float(sd), 0, noise_sd=float(sd))
-        if self.holds:
-            array, writes = self.deployed(state, number, 0)
-            counts = np.sum(self._states(state._replace(array=array)), axis=0)
-            given = int((writes @ machine.alphabet.pulses).sum())
+        if not self.holds:
+            return rows
+        array, writes = self.deployed(state, number, 0)
+        counts = np.sum(self._states(state._replace(array=array)), axis=0)
+        given = int((writes @ machine.alphabet.pulses).sum())
         for place, (way, held) in enumerate(self.holds):
             aged, _ = machine.relax(machine.stream("hold"), jnp.int32(place), array, machine.alone(held.kernel))
             shown = state._replace(array=aged)
@@ -173,14 +174,14 @@ class Evaluator:
         """Return how many devices of each layer are in each state."""
         machine = self.machine
         count = len(machine.device.states)
-        return [np.bincount(np.ravel(a.state), minlength=count).tolist() for a in machine.arrays(state) or ()]
+        return [np.bincount(np.ravel(a.state), minlength=count).tolist() for a in machine.arrays(state)]
 
     def meter(self, state: TrainState, history: list[dict]) -> Meter:
         """Return the counters of the run."""
         machine = self.machine
         array, deployment = self.deployed(state, history[-1]["epoch"], 0)
         shown = state._replace(array=array)
-        arrays = [jax.tree.map(np.asarray, one) for one in machine.arrays(shown) or ()]
+        arrays = [jax.tree.map(np.asarray, one) for one in machine.arrays(shown)]
         return Meter(
             variant=self.settings.variant,
             rule=self.rule.name,
@@ -190,21 +191,21 @@ class Evaluator:
             epochs=history[-1]["epoch"],
             samples=sum(row["samples"] for row in history),
             steps=int(state.step),
-            layers=[[layer.inputs, layer.outputs, layer.uses] for layer in machine.architecture.layers],
+            layers=tuple(LayerUse(one.inputs, one.outputs, one.uses) for one in machine.architecture.layers),
             normalisation=machine.architecture.normalisation,
             devices_per_synapse=len(self.rule.mix) if arrays or self.rule.costs.reads_per_product else 0,
             reads_per_product=self.rule.costs.reads_per_product,
-            clocks=self.rule.clocks(state.memory),
+            clocks=None if (clocks := self.rule.clocks(state.memory)) is None else tuple(clocks),
             outer=self.rule.outer,
-            pulses=list(machine.device.pulses),
+            pulses=tuple(machine.device.pulses),
             writes_by_pulse=np.sum([row["writes_by_pulse"] for row in history], axis=0).tolist(),
             deployment_by_pulse=(deployment @ machine.alphabet.pulses).tolist(),
             first_writes=int(np.sum(history[0]["writes_by_pulse"])),
             transitions=sum(row["transitions"] for row in history),
             disturbs=sum(row["disturbs"] for row in history),
-            writes_by_layer=[int(np.sum(a.writes, dtype=np.int64)) for a in arrays],
-            most_writes_on_a_device=[int(a.writes.max()) for a in arrays],
-            devices_by_state=self._states(shown),
+            writes_by_layer=tuple(int(np.sum(a.writes, dtype=np.int64)) for a in arrays),
+            most_writes_on_a_device=tuple(int(a.writes.max()) for a in arrays),
+            devices_by_state=tuple(map(tuple, self._states(shown))),
             state_reads_per_step=self.rule.costs.state_reads_per_step,
             verifies=self.rule.costs.verifies,
             memory_bits=self.rule.memory_bits(state.memory),

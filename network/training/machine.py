@@ -132,9 +132,9 @@ class Machine:
         plan = sampling.Plan(*(sampling.pack(parts) for parts in zip(*plans, strict=True)))
         return sampling.program(stream, step, array, plan, self.tables, self.commands)
 
-    def arrays(self, state: TrainState) -> tuple[sampling.Array, ...] | None:
-        """Return the devices layer by layer."""
-        return None if state.array is None else sampling.views(state.array, self.shapes)
+    def arrays(self, state: TrainState) -> tuple[sampling.Array, ...]:
+        """Return the devices layer by layer; none for a rule without devices."""
+        return () if state.array is None else sampling.views(state.array, self.shapes)
 
     def factors(self, state: TrainState) -> tuple[arrays_.Factors, ...] | None:
         """Return the effect of the lines' resistance on the present devices; None for ideal lines."""
@@ -156,9 +156,9 @@ class Machine:
             return arrays
         return tuple(arrays_.seen(a, f, self.device) for a, f in zip(arrays, factors, strict=True))
 
-    def prepare(self, images: jax.Array) -> jax.Array:
+    def prepare(self, images: jax.Array | np.ndarray) -> jax.Array:
         """Turn uint8[batch, pixels] into what enters the network, float32[batch, rows, columns, channels]."""
-        x = images.reshape(len(images), *self.picture).astype(jnp.float32) / 255
+        x = jnp.asarray(images.reshape(len(images), *self.picture).astype(jnp.float32) / 255)
         if self.settings.input.pool > 1:
             x = layers.pool(x, self.settings.input.pool)
         return x

@@ -35,9 +35,9 @@ class Meter(NamedTuple):
     """Sums over the steps of an epoch."""
 
     loss: jax.Array  # float32[], mean
-    writes: jax.Array  # int64[K] (of one step int32), programming events by command
-    transitions: jax.Array  # int64[]
-    disturbs: jax.Array  # int64[], devices that moved without being written: half-selected, or at rest
+    writes: jax.Array | np.ndarray  # int64[K] (of one step int32), programming events by command
+    transitions: jax.Array | np.ndarray  # int64[]
+    disturbs: jax.Array | np.ndarray  # int64[], devices that moved without being written: half-selected, or at rest
 
 
 def more(low: Any, high: Any, counts: Any) -> tuple[Any, Any]:
@@ -81,7 +81,7 @@ class Trainer:
         model = layer_stack.init(machine.architecture)
         state = TrainState(jnp.int32(0), memory, array, model, machine.optimizer.transform.init(model.norms), exposure)
         # leaves that are the same buffer twice could not be donated
-        return jax.tree.map(jnp.array, state), Meter(jnp.float32(0), *info, jnp.int32(0))
+        return jax.tree.map(jnp.array, state), Meter(jnp.float32(0), info.writes, info.transitions, jnp.int32(0))
 
     def _step(self, streams: dict, images: jax.Array, labels: jax.Array, factors, state: TrainState, batch: jax.Array):
         machine = self.machine
@@ -114,18 +114,19 @@ class Trainer:
         else:
             value_gradients, norm_gradients = gradients
             signals = Signals(gradients=value_gradients)
-        updates, optimizer = machine.optimizer.transform.update(norm_gradients, state.optimizer, state.model.norms)
-        model = layer_stack.Model(optax.apply_updates(state.model.norms, updates), statistics)
+        norms: Any = state.model.norms  # optax's types know no leaves that are None
+        updates, optimizer = machine.optimizer.transform.update(norm_gradients, state.optimizer, norms)
+        norms = optax.apply_updates(norms, updates)
+        model = layer_stack.Model(norms, statistics)
         memory, plans = self.rule.propose(state.memory, arrays, signals, context)
         array, exposure, info, disturbs = state.array, state.exposure, machine.nothing, jnp.int32(0)
         if plans is not None:
             array, exposure, info = self._write(streams["programming"], state.step, array, exposure, plans)
-            if self.rule.interval:
-                array, exposure, info = self._maintain(streams["maintenance"], state.step, array, exposure, info)
+            array, exposure, info = self._maintain(streams["maintenance"], state.step, array, exposure, info)
             if exposure is not None:
                 array, exposure, disturbs = self._disturb(streams["disturb"], state.step, array, exposure)
         new = TrainState(state.step + 1, memory, array, model, optimizer, exposure)
-        return new, Meter(loss, *info, disturbs)
+        return new, Meter(loss, info.writes, info.transitions, disturbs)
 
     def _varied(self, streams: dict, images: jax.Array, step: jax.Array) -> jax.Array:
         """Move the pictures of a batch (uint8[batch, ...]) if the config asks for it."""
@@ -139,7 +140,7 @@ class Trainer:
     def _write(self, stream, step, array, exposure, plans):
         machine = self.machine
         array, info = machine.program(stream, step, array, plans)
-        if exposure is not None:
+        if exposure is not None and machine.rates is not None:
             if isinstance(plans[0], pulse_trains.Trains):
                 plans = tuple(
                     pulse_trains.plan(one, shape[0]) for one, shape in zip(plans, machine.shapes, strict=True)
@@ -148,13 +149,15 @@ class Trainer:
         return array, exposure, info
 
     def _maintain(self, stream, step, array, exposure, info):
+        if not (every := self.rule.interval):
+            return array, exposure, info
+
         def apply():
             plans = self.rule.maintain(sampling.views(array, self.machine.shapes))
             new, exposed, more = self._write(stream, step, array, exposure, plans)
             return new, exposed, jax.tree.map(jnp.add, info, more)
 
-        now = step % self.rule.interval == self.rule.interval - 1
-        return jax.lax.cond(now, apply, lambda: (array, exposure, info))
+        return jax.lax.cond(step % every == every - 1, apply, lambda: (array, exposure, info))
 
     def _disturb(self, stream, step, array, exposure):
         machine = self.machine
@@ -200,10 +203,10 @@ class Trainer:
         state, loss, low, high = self._epoch(
             state, machine.images, machine.labels, batches, streams, machine.factors(state)
         )
-        counts = (
+        writes, transitions, disturbs = (
             np.asarray(few, np.int64) + (np.asarray(many, np.int64) << 30) for few, many in zip(low, high, strict=True)
         )
-        return state, Meter(loss, *counts)
+        return state, Meter(loss, writes, transitions, disturbs)
 
     def run(
         self, directory: Path, data_id: str, report: Callable[[int, dict], None], say: Callable[[str], None]
@@ -238,7 +241,7 @@ class Trainer:
         name = self.identity(data_id)
         stored = checkpoint.load(path, name, state)
         history = [self._row(0, first, None, None)]
-        confusion = None
+        confusion, stopping = None, self.settings.early_stopping
         if stored is not None and self.passes(stored[1]["history"]):
             state, record = stored
             history, confusion = record["history"], np.array(record["confusion"])
@@ -247,8 +250,8 @@ class Trainer:
         elif path.exists():
             say("the checkpoint belongs to another run and is not used")
         for number in range(history[-1]["epoch"] + 1, self.settings.epochs + 1):
-            if self.waited(history):
-                say(f"no better validation accuracy for {self.settings.early_stopping.patience} epochs: stopped")
+            if stopping is not None and self.waited(history):
+                say(f"no better validation accuracy for {stopping.patience} epochs: stopped")
                 break
             state, meter = self.epoch(state, number)
             if not np.isfinite(float(meter.loss)):
