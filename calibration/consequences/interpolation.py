@@ -24,7 +24,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import scipy
-from scipy import spatial, special
+from scipy import special
 
 from spinloom.errors import UserError
 
@@ -173,8 +173,8 @@ class _Space:
             )
 
     @cached_property
-    def _mesh(self) -> spatial.Delaunay:
-        return spatial.Delaunay(self.points)
+    def _mesh(self) -> scipy.spatial.Delaunay:
+        return scipy.spatial.Delaunay(self.points)
 
     @staticmethod
     def _raw(pulses: pd.DataFrame) -> np.ndarray:
@@ -209,8 +209,8 @@ class _Space:
             out[places[order[[left, left + 1]]]] = 1 - share, share
             return out
         try:
-            mesh = self._mesh if without is None else spatial.Delaunay(points)
-        except spatial.QhullError:
+            mesh = self._mesh if without is None else scipy.spatial.Delaunay(points)
+        except scipy.spatial.QhullError:
             return None
         simplex = int(mesh.find_simplex(point, tol=INSIDE))
         if simplex < 0:

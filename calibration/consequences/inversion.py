@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
+import scipy
 
 from calibration.card import KernelCard
 from calibration.card.tables import INVERSE, conform
@@ -32,7 +32,7 @@ class Counted:
         order = np.argsort(duration_s)
         self._log_t = np.log(np.asarray(duration_s, float)[order])
         weight = np.maximum(np.asarray(weight, float)[order], 1e-9)
-        self._p = optimize.isotonic_regression(np.asarray(probability, float)[order], weights=weight).x
+        self._p = scipy.optimize.isotonic_regression(np.asarray(probability, float)[order], weights=weight).x
 
     @property
     def rise(self) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int64, Integer
-from scipy import optimize, special
+from scipy import special
 
 from calibration.sections import States
 from spinloom.errors import UserError
@@ -342,4 +343,4 @@ def _crossing(lower: Component, upper: Component) -> float | None:
 
     if not advantage(lower[1]) > 0 > advantage(upper[1]):
         return None
-    return float(optimize.brentq(advantage, lower[1], upper[1], xtol=1e-14))
+    return float(scipy.optimize.brentq(advantage, lower[1], upper[1], xtol=1e-14))

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+import scipy
 from pydantic import Field
-from scipy.stats import beta
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch
@@ -311,8 +311,8 @@ def observe(batch: Batch, problem: Problem, result: Result) -> tuple[dict, dict]
 def interval(switched, writes, mass: float = 0.95):
     """Return the Jeffreys interval of a probability: quantiles of Beta(k + 1/2, n - k + 1/2), 0 and 1 at the ends."""
     k, n = np.asarray(switched), np.asarray(writes)
-    low = np.where(k == 0, 0.0, beta.ppf((1 - mass) / 2, k + 0.5, n - k + 0.5))
-    high = np.where(k == n, 1.0, beta.ppf((1 + mass) / 2, k + 0.5, n - k + 0.5))
+    low = np.where(k == 0, 0.0, scipy.stats.beta.ppf((1 - mass) / 2, k + 0.5, n - k + 0.5))
+    high = np.where(k == n, 1.0, scipy.stats.beta.ppf((1 + mass) / 2, k + 0.5, n - k + 0.5))
     return low, high
 
 

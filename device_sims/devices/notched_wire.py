@@ -18,8 +18,9 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+import scipy
 from pydantic import Field
-from scipy import optimize, special, stats
+from scipy import special
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, wire
@@ -117,7 +118,7 @@ def fit(w: np.ndarray, passed: np.ndarray, writes: np.ndarray) -> Law | None:
 
     starts = [(z0, 10.0, 0.98) for z0 in (0.25, 0.5, 0.75)]
     best = min(
-        (optimize.minimize(cost, x, jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12) for x in starts),
+        (scipy.optimize.minimize(cost, x, jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12) for x in starts),
         key=lambda result: result.fun,
     )
     p, gradient = law(*best.x)
@@ -305,7 +306,7 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
     asked = table["writes"] - table["nucleated"]
     table["probability"] = table["passed"] / asked.where(asked > 0)
     for name, tail in (("ci_low", 0.025), ("ci_high", 0.975)):
-        table[name] = stats.beta.ppf(tail, table["passed"] + 0.5, asked - table["passed"] + 0.5)
+        table[name] = scipy.stats.beta.ppf(tail, table["passed"] + 0.5, asked - table["passed"] + 0.5)
     drive = table[column].abs().to_numpy()
     law = fit(drive, table["passed"].to_numpy(), asked.to_numpy()) or Law(*[math.nan] * 6)
     table["law_probability"] = passing_law(drive, law.w0, law.b, law.a)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import fftconvolve
+import scipy
 
 from device_sims.problem import geometry
 from device_sims.problem.newell import tensor
@@ -21,7 +21,7 @@ def demag_tensor(shape: Geometry, mesh: Mesh) -> np.ndarray:
     """
     inside = geometry.mask(shape, mesh).astype(float)
     # how many pairs of cells are (k, j, i) apart
-    pairs = np.rint(fftconvolve(inside, inside[::-1, ::-1, ::-1]))
+    pairs = np.rint(scipy.signal.fftconvolve(inside, inside[::-1, ::-1, ::-1]))
     parts = tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
     apart = np.ix_(*(np.arange(1 - n, n) for n in mesh.shape))
     near = np.ix_(*(np.abs(np.arange(1 - n, n)) for n in mesh.shape))

@@ -6,7 +6,7 @@ Arrays over cells are ``[nz, ny, nx]``; the functions take ``[ny, nx]`` as well.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 SATURATION = 0.5  # |mz| beyond which a cell counts as wholly up or down
 SMALLEST_DOMAIN_CELLS = 9  # a smaller island of reversed cells is thermal noise, not a domain
@@ -90,7 +90,7 @@ def wall_state(mz: np.ndarray, mask: np.ndarray, up_left: bool | None = True) ->
 
 def _domains(cells: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
     """Return the columns of the cells of each connected region that is large enough."""
-    labels, _ = ndimage.label(cells & mask)
+    labels, _ = scipy.ndimage.label(cells & mask)
     large = np.flatnonzero(np.bincount(labels.ravel())[1:] >= SMALLEST_DOMAIN_CELLS) + 1
     return [np.nonzero(labels == label)[1] for label in large]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import scipy
-from scipy import linalg, optimize
+from scipy import linalg
 
 from calibration.laws.fitting.scales import Scale
 from spinloom.errors import UserError
@@ -246,7 +246,7 @@ def _crossing(function: Callable[[float], float], below: float, above: float) ->
         return above
     if function(below) >= 0:
         return below
-    return float(optimize.brentq(function, below, above, xtol=0.01))  # 1 % of a rate
+    return float(scipy.optimize.brentq(function, below, above, xtol=0.01))  # 1 % of a rate
 
 
 def _search(problem, x, free, low, high):
@@ -260,12 +260,12 @@ def _search(problem, x, free, low, high):
         out[free] = part
         return out
 
-    found = optimize.minimize(
+    found = scipy.optimize.minimize(
         lambda part: -problem.log_likelihood(whole(part)) / total,
         x[free],
         jac=lambda part: -problem.slopes(whole(part), free)[0] / total,
         method="L-BFGS-B",
-        bounds=optimize.Bounds(low[free], high[free]),
+        bounds=scipy.optimize.Bounds(low[free], high[free]),
         options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
     )
     return _scoring(problem, whole(found.x), free, low, high)[0]

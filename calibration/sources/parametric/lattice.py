@@ -34,7 +34,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from scipy import special
-from scipy.optimize import elementwise
 
 from spinloom.declare import Real, Section, Whole, key
 
@@ -188,6 +187,8 @@ def _split(mean: np.ndarray, sd: float, step: np.ndarray) -> np.ndarray:
     # the variance that splitting adds is not negative, so the spread wanted is an upper bound
     bracket = (np.full(possible.sum(), _LEAST_SD), np.full(possible.sum(), sd * (1 + 1e-9)))
     if possible.any():
+        from scipy.optimize import elementwise  # imported here: a plan of other devices need not pay for it
+
         found = elementwise.find_root(excess, bracket, args=(fraction[possible],), tolerances={"xatol": 1e-15})
         own_sd[possible] = np.where(found.success, found.x, own_sd[possible])
     return _hat(mean, own_sd, step)
