@@ -198,8 +198,8 @@ def _population(card: KernelCard, meta: dict, rng: np.random.Generator, notes: d
         table[offset] += np.where(drawn, table[error] * deviate, 0.0)
         if table[offset].notna().any():
             _note(notes, f"devices' {quantity.replace('_', ' ')}s", drawn.to_numpy())
-    for name in sorted(key for key in meta if key in ("spread", "spread_position")):
-        spread = meta[name]
+    for name in ("spread", "spread_position"):
+        spread = meta.get(name) or {}  # none between states by nature
         for sd in sorted(key for key in spread if "_sd" in key):
             error = spread.get(sd.replace("_sd", "_se"))
             if spread[sd] is not None and error:

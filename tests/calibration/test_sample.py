@@ -328,3 +328,8 @@ def test_a_card_of_a_law_draws_the_same_after_a_trip_to_disk(tmp_path):
     card.write(tmp_path / "card")
     read = KernelCard.read(tmp_path / "card")
     np.testing.assert_allclose(sample(read, 7, 0).kernel, sample(card, 7, 0).kernel, atol=1e-12)
+
+
+def test_a_junction_without_a_spread_of_conductance_is_sampled(cards):
+    drawn = sample(cards["stt_mtj"], 1, 0).validate()
+    assert drawn.meta["spread"] is None and drawn.hash != cards["stt_mtj"].hash
