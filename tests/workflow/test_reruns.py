@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from device_sims.config import Stage
 from device_sims.sweep import sweep
 from spinloom.errors import UserError
 from tests.workflows import SMALL, changed
@@ -362,7 +363,7 @@ def test_each_number_of_a_config_reaches_its_stage_alone(name):
 
 
 def hashes(resolved):
-    section = config.section(resolved, "device_sims")
+    section = Stage.parse(config.section(resolved, "device_sims"), "config", "device_sims")
     return [chunk.chunk_hash for chunk in sweep.plan_checked(section)]
 
 
