@@ -1,6 +1,5 @@
 """mumax3's driver against a stand-in (`mumax3_fake.py`), its files, and mumax3 itself where there is one."""
 
-import copy
 import os
 import re
 import shutil
@@ -21,6 +20,7 @@ from device_sims.single.run import run as run_file
 from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
+from tests.device_sims.conftest import changed as changed_section
 from tests.device_sims.mumax3_problems import ALL, GOLDEN, LAYERS, PLAIN, with_
 from tests.device_sims.test_problem_file import changed, write
 
@@ -172,13 +172,13 @@ def test_a_missing_mumax3_is_never_replaced(tmp_path, monkeypatch):
 
 
 def test_a_sweep_has_the_tables_of_any_engine(fake_mumax3, section, tmp_path, monkeypatch):
-    section = copy.deepcopy(section)
-    config, note = section["domain_wall"], "constants are rounded to 3 regions"
-    config["pulses"]["voltages_V"] = [-0.5]
-    config["sot"]["duration_s"] = config["wall"]["rest_s"] = config["wall"]["settle_s"] = 1e-12
-    own = {"engine": "mumax3", "sweep": {**section["sweep"], "instances": 1}}
-    numerics = {**section["numerics"], "record_interval_s": 1e-12}
-    section = {**section, **own, "numerics": numerics}
+    note = "constants are rounded to 3 regions"
+    for path, value in (
+        ("domain_wall.pulses.voltages_V", [-0.5]), ("domain_wall.sot.duration_s", 1e-12),
+        ("domain_wall.wall.rest_s", 1e-12), ("domain_wall.wall.settle_s", 1e-12),
+        ("engine", "mumax3"), ("sweep.instances", 1), ("numerics.record_interval_s", 1e-12),
+    ):  # fmt: skip
+        section = changed_section(section, path, value)
     monkeypatch.setattr(regions.Regions, "note", lambda _: note)
     (own,) = sweep.plan_checked(section)
     chunk.run(own, tmp_path / "chunks", tmp_path / "log.txt")

@@ -145,7 +145,7 @@ def test_a_study_stops_when_planned_where_there_is_no_oommf(section, monkeypatch
     monkeypatch.delenv("OOMMFTCL", raising=False)
     monkeypatch.setattr(program, "PACKAGES", ())
     with pytest.raises(UserError) as caught:
-        sweep.plan_checked({**section, "engine": "oommf"})
+        sweep.plan_checked(section.model_copy(update={"engine": "oommf"}))
     for part in ("device_sims.engine: oommf cannot run here: looked for OOMMF by OOMMFTCL", "conda install", "docker"):
         assert part in str(caught.value)
 
