@@ -20,7 +20,7 @@ def numbers(values: Iterable[float], digits: int = 5) -> list[float | None]:
 
 
 def matrix(values: np.ndarray, digits: int = 5) -> list[list[float | None]]:
-    """Return the rows of an array as `numbers`."""
+    """Return the rows of an array, float[rows, columns], as `numbers`."""
     return [numbers(row, digits) for row in values]
 
 

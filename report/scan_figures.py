@@ -39,7 +39,7 @@ class Quantity:
         return "_energy_J_" in self.column
 
     def of(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return values and standard deviations as they are drawn; not a number where a network spends nothing."""
+        """Return values and standard deviations as drawn, float64[rows]; NaN where a network spends nothing."""
         values = rows[self.column].to_numpy(float)
         if not self.sd:
             return values, np.full(len(rows), np.nan)
@@ -53,7 +53,7 @@ class Quantity:
         return share(row[self.column], row[self.sd], row["seeds"]) if self.sd else text(float(row[self.column]), 3)
 
     def axis(self, values: np.ndarray) -> dict[str, Any]:
-        """Return its axis."""
+        """Return its axis for ``values``, float64[rows]."""
         return joules(self.title, values) if self.is_energy else axis(self.title)
 
 

@@ -79,7 +79,13 @@ def in_words(rule: dict[str, Any]) -> str:
 
 
 def whole_number(option: str, least: int, most: int = 2**53) -> Callable[[str], int]:
-    """Return an option's type: whole numbers from ``least`` to ``most``; beyond 2^53 JSON is not exact."""
+    """Return an option's type: whole numbers from ``least`` to ``most``; beyond 2^53 JSON is not exact.
+
+    Raises
+    ------
+    UserError
+        Raised by the type for any other text.
+    """
 
     def whole_number(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:

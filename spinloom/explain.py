@@ -22,7 +22,13 @@ MAX_DEPTH = 32  # no section is half as deep; an alias of what it lies in has no
 
 
 def check_depth(value: Any, source: str, path: str = "", depth: int = 0, entries: int = 0) -> int:
-    """Refuse what has no end, or could as well have none; return the number of ``entries`` with those of ``value``."""
+    """Return ``entries`` plus the number of entries in ``value``.
+
+    Raises
+    ------
+    UserError
+        If ``value`` has too many levels or entries: it may have no end.
+    """
     if depth > MAX_DEPTH:
         raise UserError(
             f"{source}: {short(path)}: found more than {MAX_DEPTH} levels, or an alias of what it lies in, "
@@ -39,7 +45,13 @@ def check_depth(value: Any, source: str, path: str = "", depth: int = 0, entries
 
 
 def check_numbers(content: Any, source: str) -> None:
-    """Refuse numbers that are not finite or that a float cannot hold."""
+    """Check that numbers are finite and that a float can hold them.
+
+    Raises
+    ------
+    UserError
+        If a number is not finite or is beyond 2^53.
+    """
     for path, value in leaves(content):
         if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > 2**53:
             raise UserError(f"{source}: {path}: found {short(value)}, allowed: finite numbers up to 2^53")

@@ -121,7 +121,13 @@ def write_png(figure, path: str | Path) -> None:
 
 
 def read_parquet_metadata(path: str | Path) -> dict[str, str]:
-    """Return the schema metadata that `write_parquet` stored."""
+    """Return the schema metadata that `write_parquet` stored.
+
+    Raises
+    ------
+    UserError
+        If the file is not a readable Parquet file.
+    """
     try:
         raw = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowInvalid) as error:

@@ -40,7 +40,7 @@ class Counted:
         return float(self._p[-1] - self._p[0])
 
     def duration(self, probability) -> np.ndarray:
-        """Return the shortest t with P(t) = p, s; NaN outside of the counted probabilities."""
+        """Return the shortest t with P(t) = p in s, float64[...]; NaN outside the counted probabilities."""
         # of a flat piece only its beginning counts: it is the shortest pulse
         first = np.concatenate([[True], np.diff(self._p) > 0])
         ends = np.concatenate([np.flatnonzero(first)[1:] - 1, [len(first) - 1]])

@@ -205,7 +205,10 @@ def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: 
 
 
 def intended_states(writes: Writes, edges: np.ndarray) -> list[int] | None:
-    """Return the state that holds the mean of what each pulse writes after a reset; None without a reset."""
+    """Return the state that holds the mean of what each pulse writes after a reset; None without a reset.
+
+    ``edges``, float64[states + 1], bound the states.
+    """
     if not writes.flags["reset_before_write"]:
         return None
     return assign_states(writes.events.groupby("pulse")["after"].mean().to_numpy(), edges).tolist()

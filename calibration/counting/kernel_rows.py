@@ -267,7 +267,19 @@ def with_stay(table: pd.DataFrame, wanted: np.ndarray) -> pd.DataFrame:
 
 
 def probability_spreads(after: np.ndarray, cell: np.ndarray, instance: np.ndarray, size: int) -> list[dict[str, Any]]:
-    """Return, for each pulse and state before of a device of two states, how much devices differ in P(state 1)."""
+    """Return, for each pulse and state before of a device of two states, how much devices differ in P(state 1).
+
+    Parameters
+    ----------
+    after : ndarray, float64[writes]
+        State after each write, 0 or 1.
+    cell : ndarray, int64[writes]
+        ``size`` times the pulse plus the state before.
+    instance : ndarray, int64[writes]
+        Number of the device.
+    size : int
+        Number of states.
+    """
     spreads = []
     for number in np.unique(cell):
         own = cell == number

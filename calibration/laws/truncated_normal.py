@@ -32,7 +32,13 @@ HINT = "10 or more writes that differ and that the ends do not hold all"
 
 
 def parameters_for(data: Displacements, fixed: dict, where: str) -> tuple[tuple[Parameter, ...], dict[str, float]]:
-    """Return the parameters for these writes and the values of those held fixed."""
+    """Return the parameters for these writes and the values of those held fixed.
+
+    Raises
+    ------
+    UserError
+        If ``fixed`` names a parameter that the law lacks, or all writes end at one value.
+    """
     parameters = RESET if data.reset else SHIFT
     names = [parameter.name for parameter in parameters]
     unknown = set(fixed) - set(names)
@@ -53,7 +59,7 @@ def parameters_of(parameters: dict[str, float]) -> tuple[Parameter, ...]:
 
 
 def centre_of(parameters: dict[str, float], before: np.ndarray) -> np.ndarray:
-    """Return the mean of the untruncated distribution for each ``before``."""
+    """Return the mean of the untruncated distribution for each ``before``, float64[...]."""
     if "mean" in parameters:
         return np.full(np.shape(before), parameters["mean"], float)
     return before + parameters["shift"] + parameters["shift_slope"] * (before - parameters["centre"])

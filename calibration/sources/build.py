@@ -91,7 +91,13 @@ def _imported(source: Source) -> Imported:
 
 
 def inputs(config: Stage) -> list[str]:
-    """Return the files that the card depends on besides the config and the device stage's."""
+    """Return the files that the card depends on besides the config and the device stage's.
+
+    Raises
+    ------
+    UserError
+        If the source's path does not exist or contains braces.
+    """
     source = config.source
     if source.kind not in ("import", "card"):
         return []

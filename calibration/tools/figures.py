@@ -35,6 +35,11 @@ def draw(card: KernelCard, config: Stage, where: str, device_sims: str | None, o
     device_sims : str or None
         Folder of the device stage's tables, for a simulated card.
     output : str or Path
+
+    Raises
+    ------
+    UserError
+        If the writes are not those that the card was made from.
     """
     writes = build.writes(config, where, device_sims)
     made_from = {key: card.meta["source"].get(key) for key in ("events_sha256", "files")}

@@ -28,7 +28,7 @@ def section(path: str | None) -> Stage:
 
 
 def a_path(text: str) -> str:
-    """Return the value of an option that is a path; empty text is refused."""
+    """Return the value of an option that is a path; `argparse.ArgumentTypeError` if it is blank."""
     if not text.strip():
         raise argparse.ArgumentTypeError("found nothing, allowed: a path")
     return text

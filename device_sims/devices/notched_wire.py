@@ -77,7 +77,7 @@ class Law(NamedTuple):
 
 
 def passing_law(w: np.ndarray, w0: float, b: float, a: float) -> np.ndarray:
-    """Return ``1 - a / (1 + exp(b (w - w0)))``."""
+    """Return ``1 - a / (1 + exp(b (w - w0)))``, float64[n]; ``w``, float64[n], as of `fit`."""
     return 1 - a * special.expit(-b * (np.asarray(w, float) - w0))
 
 

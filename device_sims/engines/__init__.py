@@ -134,7 +134,13 @@ def check(name: str, family: str, problems: Sequence[Problem]) -> None:
 
 
 def check_problem(name: str, problem: Problem, where: str, separator: str = ": ") -> None:
-    """Check that an engine can do one problem of its kind; ``where`` precedes the key in the error."""
+    """Check that an engine can do one problem of its kind; ``where`` precedes the key in the error.
+
+    Raises
+    ------
+    UserError
+        If it cannot; names the first such key.
+    """
     engine = REGISTRY.get(name)
     if hasattr(engine, "check"):
         try:

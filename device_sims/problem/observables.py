@@ -101,7 +101,7 @@ def wall_states(mz: np.ndarray, mask: np.ndarray, up_left: bool | None = True) -
 
 
 def state_events(t_s: np.ndarray, states: list[str]) -> list[tuple[float, str]]:
-    """Return when the number of walls changed, and how; ``states`` are `wall_states` of the records at ``t_s``.
+    """Return when the number of walls changed, and how; ``states`` are `wall_states` at ``t_s``, float64[n].
 
     A lone wall can only go through an end (``left_track``); of several, some can meet (``annihilated``); and what was
     not there has been ``nucleated``. A track that starts without its wall nucleated it then.

@@ -63,7 +63,7 @@ class Outputs:
     ovf_format: str
 
     def snapshots(self, t_s: np.ndarray) -> list[int]:
-        """Return the records to write as OVF files, given the time of each."""
+        """Return the records to write as OVF files, given the time of each, float64[records]."""
         if self.ovf_interval_s is None:
             return {"none": [], "final": [len(t_s) - 1], "each record": list(range(len(t_s)))}[self.ovf]
         # the number of the interval that a record lies in; times are sums of steps, hence the tolerance

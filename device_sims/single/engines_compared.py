@@ -213,14 +213,14 @@ def samples(tables: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the mean of a sample and its Student interval."""
+    """Return the mean of a sample, float64[n], and its Student interval."""
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
     return mean, mean - reach, mean + reach
 
 
 def sd_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the standard deviation of a sample and its interval if the sample is normal."""
+    """Return the standard deviation of a sample, float64[n], and its interval if the sample is normal."""
     n, sd = len(values), float(values.std(ddof=1))
     low, high = (math.sqrt((n - 1) / stats.chi2.ppf(q, n - 1)) for q in ((1 + LEVEL) / 2, (1 - LEVEL) / 2))
     return sd, low * sd, high * sd

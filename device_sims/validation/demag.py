@@ -47,7 +47,7 @@ def fft_field():
 
 
 def direct_sum(mesh: Mesh, m: np.ndarray) -> np.ndarray:
-    """Return the reduced stray field, pair by pair."""
+    """Return the reduced stray field of ``m``, both float64[3, nz, ny, nx], summed pair by pair."""
     parts = newell.tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
     field = np.zeros_like(m)
     for here in np.ndindex(mesh.shape):

@@ -68,7 +68,7 @@ def means(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reference(name: str) -> np.ndarray:
-    """Return OOMMF's trajectory: columns t, mx, my, mz."""
+    """Return OOMMF's trajectory, float64[n, 4]: t in s, mx, my, mz."""
     return np.loadtxt(REFERENCE / f"{name}.csv", delimiter=",", skiprows=1, usecols=(0, 1, 2, 3))
 
 

@@ -35,7 +35,13 @@ def python_batch(raw: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def binary_batch(raw: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return planes ``uint8[n, 3072]`` and labels ``uint8[n]`` of a batch for C: n times one label, then its planes."""
+    """Return planes ``uint8[n, 3072]`` and labels ``uint8[n]`` of a batch for C: n times one label, then its planes.
+
+    Raises
+    ------
+    UserError
+        If the bytes are not a whole number of images.
+    """
     if len(raw) % (1 + PLANES):
         raise UserError(f"{where}: length: found {len(raw)} bytes, allowed a multiple of {1 + PLANES}")
     rows = np.frombuffer(raw, dtype=np.uint8).reshape(-1, 1 + PLANES)

@@ -20,7 +20,7 @@ WINDOW = 0.5  # half width of its surrogate
 
 @jax.custom_jvp
 def ternary(x: jax.Array) -> jax.Array:
-    """Return -1, 0 or 1 (float32) for each value."""
+    """Return -1, 0 or 1 for each value of ``x``, both float32[...]."""
     return (x >= THRESHOLD).astype(x.dtype) - (x <= -THRESHOLD).astype(x.dtype)
 
 
@@ -33,7 +33,7 @@ def _ternary(primals, tangents):
 
 @jax.custom_jvp
 def binary(x: jax.Array) -> jax.Array:
-    """Return -1 or 1 (float32) for each value; 0 gives 1."""
+    """Return -1 or 1 for each value of ``x``, both float32[...]; 0 gives 1."""
     return jnp.where(x >= 0, jnp.ones_like(x), -jnp.ones_like(x))
 
 

@@ -105,7 +105,7 @@ def driven(x: jax.Array, converters: Converters, first: bool, signed: bool) -> j
 
 
 def converted(current: jax.Array, converters: Converters, unit: float = 1.0) -> jax.Array:
-    """Return the column currents as the digital side sees them; ``unit`` is that of the converters' full scale."""
+    """Return the column currents, float32[...], after the converters, whose full scale is in units of ``unit``."""
     if not converters.adc_bits:
         return current
     return quantise(current, converters.adc_bits, converters.adc_full_scale * unit, signed=True)

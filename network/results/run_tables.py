@@ -43,7 +43,10 @@ def whose(meter: Meter) -> dict[str, str]:
 
 
 def confusion_table(matrix: np.ndarray, meter: Meter) -> pd.DataFrame:
-    """Return a confusion matrix in long format: variant, rule, replicate, true_class, predicted_class, images."""
+    """Return a confusion matrix, int64[classes, classes], in long format.
+
+    Columns: variant, rule, replicate, true_class, predicted_class, images.
+    """
     true, predicted = np.indices(matrix.shape)
     return pd.DataFrame({
         **whose(meter), "replicate": meter.replicate, "true_class": true.ravel(),

@@ -93,7 +93,10 @@ def state_bands(state_weight: np.ndarray, level: np.ndarray, margin: float) -> t
 
 
 def lookup(table: jax.Array, index: jax.Array) -> jax.Array:
-    """Return ``table[index]``; for a short table by comparisons, which a CPU does several at a time."""
+    """Return ``table[index]``; a short table is read by comparisons, which a CPU does several at a time.
+
+    ``table`` is [n], ``index`` int[...].
+    """
     if len(table) > 8:
         return table[index]
     value = jnp.full(index.shape, table[0])

@@ -97,7 +97,13 @@ class Rule(ABC, Generic[Options]):
         return 1.0
 
     def needs(self, states: int | None = None, **flags: bool) -> None:
-        """Refuse a card whose flags or number of states do not suit the rule."""
+        """Check that the card's flags and number of states suit the rule.
+
+        Raises
+        ------
+        UserError
+            If they do not.
+        """
         for flag, value in flags.items():
             if bool(self.device.flags.get(flag)) != value:
                 found = str(not value).lower()
@@ -198,7 +204,7 @@ def descend(
     state: optax.OptState,
     gradients: tuple[jax.Array, ...],
 ) -> tuple[tuple[jax.Array, ...], optax.OptState]:
-    """Move ``value`` by one optimiser step and clip it to -1 to 1."""
+    """Move ``value`` by one optimiser step and clip it to -1 to 1, float32[...] per layer."""
     updates, state = transform.update(gradients, state, value)
     return tuple(jnp.clip(v + u, -1.0, 1.0) for v, u in zip(value, jax.tree.leaves(updates), strict=True)), state
 

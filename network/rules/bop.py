@@ -63,7 +63,7 @@ class Bop(Rule[Options]):
         self.positive = jnp.asarray(device.state_weight > 0)  # bool[S]
 
     def towards(self, up: jax.Array) -> jax.Array:
-        """Return the pulse (int16) that aims at the upper level, or else at the lower."""
+        """Return the pulses, int16[...], that aim at the upper level where ``up``, bool[...], and else at the lower."""
         return jnp.where(up, self.up, self.down).astype(jnp.int16)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, tuple[Plan, ...]]:

@@ -57,7 +57,7 @@ class Memory(NamedTuple):
 
 
 def split(change: jax.Array, step: float) -> tuple[jax.Array, jax.Array]:
-    """Return kappa (float32, whole) and nu (float32, 0 to 1) of proposed changes (see the module text)."""
+    """Return kappa (whole) and nu (0 to 1) of proposed changes, all float32[...] (see the module text)."""
     size = jnp.abs(change) / step
     whole = jnp.floor(size)
     return whole, size - whole
@@ -89,7 +89,7 @@ class DiscreteStateTransition(Rule[Options]):
         return Memory(self.optimizer.transform.init(values)), tuple(plans)
 
     def strength(self, nu: jax.Array) -> jax.Array:
-        """Return tau(nu)."""
+        """Return tau(nu), both float32[...]."""
         return jnp.tanh(self.steepness * nu) if self.law == "tanh" else nu
 
     def strengths(self, change: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:

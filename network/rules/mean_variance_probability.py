@@ -144,7 +144,7 @@ class MeanVarianceProbability(Rule[Options]):
             self.differ = jnp.asarray((own - device.transition)[:, order, 0, 1], jnp.float32)
 
     def passing(self, scaled: jax.Array) -> jax.Array:
-        """Return p at the control w0 + scaled / b: the law in its own units."""
+        """Return p at the control w0 + scaled / b, the law in its own units; both float32[...]."""
         return 1 - self.a * jax.nn.sigmoid(-scaled)
 
     def passing_of(self, scaled: jax.Array, kind: jax.Array | None) -> jax.Array:
@@ -194,7 +194,13 @@ class MeanVarianceProbability(Rule[Options]):
         return tuple(Wires(*of_layer) for of_layer in zip(memory.control, kinds, strict=True))
 
     def product(self, layer: Layer, x: jax.Array, weights: Wires, noise: Noise) -> jax.Array:
-        """Measure the columns (see the module text); x is float32[batch, inputs]."""
+        """Measure the columns (see the module text); x is float32[batch, inputs].
+
+        Raises
+        ------
+        UserError
+            If the layer is a convolution.
+        """
         if layer.kernel:
             raise UserError(f"network.layers: found a convolution, allowed dense layers for {self.name}")
         x = jnp.clip(x, 0, 1)  # noise on pictures may leave the range of probabilities

@@ -154,7 +154,7 @@ class StochasticCoincidence(Rule[Options]):
         )
 
     def command(self, pulse: int | jax.Array, times: jax.Array) -> jax.Array:
-        """Return the command (int16) "``times`` times ``pulse``"."""
+        """Return the commands, int16[...], "``times`` times ``pulse``"."""
         return (pulse * self.most + jnp.maximum(times, 1) - 1).astype(jnp.int16)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:

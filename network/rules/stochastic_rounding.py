@@ -75,7 +75,7 @@ def aim(level: np.ndarray, held: jax.Array, change: jax.Array) -> tuple[jax.Arra
 
 
 def falls(word: jax.Array, chance: jax.Array) -> jax.Array:
-    """Return whether random words (uint32) fall into ``chance`` (float32, 0 to 1), to 2^-32."""
+    """Return whether random words, uint32[...], fall into ``chance``, float32[...] in 0 to 1, to 2^-32."""
     return (word < (chance * jnp.float32(2**32)).astype(jnp.uint32)) | (chance >= 1)
 
 

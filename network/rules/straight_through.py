@@ -68,14 +68,29 @@ def grid(levels: int | None, device: DeviceModel, rule: str) -> np.ndarray:
 
 
 def count(ends: np.ndarray, value: jax.Array, side: str = "left") -> jax.Array:
-    """Return how many of ``ends`` (rising) are less than each value, or with ``side="right"`` no more (int32)."""
+    """Return how many of ``ends`` are below each value or, with ``side="right"``, not above it.
+
+    Parameters
+    ----------
+    ends : ndarray, float32[n]
+        Rising.
+    value : jax.Array, float32[...]
+    side : {"left", "right"}
+
+    Returns
+    -------
+    jax.Array, int32[...]
+    """
     # a few comparisons run several at a time on a CPU, many are worth a bisection
     method = "compare_all" if len(ends) <= 16 else "scan_unrolled"
     return jnp.searchsorted(jnp.asarray(ends), value, side=side, method=method).astype(jnp.int32)
 
 
 def nearest(level: np.ndarray, value: jax.Array) -> jax.Array:
-    """Return the number (int32) of the level nearest to each value; half way between two, of the lower."""
+    """Return the number, int32[...], of the level nearest to each value; half way between two it is the lower.
+
+    ``level``, float32[L], rises; ``value`` is float32[...].
+    """
     return count((level[1:] + level[:-1]) / 2, value)
 
 

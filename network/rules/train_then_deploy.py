@@ -105,7 +105,7 @@ class TrainThenDeploy(Rule[Options]):
     def deploy(
         self, memory: Memory, array: Array, shapes: tuple[tuple[int, int, int], ...], program: Program, context: Context
     ) -> tuple[Array, jax.Array]:
-        """Program all devices, then those that are off."""
+        """Program all devices, then those that are off; arguments and return as of `Rule.deploy`."""
         pulses = tuple(lookup(self.level_pulse, level)[None] for level in memory.command)
         level_of = jnp.asarray(self.device.level)
         off = jnp.asarray(self.verify_margin * np.min(np.diff(self.device.level)), jnp.float32)

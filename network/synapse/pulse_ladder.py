@@ -217,5 +217,5 @@ def take(at: Aim, word: jax.Array, dither: bool = True) -> tuple[jax.Array, jax.
 def choose(
     ladder: Ladder, back: jax.Array, strength: jax.Array, word: jax.Array, dither: bool = True
 ) -> tuple[jax.Array, jax.Array]:
-    """Return the pulse for each strength: `take` after `aim`."""
+    """Return the pulse for each strength: `take` after `aim`, with arguments and return as of these."""
     return take(aim(ladder, back, strength), word, dither)

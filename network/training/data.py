@@ -11,7 +11,13 @@ from spinloom.files import read_json
 
 
 def read(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
-    """Return data set, cache and the user's folder of any section with ``dataset`` and ``data``, in a JSON file."""
+    """Return data set, cache and the user's folder of any section with ``dataset`` and ``data``, in a JSON file.
+
+    Raises
+    ------
+    UserError
+        If the section names no data set.
+    """
     section = read_json(path)
     if not isinstance(section, dict) or "dataset" not in section:
         raise UserError(f"{path}: dataset missing, allowed the network section of the config")

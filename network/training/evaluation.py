@@ -214,5 +214,5 @@ class Evaluator:
 
 
 def rate(confusion: np.ndarray) -> float:
-    """Return the fraction of right answers in a confusion matrix."""
+    """Return the fraction of right answers in a confusion matrix, int[classes, classes]."""
     return float(np.trace(confusion) / confusion.sum())

@@ -164,12 +164,15 @@ class Machine:
         return x
 
     def shaped(self, x: jax.Array) -> jax.Array:
-        """Bring pictures in 0 to 1 into the configured range."""
+        """Bring pictures in 0 to 1, float32[...], into the configured range."""
         ranges = {"unit": x, "signed": 2 * x - 1, "binary": (x > 0.5).astype(jnp.float32)}
         return ranges[self.settings.input.range]
 
     def product(self, keys: tuple[jax.Array, ...], step: Any) -> Callable:
-        """Return ``product(layer, x, weights)``: an array with its converters, as `layer_stack.forward` takes it."""
+        """Return ``product(layer, x, weights)``: an array with its converters, as `layer_stack.forward` takes it.
+
+        ``keys`` are uint32[2], one per layer.
+        """
 
         def product(number: int, x, weights):
             layer = self.architecture.layers[number]

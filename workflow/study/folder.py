@@ -83,7 +83,13 @@ class Folder:
         return str(path)
 
     def keep_once(self, name: str, content: Callable[[], Any]) -> None:
-        """Write ``content()`` as ``config/NAME.json`` unless the file is there: one whose name tells what it holds."""
+        """Write ``content()`` as ``config/NAME.json`` unless the file is there: one whose name tells what it holds.
+
+        Raises
+        ------
+        UserError
+            If another run is at work in the folder, or nothing can be written.
+        """
         path = self.path / "config" / f"{name}.json"
         if not path.exists():
             if not self._mine:

@@ -97,7 +97,19 @@ class Fit:
 
 
 def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Return the derivatives of ``function`` by the free entries of ``x``, last axis, by central differences."""
+    """Return the derivatives of ``function`` with respect to the free entries of ``x``, by central differences.
+
+    Parameters
+    ----------
+    function : callable
+        float64[k] -> float64[...].
+    x : ndarray, float64[k]
+    free : ndarray, bool[k]
+
+    Returns
+    -------
+    ndarray, float64[..., free entries]
+    """
     columns = []
     for entry in np.flatnonzero(free):
         h = np.zeros(len(x))
@@ -135,13 +147,26 @@ class Problem:
     hint: str
 
     def log_likelihood(self, x: np.ndarray) -> float:
-        """Return the log-likelihood at search coordinates ``x``."""
+        """Return the log-likelihood at search coordinates ``x``, float64[k]."""
         with np.errstate(invalid="ignore"):
             terms = np.where(self.counts > 0, self.counts * self.log_cells(self.scale.backward(x)), 0.0)
         return float(np.maximum(np.nan_to_num(terms, nan=-1e12), -1e12).sum())
 
     def slopes(self, x: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return score and information for the search: expected (cells) or sum of squared scores (densities)."""
+        """Return score and information for the search: expected (cells) or sum of squared scores (densities).
+
+        Parameters
+        ----------
+        x : ndarray, float64[k]
+            Search coordinates.
+        free : ndarray, bool[k]
+
+        Returns
+        -------
+        score : ndarray, float64[a]
+            Of the ``a`` free coordinates.
+        information : ndarray, float64[a, a]
+        """
         slope = derivative(self._finite, x, free)
         if self.counts.ndim == 1:
             return np.einsum("n,na->a", self.counts, slope), np.einsum("na,nb->ab", slope, slope)
@@ -151,7 +176,7 @@ class Problem:
         return score, np.einsum("rc,rca,rcb->ab", weight, slope, slope)
 
     def information(self, x: np.ndarray, free: np.ndarray) -> np.ndarray:
-        """Return the expected (cells) or observed (densities) information on the free coordinates."""
+        """Return the expected (cells) or observed (densities) information, float64[a, a]; arguments as of `slopes`."""
         if self.counts.ndim > 1:
             return self.slopes(x, free)[1]
         hessian = -derivative(lambda at: self.slopes(at, free)[0], x, free)
@@ -162,10 +187,27 @@ class Problem:
 
 
 def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return search coordinates, free mask, information there and the names of parameters on a closed bound.
+    """Return the search coordinates of greatest likelihood, and what is known there.
 
     Scoring steps from the best starts, L-BFGS-B where these do not converge; parameters for which a closed bound is as
     good go there.
+
+    Parameters
+    ----------
+    problem : Problem
+    starts : list of ndarray, float64[k]
+        First guesses of the parameters, in their own units.
+
+    Returns
+    -------
+    x : ndarray, float64[k]
+        Search coordinates.
+    free : ndarray, bool[k]
+        Whether a parameter is neither held fixed nor on a bound.
+    information : ndarray, float64[a, a]
+        On the ``a`` free coordinates.
+    bound : list of str
+        Parameters on a closed bound.
 
     Raises
     ------
@@ -207,7 +249,7 @@ def bound_limits(problem: Problem, x: np.ndarray, free: np.ndarray, bound: list[
 
     At the limit the log-likelihood, maximised over the free parameters, is lower by ln 20 (profile likelihood: Venzon
     and Moolgavkar, Appl. Stat. 37, 87 (1988)); other parameters on a bound stay there. Where even the end of the search
-    costs less, it is the limit.
+    costs less, it is the limit. ``x``, ``free`` and ``bound`` are as of `maximise`.
     """
     entries = {name: problem.scale.names.index(name) for name in bound}
     return {name: float(_limit(problem, x, free, entry)) for name, entry in entries.items()}

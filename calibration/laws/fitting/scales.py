@@ -63,7 +63,7 @@ class Scale:
         return x
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of the search on the scale."""
+        """Return the lower and the upper ends of the search on the scale, float64[k] each."""
         limit = np.where(self._logit, LOGIT_LIMIT, np.inf)
         low, high = (self.forward(np.array([getattr(p, end) for p in self.parameters])) for end in ("low", "high"))
         return np.maximum(low, -limit), np.minimum(high, limit)

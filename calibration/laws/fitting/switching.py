@@ -136,6 +136,17 @@ def split(data: pd.DataFrame, folds: int, rng: np.random.Generator) -> list[tupl
 
 
 def line(rows: list[np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return weighted least-squares coefficients of ``target`` on ``rows``; start values only."""
+    """Return weighted least-squares coefficients of ``target`` on ``rows``; start values only.
+
+    Parameters
+    ----------
+    rows : list of ndarray, float64[n]
+        One per coefficient.
+    target, weight : ndarray, float64[n]
+
+    Returns
+    -------
+    ndarray, float64[len(rows)]
+    """
     root = np.sqrt(weight)
     return np.linalg.lstsq(np.column_stack(rows) * root[:, None], target * root, rcond=None)[0]

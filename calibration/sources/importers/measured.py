@@ -21,7 +21,7 @@ UP, DOWN = 0, 1
 
 
 def in_siemens(values: np.ndarray, options: Measured) -> np.ndarray:
-    """Return the file's conductances (or read currents, with ``current_at_V``) in S."""
+    """Return the file's conductances (or read currents, with ``current_at_V``), float64[...], in S."""
     return values * (CONDUCTANCE_UNITS[options.conductance_unit] / (options.current_at_V or 1.0))
 
 
@@ -90,7 +90,10 @@ def train_writes(trains: list[tuple[int, int, np.ndarray]]) -> pd.DataFrame:
 
 
 def instances(labels: pd.Series) -> tuple[list[str], np.ndarray]:
-    """Return the devices' labels in order, by number if all are numbers, and the place of each row's among them."""
+    """Return the devices' labels in order, and the place of each row's label among them, int64[rows].
+
+    Labels that are numbers come first, in numerical order.
+    """
     devices = sorted(labels.unique(), key=lambda label: (0, int(label), "") if label.isdecimal() else (1, 0, label))
     place = {label: index for index, label in enumerate(devices)}
     return devices, labels.map(place).to_numpy(dtype=np.int64)

@@ -190,7 +190,24 @@ def read_grid(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def finite(values: np.ndarray, column: str, rows: np.ndarray, path: Path, report: Report) -> np.ndarray:
-    """Return ``values`` with NaN for what is not finite, and report it; check the others' unit."""
+    """Return ``values`` with NaN for what is not finite, and report it; check the others' unit.
+
+    Parameters
+    ----------
+    values : ndarray, float64[n]
+        In the SI unit of ``column``.
+    column : str
+    rows : ndarray, int64[n]
+        Where each value stands in the file.
+    path : Path
+    report : Report
+        Takes in what is dropped.
+
+    Raises
+    ------
+    UserError
+        If a finite value is outside the column's range.
+    """
     report.total += len(values)
     for index in np.flatnonzero(~np.isfinite(values)):
         report.drop(path, rows[index], f"column {column} is {values[index]:g}")

@@ -47,6 +47,11 @@ def check_values(values: np.ndarray, name: str, rows: np.ndarray, where: str) ->
         Where each stands in the file.
     where : str
         The file.
+
+    Raises
+    ------
+    UserError
+        If a finite value is outside the column's range.
     """
     low, high, _ = allowed_range(name)
     with np.errstate(invalid="ignore"):

@@ -53,7 +53,13 @@ def labels(own: Options) -> list[str]:
 
 
 def complete(own: Options, where: str) -> Options:
-    """Return ``own``; refuse voltages without a barrier, for which the rates do not hold."""
+    """Return ``own`` if the rates hold for all of its voltages.
+
+    Raises
+    ------
+    UserError
+        If a voltage removes the barrier.
+    """
     beyond = [voltage for voltage in own.voltages_V if abs(voltage) >= own.critical_voltage_V]
     if beyond:
         raise UserError(

@@ -94,7 +94,7 @@ def check(problem: Problem) -> None:
 
 
 def check_problem(problem: Problem) -> None:
-    """Check what does not depend on the OOMMF that is there; as `check`."""
+    """Check what does not depend on the OOMMF that is there; errors as of `check`."""
     for entry in problem.maps:
         if entry.constant == "D_J_per_m2":
             raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")

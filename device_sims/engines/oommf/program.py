@@ -165,7 +165,13 @@ class Server:
 
 @contextmanager
 def server(program: Program) -> Iterator[Server]:
-    """Yield a host server on a port of its own, so that runs side by side do not meet; end all of it afterwards."""
+    """Yield a host server on a port of its own, so that runs side by side do not meet; end all of it afterwards.
+
+    Raises
+    ------
+    UserError
+        If the server does not start.
+    """
     if program.container:
         yield Server(program, dict(os.environ), 0)
         return

@@ -87,7 +87,7 @@ def unpacked(raw: bytes, path: PurePath, limit: int) -> bytes:
 
 
 def members_of(path: Path, limit: int) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield the files of a ``.tar.gz`` on disk; see `members`."""
+    """Yield the files of a ``.tar.gz`` on disk; errors as of `members`, and if it cannot be read."""
     try:
         with gzip.open(path) as stream:
             yield from members(stream, str(path), limit)

@@ -118,7 +118,13 @@ class Published:
         return name if name in dict(self.hashes) else None
 
     def decode(self, files: dict[str, bytes], where: str) -> Splits:
-        """Check the hashes, then parse."""
+        """Check the hashes, then parse.
+
+        Raises
+        ------
+        UserError
+            If a file is missing or its hash is wrong.
+        """
         if absent := [name for name, _ in self.hashes if name not in files]:
             raise UserError(f"{where}: lacks {', '.join(absent)}")
         for name, allowed in self.hashes:
