@@ -78,7 +78,7 @@ def wall_width():
             m = jnp.asarray(initial_magnetisation(laid, np.ones(film.mesh.shape, bool)))
             energies.append(solver.energies(system, drive, m)["total"])
     near = np.polyfit(widths * 1e9, np.array(energies) * 1e20, 4)
-    best = minimize_scalar(lambda w: np.polyval(near, w), (6, 8, 11)).x
+    best = minimize_scalar(lambda w: float(np.polyval(near, w)), (6, 8, 11)).x
     source = "lowest energy of all tanh profiles, stray field included"
     yield Row(name, "Delta (nm)", float(best), source, relaxed, 0.03, "relative")
 

@@ -40,7 +40,7 @@ class _Array:
         self.rows, row_wires = _lines(cell, wire_ohm, driver_ohm)
         self.columns, column_wires = _lines(cell[::-1].T, wire_ohm, sense_ohm)  # connected at the bottom
         both = sparse.hstack([self.rows, self.columns], format="csr")
-        self.load = (both.T @ sparse.diags_array(conductance_S.ravel())).tocsr()
+        self.load = sparse.csr_array(both.T @ sparse.diags_array(conductance_S.ravel()))
         matrix = (sparse.block_diag([row_wires, column_wires]) + self.load @ both).tocsc()
         options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
         self.factors = splu(matrix, **options) if both.shape[1] else None
@@ -54,7 +54,8 @@ class _Array:
         if self.factors is None:
             return np.zeros((k, *self.shape)), np.zeros((k, *self.shape))
         drops = self.factors.solve(self.load @ source_V.reshape(k, -1).T)
-        below, above = self.rows @ drops[:own], self.columns @ drops[own:]
+        below = np.asarray(self.rows @ drops[:own])
+        above = np.asarray(self.columns @ drops[own:])
         return below.T.reshape(k, *self.shape), above.T.reshape(k, *self.shape)
 
 
