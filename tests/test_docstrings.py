@@ -1,4 +1,4 @@
-"""What ruff cannot see: docstrings of public functions name the errors that they raise and the shapes of arrays."""
+"""What ruff cannot see: docstrings of public functions name units, the shapes of arrays and the errors raised."""
 
 import ast
 import re
@@ -11,6 +11,12 @@ PACKAGES = ("spinloom", "device_sims", "calibration", "network", "workflow", "re
 # an array whose annotation has no shape, as Float[np.ndarray, "n"] has
 BARE = re.compile(r"\b(np\.ndarray|jax\.Array)\b(?!, ')")
 SHAPE = re.compile(r"\[[^\]]+\]|shape|[Aa]s (of|in) (`|these)|[Ss]ee `")
+# a number with a unit that its name does not carry, as duration_s does
+PLAIN = re.compile(
+    r"(^|_)(t|d[txyz]|time|duration|period|temperature|voltage|current|current_density|frequency|length|thickness"
+    r"|diameter|distance|position|area|volume|energy|power|conductance|resistance|resistivity|latency)s?$"
+)
+UNIT = re.compile(r"\b(A(?! [a-z])|Hz|J|K|m|ns?|ohm|s|S|T|V)\b(?!\[)|\bunit")
 
 
 def functions(body: list[ast.stmt]):
@@ -22,11 +28,11 @@ def functions(body: list[ast.stmt]):
             yield node
 
 
-def annotations(function: ast.FunctionDef) -> str:
-    """Return the annotations of a function's arguments and result, without the arguments of callables."""
-    arguments = [node.annotation for node in ast.walk(function.args) if isinstance(node, ast.arg)]
-    told = " ".join(ast.unparse(one) for one in (*arguments, function.returns) if one)
-    return re.sub(r"Callable\[\[[^\]]*\], [^\]]*\]", "", told)
+def annotations(function: ast.FunctionDef) -> dict[str, str]:
+    """Return the annotations of a function's arguments and of its result, under its name; callables are left out."""
+    told = {node.arg: node.annotation for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    told[function.name] = function.returns
+    return {name: re.sub(r"Callable\[\[[^\]]*\], [^\]]*\]", "", ast.unparse(one)) for name, one in told.items() if one}
 
 
 def errors(function: ast.FunctionDef) -> set[str]:
@@ -40,8 +46,10 @@ def faults(text: str) -> list[str]:
     """Return what the docstrings of a module's public functions leave out."""
     found = []
     for function in functions(ast.parse(text).body):
-        said = ast.get_docstring(function) or ""
-        missing = ["shape"] if BARE.search(annotations(function)) and not SHAPE.search(said) else []
+        said, told = ast.get_docstring(function) or "", annotations(function)
+        missing = ["shape"] if BARE.search(" ".join(told.values())) and not SHAPE.search(said) else []
+        plain = [name for name, one in told.items() if re.search(r"\bfloat\b", one) and PLAIN.search(name)]
+        missing += ["unit"] if plain and not UNIT.search(said) else []
         missing += sorted(
             name for name in errors(function) if not re.search(rf"\b{name}\b|[Ee]rrors as (of|in) `", said)
         )
@@ -50,10 +58,10 @@ def faults(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_docstrings_name_shapes_and_errors(package):
+def test_docstrings_name_units_shapes_and_errors(package):
     paths = sorted((ROOT / package).rglob("*.py"))
-    found = {str(path.relative_to(ROOT)): faults(path.read_text(encoding="utf-8")) for path in paths}
-    assert found and not {path: missing for path, missing in found.items() if missing}
+    found = [f"{path.relative_to(ROOT)}: {one}" for path in paths for one in faults(path.read_text(encoding="utf-8"))]
+    assert paths and not found
 
 
 @pytest.mark.parametrize(
@@ -65,9 +73,12 @@ def test_docstrings_name_shapes_and_errors(package):
         ("def f(x: Float[np.ndarray, 'n'])", "Return x.", []),
         ("def f(x: Callable[[np.ndarray], np.ndarray])", "Return x.", []),
         ("def _f(x: np.ndarray)", "Return x.", []),
+        ("def f(rest_time: float)", "Wait.", ["unit"]),
+        ("def f(rest_time: float)", "Wait for ``rest_time``, s.", []),
+        ("def f(rest_time_s: float)", "Wait.", []),
     ],
 )
-def test_a_missing_shape_is_found(head, said, missing):
+def test_a_missing_shape_or_unit_is_found(head, said, missing):
     assert faults(f"{head}:\n  '''{said}'''") == [f"line 1: f: no {one}" for one in missing]
 
 

@@ -120,7 +120,7 @@ class Axial(NamedTuple):
         return self.drive / (1 + self.offset)
 
     def butler(self, t: float) -> float:
-        """Return the probability to pass the equator within t, for ``i - h > 1``.
+        """Return the probability to pass the equator within t (s), for ``i - h > 1``.
 
         Butler et al., IEEE Trans. Magn. 48, 4684 (2012), equation of the switching distribution,
         ``exp(-u^2 Delta (i-1)/(i e^(2(i-1)wt) - 1))``, but with the angle u that linear growth reaches when the moment
@@ -132,7 +132,7 @@ class Axial(NamedTuple):
         return math.exp(-square * self.delta * (i - 1) / (i * math.exp(growth) - 1))
 
     def precessional(self, t: float) -> float:
-        """Return ``1 - erf((pi/2) e^(-t/t_D)/(sqrt2 theta_sigma))``, ``t_D = 1/(w (i - h - 1))``."""
+        """Return ``1 - erf((pi/2) e^(-t/t_D)/(sqrt2 theta_sigma))``, ``t_D = 1/(w (i - h - 1))``; t in s."""
         slowed = math.exp(-t * self.rate * (self.drive - self.offset - 1))
         return 1 - float(erf(math.pi / 2 * slowed * math.sqrt(self.delta)))  # theta_sigma = 1/sqrt(2 Delta)
 
@@ -150,7 +150,7 @@ class Axial(NamedTuple):
 
 @lru_cache(maxsize=512)
 def propagator(axial: Axial, t: float) -> np.ndarray:
-    """Return what time t does to the Legendre coefficients of the density of x, ``float64[modes, modes]``.
+    """Return what a time t (s) does to the Legendre coefficients of the density of x, ``float64[modes, modes]``.
 
     Fokker-Planck equation ``dp/dt = d/dx (1 - x^2) [w/(2 Delta) dp/dx + w (i g(x) - h - x) p]`` by Galerkin's method;
     the modes resolve Boltzmann's distribution about a pole, ``exp(-2 Delta (1 - x))``, to about 1e-9.
@@ -169,7 +169,10 @@ def _modes(delta: float) -> int:
 
 
 def fokker_planck(rest: Axial, pulse: Axial, times: tuple[float, float, float]) -> float:
-    """Return the probability to end beyond ``x = -1/2`` after rest, pulse and relaxation of a moment from x = 1."""
+    """Return the probability to end beyond ``x = -1/2`` after rest, pulse and relaxation of a moment from x = 1.
+
+    ``times`` are the durations of the three, s.
+    """
     modes = _modes(rest.delta)
     density = np.arange(modes) + 0.5  # of a point at the pole
     for axial, t in zip((rest, pulse, rest), times):

@@ -15,7 +15,7 @@ KINDS = ("box", "disc", "ellipse", "rectangle", "strip", "file")
 
 
 def rough_edge(roughness: Roughness, side: str, nx: int, dx: float) -> np.ndarray:
-    """Return an edge's displacement at each column, ``float64[nx]``, m.
+    """Return an edge's displacement at each column of length ``dx`` (m), ``float64[nx]``, m.
 
     A stationary Ornstein-Uhlenbeck process sampled exactly at the cell pitch:
     ``e[i+1] = r e[i] + rms sqrt(1 - r^2) N(0, 1)``, ``r = exp(-dx / correlation length)``.

@@ -87,7 +87,7 @@ def thread(cell_m: float, length_m: float, material: Material, initial: Initial,
 
 
 def speed(result: Result, dx: float) -> float:
-    """Return the wall's speed over the second half of the records, m/s."""
+    """Return the wall's speed over the second half of the records, m/s; ``dx`` is the length of a cell, m."""
     late = result.t_s >= result.t_s[-1] / 2
     position = wall_position(result.m[:, 2], result.mask, dx)
     return float(np.polyfit(result.t_s[late], position[late], 1)[0])

@@ -21,7 +21,10 @@ SAMPLES = 300
 
 
 def reading(scheme: str, dt: float, alpha: float, temperature: float = 300.0) -> float:
-    """Return the temperature of the cells' state under a scheme, K; its own scatter is about 0.3 %."""
+    """Return the temperature of the cells' state under a scheme, K; its own scatter is about 0.3 %.
+
+    ``dt`` is the time step, s, and ``temperature`` the one that is set, K.
+    """
     problem = Problem(
         Mesh(N, N, (4e-9, 4e-9, 1e-9)), Geometry(), Material(1e6, 2e-11, alpha),
         (Phase("wait", 1e-9, field_T=(0.0, 0.0, FIELD_T)),), Initial("uniform", (0.0, 0.0, 1.0)), temperature,
@@ -51,7 +54,10 @@ def reading(scheme: str, dt: float, alpha: float, temperature: float = 300.0) ->
 
 
 def theory(scheme: str, dt: float, alpha: float) -> float:
-    """Return what linear spin waves make of the thermometer: each wave's T(x) weighted with its frequency."""
+    """Return what linear spin waves make of the thermometer: each wave's T(x), weighted with its frequency.
+
+    ``dt`` is the time step, s.
+    """
     Ms, cell = 1e6, 4e-9
     wave = 2 - 2 * np.cos(np.pi * np.arange(N) / N)
     field = FIELD_T / (MU0 * Ms) + 2 * 2e-11 / (MU0 * Ms**2 * cell**2) * (wave[:, None] + wave)

@@ -252,7 +252,7 @@ def _assigned(name: str, values: list[Value]) -> list[str]:
 
 
 def current_per_velocity(problem: Problem, ms: float) -> float:
-    """Return the current density along x per Zhang-Li velocity that gives it in a material of this Ms, A s/m3."""
+    """Return the current density along x per Zhang-Li velocity, A s/m3, in a material of Ms ``ms``, A/m."""
     xi, polarisation = problem.material.zhang_li_beta, problem.material.spin_hall_angle or 1.0
     return -ELECTRON * ms * (1 + xi**2) / (BOHR_MAGNETON * polarisation) * GAMMA_OF_SOURCE / GAMMA
 
