@@ -1,7 +1,8 @@
 """Maximum likelihood for the laws of this package, and what a fit is.
 
 Every law is searched on a scale on which its parameters are free: logarithms of what is positive, log-odds of what is
-a probability. There the likelihood is nearly Gaussian, so intervals are formed there too (`Fit.interval`).
+a probability. There the likelihood is nearly Gaussian, so intervals are formed there too (`Fit.interval`). In
+shapes, k counts the parameters and a those that are free: neither held fixed nor on a bound.
 """
 
 from __future__ import annotations
@@ -97,19 +98,7 @@ class Fit:
 
 
 def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Return the derivatives of ``function`` with respect to the free entries of ``x``, by central differences.
-
-    Parameters
-    ----------
-    function : callable
-        float64[k] -> float64[...].
-    x : ndarray, float64[k]
-    free : ndarray, bool[k]
-
-    Returns
-    -------
-    ndarray, float64[..., free entries]
-    """
+    """Return the central differences of ``function`` in the free entries of ``x``: float64[k] to float64[..., a]."""
     columns = []
     for entry in np.flatnonzero(free):
         h = np.zeros(len(x))
@@ -155,17 +144,7 @@ class Problem:
     def slopes(self, x: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return score and information for the search: expected (cells) or sum of squared scores (densities).
 
-        Parameters
-        ----------
-        x : ndarray, float64[k]
-            Search coordinates.
-        free : ndarray, bool[k]
-
-        Returns
-        -------
-        score : ndarray, float64[a]
-            Of the ``a`` free coordinates.
-        information : ndarray, float64[a, a]
+        ``x`` is float64[k], ``free`` bool[k], the score float64[a], the information float64[a, a].
         """
         slope = derivative(self._finite, x, free)
         if self.counts.ndim == 1:
@@ -187,27 +166,13 @@ class Problem:
 
 
 def maximise(problem: Problem, starts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return the search coordinates of greatest likelihood, and what is known there.
+    """Return search coordinates, free mask, information there and the names of parameters on a closed bound.
 
     Scoring steps from the best starts, L-BFGS-B where these do not converge; parameters for which a closed bound is as
     good go there.
 
-    Parameters
-    ----------
-    problem : Problem
-    starts : list of ndarray, float64[k]
-        First guesses of the parameters, in their own units.
-
-    Returns
-    -------
-    x : ndarray, float64[k]
-        Search coordinates.
-    free : ndarray, bool[k]
-        Whether a parameter is neither held fixed nor on a bound.
-    information : ndarray, float64[a, a]
-        On the ``a`` free coordinates.
-    bound : list of str
-        Parameters on a closed bound.
+    ``starts`` are first guesses of the parameters, in their own units, float64[k]; the arrays returned are float64[k],
+    bool[k] and float64[a, a].
 
     Raises
     ------
