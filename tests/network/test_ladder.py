@@ -12,6 +12,7 @@ from tests.network.conftest import make_card
 from tests.network.rule_cards import ONE_NS, SURE, junction, quick_compile, shares  # noqa: F401
 
 UP, DOWN = (1e-4, 0.003, 0.04, 0.2, 0.55, 0.9), SURE
+MODES = ("full", "none", "offset")
 STRENGTHS = np.concatenate([np.logspace(-6, 0, 25), [0.0, 0.55, 0.9, 0.95, 1.0, 1.7, 40.0]])
 
 
@@ -78,7 +79,7 @@ def test_the_dead_zone_of_the_high_current_law():
     """Durations in proportion to the strength ignore what is weak (papers call it incubation); see docs/rules.md."""
     device = model(library.card("gt_stt_mtj_28nm"))
     weak = np.array([0.01, 0.05, 0.1, 0.15])
-    got = {mode: shares(pulse_ladder.make(device, mode, None), device, False, weak) for mode in pulse_ladder.MODES}
+    got = {mode: shares(pulse_ladder.make(device, mode, None), device, False, weak) for mode in MODES}
     np.testing.assert_allclose(got["full"], weak, rtol=1e-5, atol=0)
     # pulses below 0.58 ns of 3.91 (u = 0.148) do not exist; the weakest switches with 8e-7
     assert got["none"].max() < 2e-6

@@ -102,7 +102,7 @@ def test_a_network_is_tested_after_each_hold(config, tmp_path):
         trainer(config, forgetful(), evaluation={"retention": ways})
     # floats forget nothing
     floats = trainer(config, forgetful(), evaluation={"retention": ways}, rule="float_baseline", rule_options={})
-    assert floats.holds == []
+    assert floats.evaluator.holds == []
 
 
 def test_years_are_endurance_over_rate():
