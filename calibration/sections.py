@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from calibration import laws
-from spinloom.declare import Flag, OneOf, Real, Section, Whole, key
+from spinloom.declare import Flag, OneOf, Real, Section, Whole, key, some_given
 from spinloom.errors import UserError
 
 
@@ -72,6 +72,10 @@ class Point(Section):
     voltage_V: Real | None = key("Voltage.", absent=True)
     duration_s: Real | None = key("Length.", absent=True, gt=0)
     temperature_K: Real | None = key("Temperature.", absent=True, gt=0)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        return some_given(self, type(self).model_fields)
 
 
 class Interpolate(Section):

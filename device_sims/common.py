@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import model_validator
 
 from device_sims import devices, engines, problem
 from spinloom.config import Seeded
-from spinloom.declare import OneOf, Real, Section, Whole, key
+from spinloom.declare import OneOf, Real, Section, Whole, key, some_given
 from spinloom.errors import UserError
 
 
@@ -23,6 +25,10 @@ class Replica(Section):
     current_density_A_per_m2: Real | None = key("Current density of the pulse.", absent=True)
     zhang_li_u_m_per_s: Real | None = key("Spin drift velocity of the pulse.", absent=True)
     nominal_start_m: Real | None = key("Where the write begins.", absent=True)
+
+    @model_validator(mode="after")
+    def _names_a_pulse(self) -> Self:
+        return some_given(self, type(self).model_fields.keys() - {"replicas_per_instance"})
 
 
 class Sweep(Section):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, Strict, field_serializer
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, field_serializer
 
 from network import datasets, rules
 from spinloom.config import Seeded
 from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, key, partial
+from spinloom.explain import short
 
 Entry = Annotated[
     Annotated[str, Field(min_length=1, max_length=20)] | Annotated[Whole, Field(ge=1, le=100000)],
     Field(union_mode="left_to_right"),
 ]
+Pulse = Annotated[Annotated[str, Strict()] | Whole, Field(union_mode="left_to_right")]  # "1" and 1 are two names
 Scalar = Annotated[Flag | Annotated[str, Strict()] | Number | None, Field(union_mode="left_to_right")]
 Value = Annotated[Scalar | tuple[Scalar, ...], Field(union_mode="left_to_right")]
 Name = Annotated[
@@ -100,6 +102,12 @@ class Rest(Section):
     temperature_K: Real = key("At one of the temperatures of calibration.retention.", ge=0)
 
 
+def _each_once(values: tuple) -> tuple:
+    if len(set(values)) < len(values):
+        raise ValueError(f"found {short(list(values))}, allowed: each entry once")
+    return values
+
+
 class Device(Section):
     """Which traits of the device take part."""
 
@@ -115,11 +123,8 @@ class Device(Section):
         "Devices are left alone after each epoch and lose states at the card's rates of retention; null: they are not.",
         None,
     )
-    pulses: tuple[Whole | str, ...] | None = key(
-        "Pulses of the card that are used, by name; null: all.",
-        None,
-        min_length=2,
-        max_length=127,
+    pulses: Annotated[tuple[Pulse, ...], Field(min_length=2, max_length=127), AfterValidator(_each_once)] | None = key(
+        "Pulses of the card that are used, by name; null: all.", None
     )
     stuck_fraction: Real = key("Share of devices that no pulse moves.", 0, ge=0, le=1)
 

@@ -28,15 +28,16 @@ from pydantic import (
     GetJsonSchemaHandler,
     Strict,
     ValidationError,
+    ValidationInfo,
     create_model,
+    field_validator,
     model_serializer,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from spinloom.errors import UserError
-from spinloom.explain import check_depth, check_numbers, explain
+from spinloom.explain import LARGEST, check_depth, check_numbers, explain, is_absent
 from spinloom.registry import Registry
 
 Bound = TypeVar("Bound", bound="Section")
@@ -54,7 +55,7 @@ def _number(value: Any) -> Any:
 
 def _whole(value: Any) -> Any:
     value = _number(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST else value
 
 
 Real = Annotated[float, Strict(), BeforeValidator(_number)]  # 300 and 300.0 are one value
@@ -65,9 +66,9 @@ Number = Annotated[int | float, BeforeValidator(_whole)]
 
 
 class OneOf:
-    """Marks a text as one of the names that ``names`` returns when a value is checked, as those of plug-ins."""
+    """Marks a value as one of those that ``names`` returns when it is checked, as the names of plug-ins."""
 
-    def __init__(self, names: Callable[[], Iterable[str]]):
+    def __init__(self, names: Callable[[], Iterable[Any]]):
         self.names = names
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -76,9 +77,9 @@ class OneOf:
     def __get_pydantic_json_schema__(self, rule: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(rule), "enum": list(self.names())}
 
-    def _known(self, name: str) -> str:
+    def _known(self, name: Any) -> Any:
         if name not in (names := list(self.names())):
-            raise PydanticKnownError("literal_error", {"expected": ", ".join(names)})
+            raise PydanticKnownError("literal_error", {"expected": ", ".join(map(str, names))})
         return name
 
 
@@ -118,6 +119,14 @@ class Section(BaseModel):
         """Return the section as JSON holds it, with every default filled in."""
         return self.model_dump(mode="json")
 
+    @field_validator("*")
+    @classmethod
+    def _not_null(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse null for a key that may only be left out."""
+        if value is None and is_absent(cls.model_fields.get(str(info.field_name))):
+            raise PydanticCustomError("absent", "a value, or leave the key out")
+        return value
+
     @model_serializer(mode="wrap")
     def _without_absent(self, serialise: Any) -> dict[str, Any]:
         fields = type(self).model_fields
@@ -140,15 +149,17 @@ def key(meaning: str, default: Any = ..., *, absent: bool = False, **limits: Any
     """
     extra: dict[str, Any] = {"absent": True} if absent else {}
     if absent:
-        default = None
+        default, limits = None, {"validate_default": False, **limits}
     if isinstance(default, type):
         return Field(default_factory=default, description=meaning, json_schema_extra={**extra, "default": {}}, **limits)
     return Field(default, description=meaning, json_schema_extra=extra or None, **limits)
 
 
-def is_absent(field: FieldInfo | None) -> bool:
-    """Return whether a field has no default and may be left out."""
-    return field is not None and isinstance(field.json_schema_extra, dict) and "absent" in field.json_schema_extra
+def some_given(section: Bound, names: Iterable[str]) -> Bound:
+    """Return ``section``, for a validator that must refuse it if none of these keys is given."""
+    if section.model_fields_set.isdisjoint(names):
+        raise ValueError(f"found none of these keys, allowed: one or more of {', '.join(sorted(names))}")
+    return section
 
 
 def compose(name: str, base: type[Bound], sections: dict[str, type[Section]], absent: bool = True) -> type[Bound]:

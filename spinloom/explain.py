@@ -14,11 +14,13 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from spinloom.errors import UserError
 
 MAX_ENTRIES = 100_000  # a few aliases of aliases are more than any memory holds
 MAX_DEPTH = 32  # no section is half as deep; an alias of what it lies in has no end
+LARGEST = 2**53  # a float holds every whole number up to here
 
 
 def check_depth(value: Any, source: str, path: str = "", depth: int = 0, entries: int = 0) -> int:
@@ -53,7 +55,7 @@ def check_numbers(content: Any, source: str) -> None:
         If a number is not finite or is beyond 2^53.
     """
     for path, value in leaves(content):
-        if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > 2**53:
+        if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > LARGEST:
             raise UserError(f"{source}: {path}: found {short(value)}, allowed: finite numbers up to 2^53")
 
 
@@ -87,6 +89,7 @@ KINDS = {
     "float": "number", "int": "integer", "string": "string", "bool": "boolean", "tuple": "array", "list": "array",
     "model": "object", "dict": "object", "none": "null",
 }  # fmt: skip
+UNKNOWN = ("extra_forbidden", "invalid_key")  # types of the error for a key that no section has
 ORDER = ("integer", "number", "string", "boolean", "array", "object", "null")
 
 
@@ -95,30 +98,37 @@ def explain(error: ValidationError, model: type[BaseModel], content: Any, where:
     found: dict[tuple, list[Any]] = {}
     for one in error.errors(include_url=False):
         found.setdefault(_path(one, content), []).append(one)
-    path = min(found, key=lambda path: (-len(path), str(path)))
+    path = min(found, key=lambda path: _rank(path, found[path][0]["type"]))
     errors = found[path]
     first = errors[0]
     text = ".".join(map(str, (*filter(None, [where]), *path)))
-    kind = first["type"]
-    if kind == "extra_forbidden":
+    kind, is_key = first["type"], first["loc"][-1:] == ("[key]",)
+    if kind in UNKNOWN:
         known = sorted(_keys(model, path[:-1]))
         return f"{_parent(where, path)}: {unknown_key(path[-1], known)}"
     if kind == "missing":
         return f"{_parent(where, path)}: key '{path[-1]}' is missing"
-    value = _at(content, path)
-    if first["loc"][-1:] == ("[key]",):
-        path, value = path[:-1], path[-1]
-        text = ".".join(map(str, (*filter(None, [where]), *path)))
+    value = first["input"] if is_key else _at(content, path)
     if kind in ("value_error", "assertion_error"):
         return f"{text or 'top level'}: {first['ctx']['error']}"
     if kind not in ("literal_error", *ALLOWED) and not kind.endswith(("_type", "_parsing", "_from_float")):
         return f"{text or 'top level'}: found {short(value)}, allowed: {first['msg']}"
-    allowed = [_allowed(one) for one in errors]
-    if _nullable(model, path):
+    allowed = [_allowed(one) for one in (errors[:1] if is_key else errors)]
+    if not is_key and _nullable(model, path):
         allowed.append("null")
     order = [kind for kind in ORDER if kind in allowed]  # kinds of values last, in one order
     words = dict.fromkeys([one for one in allowed if one not in ORDER] + order)
     return f"{text or 'top level'}: found {short(value)}, allowed: {' or '.join(words)}"
+
+
+def _rank(path: tuple, kind: str) -> tuple:
+    """Return what the error to tell is the least by: the deepest; of one section an unknown key before a missing one.
+
+    A misspelt key is both, and the hint comes with the unknown one.
+    """
+    of_keys = (*UNKNOWN, "missing")
+    where = path[:-1] if kind in of_keys else path
+    return -len(where), str(where), of_keys.index(kind) if kind in of_keys else len(of_keys)
 
 
 def unknown_key(name: Any, known: list[str]) -> str:
@@ -126,12 +136,15 @@ def unknown_key(name: Any, known: list[str]) -> str:
     # names end in their unit, which is what one forgets
     close = difflib.get_close_matches(str(name), known, n=1) or [k for k in known if k.startswith(f"{name}_")]
     hint = f" (did you mean '{close[0]}'?)" if close else ""
-    return f"found unknown key '{short(name)}'{hint}, allowed: {', '.join(known)}"
+    return f"found unknown key '{short(name)}'{hint}, allowed: {', '.join(known) or 'none'}"
 
 
 def short(value: Any) -> str:
     """Return a value as an error shows it: one line of at most 60 characters."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+    except TypeError:  # a key that JSON does not know, as a date
+        text = str(value)
     text = text.encode("unicode_escape").decode()
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -147,13 +160,19 @@ def _allowed(one: Any) -> str:
 
 def _path(one: Any, content: Any) -> tuple:
     """Return where an error is, without the names that pydantic gives to the members of a union."""
+    loc: tuple = one["loc"]
+    own: tuple = ()
+    if one["type"] in (*UNKNOWN, "missing"):  # a key that the content lacks, or that pydantic tells as a text
+        loc, own = loc[:-1], (one["input"] if one["type"] == "invalid_key" else loc[-1],)
+    elif loc[-1:] == ("[key]",):  # the error of a free name is told of the mapping that it stands in
+        loc = loc[:-2]
     path: list[Any] = []
-    for part in one["loc"]:
+    for part in loc:
         inside = content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
         if part in inside:
             path.append(part)
             content = content[part]
-    return (*path, one["loc"][-1]) if one["type"] == "missing" else tuple(path)
+    return (*path, *own)
 
 
 def _at(content: Any, path: tuple) -> Any:
@@ -174,13 +193,19 @@ def _annotations(model: type[BaseModel], path: tuple) -> Iterator[Any]:
         for one in types:
             if isinstance(one, type) and issubclass(one, BaseModel):
                 field = one.model_fields.get(str(part))
-                below += members(field.annotation) if field else []
+                kinds = members(field.annotation) if field else []
+                below += [kind for kind in kinds if kind is not type(None) or not is_absent(field)]
             elif isinstance(part, int):
                 below += [m for inner in getattr(one, "__args__", ()) if inner is not ... for m in members(inner)]
             else:  # a mapping with free names
                 below += members(one.__args__[1]) if len(getattr(one, "__args__", ())) == 2 else []
         types = below
     yield from types
+
+
+def is_absent(field: FieldInfo | None) -> bool:
+    """Return whether a field has no default and may be left out."""
+    return field is not None and isinstance(field.json_schema_extra, dict) and "absent" in field.json_schema_extra
 
 
 def members(annotation: Any) -> list[Any]:

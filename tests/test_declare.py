@@ -1,11 +1,12 @@
 """Declarations of what a user writes: checks, errors, defaults, schema, on a section of their own."""
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Literal, Self
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, compose, key, partial, schema
+from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, compose, key, partial, schema, some_given
 from spinloom.errors import UserError
 
 known = ["llg"]
@@ -21,6 +22,17 @@ class Track(Section):
     RA_ohm_m2: Real | None = key("Resistance-area product.", absent=True, gt=0)
 
 
+class Limits(Section):
+    """At least one of them."""
+
+    low: Real | None = key("Least.", absent=True)
+    high: Real | None = key("Most.", absent=True)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        return some_given(self, type(self).model_fields)
+
+
 class Top(Section):
     """A small config."""
 
@@ -28,6 +40,7 @@ class Top(Section):
     spare: Track | None = key("Another one.", None)
     engine: Annotated[str, OneOf(lambda: known)] = key("Engine.", "llg")
     demag: Flag = key("Whether there is a stray field.", True)
+    some: Limits | None = key("Limits.", None)
     named: dict[Annotated[str, Field(pattern="^[a-z]+$")], Number | None] = key("Numbers by name.", dict)
 
 
@@ -41,6 +54,7 @@ def test_defaults_are_filled_in_and_numbers_have_the_type_of_their_key():
         "spare": None,
         "engine": "llg",
         "demag": True,
+        "some": None,
         "named": {"a": 4, "b": 0.5},
     }
     assert type(made.track.cells) is int and type(made.named["a"]) is int
@@ -71,6 +85,20 @@ def test_defaults_are_filled_in_and_numbers_have_the_type_of_their_key():
         ({"track": TRACK, "named": {"a": "x"}}, "named.a: found x, allowed: integer or number or null"),
         ({"track": {"length_m": float("inf")}}, "track.length_m: found Infinity, allowed: finite numbers up to 2^53"),
         ({"track": {"length_m": 2**60}}, f"track.length_m: found {2**60}, allowed: finite numbers up to 2^53"),
+        ({"track": TRACK | {"RA_ohm_m2": None}}, "track.RA_ohm_m2: found null, allowed: a value, or leave the key out"),
+        ({"track": TRACK | {"RA_ohm_m2": -1}}, "track.RA_ohm_m2: found -1, allowed: more than 0"),
+        ({"track": TRACK | {"cells": 1e300}}, "track.cells: found 1e+300, allowed: integer or null"),
+        ({"track": {"lenght_m": 1}}, "track: found unknown key 'lenght_m' (did you mean 'length_m'?), allowed: RA_ohm"),
+        ({"track": TRACK, 7: 1}, "top level: found unknown key '7', allowed: demag, engine, named, some, spare, track"),
+        ({"track": {**TRACK, None: 1}}, "track: found unknown key 'null', allowed: RA_ohm_m2, cells"),
+        ({"track": TRACK, "named": {2.5: 1}}, "named: found 2.5, allowed: string"),
+        ({"track": TRACK, "named": {None: "x"}}, "named: found null, allowed: string"),
+        ({"track": {date(2026, 1, 1): 1}}, "track: found unknown key '\"2026-01-01\"', allowed: RA_ohm_m2, cells"),
+        (
+            {"track": TRACK, "named": {"a": {date(2026, 1, 1): 1}}},
+            "named.a: found {datetime.date(2026, 1, 1): 1}, ",
+        ),
+        ({"track": TRACK, "some": {}}, "some: found none of these keys, allowed: one or more of high, low"),
         # the deepest of several is told
         ({"track": TRACK | {"cells": 1}, "spars": 1}, "track.cells: found 1, allowed: at least 2"),
     ],

@@ -29,7 +29,7 @@ from device_sims.devices import Batch, wire
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem
 from device_sims.problem.observables import SINGLE
-from spinloom.declare import Real, Section, key
+from spinloom.declare import OneOf, Real, Section, Whole, key
 from spinloom.errors import UserError
 from spinloom.write_events import Energy, Junction, Line, Plates, Position, Pulse, Writes
 
@@ -130,7 +130,7 @@ class Pulses(Section):
         (),
         max_length=1000,
     )
-    polarities: tuple[Literal[1, -1], ...] = key(
+    polarities: tuple[Annotated[Whole, OneOf(lambda: (1, -1))], ...] = key(
         "Sign of the current; other than [1] with write_mode present_state only. All voltages are pulsed "
         "with the first, then with the second.",
         (1,),

@@ -32,6 +32,7 @@ class Axis(Section):
         "Or changes of the config by label; `from` (a config file) and `take` (sections of it) put "
         "another study's underneath.",
         None,
+        min_length=1,
     )
     key: str | None = key(
         "Key of the config that takes the `values`, as in calibration.states.count.",

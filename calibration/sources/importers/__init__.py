@@ -37,7 +37,7 @@ def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
     format : str
         One of `REGISTRY`.
     options : dict or None
-        Of the format's ``Options``; values may be text, as a command line gives them.
+        Of the format's ``Options``; values may be text, as a command line gives them, and null is the default.
     source : str
         Begins the errors.
 
@@ -46,7 +46,8 @@ def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
     UserError
         If the format or an option is unknown, or an option's value is of the wrong type or outside its range.
     """
-    return REGISTRY.get(format).Options.parse(options or {}, source, "options")
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    return REGISTRY.get(format).Options.parse(given, source, "options")
 
 
 def import_file(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Imported:
