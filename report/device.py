@@ -48,7 +48,7 @@ def device(study: Study) -> Section:
 
 def origin(study: Study) -> Table:
     """Return where the card comes from, as it tells."""
-    rows = [list(quantity(key, value)) for key, value in _flat(study.card.meta["source"])]
+    rows = [list(quantity(key, value)) for key, value in _flat(study.card.meta.source.dump())]
     return Table("Where the device comes from", [], rows)
 
 
@@ -119,7 +119,7 @@ def _timeline(own: pd.DataFrame, pulse: pd.Series, track: str) -> dict[str, Any]
 def writes(study: Study) -> Section:
     """Return the section on the statistics of the writes."""
     if not study.simulated:
-        counted = study.card.meta.get("events")
+        counted = study.card.meta.events
         told = (
             f"The card counts {counted} writes; what they say is in the table below."
             if counted
@@ -210,10 +210,10 @@ def outcomes(study: Study) -> Figure | None:
     bins = np.linspace(values.min(), values.max(), 49) if values.min() < values.max() else values.min() + [-0.5, 0.5]
     middle, width = (bins[1:] + bins[:-1]) / 2, bins[1] - bins[0]
     names = pulse_names(study.simulated["pulses"])
-    edges = np.array((card.meta.get("states") or {}).get("edges") or []) * scale
+    edges = np.array(card.meta.states.edges or []) * scale
     # edges of the card's states have a place here if these are positions
     lines = edges[(edges > bins[0]) & (edges < bins[-1])]
-    lines = lines if column in ENDS and not shift and card.meta["states"]["coordinate"] == "position_m" else []
+    lines = lines if column in ENDS and not shift and card.meta.states.coordinate == "position_m" else []
     title = f"change of position ({END.unit})" if shift else of(column).title
     marks = [
         {
@@ -252,9 +252,9 @@ def outcomes(study: Study) -> Figure | None:
 
 def _normal(study: Study, pulse: int) -> tuple[float, float] | None:
     """Return mean and sd of the chosen law of a pulse, if it is one of positions."""
-    for law in study.card.meta.get("laws", []):
-        where, values = law["conditions"], law["parameters"]
-        if where.get("chosen") and pulse in where["pulses"] and law["law"] == "truncated_normal":
+    for law in study.card.meta.laws:
+        where, values = law.conditions, law.parameters
+        if where.chosen and pulse in where.pulses and law.law == "truncated_normal":
             return values["mean" if "mean" in values else "shift"], values["sd"]
     return None
 

@@ -38,8 +38,8 @@ def validation(study: Study) -> Section:
     if "systems" in study.network:
         blocks.append(_systems(study.network["systems"]))
         told.append(f"Beside the published numbers of {study.network['systems']['paper'].iloc[0]}.")
-    chosen = [law for law in study.card.meta.get("laws", []) if law["conditions"].get("chosen")]
-    fits = [law["goodness"]["p_value"] for law in chosen if law["goodness"]["p_value"] is not None]
+    chosen = [law for law in study.card.meta.laws if law.conditions.chosen]
+    fits = [law.goodness.p_value for law in chosen if law.goodness.p_value is not None]
     if fits:
         poor = sum(p < 0.01 for p in fits)
         told.append(
@@ -125,17 +125,17 @@ def _systems(table: pd.DataFrame) -> Table:
 
 def provenance(study: Study) -> Section:
     """Return the section on what the study was made of."""
-    source, card = study.card.meta["source"], study.card
+    source, card = study.card.meta.source, study.card
     rows = [["study", study.name], ["seed", str(study.config["seed"])], ["git commit", commit()]]
     if study.device:
         rows.append(["engine", f"{study.device['engine']}, version {study.device['engine_version']}"])
     rows.append(["kernel card (SHA-256 of its tables)", card.hash])
     for key in ("events_sha256", "files"):
-        found = source.get(key)
+        found = getattr(source, key)
         for name, value in found.items() if isinstance(found, dict) else [("", found)] if found else ():
             rows.append([f"{words(key)} {name}".strip(), text(value)])
-    if "spec_hashes" in source:
-        rows.append(["simulated problems", f"{len(source['spec_hashes'])} hashes in card.json"])
+    if source.spec_hashes is not None:
+        rows.append(["simulated problems", f"{len(source.spec_hashes)} hashes in card.json"])
     for file in study.data.get("files", []):
         rows.append(list(file.values()))  # its name and its hash
     sentence = (

@@ -34,7 +34,7 @@ def render_scan(found: scan.Scan) -> str:
 
 def render_card(card: KernelCard) -> str:
     """Return the page of a card that no study made."""
-    found, lead = Study(card.meta["name"], {}, card), "A synapse as a table of transition probabilities."
+    found, lead = Study(card.meta.name, {}, card), "A synapse as a table of transition probabilities."
     source = Section("device", "Device", f"The SHA-256 of the card's tables is {card.hash}.", [device.origin(found)])
     return _html("card", found.name, lead, tiles(found), [source, table.table(found)])
 
@@ -67,7 +67,7 @@ def _json(value: Any) -> str:
 def lead(study: Study) -> str:
     """Return the sentence below the title."""
     source = study.config["calibration"]["source"]["kind"]
-    what = study.device["family"] if study.device else study.card.meta["name"]
+    what = study.device["family"] if study.device else study.card.meta.name
     told = (
         f"A synapse ({words(what)}), {device.SOURCES.get(source, 'simulated')}, as a table of transition probabilities"
     )
@@ -80,8 +80,8 @@ def tiles(study: Study) -> list[tuple[str, str]]:
     """Return the headline numbers: a number and what it is."""
     card = study.card
     found = []
-    if card.meta.get("events"):
-        found.append((f"{card.meta['events']}", "writes counted"))
+    if card.meta.events:
+        found.append((f"{card.meta.events}", "writes counted"))
     found.append((f"{len(card.pulses)} × {len(card.states)}", "pulses × states"))
     if study.network:
         last, first = study.last().to_dict("index"), study.variants[0]

@@ -23,7 +23,7 @@ def table(study: Study) -> Section:
     """Return the section on the card."""
     card = study.card
     states, pulses = len(card.states), len(card.pulses)
-    events = card.meta.get("events")
+    events = card.meta.events
     counted = f" from {events} writes" if events else ""
     sentence = (
         f"The kernel card: the probability that a pulse takes the device from one of {states} states to another, for "
@@ -31,9 +31,9 @@ def table(study: Study) -> Section:
     )
     if card.rows_repeat:
         sentence += " Each write begins with a reset, so that the state before it does not matter."
-    derived = card.meta.get("derived") or {}
-    if derived:
-        levels, ratio = derived["distinguishable_levels"], derived["conductance_ratio"]
+    derived = card.meta.derived
+    if derived is not None:
+        levels, ratio = derived.distinguishable_levels, derived.conductance_ratio
         sentence += f" {levels} levels can be told apart; the conductance spans a factor of {ratio:.3g}."
     blocks: list[Figure | Table] = [matrices(study), single_rows(study), conductance(study)]
     if states == 2 and pulses > 2:
@@ -44,7 +44,7 @@ def table(study: Study) -> Section:
         blocks.append(figure)
     if states <= MOST_TEXT and pulses * (1 if card.rows_repeat else states) <= MOST_ROWS:
         blocks.append(_figures(study))
-    if card.meta.get("laws"):
+    if card.meta.laws:
         blocks.append(_laws(study))
     return Section("table", "Transition table", sentence, blocks)
 
@@ -110,7 +110,7 @@ def _interval(study: Study) -> str:
 
 
 def _and_interval(study: Study) -> str:
-    return f" and its {_interval(study)}" if study.card.meta.get("events") else "; its source gives no uncertainty"
+    return f" and its {_interval(study)}" if study.card.meta.events else "; its source gives no uncertainty"
 
 
 def switching(study: Study) -> Figure:
@@ -161,7 +161,7 @@ def single_rows(study: Study) -> Figure:
     menus = [("pulse", [study.pulses[k] for k in shown])]
     if not card.rows_repeat:
         menus.append(("from state", labels))
-    bars = f" The bars are its {_interval(study)}." if study.card.meta.get("events") else ""
+    bars = f" The bars are its {_interval(study)}." if study.card.meta.events else ""
     caption = f"One row of the table.{bars}{_told(study, shown)}"
     return Figure("rows", "How sure the table is", caption, views, menus, 340)
 
@@ -177,7 +177,7 @@ def conductance(study: Study) -> Figure:
         centre = share @ mean
         return centre, np.sqrt(np.clip(share @ (mean**2 + sd**2) - centre**2, 0, None))
 
-    pairs = (card.meta.get("derived") or {}).get("pairs") or []
+    pairs = [] if card.meta.derived is None else card.meta.derived.pairs
     y = axis(quantity.title)
     if not pairs:
         start = card.states["occupancy"].to_numpy()
@@ -254,14 +254,14 @@ def _band(x: list, centre: np.ndarray, width: np.ndarray, shade: str, name: str)
 def spread(study: Study) -> Figure | None:
     """Return how far writes to one device, and devices, differ, with standard errors; None if the card cannot tell."""
     meta, names = study.card.meta, study.pulses
-    if meta.get("spread_position_by_pulse"):
-        rows, quantity = meta["spread_position_by_pulse"], of("position_m")
+    if meta.spread_position_by_pulse:
+        rows, quantity = [row.dump() for row in meta.spread_position_by_pulse], of("position_m")
         parts = [("within a device", "cycle_to_cycle", "_m"), ("between devices", "device_to_device", "_m")]
-    elif meta.get("probability_spread"):
-        rows = [{**row, "p_sd": row["sd"], "p_se": row["sd_se"]} for row in meta["probability_spread"]]
+    elif meta.probability_spread:
+        rows = [{**row.dump(), "p_sd": row.sd, "p_se": row.sd_se} for row in meta.probability_spread]
         quantity, parts = of("probability"), [("between devices", "p", "")]
-    elif meta.get("spread"):
-        rows, names, quantity = [{"pulse": 0, **meta["spread"]}], ["all pulses"], of("conductance_S")
+    elif meta.spread:
+        rows, names, quantity = [{"pulse": 0, **meta.spread}], ["all pulses"], of("conductance_S")
         parts = [("within a device", "cycle_to_cycle", "_S"), ("between devices", "device_to_device", "_S")]
     else:
         return None
@@ -304,17 +304,17 @@ def _figures(study: Study) -> Table:
 
 def _laws(study: Study) -> Table:
     rows = []
-    for law in study.card.meta["laws"]:
-        where, slips = law["conditions"], law["standard_errors"]
+    for law in study.card.meta.laws:
+        where, slips = law.conditions, law.standard_errors
         told = ", ".join(
             f"{words(name)} {value:.4g}" + ("" if slips.get(name) is None else f" ± {slips[name]:.2g}")
-            for name, value in law["parameters"].items()
+            for name, value in law.parameters.items()
         )
-        pulses = where["pulses"]
+        pulses = where.pulses
         span = study.pulses[pulses[0]] + (f" … {study.pulses[pulses[-1]]}" if len(pulses) > 1 else "")
-        start = where["state_from"]
+        start = where.state_from
         start = "any" if start is None else study.card.states["label"][start]
-        rows.append([words(law["law"]), span, start, told, f"{law['aic']:.1f}", text(law["goodness"]["p_value"], 2)])
+        rows.append([words(law.law), span, start, told, f"{law.aic:.1f}", text(law.goodness.p_value, 2)])
     heads = ["law", "pulses", "from", "parameters ± standard error (SI units)", "AIC", "goodness of fit, p"]
     note = "The best of each group of pulses first. A p below 0.01 says that the law does not describe the writes."
     return Table("Fitted laws", heads, rows, note, closed=len(rows) > 8)

@@ -13,116 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pandas as pd
-from jsonschema import validators
 
+from calibration.card.meta import SCHEMA_VERSION, Meta
 from calibration.card.retention import (
     generator as retention_rates,  # what retention.csv means, for those who read a card
 )
-from calibration.card.tables import CARD, EXTRAS, conform, contiguous, drive, entry, keys_of
+from calibration.card.tables import CARD, EXTRAS, conform, contiguous, drive, keys_of
 from spinloom.errors import UserError
 from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_csv, write_json
 
-__all__ = ["SCHEMA_VERSION", "KernelCard", "retention_rates"]
+__all__ = ["SCHEMA_VERSION", "KernelCard", "Meta", "retention_rates"]
 
-SCHEMA_VERSION = 2
-FLAGS = ("volatile", "reset_before_write", "destructive_read")
 SUM_TOLERANCE = 1e-9
-
-# what card.json may say besides (JSON schema); entries that are not named here are their source's own
-_AMOUNT, _NUMBER = {"type": ["number", "null"]}, {"type": "number"}
-_INDEX, _TABLE = {"type": "integer", "minimum": 0}, {"type": "array", "items": {"type": "object"}}
-_SPREAD = {"type": ["object", "null"], "additionalProperties": _AMOUNT}
-_LAW = {
-    "law": {"type": "string"},
-    "parameters": {"type": "object", "additionalProperties": _NUMBER},
-    "standard_errors": {"type": "object", "additionalProperties": _AMOUNT},
-    "conditions": {
-        "type": "object",
-        "required": ["pulses", "state_from"],
-        "properties": {
-            "pulses": {"type": "array", "items": _INDEX, "minItems": 1},
-            "state_from": {"type": ["integer", "null"], "minimum": 0},
-        },
-    },
-    "goodness": {"type": "object", "required": ["p_value"], "properties": {"p_value": _AMOUNT}},
-    "aic": _NUMBER,
-}
-_DERIVED = {
-    "conductance_ratio": _NUMBER,
-    "distinguishable_levels": _INDEX,
-    "distinguishable_misread": _NUMBER,
-    "writes": {**_TABLE, "minItems": 1},
-    "steps": _TABLE,
-    "pairs": _TABLE,
-}
-META = {
-    "flags": {"type": "object", "properties": {"half_select": {"type": "boolean"}}},
-    "states": {
-        "type": "object",
-        "properties": {
-            "method": {"type": "string"},
-            "coordinate": {"enum": ["position_m", "conductance_S", "level"]},
-            "edges": {"type": "array", "items": _NUMBER},
-        },
-    },
-    "posterior": {
-        "type": "object",
-        "properties": {
-            "pseudocount": {"type": "number", "minimum": 0},
-            "interval": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-            "pooling": {"enum": ["events", "instances"]},
-        },
-    },
-    "laws": {"type": "array", "items": {"type": "object", "required": list(_LAW), "properties": _LAW}},
-    "events": _INDEX,
-    "lost_events": _INDEX,
-    "intended_states": {"type": ["array", "null"], "items": _INDEX},
-    "spread": _SPREAD,
-    "spread_position": _SPREAD,
-    "spread_position_by_pulse": {
-        "type": "array",
-        "items": {"type": "object", "required": ["pulse"], "properties": {"pulse": _INDEX}},
-    },
-    "probability_spread": {
-        "type": "array",
-        "items": {
-            "type": "object",
-            "required": ["pulse", "state_from", "sd", "sd_se", "interval"],
-            "properties": {
-                "pulse": _INDEX,
-                "state_from": _INDEX,
-                "sd": _AMOUNT,
-                "sd_se": _AMOUNT,
-                "interval": {"type": ["array", "null"], "items": _NUMBER, "minItems": 2, "maxItems": 2},
-            },
-        },
-    },
-    "junction": {
-        "type": "object",
-        "required": ["parallel_S", "antiparallel_S"],
-        "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
-    },
-    "derived": {
-        "type": "object",
-        "required": list(_DERIVED),
-        "properties": {**_DERIVED, "half_select_disturbs_per_million": _TABLE, "dead_zones": _TABLE},
-    },
-}
-# tuples are lists in the file
-_KINDS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
-    "array", lambda _, value: isinstance(value, (list, tuple))
-)
-_VALIDATOR = validators.extend(jsonschema.Draft202012Validator, type_checker=_KINDS)(
-    {"type": "object", "properties": META}
-)
 
 
 @dataclass(frozen=True)
 class KernelCard:
-    """A device as tables (schemas of the same names in `calibration.card.tables`) and one dictionary.
+    """A device as tables (schemas of the same names in `calibration.card.tables`) and what is said of them.
 
     Attributes
     ----------
@@ -136,7 +45,7 @@ class KernelCard:
         One row per device instance.
     reads : DataFrame
         One row per state.
-    meta : dict
+    meta : Meta
         Content of ``card.json``.
     extras : dict of DataFrame
         Tables of `calibration.card.tables.EXTRAS` that this card has.
@@ -147,7 +56,7 @@ class KernelCard:
     transitions: pd.DataFrame
     population: pd.DataFrame
     reads: pd.DataFrame
-    meta: dict[str, Any]
+    meta: Meta
     extras: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @classmethod
@@ -161,14 +70,13 @@ class KernelCard:
         """
         directory = Path(directory)
         # before the tables: a newer card may hold tables that this version cannot judge
-        meta = read_json(directory / "card.json")
-        _check_meta(meta, directory / "card.json")
+        meta = Meta.parse(read_json(directory / "card.json"), str(directory / "card.json"))
         tables = {name: read_table(directory / f"{name}.csv") for name in CARD}
         extras = {name: read_table(path) for name in EXTRAS if (path := directory / f"{name}.csv").exists()}
         card = cls(**tables, meta=meta, extras=extras).validate(directory)
-        if meta.get("hash", card.hash) != card.hash:
+        if meta.hash not in (None, card.hash):
             raise UserError(
-                f"{directory / 'card.json'}: hash: found {meta['hash']}, allowed: {card.hash}, that of the tables; "
+                f"{directory / 'card.json'}: hash: found {meta.hash}, allowed: {card.hash}, that of the tables; "
                 "they have been changed since the card was written; without the key they are taken as they are (a "
                 "study's own card: delete the edited table and run the study again)"
             )
@@ -194,7 +102,7 @@ class KernelCard:
             temporary = Path(name)
             for table, content in card.tables.items():
                 write_csv(content, temporary / f"{table}.csv")
-            write_json({**card.meta, "hash": card.hash}, temporary / "card.json")
+            write_json({**card.meta.dump(), "hash": card.hash}, temporary / "card.json")
             (directory / "card.json").unlink(missing_ok=True)
             for table in EXTRAS.keys() - card.extras.keys():  # an older card's
                 (directory / f"{table}.csv").unlink(missing_ok=True)
@@ -215,12 +123,12 @@ class KernelCard:
             Names the file, the column, what was found and what is allowed.
         """
         where = Path(where)
-        _check_meta(self.meta, where / "card.json")
+        meta = Meta.parse(self.meta.dump(), str(where / "card.json"))  # a copy with changes is not checked yet
         tables = {name: conform(getattr(self, name), schema, where / f"{name}.csv") for name, schema in CARD.items()}
         if unknown := self.extras.keys() - EXTRAS.keys():
             raise UserError(f"{where}: found table {sorted(unknown)[0]}, allowed: {', '.join([*CARD, *EXTRAS])}")
         extras = {name: conform(table, EXTRAS[name], where / f"{name}.csv") for name, table in self.extras.items()}
-        card = KernelCard(**tables, meta=self.meta, extras=extras)
+        card = KernelCard(**tables, meta=meta, extras=extras)
         contiguous(card.states["state"], where / "states.csv")
         contiguous(card.pulses["pulse"], where / "pulses.csv")
         if list(card.reads["state"]) != list(card.states["state"]):
@@ -255,53 +163,19 @@ class KernelCard:
     @property
     def rows_repeat(self) -> bool:
         """Whether the state before a write does not matter, because each write begins with a reset."""
-        return self.meta["flags"]["reset_before_write"]
+        return self.meta.flags.reset_before_write
 
     @property
     def interval(self) -> float:
         """Probability that each [ci_low, ci_high] holds; NaN if the card does not tell."""
-        return self.meta.get("posterior", {}).get("interval", float("nan"))
+        interval = self.meta.posterior.interval
+        return float("nan") if interval is None else interval
 
     @property
     def hash(self) -> str:
         """SHA-256 over the texts of the tables: cards with the same hash hold the same numbers."""
         texts = (table.to_csv(index=False, lineterminator="\n") for _, table in sorted(self.tables.items()))
         return sha256_text("\n".join(texts))
-
-
-def _check_meta(meta: Any, where: Path) -> None:
-    version = entry(meta, "schema_version", where, int)
-    if version != SCHEMA_VERSION:
-        newer = " is newer than this program" if version > SCHEMA_VERSION else ""
-        raise UserError(f"{where}: schema_version {version}{newer}; allowed is {SCHEMA_VERSION}")
-    entry(meta, "name", where, str)
-    entry(meta, "source.kind", where, str)
-    for flag in FLAGS:
-        entry(meta, f"flags.{flag}", where, bool)
-    wrong = sorted(_VALIDATOR.iter_errors(meta), key=lambda error: (list(map(str, error.absolute_path)), error.message))
-    if wrong:
-        error = wrong[0]
-        key = ".".join(map(str, error.absolute_path))
-        if error.validator == "required":
-            missing = next(name for name in error.validator_value if name not in error.instance)
-            raise UserError(f"{where}: key {key}.{missing} is missing")
-        words = {"minimum": "at least", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
-        words |= {"type": "a value of type", "enum": "one of", "minItems": "a length of at least"}
-        allowed = error.validator_value
-        allowed = " or ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
-        raise UserError(
-            f"{where}: {key} is {_short(error.instance)}; allowed is "
-            f"{words.get(error.validator, error.validator)} {allowed}"
-        )
-    # rows of a list are printed as a table
-    tables = {"probability_spread": meta.get("probability_spread") or []}
-    tables |= {f"derived.{name}": rows for name, rows in (meta.get("derived") or {}).items() if isinstance(rows, list)}
-    for name, rows in tables.items():
-        for place, row in enumerate(rows):
-            if isinstance(row, dict) and row.keys() != rows[0].keys():
-                raise UserError(
-                    f"{where}: {name}.{place} has keys {', '.join(sorted(row))}; allowed are those of {name}.0"
-                )
 
 
 def _short(value: Any) -> str:
@@ -312,25 +186,28 @@ def _short(value: Any) -> str:
 def _check_counts(card: KernelCard, where: Path) -> None:
     """Check what ``card.json`` says of states and pulses against their number."""
     size, pulses, meta = len(card.states), len(card.pulses), card.meta
-    edges = (meta.get("states") or {}).get("edges")
+    edges = meta.states.edges
     if edges is not None and (len(edges) != size + 1 or not np.all(np.diff(edges) > 0)):
         raise UserError(
             f"{where}: states.edges is {_short(edges)}; allowed are {size + 1} rising numbers for {size} states"
         )
-    intended = meta.get("intended_states")
+    intended = meta.intended_states
     if intended is not None and (len(intended) != pulses or max(intended, default=0) >= size):
         raise UserError(
             f"{where}: intended_states is {_short(intended)}; allowed is a state of 0..{size - 1} for each of {pulses} "
             "pulses, or null"
         )
-    for key in ("laws", "probability_spread", "spread_position_by_pulse"):
-        for place, row in enumerate(meta.get(key) or []):
-            told = row["conditions"] if key == "laws" else row
-            named = told["pulses"] if key == "laws" else [told["pulse"]]
-            if max(named) >= pulses or (told.get("state_from") or 0) >= size:
+    named = {
+        "laws": [(max(law.conditions.pulses), law.conditions.state_from) for law in meta.laws],
+        "probability_spread": [(row.pulse, row.state_from) for row in meta.probability_spread],
+        "spread_position_by_pulse": [(row.pulse, None) for row in meta.spread_position_by_pulse],
+    }
+    for key, rows in named.items():
+        for place, (pulse, state) in enumerate(rows):
+            if pulse >= pulses or (state or 0) >= size:
                 raise UserError(
-                    f"{where}: {key}.{place} is of pulse {max(named)}, state_from {told.get('state_from')}; allowed "
-                    f"are pulses 0..{pulses - 1} and states 0..{size - 1}"
+                    f"{where}: {key}.{place} is of pulse {pulse}, state_from {state}; allowed are pulses "
+                    f"0..{pulses - 1} and states 0..{size - 1}"
                 )
 
 
@@ -354,8 +231,8 @@ def _check_extras(card: KernelCard, where: Path) -> None:
             raise UserError(
                 f"{where / name}.csv: column probability of {told} sums to {wrong.iloc[0]!r}; allowed is 1 within 1e-9"
             )
-    if card.meta["flags"].get("half_select", False) != ("half_select" in card.extras):
-        found = card.meta["flags"].get("half_select", False)
+    found = card.meta.flags.half_select
+    if found != ("half_select" in card.extras):
         raise UserError(
             f"{where / 'card.json'}: flags.half_select is {found}; allowed is {not found}, as there is "
             f"{'no' if found else 'a'} table half_select.csv"

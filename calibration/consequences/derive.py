@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.card import KernelCard, retention
+from calibration.card.meta import Barrier, Derived
 from calibration.config import Stage
 from calibration.consequences import half_select, inversion
 from calibration.consequences.figures_of_merit import derive
@@ -64,8 +65,8 @@ def add(card: KernelCard, config: Stage, where: str) -> KernelCard:
         inverse = inversion.inverse_of_card(card, where=where)
         if inverse is not None:
             extras["inverse"] = inverse
-    flags = {**card.meta["flags"], "half_select": "half_select" in extras}
-    return with_derived(replace(card, extras=extras, meta={**card.meta, "flags": flags}))
+    flags = card.meta.flags.model_copy(update={"half_select": "half_select" in extras})
+    return with_derived(replace(card, extras=extras, meta=card.meta.model_copy(update={"flags": flags})))
 
 
 def _covers(has: np.ndarray, wanted: Sequence[float], key: str, card: KernelCard) -> None:
@@ -73,14 +74,17 @@ def _covers(has: np.ndarray, wanted: Sequence[float], key: str, card: KernelCard
     missing = [value for value in wanted if not np.isclose(has, value, rtol=1e-6, atol=0).any()]
     if missing:
         own = ", ".join(f"{value:g}" for value in sorted(has))
-        raise UserError(
-            f"{key}: found {missing[0]:g}, allowed: {own}, what the card {card.meta['name']} brings with it"
-        )
+        raise UserError(f"{key}: found {missing[0]:g}, allowed: {own}, what the card {card.meta.name} brings with it")
 
 
 def with_derived(card: KernelCard) -> KernelCard:
-    """Return the card with its figures of merit (`figures_of_merit.derive`), computed from its tables."""
-    intended = card.meta.get("intended_states")
+    """Return the card with its figures of merit, computed from its tables."""
+    return replace(card, meta=card.meta.model_copy(update={"derived": figures_of(card)}))
+
+
+def figures_of(card: KernelCard) -> Derived:
+    """Return the figures of merit of a card (`figures_of_merit.derive`), computed from its tables."""
+    intended = card.meta.intended_states
     figures = derive(
         card.kernel,
         card.states,
@@ -94,7 +98,7 @@ def with_derived(card: KernelCard) -> KernelCard:
         figures["half_select_disturbs_per_million"] = disturbs.drop(columns="untouched").to_dict("records")
     if "inverse" in card.extras:
         figures["dead_zones"] = _dead_zones(card.extras["inverse"])
-    return replace(card, meta={**card.meta, "derived": figures})
+    return Derived(**figures)
 
 
 def _dead_zones(inverse: pd.DataFrame) -> list[dict[Hashable, Any]]:
@@ -118,8 +122,8 @@ def with_pulses(card: KernelCard, options: Interpolate, where: str) -> KernelCar
     pulses, blocks = card.pulses, [card.transitions]
     kernel, effective = card.kernel, _worth(card)
     basis = card.transitions["basis"].to_numpy().reshape(kernel.shape)[..., 0]
-    pseudocount, level = card.meta.get("posterior", {}).get("pseudocount", 0.5), card.interval
-    new, intended = [], list(card.meta.get("intended_states") or [])
+    pseudocount, level = card.meta.posterior.pseudocount, card.interval
+    new, intended = [], list(card.meta.intended_states or [])
     for place, point in enumerate(options.points):
         name = f"{where}: interpolate.points.{place}"
         for own in _groups(pulses, point, name):
@@ -136,7 +140,7 @@ def with_pulses(card: KernelCard, options: Interpolate, where: str) -> KernelCar
                 kernel[own["pulse"]],
                 effective[own["pulse"]],
                 wanted,
-                pseudocount,
+                0.5 if pseudocount is None else pseudocount,
                 level if np.isfinite(level) else 0.95,
                 options.extrapolate,
                 name,
@@ -157,7 +161,7 @@ def with_pulses(card: KernelCard, options: Interpolate, where: str) -> KernelCar
         card,
         pulses=pd.concat([pulses, *new], ignore_index=True),
         transitions=pd.concat(blocks, ignore_index=True),
-        meta={**card.meta, "intended_states": intended or None},
+        meta=card.meta.model_copy(update={"intended_states": tuple(intended) or None}),
     )
     return replace(grown, states=grown.states.assign(occupancy=stationary(grown.kernel)))
 
@@ -255,7 +259,8 @@ def _partial(
     time in which the moment comes to equilibrium, so what the nearest of the card's pulses does is a bound.
     """
     known = (own, card.kernel[own["pulse"]], _worth(card)[own["pulse"]], wanted)
-    heights = [_heights(card, voltage) for voltage in wanted["voltage_V"]]
+    barrier = card.meta.barrier
+    heights = [_heights(barrier, voltage) for voltage in wanted["voltage_V"]]
     if len(own) > 1:
         between = interpolate(*known, where=where, extrapolate=True)
         nearest, outside = between.probability, between.extrapolated
@@ -268,33 +273,33 @@ def _partial(
                 interpolate(*known[:3], wanted.iloc[[place]], where=where)
             except UserError as error:
                 raise UserError(f"{error}, or below the critical voltage of a device that tells it") from None
-        if barriers is None or (min(barriers) <= HIGH_BARRIER and not outside[place]):
+        if barrier is None or barriers is None or (min(barriers) <= HIGH_BARRIER and not outside[place]):
             rows.append(nearest[place])
         else:
-            rows.append(_over_barriers(card, barriers, wanted.iloc[place], attempt_time_s, nearest[place]))
+            rows.append(
+                _over_barriers(barriers, barrier.temperature_K, wanted.iloc[place], attempt_time_s, nearest[place])
+            )
     return np.stack(rows)
 
 
-def _heights(card: KernelCard, voltage: float) -> tuple[float, float] | None:
+def _heights(barrier: Barrier | None, voltage: float) -> tuple[float, float] | None:
     """Return the barriers of leaving AP (0) and P (1) under a voltage, over kB T; None where there is none."""
-    barrier = card.meta.get("barrier") or {}
-    critical = barrier.get("critical_voltage_V")
-    if not critical:
+    if barrier is None or not (critical := barrier.critical_voltage_V):
         return None
     # AP is left by positive voltages and P by negative ones; against them the barrier grows
     left = [1 - voltage / critical["AP_to_P"], 1 + voltage / critical["P_to_AP"]]
     if min(left) <= 0:
         return None
-    return tuple(barrier["thermal_stability"] * part ** barrier["exponent"] for part in left)
+    return tuple(barrier.thermal_stability * part**barrier.exponent for part in left)
 
 
 def _over_barriers(
-    card: KernelCard, heights: tuple[float, float], wanted: pd.Series, attempt_time_s: float, most: np.ndarray
+    heights: tuple[float, float], reference_K: float, wanted: pd.Series, attempt_time_s: float, most: np.ndarray
 ) -> np.ndarray:
     constants = {
         "critical_voltage_V": 1.0,
         "tau0_s": attempt_time_s,
-        "reference_temperature_K": card.meta["barrier"]["temperature_K"],
+        "reference_temperature_K": reference_K,
     }
     time, temperature = wanted["duration_s"], wanted["temperature_K"]
     up, down = (
@@ -306,16 +311,16 @@ def _over_barriers(
 
 
 def _retention(card: KernelCard, options: Retention, where: str) -> pd.DataFrame:
-    barrier = card.meta.get("barrier") or {}
-    stability = options.thermal_stability or barrier.get("thermal_stability")
-    if card.meta["flags"]["volatile"]:
+    barrier = card.meta.barrier
+    stability = options.thermal_stability or (None if barrier is None else barrier.thermal_stability)
+    if card.meta.flags.volatile:
         raise UserError(f"{where}: retention.temperatures_K: found a volatile device, allowed with one: []")
     if len(card.states) != 2:
         raise UserError(f"{where}: retention: found a device of {len(card.states)} states, allowed: 2")
     if stability is None:
         raise UserError(
-            f"{where}: retention.thermal_stability: found null, allowed: a number (of {card.meta['name']} no barrier "
+            f"{where}: retention.thermal_stability: found null, allowed: a number (of {card.meta.name} no barrier "
             "is known)"
         )
-    reference = barrier.get("temperature_K", float(card.pulses["temperature_K"].iloc[0]))
+    reference = float(card.pulses["temperature_K"].iloc[0]) if barrier is None else barrier.temperature_K
     return retention.binary([stability] * 2, reference, options.temperatures_K, options.attempt_time_s)

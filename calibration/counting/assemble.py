@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import units
 from calibration.config import Stage
 from calibration.counting import estimator, kernel_rows
@@ -69,7 +69,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         extras["by_instance"] = estimator.by_instance(
             pulse, start, state, instance, pulses, size, config.posterior, where, reset
         )
-    meta = {
+    content = {
         "name": writes.name,
         "schema_version": SCHEMA_VERSION,
         "flags": {**writes.flags, "half_select": False},
@@ -91,7 +91,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     }
     reads = read_table_of(states["conductance_S"].to_numpy(), config.readout)
     population = _population(writes, cell, instance, config)
-    return KernelCard(states, writes.pulses, transitions, population, reads, meta, extras)
+    return KernelCard(states, writes.pulses, transitions, population, reads, Meta.parse(content, where), extras)
 
 
 def _states(writes: Writes, state: np.ndarray, edges: np.ndarray, config: Stage) -> pd.DataFrame:

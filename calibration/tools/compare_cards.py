@@ -63,7 +63,7 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
     same_states = _same_states(a, b)
     if pulses.empty and not same_states:
         raise UserError(
-            f"compare: found no pulse of {a.meta['name']} in {b.meta['name']}, and other states ({len(a.states)} and "
+            f"compare: found no pulse of {a.meta.name} in {b.meta.name}, and other states ({len(a.states)} and "
             f"{len(b.states)}), allowed: cards with a common pulse (drive, duration, polarity, temperature) or with "
             "the same states"
         )
@@ -71,7 +71,7 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
     states = conductances(a, b) if same_states else pd.DataFrame()
     tested = rows["p_holm"].dropna() if len(rows) else pd.Series(dtype=float)
     return {
-        "names": (a.meta["name"], b.meta["name"]),
+        "names": (a.meta.name, b.meta.name),
         "same_tables": a.hash == b.hash,
         "same_states": same_states,
         "pulses": pulses,
@@ -80,7 +80,7 @@ def compare(a: KernelCard, b: KernelCard) -> dict[str, Any]:
         "rows": rows,
         "states": states,
         "derived": _derived(a, b, pulses, same_states),
-        "of_devices": any((card.meta.get("posterior") or {}).get("pooling") == "events" for card in (a, b)),
+        "of_devices": any(card.meta.posterior.pooling == "events" for card in (a, b)),
         "devices_differ": _devices_differ(a) or _devices_differ(b),
         "alike": bool(tested.min() > 0.05) if len(tested) else None,
         "largest_total_variation": float(rows["total_variation"].max()) if len(rows) else None,
@@ -107,22 +107,22 @@ def _agree(one: dict[Hashable, Any], other: dict[Hashable, Any]) -> bool:
 def _same_states(a: KernelCard, b: KernelCard) -> bool:
     if len(a.states) != len(b.states):
         return False
-    one, other = (card.meta.get("states", {}) for card in (a, b))
-    by_edges = one.get("coordinate") == other.get("coordinate") != "level"
-    if by_edges and one.get("edges") and other.get("edges"):
-        x, y = np.array(one["edges"], dtype=float), np.array(other["edges"], dtype=float)
+    one, other = a.meta.states, b.meta.states
+    by_edges = one.coordinate == other.coordinate != "level"
+    if by_edges and one.edges and other.edges:
+        x, y = np.array(one.edges, dtype=float), np.array(other.edges, dtype=float)
         return bool(np.allclose(x, y, rtol=0, atol=RELATIVE * np.ptp(x)))
     # states by nature are numbered from 0 whatever they are, so their edges tell nothing and their names do
     return list(a.states["label"]) == list(b.states["label"])
 
 
 def _devices_differ(card: KernelCard) -> bool:
-    for name in ("spread", "spread_position"):
-        p_value = (card.meta.get(name) or {}).get("p_value")
+    for spread in (card.meta.spread, card.meta.spread_position):
+        p_value = (spread or {}).get("p_value")
         if p_value is not None and p_value < 0.05:
             return True
     # intervals of the devices' sd: of alike devices one in 40 lies above 0
-    ends = [row["interval"][0] > 0 for row in card.meta.get("probability_spread") or [] if row.get("interval")]
+    ends = [row.interval[0] > 0 for row in card.meta.probability_spread if row.interval]
     return bool(ends) and stats.binomtest(sum(ends), len(ends), 0.025, alternative="greater").pvalue < 0.05
 
 
@@ -201,7 +201,7 @@ def conductances(a: KernelCard, b: KernelCard) -> pd.DataFrame:
 
     def error(card: KernelCard) -> tuple[np.ndarray, np.ndarray]:
         count = card.states["count"].to_numpy(float)
-        known = (count >= 2) & (card.meta.get("states", {}).get("method") != "lattice")
+        known = (count >= 2) & (card.meta.states.method != "lattice")
         some = np.where(known, count, 2.0)
         return np.where(known, card.states["conductance_sd_S"] / np.sqrt(some), np.nan), some - 1
 
@@ -228,10 +228,12 @@ def conductances(a: KernelCard, b: KernelCard) -> pd.DataFrame:
 
 
 def _derived(a: KernelCard, b: KernelCard, pulses: pd.DataFrame, same_states: bool) -> pd.DataFrame:
-    one, other = (card.meta.get("derived") or {} for card in (a, b))
-    rows = [(name, one[name], other[name]) for name in FIGURES if name in one and name in other]
+    one, other = a.meta.derived, b.meta.derived
+    rows = (
+        [] if one is None or other is None else [(name, getattr(one, name), getattr(other, name)) for name in FIGURES]
+    )
     for name in ("spread", "spread_position"):
-        x, y = (card.meta.get(name) or {} for card in (a, b))
+        x, y = (getattr(card.meta, name) or {} for card in (a, b))
         rows += [(f"{name}: {key}", x[key], y[key]) for key in x if "_sd" in key and key in y]
     for pulse_a, pulse_b in zip(pulses["pulse_a"], pulses["pulse_b"]):
         for column in ("energy_mean_J", "latency_s"):

@@ -42,7 +42,7 @@ def draw(card: KernelCard, config: Stage, where: str, device_sims: str | None, o
         If the writes are not those that the card was made from.
     """
     writes = build.writes(config, where, device_sims)
-    made_from = {key: card.meta["source"].get(key) for key in ("events_sha256", "files")}
+    made_from = {key: getattr(card.meta.source, key) for key in ("events_sha256", "files")}
     if writes is not None and {key: writes.source.get(key) for key in made_from} != made_from:
         raise UserError(f"{writes.where}: not the writes that the card was made from; make the card again")
     write_png(writes_by_pulse(card, writes), Path(output) / "writes_by_pulse.png")
@@ -71,7 +71,7 @@ def _histograms(card: KernelCard, writes: Writes) -> Figure:
         own = values[events["pulse"] == pulse]
         axis.hist(own * scale, bins=bins * scale, color=f"C{pulse % 10}", alpha=0.7)
         if reset:
-            for edge in card.meta["states"]["edges"]:
+            for edge in card.meta.states.edges or ():
                 if bins[0] <= edge <= bins[-1]:
                     axis.axvline(edge * scale, color="0.5", linewidth=0.8, linestyle="--")
         if pulse in chosen:
@@ -90,7 +90,7 @@ def _histograms(card: KernelCard, writes: Writes) -> Figure:
 
 
 def _fits(card: KernelCard) -> list[Fit]:
-    return [Fit.from_dict(law) for law in card.meta.get("laws", [])]
+    return [Fit.from_dict(law.dump()) for law in card.meta.laws]
 
 
 def _switching(card: KernelCard) -> Figure:
@@ -121,7 +121,7 @@ def _switching(card: KernelCard) -> Figure:
         axis.set_xlabel(of(x).title)
         if others and len(groups) <= 10:
             axis.legend(frameon=False, fontsize="x-small")
-    axes[0].set_ylabel(f"probability, {card.interval:.0%} interval" if card.meta.get("events") else "probability")
+    axes[0].set_ylabel(f"probability, {card.interval:.0%} interval" if card.meta.events else "probability")
     axes[0].set_ylim(-0.03, 1.03)
     return figure
 
@@ -129,7 +129,7 @@ def _switching(card: KernelCard) -> Figure:
 def _law_curves(
     axis: Axes, card: KernelCard, start: int, group: pd.DataFrame, x: str, scale: float, colour: str
 ) -> None:
-    edges = np.array(card.meta["states"]["edges"])
+    edges = np.array(card.meta.states.edges)
     # a law holds for the voltages that favour its change
     group = group[group["polarity"] * (1 if start == 0 else -1) >= 0] if not card.rows_repeat else group
     if len(group) < 2:

@@ -76,7 +76,7 @@ def make(
             if progress.log is not None:
                 progress.log.write(f"error: {error}\n")
             raise
-        told = [f"{card.meta.get('events', 0)} writes used, {card.meta.get('lost_events', 0)} lost"]
+        told = [f"{card.meta.events} writes used, {card.meta.lost_events} lost"]
         if imported is not None:
             told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
             told += [f"note: {note}" for note in imported.notes]

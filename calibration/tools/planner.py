@@ -12,7 +12,6 @@ from rich.table import Table
 from scipy import optimize, special
 
 from calibration.card import KernelCard
-from calibration.card.tables import entry
 from calibration.counting.estimator import posterior
 from calibration.counting.states import assign_states
 from spinloom.errors import UserError
@@ -68,10 +67,10 @@ def plan(card: KernelCard, width: float, starts: int = 1, narrow: float | None =
         raise UserError(f"plan: width: found {width:g}, allowed: a half-width from {LEAST_WIDTH:g} to less than 0.5")
     if narrow is not None and not 1 < narrow <= MOST_NARROW:
         raise UserError(f"plan: narrow: found {narrow:g}, allowed: more than 1 and at most {MOST_NARROW:g}")
-    where, size = f"card {card.meta['name']}", len(card.states)
+    where, size = f"card {card.meta.name}", len(card.states)
     if not card.transitions["count"].any():
         raise UserError(f"{where}: this card has no counted writes; nothing to plan")
-    mass, pseudocount = (entry(card.meta, f"posterior.{key}", where) for key in ("interval", "pseudocount"))
+    mass, pseudocount = _beliefs(card, where)
     shape = card.kernel.shape
     basis = card.transitions["basis"].to_numpy().reshape(shape)[..., 0]
     counts = card.transitions["count"].to_numpy().reshape(shape)
@@ -264,15 +263,15 @@ def check_plan(card: KernelCard) -> None:
     UserError
         If it is not made of a simulation.
     """
-    kind = card.meta["source"]["kind"]
+    kind = card.meta.source.kind
     if kind != "simulated":
-        raise UserError(f"card {card.meta['name']}: source.kind: found {kind}, allowed for a sweep: simulated")
+        raise UserError(f"card {card.meta.name}: source.kind: found {kind}, allowed for a sweep: simulated")
 
 
 def _too_many(key: str, found: int, table: pd.DataFrame, card: KernelCard, share: float) -> None:
     """Raise the error that names the half-width which a ``share`` of the additional writes gives."""
     size, kernel, would_do = len(card.states), card.kernel, 0.0
-    mass, pseudocount = (entry(card.meta, f"posterior.{name}", "card") for name in ("interval", "pseudocount"))
+    mass, pseudocount = _beliefs(card, "card")
     effective = card.transitions["effective_count"].to_numpy().reshape(kernel.shape)
     for row in table[table["advice"] != "enough"].to_dict("records"):
         # what writes are worth rises ever more slowly with their number, so the share of it is not less than this
@@ -290,12 +289,21 @@ def _too_many(key: str, found: int, table: pd.DataFrame, card: KernelCard, share
     )
 
 
+def _beliefs(card: KernelCard, where: str) -> tuple[float, float]:
+    """Return the mass of the card's intervals and its pseudocount."""
+    told = card.meta.posterior
+    if told.interval is None or told.pseudocount is None:
+        missing = "interval" if told.interval is None else "pseudocount"
+        raise UserError(f"{where}: key posterior.{missing} is missing")
+    return told.interval, told.pseudocount
+
+
 def _starts(card: KernelCard, started: pd.DataFrame | None) -> pd.Series | None:
     """Return the state that the writes of each nominal start begin in on average; None if it does not matter."""
     if card.rows_repeat or started is None:
         return None
     mean = started.groupby("nominal_start_m")["start_position_m"].mean()
-    edges = np.array(card.meta["states"]["edges"], dtype=float)
+    edges = np.array(card.meta.states.edges, dtype=float)
     return pd.Series(assign_states(mean.to_numpy(), edges), index=mean.index)
 
 
@@ -321,7 +329,7 @@ def _fitting(entries: list[dict], place: dict) -> list[dict]:
 
 def render(table: pd.DataFrame, card: KernelCard, goal: str, console: Console) -> None:
     """Print a plan, of which ``goal`` says what it is for."""
-    found = Table(title=f"{card.meta['name']}: {goal}", title_justify="left")
+    found = Table(title=f"{card.meta.name}: {goal}", title_justify="left")
     names = {
         "pulse": "pulse",
         "state_from": "from",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from calibration.card import KernelCard
+from calibration.card.meta import Law
 from calibration.counting import kernel_rows
 from calibration.counting.estimator import stationary
 from calibration.laws import fitting
@@ -69,16 +70,16 @@ def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
     def stream(what: str) -> np.random.Generator:
         return generator(seed, "card sample", of, number, what)
 
-    meta = copy.deepcopy(card.meta)
-    meta.pop("derived", None)
-    transitions = _rows(card, meta, stream, notes)
+    transitions, laws = _rows(card, stream, notes)
     states = _states(card, stream("states"), notes)
     pulses = _pulses(card, stream("pulses"), notes)
-    population = _population(card, meta, stream("population"), notes)
+    population, spreads = _population(card, stream("population"), notes)
     shape = (len(pulses), len(states), len(states))
     states["occupancy"] = stationary(transitions["probability"].to_numpy().reshape(shape))
     notes["fixed"] += ["reads", *sorted(card.extras)]
-    meta["source"]["sample"] = {"seed": seed, "number": number, "of": of, **notes}
+    source = card.meta.source.model_copy(update={"sample": {"seed": seed, "number": number, "of": of, **notes}})
+    changes = {"laws": laws, **spreads} if "laws" in card.meta.model_fields_set else spreads
+    meta = card.meta.model_copy(update={**changes, "source": source, "derived": None})
     return KernelCard(states, pulses, transitions, population, card.reads.copy(), meta, dict(card.extras))
 
 
@@ -91,9 +92,11 @@ def _note(notes: dict[str, list[str]], what: str, varied: np.ndarray) -> None:
         notes["fixed"].append(what if number == 0 else f"{what} ({total - number} of {total})")
 
 
-def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Generator], notes: dict) -> pd.DataFrame:
+def _rows(
+    card: KernelCard, stream: Callable[[str], np.random.Generator], notes: dict
+) -> tuple[pd.DataFrame, tuple[Law, ...]]:
     table, states = card.transitions.copy(), len(card.states)
-    kernel, pseudocount = card.kernel.copy(), meta.get("posterior", {}).get("pseudocount", 0.0)
+    kernel, pseudocount = card.kernel.copy(), card.meta.posterior.pseudocount or 0.0
     basis = table["basis"].to_numpy().reshape(kernel.shape)[..., 0]
     total = table["effective_count"].to_numpy().reshape(kernel.shape).sum(axis=-1)
     total = total + np.where(basis == "counts", states * pseudocount, 0.0)
@@ -110,21 +113,23 @@ def _rows(card: KernelCard, meta: dict, stream: Callable[[str], np.random.Genera
 
     of_law = basis == "law"
     evaluated = np.zeros_like(of_law)
-    for place, law in enumerate(meta.get("laws", []) if of_law.any() else []):
-        fit = Fit.from_dict(law)
+    laws = list(card.meta.laws)
+    for place, law in enumerate(laws if of_law.any() else []):
+        fit = Fit.from_dict(law.dump())
         told = any(error is not None for error in fit.standard_errors.values()) or fit.conditions.get("bound_limits")
         if not (fit.conditions.get("chosen") and told):
             continue
-        law["parameters"] = fitting.draw(fit, stream(f"law {place}"))
-        places, rows = kernel_rows.law_rows(fit, card.pulses, np.array(meta["states"]["edges"]))
-        for own, row in zip(places, rows(law["parameters"])):
+        drawn_parameters = fitting.draw(fit, stream(f"law {place}"))
+        laws[place] = law.model_copy(update={"parameters": drawn_parameters})
+        places, rows = kernel_rows.law_rows(fit, card.pulses, np.array(card.meta.states.edges))
+        for own, row in zip(places, rows(drawn_parameters)):
             if of_law[own]:
                 kernel[own], evaluated[own] = row, True
     _note(notes, "rows from laws", evaluated[of_law])
     for name in ("given", "assumed"):
         _note(notes, f"rows {name}", np.zeros(int((basis == name).sum())))
     table["probability"] = table["ci_low"] = table["ci_high"] = (kernel / kernel.sum(axis=-1, keepdims=True)).ravel()
-    return table
+    return table, tuple(laws)
 
 
 def _positive_normal(
@@ -147,15 +152,15 @@ def _positive_normal(
 
 def _intervals(card: KernelCard) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and highest conductance of each state, as far as the card tells, float64[states], S."""
-    told, size = card.meta.get("states", {}), len(card.states)
-    edges, line = told.get("edges"), card.meta.get("junction") or {}
+    told, size = card.meta.states, len(card.states)
+    edges, line = told.edges, card.meta.junction
     low, high = np.zeros(size), np.full(size, np.inf)
-    if edges and told.get("coordinate") == "conductance_S":
+    if edges and told.coordinate == "conductance_S":
         # the outermost states also hold what lies beyond
         low[1:], high[:-1] = edges[1:-1], edges[1:-1]
-    elif edges and told.get("coordinate") == "position_m" and "track_length_m" in line:
-        share = np.array(edges) / line["track_length_m"]
-        at = line["antiparallel_S"] + share * (line["parallel_S"] - line["antiparallel_S"])
+    elif edges and told.coordinate == "position_m" and line is not None and line.track_length_m:
+        share = np.array(edges) / line.track_length_m
+        at = line.antiparallel_S + share * (line.parallel_S - line.antiparallel_S)
         low, high = np.minimum(at[:-1], at[1:]), np.maximum(at[:-1], at[1:])
     # a mean that lies outside is of a line that is not the state's
     inside = (card.states["conductance_S"] >= low) & (card.states["conductance_S"] <= high)
@@ -165,7 +170,7 @@ def _intervals(card: KernelCard) -> tuple[np.ndarray, np.ndarray]:
 def _states(card: KernelCard, rng: np.random.Generator, notes: dict) -> pd.DataFrame:
     table = card.states.copy()
     mean, sd, count = (table[name].to_numpy(float) for name in ("conductance_S", "conductance_sd_S", "count"))
-    drawn = (count >= 2) & (sd > 0) & (card.meta.get("states", {}).get("method") != "lattice")
+    drawn = (count >= 2) & (sd > 0) & (card.meta.states.method != "lattice")
     free = np.where(drawn, count - 1, 1.0)
     sigma = np.where(drawn, sd * np.sqrt(free / rng.chisquare(free)), sd)
     error = np.where(drawn, sigma / np.sqrt(np.maximum(count, 1)), 0.0)
@@ -189,7 +194,7 @@ def _pulses(card: KernelCard, rng: np.random.Generator, notes: dict) -> pd.DataF
     return table
 
 
-def _population(card: KernelCard, meta: dict, rng: np.random.Generator, notes: dict) -> pd.DataFrame:
+def _population(card: KernelCard, rng: np.random.Generator, notes: dict) -> tuple[pd.DataFrame, dict[str, Any]]:
     table = card.population.copy()
     deviate = rng.standard_normal(len(table))
     for quantity in ("conductance_offset", "position_offset"):
@@ -198,11 +203,15 @@ def _population(card: KernelCard, meta: dict, rng: np.random.Generator, notes: d
         table[offset] += np.where(drawn, table[error] * deviate, 0.0)
         if table[offset].notna().any():
             _note(notes, f"devices' {quantity.replace('_', ' ')}s", drawn.to_numpy())
+    spreads = {}
     for name in ("spread", "spread_position"):
-        spread = meta.get(name) or {}  # none between states by nature
+        told = getattr(card.meta, name)
+        if told is None:  # between states by nature
+            continue
+        spread = spreads[name] = dict(told)
         for sd in sorted(key for key in spread if "_sd" in key):
             error = spread.get(sd.replace("_sd", "_se"))
             if spread[sd] is not None and error:
                 spread[sd] = float(_positive_normal(np.array([spread[sd]]), np.array([error]), rng)[0])
                 notes["varied"].append(f"{name}.{sd}")
-    return table
+    return table, spreads

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from calibration.card import KernelCard
 from calibration.card.retention import YEAR_S
-from calibration.consequences.derive import with_derived
+from calibration.consequences.derive import figures_of
 from spinloom.quantities import of
 
 KEYS = ("pulse", "state", "state_from")
 MOST_STATES, MOST_PULSES, MOST_STEPS = 12, 24, 60  # beyond which a table is not for reading
 
 
-def records(title: str, rows: list[dict]) -> Table:
+def records(title: str, rows: Sequence[dict]) -> Table:
     """Return rows of equal keys as a table, quantities in the units of `spinloom.quantities`."""
     table = Table(title=title, title_justify="left")
     # card.json sorts its keys; a reader looks for the keys of a row at its left
@@ -38,13 +39,13 @@ def _absent(value) -> bool:
 def _cell(value, scale: float) -> str:
     if _absent(value):
         return "-"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return " ".join(_cell(part, 1.0) for part in value)
     return f"{value * scale:.4g}" if isinstance(value, float) else str(value)
 
 
 def _transitions(card: KernelCard) -> Table:
-    certain = not card.meta.get("events")
+    certain = not card.meta.events
     more = f", the first {MOST_PULSES} pulses" if len(card.pulses) > MOST_PULSES else ""
     title = "transitions: probability" + ("" if certain else f" [{card.interval:.0%} interval]") + more
     table = Table(title=title, title_justify="left")
@@ -67,25 +68,25 @@ def _laws(card: KernelCard) -> Table:
     table = Table(title="fitted laws, the best of each group first", title_justify="left")
     for heading in ("law", "pulses", "from", "parameters (standard error)", "AIC", "goodness p"):
         table.add_column(heading)
-    for law in card.meta["laws"]:
-        errors, where = law["standard_errors"], law["conditions"]
+    for law in card.meta.laws:
+        errors, where = law.standard_errors, law.conditions
         told = ", ".join(
             f"{name} {value:.4g}" + ("" if errors[name] is None else f" ({errors[name]:.2g})")
-            for name, value in law["parameters"].items()
+            for name, value in law.parameters.items()
         )
-        pulses, start, p = where["pulses"], where["state_from"], law["goodness"]["p_value"]
-        span = f"{pulses[0]}-{pulses[-1]}" if len(pulses) > 1 else str(pulses[0])
+        pulses, start, p = where.pulses, where.state_from, law.goodness.p_value
+        span = str(pulses[0]) + (f"-{pulses[-1]}" if len(pulses) > 1 else "")
         start = "any" if start is None else card.states["label"][start]
-        table.add_row(law["law"], span, start, told, f"{law['aic']:.1f}", "-" if p is None else f"{p:.3g}")
+        table.add_row(law.law, span, start, told, f"{law.aic:.1f}", "-" if p is None else f"{p:.3g}")
     return table
 
 
 def show(card: KernelCard, console: Console) -> None:
     """Print states, pulses, transitions, laws, spread and derived figures of ``card``, as far as they can be read."""
     meta = card.meta
-    source = ", ".join(f"{key} {value}" for key, value in meta["source"].items() if isinstance(value, str))
-    flags = ", ".join(f"{key} {value}" for key, value in meta["flags"].items())
-    console.print(f"{meta['name']}: {source}\nflags: {flags}\ncard {card.hash}", markup=False, highlight=False)
+    source = ", ".join(f"{key} {value}" for key, value in meta.source.dump().items() if isinstance(value, str))
+    flags = ", ".join(f"{key} {value}" for key, value in meta.flags.dump().items())
+    console.print(f"{meta.name}: {source}\nflags: {flags}\ncard {card.hash}", markup=False, highlight=False)
     console.print(records("states", card.states.to_dict("records")))
     pulses = card.pulses.head(MOST_PULSES)
     more = "" if len(pulses) == len(card.pulses) else f", the first {len(pulses)} of {len(card.pulses)}"
@@ -94,35 +95,39 @@ def show(card: KernelCard, console: Console) -> None:
         console.print(_transitions(card))
     else:
         console.print(f"transitions: {card.kernel.shape}, too many to print; they are in transitions.csv", markup=False)
-    if meta.get("laws"):
+    if meta.laws:
         console.print(_laws(card))
-    for key, title in (("spread", "spread of the conductance"), ("spread_position", "spread of the final position")):
-        if meta.get(key):
-            console.print(records(title, [meta[key]]))
-    if meta.get("probability_spread"):
-        console.print(records("spread of P(state 1) between devices", meta["probability_spread"]))
-    derived = meta.get("derived") or with_derived(card).meta["derived"]
-    console.print(records(f"writes{more}", derived["writes"][:MOST_PULSES]))
-    if len(derived["steps"]) <= MOST_STEPS:
-        console.print(records("conductance steps", derived["steps"]))
-    if derived["pairs"]:
-        pairs = [{k: v for k, v in pair.items() if k != "asymmetry"} for pair in derived["pairs"]]
-        for pair, full in zip(pairs, derived["pairs"]):
+    for spread, title in (
+        (meta.spread, "spread of the conductance"),
+        (meta.spread_position, "spread of the final position"),
+    ):
+        if spread:
+            console.print(records(title, [spread]))
+    if meta.probability_spread:
+        rows = [row.dump() for row in meta.probability_spread]
+        console.print(records("spread of P(state 1) between devices", rows))
+    derived = meta.derived or figures_of(card)
+    console.print(records(f"writes{more}", derived.writes[:MOST_PULSES]))
+    if len(derived.steps) <= MOST_STEPS:
+        console.print(records("conductance steps", derived.steps))
+    if derived.pairs:
+        pairs = [{k: v for k, v in pair.items() if k != "asymmetry"} for pair in derived.pairs]
+        for pair, full in zip(pairs, derived.pairs):
             known = [abs(value) for value in full["asymmetry"] if value is not None]
             pair["largest_asymmetry"] = max(known, default=None)
         console.print(records("up and down", pairs[:MOST_PULSES]))
-    for key, title in (
-        ("half_select_disturbs_per_million", "half-select: changes of state per million pulses"),
-        ("dead_zones", "dead zones: pulses up to this long do next to nothing"),
+    for rows, title in (
+        (derived.half_select_disturbs_per_million, "half-select: changes of state per million pulses"),
+        (derived.dead_zones, "dead zones: pulses up to this long do next to nothing"),
     ):
-        if derived.get(key):
-            console.print(records(title, derived[key][:MOST_STEPS]))
+        if rows:
+            console.print(records(title, rows[:MOST_STEPS]))
     if "retention" in card.extras:
         lives = card.extras["retention"].assign(half_life_years=lambda t: math.log(2) / t["rate_per_s"] / YEAR_S)
         console.print(records("retention", lives.to_dict("records")))
     console.print(
-        f"largest over smallest conductance: {derived['conductance_ratio']:.4g}\n"
-        f"levels distinguishable at {derived['distinguishable_misread']:.0%} misread: "
-        f"{derived['distinguishable_levels']} of {len(card.states)}",
+        f"largest over smallest conductance: {derived.conductance_ratio:.4g}\n"
+        f"levels distinguishable at {derived.distinguishable_misread:.0%} misread: "
+        f"{derived.distinguishable_levels} of {len(card.states)}",
         highlight=False,
     )

@@ -80,7 +80,7 @@ class DeviceModel:
         Parameters
         ----------
         card : KernelCard
-            Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and the dict ``meta``.
+            Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and ``meta``.
         traits : config.Device
             What of the device takes part: a spread that is switched off is zero; for ``stochastic`` and ``symmetric``
             see `network.synapse.ablation`, for ``rest`` `network.synapse.resting`. None: the defaults.
@@ -144,7 +144,7 @@ class DeviceModel:
             # f G + dG, told about the reference of a device without either
             offsets = offsets + (gains - 1) * reference / scale
         return cls(
-            name=str(card.meta.get("name", "device")),
+            name=card.meta.name,
             states=names,
             pulses=kinds,
             transition=transition,
@@ -170,8 +170,8 @@ class DeviceModel:
             g_ref=float(reference),
             g_scale=float(scale),
             stuck=traits.stuck_fraction,
-            laws=tuple(card.meta.get("laws", ())),
-            flags=dict(card.meta.get("flags", {})),
+            laws=tuple(law.dump() for law in card.meta.laws),
+            flags=card.meta.flags.dump(),
         )
 
 
@@ -231,7 +231,7 @@ def _reliability(card) -> np.ndarray:
     estimated from few writes is mostly the noise of those writes, which the transition table already holds. A card
     that says nothing of its devices' spread is taken at its word.
     """
-    between = (card.meta.get("spread") or {}).get("device_to_device_sd_S")
+    between = (card.meta.spread or {}).get("device_to_device_sd_S")
     if between is None:
         return np.ones(len(card.population))
     error = card.population["conductance_offset_se_S"].fillna(0.0).to_numpy(np.float64)

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+from calibration.card import KernelCard, Meta
 from calibration.config import Stage
 from calibration.laws import neel_brown, passing
 from calibration.sources import build
@@ -99,6 +100,14 @@ def section(changes: dict[str, Any] | None = None) -> dict[str, Any]:
 def stage(changes: dict[str, Any] | None = None) -> Stage:
     """Return `section` as the code receives it."""
     return Stage.parse(section(changes), "c.json")
+
+
+def meta_with(card: KernelCard, **entries: Any) -> Meta:
+    """Return the card's ``meta`` with other entries; those of a mapping replace the entries of that name."""
+    told = card.meta.dump()
+    for name, value in entries.items():
+        told[name] = {**told.get(name, {}), **value} if isinstance(value, dict) else value
+    return Meta(**told)
 
 
 def changed(made: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from calibration import KernelCard
+from calibration.card.meta import States
 from calibration.card.tables import CARD, EXTRAS
 from calibration.counting.assemble import assemble, intended_states, units
 from calibration.sources.simulated import read
@@ -34,9 +35,9 @@ def test_rows_by_law_are_its_integrals(by_law):
     middle = (edges[1:] + edges[:-1]) / 2
     assert set(by_law.transitions["basis"]) == {"law"}
     for pulse, sign in ((0, 1), (1, -1)):
-        fit = by_law.meta["laws"][pulse]
-        p, errors = fit["parameters"], fit["standard_errors"]
-        assert fit["conditions"]["pulses"] == [pulse]
+        fit = by_law.meta.laws[pulse]
+        p, errors = fit.parameters, fit.standard_errors
+        assert fit.conditions.pulses == (pulse,)
         # 4.5 standard errors: false alarm 7e-6
         assert abs(p["shift"] - sign * STEP) < 4.5 * errors["shift"] < STEP / 4
         assert abs(p["sd"] - CYCLE_SD) < 4.5 * errors["sd"] < CYCLE_SD / 2
@@ -67,8 +68,8 @@ def test_rows_by_law_of_wide_states_are_those_of_the_counts(tmp_path):
 def test_law_of_a_reset_device_gives_the_same_row_from_everywhere(study):
     card = study.card(kernel__form="law", states__method="lattice", states__count=12)
     edges = np.linspace(0, LENGTH, 13)
-    for pulse, fit in enumerate(card.meta["laws"]):
-        mean, sd = fit["parameters"]["mean"], fit["parameters"]["sd"]
+    for pulse, fit in enumerate(card.meta.laws):
+        mean, sd = fit.parameters["mean"], fit.parameters["sd"]
         law = stats.truncnorm(-mean / sd, (LENGTH - mean) / sd, mean, sd)
         for state in range(12):
             np.testing.assert_allclose(card.kernel[pulse, state], np.diff(law.cdf(edges)), rtol=0, atol=1e-9)
@@ -80,7 +81,7 @@ def test_states_of_a_lattice_stand_for_their_middle(by_law):
     np.testing.assert_allclose(states["position_low_m"], width * np.arange(32), atol=1e-20)
     np.testing.assert_allclose(states["conductance_S"], 14.4e-6 + 21.6e-6 * (np.arange(32) + 0.5) / 32)
     np.testing.assert_allclose(states["conductance_sd_S"], 21.6e-6 / 32 / np.sqrt(12))
-    assert by_law.meta["states"]["edges"] == pytest.approx(np.linspace(0, LENGTH, 33), abs=1e-18)
+    assert by_law.meta.states.edges == pytest.approx(np.linspace(0, LENGTH, 33), abs=1e-18)
 
 
 def test_rows_without_writes_are_missed_by_name(lattice):
@@ -118,8 +119,8 @@ def test_rows_without_writes_by_law_or_as_they_are(lattice, by_law):
 def test_law_that_cannot_be_fitted_is_told_and_only_then_an_error(study):
     study.events.loc[study.events["pulse"] == 2, "final_position_m"] = 300e-9  # no spread, no law
     card = study.card()
-    assert [fit["conditions"]["pulses"] for fit in card.meta["laws"]] == [[0], [1], [3], [4]]
-    (failed,) = card.meta["laws_not_fitted"]
+    assert [fit.conditions.pulses for fit in card.meta.laws] == [(0,), (1,), (3,), (4,)]
+    (failed,) = card.meta.laws_not_fitted
     assert failed["pulses"] == [2] and failed["reason"].count("events.parquet") == 1
     with pytest.raises(UserError, match=r"events.parquet: pulses \[2\]: law truncated_normal"):
         study.card(kernel__form="law")
@@ -129,10 +130,10 @@ def test_held_out_writes_may_judge_the_law(cards, studies, tmp_path):
     study = studies["stt_mtj"]
     config = stage({"states.method": "device", "states.count": None, "kernel.criterion": "held_out"})
     card = assemble(read(study.tables, config, "c.json"), config, "c.json")
-    chosen = [fit for fit in card.meta["laws"] if fit["conditions"]["chosen"]]
-    assert [fit["law"] for fit in chosen] == ["neel_brown"] * 2
-    assert all(fit["held_out_log_likelihood"] < 0 for fit in card.meta["laws"])
-    assert all(fit["held_out_log_likelihood"] is None for fit in cards["stt_mtj"].meta["laws"])
+    chosen = [fit for fit in card.meta.laws if fit.conditions.chosen]
+    assert [fit.law for fit in chosen] == ["neel_brown"] * 2
+    assert all(fit.dump()["held_out_log_likelihood"] < 0 for fit in card.meta.laws)
+    assert all(fit.dump()["held_out_log_likelihood"] is None for fit in cards["stt_mtj"].meta.laws)
 
 
 # -- states ------------------------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ def test_given_edges(study):
     assert card.states["count"].tolist() == [
         (position <= 150e-9).sum(), position.between(150e-9, 450e-9, inclusive="right").sum(), (position > 450e-9).sum()
     ]  # fmt: skip
-    assert card.meta["states"] == {"method": "edges", "coordinate": "position_m", "edges": [0, 150e-9, 450e-9, LENGTH]}
+    assert card.meta.states == States(method="edges", coordinate="position_m", edges=(0, 150e-9, 450e-9, LENGTH))
     with pytest.raises(UserError, match="config.json: states.edges: found 7e-07 m, allowed: one or more inner edges"):
         study.card(states__edges=[7e-7])
 
@@ -161,8 +162,8 @@ def test_intended_states_are_those_of_the_mean_outcome(study):
 
 def test_every_column_has_its_unit_in_the_card(good):
     columns = {column for schema in (CARD | EXTRAS).values() for column in schema.columns}
-    assert columns - set(good.meta["units"]) == {"channel", "label", "basis"}
-    assert good.meta["units"] == units() and units()["zhang_li_u_m_per_s"] == of("speed_m_per_s").si == "m/s"
+    assert columns - set(good.meta.units) == {"channel", "label", "basis"}
+    assert good.meta.units == units() and units()["zhang_li_u_m_per_s"] == of("speed_m_per_s").si == "m/s"
 
 
 # -- posterior and devices ---------------------------------------------------------------------------------------------
@@ -224,13 +225,13 @@ def test_instances_without_a_reset_tell_the_state_before(tmp_path):
 def test_spread_within_and_between_devices_is_found(tmp_path):
     """40 devices of 20 writes of 5 pulses: within 4.5 standard errors of the truth."""
     card = Study(tmp_path, events=wall_events(40, 20, seed=7)).card()
-    own = card.meta["spread_position"]
+    own = card.meta.spread_position
     assert abs(own["cycle_to_cycle_sd_m"] - CYCLE_SD) < 4.5 * own["cycle_to_cycle_se_m"] < 3e-9
     assert abs(own["device_to_device_sd_m"] - DEVICE_SD) < 4.5 * own["device_to_device_se_m"] < 5e-9
     slope = 21.6e-6 / LENGTH
     for name in ("cycle_to_cycle_sd", "device_to_device_sd"):
-        assert card.meta["spread"][f"{name}_S"] == pytest.approx(slope * own[f"{name}_m"], abs=0, rel=1e-6)
-    by_pulse = card.meta["spread_position_by_pulse"]
+        assert card.meta.spread[f"{name}_S"] == pytest.approx(slope * own[f"{name}_m"], abs=0, rel=1e-6)
+    by_pulse = card.meta.spread_position_by_pulse
     assert [row["mean_m"] for row in by_pulse] == pytest.approx(np.arange(1, 6) * 1e-7, abs=6e-9)
     assert len(card.population) == 40 and card.population["events"].eq(100).all()
     truth = card.population["position_offset_m"].std()

@@ -131,7 +131,7 @@ def test_import_counts_writes_of_a_file(tmp_path, wide):
         main([*options, "temperature_K=300", *out])
     main([*options, "temperature_K=300", "--option", "max_dropped_fraction=0.1", *out])
     card = KernelCard.read(tmp_path / "card")
-    assert card.meta["source"]["kind"] == "measured"
+    assert card.meta.source.kind == "measured"
     # two clusters, each pulse always leads to its own; pulses are sorted by voltage
     counts = card.transitions["count"].to_numpy().reshape(2, 2, 2)
     assert (counts[0, :, 0] > 0).all() and (counts[1, :, 1] > 0).all() and counts.sum() == 80

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from calibration import KernelCard
-from calibration.card import retention
+from calibration.card import Meta, retention
+from calibration.card.meta import Source
 from calibration.card.tables import CARD, EXTRAS
 from calibration.readout.energy import MECHANISMS
 from calibration.sources import library
@@ -27,7 +28,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_card_follows_the_events(study):
     card = study.card()
-    assert (card.kernel.shape, len(card.population), card.meta["events"]) == ((5, 5, 5), 8, 400)
+    assert (card.kernel.shape, len(card.population), card.meta.events) == ((5, 5, 5), 8, 400)
     np.testing.assert_allclose(card.kernel.sum(axis=-1), 1, atol=1e-12)
     # counted here a second way: nearest of the five pulse means
     positions = study.events["final_position_m"].to_numpy()
@@ -43,7 +44,7 @@ def test_card_follows_the_events(study):
     np.testing.assert_allclose(
         card.population["conductance_offset_S"], 21.6e-6 / 600e-9 * card.population["position_offset_m"]
     )
-    writes = card.meta["derived"]["writes"]
+    writes = card.meta.derived.writes
     assert [write["intended_state"] for write in writes] == [0, 1, 2, 3, 4]
     np.testing.assert_allclose([write["probability_intended"] for write in writes], card.kernel[:, 0].diagonal())
     np.testing.assert_allclose(
@@ -59,7 +60,7 @@ def test_without_reset_rows_depend_on_the_state_before(study):
     card = study.card(states__method="equal_width")
     counts = card.transitions["count"].to_numpy().reshape(5, 5, 5)
     assert counts.sum() == count and counts.sum(axis=-1).tolist() == [[16] * 5] * 5
-    assert card.meta["intended_states"] is None and not card.rows_repeat
+    assert card.meta.intended_states is None and not card.rows_repeat
 
 
 def test_write_read_write_gives_the_same_bytes(good, tmp_path):
@@ -102,7 +103,7 @@ def test_lost_events_are_counted_and_left_out(study):
     with pytest.raises(UserError, match=r"2 of 400 events lost their wall, the first is .* replica 3; .* share of 0 "):
         study.card()
     meta = study.card(max_lost_fraction=0.005).meta
-    assert (meta["events"], meta["lost_events"]) == (398, 2)
+    assert (meta.events, meta.lost_events) == (398, 2)
 
 
 def test_other_files_of_the_directory_stay(good, tmp_path):
@@ -147,11 +148,11 @@ def drop(name, **rows_or_columns):
 
 
 def meta(**changes):
-    return lambda card: replace(card, meta={**card.meta, **changes})
+    return lambda card: replace(card, meta=card.meta.model_copy(update=changes))
 
 
 def told(**parts):
-    return lambda card: replace(card, meta={**card.meta, **{key: {**card.meta[key], **v} for key, v in parts.items()}})
+    return lambda card: meta(**{key: {**getattr(card.meta, key).dump(), **v} for key, v in parts.items()})(card)
 
 
 @pytest.mark.parametrize(
@@ -186,46 +187,49 @@ def told(**parts):
         (drop("pulses", columns="field_T"), "column field_T is missing"),
         (meta(schema_version=1), "card.json: schema_version 1; allowed is 2"),
         (meta(schema_version=3), "schema_version 3 is newer than this program; allowed is 2"),
-        (meta(schema_version="2"), "schema_version is '2'; allowed is a value of type int"),
-        (meta(flags={"volatile": 0}), "flags.volatile is 0; allowed is a value of type bool"),
-        (meta(source={}), "key source.kind is missing"),
-        (meta(derived="x"), "derived is 'x'; allowed is a value of type object"),
-        (meta(derived={"writes": []}), "key derived.conductance_ratio is missing"),
-        (told(derived={"pairs": 5}), "derived.pairs is 5; allowed is a value of type array"),
-        (told(derived={"writes": []}), "derived.writes is ..; allowed is a length of at least 1"),
+        (meta(schema_version="2"), "schema_version: found 2, allowed: integer"),
+        (meta(flags={"volatile": 0}), "flags.volatile: found 0, allowed: boolean"),
+        (meta(source={}), "source: key 'kind' is missing"),
+        (meta(derived="x"), "derived: found x, allowed: object"),
+        (meta(derived={"writes": []}), "derived: key 'conductance_ratio' is missing"),
+        (told(derived={"pairs": 5}), "derived.pairs: found 5, allowed: array"),
+        (told(derived={"writes": []}), "derived.writes: found .., allowed: at least 1 entries"),
         (
             told(derived={"steps": [{"a": 1}, {"b": 1}]}),
-            "derived.steps.1 has keys b; allowed are those of derived.steps.0",
+            "derived.steps: row 1 has keys b; allowed are those of row 0",
         ),
-        (meta(posterior=[]), "posterior is ..; allowed is a value of type object"),
-        (meta(posterior=5), "posterior is 5; allowed is a value of type object"),
-        (told(posterior={"interval": "x"}), "posterior.interval is 'x'; allowed is a value of type number"),
-        (told(posterior={"interval": 5}), "posterior.interval is 5; allowed is less than 1"),
-        (told(posterior={"interval": 0}), "posterior.interval is 0; allowed is more than 0"),
-        (told(posterior={"pseudocount": -1}), "posterior.pseudocount is -1; allowed is at least 0"),
-        (told(posterior={"pooling": "all"}), "posterior.pooling is 'all'; allowed is one of events or instances"),
-        (meta(laws=[{}]), "key laws.0.law is missing"),
-        (meta(laws="x"), "laws is 'x'; allowed is a value of type array"),
-        (meta(spread=5), "spread is 5; allowed is a value of type object or null"),
+        (meta(posterior=[]), "posterior: found .., allowed: object"),
+        (meta(posterior=5), "posterior: found 5, allowed: object"),
+        (told(posterior={"interval": "x"}), "posterior.interval: found x, allowed: integer or number"),
+        (told(posterior={"interval": 5}), "posterior.interval: found 5, allowed: less than 1"),
+        (told(posterior={"interval": 0}), "posterior.interval: found 0, allowed: more than 0"),
+        (told(posterior={"pseudocount": -1}), "posterior.pseudocount: found -1, allowed: at least 0"),
+        (told(posterior={"pooling": "all"}), "posterior.pooling: found all, allowed: events, instances"),
+        (meta(laws=[{}]), "laws.0: key 'law' is missing"),
+        (meta(laws="x"), "laws: found x, allowed: array"),
+        (meta(spread=5), "spread: found 5, allowed: object or null"),
         (
             meta(spread={"cycle_to_cycle_sd_S": "x"}),
-            "spread.cycle_to_cycle_sd_S is 'x'; allowed is a value of type number",
+            "spread.cycle_to_cycle_sd_S: found x, allowed: integer or number or null",
         ),
-        (meta(spread_position=[1]), "spread_position is .1.; allowed is a value of type object or null"),
-        (meta(probability_spread=[1]), "probability_spread.0 is 1; allowed is a value of type object"),
-        (meta(events=-1), "events is -1; allowed is at least 0"),
+        (meta(spread_position=[1]), "spread_position: found .1., allowed: object or null"),
+        (meta(probability_spread=[1]), "probability_spread.0: found 1, allowed: object"),
+        (meta(events=-1), "events: found -1, allowed: at least 0"),
         (
             meta(intended_states=[9, 9, 9]),
             "intended_states is .9, 9, 9.; allowed is a state of 0..4 for each of 5 pulses",
         ),
         (meta(intended_states=[0, 1, 2, 3, 5]), "intended_states is .0, 1, 2, 3, 5.; allowed is a state of 0..4"),
         (told(states={"edges": [0.0, 1.0]}), "states.edges is .0.0, 1.0.; allowed are 6 rising numbers for 5 states"),
-        (told(states={"coordinate": "mood"}), "states.coordinate is 'mood'; allowed is one of position_m or"),
+        (
+            told(states={"coordinate": "mood"}),
+            "states.coordinate: found mood, allowed: position_m, conductance_S, level",
+        ),
         (
             told(flags={"half_select": True}),
             "flags.half_select is True; allowed is False, as there is no table half_select",
         ),
-        (told(flags={"half_select": "no"}), "flags.half_select is 'no'; allowed is a value of type boolean"),
+        (told(flags={"half_select": "no"}), "flags.half_select: found no, allowed: boolean"),
     ],
 )
 def test_broken_card_is_refused_on_write_and_on_read(good, tmp_path, edit, words):
@@ -238,7 +242,7 @@ def test_broken_card_is_refused_on_write_and_on_read(good, tmp_path, edit, words
     assert content(tmp_path / "card") == before
     for name in CARD:
         getattr(broken, name).to_csv(tmp_path / "card" / f"{name}.csv", index=False)
-    (tmp_path / "card" / "card.json").write_text(json.dumps(broken.meta))
+    (tmp_path / "card" / "card.json").write_text(json.dumps(broken.meta.dump()))
     with pytest.raises(UserError, match=words):
         KernelCard.read(tmp_path / "card")
 
@@ -247,7 +251,8 @@ def test_measured_card_may_leave_open_what_only_a_simulation_knows(good, tmp_pat
     states = good.states.assign(position_m=np.nan, position_low_m=np.nan, position_high_m=np.nan)
     pulses = good.pulses.assign(**{name: np.nan for name in OPEN})
     population = good.population.assign(position_offset_m=np.nan, conductance_offset_se_S=np.nan)
-    meta = {key: good.meta[key] for key in ("name", "schema_version", "flags")} | {"source": {"kind": "measured"}}
+    told = good.meta
+    meta = Meta(name=told.name, schema_version=2, flags=told.flags, source=Source(kind="measured"))
     measured = replace(good, states=states, pulses=pulses, population=population, meta=meta)
     measured.write(tmp_path / "card")
     read = KernelCard.read(tmp_path / "card")

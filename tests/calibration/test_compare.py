@@ -9,6 +9,7 @@ from calibration.sources import library
 from calibration.tools.compare_cards import compare, conductances, holm, render
 from spinloom.errors import UserError
 from spinloom.streams import generator
+from tests.calibration.conftest import meta_with
 from tests.calibration.test_sample import make_card, replaced
 
 OTHER = [[0.5, 0.4, 0.1], [0.1, 0.3, 0.6]]
@@ -127,7 +128,7 @@ def test_unequal_spreads_have_welchs_degrees_of_freedom():
 
 def test_bins_of_a_lattice_conduct_what_they_do():
     a = make_card()
-    lattice = replaced(a, meta={**a.meta, "states": {**a.meta["states"], "method": "lattice"}})
+    lattice = replaced(a, meta=meta_with(a, states={"method": "lattice"}))
     other = replaced(lattice, states=a.states.assign(conductance_S=a.states["conductance_S"] * 1.001))
     assert compare(lattice, other)["states"]["p_holm"].isna().all()
 
@@ -136,7 +137,7 @@ def test_the_verdict_says_whom_it_holds_for():
     a, b = make_card(seed=1), make_card(seed=2)
     assert "The counts of the devices that were written do not differ" in shown(a, b)
     assert "pooling instances" not in shown(a, b)
-    differ = replaced(b, meta={**b.meta, "spread": {**b.meta["spread"], "p_value": 0.01}})
+    differ = replaced(b, meta=meta_with(b, spread={"p_value": 0.01}))
     found = compare(a, differ)
     assert found["of_devices"] and found["devices_differ"]
     assert "make both cards with posterior.pooling instances to test the kinds" in shown(a, differ)
@@ -149,7 +150,7 @@ def test_spreads_of_probabilities_tell_that_devices_differ():
 
     def card(*lows):
         rows = [{"pulse": 0, "state_from": 0, "sd": 0.1, "sd_se": 0.1, "interval": [low, 0.3]} for low in lows]
-        return replaced(a, meta={**a.meta, "probability_spread": rows})
+        return replaced(a, meta=meta_with(a, probability_spread=rows))
 
     assert compare(a, card(0.05, 0.01))["devices_differ"]
     # one in 40 intervals of alike devices lies above 0: one of 10 is none too many (p = 0.22)
@@ -193,7 +194,7 @@ def test_pulses_that_one_card_lacks_are_named():
 
 def test_other_states_leave_pulses_and_figures():
     a = make_card(seed=1)
-    meta = {**a.meta, "states": {**a.meta["states"], "edges": [0.0, 100e-9, 400e-9, 600e-9]}}
+    meta = meta_with(a, states={"edges": [0.0, 100e-9, 400e-9, 600e-9]})
     found = compare(a, replaced(a, meta=meta))
     assert found["rows"].empty and found["states"].empty and found["alike"] is None
     assert "pulse 0: latency_s" in list(found["derived"]["figure"])
@@ -211,7 +212,7 @@ def test_rows_that_no_counts_speak_for_are_not_tested():
 
 def test_cards_that_have_nothing_in_common_are_refused():
     a = make_card(seed=1)
-    meta = {**a.meta, "states": {**a.meta["states"], "edges": [0.0, 100e-9, 400e-9, 600e-9]}}
+    meta = meta_with(a, states={"edges": [0.0, 100e-9, 400e-9, 600e-9]})
     b = replaced(a, meta=meta, pulses=a.pulses.assign(duration_s=2e-9))
     with pytest.raises(UserError, match="compare: found no pulse of test in test, and other states"):
         compare(a, b)

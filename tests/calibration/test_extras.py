@@ -18,6 +18,7 @@ from tests.calibration.conftest import (
     junction,
     junction_events,
     junction_pulses,
+    meta_with,
     stage,
     walking,
     walking_events,
@@ -59,7 +60,7 @@ def test_pulses_between_pulses(cards):
         grown.pulses["energy_mean_J"][5:], 3.24e-15 + 4.32e-15 + np.array([0.75**2, 1.25**2]) * gate, rtol=1e-9
     )
     np.testing.assert_allclose(grown.pulses["latency_s"][5:], 6e-9)
-    assert grown.meta["intended_states"][:5] == [0, 1, 2, 3, 4]
+    assert grown.meta.intended_states[:5] == (0, 1, 2, 3, 4)
     with pytest.raises(UserError, match="points.0: found .*'voltage_V': 1.0.*, which the card has already"):
         with_pulses(good, points({"voltage_V": 1.0}), "c.json")
     with pytest.raises(UserError, match="points.1: found .*, which the card has already"):
@@ -120,10 +121,10 @@ def test_a_point_is_made_for_each_polarity_that_it_fits(tmp_path):
     plan = pd.concat([walking_pulses(), walking_pulses().assign(voltage_V=1.0)], ignore_index=True)
     study.pulses = plan.assign(pulse=range(4))
     card = study.card(interpolate__points=[{"voltage_V": 0.5}])
-    assert card.pulses["polarity"].tolist() == [1, -1, 1, -1, -1, 1] and len(card.meta["derived"]["pairs"]) == 3
+    assert card.pulses["polarity"].tolist() == [1, -1, 1, -1, -1, 1] and len(card.meta.derived.pairs) == 3
     up, down = card.kernel[5], card.kernel[4]
     assert up[1, 2] > up[1, 0] and down[1, 0] > down[1, 2]
-    assert card.meta["intended_states"] is None
+    assert card.meta.intended_states is None
 
 
 # -- half-select -------------------------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ def half(studies):
 
 def test_half_selected_cells_never_see_more_than_the_nearest_pulse(half):
     table = half.extras["half_select"]
-    assert half.meta["flags"]["half_select"] and len(table) == 20 * 4 * 4
+    assert half.meta.flags.half_select and len(table) == 20 * 4 * 4
     sums = table.groupby(["pulse", "fraction", "state_from"])["probability"].sum()
     np.testing.assert_allclose(sums, 1, rtol=0, atol=1e-12)
     pulses = half.pulses.set_index("pulse")
@@ -185,7 +186,7 @@ def test_what_the_nearest_pulse_does_bounds_the_rate(tmp_path):
 
 
 def test_disturbs_are_among_the_derived_figures(half):
-    disturbs = pd.DataFrame(half.meta["derived"]["half_select_disturbs_per_million"])
+    disturbs = pd.DataFrame(half.meta.derived.half_select_disturbs_per_million)
     assert len(disturbs) == 20 * 4 * 2
     away = half.extras["half_select"].query("state_from != state_to").reset_index(drop=True)
     np.testing.assert_allclose(disturbs["disturbs"], 1e6 * away["probability"], rtol=1e-12)
@@ -230,7 +231,7 @@ def test_retention_by_the_config(cards):
     config = stage(asked)
     with pytest.raises(UserError, match="retention.temperatures_K: found a volatile device"):
         add(cards["notched_wire"], config, "c.json")
-    untold = replace(cards["stt_mtj"], meta={**cards["stt_mtj"].meta, "barrier": None})
+    untold = replace(cards["stt_mtj"], meta=meta_with(cards["stt_mtj"], barrier=None))
     with pytest.raises(UserError, match="retention.thermal_stability: found null, allowed: a number .of stt_mtj"):
         add(untold, config, "c.json")
     told = stage(asked | {"retention.thermal_stability": 20.0})
@@ -268,7 +269,7 @@ def test_inverse_and_dead_zone_of_counted_durations(tmp_path):
         # lines over ln t are off by 10 %; 4000 writes leave 5 sd of p to be 0.04 at 1/2, 8 % of t
         for wanted in (0.3, 0.5, 0.7):
             assert own[wanted] == pytest.approx(-1e-8 * np.log1p(-wanted), abs=0, rel=0.25)
-    zones = pd.DataFrame(card.meta["derived"]["dead_zones"])
+    zones = pd.DataFrame(card.meta.derived.dead_zones)
     # 1 % at 0.1 ns, which is the shortest: the dead zone ends near it, or below where nothing was written
     assert zones.empty or zones["duration_s"].between(1e-10, 1.5e-10).all()
 
@@ -281,13 +282,13 @@ def test_dead_zone_is_where_one_per_cent_is_passed(tmp_path):
     # 400 writes at pseudocount 1/2 make 0.5/401 and 400.5/401; over ln t a line between them
     low, high = 0.5 / 401, 400.5 / 401
     expected = 1e-9 * 10 ** ((0.01 - low) / (high - low))
-    zones = card.meta["derived"]["dead_zones"]
+    zones = card.meta.derived.dead_zones
     assert [zone["duration_s"] for zone in zones] == pytest.approx([expected] * 2, abs=0, rel=1e-9)
     assert {(zone["state_from"], zone["state_to"], zone["voltage_V"]) for zone in zones} == {(0, 1, 0.3), (1, 0, -0.3)}
 
 
 def test_one_duration_has_no_inverse(cards):
-    assert "inverse" not in cards["domain_wall"].extras and "dead_zones" not in cards["domain_wall"].meta["derived"]
+    assert "inverse" not in cards["domain_wall"].extras and not cards["domain_wall"].meta.derived.dead_zones
 
 
 # -- all together ------------------------------------------------------------------------------------------------------
@@ -312,7 +313,7 @@ def test_order_of_events_does_not_matter_for_any_table(tmp_path):
             study.events = study.events.sample(frac=1, random_state=seed)
             study.pulses = study.pulses.sample(frac=1, random_state=seed)
         card = study.card()
-        texts.append((card.hash, card.meta["laws"], card.meta["probability_spread"], card.meta["derived"]))
+        texts.append((card.hash, card.meta.laws, card.meta.probability_spread, card.meta.derived))
     assert texts[0] == texts[1]
 
 
@@ -363,5 +364,5 @@ def test_only_writes_prepared_alike_are_repetitions(studies):
     events = writes.events.assign(prepared=writes.events["replica"] % 2)
     events["after"] = np.clip(events["after"] - 30e-9 * events["prepared"], 0, None)
     cards = (assemble(replace(writes, events=own), stage(), "c.json") for own in (writes.events, events))
-    one, other = (card.meta["spread_position"]["cycle_to_cycle_sd_m"] for card in cards)
+    one, other = (card.meta.spread_position["cycle_to_cycle_sd_m"] for card in cards)
     assert abs(other / one - 1) < 0.1

@@ -31,14 +31,14 @@ G_P = np.pi / 4 * 40e-9**2 / 1e-11  # 126 uS; antiparallel half of it
 
 
 def law(card, name, state):
-    return next(fit for fit in card.meta["laws"] if fit["law"] == name and fit["conditions"]["state_from"] == state)
+    return next(fit for fit in card.meta.laws if fit.law == name and fit.conditions.state_from == state)
 
 
 def within(fit, truth):
     """Each fitted parameter within 4.5 standard errors: false alarm 7e-6 each."""
     for name, value in truth.items():
-        error = fit["standard_errors"][name]
-        assert 0 < error < 0.2 * value and abs(fit["parameters"][name] - value) < 4.5 * error, (name, fit["parameters"])
+        error = fit.standard_errors[name]
+        assert 0 < error < 0.2 * value and abs(fit.parameters[name] - value) < 4.5 * error, (name, fit.parameters)
 
 
 # -- junction written by current ---------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def test_directions_are_pulses_of_one_polarity_whose_other_row_stays(cards, stud
         assert set(rows.loc[other, "basis"]) == {"assumed"} and rows.loc[other, "effective_count"].sum() == 0
         for name in ("probability", "ci_low", "ci_high"):
             assert rows.loc[(other, other), name] == 1 and rows.loc[(other, written), name] == 0
-    assert card.meta["flags"] == {
+    assert card.meta.flags.dump() == {
         "volatile": False, "reset_before_write": False, "destructive_read": False, "half_select": False,
     }  # fmt: skip
 
@@ -75,8 +75,8 @@ def test_switching_laws_of_synthetic_counts_are_recovered(cards):
     for state in (0, 1):
         fit = law(card, "neel_brown", state)
         within(fit, ACTIVATED)
-        assert fit["conditions"]["chosen"] and fit["goodness"]["p_value"] > 1e-4
-        assert card.pulses["polarity"][fit["conditions"]["pulses"]].unique().tolist() == [1 if state == 0 else -1]
+        assert fit.conditions.chosen and fit.goodness.p_value > 1e-4
+        assert card.pulses["polarity"][list(fit.conditions.pulses)].unique().tolist() == [1 if state == 0 else -1]
 
 
 def test_precessional_counts_are_recovered_and_chosen(tmp_path):
@@ -89,7 +89,7 @@ def test_precessional_counts_are_recovered_and_chosen(tmp_path):
     for state in (0, 1):
         fit = law(card, "precessional", state)
         within(fit, truth)
-        assert fit["conditions"]["chosen"]
+        assert fit.conditions.chosen
 
 
 def test_energy_is_the_mean_heat_of_the_junction(tmp_path):
@@ -123,18 +123,18 @@ def test_undecided_writes_are_an_error_beyond_their_share(tmp_path):
     with pytest.raises(UserError, match=words):
         study.card()
     card = study.card(max_lost_fraction=0.001)
-    assert (card.meta["events"], card.meta["lost_events"]) == (7998, 2)
+    assert (card.meta.events, card.meta.lost_events) == (7998, 2)
 
 
 def test_barrier_is_told(cards, tmp_path):
-    assert cards["stt_mtj"].meta["barrier"] == {
+    assert cards["stt_mtj"].meta.barrier.dump() == {
         "thermal_stability": 40.0, "temperature_K": 300.0, "exponent": 2,
         "critical_voltage_V": {"AP_to_P": 0.5, "P_to_AP": 0.6},
     }  # fmt: skip
-    assert cards["vcma_mtj"].meta["barrier"]["critical_voltage_V"] is None
+    assert cards["vcma_mtj"].meta.barrier.critical_voltage_V is None
     study = junction(tmp_path)
     study.device["writes"]["barrier"] = None
-    assert study.card().meta["barrier"] is None
+    assert study.card().meta.barrier is None
 
 
 def test_devices_that_differ_are_told_by_their_probabilities(tmp_path):
@@ -145,7 +145,7 @@ def test_devices_that_differ_are_told_by_their_probabilities(tmp_path):
         junction_events(plan, activated(plan, stability), instances=1, seed=number).assign(instance=number)
         for number, stability in enumerate(stabilities)
     )
-    spread = pd.DataFrame(study.card().meta["probability_spread"]).set_index("pulse")
+    spread = pd.DataFrame([row.dump() for row in study.card().meta.probability_spread]).set_index("pulse")
     truth = np.std([activated(plan, stability) for stability in stabilities], axis=0, ddof=1)
     largest = int(truth.argmax())
     assert truth[largest] > 0.18 and spread["devices"].eq(9).all()
@@ -160,7 +160,7 @@ def test_voltage_pulse_has_two_rows_and_a_gate(cards, studies):
     card, study = cards["vcma_mtj"], studies["vcma_mtj"]
     events = study.events.merge(study.pulses, on="pulse")
     assert len(card.pulses) == 4 and set(card.pulses["polarity"]) == {0} and set(card.pulses["channel"]) == {"gate"}
-    assert set(card.transitions["basis"]) == {"counts"} and card.meta["laws"] == []
+    assert set(card.transitions["basis"]) == {"counts"} and card.meta.laws == ()
     counts = card.transitions["count"].to_numpy().reshape(4, 2, 2)
     assert counts.sum(axis=-1).tolist() == [[400, 400]] * 4
     by_hand = events.groupby(["duration_s", "voltage_V", "direction"])["final_state"].apply(lambda s: (s == "P").sum())
@@ -201,7 +201,7 @@ def test_a_row_that_no_voltage_pulse_wrote_is_missed_by_name(tmp_path):
 # -- notched wire ------------------------------------------------------------------------------------------------------
 def test_notched_wire_forgets_and_both_rows_are_alike(cards, studies):
     card, events = cards["notched_wire"], studies["notched_wire"].events
-    assert card.meta["flags"]["volatile"] and card.rows_repeat
+    assert card.meta.flags.volatile and card.rows_repeat
     np.testing.assert_array_equal(card.kernel[:, 0], card.kernel[:, 1])
     passed = events.groupby("pulse")["passed"].sum().to_numpy()
     np.testing.assert_allclose(card.kernel[:, 0, 1], (passed + 0.5) / (400 + 1))
@@ -209,7 +209,7 @@ def test_notched_wire_forgets_and_both_rows_are_alike(cards, studies):
     # junction over the 200 nm beyond the notch: 200 x 50 nm^2/1e-9 ohm m^2 = 10 uS, 2.5 times less pinned
     np.testing.assert_allclose(card.states["conductance_S"], [4e-6, 10e-6])
     within(law(card, "passing", None), PASSING)
-    assert card.meta["intended_states"] == [0 if k < 200 else 1 for k in passed]
+    assert card.meta.intended_states == tuple(0 if k < 200 else 1 for k in passed)
 
 
 def test_clock_energy_is_the_configs_and_has_no_column(cards):
@@ -262,7 +262,7 @@ def test_a_wall_that_left_the_wire_has_passed(tmp_path):
     study = notched(tmp_path)
     study.events.loc[study.events["passed"], "wall_state"] = "lost"
     card = study.card()
-    assert (card.meta["events"], card.meta["lost_events"]) == (2400, 0)
+    assert (card.meta.events, card.meta.lost_events) == (2400, 0)
 
 
 def test_a_family_of_more_states_brings_them(tmp_path):
@@ -276,7 +276,7 @@ def test_a_family_of_more_states_brings_them(tmp_path):
         "states": {"kind": "levels", "labels": labels},
     }
     card = study.card()
-    assert card.states["label"].tolist() == labels and card.meta["flags"]["reset_before_write"]
+    assert card.states["label"].tolist() == labels and card.meta.flags.reset_before_write
     np.testing.assert_allclose(card.states["conductance_S"], [4e-6, 7e-6, 10e-6])
     counts = levels[study.events["pulse"] == 0].value_counts().sort_index()
     assert card.transitions.query("pulse == 0 and state_from == 0")["count"].tolist() == counts.tolist()
@@ -347,7 +347,7 @@ def test_cards_from_elsewhere(good, tmp_path):
     again, dropped = build.make(stage({"source.kind": "card", "source.file": str(tmp_path)}), "c.json", None)
     assert again.hash == good.hash and dropped is None
     ready, _ = build.make(stage({"source.kind": "library", "source.name": "pbit"}), "c.json", None)
-    assert ready.meta["source"]["kind"] == "library" and ready.meta["derived"]["writes"]
+    assert ready.meta.source.kind == "library" and ready.meta.derived.writes
     with pytest.raises(UserError, match="--device-sims: found nothing, allowed with source.kind simulation"):
         build.make(stage(), "c.json", None)
     with pytest.raises(UserError, match="c.json: source.kind: found guess, allowed: simulation, import, "):

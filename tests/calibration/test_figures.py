@@ -17,7 +17,7 @@ from calibration.sources.simulated import read
 from calibration.tools import figures
 from spinloom import quantities
 from spinloom.errors import UserError
-from tests.calibration.conftest import stage, walking
+from tests.calibration.conftest import meta_with, stage, walking
 
 ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "crosssim_lookup_tables.tar.xz"
 
@@ -84,7 +84,7 @@ def test_figures_of_published_tables(tmp_path):
 
 def test_other_writes_are_not_drawn(cards, studies, tmp_path):
     study, card = studies["walking"], cards["walking"]
-    other = replace(card, meta={**card.meta, "source": {**card.meta["source"], "events_sha256": "0" * 64}})
+    other = replace(card, meta=meta_with(card, source={"events_sha256": "0" * 64}))
     with pytest.raises(UserError, match="events.parquet: not the writes that the card was made from"):
         figures.draw(other, study.stage, "c.json", study.tables, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
@@ -119,12 +119,12 @@ def test_switching_curves_are_the_fitted_law(cards):
     figure = figures.writes_by_pulse(card, None)
     assert [axis.get_title() for axis in figure.axes] == ["AP to P", "P to AP"]
     for axis, state in zip(figure.axes, (0, 1)):
-        fit = next(f for f in card.meta["laws"] if f["conditions"]["chosen"] and f["conditions"]["state_from"] == state)
+        fit = next(f for f in card.meta.laws if f.conditions.chosen and f.conditions.state_from == state)
         curves = [line for line in axis.lines if len(line.get_xdata()) == 200]
         assert len(curves) == 2  # durations
         for curve, duration in zip(curves, (1e-9, 1e-8)):
             x, y = curve.get_data()
-            expected = neel_brown.probability(fit["parameters"], np.abs(x), duration, 300.0)
+            expected = neel_brown.probability(fit.parameters, np.abs(x), duration, 300.0)
             np.testing.assert_allclose(y, expected, rtol=1e-9)
         dots = np.concatenate([line.get_ydata() for line in axis.lines if len(line.get_xdata()) == 5])
         written = card.transitions.query(f"state_from == {state} and state_to != {state} and basis == 'counts'")

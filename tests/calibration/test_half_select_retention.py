@@ -88,11 +88,11 @@ def test_a_law_is_needed_for_each_state():
 
 def test_cards_carry_their_half_selected_kernels():
     card = library.card("sot_mtj_80nm_b")
-    assert card.meta["flags"]["half_select"] and sorted(set(card.extras["half_select"]["fraction"])) == [1 / 3, 0.5]
+    assert card.meta.flags.half_select and sorted(set(card.extras["half_select"]["fraction"])) == [1 / 3, 0.5]
     found = half_select.disturbs_per_million(card.extras["half_select"])
     worst = found[(found["fraction"] == 0.5) & (found["state_from"] == 0)]["disturbs"].max()
     assert worst == pytest.approx(1e6 / (1 + math.exp(34.9 * (0.8749 - 0.5))), rel=1e-6, abs=0)
-    assert not library.card("pbit").meta["flags"]["half_select"]
+    assert not library.card("pbit").meta.flags.half_select
 
 
 BARRIERS = retention.binary([40.0, 45.0], 300.0, [300.0, 350.0, 400.0])

@@ -383,7 +383,7 @@ def test_the_card_has_the_levels_and_the_kernel_of_the_device(tmp_path):
     expected = KERNEL * found.sum(axis=-1, keepdims=True)
     used = KERNEL > 0
     assert stats.chi2.sf(((found - expected)[used] ** 2 / expected[used]).sum(), 10) > FALSE_ALARM
-    assert card.meta["source"]["format"] == "events" and card.meta["import"]["devices"] == ["d0", "d1", "d2"]
+    assert card.meta.source.dump()["format"] == "events" and card.meta.dump()["import"]["devices"] == ["d0", "d1", "d2"]
     for copy in ("one", "two"):
         cards[copy == "two"].write(tmp_path / copy)
     for file in sorted((tmp_path / "one").iterdir()):

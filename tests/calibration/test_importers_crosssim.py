@@ -112,7 +112,7 @@ def test_steps_of_one_device_are_those_of_its_table(tables):
 
 def test_devices_are_pooled_where_they_have_the_conductance(tables):
     card = import_file(tables, "crosssim", {**OPTIONS, "states": 51}).card
-    assert card.meta["import"]["devices"] == ["2", "10"] and card.meta["source"]["kind"] == "library"
+    assert card.meta.dump()["import"]["devices"] == ["2", "10"] and card.meta.source.kind == "library"
     assert set(card.transitions["basis"]) == {"given"} and not card.transitions["effective_count"].any()
     own = card.extras["by_instance"]["probability"].to_numpy().reshape(2, 2, 51, 51)
     lattice = card.states["conductance_S"].to_numpy()
@@ -149,7 +149,7 @@ def test_a_lattice_too_coarse_is_told(tables):
     result = import_file(tables, "crosssim", {**OPTIONS, "states": 5, "device": "10"})
     assert "steps are narrower than the lattice of pitch 10 uS" in result.notes[0]
     assert (
-        import_file(tables, "crosssim", {**OPTIONS, "states": 101, "device": "10"}).card.meta["import"][
+        import_file(tables, "crosssim", {**OPTIONS, "states": 101, "device": "10"}).card.meta.dump()["import"][
             "rows_too_narrow"
         ]
         < 12
@@ -213,7 +213,7 @@ def test_tables_that_are_exchanged_are_told(tables):
     up.write_text(right[down])
     note = "the mean step up (dG_increasing2.txt) lowers the conductance, by 4.5e-06 S"
     result = import_file(tables, "crosssim", OPTIONS)
-    assert result.notes[0] == note and result.card.meta["import"]["notes"][0] == note
+    assert result.notes[0] == note and result.card.meta.dump()["import"]["notes"][0] == note
     down.write_text(right[up])
     with pytest.raises(UserError) as error:
         import_file(tables, "crosssim", OPTIONS)

@@ -78,7 +78,7 @@ def test_studies_of_the_documentation():
     assert len(made["own_memristor"].states) == 16
     assert made["junctions_that_differ"].extras["by_instance"]["instance"].nunique() == 256
     np.testing.assert_array_equal(made["sot_mtj"].kernel, library.card("sot_mtj_80nm_a").kernel)
-    assert "derived" in made["sot_mtj"].meta and "derived" not in library.card("sot_mtj_80nm_a").meta
+    assert made["sot_mtj"].meta.derived is not None and library.card("sot_mtj_80nm_a").meta.derived is None
 
 
 @pytest.mark.parametrize("name", library.names())
@@ -92,12 +92,12 @@ def test_card_is_written_and_read_with_the_same_bytes(cards, name, tmp_path):
     made.write(tmp_path / "third")
     assert content(tmp_path / "first") == content(tmp_path / "second") == content(tmp_path / "third")
     np.testing.assert_array_equal(again.kernel, cards[name].kernel)
-    assert again.meta["name"] == name and again.meta["source"]["kind"] == "library"
+    assert again.meta.name == name and again.meta.source.kind == "library"
 
 
 @pytest.mark.parametrize("name", library.names())
 def test_every_part_of_a_recipe_tells_where_it_is_from(cards, name):
-    recipe, told = library.recipe(name).dump(), cards[name].meta["source"]["provenance"]
+    recipe, told = library.recipe(name).dump(), cards[name].meta.source.dump()["provenance"]
     assert recipe["name"] == name and recipe["description"]
     for part in (recipe["device"], "electrical"):
         assert any(key.split(".")[0] == part for key in told), part
@@ -111,7 +111,7 @@ def test_every_part_of_a_recipe_tells_where_it_is_from(cards, name):
 
 def test_law_of_a_switching_card_gives_its_rows(cards):
     for name in ("sot_mtj_80nm_a", "nyu_stochastic_write_40nm", "arm_pma_mtj_50nm"):
-        fits = [Fit.from_dict(law) for law in json.loads(json.dumps(cards[name].meta["laws"]))]
+        fits = [Fit.from_dict(json.loads(json.dumps(law.dump()))) for law in cards[name].meta.laws]
         pulses, kernel = cards[name].pulses, cards[name].kernel
         assert [fit.conditions["state_from"] for fit in fits] == [0, 1]
         for fit in fits:
@@ -120,15 +120,15 @@ def test_law_of_a_switching_card_gives_its_rows(cards):
             assert (np.sign(pulses["voltage_V"][own]) == fit.conditions["polarity"]).all() and len(own) == len(
                 pulses
             ) / 2
-            places, rows = kernel_rows.law_rows(fit, pulses, np.array(cards[name].meta["states"]["edges"]))
+            places, rows = kernel_rows.law_rows(fit, pulses, np.array(cards[name].meta.states.edges))
             assert places == [(pulse, start) for pulse in own]
             np.testing.assert_array_equal(rows(fit.parameters), kernel[own, start])
 
 
 def test_law_of_the_gate_gives_its_rows_in_the_unit_of_the_drive(cards):
     card = cards["ellis_gate"]
-    (told,) = json.loads(json.dumps(card.meta["laws"]))
-    fit, edges = Fit.from_dict(told), np.array(card.meta["states"]["edges"])
+    (told,) = card.meta.laws
+    fit, edges = Fit.from_dict(json.loads(json.dumps(told.dump()))), np.array(card.meta.states.edges)
     assert fit.law == "passing" and fit.conditions["stated"] and fit.conditions["state_from"] is None
     places, rows = kernel_rows.law_rows(fit, card.pulses, edges)
     made = dict(zip(places, rows(fit.parameters)))
@@ -167,7 +167,7 @@ def test_crossbar_junction_is_disturbed_by_its_law(cards):
 
 def test_high_current_junction_has_the_printed_probabilities(cards):
     # P_sw at t/t_D = 2 ... 6 with theta = 0.1 rad
-    parameters = cards["gt_stt_mtj_28nm"].meta["laws"][0]["parameters"]
+    parameters = cards["gt_stt_mtj_28nm"].meta.laws[0].parameters
     time = parameters["characteristic_time_s"] / (1.1 / parameters["critical_voltage_V"] - 1)
     found = laws.get("precessional").probability(parameters, 1.1, time * np.arange(2, 7))
     assert [f"{value:.3f}" for value in found] == ["0.034", "0.434", "0.774", "0.916", "0.969"]
@@ -201,14 +201,14 @@ def test_sot_devices_have_the_measured_threshold_and_slope(name, direction, thre
 
 def test_sot_write_costs_what_was_measured(cards):
     card = cards["sot_mtj_80nm_a"]
-    electrical = card.meta["source"]["parameters"]["electrical"]
+    electrical = card.meta.source.dump()["parameters"]["electrical"]
     assert f"{1e12 * 0.8958**2 * 0.75e-9 / electrical['write_resistance_ohm']:.2f}" == "0.78"
     at = np.argmin(np.abs(card.pulses["voltage_V"] - 0.9))
     assert card.pulses["energy_mean_J"][at] == pytest.approx(0.78e-12, abs=0.01e-12)
     assert 1 / card.states["conductance_S"].to_numpy() == pytest.approx([10e3, 4.9e3], abs=1e-9)
     # plain Neel-Brown is too shallow: the reason why its constants are told and not used
     assert f"{2 * math.log(2) * 4.91 / 0.857:.1f}" == "7.9"
-    assert "4.91 / 5.15" in card.meta["source"]["provenance"]["not_used"]
+    assert "4.91 / 5.15" in card.meta.source.dump()["provenance"]["not_used"]
 
 
 @pytest.mark.parametrize(("name", "levels", "ratio"), [("memristor_32_levels", 32, 15.0), ("pcmo_26_levels", 26, 1.8)])
@@ -253,7 +253,7 @@ def test_a_study_says_how_its_devices_differ(cards):
         found.append(pulse.voltage_V / (1 - barrier / 60))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
     assert abs(np.mean(found[0]) / 0.5 - 1) < 3.9 * 0.02 / 20 and abs(np.std(found[0]) / 0.01 - 1) < 3.9 / np.sqrt(800)
-    assert card.meta["source"]["provenance"]["population"] == "assumed: the study's own"
+    assert card.meta.source.dump()["provenance"]["population"] == "assumed: the study's own"
 
 
 @pytest.mark.parametrize(

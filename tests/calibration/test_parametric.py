@@ -38,8 +38,8 @@ def test_rows_are_the_law_and_count_nothing():
     table = made.transitions
     assert set(table["basis"]) == {"law"} and not table[["count", "effective_count"]].to_numpy().any()
     assert (table["ci_low"] == table["probability"]).all() and (table["ci_high"] == table["probability"]).all()
-    assert made.meta["source"]["kind"] == "parametric"
-    assert made.meta["source"]["parameters"]["pbit"]["beta"] == 2.0
+    assert made.meta.source.kind == "parametric"
+    assert made.meta.source.dump()["parameters"]["pbit"]["beta"] == 2.0
 
 
 def test_pbit_is_the_tanh_neuron_from_either_state():
@@ -48,7 +48,7 @@ def test_pbit_is_the_tanh_neuron_from_either_state():
     for row in (0, 1):
         np.testing.assert_allclose(made.kernel[:, row, 1], (1 + np.tanh(inputs)) / 2, atol=1e-14)
     np.testing.assert_allclose(made.pulses["voltage_V"], 0.05 * inputs, atol=1e-15)
-    assert made.meta["flags"]["volatile"]
+    assert made.meta.flags.volatile
 
 
 def test_gate_has_the_published_passing_probabilities():
@@ -182,11 +182,11 @@ def test_critical_voltage_is_where_torque_and_damping_cancel():
 
 
 def test_derived_barrier_is_told_to_those_who_go_on_from_the_card():
-    barrier = card("arm_pma_mtj_50nm").meta["barrier"]
-    law = card("arm_pma_mtj_50nm").meta["laws"][0]["parameters"]
-    assert barrier["thermal_stability"] == law["thermal_stability"] == pytest.approx(84.448, abs=1e-3)
-    assert set(barrier["critical_voltage_V"].values()) == {law["critical_voltage_V"]}
-    assert "barrier" not in card("sot_mtj_80nm_b").meta and card("sot_mtj_80nm_b").pulses["channel"][0] == "sot"
+    barrier = card("arm_pma_mtj_50nm").meta.barrier
+    law = card("arm_pma_mtj_50nm").meta.laws[0].parameters
+    assert barrier.thermal_stability == law["thermal_stability"] == pytest.approx(84.448, abs=1e-3)
+    assert set(barrier.critical_voltage_V.values()) == {law["critical_voltage_V"]}
+    assert "barrier" not in card("sot_mtj_80nm_b").meta.dump() and card("sot_mtj_80nm_b").pulses["channel"][0] == "sot"
 
 
 def test_half_selected_precessional_cells_are_thermally_activated():
@@ -224,7 +224,7 @@ def test_devices_of_the_population_are_drawn_one_by_one():
     # the mean over equally spaced levels moves by half of what the last one does; chi2 at the stated false alarm
     offsets = many.population["conductance_offset_S"] / (0.5 * 0.05 * 1e-5)
     assert FALSE_ALARM / 2 < stats.chi2.cdf((offsets**2).sum(), 400) < 1 - FALSE_ALARM / 2
-    assert many.meta["spread"]["device_to_device_sd_S"] == pytest.approx(offsets.std(ddof=1) * 2.5e-7, rel=1e-9, abs=0)
+    assert many.meta.spread["device_to_device_sd_S"] == pytest.approx(offsets.std(ddof=1) * 2.5e-7, rel=1e-9, abs=0)
 
 
 def test_devices_have_kernels_of_their_own():

@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from calibration.card.meta import Posterior
 from calibration.counting.estimator import posterior
 from calibration.tools.planner import LEAST_WIDTH, check_plan, half_width, plan, render, sweep
 from spinloom.errors import UserError
+from tests.calibration.conftest import meta_with
 from tests.calibration.test_sample import make_card, replaced
 
 SECTION = {"sweep": {"instances": 6, "replicas_per_instance": 20, "replicas_per_chunk": None, "replicas": []}}
@@ -123,7 +125,7 @@ def test_impossible_widths_are_refused(width):
 def test_a_card_without_counts_is_refused():
     card = make_card()
     table = card.transitions.assign(count=0, effective_count=0.0, basis="given")
-    meta = {key: value for key, value in card.meta.items() if key != "posterior"}
+    meta = card.meta.model_copy(update={"posterior": Posterior()})
     for own in (card.meta, meta):
         with pytest.raises(UserError, match="card test: this card has no counted writes; nothing to plan"):
             plan(replaced(card, transitions=table, meta=own), 0.1)
@@ -156,7 +158,7 @@ def test_a_sweep_that_no_study_can_have_names_a_width_that_would_do(pooling):
 @pytest.mark.parametrize("kind", ["measured", "library", "parametric"])
 def test_no_sweep_is_written_for_a_device_that_was_not_simulated(kind):
     card = make_card()
-    other = replaced(card, meta={**card.meta, "source": {"kind": kind}})
+    other = replaced(card, meta=meta_with(card, source={"kind": kind}))
     with pytest.raises(UserError, match=f"card test: source.kind: found {kind}, allowed for a sweep: simulated"):
         sweep(plan(other, 0.1), other, SECTION, PULSES)
     check_plan(card)

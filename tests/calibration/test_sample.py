@@ -1,11 +1,9 @@
-import copy
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.consequences.derive import with_derived
 from calibration.counting import kernel_rows
 from calibration.counting.estimator import stationary, transition_rows
@@ -14,6 +12,7 @@ from calibration.sections import Kernel, Posterior
 from calibration.tools.sample import sample
 from spinloom.errors import UserError
 from spinloom.streams import generator
+from tests.calibration.conftest import meta_with
 
 DRAWS = 200
 POSTERIOR = Posterior()
@@ -59,7 +58,7 @@ def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kern
     population["conductance_offset_se_S"], population["position_offset_se_m"] = 1e-7, 2e-9
     reads = pd.DataFrame({"state": range(3), "read_voltage_V": 0.1, "energy_J": 1e-16, "latency_s": 5e-9})
     reads["noise_sd_S"] = 1e-7
-    meta = {
+    content = {
         "name": name,
         "schema_version": SCHEMA_VERSION,
         "flags": {"volatile": False, "reset_before_write": reset, "destructive_read": False, "half_select": False},
@@ -69,7 +68,7 @@ def make_card(seed=1, writes=20, instances=6, reset=True, pooling="events", kern
         "laws": [],
         "spread": {"cycle_to_cycle_sd_S": 2e-6, "cycle_to_cycle_se_S": 1e-7, "device_to_device_sd_S": None},
     }
-    return with_derived(KernelCard(states, pulses, transitions, population, reads, meta).validate())
+    return with_derived(KernelCard(states, pulses, transitions, population, reads, Meta(**content)).validate())
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +82,7 @@ def draws(card):
 
 
 def replaced(card, **tables):
-    parts = {**card.tables, "meta": copy.deepcopy(card.meta), **tables}
+    parts = {**card.tables, "meta": card.meta, **tables}
     return KernelCard(**parts)
 
 
@@ -117,8 +116,8 @@ def test_a_draw_is_a_valid_card_that_claims_no_uncertainty(card, draws):
     np.testing.assert_allclose(drawn.states["occupancy"], stationary(drawn.kernel), rtol=1e-12)
     # each write begins with a reset, so the state before still does not matter
     np.testing.assert_array_equal(drawn.kernel[:, 0], drawn.kernel[:, 2])
-    assert "derived" not in drawn.meta and "derived" in card.meta
-    told = drawn.meta["source"]["sample"]
+    assert "derived" not in drawn.meta.dump() and "derived" in card.meta.dump()
+    told = drawn.meta.source.dump()["sample"]
     assert (told["seed"], told["number"], told["of"]) == (7, 0, card.hash)
     assert "energies of writes (1 of 2)" in told["varied"] and "energies of writes (1 of 2)" in told["fixed"]
     assert "rows from counts" in told["varied"] and "reads" in told["fixed"]
@@ -167,9 +166,9 @@ def test_energies_offsets_and_spreads_have_their_standard_errors(card, draws):
     assert stats.kstest(offset[:, 2] / 1e-7, "norm").pvalue > 1e-4
     # one device's conductance and position err together
     np.testing.assert_allclose(offset / 1e-7, position / 2e-9, atol=1e-6)
-    spread = np.array([d.meta["spread"]["cycle_to_cycle_sd_S"] for d in draws])
+    spread = np.array([d.meta.spread["cycle_to_cycle_sd_S"] for d in draws])
     assert stats.kstest((spread - 2e-6) / 1e-7, "norm").pvalue > 1e-4
-    assert draws[0].meta["spread"]["device_to_device_sd_S"] is None
+    assert draws[0].meta.spread["device_to_device_sd_S"] is None
 
 
 def test_effective_counts_widen_the_draws():
@@ -188,7 +187,7 @@ def test_rows_without_uncertainty_stay(card, basis):
     drawn = sample(replaced(card, transitions=table), 7, 0)
     np.testing.assert_array_equal(drawn.kernel[1], card.kernel[1])
     assert (drawn.kernel[0] != card.kernel[0]).all()
-    assert f"rows {basis}" in drawn.meta["source"]["sample"]["fixed"]
+    assert f"rows {basis}" in drawn.meta.source.dump()["sample"]["fixed"]
 
 
 def switch_card():
@@ -206,7 +205,7 @@ def switch_card():
         coordinate="level",
         bounds=(-0.5, 1.5),
         conductance=lambda level: 1e-5 * (1 + level),
-        flags={**card.meta["flags"], "reset_before_write": False},
+        flags={**card.meta.flags.dump(), "reset_before_write": False},
         source={"kind": "simulated"},
         where="switch",
         edges=np.array([-0.5, 0.5, 1.5]),
@@ -220,9 +219,12 @@ def switch_card():
     table = kernel_rows.with_laws(kernel_rows.table(rows), wanted, fits, pulses, writes.edges, 0.95, "switch")
     table = kernel_rows.with_stay(table, ~wanted)
     states = card.states.iloc[:2].assign(occupancy=[0.0, 1.0], label=["P", "AP"])
-    meta = {**copy.deepcopy(card.meta), "laws": [fit.to_dict() for fit in fits]}
-    meta["flags"]["reset_before_write"] = False
-    meta["states"] = {"method": "device", "coordinate": "level", "edges": [-0.5, 0.5, 1.5]}
+    meta = meta_with(
+        card,
+        laws=[fit.to_dict() for fit in fits],
+        flags={"reset_before_write": False},
+        states={"method": "device", "coordinate": "level", "edges": [-0.5, 0.5, 1.5]},
+    )
     return KernelCard(states, pulses, table, card.population, card.reads.iloc[:2], meta).validate()
 
 
@@ -237,10 +239,10 @@ def test_rows_of_a_law_follow_its_parameters():
     width = (table["ci_high"] - table["ci_low"]).to_numpy() / (2 * stats.norm.isf(0.025))
     np.testing.assert_allclose(switched.std(axis=0)[2:4], width[2:4], rtol=0.35)
     np.testing.assert_allclose(switched.mean(axis=0), table["probability"], atol=0.03)
-    told = draws[0].meta["source"]["sample"]
+    told = draws[0].meta.source.dump()["sample"]
     assert "rows from laws" in told["varied"] and "rows assumed" in told["fixed"]
     np.testing.assert_array_equal(draws[0].kernel[:, 1], card.kernel[:, 1])
-    assert draws[0].meta["laws"][0]["parameters"] != card.meta["laws"][0]["parameters"]
+    assert draws[0].meta.laws[0].parameters != card.meta.laws[0].parameters
 
 
 def test_a_probability_of_zero_stays_zero(card):
@@ -260,14 +262,14 @@ def test_states_of_one_write_stay(card):
 
 
 def with_states(card, method="edges", **tables):
-    return replaced(card, meta={**card.meta, "states": {**card.meta["states"], "method": method}}, **tables)
+    return replaced(card, meta=meta_with(card, states={"method": method}), **tables)
 
 
 def test_bins_of_a_lattice_stay(card):
     wide = card.states.assign(count=2, conductance_sd_S=2e-5)
     drawn = [sample(with_states(card, "lattice", states=wide), 7, number) for number in range(20)]
     assert all((one.states["conductance_S"] == wide["conductance_S"]).all() for one in drawn)
-    assert "conductances of states" in drawn[0].meta["source"]["sample"]["fixed"]
+    assert "conductances of states" in drawn[0].meta.source.dump()["sample"]["fixed"]
     moved = sample(with_states(card, states=wide), 7, 0)
     assert (moved.states["conductance_S"] != wide["conductance_S"]).all()
 
@@ -275,14 +277,13 @@ def test_bins_of_a_lattice_stay(card):
 @pytest.mark.parametrize("coordinate", ["position_m", "conductance_S"])
 def test_mean_conductances_stay_in_their_state(card, coordinate):
     # few writes with a spread as wide as the states: of untruncated draws 4 in 10 would be out of order
-    states, told = card.states.assign(count=2, conductance_sd_S=1e-5), {**card.meta["states"], "coordinate": coordinate}
+    states = card.states.assign(count=2, conductance_sd_S=1e-5)
     edges = np.array([5e-6, 15e-6, 25e-6, 35e-6])
-    meta = {**card.meta, "states": told}
     if coordinate == "position_m":
         # 5 uS at 0 and 35 uS at 600 nm
-        meta["junction"] = {"antiparallel_S": 5e-6, "parallel_S": 35e-6, "track_length_m": 600e-9}
+        meta = meta_with(card, junction={"antiparallel_S": 5e-6, "parallel_S": 35e-6, "track_length_m": 600e-9})
     else:
-        meta["states"] = {**told, "edges": edges.tolist()}
+        meta = meta_with(card, states={"coordinate": coordinate, "edges": edges.tolist()})
     drawn = np.array(
         [sample(replaced(card, states=states, meta=meta), 7, n).states["conductance_S"] for n in range(60)]
     )
@@ -332,4 +333,4 @@ def test_a_card_of_a_law_draws_the_same_after_a_trip_to_disk(tmp_path):
 
 def test_a_junction_without_a_spread_of_conductance_is_sampled(cards):
     drawn = sample(cards["stt_mtj"], 1, 0).validate()
-    assert drawn.meta["spread"] is None and drawn.hash != cards["stt_mtj"].hash
+    assert drawn.meta.spread is None and drawn.hash != cards["stt_mtj"].hash

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import TRANSITIONS
 from network import datasets, rules
 from network.datasets.files import idx
@@ -121,7 +121,7 @@ def make_card(
     flags = {"volatile": False, "reset_before_write": memory == 0, "destructive_read": False, **(flags or {})}
     flags = {**flags, **dict.fromkeys(extras, True)}
     meta = {"name": "fixture", "schema_version": SCHEMA_VERSION, "flags": flags, "source": {"kind": "parametric"}}
-    return KernelCard(states, pulses, transitions, population, reads, meta, extras).validate()
+    return KernelCard(states, pulses, transitions, population, reads, Meta(**meta), extras).validate()
 
 
 def two_states(disturb=None) -> KernelCard:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import TRANSITIONS
 from calibration.sources.parametric.cards import make
 from calibration.sources.parametric.config import Parametric
@@ -67,7 +67,7 @@ def card(
     known = {"volatile": False, "reset_before_write": False, "destructive_read": False, **(flags or {})}
     meta = {"name": "given", "schema_version": SCHEMA_VERSION, "flags": known, "source": {"kind": "parametric"}}
     table = pd.DataFrame(rows, columns=list(TRANSITIONS.columns))
-    return KernelCard(states, pulses, table, population, reads, meta, {}).validate()
+    return KernelCard(states, pulses, table, population, reads, Meta(**meta), {}).validate()
 
 
 def junction(up, down, duration_up_s=None, duration_down_s=None, voltage_V=1.0, back=0.0, **changes) -> KernelCard:

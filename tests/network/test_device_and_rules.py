@@ -192,8 +192,10 @@ def test_offsets_are_believed_as_far_as_devices_differ():
     plain = DeviceModel.from_card(card).instance_weight
     assert np.abs(plain).max() > 0
     for between, expected in ((None, 1.0), (0.0, 0.0), (6e-7, 0.5), (8e-7, 0.64), (1.0, 1.0)):
-        card.meta["spread"] = {"device_to_device_sd_S": between}
-        np.testing.assert_allclose(DeviceModel.from_card(card).instance_weight, expected * plain, rtol=1e-6)
+        told = card.meta.model_copy(update={"spread": {"device_to_device_sd_S": between}})
+        np.testing.assert_allclose(
+            DeviceModel.from_card(replace(card, meta=told)).instance_weight, expected * plain, rtol=1e-6
+        )
 
 
 def test_more_levels_than_a_byte_counts_are_refused():

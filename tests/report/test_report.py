@@ -104,10 +104,10 @@ def test_trains_and_steps_are_those_of_the_kernel(folders):
 
 
 def test_spread_is_drawn_as_it_is_told(full):
-    told = study.read(full.parent).card.meta["spread_position_by_pulse"]
+    told = study.read(full.parent).card.meta.spread_position_by_pulse
     bars = json.loads(Page(full.read_text()).scripts[0])["spread"]["views"][0]["data"]
     for trace, key in zip(bars, ("cycle_to_cycle", "device_to_device"), strict=True):
-        np.testing.assert_allclose(trace["y"], [row[f"{key}_sd_m"] * 1e9 for row in told], rtol=1e-4)
+        np.testing.assert_allclose(trace["y"], [row.dump()[f"{key}_sd_m"] * 1e9 for row in told], rtol=1e-4)
 
 
 def test_the_page_of_a_card_alone(folders, tmp_path):

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
-from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import CARD, PULSES
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
@@ -363,7 +363,7 @@ def _card(
         parts = [stated(own).assign(instance=instance) for instance, own in enumerate(kernels)]
         extras["by_instance"] = pd.concat(parts, ignore_index=True)
     edges = np.concatenate([lattice[:1], (lattice[1:] + lattice[:-1]) / 2, lattice[-1:]])
-    meta = {
+    content = {
         "name": options.name or folder.resolve().name,
         "schema_version": SCHEMA_VERSION,
         "flags": {
@@ -392,4 +392,6 @@ def _card(
     }
     pulses = pd.DataFrame(rows).reindex(columns=list(PULSES.columns))
     transitions = stated(pooled, basis="given")
-    return KernelCard(states, pulses, transitions, population, reads, meta, extras).validate(folder)
+    return KernelCard(
+        states, pulses, transitions, population, reads, Meta.parse(content, str(folder)), extras
+    ).validate(folder)

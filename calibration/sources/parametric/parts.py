@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.card import SCHEMA_VERSION, KernelCard
+from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import PULSES, units
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
@@ -130,7 +130,7 @@ def assemble(module: ModuleType, section: Common, seed: int, where: str, kind: s
     )
     offsets = population["conductance_offset_S"]
     parameters = {device: own, "electrical": electrical, "population": section.population}
-    meta = {
+    content = {
         "name": section.name,
         "schema_version": SCHEMA_VERSION,
         "flags": {
@@ -162,7 +162,9 @@ def assemble(module: ModuleType, section: Common, seed: int, where: str, kind: s
     }
     pulses = _costs(plan, electrical, conductance, occupancy, where)
     transitions = stated(kernel, basis="law")
-    return KernelCard(states, pulses, transitions, population, reads, meta, extras).validate(where)
+    return KernelCard(states, pulses, transitions, population, reads, Meta.parse(content, where), extras).validate(
+        where
+    )
 
 
 def _probabilities(kernel: np.ndarray, what: str) -> np.ndarray:
