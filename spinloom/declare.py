@@ -129,6 +129,8 @@ class Section(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialise: Any) -> dict[str, Any]:
+        if not isinstance(self, Section):  # a copy with changes, not checked yet
+            return serialise(self)
         fields = type(self).model_fields
         return {k: v for k, v in serialise(self).items() if v is not None or not is_absent(fields.get(k))}
 

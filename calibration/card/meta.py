@@ -39,7 +39,7 @@ class Entry(Section):
 
     def dump(self) -> dict[str, Any]:
         """Return what was given, in the order of the file."""
-        return dict(sorted(self.model_dump(exclude_unset=True, warnings=False).items()))
+        return dict(sorted(self.model_dump(mode="json", exclude_unset=True, warnings=False).items()))
 
 
 class Flags(Entry):

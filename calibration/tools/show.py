@@ -39,7 +39,7 @@ def _absent(value) -> bool:
 def _cell(value, scale: float) -> str:
     if _absent(value):
         return "-"
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return " ".join(_cell(part, 1.0) for part in value)
     return f"{value * scale:.4g}" if isinstance(value, float) else str(value)
 

@@ -231,7 +231,7 @@ def test_spread_within_and_between_devices_is_found(tmp_path):
     slope = 21.6e-6 / LENGTH
     for name in ("cycle_to_cycle_sd", "device_to_device_sd"):
         assert card.meta.spread[f"{name}_S"] == pytest.approx(slope * own[f"{name}_m"], abs=0, rel=1e-6)
-    by_pulse = card.meta.spread_position_by_pulse
+    by_pulse = [row.dump() for row in card.meta.spread_position_by_pulse]
     assert [row["mean_m"] for row in by_pulse] == pytest.approx(np.arange(1, 6) * 1e-7, abs=6e-9)
     assert len(card.population) == 40 and card.population["events"].eq(100).all()
     truth = card.population["position_offset_m"].std()

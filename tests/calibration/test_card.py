@@ -188,7 +188,7 @@ def told(**parts):
         (meta(schema_version=1), "card.json: schema_version 1; allowed is 2"),
         (meta(schema_version=3), "schema_version 3 is newer than this program; allowed is 2"),
         (meta(schema_version="2"), "schema_version: found 2, allowed: integer"),
-        (meta(flags={"volatile": 0}), "flags.volatile: found 0, allowed: boolean"),
+        (told(flags={"volatile": 0}), "flags.volatile: found 0, allowed: boolean"),
         (meta(source={}), "source: key 'kind' is missing"),
         (meta(derived="x"), "derived: found x, allowed: object"),
         (meta(derived={"writes": []}), "derived: key 'conductance_ratio' is missing"),
@@ -205,7 +205,7 @@ def told(**parts):
         (told(posterior={"interval": 0}), "posterior.interval: found 0, allowed: more than 0"),
         (told(posterior={"pseudocount": -1}), "posterior.pseudocount: found -1, allowed: at least 0"),
         (told(posterior={"pooling": "all"}), "posterior.pooling: found all, allowed: events, instances"),
-        (meta(laws=[{}]), "laws.0: key 'law' is missing"),
+        (meta(laws=[{}]), "laws.0: key 'aic' is missing"),
         (meta(laws="x"), "laws: found x, allowed: array"),
         (meta(spread=5), "spread: found 5, allowed: object or null"),
         (
@@ -223,7 +223,7 @@ def told(**parts):
         (told(states={"edges": [0.0, 1.0]}), "states.edges is .0.0, 1.0.; allowed are 6 rising numbers for 5 states"),
         (
             told(states={"coordinate": "mood"}),
-            "states.coordinate: found mood, allowed: position_m, conductance_S, level",
+            "states.coordinate: found mood, allowed: position_m, conductance_S",
         ),
         (
             told(flags={"half_select": True}),
