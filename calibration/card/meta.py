@@ -121,7 +121,6 @@ class ProbabilitySpread(PulseSpread):
 class Junction(Entry):
     """Conductances of the junction that reads the state."""
 
-    __pydantic_extra__: dict[str, Positive]
     parallel_S: Positive = key("All of it parallel.")
     antiparallel_S: Positive = key("All of it antiparallel.")
     track_length_m: Positive | None = key("Length of the wall's way from one to the other.", absent=True)
@@ -145,6 +144,7 @@ class Derived(Entry):
     writes: Annotated[Rows, Field(min_length=1)] = key("A row for each pulse.")
     steps: Rows = key("A row for each pulse and state before.")
     pairs: Rows = key("A row for each pulse up and its pulse down.")
+    stationary_distribution: tuple[Amount, ...] = key("Occupancy of each state.", ())
     half_select_disturbs_per_million: Rows = key("Changes of state per million pulses at part of the voltage.", ())
     dead_zones: Rows = key("Durations up to which a pulse does next to nothing.", ())
 

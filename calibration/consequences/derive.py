@@ -290,7 +290,8 @@ def _heights(barrier: Barrier | None, voltage: float) -> tuple[float, float] | N
     left = [1 - voltage / critical["AP_to_P"], 1 + voltage / critical["P_to_AP"]]
     if min(left) <= 0:
         return None
-    return tuple(barrier.thermal_stability * part**barrier.exponent for part in left)
+    up, down = (barrier.thermal_stability * part**barrier.exponent for part in left)
+    return up, down
 
 
 def _over_barriers(

@@ -72,6 +72,21 @@ def test_write_read_write_gives_the_same_bytes(good, tmp_path):
     assert again.hash == KernelCard.read(tmp_path / "second").hash == good.hash
 
 
+def test_card_json_is_written_as_it_was_read(good, tmp_path):
+    good.write(tmp_path)
+    told = json.loads((tmp_path / "card.json").read_text())
+    # no default is filled in, whole numbers stay whole, and what this version does not know is kept
+    told |= {"posterior": {"pseudocount": 1}, "intended_states": None, "lab": {"cryostat": [4, 4.0]}}
+    told["source"]["sample_holder"] = 3
+    del told["events"]
+    (tmp_path / "card.json").write_text(json.dumps(told, sort_keys=True, indent=1) + "\n")
+    before = content(tmp_path)
+    card = KernelCard.read(tmp_path)
+    card.write(tmp_path)
+    assert content(tmp_path) == before
+    assert (card.meta.events, card.meta.posterior.pseudocount, card.meta.posterior.interval) == (0, 1, None)
+
+
 def test_hash_follows_the_numbers(good):
     reads = good.reads.assign(noise_sd_S=good.reads["noise_sd_S"] * (1 + 1e-12))
     assert replace(good, reads=reads).hash != good.hash

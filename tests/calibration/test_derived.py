@@ -125,14 +125,14 @@ def test_steps_tell_what_stays():
 def test_derived_of_a_card_agree_with_its_tables(good):
     derived = with_derived(good).meta.derived
     assert derived == good.meta.derived
-    assert derived["conductance_ratio"] == pytest.approx(
+    assert derived.conductance_ratio == pytest.approx(
         good.states["conductance_S"].max() / good.states["conductance_S"].min(), abs=0, rel=1e-12
     )
-    assert derived["stationary_distribution"] == good.states["occupancy"].tolist()
+    assert list(derived.stationary_distribution) == good.states["occupancy"].tolist()
     # read noise counts: without it more levels can be told apart
     quiet = with_derived(replace(good, reads=good.reads.assign(noise_sd_S=0.0))).meta.derived
     loud = with_derived(replace(good, reads=good.reads.assign(noise_sd_S=1e-5))).meta.derived
-    assert loud["distinguishable_levels"] < derived["distinguishable_levels"] <= quiet["distinguishable_levels"]
+    assert loud.distinguishable_levels < derived.distinguishable_levels <= quiet.distinguishable_levels
 
 
 def test_conductance_steps_against_sampling():
