@@ -206,7 +206,7 @@ def told(**parts):
         (told(flags={"volatile": 0}), "flags.volatile: found 0, allowed: boolean"),
         (meta(source={}), "source: key 'kind' is missing"),
         (meta(derived="x"), "derived: found x, allowed: object"),
-        (meta(derived={"writes": []}), "derived: key 'conductance_ratio' is missing"),
+        (meta(derived={"writes": [{}]}), "derived: key 'conductance_ratio' is missing"),
         (told(derived={"pairs": 5}), "derived.pairs: found 5, allowed: array"),
         (told(derived={"writes": []}), "derived.writes: found .., allowed: at least 1 entries"),
         (
@@ -220,7 +220,7 @@ def told(**parts):
         (told(posterior={"interval": 0}), "posterior.interval: found 0, allowed: more than 0"),
         (told(posterior={"pseudocount": -1}), "posterior.pseudocount: found -1, allowed: at least 0"),
         (told(posterior={"pooling": "all"}), "posterior.pooling: found all, allowed: events, instances"),
-        (meta(laws=[{}]), "laws.0: key 'aic' is missing"),
+        (meta(laws=[{}]), "laws.0: key 'law' is missing"),
         (meta(laws="x"), "laws: found x, allowed: array"),
         (meta(spread=5), "spread: found 5, allowed: object or null"),
         (
