@@ -10,7 +10,8 @@ FALSE_ALARM = 1e-4  # of each comparison of frequencies
 
 def own(levels=31, sd=0.3, landing="moments", up=(0.0, None), down=(0.0, None)):
     ends = {
-        name: {"nonlinearity": nonlinearity, "pulses": pulses, "voltage_V": voltage, "duration_s": 1e-7}
+        name: {"nonlinearity": nonlinearity, "voltage_V": voltage, "duration_s": 1e-7}
+        | ({} if pulses is None else {"pulses": pulses})
         for name, voltage, (nonlinearity, pulses) in (("up", 1.0, up), ("down", -1.0, down))
     }
     return lattice.Options(levels=levels, cycle_relative_sd=sd, landing=landing, **ends)
