@@ -158,7 +158,13 @@ def key(meaning: str, default: Any = ..., *, absent: bool = False, **limits: Any
 
 
 def some_given(section: Bound, names: Iterable[str]) -> Bound:
-    """Return ``section``, for a validator that must refuse it if none of these keys is given."""
+    """Return ``section``, for a validator that must refuse it if none of these keys is given.
+
+    Raises
+    ------
+    ValueError
+        If none is given.
+    """
     if section.model_fields_set.isdisjoint(names):
         raise ValueError(f"found none of these keys, allowed: one or more of {', '.join(sorted(names))}")
     return section
