@@ -112,7 +112,7 @@ def specified(content: Any, source: str | Path) -> Chunk:
         batches = tuple(Batch(**{**one, "problem": Problem.from_dict(one["problem"])}) for one in content["batches"])
         device, engine, drive, found = (str(content[key]) for key in ("device", "engine", "drive", "chunk_hash"))
         pulse = int(content["pulse"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{source}: found no specification of a chunk ({type(error).__name__}: {error})") from None
     devices.REGISTRY.module(device)
     chunk = Chunk.of(device, engine, pulse, drive, batches)

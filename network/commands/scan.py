@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from network.results.scan_table import collect
+from spinloom.errors import UserError
 from spinloom.files import read_json, write_sealed
 
 
@@ -16,4 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    write_sealed(collect(read_json(arguments.config), arguments.studies), arguments.output)
+    points = read_json(arguments.config)
+    if not isinstance(points, dict) or not all(isinstance(labels, dict) for labels in points.values()):
+        raise UserError(f"{arguments.config}: found no points, allowed: the labels of each point by its name")
+    write_sealed(collect(points, arguments.studies), arguments.output)

@@ -71,6 +71,13 @@ def test_a_specification_that_is_not_its_own_is_refused(section, change, message
         chunk.specified({key: value for key, value in content.items() if value is not ...}, "x.json")
 
 
+def test_a_specification_with_a_mapping_for_a_number_is_refused(section):
+    content = json.loads(json.dumps(sweep.plan(section)[0].specification()))
+    content["batches"][0]["problem"]["geometry"]["width_m"] = {}
+    with pytest.raises(UserError, match="x.json: found no specification of a chunk"):
+        chunk.specified(content, "x.json")
+
+
 def test_tables_have_every_event_once(section, done):
     events = pd.read_parquet(done / "tables" / "events.parquet")
     assert len(events) == 8 and events["wall_state"].eq("single").all()

@@ -69,3 +69,11 @@ def test_the_command_writes_the_table(studies, tmp_path):
 def test_a_point_that_has_not_run_is_named(studies):
     with pytest.raises(UserError, match="count=3"):
         scan_table.collect({"count=3": {"count": "3"}}, studies)
+
+
+@pytest.mark.parametrize("points", [[1], {"count=3": [3]}, None])
+def test_a_file_without_labels_is_refused(tmp_path, points):
+    config = tmp_path / "scan.json"
+    config.write_text(json.dumps(points))
+    with pytest.raises(UserError, match=f"{config}: found no points, allowed: the labels of each point by its name"):
+        main(["scan", "--config", str(config), "--studies", str(tmp_path), "--output", str(tmp_path / "scan.csv")])
