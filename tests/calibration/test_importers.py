@@ -14,7 +14,7 @@ from calibration.__main__ import main
 from calibration.card.tables import PULSES, conform
 from calibration.config import Stage
 from calibration.counting.assemble import assemble
-from calibration.sources import build
+from calibration.sources import build, importers
 from calibration.sources.importers import REGISTRY, import_file
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -388,3 +388,10 @@ def test_the_card_has_the_levels_and_the_kernel_of_the_device(tmp_path):
         cards[copy == "two"].write(tmp_path / copy)
     for file in sorted((tmp_path / "one").iterdir()):
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_null_is_the_default_of_an_option_and_no_other_name_is_one():
+    options = importers.check("events", {"channel": None, "temperature_K": None}, "f")
+    assert (options.channel, options.temperature_K) == ("measured", 300)
+    with pytest.raises(UserError, match="f: options: found unknown key 'chanel'"):
+        importers.check("events", {"chanel": None}, "f")

@@ -46,8 +46,11 @@ def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
     UserError
         If the format or an option is unknown, or an option's value is of the wrong type or outside its range.
     """
-    given = {name: value for name, value in (options or {}).items() if value is not None}
-    return REGISTRY.get(format).Options.parse(given, source, "options")
+    known = REGISTRY.get(format).Options
+    given = {
+        name: value for name, value in (options or {}).items() if value is not None or name not in known.model_fields
+    }
+    return known.parse(given, source, "options")
 
 
 def import_file(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Imported:
