@@ -185,7 +185,7 @@ def test_command_line_reports_errors_and_progress(section, done, tmp_path):
     wrong = call("chunk", "--spec", tmp_path / "wrong.json", "--output", tmp_path / "out")
     files.write_json({"seed": 1}, tmp_path / "empty.json")
     empty = call("collect", "--config", tmp_path / "empty.json", "--chunks", tmp_path, "--output", tmp_path / "out")
-    assert empty.returncode == 2 and "key 'device' is missing" in empty.stderr and empty.stderr.count("\n") == 1
+    assert empty.returncode == 2 and "key 'engine' is missing" in empty.stderr and empty.stderr.count("\n") == 1
     assert wrong.returncode == 2 and "chunk_hash: found 0000" in wrong.stderr and wrong.stderr.count("\n") == 1
     spec = tmp_path / "spec.json"
     files.write_json(own.specification(), spec)

@@ -71,7 +71,7 @@ def test_the_baseline_comes_last_and_is_one():
         ({"a" * 41: {}}, "aaa, allowed: at most 40 characters"),
         (
             {"a": {"seeds": 3, "dataset": "mnist"}},
-            "variants.a: found unknown key 'dataset', allowed: activation",
+            "variants.a: found unknown key 'seeds', allowed: activation",
         ),
         ({"a": {"energy": {}}}, "variants.a: found unknown key 'energy', allowed: activation"),
         ({"a": {"surprise": 1}}, "variants.a: found unknown key 'surprise'"),

@@ -17,7 +17,8 @@ def test_a_module_brings_what_it_imports_and_the_packages_above():
     found = sources.files("calibration.card.retention")
     assert list(found) == [
         "calibration/__init__.py", "calibration/card/__init__.py", "calibration/card/card.py",
-        "calibration/card/retention.py", "calibration/card/tables.py", *(n for n in found if n.startswith("spinloom/")),
+        "calibration/card/meta.py", "calibration/card/retention.py", "calibration/card/tables.py",
+        *(n for n in found if n.startswith("spinloom/")),
     ]  # fmt: skip
     assert all(path.exists() for path in found.values()) and "spinloom/errors.py" in found
 
