@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+REST = -1  # in place of a pulse: the device was read again, or for the first time, and not written
+
 
 @dataclass(frozen=True)
 class Writes:
@@ -48,6 +50,12 @@ class Writes:
         What a row without any write means: ``error``, or ``stay`` where the source knows that the device stays.
     meta : dict
         Further entries of ``card.json``.
+    readings : DataFrame or None
+        What was read of measured devices, noise included; None where ``events`` hold the states themselves. One row
+        per reading, those of a series together and in the order of the measurement: ``series`` int64 (between two of
+        its readings nothing happened but the pulse), ``instance`` int64, ``pulse`` int64 (applied since the reading
+        before; `REST` if none was), ``value`` float64 in the unit of ``coordinate`` (NaN where the pulse was applied
+        and the reading is missing).
     """
 
     name: str
@@ -64,3 +72,4 @@ class Writes:
     labels: tuple[str, ...] = ()
     missing: str = "error"
     meta: dict[str, Any] = field(default_factory=dict)
+    readings: pd.DataFrame | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from calibration.counting.writes import REST
 from calibration.sources.importers.base import Imported, Measured, Switch
 from calibration.sources.importers.measured import imported, in_siemens, instances
 from calibration.sources.importers.reading import Report, read_long
@@ -94,7 +95,25 @@ def read(path: str | Path, options: Options) -> Imported:
     )
     constants = {column: np.nan if getattr(options, column) is None else getattr(options, column) for column in COSTS}
     pulses = pulses.reindex(columns=FIELDS).assign(**constants)
-    return imported(writes, pulses, options, report, path, [path], "events", devices, reset)
+    readings = None if reset else _readings(writes)
+    return imported(writes, readings, pulses, options, report, path, [path], "events", devices, reset)
+
+
+def _readings(writes: pd.DataFrame) -> pd.DataFrame:
+    """Return the readings of writes in the order of the measurement.
+
+    A write whose conductance before is, to the last digit, that after the device's write in the row before continues
+    its series: both are one reading.
+    """
+    writes = writes.sort_values("instance", kind="stable", ignore_index=True)
+    last = writes.groupby("instance")["after_S"].shift()
+    begins = last != writes["before_S"]
+    number = begins.cumsum() - 1
+    after = pd.DataFrame({"series": number, "instance": writes["instance"], "pulse": writes["pulse"]})
+    after = after.assign(value=writes["after_S"])
+    first = after[begins].assign(pulse=REST, value=writes["before_S"])
+    # a series' first reading stands before its first write
+    return pd.concat([first, after]).sort_index(kind="stable", ignore_index=True)
 
 
 def _without_gaps(table: pd.DataFrame, used: list[str], path, report: Report) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.card.tables import PULSES
-from calibration.counting.writes import Writes
+from calibration.counting.writes import REST, Writes
 from calibration.sources.importers.base import Common, Directions, Imported, Measured, needed
 from calibration.sources.importers.reading import Report
 from calibration.sources.importers.units import CONDUCTANCE_UNITS
@@ -64,28 +65,57 @@ def direction_pulses(options: Directions, where: str | Path) -> pd.DataFrame:
     )
 
 
-def train_writes(trains: list[tuple[int, int, np.ndarray]]) -> pd.DataFrame:
-    """Return the writes of pulse trains.
+@dataclass(frozen=True)
+class Series:
+    """Readings of one device, between which nothing happened but the pulses.
 
-    Parameters
+    Attributes
     ----------
-    trains : list of tuple
-        Pulse, instance and the conductances float64[n], S: before the first pulse, after it, after the next, ...
+    instance : int
+        Number of the device.
+    pulse : ndarray, int64[n]
+        Applied before each reading; `REST` where none was, as before the first.
+    reading_S : ndarray, float64[n]
+        NaN where the pulse was applied and the reading is missing.
+    """
+
+    instance: int
+    pulse: np.ndarray
+    reading_S: np.ndarray
+
+    @classmethod
+    def train(cls, instance: int, pulse: int, reading_S: np.ndarray) -> Series:
+        """Return the series of a train of equal pulses: the reading before the first, after it, after the next, ..."""
+        return cls(instance, np.where(np.arange(len(reading_S)) > 0, pulse, REST), np.asarray(reading_S))
+
+    def followed(self, pulse: int, reading_S: np.ndarray) -> Series:
+        """Return the series with further readings, each after one more ``pulse``."""
+        pulses = np.full(len(reading_S), pulse)
+        return Series(self.instance, np.append(self.pulse, pulses), np.append(self.reading_S, reading_S))
+
+
+def readings_of(series: list[Series]) -> pd.DataFrame:
+    """Return `calibration.counting.writes.Writes.readings` of the series, in their order."""
+    tables = [
+        pd.DataFrame({"series": number, "instance": own.instance, "pulse": own.pulse, "value": own.reading_S})
+        for number, own in enumerate(series)
+    ]
+    columns = {"series": np.int64, "instance": np.int64, "pulse": np.int64, "value": np.float64}
+    return pd.concat([pd.DataFrame(columns=list(columns)), *tables], ignore_index=True).astype(columns)
+
+
+def writes_of(readings: pd.DataFrame) -> pd.DataFrame:
+    """Return the writes between neighbouring readings of a series that are both there.
 
     Returns
     -------
     DataFrame
-        ``pulse``, ``instance``, ``replica`` (counts the writes of a pulse to a device), ``before_S``, ``after_S``;
-        without the writes that have a NaN on either side.
+        ``pulse``, ``instance``, ``replica`` (counts the writes of a pulse to a device), ``before_S``, ``after_S``.
     """
-    steps = [
-        pd.DataFrame({"pulse": pulse, "instance": instance, "before_S": values[:-1], "after_S": values[1:]})
-        for pulse, instance, values in trains
-        if len(values) > 1
-    ]
-    if not steps:
-        return pd.DataFrame(columns=["pulse", "instance", "before_S", "after_S", "replica"])
-    table = pd.concat(steps, ignore_index=True).dropna()
+    before = readings.groupby("series")["value"].shift()
+    table = readings.assign(before_S=before).rename(columns={"value": "after_S"})
+    table = table[(table["pulse"] != REST) & table[["before_S", "after_S"]].notna().all(axis=1)]
+    table = table[["pulse", "instance", "before_S", "after_S"]].reset_index(drop=True)
     return table.assign(replica=table.groupby(["pulse", "instance"]).cumcount())
 
 
@@ -105,7 +135,7 @@ def both_directions(writes: pd.DataFrame, where: str | Path, names: tuple[str, s
     Parameters
     ----------
     writes : DataFrame
-        As of `train_writes`.
+        As of `writes_of`.
     where : str or Path
         Begins the error.
     names : tuple of str
@@ -145,6 +175,7 @@ def directions(up_S: float, down_S: float, where: str | Path, names: tuple[str, 
 
 def imported(
     writes: pd.DataFrame,
+    readings: pd.DataFrame | None,
     pulses: pd.DataFrame,
     options: Measured,
     report: Report,
@@ -160,7 +191,9 @@ def imported(
     Parameters
     ----------
     writes : DataFrame
-        Columns of `train_writes`, and ``energy_J`` and ``latency_s`` where each write has its own.
+        Columns of `writes_of`, and ``energy_J`` and ``latency_s`` where each write has its own.
+    readings : DataFrame or None
+        As of `readings_of`; None if the device is reset before each write.
     pulses : DataFrame
         Fields of each pulse, with constant ``energy_J`` and ``latency_s``, NaN where not given.
     options : Measured
@@ -228,6 +261,7 @@ def imported(
                     "notes": list(notes),
                 }
             },
+            readings=readings,
         ),
     )
 

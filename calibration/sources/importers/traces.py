@@ -12,12 +12,14 @@ from calibration.sources.importers.base import Directions, Imported, Measured
 from calibration.sources.importers.measured import (
     DOWN,
     UP,
+    Series,
     both_directions,
     direction_pulses,
     imported,
     in_siemens,
     instances,
-    train_writes,
+    readings_of,
+    writes_of,
 )
 from calibration.sources.importers.reading import Report, finite, read_long
 from spinloom.declare import key
@@ -76,23 +78,27 @@ def read(path: str | Path, options: Options) -> Imported:
         report,
     )
     devices, table["instance"] = instances(table["device"])
-    trains, ends = [], {}  # the last conductance of each run by instance and order
+    series: list[Series] = []
+    last = None  # instance and order of the run before
     for _, run in table.groupby(["instance", "order"]):
         _check_run(run, path)
         instance, order = int(run["instance"].iloc[0]), int(run["order"].iloc[0])
-        conductance = run["conductance_S"].to_numpy()
-        if run["pulse_number"].iloc[0] == 1 and (instance, order - 1) in ends:
-            conductance = np.concatenate([[ends[instance, order - 1]], conductance])
-        trains.append((UP if run["direction"].iloc[0] == "up" else DOWN, instance, conductance))
-        ends[instance, order] = conductance[-1]
-    writes = train_writes(trains)
+        pulse = UP if run["direction"].iloc[0] == "up" else DOWN
+        reading_S = run["conductance_S"].to_numpy()
+        if run["pulse_number"].iloc[0] == 1 and last == (instance, order - 1):
+            series[-1] = series[-1].followed(pulse, reading_S)
+        else:
+            series.append(Series.train(instance, pulse, reading_S))
+        last = (instance, order)
+    readings = readings_of(series)
+    writes = writes_of(readings)
     report.check(options.max_dropped_fraction, path)
     odd, even = "runs 1, 3, ...", "runs 2, 4, ..."
     names = (odd, even) if options.first == "up" else (even, odd)
     if given:
         names = ("direction up", "direction down")
     notes = both_directions(writes, path, names)
-    return imported(writes, pulses, options, report, path, [path], "traces", devices, notes=notes)
+    return imported(writes, readings, pulses, options, report, path, [path], "traces", devices, notes=notes)
 
 
 def _add_runs(table: pd.DataFrame, first: str, path: Path) -> None:

@@ -7,15 +7,18 @@ from typing import Literal
 
 import numpy as np
 
+from calibration.counting.writes import REST
 from calibration.sources.importers.base import Directions, Imported, Measured, Text
 from calibration.sources.importers.measured import (
     DOWN,
     UP,
+    Series,
     both_directions,
     direction_pulses,
     imported,
     in_siemens,
-    train_writes,
+    readings_of,
+    writes_of,
 )
 from calibration.sources.importers.reading import Report, finite, read_grid
 from spinloom.declare import Whole, key
@@ -52,8 +55,10 @@ def read(path: str | Path, options: Options) -> Imported:
     if path.is_dir():
         files = [path / options.up, path / options.down]
         names = (files[0].name, files[1].name)
-        trains = [
-            (pulse, *train) for pulse, file in zip((UP, DOWN), files) for train in _columns(file, options, report)
+        series = [
+            Series.train(device, pulse, values)
+            for pulse, file in zip((UP, DOWN), files)
+            for device, values in _columns(file, options, report)
         ]
     else:
         files = [path]
@@ -70,13 +75,17 @@ def read(path: str | Path, options: Options) -> Imported:
                 "is left"
             )
         names = (f"first {turn} pulses", "the pulses after them")
-        trains = [(UP, device, values[: turn + 1]) for device, values in whole]
-        trains += [(DOWN, device, values[turn:]) for device, values in whole]
-    writes = train_writes(trains)
+        series = []
+        for device, values in whole:
+            number = np.arange(len(values))
+            pulse = np.select([number == 0, number <= turn], [REST, UP], DOWN)
+            series.append(Series(device, pulse, values))
+    readings = readings_of(series)
+    writes = writes_of(readings)
     report.check(options.max_dropped_fraction, path)
     notes = both_directions(writes, path, names)
-    devices = [str(device) for device in range(1 + max(device for _, device, _ in trains))]
-    return imported(writes, pulses, options, report, path, files, "trains", devices, notes=notes)
+    devices = [str(device) for device in range(1 + max(own.instance for own in series))]
+    return imported(writes, readings, pulses, options, report, path, files, "trains", devices, notes=notes)
 
 
 def _columns(path: Path, options: Options, report: Report) -> list[tuple[int, np.ndarray]]:

@@ -10,11 +10,13 @@ from calibration.sources.importers.base import Directions, Imported, Measured
 from calibration.sources.importers.measured import (
     DOWN,
     UP,
+    Series,
     both_directions,
     direction_pulses,
     imported,
     in_siemens,
-    train_writes,
+    readings_of,
+    writes_of,
 )
 from calibration.sources.importers.reading import Report, file_of, finite, read_grid
 from spinloom.declare import Real, key
@@ -63,16 +65,17 @@ def read(path: str | Path, options: Options) -> Imported:
         raise UserError(
             f"{path}: option response_low_S: found {low} with response_high_S {high}, allowed: both, the first smaller"
         )
-    report, trains = Report(), []
+    report, series = Report(), []
     for pulse, name in ((UP, "up"), (DOWN, "down")):
         response = values[: lengths[pulse - 2], pulse - 2]
         if low is not None and high is not None:
             response = low + (high - low) * (response + 1) / 2
         else:
             response = in_siemens(response, options)
-        trains.append((pulse, 0, finite(response, f"{name} response_S", rows, path, report)))
-    writes = train_writes(trains)
+        series.append(Series.train(0, pulse, finite(response, f"{name} response_S", rows, path, report)))
+    readings = readings_of(series)
+    writes = writes_of(readings)
     report.check(options.max_dropped_fraction, path)
     last = values.shape[1]
     notes = both_directions(writes, path, (f"column {last - 1}", f"column {last}"))
-    return imported(writes, pulses, options, report, path, [path], "updown", ["0"], notes=notes)
+    return imported(writes, readings, pulses, options, report, path, [path], "updown", ["0"], notes=notes)

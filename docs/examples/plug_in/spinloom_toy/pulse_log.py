@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
+from calibration.counting.writes import REST
 from calibration.sources.importers.base import Directions, Measured
-from calibration.sources.importers.measured import DOWN, UP, direction_pulses, imported, train_writes
+from calibration.sources.importers.measured import DOWN, UP, Series, direction_pulses, imported, readings_of, writes_of
 from calibration.sources.importers.reading import Report, file_of
 from spinloom.errors import UserError
 
@@ -24,5 +23,7 @@ def read(path, options):
             lines.append(({"+": UP, "-": DOWN}[line[:1]], 1e-6 * float(line[1:])))
         except (KeyError, ValueError):
             raise UserError(f"{path}: row {number}: found {line[:40]!r}, allowed: + or - and a number") from None
-    writes = train_writes([(pulse, 0, np.array([before, after])) for (_, before), (pulse, after) in pairwise(lines)])
-    return imported(writes, direction_pulses(options, path), options, Report(), path, [path], "pulse_log", ["0"])
+    pulse, reading_S = map(np.array, zip(*lines))
+    readings = readings_of([Series(0, np.where(np.arange(len(pulse)) > 0, pulse, REST), reading_S)])
+    pulses = direction_pulses(options, path)
+    return imported(writes_of(readings), readings, pulses, options, Report(), path, [path], "pulse_log", ["0"])
