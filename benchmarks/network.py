@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jax  # noqa: E402
 
+from calibration.card import KernelCard  # noqa: E402
 from network import rules  # noqa: E402
 from network.datasets import Data  # noqa: E402
-from network.synapse.device import read_card  # noqa: E402
+from network.synapse.device import DeviceModel  # noqa: E402
 from network.training.settings import BASELINE, check  # noqa: E402
 from network.training.trainer import Trainer  # noqa: E402
 from spinloom.command_line import run_cli  # noqa: E402
@@ -48,13 +49,14 @@ def pictures(count: int) -> Data:
 def measure(arguments: argparse.Namespace, batch: int) -> None:
     """Print the speed at one batch size."""
     data, trainers, states = pictures(arguments.steps * batch), {}, {}
+    card = KernelCard.read(arguments.card)
     for name in (BASELINE, arguments.rule):
         section = {
             "dataset": "mnist", "layers": LAYERS, "rule": name, "seed": 1, "validation_images": HELD, "epochs": 10,
             "batch_size": batch, "normalisation": "batch" if batch > 1 else "none",
             "rule_options": arguments.options if name == arguments.rule else {},
         }  # fmt: skip
-        device = read_card(arguments.card, scale=rules.get(name).scale)
+        device = DeviceModel.from_card(card, scale=rules.get(name).scale)
         trainers[name] = Trainer(check(section), device, 0, data)
         begin = time.perf_counter()
         states[name], _ = trainers[name].start()

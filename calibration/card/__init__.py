@@ -1,9 +1,11 @@
 """The kernel card, the contract between calibration and network: its tables, their schemas, its rates of retention."""
 
 from calibration.card.card import SCHEMA_VERSION, SUM_TOLERANCE, KernelCard, Meta, retention_rates
+from calibration.card.kinds import Kind
 
 __all__ = [
     "KernelCard",
+    "Kind",
     "Meta",
     "SCHEMA_VERSION",
     "SUM_TOLERANCE",

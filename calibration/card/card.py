@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from calibration.card.kinds import Kind, kinds
 from calibration.card.meta import SCHEMA_VERSION, Meta
 from calibration.card.retention import (
     generator as retention_rates,  # what retention.csv means, for those who read a card
@@ -164,6 +166,20 @@ class KernelCard:
     def rows_repeat(self) -> bool:
         """Whether the state before a write does not matter, because each write begins with a reset."""
         return self.meta.flags.reset_before_write
+
+    def kinds(self, pulses: Sequence[int | str] | None = None) -> tuple[Kind, ...]:
+        """Return what the device can be used as (`calibration.card.kinds`).
+
+        Parameters
+        ----------
+        pulses : sequence or None
+            Names of those that are used; None, or none of the card's: all.
+        """
+        used = self.pulses["pulse"].isin(pulses if pulses is not None else []).to_numpy()
+        used = used if used.any() else slice(None)
+        known = self.transitions["basis"].to_numpy().reshape(self.kernel.shape)[..., 0] != "assumed"
+        conductance, flags = self.states["conductance_S"].to_numpy(), self.meta.flags
+        return kinds(self.kernel[used], conductance, known[used], flags.volatile, flags.reset_before_write)
 
     @property
     def interval(self) -> float:

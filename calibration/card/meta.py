@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, Strict, ValidationError
 
+from calibration.card.kinds import Kind
 from spinloom.declare import Flag, Section, key
 from spinloom.errors import UserError
 from spinloom.explain import explain
@@ -155,6 +156,7 @@ class Meta(Entry):
     name: str = key("Name of the device.")
     schema_version: Annotated[int, Strict()] = key("Version of the card's format.")
     flags: Flags = key("What kind of device it is.")
+    kind: tuple[Kind, ...] = key("What the device can be used as, by its table.", ())
     source: Source = key("Where the numbers come from.")
     hash: str | None = key("SHA-256 of the tables; without it they may be edited.", absent=True)
     units: dict[str, str] = key("SI unit of each column of the tables.", dict)

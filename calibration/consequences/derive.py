@@ -78,8 +78,8 @@ def _covers(has: np.ndarray, wanted: Sequence[float], key: str, card: KernelCard
 
 
 def with_derived(card: KernelCard) -> KernelCard:
-    """Return the card with its figures of merit, computed from its tables."""
-    return replace(card, meta=card.meta.model_copy(update={"derived": figures_of(card)}))
+    """Return the card with its figures of merit and its kind, computed from its tables."""
+    return replace(card, meta=card.meta.model_copy(update={"derived": figures_of(card), "kind": card.kinds()}))
 
 
 def figures_of(card: KernelCard) -> Derived:

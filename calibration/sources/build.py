@@ -26,7 +26,7 @@ from spinloom.write_events import Writes as Meaning
 NEEDED = {"import": ("file", "format"), "library": ("name",), "card": ("file",)}
 
 
-def check(config: Stage, family: str, means: Meaning | None, pulses: int) -> None:
+def check(config: Stage, family: str, means: Meaning | None, pulses: int) -> KernelCard | None:
     """Check, before anything runs, what concerns several keys of the calibration section.
 
     Parameters
@@ -39,6 +39,11 @@ def check(config: Stage, family: str, means: Meaning | None, pulses: int) -> Non
     pulses : int
         Number of its pulses.
 
+    Returns
+    -------
+    KernelCard or None
+        The card, without what `derive.add` adds; None if it is yet to be simulated, imported or read.
+
     Raises
     ------
     UserError
@@ -49,9 +54,10 @@ def check(config: Stage, family: str, means: Meaning | None, pulses: int) -> Non
     if means is not None:
         simulated.check(family, means, config, pulses, "calibration")
     if source.kind == "parametric":
-        cards.make(_parametric(config), config.seed, "calibration.parametric")
-    if source.kind == "library" and source.population is not None:
-        library.card(source.needed("name"), config.seed, source.population)
+        return cards.make(_parametric(config), config.seed, "calibration.parametric")
+    if source.kind == "library":
+        return library.card(source.needed("name"), config.seed, source.population)
+    return None
 
 
 def _check_source(config: Stage, where: str) -> None:

@@ -86,7 +86,10 @@ def show(card: KernelCard, console: Console) -> None:
     meta = card.meta
     source = ", ".join(f"{key} {value}" for key, value in meta.source.dump().items() if isinstance(value, str))
     flags = ", ".join(f"{key} {value}" for key, value in meta.flags.dump().items())
-    console.print(f"{meta.name}: {source}\nflags: {flags}\ncard {card.hash}", markup=False, highlight=False)
+    kind = ", ".join(card.kinds())
+    console.print(
+        f"{meta.name}: {source}\nkind: {kind}\nflags: {flags}\ncard {card.hash}", markup=False, highlight=False
+    )
     console.print(records("states", card.states.to_dict("records")))
     pulses = card.pulses.head(MOST_PULSES)
     more = "" if len(pulses) == len(card.pulses) else f", the first {len(pulses)} of {len(card.pulses)}"

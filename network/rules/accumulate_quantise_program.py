@@ -38,6 +38,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
 from network.rules.capabilities import Costs
@@ -109,6 +110,7 @@ class AccumulateQuantiseProgram(Rule[Options]):
     """See the module text."""
 
     name = "accumulate_quantise_program"
+    kinds = (Kind.LEVELS, Kind.SWITCHING)
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)

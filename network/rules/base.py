@@ -9,8 +9,8 @@ A step of the trainer is
     `network.synapse.pulse_trains.program`)
 
 A new rule is a file in this folder with a section ``Options``, and a subclass of `Rule` that receives it, ``RULE``. How
-the trainer and the checks of a study treat a rule follows from three things that it says of itself: ``devices``,
-``outer`` and ``scale``. What only the rule can count of its costs it tells the meter by `Costs`.
+the trainer and the checks of a study treat a rule follows from four things that it says of itself: ``kinds``,
+``devices``, ``outer`` and ``scale``. What only the rule can count of its costs it tells the meter by `Costs`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from calibration.card import Kind
 from network.model.layers import (
     Layer,
     Noise,
@@ -74,6 +75,7 @@ class Rule(ABC, Generic[Options]):
     """
 
     name = ""
+    kinds: tuple[Kind, ...] = ()  # of devices that it can use, one of which a card must be; none: any
     devices = Devices.IN_PLACE
     outer = False  # whether signals are the inputs and errors of one image instead of gradients
     scale = "levels"  # see `network.synapse.device`
@@ -90,6 +92,11 @@ class Rule(ABC, Generic[Options]):
     def uses_card(cls, options: Options) -> bool:
         """Return whether a training depends on the kernel card."""
         return cls.devices is not Devices.NONE
+
+    @classmethod
+    def usable(cls, options: Options) -> tuple[Kind, ...]:
+        """Return the kinds of devices that the rule can use with these options."""
+        return cls.kinds
 
     @classmethod
     def effort(cls, options: Options) -> float:

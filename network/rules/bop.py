@@ -22,6 +22,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
 from network.rules.capabilities import Costs
@@ -48,6 +49,7 @@ class Bop(Rule[Options]):
     """See the module text."""
 
     name = "bop"
+    kinds = (Kind.LEVELS, Kind.SWITCHING)
     costs = Costs(state_reads_per_step=1)
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):

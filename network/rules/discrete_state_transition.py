@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
 from network.rules.capabilities import Costs
@@ -67,6 +68,7 @@ class DiscreteStateTransition(Rule[Options]):
     """See the module text."""
 
     name = "discrete_state_transition"
+    kinds = (Kind.SWITCHING,)
     scale = "states"
     costs = Costs(state_reads_per_step=1)
 

@@ -44,6 +44,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from calibration.card import Kind
 from network.model.layers import Layer, Noise
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
@@ -97,6 +98,7 @@ class MeanVarianceProbability(Rule[Options]):
     """See the module text."""
 
     name = "mean_variance_probability"
+    kinds = (Kind.VOLATILE,)
     devices = Devices.CLOCKED
     scale = "states"
 

@@ -23,6 +23,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
 from network.synapse import pulse_ladder, random_words
@@ -45,6 +46,7 @@ class OuterProductProbability(Rule[Options]):
     """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
 
     name = "outer_product_probability"
+    kinds = (Kind.SWITCHING,)
     scale = "states"
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):

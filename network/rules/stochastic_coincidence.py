@@ -37,6 +37,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
 from network.rules.capabilities import Costs
@@ -76,6 +77,7 @@ class StochasticCoincidence(Rule[Options]):
     """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
 
     name = "stochastic_coincidence"
+    kinds = (Kind.STEPS, Kind.SWITCHING)
     scale = "states"
     outer = True
 

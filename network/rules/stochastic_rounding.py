@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from calibration.card import Kind
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
 from network.rules.accumulate_quantise_program import lookup
@@ -83,6 +84,7 @@ class StochasticRounding(Rule[Options]):
     """See the module text."""
 
     name = "stochastic_rounding"
+    kinds = (Kind.LEVELS,)
     devices = Devices.NONE
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from calibration.card import Kind
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
 from network.rules import float_baseline
@@ -98,6 +99,7 @@ class StraightThrough(FloatBaseline[Options]):
     """See the module text."""
 
     name = "straight_through"
+    kinds = (Kind.LEVELS,)
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)

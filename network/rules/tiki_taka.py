@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from calibration.card import Kind
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
 from network.rules import stochastic_coincidence
@@ -89,6 +90,7 @@ class TikiTaka(Rule[Options]):
     """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
 
     name = "tiki_taka"
+    kinds = (Kind.STEPS, Kind.SWITCHING)
     scale = "states"
     outer = True
 

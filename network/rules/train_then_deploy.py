@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from calibration.card import Kind
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
 from network.rules import accumulate_quantise_program
@@ -47,6 +48,7 @@ class TrainThenDeploy(Rule[Options]):
     """See the module text."""
 
     name = "train_then_deploy"
+    kinds = (Kind.LEVELS,)
     devices = Devices.DEPLOYED
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
@@ -59,6 +61,11 @@ class TrainThenDeploy(Rule[Options]):
         self.tables = sampling.tables(device)
         threshold, alias = alias_row(device.occupancy, sampling.columns(len(device.states)))
         self.start = self.tables._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
+
+    @classmethod
+    def usable(cls, options: Options) -> tuple[Kind, ...]:
+        """Return the kinds of devices; if writes are verified, a pulse that fails is given again."""
+        return (*cls.kinds, Kind.SWITCHING) if options.attempts > 1 else cls.kinds
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Draw the accumulator uniformly in -1 to 1."""

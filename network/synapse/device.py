@@ -15,7 +15,6 @@ conductance of a state are -1 and +1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -187,13 +186,6 @@ def _none() -> DeviceModel:
 
 
 NO_DEVICE = _none()  # for rules that use no card: one state and one pulse that leaves it, all numbers zero
-
-
-def read_card(directory: str | Path, traits: config.Device | None = None, scale: str = "levels") -> DeviceModel:
-    """Read a card directory as a `DeviceModel`."""
-    from calibration.card import KernelCard
-
-    return DeviceModel.from_card(KernelCard.read(directory), traits, scale)
 
 
 def _kinds(pulses: pd.DataFrame, wanted: tuple | None) -> tuple:

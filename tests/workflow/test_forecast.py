@@ -81,7 +81,7 @@ def test_a_study_that_needs_neither(told):
 
 
 def test_a_stage_without_part_and_an_unknown_speed(told):
-    lines, _ = told({"calibration.source.kind": "library", "calibration.source.name": "pbit"})
+    lines, _ = told({"calibration.source.kind": "library", "calibration.source.name": "sot_mtj_80nm_a"})
     assert len(lines) == 3 and lines[1].startswith("  network:")
     lines, _ = told({"network": None, "device_sims.engine": "collective"}, cores=1)
     assert lines[1].endswith("engine collective: time unknown, none has run here, 1 MB")

@@ -10,7 +10,7 @@ from tests.workflows import PARTS, ROOT, SMALL, changed
 from workflow.study.jobs import CARD, CARD_FILES, RUN_FILES, Study, at
 
 SAMPLED = {"network.card_samples": 2, "network.chips": 2, "network.seeds_per_chip": 3, "network.seeds": 2}
-LIBRARY = {"calibration.source": {"kind": "library", "name": "pbit"}, "calibration.states.method": "edges"}
+LIBRARY = {"calibration.source": {"kind": "library", "name": "sot_mtj_80nm_a"}, "calibration.states.method": "edges"}
 
 
 class Wildcards(SimpleNamespace):

@@ -38,6 +38,7 @@ def without(jobs, *names):
 
 
 JUNCTION = "device_sims.stt_mtj"
+READY = {"kind": "library", "name": "sot_mtj_80nm_a"}
 NUMERICS = {"integrator": "fdr4", "dt_s": 2e-13}
 KEYS = [
     # electrical keys: no simulation
@@ -86,7 +87,7 @@ KEYS = [
     ({"network.dataset": "mnist", "network.layers": [784, 10]}, {"data": 1, **TRAINING}),
     ({"network": None}, REPORT),
     # the card from elsewhere: what was simulated stays for later
-    ({"calibration.source": {"kind": "library", "name": "pbit"}, "calibration.states.method": "edges"}, CALIBRATION),
+    ({"calibration.source": READY, "calibration.states.method": "edges"}, CALIBRATION),
     # another study beside this one
     ({"study": "other"}, EVERYTHING),
 ]

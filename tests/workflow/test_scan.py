@@ -10,7 +10,7 @@ from spinloom.errors import UserError
 from workflow.study import axes, config, planning, scan
 
 STATES = {"key": "calibration.states.count", "values": [2, 3]}
-LIBRARY = {"calibration": {"source": {"kind": "library", "name": "pbit"}}}
+LIBRARY = {"calibration": {"source": {"kind": "library", "name": "sot_mtj_80nm_a"}}}
 
 
 def points(*axes, **layer):
@@ -59,9 +59,9 @@ def test_sections_of_another_config_lie_underneath(tmp_path):
     take = {"from": str(other), "take": ["calibration"]}
     (both,) = points({"name": "of", "points": {"a": {"from": str(other)}}}, network={"epochs": 2})
     assert (both.config["network"]["epochs"], both.config["network"]["batch_size"]) == (2, 20)
-    assert both.config["calibration"]["source"]["name"] == "pbit" and both.config["seed"] == 20211107
+    assert both.config["calibration"]["source"]["name"] == "sot_mtj_80nm_a" and both.config["seed"] == 20211107
     (card,) = points({"name": "of", "points": {"a": take}})
-    assert card.config["network"]["epochs"] == 10 and card.config["calibration"]["source"]["name"] == "pbit"
+    assert card.config["network"]["epochs"] == 10 and card.config["calibration"]["source"]["name"] == "sot_mtj_80nm_a"
     assert not planning.plan(card.config).simulates
 
 

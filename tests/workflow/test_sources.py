@@ -17,7 +17,8 @@ def test_a_module_brings_what_it_imports_and_the_packages_above():
     found = sources.files("calibration.card.retention")
     assert list(found) == [
         "calibration/__init__.py", "calibration/card/__init__.py", "calibration/card/card.py",
-        "calibration/card/meta.py", "calibration/card/retention.py", "calibration/card/tables.py",
+        "calibration/card/kinds.py", "calibration/card/meta.py", "calibration/card/retention.py",
+        "calibration/card/tables.py",
         *(n for n in found if n.startswith("spinloom/")),
     ]  # fmt: skip
     assert all(path.exists() for path in found.values()) and "spinloom/errors.py" in found
@@ -62,7 +63,7 @@ def test_a_checkpoint_and_its_job_depend_on_the_same_files():
 @pytest.mark.parametrize(
     "source, modules, files",
     [
-        ({"kind": "library", "name": "pbit"}, ["calibration.sources.parametric.pbit"], 1),
+        ({"kind": "library", "name": "sot_mtj_80nm_a"}, ["calibration.sources.parametric.switching"], 1),
         ({"kind": "import", "file": "README.md", "format": "trains"}, ["calibration.sources.importers.trains"], 0),
         ({"kind": "simulation"}, [], 0),
     ],

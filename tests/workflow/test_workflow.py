@@ -16,7 +16,7 @@ from tests.workflows import Tree, planned
 from workflow.study import config, planning
 
 ROOT = Path(__file__).parents[2]
-PBIT = library.recipe("pbit").dump()
+DEVICE = library.recipe("sot_mtj_80nm_a").dump()
 CARD = {"card": 1, "card_figures": 1, "data_package": 1, "report_html": 1, "all": 1}
 
 
@@ -71,7 +71,7 @@ def finish(tree, snakemake, *arguments):
 
 def test_a_change_of_one_variant_repeats_its_trainings_alone(tree, snakemake, jobs):
     def arguments(network=None, **more):
-        content = {"study": "many", "calibration": {"source": {"kind": "library", "name": "pbit"}}, **more}
+        content = {"study": "many", "calibration": {"source": {"kind": "library", "name": "sot_mtj_80nm_a"}}, **more}
         content["network"] = {"seeds": 2, "variants": {"a": None, "b": {"epochs": 2}}, **(network or {})}
         (tree / "many.yaml").write_text(yaml.safe_dump(content))
         return "--configfile", "many.yaml"
@@ -114,7 +114,7 @@ def test_a_scan_is_its_points_studies(tree, jobs):
 
 def test_a_scans_page_and_package_follow_their_sources_alone(tree, snakemake, jobs):
     axis = {"key": "network.epochs", "values": [1, 2]}
-    source = {"source": {"kind": "library", "name": "pbit"}}
+    source = {"source": {"kind": "library", "name": "sot_mtj_80nm_a"}}
     content = {"study": "paged", "calibration": source, "network": {"seeds": 1}, "scan": {"axes": [axis]}}
     (tree / "paged.yaml").write_text(yaml.safe_dump(content))
     arguments = ("--configfile", "paged.yaml")
@@ -125,7 +125,7 @@ def test_a_scans_page_and_package_follow_their_sources_alone(tree, snakemake, jo
 
 
 def test_a_study_may_begin_with_its_card(tree, jobs):
-    source = {"kind": "library", "name": "pbit"}
+    source = {"kind": "library", "name": "sot_mtj_80nm_a"}
     planned = jobs("--configfile", overlay(tree, "calibration.source", source, "ready"))
     assert planned == {**CARD, "data": 1, "train": 6, "summarise": 1}
 
@@ -154,9 +154,9 @@ def test_float_baseline_alone_can_be_the_rule(tree, jobs):
     [
         ({}, True, True),
         ({"network": None}, True, False),
-        ({"calibration.source.kind": "library", "calibration.source.name": "pbit"}, False, True),
+        ({"calibration.source.kind": "library", "calibration.source.name": "sot_mtj_80nm_a"}, False, True),
         ({"calibration.source.kind": "library", "calibration.source.name": "pbit", "network": None}, False, False),
-        ({"calibration.source.kind": "parametric", "calibration.parametric": PBIT}, False, True),
+        ({"calibration.source.kind": "parametric", "calibration.parametric": DEVICE}, False, True),
     ],
 )
 def test_plan_of_a_study(changes, simulates, trains):

@@ -13,6 +13,7 @@ from device_sims.sweep import sweep
 from device_sims.sweep.chunk import Chunk
 from network.results import systems
 from network.training import settings
+from network.training.card import suits
 from network.training.settings import Settings
 from spinloom import config as study_config
 
@@ -79,11 +80,14 @@ def plan(config: dict[str, Any]) -> Plan:
     if simulates:
         chunks = sweep.plan_checked(device)
         means, pulses = device.family.writes(device), len(device.family.pulses(device))
-    build.check(calibration, device.device, means, pulses)
+    card = build.check(calibration, device.device, means, pulses)
     trains, parts, trained = config["network"] is not None, {}, []
     if trains:
         network = study_config.section(config, "network")
         trained = settings.check_all(network)
+        for one in trained:
+            if card is not None:
+                suits(card, one, "calibration.source")
         parts = settings.parts(network)
     systems.check(config.get("system"), [one.variant for one in trained])
     return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), parts, trained)

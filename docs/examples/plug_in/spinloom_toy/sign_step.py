@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from calibration.card import Kind
 from network.rules.base import Rule, uniform
 from network.synapse.sampling import Plan
 from spinloom.declare import Real, Section, key
@@ -20,6 +21,7 @@ class SignStep(Rule[Options]):
     """The rule: it trains devices in place, and is told gradients."""
 
     name = "sign_step"
+    kinds = (Kind.STEPS, Kind.SWITCHING)  # of devices that a pulse moves from where they are
 
     def __init__(self, device, optimizer, options):
         super().__init__(device, optimizer, options)
