@@ -29,7 +29,9 @@ def energy(study: Study) -> Section:
     blocks = [write_energy(study)]
     mean = study.card.pulses["energy_mean_J"]
     span = si(mean.min(), "J") + (f" to {si(mean.max(), 'J')}" if mean.nunique() > 1 else "")
-    sentence = f"A write takes {span}."
+    sentence = (
+        f"A write takes {span}." if mean.notna().all() else "The energy of a write is unknown, and so are totals."
+    )
     if study.network:
         totals, first = _totals(study), study.variants[0]
         told = [f"{si(totals[first, 'training', level], 'J')} {what}" for level, what in SPOKEN.items()]

@@ -49,6 +49,7 @@ def device(study: Study) -> Section:
 def origin(study: Study) -> Table:
     """Return where the card comes from, as it tells."""
     rows = [list(quantity(key, value)) for key, value in _flat(study.card.meta.source.dump())]
+    rows += [["assumed", sentence] for sentence in study.card.meta.assumed]
     return Table("Where the device comes from", [], rows)
 
 

@@ -173,6 +173,7 @@ class Meta(Entry):
     probability_spread: Annotated[tuple[ProbabilitySpread, ...], Table] = key(
         "How much devices differ in P(state 1).", ()
     )
+    assumed: tuple[str, ...] = key("What is not known of the device, and what is assumed instead.", ())
     junction: Junction | None = key("Conductances of the junction.", absent=True)
     barrier: Barrier | None = key("Barrier between two states; null: not known.", None)
     derived: Derived | None = key("Figures of merit.", absent=True)

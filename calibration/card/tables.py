@@ -44,9 +44,9 @@ def at_least_0(nullable: bool = False) -> pa.Column:
     return number(pa.Check.ge(0, error="a number >= 0"), nullable=nullable)
 
 
-def positive() -> pa.Column:
+def positive(nullable: bool = False) -> pa.Column:
     """Return a column of numbers above 0."""
-    return number(pa.Check.gt(0, error="a number > 0"))
+    return number(pa.Check.gt(0, error="a number > 0"), nullable=nullable)
 
 
 def fraction() -> pa.Column:
@@ -86,16 +86,16 @@ PULSES = pa.DataFrameSchema(
         "pulse": index(),
         "channel": label(),
         **{name: number(nullable=True) for name in DRIVES},
-        "duration_s": positive(),
+        "duration_s": positive(nullable=True),  # as energies and latency unknown of many a measured device
         "polarity": integer(pa.Check.isin([-1, 0, 1], error="-1, 0 or 1")),
         "temperature_K": at_least_0(),
-        "energy_mean_J": at_least_0(),
-        "energy_sd_J": at_least_0(),
+        "energy_mean_J": at_least_0(nullable=True),
+        "energy_sd_J": at_least_0(nullable=True),
         "energy_sot_J": at_least_0(nullable=True),
         "energy_junction_J": at_least_0(nullable=True),
         "energy_gate_J": at_least_0(nullable=True),
         "energy_reset_J": at_least_0(nullable=True),
-        "latency_s": at_least_0(),
+        "latency_s": at_least_0(nullable=True),
     },
     strict=True,
     unique=["pulse"],

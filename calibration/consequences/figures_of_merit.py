@@ -180,5 +180,5 @@ def derive(
 
 
 def _over(energy: float, probability: float) -> float | None:
-    # a write that never succeeds costs no number of joules
-    return float(energy / probability) if probability > 1e-12 else None
+    # a write that never succeeds costs no number of joules; nor does one whose energy nobody knows
+    return float(energy / probability) if probability > 1e-12 and np.isfinite(energy) else None

@@ -73,7 +73,7 @@ def inverse_of_card(card: KernelCard, probabilities=PROBABILITIES, where: str = 
     one have no inverse, nor have those whose voltage comes with several current densities or fields. None if nothing
     is left.
     """
-    pulses = card.pulses.dropna(subset="voltage_V")
+    pulses = card.pulses.dropna(subset=["voltage_V", "duration_s"])
     shape = card.kernel.shape
     columns = {name: card.transitions[name].to_numpy().reshape(shape) for name in ("effective_count", "basis")}
     effective, exact = columns["effective_count"].sum(axis=-1), np.isin(columns["basis"], EXACT)

@@ -19,7 +19,7 @@ from calibration.counting.estimator import Rows
 from calibration.counting.spread import as_dict, device_offsets, random_effects
 from calibration.counting.states import assign_states, state_edges
 from calibration.counting.writes import Writes
-from calibration.readout.conductance import read_table_of
+from calibration.readout.conductance import assumed_of_reads, read_table_of, readout_of
 from spinloom import quantities
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -89,7 +89,9 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         **_spreads(writes, cell, instance, size),
         **writes.meta,
     }
-    reads = read_table_of(states["conductance_S"].to_numpy(), config.readout)
+    if writes.source["kind"] == "measured":
+        content["assumed"] = [*writes.assumed, *assumed_of_reads(writes, config.readout)]
+    reads = read_table_of(states["conductance_S"].to_numpy(), readout_of(writes, config.readout))
     population = _population(writes, cell, instance, config)
     return KernelCard(states, writes.pulses, transitions, population, reads, Meta.parse(content, where), extras)
 

@@ -56,6 +56,10 @@ class Writes:
         its readings nothing happened but the pulse), ``instance`` int64, ``pulse`` int64 (applied since the reading
         before; `REST` if none was), ``value`` float64 in the unit of ``coordinate`` (NaN where the pulse was applied
         and the reading is missing).
+    read_voltage_V, read_duration_s : float or None
+        Of a read; None where only the study's read-out tells.
+    assumed : tuple of str
+        What is not known of the device, and what was assumed instead; a sentence each.
     """
 
     name: str
@@ -73,3 +77,6 @@ class Writes:
     missing: str = "error"
     meta: dict[str, Any] = field(default_factory=dict)
     readings: pd.DataFrame | None = None
+    read_voltage_V: float | None = None
+    read_duration_s: float | None = None
+    assumed: tuple[str, ...] = ()

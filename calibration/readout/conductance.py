@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from calibration.counting.writes import Writes
 from calibration.sections import Readout
 
 
@@ -49,6 +50,27 @@ class Junction:
         """Return G in S for parallel shares 0..1 (float64, any shape) at ``voltage`` (V)."""
         share = np.asarray(parallel, dtype=np.float64)
         return self.parallel_S * share + self.antiparallel_S(voltage) * (1 - share)
+
+
+def readout_of(writes: Writes, readout: Readout) -> Readout:
+    """Return the study's read-out with what is known of the reads of a measured device in its place."""
+    own = {"read_voltage_V": writes.read_voltage_V, "read_duration_s": writes.read_duration_s}
+    return readout.model_copy(update={name: value for name, value in own.items() if value is not None})
+
+
+def assumed_of_reads(writes: Writes, readout: Readout) -> tuple[str, ...]:
+    """Return a sentence for each quantity of a read that is the study's read-out's and not the device's."""
+    told = []
+    if writes.read_voltage_V is None:
+        told.append(
+            f"The read voltage is that of the study's read-out, {readout.read_voltage_V:g} V (option read_voltage_V)."
+        )
+    if writes.read_duration_s is None:
+        told.append(
+            f"The duration of a read is that of the study's read-out, {readout.read_duration_s:g} s (option "
+            "read_duration_s)."
+        )
+    return tuple(told)
 
 
 def read_table_of(conductance: np.ndarray, readout: Readout) -> pd.DataFrame:

@@ -90,6 +90,8 @@ def show(card: KernelCard, console: Console) -> None:
     console.print(
         f"{meta.name}: {source}\nkind: {kind}\nflags: {flags}\ncard {card.hash}", markup=False, highlight=False
     )
+    for sentence in meta.assumed:
+        console.print(f"assumed: {sentence}", markup=False, highlight=False)
     console.print(records("states", card.states.to_dict("records")))
     pulses = card.pulses.head(MOST_PULSES)
     more = "" if len(pulses) == len(card.pulses) else f", the first {len(pulses)} of {len(card.pulses)}"

@@ -23,6 +23,7 @@ from network import config
 from network.synapse import ablation, resting
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
+from spinloom.quantities import DRIVES
 
 MAX_STATES, MAX_PULSES = 127, 32767  # states are int8, pulses int16
 
@@ -160,10 +161,9 @@ class DeviceModel:
             instance_weight=offsets.astype(np.float32),
             read_sd=read_sd.astype(np.float32),
             drive=np.nan_to_num(card.drive)[pulses.index.to_numpy()],
-            write_energy=_column(pulses, "energy_mean_J", "pulses.csv"),
-            # not every pulse has a gate voltage; then its line is not charged
-            write_voltage=_column(pulses.fillna({"voltage_V": 0.0}), "voltage_V", "pulses.csv"),
-            write_duration=_column(pulses, "duration_s", "pulses.csv"),
+            write_energy=_column(pulses, "energy_mean_J", "pulses.csv", known=False),
+            write_voltage=_column(_driven(pulses), "voltage_V", "pulses.csv", known=False),
+            write_duration=_column(pulses, "duration_s", "pulses.csv", known=False),
             read_energy=_column(reads, "energy_J", "reads.csv"),
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),
@@ -230,11 +230,18 @@ def _reliability(card) -> np.ndarray:
     return np.divide(between**2, between**2 + error**2, out=np.zeros_like(error), where=between**2 + error**2 > 0)
 
 
-def _column(table: pd.DataFrame, name: str, file: str) -> np.ndarray:
+def _driven(pulses: pd.DataFrame) -> pd.DataFrame:
+    """Return the pulses; one with another drive has no gate voltage, and its line is not charged."""
+    other = pulses[[name for name in DRIVES if name in pulses and name != "voltage_V"]].notna().any(axis=1)
+    return pulses.assign(voltage_V=pulses["voltage_V"].mask(pulses["voltage_V"].isna() & other, 0.0))
+
+
+def _column(table: pd.DataFrame, name: str, file: str, known: bool = True) -> np.ndarray:
+    """Return a column, whose values may be missing if they need not be ``known``."""
     if name not in table:
         raise UserError(f"{file}: column {name} is missing")
     values = table[name].to_numpy(dtype=np.float64)
-    if not np.all(np.isfinite(values)):
+    if not np.all(np.isfinite(values) | (np.isnan(values) & (not known))):
         raise UserError(f"{file}: {name}: found values that are missing or not finite, allowed finite numbers")
     return values
 

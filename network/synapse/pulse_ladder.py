@@ -92,7 +92,7 @@ def make(
         ahead = device.transition[:, direction, 1 - direction]
         back = device.transition[:, 1 - direction, direction]
         use = (ahead > back) & (ahead > 0)
-        size = np.abs(device.write_voltage)
+        size = np.nan_to_num(np.abs(device.write_voltage))
         if voltage_V is not None:
             use &= np.isclose(size, abs(voltage_V), rtol=1e-6)
         elif predistortion != "full" and use.any():
@@ -102,7 +102,12 @@ def make(
             least = f"{device.states[direction]} to {device.states[1 - direction]}"
             at = "" if voltage_V is None else f" at {abs(voltage_V):g} V"
             raise UserError(f"{where}.voltage_V: found no pulse of the card from state {least}{at}")
-        sides.append(_rungs(pulses, ahead[pulses], device.write_duration[pulses], predistortion))
+        duration = device.write_duration[pulses]
+        if np.isnan(duration).any():
+            if not np.isnan(duration).all():
+                raise UserError("pulses.csv: duration_s: found some unknown, allowed for this rule: all or none")
+            duration = np.ones(len(pulses))  # one duration, whichever it is
+        sides.append(_rungs(pulses, ahead[pulses], duration, predistortion))
     most = max(len(side[0]) for side in sides)
     command = np.stack([np.pad(side[0], (0, most - len(side[0])), mode="edge") for side in sides])
     # relative to the last rung, so that one set of bins serves all cards

@@ -128,8 +128,8 @@ def test_import_counts_writes_of_a_file(tmp_path, wide):
     options = ["import", str(path), "--format", "events", "--option", "duration_s=1e-8", "--option"]
     out = ["--output", str(tmp_path / "card"), "--dropped", str(tmp_path / "dropped.csv")]
     with pytest.raises(UserError, match="measured.csv, row 82: column conductance_after_S is .*; found 1 of 81"):
-        main([*options, "temperature_K=300", *out])
-    main([*options, "temperature_K=300", "--option", "max_dropped_fraction=0.1", *out])
+        main([*options, "temperature_K=300", "--option", "max_dropped_fraction=0", *out])
+    main([*options, "temperature_K=300", *out])
     card = KernelCard.read(tmp_path / "card")
     assert card.meta.source.kind == "measured"
     # two clusters, each pulse always leads to its own; pulses are sorted by voltage

@@ -253,9 +253,15 @@ def test_what_is_not_finite_is_left_out_with_a_report(tmp_path):
     assert result.report.to_dict("records") == [
         {"file": "e.csv", "row": 5, "reason": "column conductance_after_S is nan"},
         {"file": "e.csv", "row": 6, "reason": "column voltage_V is inf"},
-        {"file": "e.csv", "row": 7, "reason": "column conductance_after_S is nan"},
+        {"file": "e.csv", "row": 7, "reason": "column conductance_after_S is empty"},
     ]
-    assert result.writes.meta["import"] == {"values": 6, "left_out": 3, "devices": ["a"], "notes": []}
+    assert result.writes.meta["import"] == {
+        "values": 6,
+        "left_out": 3,
+        "devices": ["a"],
+        "notes": [],
+        "written": {"kind": "text", "encoding": "utf-8", "separator": "comma", "decimal": "point"},
+    }
     with pytest.raises(UserError, match=r"e.csv, row 5: column conductance_after_S is nan; found 3 of 6 .* 0.49"):
         import_file(tmp_path / "e.csv", "events", {"max_dropped_fraction": 0.49})
 

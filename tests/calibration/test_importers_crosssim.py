@@ -190,7 +190,7 @@ BAD = {
     ),
     "unit": (
         text([10, 20], POINTS, CHANGE),
-        "row 2, column conductance_S: found 10, allowed: 1e-12..1 (is that in uS?",
+        "row 2, column conductance_S: found 10, allowed: 1e-12..1 (is that in another unit?",
     ),
     "empty": ("", "found an empty file"),
 }

@@ -20,7 +20,7 @@ REGISTRY = Registry(
     "calibration.source.format",
     __name__,
     words=("Options", "read"),
-    shared=("base", "lattice", "measured", "reading", "units"),
+    shared=("base", "lattice", "measured", "reading", "sequence", "series", "units"),
 )
 
 

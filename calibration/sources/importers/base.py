@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import BeforeValidator, Strict, ValidationInfo, field_validator
 
 from calibration.card import KernelCard
 from calibration.counting.writes import Writes
-from calibration.sources.importers.units import CONDUCTANCE_UNITS, complaint
-from spinloom.declare import OneOf, Real, Section, key
-from spinloom.errors import UserError
+from calibration.sources.importers.units import complaint
+from calibration.sources.tabular.options import Tabular, Text
+from spinloom.declare import Real, Section, Whole, key
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,7 @@ def _switch(value: Any) -> Any:
     return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
-def _text(value: Any) -> Any:
-    return str(value) if type(value) is int else value
-
-
 Switch = Annotated[bool, Strict(), BeforeValidator(_switch)]
-Text = Annotated[str, BeforeValidator(_text)]  # a name may be a number
 
 
 class Common(Section):
@@ -75,12 +69,18 @@ class Common(Section):
         return {name: value for name, value in self.dump().items() if value is not None}
 
 
-class Measured(Common):
+class Measured(Common, Tabular):
     """Options of the formats with conductances to count."""
 
-    conductance_unit: Annotated[str, OneOf(lambda: CONDUCTANCE_UNITS)] = key("Unit of the file's conductances.", "S")
-    current_at_V: Real | None = key("The file holds read currents in A at this voltage, G = I/V.", None)
-    max_dropped_fraction: Real = key("Share of values that may be left out because they are not finite.", 0, ge=0, le=1)
+    current_at_V: Real | None = key("The file holds currents at this read voltage, G = I/V; null: the file's.", None)
+    read_voltage_V: Real | None = key(
+        "Voltage of a read; null: the file's or current_at_V, else the study's read-out.", None, gt=0, le=10
+    )
+    read_duration_s: Real | None = key("Duration of a read; null: that of the study's read-out.", None, gt=0, le=1)
+    device: Text | None = key("Device to import; null: all.", None)
+    max_dropped_fraction: Real = key(
+        "Share of values that may be left out because they cannot be used.", 0.05, ge=0, le=1
+    )
 
 
 class Directions(Common):
@@ -90,23 +90,21 @@ class Directions(Common):
     voltage_down_V: Real | None = key("Voltage of a pulse that lowers it.", None)
     current_density_up_A_per_m2: Real | None = key("Current density of a pulse that raises the conductance.", None)
     current_density_down_A_per_m2: Real | None = key("Current density of a pulse that lowers it.", None)
-    duration_s: Real | None = key("Duration of each pulse; needed.", None)
-    energy_up_J: Real | None = key("Energy of a write up; null: V^2 G t of the junction.", None)
-    energy_down_J: Real | None = key("Energy of a write down; null: V^2 G t of the junction.", None)
+    duration_s: Real | None = key("Duration of each pulse; null: unknown.", None)
+    energy_up_J: Real | None = key("Energy of a write up; null: V^2 G t of the junction, or unknown.", None)
+    energy_down_J: Real | None = key("Energy of a write down; null: V^2 G t of the junction, or unknown.", None)
     latency_s: Real | None = key("Time that a write takes; null: the duration.", None)
 
 
-def needed(options: Common, name: str, where: str | Path) -> Any:
-    """Return an option that has no default.
+class Series(Directions, Measured):
+    """Options of the formats with series of readings between which there are pulses up and down."""
 
-    Raises
-    ------
-    UserError
-        If it was not given.
-    """
-    value = getattr(options, name)
-    if value is None:
-        raise UserError(
-            f"{where}: option {name}: found nothing, allowed: a value, because this format does not hold it"
-        )
-    return value
+    first: Literal["up", "down"] | None = key("Direction of the first run; null: as the readings go.", None)
+    pulses_up: Whole | None = key(
+        "Pulses in each run up, where no column tells; null: as the readings turn.", None, ge=1
+    )
+    pulses_down: Whole | None = key("Pulses in each run down.", None, ge=1)
+    running_number: Switch | None = key("The pulse number runs on from run to run; null: if it never falls.", None)
+    columns: Literal["repetitions", "devices"] | None = key(
+        "What several columns of readings are; null: what their names say, else devices.", None
+    )

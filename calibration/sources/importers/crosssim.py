@@ -20,11 +20,13 @@ from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import CARD, PULSES
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
-from calibration.sources.importers.base import Directions, Imported, Switch, Text
+from calibration.sources.importers.base import Directions, Imported, Switch
 from calibration.sources.importers.lattice import Pieces, split
-from calibration.sources.importers.measured import DOWN, UP, direction_pulses, directions, instances, pulse_row
+from calibration.sources.importers.measured import DOWN, UP, direction_pulses, directions, instances, pulse_row, unknown
 from calibration.sources.importers.reading import Report, folder_of, hint, read_text
-from calibration.sources.importers.units import CONDUCTANCE_UNITS, check_values
+from calibration.sources.importers.units import check_values
+from calibration.sources.tabular.options import Text
+from calibration.sources.tabular.units import CONDUCTANCE_UNITS
 from spinloom import quantities
 from spinloom.declare import OneOf, Real, Whole, key
 from spinloom.errors import UserError
@@ -111,7 +113,7 @@ def read(path: str, options: Options) -> Imported:
         Names the file, the row and the column.
     """
     folder = folder_of(path)
-    plan = direction_pulses(options, folder)
+    plan = direction_pulses(options)
     files = _files(folder, options.device)
     scale = CONDUCTANCE_UNITS[options.conductance_unit]
     tables = [(read_table(up, scale), read_table(down, scale)) for up, down in files.values()]
@@ -335,7 +337,7 @@ def _card(
     sd = float(np.sqrt(occupancy @ (lattice - mean) ** 2))
     rows = []
     for pulse, fields in enumerate(plan.to_dict("records")):
-        rows.append(pulse_row(pulse, fields, options, mean, sd, folder))
+        rows.append(pulse_row(pulse, fields, options, mean, sd))
     duration, voltage = options.read_duration_s, options.read_voltage_V
     reads = pd.DataFrame(
         {
@@ -391,6 +393,7 @@ def _card(
         "spread": None,
     }
     pulses = pd.DataFrame(rows).reindex(columns=list(PULSES.columns))
+    content["assumed"] = list(unknown(pulses, options))
     transitions = stated(pooled, basis="given")
     return KernelCard(
         states, pulses, transitions, population, reads, Meta.parse(content, str(folder)), extras

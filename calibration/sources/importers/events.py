@@ -1,4 +1,4 @@
-"""One row per write: a long CSV or Parquet table."""
+"""One row per write, with the conductance before and after it: a table of any kind."""
 
 from __future__ import annotations
 
@@ -9,41 +9,51 @@ import pandas as pd
 
 from calibration.counting.writes import REST
 from calibration.sources.importers.base import Imported, Measured, Switch
-from calibration.sources.importers.measured import imported, in_siemens, instances
-from calibration.sources.importers.reading import Report, read_long
+from calibration.sources.importers.measured import imported, instances
+from calibration.sources.importers.reading import Report, file_of
+from calibration.sources.importers.sequence import ways_of
 from calibration.sources.importers.units import check_values
+from calibration.sources.tabular.table import Table, read_table
 from spinloom import quantities
 from spinloom.declare import Real, key
 from spinloom.errors import UserError
 
 FIELDS = [name for name in quantities.PULSE if name != "zhang_li_u_m_per_s"]  # nobody measures a drift velocity
 DRIVES = [name for name in quantities.DRIVES if name in FIELDS]
-CONDUCTANCES = ["conductance_before_S", "conductance_after_S"]
 COSTS = ["energy_J", "latency_s"]
 
 
 class Options(Measured):
     """Options of tables of writes."""
 
-    duration_s: Real | None = key("Duration of each pulse, where the file has none.", None)
+    duration_s: Real | None = key("Duration of each pulse, where the file has none; null: unknown.", None)
     reset_before_write: Switch = key("Each write begins with a reset; the conductance before is not used.", False)
-    energy_J: Real | None = key("Energy of each write, where the file has none; null: V^2 G t of the junction.", None)
+    energy_J: Real | None = key(
+        "Energy of each write, where the file has none; null: V^2 G t of the junction, or unknown.", None
+    )
     latency_s: Real | None = key("Time that a write takes, where the file has none; null: the duration.", None)
+
+
+def recognise(path: Path, table: Table | None) -> str | None:
+    """Return why the file is one of these, None if it is not."""
+    if table is None or not table.all("after") or not table.all("before"):
+        return None
+    return "columns of the conductance before and after a write"
 
 
 def read(path: str | Path, options: Options) -> Imported:
     """Read writes.
 
     Pulses are the distinct combinations of voltage, current density, field, duration, polarity and temperature,
-    numbered in the sorted order of these columns. The order of the rows does not matter.
+    numbered in the sorted order of these columns.
 
     Parameters
     ----------
     path : str
-        Columns ``device`` (label), ``cycle`` (integer; each (device, pulse, cycle) once), ``conductance_after_S``,
-        at least one of ``voltage_V``, ``current_density_A_per_m2``, ``field_T``; ``conductance_before_S`` unless the
-        device is reset; optional ``temperature_K``, ``duration_s``, ``polarity`` (default the sign of the first
-        drive that is not 0), ``energy_J``, ``latency_s``.
+        A table with the conductance after the write, and before it unless the device is reset; at least one of
+        voltage, current density and field, or a direction; any of device (label), cycle (integer; then each (device,
+        pulse, cycle) once), temperature, duration, polarity (default the direction, or the sign of the first drive
+        that is not 0), energy and latency.
     options : Options
 
     Raises
@@ -51,37 +61,31 @@ def read(path: str | Path, options: Options) -> Imported:
     UserError
         Names the file, the row and the column.
     """
-    reset = options.reset_before_write
-    needed = ["device", "cycle", "conductance_after_S", *([] if reset else ["conductance_before_S"])]
-    numbers = [*FIELDS, *CONDUCTANCES, "cycle", *COSTS]
-    table, path = read_long(path, numbers, ["device"], needed, ["polarity", "cycle"])
-    if not set(DRIVES) & set(table):
-        raise UserError(f"{path}: column {DRIVES[0]} is missing: found no drive, allowed: {', '.join(DRIVES)}")
-    # after a reset it says nothing, not even by being absent
-    table = table.drop(columns=["conductance_before_S"] if reset else [], errors="ignore")
-    for column in {"duration_s", "temperature_K"} - set(table):
-        if getattr(options, column) is None:
-            raise UserError(f"{path}: column {column} is missing: found none, allowed: the column or option {column}")
-        table[column] = getattr(options, column)
-    report, rows = Report(), table["row"].to_numpy()
-    for column in set(CONDUCTANCES) & set(table):
-        table[column] = in_siemens(table[column].to_numpy(), options)
-    used = [column for column in numbers if column in table]
-    table = _without_gaps(table, used, path, report)
+    reset, path, report = options.reset_before_write, file_of(path), Report()
+    source = read_table(path, options)
+    table = _columns(source, options, report)
+    report.total += len(table)
+    bad = (table["reason"] != "").to_numpy()
+    for row, reason in table.loc[bad, ["row", "reason"]].itertuples(index=False):
+        report.drop(path, row, reason)
+    table = table[~bad].drop(columns="reason").reset_index(drop=True)
     rows = table["row"].to_numpy()
-    for column in used:
+    for column in [name for name in (*FIELDS, *COSTS) if name in table]:
         check_values(table[column].to_numpy(), column, rows, str(path))
     _polarity(table, path)
     fields = [column for column in FIELDS if column in table]
     pulses = table[fields].drop_duplicates().sort_values(fields, ignore_index=True)
     table = table.merge(pulses.assign(pulse=np.arange(len(pulses))), on=fields, how="left")
-    key = ["device", "pulse", "cycle"]
-    if (twice := np.flatnonzero(table.duplicated(key))).size:
-        row = table.iloc[twice[0]]
-        raise UserError(
-            f"{path}: row {row['row']}: found device {row['device']}, cycle {row['cycle']:g} a second time for "
-            "the same pulse, allowed: each (device, pulse, cycle) once"
-        )
+    if "cycle" in table:
+        key = ["device", "pulse", "cycle"]
+        if (twice := np.flatnonzero(table.duplicated(key))).size:
+            row = table.iloc[twice[0]]
+            raise UserError(
+                f"{path}: row {row['row']}: found device {row['device']}, cycle {row['cycle']:g} a second time for "
+                "the same pulse, allowed: each (device, pulse, cycle) once"
+            )
+    else:
+        table["cycle"] = table.groupby(["device", "pulse"]).cumcount()
     devices, instance = instances(table["device"])
     writes = pd.DataFrame(
         {
@@ -96,7 +100,70 @@ def read(path: str | Path, options: Options) -> Imported:
     constants = {column: np.nan if getattr(options, column) is None else getattr(options, column) for column in COSTS}
     pulses = pulses.reindex(columns=FIELDS).assign(**constants)
     readings = None if reset else _readings(writes)
-    return imported(writes, readings, pulses, options, report, path, [path], "events", devices, reset)
+    return imported(
+        writes, readings, pulses, options, report, path, [path], "events", devices, reset, tuple(source.notes),
+        source.written, source.read_at_V,
+    )  # fmt: skip
+
+
+def _columns(source: Table, options: Options, report: Report) -> pd.DataFrame:
+    """Return the table with the columns of `FIELDS`, `CONDUCTANCES`, `COSTS`, device, cycle, row and reason."""
+    path, reset = source.path, options.reset_before_write
+    after = source.get("after") or (next(iter(source.readings()), None) if reset else None)
+    before = None if reset else source.get("before")
+    for role, column in (("after", after), ("before", before)):
+        if column is None and not (role == "before" and reset):
+            found = ", ".join(own.name for own in source.columns)
+            raise UserError(
+                f"{path}: column conductance_{role}_S is missing: found {found}, allowed: a column of the conductance "
+                f"{role} the write (option {role}_column)"
+            )
+    table = pd.DataFrame({"row": source.row, "reason": [source.spoiled.get(int(row), "") for row in source.row]})
+    device, cycle = source.get("device"), source.get("cycle")
+    table["device"] = device.text if device is not None else "0"
+    if device is not None and (table["device"] == "").any():
+        row = table.loc[table["device"] == "", "row"].iloc[0]
+        raise UserError(f"{path}: row {row}, column {device.name}: found nothing, allowed: a label")
+    if cycle is not None:
+        whole = np.isfinite(cycle.number) & (cycle.number != np.rint(cycle.number))
+        if whole.any():
+            at = int(np.flatnonzero(whole)[0])
+            raise UserError(
+                f"{path}: row {source.row[at]}, column cycle: found {cycle.number[at]:g}, allowed: an integer"
+            )
+    numbers = {"voltage": "voltage_V", "current_density": "current_density_A_per_m2", "field": "field_T"}
+    numbers |= {"duration": "duration_s", "temperature": "temperature_K", "energy": "energy_J", "latency": "latency_s"}
+    numbers |= {"polarity": "polarity", "cycle": "cycle"}
+    for role, name in numbers.items():
+        column = source.get(role)
+        if column is None:
+            continue
+        table[name] = column.number
+        missing = ~np.isfinite(column.number) & (table["reason"] == "").to_numpy()
+        for place in np.flatnonzero(missing):
+            table.loc[place, "reason"] = f"column {column.name} is {column.text[place] or 'empty'}"
+    direction = source.get("direction")
+    if direction is not None and "polarity" not in table:
+        table["polarity"] = ways_of(direction, source)
+    if not set(DRIVES) & set(table) and direction is None:
+        raise UserError(
+            f"{path}: column {DRIVES[0]} is missing: found no drive, allowed: {', '.join(DRIVES)}, or a direction"
+        )
+    for name, column in (("conductance_before_S", before), ("conductance_after_S", after)):
+        if column is not None:
+            reading = source.reading(column, options)
+            table[name] = reading.value_S
+            table["reason"] = np.where(table["reason"] == "", reading.reason, table["reason"])
+    for column in ("duration_s", "temperature_K"):
+        if column not in table:
+            value = getattr(options, column)
+            table[column] = np.nan if value is None else value
+    if options.device is not None:
+        known = list(dict.fromkeys(table["device"]))
+        if options.device not in known:
+            raise UserError(f"{path}: option device: found {options.device!r}, allowed: {', '.join(known)}")
+        table = table[table["device"] == options.device]
+    return table.reset_index(drop=True)
 
 
 def _readings(writes: pd.DataFrame) -> pd.DataFrame:
@@ -114,15 +181,6 @@ def _readings(writes: pd.DataFrame) -> pd.DataFrame:
     first = after[begins].assign(pulse=REST, value=writes["before_S"])
     # a series' first reading stands before its first write
     return pd.concat([first, after]).sort_index(kind="stable", ignore_index=True)
-
-
-def _without_gaps(table: pd.DataFrame, used: list[str], path, report: Report) -> pd.DataFrame:
-    gaps = ~np.isfinite(table[used].to_numpy())
-    report.total += len(table)
-    for index in np.flatnonzero(gaps.any(axis=1)):
-        column = used[int(gaps[index].argmax())]
-        report.drop(path, table["row"].iloc[index], f"column {column} is {table[column].iloc[index]:g}")
-    return table.iloc[np.flatnonzero(~gaps.any(axis=1))].reset_index(drop=True)
 
 
 def _polarity(table: pd.DataFrame, path) -> None:

@@ -12,40 +12,22 @@ import pandas as pd
 
 from calibration.card.tables import PULSES
 from calibration.counting.writes import REST, Writes
-from calibration.sources.importers.base import Common, Directions, Imported, Measured, needed
+from calibration.sources.importers.base import Common, Directions, Imported, Measured
 from calibration.sources.importers.reading import Report
-from calibration.sources.importers.units import CONDUCTANCE_UNITS
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
 
 UP, DOWN = 0, 1
 
 
-def in_siemens(values: np.ndarray, options: Measured) -> np.ndarray:
-    """Return the file's conductances (or read currents, with ``current_at_V``), float64[...], in S."""
-    return values * (CONDUCTANCE_UNITS[options.conductance_unit] / (options.current_at_V or 1.0))
-
-
-def direction_pulses(options: Directions, where: str | Path) -> pd.DataFrame:
+def direction_pulses(options: Directions) -> pd.DataFrame:
     """Return the two pulses, up and down, of a format that tells the direction alone.
-
-    Parameters
-    ----------
-    options : Directions
-    where : str or Path
-        Begins the error.
 
     Returns
     -------
     DataFrame
-        Fields of the pulses, with ``energy_J`` and ``latency_s`` NaN where not given; row 0 is up.
-
-    Raises
-    ------
-    UserError
-        If ``duration_s`` is not given.
+        Fields of the pulses, NaN where not given; row 0 is up.
     """
-    duration = needed(options, "duration_s", where)
 
     def pair(name: str, unit: str) -> list[float]:
         values = (getattr(options, f"{name}_{way}_{unit}") for way in ("up", "down"))
@@ -56,7 +38,7 @@ def direction_pulses(options: Directions, where: str | Path) -> pd.DataFrame:
             "voltage_V": pair("voltage", "V"),
             "current_density_A_per_m2": pair("current_density", "A_per_m2"),
             "field_T": np.nan,
-            "duration_s": duration,
+            "duration_s": np.nan if options.duration_s is None else options.duration_s,
             "polarity": np.array([1, -1]),
             "temperature_K": options.temperature_K,
             "energy_J": pair("energy", "J"),
@@ -85,11 +67,11 @@ class Series:
 
     @classmethod
     def train(cls, instance: int, pulse: int, reading_S: np.ndarray) -> Series:
-        """Return the series of a train of equal pulses: the reading before the first, after it, after the next, ..."""
+        """Return the series of a train of equal pulses: ``reading_S``, float64[n], before the first, after it, ..."""
         return cls(instance, np.where(np.arange(len(reading_S)) > 0, pulse, REST), np.asarray(reading_S))
 
     def followed(self, pulse: int, reading_S: np.ndarray) -> Series:
-        """Return the series with further readings, each after one more ``pulse``."""
+        """Return the series with further readings, ``reading_S`` float64[n], each after one more ``pulse``."""
         pulses = np.full(len(reading_S), pulse)
         return Series(self.instance, np.append(self.pulse, pulses), np.append(self.reading_S, reading_S))
 
@@ -185,6 +167,8 @@ def imported(
     devices: list[str],
     reset: bool = False,
     notes: tuple[str, ...] = (),
+    written: dict[str, str] | None = None,
+    read_at_V: float | None = None,
 ) -> Imported:
     """Return the writes with all that the calibration needs besides.
 
@@ -208,12 +192,16 @@ def imported(
     reset : bool
         The device is reset before each write; ``before_S`` is then NaN.
     notes : tuple of str
-        Of `both_directions`.
+        What was guessed, and those of `both_directions`.
+    written : dict, optional
+        How the file is written, as `calibration.sources.tabular` found it.
+    read_at_V : float, optional
+        Read voltage that the file tells, V.
 
     Raises
     ------
     UserError
-        If too many values were left out, all conductances are equal, or an energy is unknown.
+        If too many values were left out, or all conductances are equal.
     """
     report.check(options.max_dropped_fraction, path)
     if writes.empty:
@@ -230,6 +218,8 @@ def imported(
             "after": writes["after_S"].astype("float64"),
         }
     )
+    table = _pulse_table(writes, pulses, options)
+    read = options.read_voltage_V or (abs(options.current_at_V) if options.current_at_V else read_at_V)
     return Imported(
         rows=report.total,
         report=report.table(),
@@ -237,7 +227,7 @@ def imported(
         writes=Writes(
             name=options.name or (path.resolve().name if path.is_dir() else path.stem),
             events=events,
-            pulses=_pulse_table(writes, pulses, options, path),
+            pulses=table,
             coordinate="conductance_S",
             bounds=(float(low), float(high)),
             conductance=_itself,
@@ -259,9 +249,13 @@ def imported(
                     "left_out": len(report.table()),
                     "devices": devices,
                     "notes": list(notes),
+                    **({"written": written} if written else {}),
                 }
             },
             readings=readings,
+            read_voltage_V=read,
+            read_duration_s=options.read_duration_s,
+            assumed=unknown(table, options),
         ),
     )
 
@@ -270,9 +264,29 @@ def _itself(conductance: np.ndarray) -> np.ndarray:
     return np.asarray(conductance)
 
 
-def pulse_row(
-    pulse: int, fields: dict[Hashable, Any], options: Common, mean: float, sd: float, where: str | Path
-) -> dict[str, Any]:
+def unknown(pulses: pd.DataFrame, options: Common) -> tuple[str, ...]:
+    """Return a sentence for each quantity of the pulses that is not known.
+
+    Parameters
+    ----------
+    pulses : DataFrame
+        `calibration.card.tables.PULSES`.
+    options : Common
+        Names what could be given.
+    """
+    told = []
+    if pulses["duration_s"].isna().any():
+        told.append("The duration of a pulse is unknown: neither the file nor the option duration_s tells it.")
+    if pulses["energy_mean_J"].isna().any():
+        known = [name for name in type(options).model_fields if name.startswith(("energy_", "voltage_"))]
+        names = ", ".join([name for name in known if not name.endswith(("_unit", "_column"))] + ["duration_s"])
+        told.append(f"The energy of a write is unknown: neither the file nor options ({names}) tell it.")
+    if "temperature_K" not in options.model_fields_set and (pulses["temperature_K"] == options.temperature_K).all():
+        told.append(f"The temperature is assumed to be {options.temperature_K:g} K (option temperature_K).")
+    return tuple(told)
+
+
+def pulse_row(pulse: int, fields: dict[Hashable, Any], options: Common, mean: float, sd: float) -> dict[str, Any]:
     """Return a row of `calibration.card.tables.PULSES` without the columns that stay empty.
 
     Parameters
@@ -281,27 +295,14 @@ def pulse_row(
     fields : dict
         Fields of the pulse with constant ``energy_J`` and ``latency_s``, NaN where not given.
     options : Common
-        Names in the error what could be given.
     mean, sd : float
-        Of the conductance during the pulse, S; without a given energy, a write costs V^2 G t in the junction.
-    where : str or Path
-        Begins the error.
-
-    Raises
-    ------
-    UserError
-        If the energy is neither given nor follows from a voltage.
+        Of the conductance during the pulse, S; without a given energy, a write costs V^2 G t in the junction, NaN if
+        voltage or duration are not known.
     """
     energy, energy_sd, junction = fields["energy_J"], 0.0, np.nan
     if not np.isfinite(energy):
         heat_per_S = fields["voltage_V"] ** 2 * fields["duration_s"]
         energy, energy_sd, junction = heat_per_S * mean, heat_per_S * sd, heat_per_S * mean
-    if not np.isfinite(energy):
-        known = [name for name in type(options).model_fields if name.startswith(("energy_", "voltage_"))]
-        raise UserError(
-            f"{where}: energy of pulse {pulse}: found none, allowed: an option ({', '.join(known)}), or in the format "
-            "events a column energy_J or voltage_V"
-        )
     return {
         "pulse": pulse,
         "channel": options.channel,
@@ -315,7 +316,7 @@ def pulse_row(
     }
 
 
-def _pulse_table(writes: pd.DataFrame, pulses: pd.DataFrame, options: Common, path: Path) -> pd.DataFrame:
+def _pulse_table(writes: pd.DataFrame, pulses: pd.DataFrame, options: Common) -> pd.DataFrame:
     """Return `calibration.card.tables.PULSES`; energies and times that each write has come first."""
     between = writes[["before_S", "after_S"]].mean(axis=1)  # of those known
     rows = []
@@ -323,7 +324,7 @@ def _pulse_table(writes: pd.DataFrame, pulses: pd.DataFrame, options: Common, pa
         own = writes[writes["pulse"] == pulse]
         for column in {"energy_J", "latency_s"} & set(own):
             fields[column] = own[column].mean()
-        row = pulse_row(pulse, fields, options, between[own.index].mean(), _sd(between[own.index]), path)
+        row = pulse_row(pulse, fields, options, between[own.index].mean(), _sd(between[own.index]))
         rows.append(row | ({"energy_sd_J": _sd(own["energy_J"])} if "energy_J" in own else {}))
     # what a measurement does not tell is NaN
     return pd.DataFrame(rows).reindex(columns=list(PULSES.columns))

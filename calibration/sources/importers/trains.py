@@ -1,37 +1,41 @@
-"""Pulse trains: one column per repetition, one row per pulse (``set.csv`` and ``reset.csv``)."""
+"""Pulse trains: columns of conductances, without pulse numbers or names (``set.csv`` and ``reset.csv``)."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from calibration.counting.writes import REST
-from calibration.sources.importers.base import Directions, Imported, Measured, Text
-from calibration.sources.importers.measured import (
-    DOWN,
-    UP,
-    Series,
-    both_directions,
-    direction_pulses,
-    imported,
-    in_siemens,
-    readings_of,
-    writes_of,
-)
-from calibration.sources.importers.reading import Report, finite, read_grid
+from calibration.sources.importers.base import Imported, Series
+from calibration.sources.importers.reading import Report, file_of
+from calibration.sources.importers.sequence import Sequence, rows
+from calibration.sources.importers.series import imported
+from calibration.sources.tabular.options import Text
+from calibration.sources.tabular.runs import turns
+from calibration.sources.tabular.table import Table, read_table
 from spinloom.declare import Whole, key
 from spinloom.errors import UserError
 
 
-class Options(Directions, Measured):
+class Options(Series):
     """Options of pulse trains."""
 
     up: Text = key("File of the folder with the trains that raise the conductance.", "set.csv")
     down: Text = key("File of the folder with the trains that lower it.", "reset.csv")
-    up_pulses: Whole | None = key("In a single file: how many pulses go up before the rest go down.", None, ge=1)
-    columns: Literal["repetitions", "devices"] = key("What a column is.", "repetitions")
+    up_pulses: Whole | None = key(
+        "In a single file: how many pulses go up before the rest go down; null: as the readings turn.", None, ge=1
+    )
+
+
+def recognise(path: Path, table: Table | None) -> str | None:
+    """Return why the file or folder is one of these, None if it is not."""
+    if path.is_dir():
+        pair = [path / name for name in (Options.model_fields["up"].default, Options.model_fields["down"].default)]
+        return f"a folder with {pair[0].name} and {pair[1].name}" if all(file.is_file() for file in pair) else None
+    if table is None or table.named or table.all("pulse_number") or len(table.readings()) < 3:
+        return None
+    return "columns of numbers without names"
 
 
 def read(path: str | Path, options: Options) -> Imported:
@@ -49,53 +53,70 @@ def read(path: str | Path, options: Options) -> Imported:
     UserError
         Names the file, the row and the column.
     """
-    path = Path(path)
-    pulses = direction_pulses(options, path)
-    report = Report()
+    path, report = Path(path), Report()
+    options = options.model_copy(update={"columns": options.columns or "repetitions"})
     if path.is_dir():
         files = [path / options.up, path / options.down]
         names = (files[0].name, files[1].name)
-        series = [
-            Series.train(device, pulse, values)
-            for pulse, file in zip((UP, DOWN), files)
-            for device, values in _columns(file, options, report)
-        ]
-    else:
-        files = [path]
-        whole = _columns(path, options, report)
-        turn = options.up_pulses
-        if turn is None:
+        tables = [columns_of(file, options) for file in files]
+        every = pd.concat(
+            [
+                columns.assign(way=way)
+                for way, table in zip((1.0, -1.0), tables)
+                for columns in trains(table, options, report)
+            ],
+            ignore_index=True,
+        )
+        return imported(_sequences(every), tables[0], options, report, files, path, "trains", names)
+    table = columns_of(file_of(path), options)
+    whole = trains(table, options, report)
+    turn = options.up_pulses
+    if turn is None:
+        longest = max(len(own) for own in whole)
+        mean = np.nanmean([np.append(own["value"], np.full(longest - len(own), np.nan)) for own in whole], axis=0)
+        found = turns(np.append(mean, mean[:1]), period=len(mean))
+        turn = None if found is None else int((found.step[1:-1] > 0).argmin())
+        if not turn or (found is not None and found.step[1] < 0):
             raise UserError(
-                f"{path}: option up_pulses: found nothing, allowed: the number of pulses up at the top of the file, "
-                "or a folder with one file for each direction"
+                f"{path}: option up_pulses: found nothing, allowed: the number of pulses up at the top of the file, or "
+                "a folder with one file for each direction"
             )
-        if turn > len(whole[0][1]) - 2:
-            raise UserError(
-                f"{path}: option up_pulses: found {turn}, allowed: 1..{len(whole[0][1]) - 2}, so that a pulse down "
-                "is left"
-            )
-        names = (f"first {turn} pulses", "the pulses after them")
-        series = []
-        for device, values in whole:
-            number = np.arange(len(values))
-            pulse = np.select([number == 0, number <= turn], [REST, UP], DOWN)
-            series.append(Series(device, pulse, values))
-    readings = readings_of(series)
-    writes = writes_of(readings)
-    report.check(options.max_dropped_fraction, path)
-    notes = both_directions(writes, path, names)
-    devices = [str(device) for device in range(1 + max(own.instance for own in series))]
-    return imported(writes, readings, pulses, options, report, path, files, "trains", devices, notes=notes)
+        table.note(f"{turn} pulses up, as the readings turn (option up_pulses)")
+    elif turn > len(whole[0]) - 2:
+        raise UserError(
+            f"{path}: option up_pulses: found {turn}, allowed: 1..{len(whole[0]) - 2}, so that a pulse down is left"
+        )
+    every = pd.concat([own.assign(way=np.where(own["number"] <= turn, 1.0, -1.0)) for own in whole], ignore_index=True)
+    names = (f"first {turn} pulses", "the pulses after them")
+    return imported(_sequences(every), table, options, report, [path], path, "trains", names)
 
 
-def _columns(path: Path, options: Options, report: Report) -> list[tuple[int, np.ndarray]]:
-    """Return the instance and the conductances, S, of each column."""
-    values, rows, lengths = read_grid(path)
-    if len(values) < 2:
+def columns_of(path: Path, options: Options) -> Table:
+    """Return the table of a file all of whose columns of numbers are readings.
+
+    Raises
+    ------
+    UserError
+        If there is one row.
+    """
+    table = read_table(path, options, every="conductance")
+    if len(table.row) < 2:
         raise UserError(f"{path}: found one row, allowed: the conductance before a pulse and that after it, or more")
-    values = in_siemens(values, options)
-    single = options.columns == "repetitions"
+    return table
+
+
+def trains(table: Table, options: Options, report: Report) -> list[pd.DataFrame]:
+    """Return the readings of each column, numbered from 0."""
+    every = rows(table, options, report)
+    return [own.assign(number=np.arange(len(own), dtype=float)) for _, own in every.groupby("part")]
+
+
+def _sequences(every: pd.DataFrame) -> list[Sequence]:
+    """Return each device's trains; each column is a measurement of its own, so its first reading begins a series."""
+    begins = every["number"] == 0
+    turns_ = (every["way"].diff() != 0) & ~begins
+    every = every.assign(run=2 * begins.cumsum() + turns_.cumsum())
     return [
-        (0 if single else column, finite(values[:length, column], f"{column + 1} conductance_S", rows, path, report))
-        for column, length in enumerate(lengths)
+        Sequence(str(device), own.reset_index(drop=True), True, {})
+        for device, own in every.groupby("device", sort=False)
     ]

@@ -6,11 +6,9 @@ import numpy as np
 
 from spinloom.errors import UserError
 
-CONDUCTANCE_UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "nS": 1e-9}
-
 # end of a name -> lowest, highest, what a number outside most likely is; the longest end that fits counts
 _RANGES = {
-    "_S": (1e-12, 1.0, "is that in uS? then give option conductance_unit=uS"),
+    "_S": (1e-12, 1.0, "is that in another unit? then give option conductance_unit"),
     "_V": (-1e3, 1e3, "is that in mV?"),
     "current_at_V": (1e-6, 1e3, "is that in mV?"),
     "_A_per_m2": (-1e15, 1e15, "is that a current density?"),

@@ -25,5 +25,5 @@ def read(path, options):
             raise UserError(f"{path}: row {number}: found {line[:40]!r}, allowed: + or - and a number") from None
     pulse, reading_S = map(np.array, zip(*lines))
     readings = readings_of([Series(0, np.where(np.arange(len(pulse)) > 0, pulse, REST), reading_S)])
-    pulses = direction_pulses(options, path)
+    pulses = direction_pulses(options)
     return imported(writes_of(readings), readings, pulses, options, Report(), path, [path], "pulse_log", ["0"])
