@@ -65,16 +65,6 @@ class Series:
     pulse: np.ndarray
     reading_S: np.ndarray
 
-    @classmethod
-    def train(cls, instance: int, pulse: int, reading_S: np.ndarray) -> Series:
-        """Return the series of a train of equal pulses: ``reading_S``, float64[n], before the first, after it, ..."""
-        return cls(instance, np.where(np.arange(len(reading_S)) > 0, pulse, REST), np.asarray(reading_S))
-
-    def followed(self, pulse: int, reading_S: np.ndarray) -> Series:
-        """Return the series with further readings, ``reading_S`` float64[n], each after one more ``pulse``."""
-        pulses = np.full(len(reading_S), pulse)
-        return Series(self.instance, np.append(self.pulse, pulses), np.append(self.reading_S, reading_S))
-
 
 def readings_of(series: list[Series]) -> pd.DataFrame:
     """Return `calibration.counting.writes.Writes.readings` of the series, in their order."""
