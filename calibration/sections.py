@@ -15,10 +15,13 @@ from spinloom.errors import UserError
 class States(Section):
     """How a position or a conductance becomes a state."""
 
-    method: Literal["device", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice"] = key(
+    method: Literal[
+        "device", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice", "auto"
+    ] = key(
         "device: the device has states by nature (junctions, notched wire). Of a wall's position or a "
         "measured conductance: nearest_mean (a state per pulse), equal_width, equal_population, mixture "
-        "(Gaussian components), edges (given), lattice (equal parts of the whole range).",
+        "(Gaussian components; of series of readings, levels), edges (given), lattice (equal parts of the whole "
+        "range), auto (levels if series of readings have some, otherwise a lattice).",
     )
     count: Whole | None = key("Number of states; null: as many as can be told apart.", None, ge=2, le=127)
     edges: tuple[Real, ...] | None = key(

@@ -79,6 +79,30 @@ class Posterior(Entry):
     pooling: Literal["events", "instances"] | None = key("What the writes stand for.", absent=True)
 
 
+class Steps(Entry):
+    """Steps that a pulse makes."""
+
+    pulse: Index = key("Pulse.")
+    mean_S: tuple[Amount, ...] = key("Mean step from each knot.")
+    mean_se_S: tuple[Amount, ...] = key("Its standard error.")
+    sd_S: tuple[Amount, ...] = key("Standard deviation of a step from each knot.")
+
+
+class Measurement(Entry):
+    """What series of readings say of states and read noise (`calibration.measurement`)."""
+
+    model: Literal["levels", "steps"] = key("levels: few levels; steps: steps of a continuous conductance.")
+    readings: Index = key("Readings used.")
+    left_out: Index = key("Readings left out as outliers.")
+    noise_sd_S: Amount = key("Standard deviation of a reading.")
+    noise_interval_S: tuple[Amount | None, ...] = key("95 % interval of it; null where it was given.")
+    noise_basis: Literal["estimated", "given"] = key("Where it comes from.")
+    notes: tuple[str, ...] = key("What the user should know.", ())
+    knots_S: tuple[Amount, ...] = key("States at which the steps are told.", ())
+    hard_ends_S: tuple[Amount, ...] = key("Where a step stops that would pass them.", ())
+    steps: tuple[Steps, ...] = key("Steps of each pulse.", ())
+
+
 class Conditions(Entry):
     """What a law holds for."""
 
@@ -162,6 +186,7 @@ class Meta(Entry):
     units: dict[str, str] = key("SI unit of each column of the tables.", dict)
     states: States = key("What the states are.", States)
     posterior: Posterior = key("Priors and intervals of the probabilities.", Posterior)
+    measurement: Measurement | None = key("What readings say of states and noise; null: states were read.", None)
     laws: tuple[Law, ...] = key("Fitted laws; the first of each group of pulses is the best.", ())
     laws_not_fitted: tuple[dict[str, Any], ...] = key("Groups of pulses that no law could be fitted to.", ())
     events: Index = key("Writes used.", 0)

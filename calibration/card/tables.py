@@ -18,6 +18,7 @@ from spinloom.quantities import DRIVES, of
 # where a row of probabilities comes from
 BASES = {
     "counts": "posterior of counted writes",
+    "readings": "a model of states and read noise, fitted to series of readings",
     "law": "a law fitted to counted writes",
     "interpolated": "between pulses with counted writes",
     "given": "stated by the source, without counts",

@@ -6,7 +6,8 @@ one state (or in any, if each write begins with a reset). What a row without wri
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ from calibration.readout.conductance import assumed_of_reads, read_table_of, rea
 from spinloom import quantities
 from spinloom.errors import UserError
 from spinloom.streams import generator
+
+if TYPE_CHECKING:
+    from calibration.measurement.estimate import Estimate
 
 
 def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
@@ -41,12 +45,20 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     UserError
         If the writes do not suffice for what the config asks.
     """
-    suffix, events = quantities.of(writes.coordinate).si, writes.events
+    suffix = quantities.of(writes.coordinate).si
+    measured = None
+    if writes.readings is not None:
+        from calibration.measurement.estimate import estimate  # imported here: JAX, which most cards do not need
+
+        measured = estimate(writes, config, where)
+    if measured is not None:
+        writes = replace(writes, events=measured.events)
+    events = writes.events
     pulse, instance = (events[name].to_numpy() for name in ("pulse", "instance"))
     repeated = pulse
     if "prepared" in events:
         repeated = pulse * (events["prepared"].max() + 1) + events["prepared"].to_numpy()
-    edges = writes.edges
+    edges = writes.edges if measured is None else measured.edges
     if edges is None:
         kind = pulse if config.states.method == "nearest_mean" else repeated
         edges = state_edges(events["after"].to_numpy(), kind, config.states, writes.bounds, suffix, where)
@@ -56,12 +68,20 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     # writes are repetitions if they share the pulse and the preparation or, unprepared, the state before
     cell = repeated if "prepared" in events else pulse * size + start
 
-    states = _states(writes, state, edges, config)
-    rows = estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where)
+    states = _states(writes, state, edges, config, measured)
+    rows = (
+        measured.rows
+        if measured
+        else estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where)
+    )
     if reset:
         rows = Rows(**{name: np.repeat(part[:, :1], size, axis=1) for name, part in vars(rows).items()})
-    fits, unfitted = kernel_rows.fit_laws(writes, start, config.kernel, config.seed, where)
-    transitions = _fill(kernel_rows.table(rows), rows, fits, writes, edges, config, where)
+    fits, unfitted = [], []
+    if measured is not None:
+        transitions = kernel_rows.table(rows).assign(basis="readings")
+    else:
+        fits, unfitted = kernel_rows.fit_laws(writes, start, config.kernel, config.seed, where)
+        transitions = _fill(kernel_rows.table(rows), rows, fits, writes, edges, config, where)
     kernel = transitions["probability"].to_numpy().reshape(pulses, size, size)
     states["occupancy"] = estimator.stationary(kernel)
     extras = {}
@@ -76,7 +96,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         "source": writes.source,
         "units": units(),
         "states": {
-            "method": config.states.method if writes.edges is None else "device",
+            "method": measured.method if measured else config.states.method if writes.edges is None else "device",
             "coordinate": writes.coordinate,
             "edges": [float(edge) for edge in edges],
         },
@@ -89,19 +109,26 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         **_spreads(writes, cell, instance, size),
         **writes.meta,
     }
+    noise = None if measured is None else measured.noise
+    if measured is not None:
+        content["measurement"] = measured.meta
     if writes.source["kind"] == "measured":
-        content["assumed"] = [*writes.assumed, *assumed_of_reads(writes, config.readout)]
-    reads = read_table_of(states["conductance_S"].to_numpy(), readout_of(writes, config.readout))
+        content["assumed"] = [*writes.assumed, *assumed_of_reads(writes, config.readout, noise)]
+    reads = read_table_of(states["conductance_S"].to_numpy(), readout_of(writes, config.readout), noise)
     population = _population(writes, cell, instance, config)
     return KernelCard(states, writes.pulses, transitions, population, reads, Meta.parse(content, where), extras)
 
 
-def _states(writes: Writes, state: np.ndarray, edges: np.ndarray, config: Stage) -> pd.DataFrame:
+def _states(
+    writes: Writes, state: np.ndarray, edges: np.ndarray, config: Stage, measured: Estimate | None
+) -> pd.DataFrame:
     size, after = len(edges) - 1, writes.events["after"].to_numpy()
     count = np.bincount(state, minlength=size)
     middle = (edges[:-1] + edges[1:]) / 2
     conductance = writes.conductance(after)
-    if writes.edges is not None:
+    if measured is not None:
+        mean, sd, centre = measured.conductance, measured.conductance_sd, middle
+    elif writes.edges is not None:
         mean, sd, centre = writes.conductance(np.arange(size, dtype=np.float64)), np.zeros(size), middle
     elif config.states.method == "lattice":
         # a bin stands for its middle, held or not; within it the coordinate is uniform

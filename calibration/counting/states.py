@@ -106,7 +106,7 @@ def state_edges(
     method, count = options.method, options.count
     _complete(options, f"{where}: ")
     if method == "edges":
-        return _given(options, bounds, unit, where)
+        return given_edges(options, bounds, unit, where)
     order = np.lexsort([pulse, values])
     values, pulse = values[order], pulse[order]
     z = -special.ndtri(options.misread)
@@ -159,7 +159,8 @@ def _single(what: str, where: str) -> UserError:
     )
 
 
-def _given(options: States, bounds: tuple[float, float], unit: str, where: str) -> np.ndarray:
+def given_edges(options: States, bounds: tuple[float, float], unit: str, where: str) -> np.ndarray:
+    """Return the edges of the config, float64[states + 1], between the bounds; `UserError` if they are not edges."""
     edges, count = np.asarray(options.edges, dtype=float), options.count
     if len(edges) >= 2 and edges[0] == bounds[0] and edges[-1] == bounds[1]:
         edges = edges[1:-1]

@@ -60,6 +60,8 @@ class Writes:
         Of a read; None where only the study's read-out tells.
     assumed : tuple of str
         What is not known of the device, and what was assumed instead; a sentence each.
+    read_noise_S : float or None
+        Standard deviation of a reading where it is known; None: it is estimated.
     """
 
     name: str
@@ -80,3 +82,4 @@ class Writes:
     read_voltage_V: float | None = None
     read_duration_s: float | None = None
     assumed: tuple[str, ...] = ()
+    read_noise_S: float | None = None

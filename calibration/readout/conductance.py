@@ -58,8 +58,11 @@ def readout_of(writes: Writes, readout: Readout) -> Readout:
     return readout.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
-def assumed_of_reads(writes: Writes, readout: Readout) -> tuple[str, ...]:
-    """Return a sentence for each quantity of a read that is the study's read-out's and not the device's."""
+def assumed_of_reads(writes: Writes, readout: Readout, noise_S: float | None) -> tuple[str, ...]:
+    """Return a sentence for each quantity of a read that is the study's read-out's and not the device's.
+
+    ``noise_S`` is the standard deviation of a read if it is known, S.
+    """
     told = []
     if writes.read_voltage_V is None:
         told.append(
@@ -70,19 +73,27 @@ def assumed_of_reads(writes: Writes, readout: Readout) -> tuple[str, ...]:
             f"The duration of a read is that of the study's read-out, {readout.read_duration_s:g} s (option "
             "read_duration_s)."
         )
+    if noise_S is None:
+        told.append(
+            f"The read noise is that of the study's read-out, {readout.noise_fraction:g} of the conductance: the data "
+            "do not tell it from the spread of writes (option read_noise_S)."
+        )
     return tuple(told)
 
 
-def read_table_of(conductance: np.ndarray, readout: Readout) -> pd.DataFrame:
+def read_table_of(conductance: np.ndarray, readout: Readout, noise_S: float | None = None) -> pd.DataFrame:
     """Return what one read of each state costs and how noisy it is.
 
-    Energy is V^2 G t of the junction alone; the noise is ``noise_fraction`` of the state's own conductance.
+    Energy is V^2 G t of the junction alone; the noise is ``noise_fraction`` of the state's own conductance,
+    if it is not known.
 
     Parameters
     ----------
     conductance : ndarray, float64[states]
         Mean conductance of each state, S.
     readout : Readout
+    noise_S : float or None
+        Standard deviation of a read, if it is known, S.
 
     Returns
     -------
@@ -96,6 +107,6 @@ def read_table_of(conductance: np.ndarray, readout: Readout) -> pd.DataFrame:
             "read_voltage_V": voltage,
             "energy_J": voltage**2 * conductance * duration,
             "latency_s": duration,
-            "noise_sd_S": readout.noise_fraction * conductance,
+            "noise_sd_S": readout.noise_fraction * conductance if noise_S is None else noise_S,
         }
     )

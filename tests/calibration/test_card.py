@@ -195,7 +195,10 @@ def told(**parts):
         (change("pulses", polarity=(0, 2)), "column polarity has 2 in row 0; allowed is -1, 0 or 1"),
         (drop("reads", index=2), "column state has .0, 1, 3, 4.; allowed is each state of states.csv once"),
         (change("population", instance=(1, 0)), "instance 0 occurs more than once"),
-        (change("transitions", basis=(0, "guessed")), "column basis has 'guessed' in row 0; allowed is counts or law"),
+        (
+            change("transitions", basis=(0, "guessed")),
+            "column basis has 'guessed' in row 0; allowed is counts or",
+        ),
         (change("transitions", effective_count=(0, -1.0)), "column effective_count has -1.0 in row 0"),
         (change("states", count=(0, -1)), "column count has -1 in row 0; allowed is an integer >= 0"),
         (drop("states", columns="label"), "column label is missing"),

@@ -77,6 +77,7 @@ class Measured(Common, Tabular):
         "Voltage of a read; null: the file's or current_at_V, else the study's read-out.", None, gt=0, le=10
     )
     read_duration_s: Real | None = key("Duration of a read; null: that of the study's read-out.", None, gt=0, le=1)
+    read_noise_S: Real | None = key("Read noise (sd) where it is known; null: it is estimated.", None, ge=0)
     device: Text | None = key("Device to import; null: all.", None)
     max_dropped_fraction: Real = key(
         "Share of values that may be left out because they cannot be used.", 0.05, ge=0, le=1

@@ -246,6 +246,7 @@ def imported(
             read_voltage_V=read,
             read_duration_s=options.read_duration_s,
             assumed=unknown(table, options),
+            read_noise_S=options.read_noise_S,
         ),
     )
 

@@ -9,6 +9,7 @@ from spinloom.errors import UserError
 # end of a name -> lowest, highest, what a number outside most likely is; the longest end that fits counts
 _RANGES = {
     "_S": (1e-12, 1.0, "is that in another unit? then give option conductance_unit"),
+    "noise_S": (0.0, 1.0, "is that in uS?"),
     "_V": (-1e3, 1e3, "is that in mV?"),
     "current_at_V": (1e-6, 1e3, "is that in mV?"),
     "_A_per_m2": (-1e15, 1e15, "is that a current density?"),

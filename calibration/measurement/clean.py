@@ -1,0 +1,68 @@
+"""What does not belong to the model of the readings: outliers, and drift of a device at rest."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool
+
+from calibration.counting.writes import REST
+from calibration.measurement.segments import Segments
+from calibration.measurement.step_model import Fit, filtered
+
+SURPRISE = 5.0  # standard deviations beyond which a reading is looked at; one in 2e6 by chance
+MOST = 0.01  # share of the readings: more are no accidents but the tails of the steps
+DRIFT = 3.3  # standard errors beyond which a change at rest is told; one in 1000 by chance
+
+
+def gross(table: Segments, readings: int) -> Bool[np.ndarray, " readings"]:
+    """Return which readings lie outside by more than the range of nearly all others, e.g. a lost contact."""
+    low, high = np.nanquantile(table.value, [0.01, 0.99])
+    far = (table.value < low - (high - low)) | (table.value > high + (high - low))
+    return _rows(table, far, readings)
+
+
+def glitches(fit: Fit, table: Segments, readings: int) -> tuple[Bool[np.ndarray, " readings"], int]:
+    """Return which readings surprise and are followed by one that does not once they are left out.
+
+    A surprise that lasts is a long step of the device, and stays.
+
+    Returns
+    -------
+    bool[readings]
+    int
+        Number of readings that surprise, if they are too many to be accidents; nothing is then left out.
+    """
+    with np.errstate(invalid="ignore"):
+        odd = np.abs(fit.surprise) > SURPRISE
+    if odd.sum() > max(MOST * np.isfinite(table.value).sum(), 3):
+        return np.zeros(readings, dtype=bool), int(odd.sum())
+    if not odd.any():
+        return np.zeros(readings, dtype=bool), 0
+    again = filtered(fit, table.without(_rows(table, odd, readings)))
+    lone = np.zeros_like(odd)
+    for segment, place in np.argwhere(odd):
+        after = again[segment, place + 1 :]
+        after = after[np.isfinite(after)]
+        lone[segment, place] = not len(after) or abs(after[0]) < SURPRISE
+    return _rows(table, lone, readings), 0
+
+
+def drift_at_rest(table: Segments, noise: float) -> str | None:
+    """Return what to tell if repeated readings of unwritten devices change by more than their noise (S) allows."""
+    step = np.diff(table.value, axis=1)[(table.pulse[:, 1:] == REST)]
+    step = step[np.isfinite(step)]
+    if len(step) < 10:
+        return None
+    error = max(np.sqrt(2) * noise, step.std(ddof=1)) / np.sqrt(len(step))
+    if not error > 0 or abs(step.mean()) < DRIFT * error:
+        return None
+    return (
+        f"the device drifts at rest: by {step.mean():.3g} S from one reading to the next without a pulse "
+        f"({len(step)} pairs, standard error {error:.2g} S); the card does not have this drift"
+    )
+
+
+def _rows(table: Segments, chosen: np.ndarray, readings: int) -> np.ndarray:
+    rows = np.zeros(readings, dtype=bool)
+    rows[table.row[chosen]] = True
+    return rows

@@ -1,0 +1,296 @@
+"""Readings of measured devices -> states, transition probabilities and read noise.
+
+Two models are fitted to whole series of readings: few levels (`level_model`) and steps of a continuous conductance
+(`step_model`). Where the config leaves the choice open, the Bayesian information criterion makes it (Schwarz, Ann.
+Stat. 6, 461 (1978)): both are likelihoods of the same readings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from calibration.config import Stage
+from calibration.counting.estimator import Rows, count_transitions, posterior
+from calibration.counting.states import MOST, assign_states, given_edges
+from calibration.counting.writes import REST, Writes
+from calibration.measurement import kernel, level_model, step_model
+from calibration.measurement.clean import SURPRISE, drift_at_rest, glitches, gross
+from calibration.measurement.level_model import Levels
+from calibration.measurement.segments import Segments, segments
+from calibration.sections import States
+from spinloom.errors import UserError
+from spinloom.streams import generator
+
+CHAINED = 30  # readings between two others of their series, below which noise is not told from writing
+FEWEST = 3  # writes with a pulse that a model needs
+DRAWS = 200  # of the parameters, for intervals
+RANGE = (0.01, 0.99)  # quantiles of the states between which a lattice lies
+SURE = 1.5  # standard deviations by which a state must lie beyond an end of it
+ON_END = 0.02  # share of the states that a hard end must hold to bound the lattice
+LATTICE = (8, 64)  # fewest and most states of a lattice whose number is not given
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the readings say.
+
+    Attributes
+    ----------
+    method
+        How the states were chosen: levels, or as in the config.
+    edges
+        Of the states, S.
+    conductance, conductance_sd
+        Of each state, S.
+    events
+        `Writes.events` with the estimated states before and after each write.
+    rows
+        Of the kernel; counts are expected numbers of writes, rounded.
+    noise
+        Standard deviation of a reading, S.
+    meta
+        Entry ``measurement`` of ``card.json``.
+    """
+
+    method: str
+    edges: Float64[np.ndarray, " edges"]
+    conductance: Float64[np.ndarray, " states"]
+    conductance_sd: Float64[np.ndarray, " states"]
+    events: pd.DataFrame
+    rows: Rows
+    noise: float
+    meta: dict[str, Any]
+
+
+def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
+    """Return states, probabilities and noise, None where counting the writes is as good.
+
+    That is where no series is long enough to tell noise from writing and the noise is not given, and where there is no
+    noise to speak of and the states are intervals that the config wants to be counted.
+
+    Parameters
+    ----------
+    writes : Writes
+        With readings.
+    config : Stage
+    where : str
+        Name of the config file, for errors.
+
+    Raises
+    ------
+    UserError
+        If the readings do not carry the states that the config asks for.
+    """
+    assert writes.readings is not None
+    options, table = config.states, segments(writes.readings)
+    if options.method == "nearest_mean" or (writes.read_noise_S is None and table.chained() < CHAINED):
+        return None
+    for number, writes_of in enumerate(_writes_of(table, len(writes.pulses))):
+        if writes_of < FEWEST:
+            raise UserError(
+                f"{writes.where}: found {writes_of} writes with pulse {number}, allowed: {FEWEST} or more, each "
+                "between two readings"
+            )
+    known = np.isfinite(table.value).sum()
+    table = table.without(gross(table, len(writes.readings)))
+    rng = generator(config.seed, "read noise", writes.name)
+    first = step_model.fit(table, *_quantiles(table.value), writes.read_noise_S, 0, rng)
+    left_out, heavy = glitches(first, table, len(writes.readings))
+    table = table.without(left_out)
+    levels = _levels(table, options, first, writes.where)
+    notes = []
+    if gone := int(known - np.isfinite(table.value).sum()):
+        notes.append(f"{gone} readings lie far from what those around them allow and are left out")
+    if heavy:
+        notes.append(
+            f"{heavy} readings are more than {SURPRISE:g} standard deviations from the model: steps have heavy tails"
+        )
+    if (drift := drift_at_rest(table, first.steps.noise)) is not None:
+        notes.append(drift)
+    fit = levels if levels is not None else step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng)
+    noise = fit.noise if isinstance(fit, Levels) else fit.steps.noise
+    interval = [None if np.isnan(end) else float(end) for end in fit.noise_interval]
+    meta = {
+        "model": "levels" if isinstance(fit, Levels) else "steps",
+        "readings": int(known),
+        "left_out": gone,
+        "noise_sd_S": float(noise),
+        "noise_interval_S": interval,
+        "noise_basis": "estimated" if writes.read_noise_S is None else "given",
+        "notes": notes,
+    }
+    if isinstance(fit, Levels):
+        return _by_levels(fit, table, writes, config, meta)
+    return _by_steps(fit, table, writes, config, meta, where)
+
+
+def _writes_of(table: Segments, pulses: int) -> np.ndarray:
+    counts = np.zeros(pulses, dtype=np.int64)
+    counts[list(table.pulses)] = table.writes()
+    return counts
+
+
+def _quantiles(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.nanquantile(values, RANGE)
+    return float(low), float(high)
+
+
+def _range(fit: step_model.Fit) -> tuple[float, float]:
+    """Return the range of the smoothed states; a hard end bounds it that holds some of them."""
+    low = float(np.nanquantile(fit.state + SURE * fit.state_sd, RANGE[0]))
+    high = float(np.nanquantile(fit.state - SURE * fit.state_sd, RANGE[1]))
+    reach = 2 * max(fit.steps.noise, float(np.nanmedian(fit.state_sd)), 1e-3 * (high - low))
+    held = fit.state[np.isfinite(fit.state)]
+    if np.mean(held < fit.steps.low + reach) > ON_END and fit.steps.low < high:
+        low = fit.steps.low
+    if np.mean(held > fit.steps.high - reach) > ON_END and fit.steps.high > low:
+        high = fit.steps.high
+    return low, high
+
+
+def _criterion(fit: Levels | step_model.Fit, table: Segments) -> float:
+    return -2 * fit.log_likelihood + fit.parameters * np.log(np.isfinite(table.value).sum())
+
+
+def _levels(table: Segments, options: States, steps: step_model.Fit, where: str) -> Levels | None:
+    """Return the levels if the config asks for them, or if the readings show as many as it wants states.
+
+    Raises
+    ------
+    UserError
+        If it asks for levels and the readings show none.
+    """
+    method, count = options.method, options.count
+    if method == "mixture" and count is not None:
+        return level_model.fit(table, count)
+    tried = {*level_model.candidates(table), *_by_steps_alone(steps)}
+    if method not in ("auto", "mixture"):
+        tried &= {count}
+    fits = {number: level_model.fit(table, number) for number in sorted(tried)}
+    for _ in range(2 if method in ("auto", "mixture") and fits else 0):
+        best = min(fits, key=lambda number: _criterion(fits[number], table))
+        for number in (best - 1, best + 1):
+            if number not in fits and 2 <= number <= level_model.MOST:
+                fits[number] = level_model.fit(table, number)
+    best = min(fits.values(), key=lambda fit: _criterion(fit, table), default=None)
+    if best is not None and _criterion(best, table) < _criterion(steps, table):
+        return best if count in (None, len(best.level)) else None
+    if method == "mixture":
+        raise UserError(
+            f"{where}: states.method: found mixture, but the readings show a continuous conductance and no levels, "
+            "allowed: auto, lattice, equal_width, equal_population or edges, or mixture with states.count"
+        )
+    return None
+
+
+def _by_steps_alone(fit: step_model.Fit) -> set[int]:
+    """Return the number of levels that a device has whose steps all are about as long as its distance of levels."""
+    low, high = _range(fit)
+    lengths = np.abs(fit.steps.mean).mean(axis=1)
+    number = int(np.rint((high - low) / max(lengths.mean(), 1e-3 * (high - low)))) + 1
+    return {one for one in (number - 1, number, number + 1) if 2 <= one <= level_model.MOST}
+
+
+def _events(table: Segments, state: np.ndarray, writes: Writes) -> pd.DataFrame:
+    """Return the writes with the estimated states, float64[segments, places], before and after them."""
+    readings = writes.readings
+    assert readings is not None
+    whole = table.whole(state, len(readings))
+    events = pd.DataFrame(
+        {
+            "pulse": readings["pulse"],
+            "instance": readings["instance"],
+            "before": np.concatenate([[np.nan], whole[:-1]]),
+            "after": whole,
+        }
+    )
+    # a reading that ends one segment begins the next, and its own pulse belongs to the first
+    inside = readings["pulse"].ne(REST) & readings["series"].eq(readings["series"].shift())
+    events = events[inside & events[["before", "after"]].notna().all(axis=1)]
+    events = events.sort_values(["pulse", "instance"], kind="stable", ignore_index=True)
+    return events.assign(replica=events.groupby(["pulse", "instance"]).cumcount())
+
+
+def _by_levels(fit: Levels, table: Segments, writes: Writes, config: Stage, meta: dict[str, Any]) -> Estimate:
+    level, size = fit.level, len(fit.level)
+    counts = np.zeros((len(writes.pulses), size, size))
+    counts[list(table.pulses)] = fit.counts
+    # Jeffreys' prior for two states; the same weight for more, so that few writes to many levels are not drowned
+    prior = 2 * config.posterior.pseudocount / size
+    rows = Rows(np.rint(counts).astype(np.int64), counts, *posterior(counts, prior, config.posterior.interval))
+    edges = np.concatenate([level[:1], (level[1:] + level[:-1]) / 2, level[-1:]])
+    events = _events(table, level[fit.state], writes)
+    return Estimate("levels", edges, level, np.zeros(size), events, rows, fit.noise, meta)
+
+
+def _by_steps(
+    fit: step_model.Fit, table: Segments, writes: Writes, config: Stage, meta: dict[str, Any], where: str
+) -> Estimate | None:
+    options, steps = config.states, fit.steps
+    low, high = _range(fit)
+    points = options.method in ("auto", "lattice")
+    silent = steps.noise <= 1.01 * step_model.silent(steps)
+    if silent and not points:
+        return None
+    events = _events(table, fit.state, writes)
+    if points:
+        count = options.count or int(np.clip((high - low) / np.abs(steps.mean).mean(axis=1).min(), *LATTICE))
+        centre = np.linspace(low, high, count)
+        edges = np.concatenate([[low], (centre[1:] + centre[:-1]) / 2, [high]])
+        of = [kernel.on_points(own, centre) for own in (steps, *fit.draws)]
+        sd = np.zeros(count)
+    else:
+        edges = _interval_edges(options, events, (low, high), 2 * steps.noise, where)
+        centre, sd = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / np.sqrt(12)
+        of = [kernel.in_intervals(own, edges) for own in (steps, *fit.draws)]
+    size = len(centre)
+    tail = (1 - config.posterior.interval) / 2
+    drawn = np.stack(of[1:])
+    shape = (len(writes.pulses), size, size)
+    parts = {name: np.zeros(shape) for name in ("probability", "ci_low", "ci_high", "effective")}
+    own = list(table.pulses)
+    parts["probability"][own] = of[0]
+    parts["ci_low"][own] = np.minimum(np.quantile(drawn, tail, axis=0), of[0])
+    parts["ci_high"][own] = np.maximum(np.quantile(drawn, 1 - tail, axis=0), of[0])
+    # independent writes that would leave as much uncertainty
+    worth = (of[0] * (1 - of[0])).sum(axis=-1) / np.maximum(drawn.var(axis=0).sum(axis=-1), 1e-12)
+    written = table.writes().astype(float)[:, None]
+    parts["effective"][own] = np.minimum(worth, written)[..., None] * of[0]
+    start, stop = (assign_states(events[name].to_numpy(), edges) for name in ("before", "after"))
+    counts = count_transitions(events["pulse"].to_numpy(), start, stop, len(writes.pulses), size)
+    at = steps.knots[:: step_model.FINE]
+    meta = meta | {
+        "knots_S": at.tolist(),
+        "hard_ends_S": [steps.low, steps.high],
+        "steps": [
+            {"pulse": pulse, "mean_S": mean.tolist(), "mean_se_S": se.tolist(), "sd_S": spread.tolist()}
+            for pulse, mean, se, spread in zip(
+                own,
+                steps.mean[:, :: step_model.FINE],
+                np.std([draw.mean[:, :: step_model.FINE] for draw in fit.draws], axis=0),
+                steps.sd[:, :: step_model.FINE],
+            )
+        ],
+    }
+    method = "lattice" if options.method == "auto" else options.method
+    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), steps.noise, meta)
+
+
+def _interval_edges(
+    options: States, events: pd.DataFrame, bounds: tuple[float, float], apart: float, where: str
+) -> np.ndarray:
+    """Return the edges of intervals; without a number, as many as are ``apart`` (S), twice the read noise, wide."""
+    if options.method == "edges":
+        return given_edges(options, bounds, "S", where)
+    count = options.count or int(np.clip((bounds[1] - bounds[0]) / apart, 2, MOST))
+    if options.method == "equal_width":
+        # the outermost states lie about the ends of the range as the others do about their middles
+        half = (bounds[1] - bounds[0]) / (count - 1) / 2
+        return np.linspace(bounds[0] - half, bounds[1] + half, count + 1)
+    inner = np.quantile(events["after"], np.arange(1, count) / count)
+    return np.concatenate([bounds[:1], inner, bounds[1:]])

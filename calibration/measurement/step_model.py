@@ -1,0 +1,368 @@
+"""State-space model of an analogue device: steps that depend on the conductance, read with noise.
+
+    x' = clip(x + m_d(x) + s_d(x) e, low, high)        state after pulse d
+    y  = x' + r n                                       reading; e, n ~ N(0, 1)
+
+The mean step m and the logarithm of its spread s are piecewise linear in the state, for each pulse. ``low`` and
+``high`` are hard ends, on which a step that would pass them stops. The likelihood of all readings follows from a
+Gaussian assumed-density filter with three-point Gauss-Hermite prediction (Sarkka, Bayesian Filtering and Smoothing,
+2013, sections 6.2 and 12.3); all parameters maximise it together with weak priors on how fast m and s vary. Their
+covariance is the inverse of the second derivatives there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy import stats
+from jaxtyping import Float64, Int64
+from scipy.optimize import minimize
+
+from calibration.counting.writes import REST
+from calibration.measurement.segments import Segments
+
+# sd of the priors of the second difference between knots: of m, as a share of the mean step, and of ln s
+ROUGH_MEAN, ROUGH_LOG_SD = 0.4, 0.2
+SLOPE = 0.7  # sd of the prior of the change of ln s over the range
+POWER = (0.5, 0.5)  # mean and sd of the prior of the power of m in s
+ALIKE = 0.4  # sd of the prior of ln s over the mean step between pulses
+SHORT = 0.05  # of the mean step: below it, a shorter step has no smaller spread
+ENDS = (0.0, 1.0)  # where hard ends are first looked for: from the outermost reading to the end of the range
+EFFORT: Any = {"maxiter": 300, "maxcor": 30, "ftol": 1e-9}  # of the minimiser
+FINE = 8  # points between knots at which the fitted functions are told
+SMALLEST = 1e-4  # of the range: a spread below it is 0 for all purposes
+SILENT = 0.02  # of the shortest mean step: a read noise below it is 0 for all purposes
+EDGE_SD = 0.2  # sd of the prior of a hard end about the outermost reading, in units of the range
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Parameters of the model, in S.
+
+    Attributes
+    ----------
+    knots
+        States at which the functions are given; they are constant beyond.
+    mean, sd
+        Mean and standard deviation of a step at each knot, by pulse.
+    low, high
+        Hard ends.
+    noise
+        Standard deviation of a reading.
+    """
+
+    knots: Float64[np.ndarray, " knots"]
+    mean: Float64[np.ndarray, "pulses knots"]
+    sd: Float64[np.ndarray, "pulses knots"]
+    low: float
+    high: float
+    noise: float
+
+    def at(self, states: Float64[np.ndarray, " states"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and sd of an unclipped step from each state, float64[pulses, states] both."""
+        mean = np.stack([np.interp(states, self.knots, own) for own in self.mean])
+        return mean, np.exp(np.stack([np.interp(states, self.knots, np.log(own)) for own in self.sd]))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The most probable parameters and what is known of them.
+
+    Attributes
+    ----------
+    steps
+        The most probable parameters.
+    draws
+        Parameters drawn from their posterior, as many as were asked for.
+    log_likelihood
+        Of the readings, per S.
+    parameters
+        Number that was fitted.
+    noise_interval
+        95 % interval of the read noise, S; NaN where the noise was given.
+    state, state_sd
+        Smoothed state of each reading and its standard deviation, S; of the readings' segments.
+    surprise
+        Reading minus its prediction over the standard deviation of that; NaN for the first of a segment.
+    model
+        What `filtered` needs to run the model over other readings.
+    """
+
+    steps: Steps
+    draws: list[Steps]
+    log_likelihood: float
+    parameters: int
+    noise_interval: tuple[float, float]
+    state: Float64[np.ndarray, "segments places"]
+    state_sd: Float64[np.ndarray, "segments places"]
+    surprise: Float64[np.ndarray, "segments places"]
+    model: tuple[Any, ...]
+
+
+def _hat(x, knots):
+    """Return the weights of the knots (equally spaced over 0..1) in a piecewise linear function at x, [..., knots]."""
+    place = jnp.clip(x, 0.0, 1.0) * (knots - 1)
+    return jnp.clip(1 - jnp.abs(place[..., None] - jnp.arange(knots)), 0.0, 1.0)
+
+
+def _unpack(theta, outer, scale, knots: int):
+    """Return m, the smooth part of ln s, the power of m in s, both ends and the logarithm of the noise.
+
+    Steps count in units of ``scale``, ends in units of the longest scale: all parameters then vary by about as much.
+    """
+    pulses = len(scale)
+    size = pulses * knots
+    mean = theta[:size].reshape(pulses, knots) * scale[:, None]
+    level = theta[size : 2 * size].reshape(pulses, knots)
+    ends = outer + scale.max() * theta[-3:-1]
+    return mean, level, theta[2 * size : 2 * size + pulses], ends[0], ends[1], theta[-1]
+
+
+def _log_spread(mean, level, power, scale):
+    """Return ln s where the mean step is ``mean`` and the smooth part of ln s is ``level``; all by pulse."""
+    return level + power * 0.5 * jnp.log((mean / scale) ** 2 + SHORT**2)
+
+
+def _clipped(mean, sd, low, high):
+    """Return mean and variance of a normal variable of which what lies beyond low and high is moved to these."""
+    a, b = (low - mean) / sd, (high - mean) / sd
+    below, above = stats.norm.cdf(a), stats.norm.cdf(-b)
+    pa, pb = stats.norm.pdf(a), stats.norm.pdf(b)
+    inside = 1 - below - above
+    first = below * a + above * b + pa - pb  # of (u - mean) / sd
+    # a * pa and b * pb vanish at infinite ends
+    second = below * a**2 + above * b**2 + inside + a * pa - b * pb
+    return mean + sd * first, sd**2 * jnp.maximum(second - first**2, 1e-12)
+
+
+NODES, WEIGHTS = np.array([-(3**0.5), 0.0, 3**0.5]), np.array([1, 4, 1]) / 6
+
+
+def _filter(theta, pulse, value, outer, scale, knots: int):
+    """Return log densities, predicted and filtered moments, and surprises; [places, segments]."""
+    mean_k, level_k, power, low, high, log_noise = _unpack(theta, outer, scale, knots)
+    noise = jnp.exp(2 * log_noise)
+    first = value[0]
+
+    def place(carry, reading):
+        mu, var = carry
+        own, y = reading
+        nodes = mu[:, None] + jnp.sqrt(var)[:, None] * NODES  # [segments, nodes]
+        hat = _hat(nodes, knots)
+        which = jnp.maximum(own, 0)
+        step = jnp.einsum("snk,sk->sn", hat, mean_k[which])
+        level = jnp.einsum("snk,sk->sn", hat, level_k[which])
+        sd = jnp.exp(_log_spread(step, level, power[which][:, None], scale[which][:, None]))
+        to, spread = _clipped(nodes + step, sd, low, high)
+        moved = to @ WEIGHTS
+        wide = (spread + (to - moved[:, None]) ** 2) @ WEIGHTS
+        cross = ((nodes - mu[:, None]) * (to - moved[:, None])) @ WEIGHTS
+        rests = own == REST
+        predicted = jnp.where(rests, mu, moved)
+        spread_of = jnp.where(rests, var, wide)
+        covariance = jnp.where(rests, var, cross)
+        seen = jnp.isfinite(y)
+        total = spread_of + noise
+        off = jnp.where(seen, jnp.where(seen, y, 0.0) - predicted, 0.0)
+        gain = jnp.where(seen, spread_of / total, 0.0)
+        density = jnp.where(seen, -0.5 * (off**2 / total + jnp.log(2 * jnp.pi * total)), 0.0)
+        after, left = predicted + gain * off, spread_of * (1 - gain)
+        out = (density, predicted, spread_of, covariance, after, left, jnp.where(seen, off / jnp.sqrt(total), jnp.nan))
+        return (after, left), out
+
+    start = (first, jnp.full_like(first, noise))
+    _, out = jax.lax.scan(place, start, (pulse[1:], value[1:]))
+    return start, out
+
+
+def _objective(theta, pulse, value, fixed_noise, outer, scale, knots: int):
+    """Return minus the log posterior; ``fixed_noise`` NaN if the noise is fitted."""
+    theta = theta.at[-1].set(jnp.where(jnp.isnan(fixed_noise), theta[-1], fixed_noise))
+    _, out = _filter(theta, pulse, value, outer, scale, knots)
+    mean, level, power, low, high, _ = _unpack(theta, outer, scale, knots)
+    prior = ((jnp.diff(mean, 2, axis=1) / (ROUGH_MEAN * scale[:, None])) ** 2).sum()
+    prior += ((jnp.diff(level, 2, axis=1) / ROUGH_LOG_SD) ** 2).sum()
+    prior += (((level[:, -1] - level[:, 0]) / SLOPE) ** 2).sum() + (((power - POWER[0]) / POWER[1]) ** 2).sum()
+    relative = level.mean(axis=1) - jnp.log(scale)
+    prior += (((relative - relative.mean()) / ALIKE) ** 2).sum()
+    prior += ((low - outer[0]) / EDGE_SD) ** 2 + ((high - outer[1]) / EDGE_SD) ** 2
+    return -out[0].sum() + 0.5 * prior
+
+
+_value_and_gradient = jax.jit(jax.value_and_grad(_objective), static_argnames="knots")
+_run = jax.jit(_filter, static_argnames="knots")
+
+
+def _moments(pulse, value, pulses: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return mean steps, spreads and read noise from the first differences and their correlation.
+
+    Reading noise leaves the mean difference alone, adds 2 r^2 to its variance, and correlates neighbouring differences
+    by -r^2.
+    """
+    step = np.diff(value, axis=0)
+    own = pulse[1:]
+
+    def average(values: np.ndarray) -> np.ndarray:
+        known = [values[(own == number) & np.isfinite(values)] for number in range(pulses)]
+        return np.array([part.mean() if len(part) else 0.0 for part in known])
+
+    mean = average(step)
+    left = step - np.where(own == REST, 0.0, mean[np.maximum(own, 0)])
+    # of second differences, in which a mean step that changes slowly cancels: var = 2 s^2 + 6 r^2, cov = -s^2 - 4 r^2
+    same = (own[1:] == own[:-1]) & (own[1:] != REST)
+    second = np.where(same, np.diff(step, axis=0), np.nan)
+    pair = second[1:] * second[:-1]
+    noise2 = max(-np.nanmean(pair) - np.nanmean(second**2) / 2, 0.0) if np.isfinite(pair).any() else 0.0
+    variance = average(left**2)
+    sd = np.sqrt(np.maximum(variance - 2 * noise2, 0.05 * variance + SMALLEST**2))
+    return mean, sd, np.sqrt(noise2 + 0.01 * variance.mean())
+
+
+def silent(steps: Steps) -> float:
+    """Return the read noise, S, below which it is 0 for all purposes."""
+    return SILENT * float(np.abs(steps.mean).mean(axis=1).min())
+
+
+def knots_for(writes: Int64[np.ndarray, " pulses"]) -> int:
+    """Return the number of knots that so many writes of each pulse carry."""
+    return int(np.clip(2 + np.log10(max(writes.min(), 1)) * 1.5, 3, 9))
+
+
+def fit(table: Segments, low: float, high: float, noise: float | None, draws: int, rng: np.random.Generator) -> Fit:
+    """Fit the model.
+
+    Parameters
+    ----------
+    table : Segments
+    low, high : float
+        Range of the states, S: knots are spread over it.
+    noise : float or None
+        Read noise, S, if it is known.
+    draws : int
+        Parameters to draw from the posterior.
+    rng : Generator
+
+    Returns
+    -------
+    Fit
+    """
+    size = high - low
+    pulse, value = table.pulse.T, (table.value.T - low) / size
+    pulses = len(table.pulses)
+    knots = knots_for(table.writes())
+    mean, sd, guess = _moments(pulse, value, pulses)
+    outer = np.array([np.nanmin(value), np.nanmax(value)])
+    # a pulse without effect has a scale, too
+    scale = np.maximum(np.abs(mean), 0.2 * sd) + SMALLEST
+    silent = max(SILENT * scale.min(), 1e-6)
+    fixed = np.nan if noise is None else np.log(max(noise / size, silent))
+    begin = np.concatenate(
+        [np.repeat(mean / scale, knots), np.log(np.repeat(np.maximum(sd, 2 * SMALLEST), knots)), np.zeros(pulses + 2),
+         [np.log(max(guess, 2 * silent))]]
+    )  # fmt: skip
+    if noise is not None:
+        begin[-1] = fixed
+    rooms = [(-50.0, 50.0)] * (pulses * knots) + [(np.log(SMALLEST), 1.0)] * (pulses * knots)
+    rooms += [(-3.0, 3.0)] * pulses
+    wide = 0.3 / scale.max()
+    rooms += [(-wide, wide), (-wide, wide), (np.log(silent), 0.0)]
+    with jax.enable_x64(True):
+        data = (jnp.asarray(pulse), jnp.asarray(value), jnp.asarray(fixed), jnp.asarray(outer), jnp.asarray(scale))
+
+        def both(theta):
+            found, slope = _value_and_gradient(jnp.asarray(theta), *data, knots=knots)
+            return float(found), np.asarray(slope)
+
+        # the hard ends have two modes: beyond all readings, where they do nothing, and where the states end
+        tried = []
+        for inward in ENDS if draws else ENDS[:1]:
+            begin[-3:-1] = np.clip(inward * (np.array([0.0, 1.0]) - outer) / scale.max(), -wide, wide)
+            tried.append(minimize(both, begin, jac=True, method="L-BFGS-B", bounds=rooms, options=EFFORT))
+        best = min(tried, key=lambda result: result.fun)
+        theta = best.x
+        covariance = _covariance(both, theta, rooms, noise is not None)
+        start, out = _run(jnp.asarray(theta), data[0], data[1], data[3], data[4], knots=knots)
+        density, *moments, surprise = (np.asarray(part) for part in out)
+        state, variance = _smoothed(tuple(np.asarray(part) for part in start), moments)
+    drawn = rng.multivariate_normal(theta, covariance, draws, method="cholesky") if draws else np.empty((0, len(theta)))
+    drawn = np.clip(drawn, *np.array(rooms).T)
+    width = 1.96 * np.sqrt(covariance[-1, -1])
+    interval = tuple(size * np.exp(theta[-1] + sign * width) for sign in (-1, 1))
+    seen = int(np.isfinite(table.value).sum())
+    return Fit(
+        _steps(theta, low, size, outer, scale, knots),
+        [_steps(one, low, size, outer, scale, knots) for one in drawn],
+        float(density.sum()) - (seen - len(table.value)) * np.log(size),
+        len(theta) - (noise is not None),
+        interval if noise is None else (np.nan, np.nan),
+        low + size * state.T,
+        size * np.sqrt(np.maximum(variance, 0)).T,
+        np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T,
+        (theta, outer, scale, knots, low, size),
+    )
+
+
+def filtered(fit: Fit, table: Segments) -> Float64[np.ndarray, "segments places"]:
+    """Return the surprises of other readings of the same devices under the fitted model."""
+    theta, outer, scale, knots, low, size = fit.model
+    with jax.enable_x64(True):
+        data = (jnp.asarray(table.pulse.T), jnp.asarray((table.value.T - low) / size))
+        _, out = _run(jnp.asarray(theta), *data, jnp.asarray(outer), jnp.asarray(scale), knots=knots)
+        surprise = np.asarray(out[-1])
+    return np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T
+
+
+def _steps(theta: np.ndarray, low: float, size: float, outer: np.ndarray, scale: np.ndarray, knots: int) -> Steps:
+    mean, level, power, below, above, log_noise = map(np.asarray, _unpack(theta, outer, scale, knots))
+    # ln s is not linear between the model's knots where the mean step changes
+    fine = np.linspace(0, knots - 1, FINE * (knots - 1) + 1)
+    mean, level = (np.stack([np.interp(fine, np.arange(knots), own) for own in part]) for part in (mean, level))
+    sd = np.exp(level + power[:, None] * 0.5 * np.log((mean / scale[:, None]) ** 2 + SHORT**2))
+    return Steps(
+        low + size * fine / (knots - 1),
+        size * mean,
+        size * sd,
+        float(low + size * below),
+        float(low + size * above),
+        float(size * np.exp(log_noise)),
+    )
+
+
+def _covariance(both, theta: np.ndarray, rooms: list, fixed: bool) -> np.ndarray:
+    """Return the inverse of the second derivatives; a parameter on the border of its room does not vary."""
+    free = np.array([low < value < high for value, (low, high) in zip(theta, rooms)])
+    free[-1] &= not fixed
+    step = 1e-4
+    curved = np.zeros((len(theta), len(theta)))
+    for index in np.flatnonzero(free):
+        up, down = theta.copy(), theta.copy()
+        up[index] += step
+        down[index] -= step
+        curved[index] = (both(up)[1] - both(down)[1]) / (2 * step)
+    curved = (curved + curved.T)[np.ix_(free, free)] / 2
+    values, vectors = np.linalg.eigh(curved)
+    # where the likelihood is flat the priors' width is what is left; none curves less than 1 per unit squared
+    inverse = (vectors / np.maximum(values, 1.0)) @ vectors.T
+    out = np.zeros((len(theta), len(theta)))
+    out[np.ix_(free, free)] = inverse
+    out[np.diag_indices_from(out)] += 1e-16
+    return out
+
+
+def _smoothed(start, moments) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of each state given all readings of its segment, [places, segments].
+
+    Rauch-Tung-Striebel smoother with the filter's cross-covariances (Sarkka 2013, section 10.2).
+    """
+    predicted, spread, cross, after, left = moments
+    mean, variance = [after[-1]], [left[-1]]
+    for place in range(len(predicted) - 1, -1, -1):
+        before, own = (after[place - 1], left[place - 1]) if place else start
+        gain = cross[place] / np.maximum(spread[place], 1e-300)
+        mean.append(before + gain * (mean[-1] - predicted[place]))
+        variance.append(own + gain**2 * (variance[-1] - spread[place]))
+    return np.stack(mean[::-1]), np.stack(variance[::-1])
