@@ -23,7 +23,7 @@ class Source(Section):
     )
     file: str | None = key("File or folder to import; folder of the card.", None, min_length=1)
     format: Annotated[str, OneOf(importers.REGISTRY.names)] | None = key(
-        "Format of the file to import (docs/import.md).",
+        "Format of the file to import (docs/import.md); null: the one that it looks like.",
         None,
     )
     name: str | None = key("Name of the library's card (docs/cards.md).", None, min_length=1)

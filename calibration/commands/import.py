@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
 
 from calibration.config import Stage
 from calibration.sections import States
@@ -12,10 +14,12 @@ from spinloom.command_line import add_key, in_words
 from spinloom.declare import Section, options_of, schema
 from spinloom.errors import UserError
 
+OPTIONS = {"method": "--states", "count": "--count", "edges": "--edges"}  # key of calibration.states -> its option
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="file or folder to import")
-    parser.add_argument("--format", required=True, choices=importers.REGISTRY.names(), help="how it is laid out")
+    parser.add_argument("--format", choices=importers.REGISTRY.names(), help="how it is laid out; default: as it looks")
     parser.add_argument("--output", type=make_card.a_path, required=True, help="directory of the card")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format, below"
@@ -24,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_key(parser, "--edges", States, "edges", nargs="+", metavar="EDGE")
     add_key(parser, "--count", States, "count")
     parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's, with --states mixture")
-    parser.add_argument("--dropped", help="CSV file for what was left out and why")
+    parser.add_argument("--dropped", help="CSV file for what was left out and why; default: OUTPUT_dropped.csv")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "\n".join(_told(*plug_in) for plug_in in options_of(importers.REGISTRY).items())
 
@@ -36,24 +40,32 @@ def _told(format: str, options: type[Section]) -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    options = {}
-    for text in arguments.option:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--option: found '{text}', allowed: KEY=VALUE")
-        options[key] = value
+    options = make_card.pairs(arguments.option)
     source = {"kind": "import", "file": arguments.file, "format": arguments.format, "options": options}
     own = make_card.section(arguments.config).dump()
     own["source"] = {**own["source"], **source}
     states = {"method": arguments.states, "count": arguments.count, "edges": arguments.edges}
     given = {key: value for key, value in states.items() if value is not None}
-    if given and importers.brings_states(arguments.format):
-        raise UserError(
-            f"--states, --count, --edges: found {given}, allowed with {arguments.format}: --option states=NUMBER"
-        )
+    format = arguments.format or importers.recognised(arguments.file, options)[0]
+    if given and importers.brings_states(format):
+        raise UserError(f"--states, --count, --edges: found {given}, allowed with {format}: --option states=NUMBER")
     if arguments.config is None:
         # config.yaml's states are those of its wall; a measured device has none yet
         own["states"] = {"method": "mixture", "misread": own["states"]["misread"]}
     own["states"] = {**own["states"], **given}
-    where = arguments.config or "config.yaml"
-    make_card.make(Stage.parse(own, where), where, arguments.output, dropped=arguments.dropped)
+    where, output = arguments.config or "config.yaml", Path(arguments.output)
+    dropped = arguments.dropped or str(output.parent / f"{output.name}_dropped.csv")
+    try:
+        make_card.make(Stage.parse(own, where), where, arguments.output, dropped=dropped)
+    except UserError as error:
+        raise UserError(
+            _by_option(str(error), where, set(given) | ({"method"} if not arguments.config else set()))
+        ) from None
+
+
+def _by_option(text: str, where: str, given: set[str]) -> str:
+    """Return an error with the keys that the command line stands for called by their options."""
+    for key in sorted(given):
+        text = re.sub(rf"^{re.escape(where)}: (calibration\.)?(states\.{key}\b)", OPTIONS[key], text)
+        text = re.sub(rf"\b(calibration\.)?states\.{key}\b", OPTIONS[key], text)
+    return re.sub(rf"^{re.escape(where)}: (calibration\.)?source: options\.(\w+): ", r"--option \2: ", text)

@@ -23,7 +23,7 @@ from spinloom.errors import UserError
 from spinloom.write_events import Writes as Meaning
 
 # kind -> keys of calibration.source that it needs
-NEEDED = {"import": ("file", "format"), "library": ("name",), "card": ("file",)}
+NEEDED = {"import": ("file",), "library": ("name",), "card": ("file",)}
 
 
 def check(config: Stage, family: str, means: Meaning | None, pulses: int) -> KernelCard | None:
@@ -73,8 +73,9 @@ def _check_source(config: Stage, where: str) -> None:
     elif source.population is not None:
         raise UserError(f"{where}.source.population: found a value, allowed with kind {kind}: null")
     if kind == "import":
-        importers.check(source.needed("format"), source.options, f"{where}.source")
-        if not importers.brings_states(source.needed("format")):
+        format = source.format or importers.recognised(source.needed("file"), source.options)[0]
+        importers.check(format, source.options, f"{where}.source")
+        if not importers.brings_states(format):
             if states.method == "device":
                 raise UserError(f"{where}.states.method: found 'device', allowed for an import: {', '.join(METHODS)}")
             # how many pulses a file holds is not known before it is read
@@ -93,7 +94,7 @@ def _parametric(config: Stage, where: str = "calibration") -> Common:
 
 
 def _imported(source: Source) -> Imported:
-    return importers.import_file(source.needed("file"), source.needed("format"), source.options)
+    return importers.import_file(source.needed("file"), source.format, source.options)
 
 
 def inputs(config: Stage) -> list[str]:

@@ -34,6 +34,23 @@ def a_path(text: str) -> str:
     return text
 
 
+def pairs(texts: list[str]) -> dict[str, str]:
+    """Return the options that were given as ``KEY=VALUE``.
+
+    Raises
+    ------
+    UserError
+        If one has no equals sign.
+    """
+    options = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--option: found '{text}', allowed: KEY=VALUE")
+        options[key] = value
+    return options
+
+
 def make(
     own: Stage,
     where: str,

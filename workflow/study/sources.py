@@ -78,7 +78,8 @@ def _card(plan: Plan) -> tuple[list[str], tuple[str, ...]]:
     config = plan.config["calibration"]
     kind, source = config["source"]["kind"], config["source"]
     if kind == "import":
-        return [importers.REGISTRY.module(source["format"])], ()
+        formats = [source["format"]] if source["format"] else importers.REGISTRY.names()
+        return [importers.REGISTRY.module(format) for format in formats], ()
     if kind == "parametric":
         return [parametric.REGISTRY.module(config["parametric"]["device"])], ()
     if kind == "library":

@@ -3,18 +3,22 @@
 Each module of this package is a format, as is each entry point of the group ``spinloom.importers``. It defines
 ``Options``, the section of its options (below `base.Common`), and ``read(path, options) -> Imported``.
 ``BRINGS_STATES = True`` says that its card comes with its states, on which ``calibration.states`` does not act.
-``docs/import.md`` describes the formats.
+``recognise(path, table)`` returns why a file is of the format, or None; ``table`` is None for a folder and for a file
+that holds no table. A format without it is never guessed. ``docs/import.md`` describes the formats.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calibration.sources.importers.base import Common, Imported
+from calibration.sources.importers.base import Common, Imported, Measured
+from calibration.sources.tabular.table import Table, read_table
+from spinloom.errors import UserError
 from spinloom.registry import Registry
 
-__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file"]
+__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file", "recognised"]
 
 REGISTRY = Registry(
     "calibration.source.format",
@@ -53,14 +57,67 @@ def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
     return known.parse(given, source, "options")
 
 
-def import_file(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Imported:
+def recognised(path: str | Path, options: dict[str, Any] | None = None) -> tuple[str, str]:
+    """Return the format that a file or folder is of, and why.
+
+    Parameters
+    ----------
+    path : str or Path
+    options : dict or None
+        Options of the format, as far as they are known: of several formats, those that have them all are meant.
+
+    Raises
+    ------
+    UserError
+        If it is of no format, or may be of several; names them.
+    """
+    path, options = Path(path), options or {}
+    if not path.exists():
+        raise UserError(f"{path}: found nothing, allowed: a file or folder")
+    table, unread = None, None
+    if path.is_file():
+        try:
+            table = _table(path, options)
+        except UserError as error:
+            unread = error
+    found: dict[str, str] = {}
+    for name in REGISTRY.names():
+        module = REGISTRY.get(name)
+        why = getattr(module, "recognise", lambda path, table: None)(path, table)
+        if why:
+            found[name] = why
+    able = {name: why for name, why in found.items() if set(options) <= set(REGISTRY.get(name).Options.model_fields)}
+    found = able or found
+    if len(found) == 1:
+        return next(iter(found.items()))
+    if found:
+        candidates = "; ".join(f"{name} ({why})" for name, why in found.items())
+        raise UserError(
+            f"{path}: found a file that may be of several formats, allowed: --format with one of {candidates}"
+        )
+    if unread is not None:
+        raise unread
+    columns = "" if table is None else f" with the columns {', '.join(column.name for column in table.columns[:12])}"
+    what = "a folder" if path.is_dir() else f"a table{columns}"
+    raise UserError(
+        f"{path}: found {what}, of no format that is known by itself, allowed: --format with one of "
+        f"{', '.join(REGISTRY.names())}"
+    )
+
+
+def _table(path: Path, options: dict[str, Any]) -> Table:
+    known = {name: value for name, value in options.items() if name in Measured.model_fields}
+    return read_table(path, Measured.parse(known, str(path), "options"))
+
+
+def import_file(path: str | Path, format: str | None, options: dict[str, Any] | None = None) -> Imported:
     """Read a file or folder of one of the formats.
 
     Parameters
     ----------
     path : str or Path
-    format : str
-        One of `REGISTRY`.
+    format : str or None
+        One of `REGISTRY`; None: the one that the file looks like, which a note tells.
     options : dict or None
         Of the format's ``Options``; values may be text, as a command line gives them.
 
@@ -75,4 +132,15 @@ def import_file(path: str | Path, format: str, options: dict[str, Any] | None = 
     UserError
         One line that names the file, the row, the column or the option.
     """
-    return REGISTRY.get(format).read(path, check(format, options, str(path)))
+    told: tuple[str, ...] = ()
+    if format is None:
+        format, why = recognised(path, options)
+        told = (f"read as {format}: {why} (--format)",)
+    found = REGISTRY.get(format).read(path, check(format, options, str(path)))
+    if not told:
+        return found
+    notes = (*told, *found.notes)
+    if found.writes is None:
+        return replace(found, notes=notes)
+    meta = {**found.writes.meta, "import": {**found.writes.meta.get("import", {}), "notes": list(notes)}}
+    return replace(found, notes=notes, writes=replace(found.writes, meta=meta))

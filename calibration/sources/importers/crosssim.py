@@ -92,6 +92,11 @@ class Table:
         return Pieces.from_quantiles(self.probability, conductance + change).clipped(grid[0], grid[-1])
 
 
+def recognise(path: Path, table: object) -> str | None:
+    """Return why the folder is one of these, None if it is not."""
+    return "a folder with dG_increasing*.txt" if path.is_dir() and any(path.glob("dG_increasing*.txt")) else None
+
+
 def read(path: str, options: Options) -> Imported:
     """Read the tables of one device or more and put them on one lattice of conductances.
 

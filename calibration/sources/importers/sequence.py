@@ -28,7 +28,7 @@ class Sequence:
         the pulse before it), ``way`` (1 up, -1 down, 0 no pulse), ``run`` int64 (of pulses one way, in order; a run
         follows that before it if its number is one more), ``voltage_V`` and ``duration_s`` (NaN where not told).
     running : bool
-        Pulse numbers run on from run to run.
+        Pulse numbers run on from run to run, at least within a cycle.
     ways : dict of int to int
         Running number -> way, where the file does not tell: also of pulses whose reading is missing.
     """
@@ -226,9 +226,9 @@ def _numbered(own: pd.DataFrame, table: Table, report: Report) -> pd.DataFrame:
     if len(change) > 4 and np.mean(change == -1) > 0.2 and np.mean(change == 1) > 0.2 and own["way"].isna().all():
         table.note("the pulse number goes up and down: so do the pulses")
         kept = own[~left].reset_index(drop=True)
-        way = np.concatenate([[np.sign(change[change != 0][0])], np.sign(change)])
-        step = np.concatenate([[1], np.maximum(np.abs(change), 0)])
-        return kept.assign(way=np.where(way == 0, np.nan, way), number=np.cumsum(step).astype(float), counted=True)
+        way = pd.Series(np.where(np.abs(change) == 1, change, np.nan), index=kept.index[1:])
+        number = np.cumsum(np.concatenate([[1.0], np.where(change == 0, 0.0, 1.0)]))
+        return kept.assign(way=way.reindex(kept.index).bfill(), number=number, counted=True)
     return own[~left].reset_index(drop=True).assign(counted=True)
 
 
@@ -254,9 +254,7 @@ def _told_runs(own: pd.DataFrame, options: SeriesOptions) -> tuple[pd.DataFrame,
         new = parts | (own["way"].diff().fillna(0) != 0) | (again & ~falls)
         own["run"] = (new.astype(int) + (parts & new).astype(int)).cumsum()
     if not own["counted"].iloc[0]:
-        first = own["run"] == own["run"].iloc[0]
-        own["number"] = own.groupby("run").cumcount() + np.where(first, 0.0, 1.0)
-        return own, False
+        return own.assign(number=np.arange(len(own), dtype=float)), True
     own["number"] = own.groupby("run")["number"].transform(_rising)
     boundary = own["run"].diff().fillna(0) != 0
     steps = own["number"].diff()[boundary]
@@ -296,7 +294,7 @@ def _found_runs(own: pd.DataFrame, table: Table, options: SeriesOptions) -> tupl
     longest = own["number"].max()
     if up is not None and down is not None and longest > max(up, down) + 0.5:
         own["way"] = runs.of_counts(own["number"].clip(lower=1).to_numpy(), up, down, first or 1)
-        return _split(own), False, {}
+        return _split(own), True, {}
     return _restarting(own, table, options, first)
 
 
@@ -354,7 +352,7 @@ def _restarting(
             )
             cycle = found.step[: found.up + found.down]
             own["way"] = cycle[np.clip(own["number"].astype(int) - 1, 0, len(cycle) - 1)]
-            return _split(own), False, {}
+            return _split(own), True, {}
     if not alternate:
         own["way"] = np.where(own["run"].map(net.to_dict()) >= 0, 1.0, -1.0)
         return own, False, {}

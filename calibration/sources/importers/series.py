@@ -139,7 +139,7 @@ def _series(own: Sequence, instance: int, pulses: Pulses, rereads: str, report: 
         boundary = run[place] != run[place - 1]
         follows = not boundary or run[place] == run[place - 1] + 1
         step = int(number[place] - number[place - 1])
-        if boundary and not own.running:
+        if boundary and (not own.running or step < 0):
             step = int(number[place])
             if step == 0 and rereads == "same" and follows:
                 continue

@@ -141,7 +141,7 @@ def meaning_of(name: str, unit_cell: str = "") -> Meaning:
         inner = unit_of(inside[1].strip())
         if inner is not None:
             unit, bare = unit or inner, bare.replace(inside[0], " ")
-    if unit is None and (suffix := _SUFFIX.search(bare)):
+    if unit is None and (suffix := _SUFFIX.search(bare) or _SUFFIX.search(re.sub(r"\s+\d+$", "", bare))):
         unit, bare = unit_of("A/m^2" if suffix[1] == "A_per_m2" else suffix[1]), bare[: suffix.start()]
     if unit is None:
         # "G, uS", "G / uS", "G in uS", "G uS"

@@ -16,7 +16,7 @@ from spinloom.errors import UserError
 MISSING = frozenset(
     {"", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--", "---", "n.a.", "n.d.", "nd", "?", "*", "missing"}
 )
-COMMENT = re.compile(r"^\s*(#|%|//|!)")
+COMMENT = re.compile(r"^\s*(#|%|//|!)(?![\t,;|])")  # a cell may be a number sign
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?")
 _SAMPLE = 400  # lines that are looked at
 
