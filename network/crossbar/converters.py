@@ -14,7 +14,7 @@ a correction of order ``2^(-bits / 2) dB`` for the time the sine spends at its e
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -66,21 +66,25 @@ def quantise(x: jax.Array, bits: int | None, full_scale: float | jax.Array, sign
     check_bits(bits)
     if bits is None:
         return x
-    return _quantise(bits, bool(signed), x, jnp.asarray(full_scale, jnp.float32))
+    return _straight_through(bits, bool(signed))(x, jnp.asarray(full_scale, jnp.float32))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _quantise(bits: int, signed: bool, x: jax.Array, full_scale: jax.Array) -> jax.Array:
-    scaled = jnp.clip(x / full_scale, -1.0 if signed else 0.0, 1.0)
-    if signed and bits == 1:
-        return jnp.where(jnp.isnan(scaled), scaled, jnp.where(scaled >= 0, full_scale, -full_scale))
-    steps = (levels(bits, signed) - 1) / (2 if signed else 1)  # from 0 to full scale
-    # the quotient is exactly 1 at the top, and dividing first keeps equal codes equal: a second pass changes nothing
-    return jnp.round(scaled * steps) / steps * full_scale
+def _straight_through(bits: int, signed: bool) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Return the rounding, with a gradient as if there were none."""
 
+    @jax.custom_jvp
+    def quantise(x: jax.Array, full_scale: jax.Array) -> jax.Array:
+        scaled = jnp.clip(x / full_scale, -1.0 if signed else 0.0, 1.0)
+        if signed and bits == 1:
+            return jnp.where(jnp.isnan(scaled), scaled, jnp.where(scaled >= 0, full_scale, -full_scale))
+        steps = (levels(bits, signed) - 1) / (2 if signed else 1)  # from 0 to full scale
+        # exactly 1 at the top, and equal codes stay equal since it divides first: a second pass changes nothing
+        return jnp.round(scaled * steps) / steps * full_scale
 
-@_quantise.defjvp
-def _straight_through(bits, signed, primals, tangents):
-    x, full_scale = primals
-    inside = (x >= (-full_scale if signed else 0.0)) & (x <= full_scale)
-    return _quantise(bits, signed, x, full_scale), jnp.where(inside, tangents[0], 0.0)
+    @quantise.defjvp
+    def _gradient(primals, tangents):
+        x, full_scale = primals
+        inside = (x >= (-full_scale if signed else 0.0)) & (x <= full_scale)
+        return quantise(x, full_scale), jnp.where(inside, tangents[0], 0.0)
+
+    return quantise

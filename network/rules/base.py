@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,7 @@ from spinloom.errors import UserError
 
 Options = TypeVar("Options", bound=Section)
 Shapes = tuple[tuple[int, int], ...]
-Keys = tuple[jax.Array, ...]  # uint32[2], one stream per layer
+Keys: TypeAlias = "tuple[jax.Array, ...]"  # uint32[2], one stream per layer; a text, to plan without JAX
 Program = Callable[[int, Array, tuple[Plan, ...]], tuple[Array, sampling.Info]]
 
 

@@ -7,6 +7,8 @@ are read, drawn and written. The random words belong to a device's place in the 
 result as programming the dense `Plan` (`plan`).
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import jax

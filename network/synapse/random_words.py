@@ -6,12 +6,14 @@ which other synapses are looked at. The generators that come with JAX compile an
 in this place, because their loops cannot be fused.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jaxtyping import Float32, Integer, UInt32
 
 from spinloom.streams import Name, digest
@@ -25,10 +27,11 @@ TAIL = (-2.00214257e-04, 1.00950558e-04, 1.34934322e-03, -3.67342844e-03, 5.7395
         9.43887047e-03, 1.00167406, 2.83297682)  # fmt: skip
 COUNTERS = 64  # in a row where the shape is ours to choose
 
-Key = UInt32[Array, "2"]  # of a stream
-Step = int | Integer[Array, ""]  # how often the stream was used before
-Words = UInt32[Array, "*shape"]
-Pair = tuple[UInt32[Array, "..."], UInt32[Array, "..."]]
+# as text, so that a study is planned without JAX
+Key: TypeAlias = 'UInt32[jax.Array, "2"]'  # of a stream
+Step: TypeAlias = 'int | Integer[jax.Array, ""]'  # how often the stream was used before
+Words: TypeAlias = 'UInt32[jax.Array, "*shape"]'
+Pair: TypeAlias = 'tuple[UInt32[jax.Array, "..."], UInt32[jax.Array, "..."]]'
 
 
 def threefry2x32(key: Pair, counter: Pair) -> Pair:
@@ -50,8 +53,8 @@ def stream(*name: Name) -> Key:
 
 
 def words(
-    key: Key, step: Step, shape: tuple[int, ...], rows: Integer[Array, " rows"] | None = None
-) -> tuple[UInt32[Array, "rows columns"], UInt32[Array, "rows columns"]]:
+    key: Key, step: Step, shape: tuple[int, ...], rows: Integer[jax.Array, " rows"] | None = None
+) -> tuple[UInt32[jax.Array, "rows columns"], UInt32[jax.Array, "rows columns"]]:
     """Return two random words for each position.
 
     Parameters
@@ -67,7 +70,7 @@ def words(
     return words_at(key, step, rows[:, None] * jnp.uint32(shape[1]) + jax.lax.iota(jnp.uint32, shape[1])[None, :])
 
 
-def words_at(key: Key, step: Step, place: Integer[Array, "*shape"]) -> tuple[Words, Words]:
+def words_at(key: Key, step: Step, place: Integer[jax.Array, "*shape"]) -> tuple[Words, Words]:
     """Return two random words for each of ``place``, the same alone and among others."""
     place, step = place.astype(jnp.uint32), jnp.asarray(step).astype(jnp.uint32)
     one = (1,) * place.ndim
@@ -76,19 +79,19 @@ def words_at(key: Key, step: Step, place: Integer[Array, "*shape"]) -> tuple[Wor
     )
 
 
-def fraction(word: Words) -> Float32[Array, "*shape"]:
+def fraction(word: Words) -> Float32[jax.Array, "*shape"]:
     """Return the upper 24 bits of words as a number from 0 to below 1, exactly."""
     # by way of int32: processors have no instruction that converts several unsigned numbers at a time
     return (word >> 8).astype(jnp.int32).astype(jnp.float32) * jnp.float32(2**-24)
 
 
-def uniform(word: Words) -> Float32[Array, "*shape"]:
+def uniform(word: Words) -> Float32[jax.Array, "*shape"]:
     """Map words to a uniform deviate of mean 0 and sd 1."""
     signed = jax.lax.bitcast_convert_type(word, jnp.int32).astype(jnp.float32)
     return (signed + 0.5) * jnp.float32(12**0.5 / 2**32)
 
 
-def inverted(word: Words) -> Float32[Array, "*shape"]:
+def inverted(word: Words) -> Float32[jax.Array, "*shape"]:
     """Map words to standard normal deviates by the inverse of the distribution at their upper 23 bits.
 
     sqrt(2) erf^-1(u) with the two polynomials in -ln(1 - u^2) of Giles (GPU Computing Gems, 2012, chapter 10). XLA's
@@ -105,7 +108,7 @@ def inverted(word: Words) -> Float32[Array, "*shape"]:
     return jnp.float32(2**0.5) * value * u
 
 
-def normal(key: Key, step: Step, shape: tuple[int, ...]) -> Float32[Array, "..."]:
+def normal(key: Key, step: Step, shape: tuple[int, ...]) -> Float32[jax.Array, "..."]:
     """Return an array of ``shape`` of standard normal deviates by inversion."""
     count = math.prod(shape)
     # rows of a fixed length, whatever the shape: as narrow ones the compiler draws them one by one, seven times slower

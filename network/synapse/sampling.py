@@ -16,6 +16,8 @@ Example
 >>> array, info = program(key, step, array, plan, tables)   # doctest: +SKIP
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
 

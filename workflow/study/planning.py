@@ -16,6 +16,7 @@ from network.training import settings
 from network.training.card import suits
 from network.training.settings import Settings
 from spinloom import config as study_config
+from spinloom.deferred import defer
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def plan(config: dict[str, Any]) -> Plan:
     UserError
         Naming the first key that cannot be.
     """
+    defer("jax", "optax")  # which the rules' files import
     device = Stage.parse(study_config.section(config, "device_sims"), "config", "device_sims")
     calibration = Calibration.parse(study_config.section(config, "calibration"), "config", "calibration")
     simulates = calibration.source.kind == "simulation"
