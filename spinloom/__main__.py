@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spinloom import config, files
+from spinloom import config
 from spinloom.command_line import run_cli
 from spinloom.errors import UserError
-from workflow.study import config as study_config
-from workflow.study import reference
+
+if TYPE_CHECKING:
+    from workflow.study.live import Part
 
 
 def main() -> None:
@@ -24,38 +25,50 @@ def main() -> None:
     parser.add_argument("overlay", nargs="?", help="config laid over config.yaml")
     arguments = parser.parse_args()
     if arguments.command == "reference":
+        from spinloom import files
+        from workflow.study import reference
+
         for path, text in reference.files().items():
             files.write_text(text, path)
-        return
-    study = study_config.load("config.yaml", arguments.overlay)
-    folder = Path("results") / study["study"]
-
-    def parts() -> list:
-        from workflow.study import scan
-        from workflow.study.live import Part
-        from workflow.study.planning import plan
-
-        points = scan.points("config.yaml", config.read(arguments.overlay)) if arguments.overlay else []
-        whole = [Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
-        return whole or [Part(study, plan(study), folder)]
-
-    if arguments.command == "check":
-        parts()
-        return
-    if arguments.command == "run":
-        command = ["snakemake", *(["--configfile", arguments.overlay] if arguments.overlay else [])]
-        if sys.stderr.isatty():
-            from workflow.study import live
-
-            status = live.run(command, parts, folder)
-        else:
-            status = subprocess.call(command)
-        if status:
+    elif arguments.command == "check":
+        parts(arguments.overlay)
+    else:
+        page = config.results("config.yaml", arguments.overlay) / "report.html"
+        if arguments.command == "run" and (status := run(arguments.overlay)):
             raise SystemExit(status)
-    path = folder / "report.html"
-    if not path.exists():
-        raise UserError(f"{path}: not there yet; run snakemake")
-    print(f"Report: {path}")
+        if not page.exists():
+            raise UserError(f"{page}: not there yet; run snakemake")
+        print(f"Report: {page}")
+
+
+def run(overlay: str | None) -> int:
+    """Let Snakemake make the study, which checks its config too, and return its exit status."""
+    command = ["snakemake", *(["--configfile", overlay] if overlay else [])]
+    if not sys.stderr.isatty():
+        return subprocess.call(command)
+    from workflow.study import live
+
+    return live.run(command, lambda: parts(overlay), config.results("config.yaml", overlay))
+
+
+def parts(overlay: str | None) -> list[Part]:
+    """Return the study, checked and planned, or the points of its scan.
+
+    Raises
+    ------
+    UserError
+        If it cannot be run.
+    """
+    # imported here: a run leaves it to Snakemake
+    from workflow.study import config as study_config
+    from workflow.study import scan
+    from workflow.study.live import Part
+    from workflow.study.planning import plan
+
+    study, folder = study_config.load("config.yaml", overlay), config.results("config.yaml", overlay)
+    points = scan.points("config.yaml", config.read(overlay)) if overlay else []
+    whole = [Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
+    return whole or [Part(study, plan(study), folder)]
 
 
 if __name__ == "__main__":

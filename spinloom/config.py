@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import AfterValidator
 
 from spinloom.declare import Section, Whole, key
 from spinloom.errors import UserError
@@ -18,6 +20,20 @@ class Seeded(Section):
     """What a study and each of its stages have: the seed."""
 
     seed: Whole = key("Seed of every random stream of the study.", ge=0, le=2**53 - 1)
+
+
+def _folder_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text):
+        raise ValueError(f"found {short(text)}, allowed: letters, digits, _ and -, the first a letter or a digit")
+    return text
+
+
+class Named(Seeded):
+    """What a study has beside its stages."""
+
+    study: Annotated[str, AfterValidator(_folder_name)] = key(
+        "Name of the study; its results go to results/NAME.", min_length=1, max_length=64
+    )
 
 
 class _Loader(yaml.SafeLoader):
@@ -72,6 +88,19 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Lay ``above`` over ``below``, mapping by mapping; what is no mapping replaces what is below it."""
     both = {key for key in above if isinstance(above[key], dict) and isinstance(below.get(key), dict)}
     return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
+
+
+def results(path: str | Path, above: str | Path | None = None) -> Path:
+    """Return the folder of the results of ``path`` with the file ``above`` over it, of which no stage is checked.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, or the study's name or seed is wrong.
+    """
+    whole = lay_over(read(path), read(above) if above else {})
+    known = {key: whole[key] for key in Named.model_fields if key in whole}
+    return Path("results") / Named.parse(known, str(above or path)).study
 
 
 def section(config: dict[str, Any], stage: str) -> dict[str, Any]:

@@ -84,6 +84,9 @@ def test_without_a_terminal_snakemake_speaks_for_itself(tmp_path, monkeypatch, c
 
 
 def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, monkeypatch):
+    def refuse():
+        raise UserError("network.epochs: found 0, allowed: at least 1")
+
     own, terminal = pty.openpty()
     shown = []
 
@@ -102,7 +105,9 @@ def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, 
         code = live.run(
             [sys.executable, "-c", "print('what went wrong'); raise SystemExit(1)"], lambda: folder[0], folder[1]
         )
+        with pytest.raises(UserError, match="epochs"):
+            live.run([sys.executable, "-c", "print('the same')"], refuse, folder[1])
     listener.join(timeout=10)
     text = b"".join(shown).decode()
     assert code == 1 and "160 replicas" in text and "what went wrong" in text and "the whole log:" in text
-    assert (folder[1] / "logs" / "snakemake.log").read_text() == "what went wrong\n"
+    assert (folder[1] / "logs" / "snakemake.log").read_text() == "the same\n"

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from calibration.config import Calibration
 from device_sims.config import DeviceSims
 from network.config import Network
-from spinloom.config import STAGES, Seeded, lay_over, read, section
+from spinloom.config import STAGES, Named, lay_over, read, section
 from spinloom.declare import Real, Section, key, meaning
-from spinloom.explain import short
-
-
-def _folder_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text):
-        raise ValueError(f"found {short(text)}, allowed: letters, digits, _ and -, the first a letter or a digit")
-    return text
 
 
 class Axis(Section):
@@ -77,12 +69,9 @@ class System(Section):
     )
 
 
-class Study(Seeded):
+class Study(Named):
     """A study: a device, its card, and the networks that learn with it."""
 
-    study: Annotated[str, AfterValidator(_folder_name)] = key(
-        "Name of the study; its results go to results/NAME.", min_length=1, max_length=64
-    )
     device_sims: DeviceSims = key(  # pyright: ignore[reportInvalidTypeForm]: made of the families' options
         meaning(DeviceSims)
     )

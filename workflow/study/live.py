@@ -64,6 +64,11 @@ def run(command: list[str], told: Callable[[], list[Part]], folder: Path) -> int
         second or two.
     folder : Path
         ``results/STUDY``, where the parts' simulations are.
+
+    Raises
+    ------
+    UserError
+        As of ``told``, once the command, which finds the same, has ended.
     """
     console = Console(stderr=True, highlight=False)
     log = folder / "logs" / "snakemake.log"
@@ -74,8 +79,9 @@ def run(command: list[str], told: Callable[[], list[Part]], folder: Path) -> int
         with Live(console=console, auto_refresh=False) as live:
             try:
                 parts = told()
-            except UserError:  # Snakemake says the same, and ends
-                parts = []
+            except UserError:
+                process.wait()
+                raise
             while True:
                 try:
                     live.update(picture(rows(parts, folder, begin), time.time() - begin), refresh=True)
