@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from pydantic import ConfigDict
+
 from calibration.sections import HalfSelect, Interpolate, Kernel, Posterior, Readout, Retention, States, WriteEnergy
 from calibration.sources import importers
 from calibration.sources.parametric.common import Population
 from calibration.sources.parametric.config import Parametric
 from spinloom.config import Seeded
-from spinloom.declare import OneOf, Real, Section, key
+from spinloom.declare import OneOf, Real, Section, follows, key
 from spinloom.errors import UserError
 
 
 class Source(Section):
     """Where the card comes from."""
+
+    model_config = ConfigDict(json_schema_extra=follows("options", "format", importers.REGISTRY))
 
     kind: Literal["simulation", "import", "parametric", "library", "card"] = key(
         "simulation: the device stage; import: measured data; parametric: a law, section `parametric`; "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, field_serializer
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, field_serializer
 
 from network import datasets, rules
 from spinloom.config import Seeded
-from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, key, partial
+from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, follows, key, partial
 from spinloom.explain import short
 
 Entry = Annotated[
@@ -209,6 +209,8 @@ class Evaluation(Section):
 
 class Training(Section):
     """Keys a variant may change."""
+
+    model_config = ConfigDict(json_schema_extra=follows("rule_options", "rule", rules.REGISTRY))
 
     layers: tuple[Entry, ...] = key(
         "What comes in (784 or 28x28x1), then widths; convolutions before the first width: 32C5, 32C5p "

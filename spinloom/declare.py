@@ -200,6 +200,24 @@ def _unusable(reason: str) -> type[Section]:
     return Unusable
 
 
+def follows(options: str, name: str, registry: Registry) -> Callable[[dict[str, Any]], None]:
+    """Return what completes a section's JSON Schema: the key ``options`` holds those of the plug-in that ``name`` says.
+
+    For ``json_schema_extra`` of the section's configuration.
+    """
+
+    def complete(rules: dict[str, Any]) -> None:
+        rules["allOf"] = [
+            {
+                "if": {"properties": {name: {"const": plug_in}}, "required": [name]},
+                "then": {"properties": {options: schema(section)}},
+            }
+            for plug_in, section in options_of(registry).items()
+        ]
+
+    return complete
+
+
 def partial(name: str, base: type[Bound]) -> type[Bound]:
     """Return a section with the keys of ``base``, none of which must be given; dump it with ``exclude_unset``."""
     fields: dict[str, Any] = {}

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -274,7 +275,6 @@ def test_what_is_written_from_the_declarations_is_up_to_date():
 
 def test_an_editor_underlines_nothing_that_we_ship():
     """The files that name a schema are valid by it, and a slip is not."""
-    jsonschema = pytest.importorskip("jsonschema")
     named = [ROOT / "config.yaml", *(ROOT / "docs" / "examples").glob("*.yaml")]
     for path in named:
         schema = path.parent / path.read_text().split("\n")[0].removeprefix("# yaml-language-server: $schema=")
@@ -284,6 +284,30 @@ def test_an_editor_underlines_nothing_that_we_ship():
         first, own = next((key, part) for key, part in content.items() if isinstance(part, dict))
         assert not validator.is_valid({**content, first: {**own, "colour": 1}}), path
     assert len(named) > 5
+
+
+TRACES = {"temperature_K": 300, "duration_s": 1e-6, "voltage_up_V": 1, "first": "down"}
+
+
+@pytest.mark.parametrize(
+    "changes, wrong",
+    [
+        ({"rule": "bop", "rule_options": {"threshold": 1e-7}}, []),
+        ({"rule": "bop", "rule_options": {"margin": 0.1}}, ["network.rule_options"]),
+        ({"rule": "tiki_taka", "rule_options": {"transfer_every": 0}}, ["network.rule_options.transfer_every"]),
+        ({"variants": {"a": {"rule": "bop", "rule_options": {"threshold": -1}}}}, ["a.rule_options.threshold"]),
+        ({"source": {"format": "traces", "options": TRACES}}, []),
+        ({"source": {"format": "traces", "options": {**TRACES, "first": "left"}}}, ["source.options.first"]),
+        ({"source": {"format": "events", "options": TRACES}}, ["calibration.source.options"]),
+    ],
+)
+def test_an_editor_knows_the_options_of_each_plug_in(study, changes, wrong):
+    source = changes.pop("source", None)
+    section, changes = ("calibration", {"source": source}) if source else ("network", changes)
+    validator = jsonschema.Draft202012Validator(json.loads(reference.editors(config.Study)))
+    content = {**study, section: {**study[section], **changes}}
+    found = [".".join(map(str, error.absolute_path)) for error in validator.iter_errors(content)]
+    assert len(found) == len(wrong) and all(path.endswith(end) for path, end in zip(found, wrong))
 
 
 def test_the_page_of_all_keys_tells_each_key():
