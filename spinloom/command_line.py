@@ -18,6 +18,7 @@ from typing import Any
 from spinloom import run_lock
 from spinloom.declare import Section, allowed, default, schema
 from spinloom.errors import UserError
+from spinloom.explain import LARGEST
 
 
 def run_command(package: str, arguments: Sequence[str]) -> None:
@@ -55,7 +56,7 @@ def _first_line(text: str | None) -> str:
 
 
 def add_key(parser: argparse.ArgumentParser, flag: str, section: type[Section], name: str, **more: Any) -> None:
-    """Declare an option that stands for a key of a config: its help is the key's.
+    """Declare an option that stands for a key of a config: its help is the key's, and the range of a whole number.
 
     Parameters
     ----------
@@ -67,9 +68,16 @@ def add_key(parser: argparse.ArgumentParser, flag: str, section: type[Section], 
     name : str
         Of the key.
     **more
-        As of ``add_argument``; the value is checked with its section.
+        As of ``add_argument``; a ``default`` of None has no words in the help. Without a type the value stays a text,
+        to be checked with its section.
     """
-    parser.add_argument(flag, help=in_words(schema(section)["properties"][name]).replace("%", "%%"), **more)
+    rule = schema(section)["properties"][name]
+    if "default" in more:
+        rule = {key: value for key, value in rule.items() if key != "default"}
+        rule |= {"default": more["default"]} if more["default"] is not None else {}
+    if rule.get("type") == "integer":
+        more["type"] = whole_number(flag, rule["minimum"], rule["maximum"])
+    parser.add_argument(flag, help=in_words(rule).replace("%", "%%"), **more)
 
 
 def in_words(rule: dict[str, Any]) -> str:
@@ -78,8 +86,8 @@ def in_words(rule: dict[str, Any]) -> str:
     return f"{rule['description']} ({'; '.join(filter(None, told))})"
 
 
-def whole_number(option: str, least: int, most: int = 2**53) -> Callable[[str], int]:
-    """Return an option's type: whole numbers from ``least`` to ``most``; beyond 2^53 JSON is not exact.
+def whole_number(option: str, least: int, most: int = LARGEST) -> Callable[[str], int]:
+    """Return an option's type: whole numbers from ``least`` to ``most``, by default the largest that JSON holds.
 
     Raises
     ------

@@ -37,7 +37,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from spinloom.errors import UserError
-from spinloom.explain import LARGEST, check_depth, check_numbers, explain, is_absent
+from spinloom.explain import LARGEST, check_depth, check_numbers, explain, is_absent, number
 from spinloom.registry import Registry
 
 Bound = TypeVar("Bound", bound="Section")
@@ -281,7 +281,7 @@ def allowed(rule: dict[str, Any]) -> str:
             return " or ".join(dict.fromkeys(filter(None, map(allowed, rule[several]))))
     kinds = rule.get("type", "")
     text = " or ".join(kinds) if isinstance(kinds, list) else kinds
-    limits = [words.format(f"{rule[key]:g}") for key, words in BOUNDS.items() if key in rule]
+    limits = [words.format(number(rule[key])) for key, words in BOUNDS.items() if key in rule]
     if isinstance(rule.get("items"), dict) and rule["items"].get("type"):
         text += f" of {allowed(rule['items'])}"
     return f"{text} {', '.join(limits)}".strip()

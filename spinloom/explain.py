@@ -149,12 +149,20 @@ def short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def number(value: float) -> str:
+    """Return a number as one writes it: 2500000, 1e9, 2e-8."""
+    mantissa, _, exponent = f"{value:g}".partition("e")
+    text = f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    whole = float(value).is_integer() and (abs(value) < 1e7 or float(text) != value)
+    return str(int(value)) if whole else text
+
+
 def _allowed(one: Any) -> str:
     kind, context = one["type"], one.get("ctx", {})
     if kind == "literal_error":
         return context["expected"].replace("'", "").replace(" or ", ", ")
     if kind in ALLOWED:
-        return ALLOWED[kind].format(**{k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()})
+        return ALLOWED[kind].format(**{k: number(v) if isinstance(v, float) else v for k, v in context.items()})
     return KINDS[kind.split("_")[0]]
 
 

@@ -73,7 +73,7 @@ def test_defaults_are_filled_in_and_numbers_have_the_type_of_their_key():
         ({"track": {"length_m": True}}, "track.length_m: found true, allowed: number"),
         ({"track": {"length_m": "wide"}}, "track.length_m: found wide, allowed: number"),
         ({"track": {"length_m": 0}}, "track.length_m: found 0, allowed: more than 0"),
-        ({"track": {"length_m": 1}}, "track.length_m: found 1, allowed: at most 1e-05"),
+        ({"track": {"length_m": 1}}, "track.length_m: found 1, allowed: at most 1e-5"),
         ({"track": {"length": 1}}, "track: found unknown key 'length' (did you mean 'length_m'?), allowed: RA_ohm_m2"),
         ({"track": TRACK | {"cells": 2.5}}, "track.cells: found 2.5, allowed: integer or null"),
         ({"track": TRACK | {"ends": "blunt"}}, "track.ends: found blunt, allowed: sharp, round"),

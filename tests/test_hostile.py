@@ -239,8 +239,8 @@ FILES = [
     (problem({}), [*RUN, "--replicas", "1000000000"], "--replicas"),
     (problem({}), [*RUN, "--seed", "-1"], "--seed"),
     (problem({}), [*RUN, "--engine", OWNED], "found"),
-    (lambda tree: None, [*TRAIN, "1000000000", "--config", TRAINED, "--card", CARD], "--replicate: found 1000000000"),
-    (lambda tree: None, [*TRAIN, "-1", "--config", TRAINED, "--card", CARD], "--replicate: found -1"),
+    (lambda tree: None, [*TRAIN, "1000000000", "--config", TRAINED, "--card", CARD], "--replicate: found '1000000000"),
+    (lambda tree: None, [*TRAIN, "-1", "--config", TRAINED, "--card", CARD], "--replicate: found '-1"),
     (meta(schema_version=99), [*TRAIN, "0", "--config", TRAINED, "--card", "input"], "schema_version 99"),
     (
         section(lambda s: {**s, "batch_size": 0}, "training_accumulate_quantise_program.json"),

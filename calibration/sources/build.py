@@ -74,7 +74,7 @@ def _check_source(config: Stage, where: str) -> None:
         raise UserError(f"{where}.source.population: found a value, allowed with kind {kind}: null")
     if kind == "import":
         format = source.format or importers.recognised(source.needed("file"), source.options)[0]
-        importers.check(format, source.options, f"{where}.source")
+        importers.check(format, source.options, f"format {format}", f"{where}.source.options")
         if not importers.brings_states(format):
             if states.method == "device":
                 raise UserError(f"{where}.states.method: found 'device', allowed for an import: {', '.join(METHODS)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from device_sims.problem.file_keys import ProblemFile
 from device_sims.single.engines_compared import compare
-from spinloom.command_line import whole_number
+from spinloom.command_line import add_key, whole_number
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engines", help="names with commas between (default: all but the reduced models)")
     parser.add_argument("--output", required=True, help="directory of this comparison; the same command goes on in it")
     parser.add_argument("--replicas", type=whole_number("--replicas", 2, 10**6), help="repetitions, with a temperature")
-    parser.add_argument("--seed", type=whole_number("--seed", 0), help="in place of the file's")
+    add_key(parser, "--seed", ProblemFile, "seed", default=None)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 
+from device_sims.common import Simulations
+from device_sims.problem.file_keys import ProblemFile
 from device_sims.single.run import run as run_problem
-from spinloom.command_line import whole_number
+from spinloom.command_line import add_key, whole_number
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("problem", help="problem file (YAML)")
-    parser.add_argument("--engine", default="llg", help="who computes it (default: llg)")
+    add_key(parser, "--engine", Simulations, "engine", default="llg")
     parser.add_argument("--output", required=True, help="directory of this run; the same command goes on in it")
     parser.add_argument(
         "--replicas", type=whole_number("--replicas", 1, 10**6), help="repetitions with a thermal noise of their own"
     )
-    parser.add_argument("--seed", type=whole_number("--seed", 0), help="in place of the file's")
+    add_key(parser, "--seed", ProblemFile, "seed", default=None)
     parser.add_argument("--raw", help="new directory in which OOMMF's own files are kept")
 
 

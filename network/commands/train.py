@@ -10,25 +10,26 @@ from network.results.run_tables import write_run
 from network.training import settings
 from network.training.card import read_device
 from spinloom import gpus
-from spinloom.errors import UserError
+from spinloom.command_line import whole_number
 from spinloom.progress import Progress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="JSON: the network section of the variant")
     parser.add_argument("--card", type=Path, help="directory of the kernel card, if the rule uses one")
-    parser.add_argument("--replicate", type=int, required=True, help="which of the seeds")
-    parser.add_argument("--card-sample", type=int, help="number of the draw from the card's posterior that the card is")
-    parser.add_argument("--chip", type=int, help="which set of devices made of that draw")
+    places = {
+        "--replicate": "which of the seeds",
+        "--card-sample": "number of the draw from the card's posterior that the card is",
+        "--chip": "which set of devices made of that draw",
+    }
+    for flag, told in places.items():
+        parser.add_argument(flag, type=whole_number(flag, 0, 9999), required=flag == "--replicate", help=told)
     parser.add_argument("--output", type=Path, required=True, help="directory of the run")
     parser.add_argument("--log", type=Path, help="file for progress lines")
 
 
 def run(arguments: argparse.Namespace) -> None:
     config = settings.read(arguments.config)
-    for name in ("replicate", "card_sample", "chip"):
-        if not 0 <= (getattr(arguments, name) or 0) < 10**4:
-            raise UserError(f"--{name.replace('_', '-')}: found {getattr(arguments, name)}, allowed 0 to 9999")
     chip = None if arguments.chip is None else (arguments.card_sample or 0, arguments.chip)
     gpus.claim()
     # imported here: JAX must not start before the GPU is claimed

@@ -301,7 +301,7 @@ def test_heat_of_a_junction_needs_the_state_before():
         (
             {"source": {"kind": "import", "file": "x", "format": "events", "options": {"colour": 1}, "name": None,
                         "population": None}},
-            "domain_wall", "calibration.source: options: found unknown key 'colour'",
+            "domain_wall", "format events: calibration.source.options: found unknown key 'colour'",
         ),
         ({"source.kind": "card"}, "domain_wall", "calibration.source.file: found null, allowed with kind card"),
         ({"source.kind": "library"}, "domain_wall", "calibration.source.name: found null, allowed with kind library"),

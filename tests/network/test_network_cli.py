@@ -191,7 +191,7 @@ def test_failed_run_leaves_older_results(config, toy, tmp_path):
     arguments = ["train", "--card", str(tmp_path / "card"), "--output", str(tmp_path / "run")]
     with pytest.raises(UserError, match="run 'python -m network data' first"):
         main([*arguments, "--config", str(config()), "--replicate", "0"])
-    with pytest.raises(UserError, match="--replicate: found -1, allowed 0 to 9999"):
+    with pytest.raises(UserError, match="--replicate: found '-1', allowed: whole numbers from 0 to 9999"):
         main([*arguments, "--config", str(config()), "--replicate", "-1"])
     assert (tmp_path / "run" / "history.csv").read_text() == "old"
 

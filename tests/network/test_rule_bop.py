@@ -129,7 +129,7 @@ def test_devices_start_up_or_down_at_random_and_one_float_each_is_kept():
         (make_card(), {}, "pulses.csv: found 5 pulses, allowed 2 for bop, one for each level"),
         (junction((0.1, 1.0), (1.0,)), {}, "pulses.csv: found 3 pulses, allowed 2 for bop"),
         (junction(*SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false for bop"),
-        (junction(*SURE), {"adaptivity": 0}, "network.rule_options.adaptivity: found 0, allowed: at least 1e-09"),
+        (junction(*SURE), {"adaptivity": 0}, "network.rule_options.adaptivity: found 0, allowed: at least 1e-9"),
         (junction(*SURE), {"threshold": -1}, "network.rule_options.threshold: found -1, allowed: at least 0"),
         (
             junction(*SURE),

@@ -232,7 +232,7 @@ def test_no_memory_is_kept():
     [
         (lattice(), {"slots": 32}, "network.rule_options.slots: found 32, allowed: at most 31"),
         (lattice(), {"slots": True}, "network.rule_options.slots: found true, allowed: integer"),
-        (lattice(), {"gain": 0}, "network.rule_options.gain: found 0, allowed: at least 1e-06"),
+        (lattice(), {"gain": 0}, "network.rule_options.gain: found 0, allowed: at least 1e-6"),
         (lattice(), {"tiles": 7}, "network.rule_options.tiles: found 7, allowed: at most 6"),
         (lattice(), {"tiles": 2, "ratio": 0.3}, "network.rule_options.ratio: found 0.3, allowed 1/n with n = 1 to 15"),
         (lattice(), {"tiles": 2, "ratio": 0.05}, "ratio: found 0.05, allowed 1/n with n = 1 to 15"),

@@ -363,7 +363,7 @@ def test_clocks_memory_and_reads_are_counted():
         (CARD, {"measurements": 0}, "network.rule_options.measurements: found 0, allowed: at least 1"),
         (CARD, {"measurements": 2.5}, "network.rule_options.measurements: found 2.5, allowed: integer or null"),
         (CARD, {"signed": 2}, "network.rule_options.signed: found 2, allowed: boolean"),
-        (CARD, {"gain": 0}, "network.rule_options.gain: found 0, allowed: at least 1e-06"),
+        (CARD, {"gain": 0}, "network.rule_options.gain: found 0, allowed: at least 1e-6"),
         (CARD, {"initial_spread": 0.4}, "initial_spread: found 0.4, allowed 0 to 0.00367, 10 widths of the card's law"),
     ],
 )

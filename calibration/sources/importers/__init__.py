@@ -33,7 +33,7 @@ def brings_states(format: str) -> bool:
     return getattr(REGISTRY.get(format), "BRINGS_STATES", False)
 
 
-def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
+def check(format: str, options: dict[str, Any] | None, source: str, where: str = "options") -> Common:
     """Return the options of a format with their defaults, before any file is read.
 
     Parameters
@@ -44,6 +44,8 @@ def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
         Of the format's ``Options``; values may be text, as a command line gives them, and null is the default.
     source : str
         Begins the errors.
+    where : str
+        Key that the options stand under, for errors.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def check(format: str, options: dict[str, Any] | None, source: str) -> Common:
     given = {
         name: value for name, value in (options or {}).items() if value is not None or name not in known.model_fields
     }
-    return known.parse(given, source, "options")
+    return known.parse(given, source, where)
 
 
 def recognised(path: str | Path, options: dict[str, Any] | None = None) -> tuple[str, str]:
