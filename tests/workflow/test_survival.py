@@ -137,7 +137,6 @@ def test_a_run_killed_at_many_moments_goes_on_with_the_same_command(tmp_path):
     assert trees[1].snakemake().returncode == 0
     killed = survive(trees[0], [stage for stage in STAGES for _ in range(3)], rng, longest_s=6)
     assert len(killed) >= 20, killed
-    print(killed)
     compare(*trees)
 
 
