@@ -47,6 +47,11 @@ class Posterior(Section):
 
     pseudocount: Real = key("Dirichlet prior per cell (0.5 is Jeffreys').", 0.5, gt=0, le=1000)
     interval: Real = key("Mass of the credible interval.", 0.95, gt=0, lt=1)
+    borrow: Flag | None = key(
+        "Rows take what their neighbours and a fitted step say for their prior, not pseudocount; null: if states "
+        "are a lattice.",
+        None,
+    )
     pooling: Literal["events", "instances"] = key(
         "events: intervals for the devices that were written; instances: for any device of their kind.",
         "events",

@@ -119,6 +119,12 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     return KernelCard(states, writes.pulses, transitions, population, reads, Meta.parse(content, where), extras)
 
 
+def _borrows(writes: Writes, config: Stage) -> bool:
+    """Return whether sparse rows take their prior from the other rows; states by nature are no neighbours."""
+    asked = config.posterior.borrow
+    return writes.edges is None and (config.states.method == "lattice" if asked is None else asked)
+
+
 def _states(
     writes: Writes, state: np.ndarray, edges: np.ndarray, config: Stage, measured: Estimate | None
 ) -> pd.DataFrame:

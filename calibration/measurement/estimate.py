@@ -29,8 +29,8 @@ from spinloom.streams import generator
 CHAINED = 30  # readings between two others of their series, below which noise is not told from writing
 FEWEST = 3  # writes with a pulse that a model needs
 DRAWS = 200  # of the parameters, for intervals
-RANGE = (0.01, 0.99)  # quantiles of the states between which a lattice lies
-SURE = 1.5  # standard deviations by which a state must lie beyond an end of it
+MIDDLE = (0.003, 0.997)  # quantiles of the readings between which states lie, for a first guess
+SURE = 2.0  # standard deviations by which a state must lie beyond the range for it to be extended
 ON_END = 0.02  # share of the states that a hard end must hold to bound the lattice
 LATTICE = (8, 64)  # fewest and most states of a lattice whose number is not given
 
@@ -99,7 +99,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     known = np.isfinite(table.value).sum()
     table = table.without(gross(table, len(writes.readings)))
     rng = generator(config.seed, "read noise", writes.name)
-    first = step_model.fit(table, *_quantiles(table.value), writes.read_noise_S, 0, rng)
+    first = step_model.fit(table, *_middle(table.value), writes.read_noise_S, 0, rng)
     left_out, heavy = glitches(first, table, len(writes.readings))
     table = table.without(left_out)
     levels = _levels(table, options, first, writes.where)
@@ -135,15 +135,14 @@ def _writes_of(table: Segments, pulses: int) -> np.ndarray:
     return counts
 
 
-def _quantiles(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.nanquantile(values, RANGE)
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.nanquantile(values, MIDDLE)
     return float(low), float(high)
 
 
 def _range(fit: step_model.Fit) -> tuple[float, float]:
     """Return the range of the smoothed states; a hard end bounds it that holds some of them."""
-    low = float(np.nanquantile(fit.state + SURE * fit.state_sd, RANGE[0]))
-    high = float(np.nanquantile(fit.state - SURE * fit.state_sd, RANGE[1]))
+    low, high = float(np.nanmin(fit.state + SURE * fit.state_sd)), float(np.nanmax(fit.state - SURE * fit.state_sd))
     reach = 2 * max(fit.steps.noise, float(np.nanmedian(fit.state_sd)), 1e-3 * (high - low))
     held = fit.state[np.isfinite(fit.state)]
     if np.mean(held < fit.steps.low + reach) > ON_END and fit.steps.low < high:
@@ -171,15 +170,15 @@ def _levels(table: Segments, options: States, steps: step_model.Fit, where: str)
     tried = {*level_model.candidates(table), *_by_steps_alone(steps)}
     if method not in ("auto", "mixture"):
         tried &= {count}
-    fits = {number: level_model.fit(table, number) for number in sorted(tried)}
+    fits = {number: level_model.fit(table, number, level_model.TRIAL) for number in sorted(tried)}
     for _ in range(2 if method in ("auto", "mixture") and fits else 0):
         best = min(fits, key=lambda number: _criterion(fits[number], table))
         for number in (best - 1, best + 1):
             if number not in fits and 2 <= number <= level_model.MOST:
-                fits[number] = level_model.fit(table, number)
+                fits[number] = level_model.fit(table, number, level_model.TRIAL)
     best = min(fits.values(), key=lambda fit: _criterion(fit, table), default=None)
     if best is not None and _criterion(best, table) < _criterion(steps, table):
-        return best if count in (None, len(best.level)) else None
+        return level_model.fit(table, len(best.level)) if count in (None, len(best.level)) else None
     if method == "mixture":
         raise UserError(
             f"{where}: states.method: found mixture, but the readings show a continuous conductance and no levels, "

@@ -18,7 +18,7 @@ from calibration.measurement.segments import Segments
 from spinloom.errors import UserError
 
 MOST = 24  # levels that are looked for
-ROUNDS = 300
+ROUNDS, TRIAL = 300, 40  # of the maximisation; to choose the number of levels
 TOLERANCE = 1e-6  # of the log-likelihood, between two rounds
 FREE = (0.02, 0.98)  # a probability beyond takes no parameter: it might as well be 0 or 1
 PRIOR = 1e-3  # pseudo-writes, which keep a probability from becoming exactly 0 before the levels are settled
@@ -73,7 +73,7 @@ def candidates(table: Segments) -> list[int]:
     return sorted(number for number in found if 2 <= number <= MOST)
 
 
-def fit(table: Segments, levels: int, start: np.ndarray | None = None) -> Levels:
+def fit(table: Segments, levels: int, rounds: int = ROUNDS) -> Levels:
     """Fit the model with a given number of levels.
 
     Parameters
@@ -81,8 +81,8 @@ def fit(table: Segments, levels: int, start: np.ndarray | None = None) -> Levels
     table : Segments
     levels : int
         At least 2.
-    start : float[levels] or None
-        First guess of the levels, S; None: the better of quantiles and equal distances.
+    rounds : int
+        Most rounds of the maximisation.
 
     Raises
     ------
@@ -95,14 +95,12 @@ def fit(table: Segments, levels: int, start: np.ndarray | None = None) -> Levels
             f"states.count: found {levels} levels, allowed: at most {len(np.unique(values))}, the different readings"
         )
     low, high = np.quantile(values, [0.002, 0.998])
-    guesses = [start] if start is not None else [
-        np.quantile(values, (np.arange(levels) + 0.5) / levels),
-        np.linspace(low, high, levels),
-    ]  # fmt: skip
-    return max((_fit(table, np.asarray(guess, float), high - low) for guess in guesses), key=lambda f: f.log_likelihood)
+    guesses = (np.quantile(values, (np.arange(levels) + 0.5) / levels), np.linspace(low, high, levels))
+    fits = [_fit(table, guess, high - low, rounds) for guess in guesses]
+    return max(fits, key=lambda fit: fit.log_likelihood)
 
 
-def _fit(table: Segments, level: np.ndarray, size: float) -> Levels:
+def _fit(table: Segments, level: np.ndarray, size: float, rounds: int) -> Levels:
     pulses, count = len(table.pulses), len(level)
     distance = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
     kernel = np.tile(0.5**distance, (pulses, 1, 1))
@@ -112,7 +110,7 @@ def _fit(table: Segments, level: np.ndarray, size: float) -> Levels:
     held, pairs, last, conditional = _expect(table, level, noise, kernel, first)
     seen = np.isfinite(table.value)
     values = np.where(seen, table.value, 0.0)[..., None]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         weight = held * seen[..., None]
         own = weight.sum(axis=(0, 1))
         level = np.where(own > 1e-9, (weight * values).sum(axis=(0, 1)) / np.maximum(own, 1e-9), level)

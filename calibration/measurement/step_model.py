@@ -32,8 +32,9 @@ POWER = (0.5, 0.5)  # mean and sd of the prior of the power of m in s
 ALIKE = 0.4  # sd of the prior of ln s over the mean step between pulses
 SHORT = 0.05  # of the mean step: below it, a shorter step has no smaller spread
 ENDS = (0.0, 1.0)  # where hard ends are first looked for: from the outermost reading to the end of the range
-EFFORT: Any = {"maxiter": 300, "maxcor": 30, "ftol": 1e-9}  # of the minimiser
+EFFORT: Any = {"maxiter": 300, "maxcor": 15, "ftol": 1e-9}  # of the minimiser
 FINE = 8  # points between knots at which the fitted functions are told
+MOST = 40_000  # readings that parameters are fitted to; of more, every second, third, ... segment
 SMALLEST = 1e-4  # of the range: a spread below it is 0 for all purposes
 SILENT = 0.02  # of the shortest mean step: a read noise below it is 0 for all purposes
 EDGE_SD = 0.2  # sd of the prior of a hard end about the outermost reading, in units of the range
@@ -271,7 +272,14 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
     wide = 0.3 / scale.max()
     rooms += [(-wide, wide), (-wide, wide), (np.log(silent), 0.0)]
     with jax.enable_x64(True):
-        data = (jnp.asarray(pulse), jnp.asarray(value), jnp.asarray(fixed), jnp.asarray(outer), jnp.asarray(scale))
+        few = slice(None, None, 1 + pulse.size // MOST)
+        data = (
+            jnp.asarray(pulse[:, few]),
+            jnp.asarray(value[:, few]),
+            jnp.asarray(fixed),
+            jnp.asarray(outer),
+            jnp.asarray(scale),
+        )
 
         def both(theta):
             found, slope = _value_and_gradient(jnp.asarray(theta), *data, knots=knots)
@@ -285,7 +293,7 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
         best = min(tried, key=lambda result: result.fun)
         theta = best.x
         covariance = _covariance(both, theta, rooms, noise is not None)
-        start, out = _run(jnp.asarray(theta), data[0], data[1], data[3], data[4], knots=knots)
+        start, out = _run(jnp.asarray(theta), jnp.asarray(pulse), jnp.asarray(value), data[3], data[4], knots=knots)
         density, *moments, surprise = (np.asarray(part) for part in out)
         state, variance = _smoothed(tuple(np.asarray(part) for part in start), moments)
     drawn = rng.multivariate_normal(theta, covariance, draws, method="cholesky") if draws else np.empty((0, len(theta)))

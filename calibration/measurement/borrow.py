@@ -1,0 +1,146 @@
+"""Sparse rows of a kernel borrow strength from their neighbours and from a fitted step.
+
+A row with a few writes over many states is drowned by a prior of half a write in each. Its prior is therefore centred
+on what the other rows say, and its weight is that which makes the counts most probable (parametric empirical Bayes;
+Efron and Morris, J. Am. Stat. Assoc. 68, 117 (1973); Dirichlet-multinomial likelihood, Minka, Estimating a Dirichlet
+distribution, 2000):
+
+    n_i ~ Multinomial(p_i),   p_i ~ Dirichlet(c q_i),   q_i = a f_i + (1 - a - u) b_i + u / K
+
+f_i is the row of a normal step whose mean and spread are smooth functions of the state (`step_model`), b_i the
+displacements counted in the rows around i, without its own, under a Gaussian window. c, a, u and the window's width
+maximise the likelihood, for each pulse.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int64
+from scipy import optimize, special
+
+from calibration.counting.estimator import Rows
+from calibration.counting.writes import REST, Writes
+from calibration.measurement import kernel, step_model
+from calibration.measurement.segments import segments
+from calibration.sections import Posterior
+from spinloom.streams import generator
+
+FITTED = (0.0, 0.5, 0.9, 1.0)  # shares of the fitted step in the prior, of what is left beside the uniform part
+WIDTHS = (1.0, 2.0, 4.0, 8.0)  # of the window, in states
+UNIFORM = (1e-4, 1e-3, 1e-2, 1e-1)
+MOST = 8000  # writes that the step is fitted to
+DRAWS = 60  # of its parameters, for intervals
+WEIGHT = (-2.0, 12.0)  # range of ln c
+
+
+def borrowed(writes: Writes, rows: Rows, edges: Float[np.ndarray, " edges"], options: Posterior, seed: int) -> Rows:
+    """Return the rows with a prior of what the other rows say.
+
+    Parameters
+    ----------
+    writes : Writes
+        With ``before`` and ``after`` of each write.
+    rows : Rows
+        Counted writes.
+    edges : float[states + 1]
+        Of the states, in the coordinate.
+    options : Posterior
+    seed : int
+        Of the study.
+    """
+    fitted, doubt = _fitted_rows(writes, edges, len(rows.counts), seed)
+    parts = [_prior(*own) for own in zip(rows.effective, fitted, doubt)]
+    pseudo, unsure = (np.stack(part) for part in zip(*parts))
+    alpha = rows.effective + pseudo
+    total = alpha.sum(axis=-1, keepdims=True)
+    mean = alpha / total
+    # beside the row's own writes, what is not known of the centre of its prior, by its weight
+    share = pseudo.sum(axis=-1, keepdims=True) / total
+    free = np.maximum(mean * (1 - mean), 1e-300)
+    worth = 1 / (1 / (1 + total) + share**2 * unsure / free) - 1
+    tail = (1 - options.interval) / 2
+    low, high = (special.betaincinv(worth * mean, worth * (1 - mean), share) for share in (tail, 1 - tail))
+    written = rows.counts.sum(axis=-1, keepdims=True)
+    # no number of writes can exclude that a probability is 0, or 1
+    low = np.where((rows.counts == 0) & (written > 0), 0.0, low)
+    high = np.where((rows.counts == written) & (written > 0), 1.0, high)
+    return Rows(rows.counts, rows.effective, mean, np.minimum(low, mean), np.maximum(high, mean))
+
+
+def _fitted_rows(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the fitted step and the variance of their probabilities, float64[pulses, states, states]."""
+    rng = generator(seed, "borrowed rows", writes.name)
+    events = writes.events
+    if len(events) > MOST:
+        events = events.iloc[np.sort(rng.permutation(len(events))[:MOST])]
+    count = len(events)
+    pairs = pd.DataFrame(
+        {
+            "series": np.repeat(np.arange(count), 2),
+            "pulse": np.stack([np.full(count, REST), events["pulse"]], axis=1).ravel(),
+            "value": events[["before", "after"]].to_numpy().ravel(),
+        }
+    )
+    table = segments(pairs)
+    fit = step_model.fit(table, *writes.bounds, 0.0, DRAWS, rng)
+    size = len(edges) - 1
+    rows, doubt = np.full((pulses, size, size), 1 / size), np.ones((pulses, size, size))
+    rows[list(table.pulses)] = kernel.in_intervals(fit.steps, edges)
+    doubt[list(table.pulses)] = np.var([kernel.in_intervals(draw, edges) for draw in fit.draws], axis=0)
+    return rows, doubt
+
+
+def _prior(counts: np.ndarray, fitted: np.ndarray, doubt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return c q, the pseudo-writes of each row and state after, and the variance of q; all [states, states]."""
+    size = len(counts)
+    best = (np.inf, counts, doubt)
+    around = {width: _neighbours(counts, width) for width in WIDTHS}
+    for share, width, even in product(FITTED, WIDTHS, UNIFORM):
+        if share == 1.0 and width != WIDTHS[0]:
+            continue
+        near, variance = around[width]
+        centre = (1 - even) * (share * fitted + (1 - share) * near) + even / size
+
+        def cost(log_weight: float, centre: np.ndarray = centre) -> float:
+            return -_log_likelihood(counts, np.exp(log_weight) * centre)
+
+        found = optimize.minimize_scalar(cost, bounds=WEIGHT, method="bounded", options={"xatol": 0.05})
+        if found.fun < best[0]:
+            unsure = (1 - even) ** 2 * (share**2 * doubt + (1 - share) ** 2 * variance)
+            best = (found.fun, np.exp(found.x) * centre, unsure)
+    return best[1:]
+
+
+def _log_likelihood(counts: np.ndarray, alpha: np.ndarray) -> float:
+    weight, written = alpha.sum(axis=1), counts.sum(axis=1)
+    rows = special.gammaln(weight) - special.gammaln(weight + written)
+    cells = np.where(counts > 0, special.gammaln(alpha + counts) - special.gammaln(alpha), 0.0)
+    return float(rows.sum() + cells.sum())
+
+
+def _neighbours(counts: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the displacements of the rows around each row, laid from its own state, and their variance.
+
+    Ends hold what passes them.
+    """
+    size = len(counts)
+    places = np.arange(size)
+    window = np.exp(-0.5 * (np.subtract.outer(places, places) / width) ** 2)
+    np.fill_diagonal(window, 0.0)
+    moved: Int64[np.ndarray, "places states"] = np.arange(-size + 1, size)[:, None] + places
+    # displacement -size + 1 .. size - 1 of each row's writes
+    by_step = np.zeros((size, 2 * size - 1))
+    for start in places:
+        by_step[start, size - 1 - start : 2 * size - 1 - start] = counts[start]
+    shared = window @ by_step
+    out = np.zeros((size, size))
+    for place in range(2 * size - 1):
+        np.add.at(out, (places, np.clip(moved[place], 0, size - 1)), shared[:, place])
+    total = out.sum(axis=1, keepdims=True)
+    near = np.where(total > 0, out / np.maximum(total, 1e-300), 1 / size)
+    # writes that a weighted sum of counts is worth (Kish)
+    worth = total**2 / np.maximum(window**2 @ counts.sum(axis=1)[:, None], 1e-300)
+    return near, near * (1 - near) / (1 + worth)

@@ -1,0 +1,228 @@
+"""The models of readings find what made them: steps, levels, read noise. All seeds are fixed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from calibration.counting import estimator
+from calibration.counting.assemble import assemble
+from calibration.counting.states import assign_states
+from calibration.counting.writes import REST, Writes
+from calibration.measurement import kernel, level_model, step_model
+from calibration.measurement.borrow import borrowed
+from calibration.measurement.clean import drift_at_rest, glitches, gross
+from calibration.measurement.segments import LONGEST, segments
+from calibration.measurement.step_model import Steps
+from calibration.sections import Posterior, States
+from calibration.sources.importers import import_file
+from spinloom.errors import UserError
+
+from .test_importers import CONFIG
+
+LOW, HIGH, STEP = 5e-6, 15e-6, 0.3e-6
+
+
+def mean_step(kind: str, state: np.ndarray, way: int) -> np.ndarray:
+    share = (state - LOW) / (HIGH - LOW)
+    left = share if way else 1 - share  # of the range that is ahead is 1 - share up, share down
+    return (-1) ** way * STEP * {"constant": 1.0, "saturating": 0.04 + 2 * left, "dependent": 0.5 + left}[kind]
+
+
+def device(kind: str, noise: float, seed: int, readings: int = 1500, run: int = 45) -> pd.DataFrame:
+    """Return readings of a device with hard ends and steps that spread by 0.3 of their mean; noise in steps."""
+    rng = np.random.default_rng(seed)
+    state, states, pulses = LOW, [LOW], [REST]
+    for number in range(readings):
+        way = (number // run) % 2
+        mean = mean_step(kind, np.array(state), way)
+        state = float(np.clip(state + mean * (1 + 0.3 * rng.standard_normal()), LOW, HIGH))
+        states.append(state)
+        pulses.append(way)
+    value = np.array(states) + noise * STEP * rng.standard_normal(len(states))
+    return pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value})
+
+
+def card_of(readings: pd.DataFrame, **states):
+    """Return the card of readings with two pulses."""
+    pulses = import_file("tests/calibration/data/read_noise_half_a_level.csv", "traces", {"duration_s": 1e-6}).writes
+    events = pd.DataFrame({"pulse": [], "instance": [], "replica": [], "before": [], "after": []})
+    writes = Writes(**{**vars(pulses), "readings": readings, "events": events, "name": "synthetic"})
+    return assemble(writes, CONFIG.model_copy(update={"states": States(**states)}), "config").validate()
+
+
+@pytest.mark.parametrize("kind", ["constant", "saturating", "dependent"])
+@pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
+def test_steps_and_noise_are_those_of_the_device(kind, noise):
+    """In the middle of the range 15 % of the mean step are 4 standard errors or more at these sizes."""
+    table = segments(device(kind, noise, seed=3))
+    fit = step_model.fit(table, LOW, HIGH, None, 0, np.random.default_rng(0))
+    assert fit.steps.noise == pytest.approx(noise * STEP, rel=0.15)
+    middle = np.linspace(7.5e-6, 12.5e-6, 5)
+    mean, _ = fit.steps.at(middle)
+    for way in (0, 1):
+        assert mean[way] == pytest.approx(mean_step(kind, middle, way), rel=0.15)
+
+
+def test_a_device_without_read_noise_has_none():
+    card = card_of(device("constant", 0.0, seed=4), method="lattice", count=40)
+    assert card.meta.measurement.noise_sd_S < 0.03 * STEP
+    conductance = card.states["conductance_S"].to_numpy()
+    up = card.kernel[0] @ conductance - conductance
+    middle = (conductance > 7.5e-6) & (conductance < 12.5e-6)
+    assert up[middle] == pytest.approx(STEP, rel=0.1)
+
+
+def test_counting_noisy_readings_gets_steps_wrong_and_the_model_does_not():
+    readings = device("constant", 3.0, seed=5)
+    card = card_of(readings, method="lattice", count=40)
+    conductance = card.states["conductance_S"].to_numpy()
+    up = card.kernel[0] @ conductance - conductance
+    middle = (conductance > 7.5e-6) & (conductance < 12.5e-6)
+    assert up[middle] == pytest.approx(STEP, rel=0.2)
+    value = readings["value"].to_numpy()
+    own = (readings["pulse"].to_numpy()[1:] == 0) & (value[:-1] > 11.5e-6) & (value[:-1] < 12.5e-6)
+    assert np.diff(value)[own].mean() < 0.5 * STEP  # regression to the mean
+    assert (card.reads["noise_sd_S"] == card.meta.measurement.noise_sd_S).all()
+
+
+def test_levels_are_found_through_half_a_level_of_noise():
+    """The device steps exactly one level of 1 uS; each reading has 0.5 uS of noise."""
+    card = card_of(
+        import_file("tests/calibration/data/read_noise_half_a_level.csv", "traces", {}).writes.readings, method="auto"
+    )
+    assert card.meta.measurement.model == "levels"
+    assert card.states["conductance_S"].to_numpy() == pytest.approx(1e-6 * np.arange(5, 16), abs=0.15e-6)
+    low, high = card.meta.measurement.noise_interval_S
+    assert low <= 0.5e-6 <= high
+    assert np.diagonal(card.kernel[0], 1).min() > 0.9 and np.diagonal(card.kernel[1], -1).min() > 0.9
+
+
+@pytest.mark.parametrize("levels", [2, 5])
+def test_probabilities_between_levels(levels):
+    """chi^2 of the expected writes of the last level's row, false alarm 1e-4."""
+    rng = np.random.default_rng(levels)
+    own = rng.dirichlet(np.ones(levels), (2, levels))
+    state, states, pulses = 0, [0], [REST]
+    for number in range(1500):
+        state = rng.choice(levels, p=own[number % 2, state])
+        states.append(state)
+        pulses.append(number % 2)
+    value = 1e-5 + 1e-6 * np.array(states) + 0.2e-6 * rng.standard_normal(1501)
+    table = segments(pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value}))
+    assert levels in level_model.candidates(table)
+    fit = level_model.fit(table, levels)
+    assert fit.noise == pytest.approx(0.2e-6, rel=0.1)
+    expected = own * fit.counts.sum(axis=-1, keepdims=True)
+    used = expected > 1
+    chi2 = ((fit.counts - expected)[used] ** 2 / expected[used]).sum()
+    assert stats.chi2.sf(chi2, used.sum() - 2 * levels) > 1e-4
+
+
+def test_a_continuous_device_has_no_levels():
+    with pytest.raises(UserError, match="found mixture, but the readings show a continuous conductance"):
+        card_of(device("saturating", 0.3, seed=6, readings=600), method="mixture")
+    card = card_of(device("saturating", 0.3, seed=6, readings=600), method="auto")
+    assert card.meta.measurement.model == "steps" and card.meta.states.method == "lattice"
+
+
+def test_outliers_are_left_out_and_long_steps_are_not():
+    readings = device("constant", 0.3, seed=7, readings=800)
+    value = readings["value"].to_numpy().copy()
+    value[[100, 300]] += 2e-6
+    value[500] = 1e-3
+    value[600:] += 2.5e-6  # the device itself jumps, once
+    readings["value"] = value
+    table = segments(readings)
+    far = gross(table, len(readings))
+    assert np.flatnonzero(far).tolist() == [500]
+    table = table.without(far)
+    fit = step_model.fit(table, LOW, HIGH + 2e-6, None, 0, np.random.default_rng(0))
+    gone, heavy = glitches(fit, table, len(readings))
+    assert set(np.flatnonzero(gone)) >= {100, 300} and gone.sum() <= 3 and heavy == 0
+
+
+def test_drift_at_rest_is_told():
+    rng = np.random.default_rng(8)
+    pulse = np.full(200, REST)
+    still = 1e-5 + 1e-7 * rng.standard_normal(200)
+    table = {"series": 0, "instance": 0, "pulse": pulse}
+    assert drift_at_rest(segments(pd.DataFrame({**table, "value": still})), 1e-7) is None
+    falling = still - 1e-7 * np.arange(200)
+    told = drift_at_rest(segments(pd.DataFrame({**table, "value": falling})), 1e-7)
+    assert told is not None and "drifts at rest: by -1" in told
+
+
+def test_a_missing_reading_costs_no_write():
+    readings = device("constant", 0.3, seed=9, readings=400)
+    readings.loc[[50, 51, 200], "value"] = np.nan
+    table = segments(readings)
+    assert len(table.value) == 2 and table.value.shape[1] == LONGEST
+    assert table.writes().sum() == 400
+
+
+def test_segments_begin_with_a_reading_and_cover_each_write_once():
+    readings = pd.DataFrame(
+        {
+            "series": [0] * 4 + [1] * 2 + [2],
+            "instance": 0,
+            "pulse": [REST, 0, 0, 1, REST, 1, REST],
+            "value": [np.nan, 1.0, np.nan, 2.0, 3.0, 4.0, 5.0],
+        }
+    )
+    table = segments(readings)
+    assert table.row.tolist() == [[1, 2, 3], [4, 5, -1]]
+    assert table.pulse.tolist() == [[REST, 0, 1], [REST, 1, REST]]
+
+
+@pytest.mark.parametrize("sd", [1e-9, 0.05, 0.4, 3.0])
+def test_rows_on_points_have_the_steps_mean_and_variance(sd):
+    points = np.arange(21.0)
+    steps = Steps(points, np.full((1, 21), 1.3), np.full((1, 21), sd), -np.inf, np.inf, 0.0)
+    rows = kernel.on_points(steps, points)[0]
+    assert rows.sum(axis=1) == pytest.approx(1) and rows.min() >= 0
+    draws = np.clip(points[:, None] + 1.3 + sd * np.random.default_rng(1).standard_normal((21, 200_000)), 0, 20)
+    assert rows @ points == pytest.approx(draws.mean(axis=1), abs=6 * max(sd, 1e-9) / np.sqrt(200_000))
+    variance = rows @ points**2 - (rows @ points) ** 2
+    least = (rows @ points % 1) * (1 - rows @ points % 1)
+    wanted = np.maximum(draws.var(axis=1), least)
+    assert variance == pytest.approx(wanted, rel=0.02, abs=1e-3)
+
+
+def test_rows_of_intervals_are_shares_of_the_normal_step():
+    edges = np.linspace(0.0, 4.0, 5)
+    steps = Steps(edges, np.full((1, 5), 0.5), np.full((1, 5), 0.3), -np.inf, np.inf, 0.0)
+    rows = kernel.in_intervals(steps, edges)[0]
+    rng = np.random.default_rng(2)
+    after = rng.uniform(1, 2, 400_000) + 0.5 + 0.3 * rng.standard_normal(400_000)
+    counted = np.bincount(assign_states(after, edges), minlength=4) / 400_000
+    assert rows[1] == pytest.approx(counted, abs=5e-3) and rows.sum(axis=1) == pytest.approx(1)
+
+
+def test_sparse_rows_borrow_from_the_others():
+    """14 writes a row over 32 states: the total variation falls to less than a quarter, and far jumps vanish."""
+    rng = np.random.default_rng(0)
+    size, count = 32, 14 * 32
+    before = rng.uniform(0, 1, count)
+    after = np.clip(before + 0.1 * (1.2 - before) + 0.04 * rng.standard_normal(count), 0, 1)
+    edges = np.linspace(0, 1, size + 1)
+    start, stop = assign_states(before, edges), assign_states(after, edges)
+    events = pd.DataFrame({"pulse": 0, "instance": 0, "replica": range(count), "before": before, "after": after})
+    pulses = pd.DataFrame({"pulse": [0]})
+    writes = Writes("w", events, pulses, "position_m", (0.0, 1.0), np.asarray, {}, {"kind": "simulated"}, "f")
+    pulse = np.zeros(count, dtype=np.int64)
+    rows = estimator.transition_rows(pulse, start, stop, pulse, 1, size, Posterior(), "f")
+    own = borrowed(writes, rows, edges, Posterior(), 0)
+    middle = (edges[1:] + edges[:-1]) / 2
+    steps = Steps(middle, 0.1 * (1.2 - middle)[None], np.full((1, size), 0.04), -np.inf, np.inf, 0.0)
+    truth = kernel.in_intervals(steps, edges)[0]
+
+    def error(found):
+        return 0.5 * np.abs(found.probability[0] - truth).sum(axis=1).mean()
+
+    assert error(own) < 0.25 * error(rows)
+    assert (own.ci_low <= own.probability).all() and (own.probability <= own.ci_high).all()
+    covered = (own.ci_low[0] <= truth) & (truth <= own.ci_high[0])
+    assert covered[truth > 0.01].mean() > 0.8
