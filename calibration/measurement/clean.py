@@ -38,6 +38,7 @@ def glitches(fit: Fit, table: Segments, readings: int) -> tuple[Bool[np.ndarray,
         return np.zeros(readings, dtype=bool), int(odd.sum())
     if not odd.any():
         return np.zeros(readings, dtype=bool), 0
+    odd[:, 1:] &= ~odd[:, :-1]  # the reading after an outlier surprises because of it
     again = filtered(fit, table.without(_rows(table, odd, readings)))
     lone = np.zeros_like(odd)
     for segment, place in np.argwhere(odd):
