@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from calibration import laws
-from calibration.sources.parametric.parts import memoryless, stated_law
+from calibration.sources.parametric.parts import memoryless, pulse_table, stated_law
 from spinloom.declare import Real, Section, key
 
 
@@ -47,16 +47,8 @@ def labels(own: Options) -> list[str]:
 
 def pulses(own: Options) -> pd.DataFrame:
     """Return one pulse per drive."""
-    drives = np.asarray(own.drives)
-    return pd.DataFrame(
-        {
-            "channel": "drive",
-            own.drive_quantity: own.drive_unit * drives,
-            "duration_s": own.clock_s,
-            "polarity": np.sign(drives).astype(np.int64),
-            "temperature_K": own.temperature_K,
-        }
-    )
+    drives = own.drive_unit * np.asarray(own.drives)
+    return pulse_table("drive", drives, own.clock_s, own.temperature_K, own.drive_quantity)
 
 
 def kernel(own: Options) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import PULSES, units
@@ -28,6 +29,25 @@ def binary(up: np.ndarray, down: np.ndarray) -> np.ndarray:
 def memoryless(one: np.ndarray) -> np.ndarray:
     """Return both rows [1 - p, p], float64[n, 2, 2], of probabilities float64[n]."""
     return binary(one, 1 - np.asarray(one))
+
+
+def pulse_table(
+    channel: str | list[str],
+    drive: ArrayLike,
+    duration_s: ArrayLike,
+    temperature_K: float,
+    column: str = "voltage_V",
+) -> pd.DataFrame:
+    """Return pulses, a row each, whose polarity is the sign of their ``drive`` in ``column``."""
+    return pd.DataFrame(
+        {
+            "channel": channel,
+            column: drive,
+            "duration_s": duration_s,
+            "polarity": np.sign(drive).astype(np.int64),
+            "temperature_K": temperature_K,
+        }
+    )
 
 
 def stated_law(name: str, parameters: dict[str, float], pulses: list[int], state_from: int | None, **conditions) -> Fit:

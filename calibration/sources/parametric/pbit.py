@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field
 from scipy import special
 
-from calibration.sources.parametric.parts import memoryless
+from calibration.sources.parametric.parts import memoryless, pulse_table
 from spinloom.declare import Real, Section, key
 
 
@@ -39,16 +39,7 @@ def labels(own: Options) -> list[str]:
 
 def pulses(own: Options) -> pd.DataFrame:
     """Return one pulse per input."""
-    inputs = np.asarray(own.inputs)
-    return pd.DataFrame(
-        {
-            "channel": "input",
-            "voltage_V": own.volts_per_input_V * inputs,
-            "duration_s": own.clock_s,
-            "polarity": np.sign(inputs).astype(np.int64),
-            "temperature_K": own.temperature_K,
-        }
-    )
+    return pulse_table("input", own.volts_per_input_V * np.asarray(own.inputs), own.clock_s, own.temperature_K)
 
 
 def kernel(own: Options) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
+from calibration.sources.parametric.parts import pulse_table
 from spinloom.declare import Real, Section, Whole, key
 
 
@@ -44,16 +45,9 @@ def labels(own: Options) -> list[str]:
 
 def pulses(own: Options) -> pd.DataFrame:
     """Return the creating and the annihilating pulse."""
-    voltage = [own.create.voltage_V, own.annihilate.voltage_V]
-    return pd.DataFrame(
-        {
-            "channel": ["create", "annihilate"],
-            "voltage_V": voltage,
-            "duration_s": [own.create.duration_s, own.annihilate.duration_s],
-            "polarity": np.sign(voltage).astype(np.int64),
-            "temperature_K": own.temperature_K,
-        }
-    )
+    both = own.create, own.annihilate
+    voltages, durations = [pulse.voltage_V for pulse in both], [pulse.duration_s for pulse in both]
+    return pulse_table(["create", "annihilate"], voltages, durations, own.temperature_K)
 
 
 def kernel(own: Options) -> np.ndarray:

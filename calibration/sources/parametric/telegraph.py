@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import Field
 from scipy import special
 
-from calibration.sources.parametric.parts import binary
+from calibration.sources.parametric.parts import binary, pulse_table
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 
@@ -72,15 +72,7 @@ def complete(own: Options, where: str) -> Options:
 def pulses(own: Options) -> pd.DataFrame:
     """Return all combinations of voltage and time."""
     voltage, duration = (axis.ravel() for axis in np.meshgrid(own.voltages_V, own.durations_s, indexing="ij"))
-    return pd.DataFrame(
-        {
-            "channel": "junction",
-            "voltage_V": voltage,
-            "duration_s": duration,
-            "polarity": np.sign(voltage).astype(np.int64),
-            "temperature_K": own.temperature_K,
-        }
-    )
+    return pulse_table("junction", voltage, duration, own.temperature_K)
 
 
 def rates(own: Options, voltage_V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
