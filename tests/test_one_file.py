@@ -17,7 +17,7 @@ from tests.workflows import SMALL, Tree, changed
 ROOT = Path(__file__).parents[1]
 TOYS = "docs/examples/plug_in/spinloom_toy"
 ENGINE = """
-from device_sims.engines.macrospin import probe, run
+from device_sims.engines.macrospin import BODY, probe, run
 
 VERSION = "7"
 """

@@ -12,6 +12,10 @@ Each module of this package is a family, as is each entry point of the group ``s
 * ``describe(section) -> dict``: what there is to know of the device, for people;
 * ``writes(section) -> spinloom.write_events.Writes``: what the calibration makes of the events.
 
+and, where a reduced engine is a model of its body,
+
+* ``BODY``: "wall", one domain wall in a track, or "moment", one magnetic moment.
+
 ``*_COLUMNS`` are dicts from a column's name to its pandera column, in order; ``AXES`` names the columns of pulses
 that tell them apart, ``KEYS`` the event columns that tell batches of one pulse and instance apart. ``section`` is a
 `device_sims.common.Simulations`, whose ``options`` are those of the family.
@@ -28,7 +32,7 @@ WORDS = (
     *("Options", "check", "pulses", "batches", "observe", "summarise", "describe", "writes"),
     *("AXES", "KEYS", "PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
-REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("mtj", "wire"))
+REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("mtj", "planning", "wire"))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, wire
+from device_sims.devices import Batch, planning, wire
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem
 from device_sims.problem.observables import SINGLE
@@ -35,6 +35,7 @@ from spinloom.write_events import Energy, Junction, Line, Plates, Position, Puls
 
 AXES = ("voltage_V",)
 KEYS = ("nominal_start_m",)
+BODY = "wall"
 PULSE_COLUMNS = {
     "pulse": wire.INDEX,
     "channel": pa.Column(str),
@@ -169,7 +170,7 @@ def check(section: Simulations) -> None:
     """
     where, options = "device_sims.domain_wall", section.options
     track, axes = options.track, options.pulses
-    wire.check_track(track, where)
+    planning.check_cells(f"{where}.track", track.cell_m, length_m=track.length_m, width_m=track.width_m)
     present = options.write_mode == "present_state"
     if present and not axes.start_positions_m:
         raise UserError(f"{where}.pulses.start_positions_m: found none, allowed: at least one with present_state")
@@ -183,10 +184,8 @@ def check(section: Simulations) -> None:
             raise UserError(
                 f"{where}.{name}: found {start:g}, allowed: between 0 and track.length_m = {track.length_m:g}"
             )
-    for name, values in axes:
-        if len(set(values)) != len(values):
-            raise UserError(f"{where}.pulses.{name}: found {list(values)}, allowed: each once")
-    wire.check_number(section, len(_plan(options)) * len(_starts(options)))
+    planning.check_axes(axes, f"{where}.pulses")
+    planning.check_number(section, len(_plan(options)) * len(_starts(options)))
     nominal = options.material.Ku_J_per_m3
     found = f"{where}.material.Ku_J_per_m3: found {nominal:g}"
     wire.check_width(options.material, nominal, track.cell_m, found)
@@ -202,9 +201,8 @@ def check(section: Simulations) -> None:
         "sot.duration_s": options.sot.duration_s,
         "wall.settle_s": options.wall.settle_s,
     }
-    voltage, polarity = _plan(options)[0]
-    first = _starts(options)[0]
-    wire.check_problems(section, lambda instance: _problem(section, voltage, polarity, first, instance), times)
+    first, start = _plan(options)[0], _starts(options)[0]
+    wire.check_problems(section, lambda instance: _problem(section, first, instance, start), times)
 
 
 def Ku_change(options: Options, voltage_V: float) -> float:
@@ -249,18 +247,8 @@ def pulses(section: Simulations) -> pd.DataFrame:
 
 def batches(section: Simulations) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse, instance, start position."""
-    return [
-        Batch(
-            pulse,
-            instance,
-            _problem(section, voltage, polarity, start, instance),
-            section.sweep.replicas_per_instance,
-            {"nominal_start_m": start},
-        )
-        for pulse, (voltage, polarity) in enumerate(_plan(section.options))
-        for instance in range(section.sweep.instances)
-        for start in _starts(section.options)
-    ]
+    starts = [{"nominal_start_m": start} for start in _starts(section.options)]
+    return planning.batches(section, _plan(section.options), _problem, starts)
 
 
 def observe(batch: Batch, problem: Problem, result: Result) -> tuple[dict, dict]:
@@ -336,8 +324,8 @@ def writes(section: Simulations) -> Writes:
     )
 
 
-def _problem(section: Simulations, voltage: float, polarity: int, start: float, instance: int) -> Problem:
-    options, seed = section.options, section.seed
+def _problem(section: Simulations, plan: tuple[float, int], instance: int, nominal_start_m: float) -> Problem:
+    options, seed, (voltage, polarity) = section.options, section.seed, plan
     material, wall, sot = options.material, options.wall, options.sot
     mesh, shape = wire.strip(options.track, options.roughness, options.notches, seed, instance)
     return Problem(
@@ -358,7 +346,7 @@ def _problem(section: Simulations, voltage: float, polarity: int, start: float, 
         ),
         initial=Initial(
             "wall",
-            position_m=start,
+            position_m=nominal_start_m,
             width_m=wire.rest_width(material),
             # the chirality that the DMI prefers: mx < 0 at the centre for D > 0
             azimuth_rad=math.pi if material.D_J_per_m2 > 0 else 0.0,
@@ -367,5 +355,5 @@ def _problem(section: Simulations, voltage: float, polarity: int, start: float, 
         numerics=section.numerics.of_problem(),
         record_interval_s=section.numerics.record_interval_s,
         # values themselves and not their places in the lists, so that reordering the sweep changes nothing
-        stream=(seed, "thermal field", "domain_wall", voltage, polarity, start, instance),
+        stream=(seed, "thermal field", "domain_wall", voltage, polarity, nominal_start_m, instance),
     )

@@ -17,7 +17,7 @@ import scipy
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch
+from device_sims.devices import Batch, planning
 from device_sims.engines import Result
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Phase, Problem, Vector, observables
 from device_sims.problem.body import demag_tensor, volume_m3
@@ -29,13 +29,13 @@ from spinloom.write_events import Barrier, Energy, Heat, Junction, Levels, Outco
 P, AP, UNDECIDED = "P", "AP", "undecided"
 DIRECTIONS = {"P_to_AP": 1, "AP_to_P": -1}  # the sign of mz at the start
 DECIDED = 0.5  # of mz
-MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard
 
 Plan = tuple[str, float, float]  # direction, voltage as listed, duration of a pulse
 Build = Callable[[Simulations, Plan, int], Problem]
 
 AXES = ("direction", "voltage_V", "duration_s")
 KEYS = ()
+BODY = "moment"
 _index = pa.Column(int, pa.Check.ge(0))
 _share = pa.Column(float, pa.Check.between(0, 1))
 _unit = pa.Column(float, pa.Check.between(-1.001, 1.001))
@@ -235,21 +235,11 @@ def check(section: Simulations, build: Build) -> None:
     UserError
         Naming the first key that cannot be.
     """
-    options, where, sweep = section.options, f"device_sims.{section.device}", section.sweep
-    layer, pulses = options.layer, plan(options)
-    cells = layer.diameter_m / layer.cell_m
-    if cells < 1 or abs(cells - round(cells)) > 1e-6 * cells:
-        raise UserError(
-            f"{where}.layer.cell_m: found {layer.cell_m:g}, allowed: a length that divides diameter_m = "
-            f"{layer.diameter_m:g}"
-        )
-    for axis, values in options.pulses:
-        if len(set(values)) != len(values):
-            raise UserError(f"{where}.pulses.{axis}: found {list(values)}, allowed: each value once")
-    number = len(pulses) * sweep.instances * sweep.replicas_per_instance
-    if number > MAX_EVENTS:
-        raise UserError(f"{where}.pulses: found {number} write events in all, allowed: at most {MAX_EVENTS}")
-    for instance in range(sweep.instances):
+    options, where, pulses = section.options, f"device_sims.{section.device}", plan(section.options)
+    planning.check_cells(f"{where}.layer", options.layer.cell_m, diameter_m=options.layer.diameter_m)
+    planning.check_axes(options.pulses, f"{where}.pulses")
+    planning.check_number(section, len(pulses))
+    for instance in range(section.sweep.instances):
         Ku = build(section, pulses[0], instance).material.Ku_J_per_m3
         field = anisotropy_field(options, Ku)
         if field <= 0:
@@ -257,21 +247,9 @@ def check(section: Simulations, build: Build) -> None:
                 f"{where}.material.Ku_J_per_m3: found {Ku:g} in instance {instance}, which turns the easy axis into "
                 f"the plane; allowed: more than {Ku - MU0 * options.material.Ms_A_per_m * field / 2:.4g}"
             )
-    first = build(section, pulses[0], 0)
-    for name, duration in (("rest_s", options.wait.rest_s), ("relax_s", options.wait.relax_s)):
-        first.steps(duration, f"{where}.wait.{name}")
-    for duration in options.pulses.durations_s:
-        first.steps(duration, f"{where}.pulses.durations_s")
-    first.steps(first.record_interval_s, "device_sims.numerics.record_interval_s")
-
-
-def batches(section: Simulations, build: Build) -> list[Batch]:
-    """Return the batches of a sweep, ordered by pulse and instance."""
-    return [
-        Batch(pulse, instance, build(section, own, instance), section.sweep.replicas_per_instance)
-        for pulse, own in enumerate(plan(section.options))
-        for instance in range(section.sweep.instances)
-    ]
+    times = [("wait.rest_s", options.wait.rest_s), ("wait.relax_s", options.wait.relax_s)]
+    times += [("pulses.durations_s", duration) for duration in options.pulses.durations_s]
+    planning.check_times(section, build(section, pulses[0], 0), times)
 
 
 # -- what is read off ----------------------------------------------------------------------------------------------

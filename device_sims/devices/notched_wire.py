@@ -23,7 +23,7 @@ from pydantic import Field
 from scipy import special
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, wire
+from device_sims.devices import Batch, planning, wire
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem
 from device_sims.problem.observables import LOST, MULTIPLE, SINGLE
@@ -39,6 +39,7 @@ KEYS = ()
 _drives = {column: pa.Column(float) for column in AXES}
 _share = pa.Column(float, pa.Check.in_range(0, 1), nullable=True)
 _number = pa.Column(float, nullable=True)
+BODY = "wall"
 PULSE_COLUMNS = {
     "pulse": wire.INDEX,
     "channel": pa.Column(str, pa.Check.isin(list(WIRE_DRIVES))),
@@ -217,7 +218,7 @@ def check(section: Simulations) -> None:
     """
     where, options = "device_sims.notched_wire", section.options
     track, wall, notch, axes = options.track, options.wall, options.notch, options.pulses
-    wire.check_track(track, where)
+    planning.check_cells(f"{where}.track", track.cell_m, length_m=track.length_m, width_m=track.width_m)
     left, right = notch.position_m - notch.width_m / 2, notch.position_m + notch.width_m / 2
     if not 0 < left < right < track.length_m:
         raise UserError(
@@ -233,9 +234,8 @@ def check(section: Simulations) -> None:
                 f"{where}.pulses.{name}: found {len(getattr(axes, name))} values, "
                 f"allowed with drive {options.drive}: {'one or more' if name == wanted else 'none'}"
             )
-    if len(set(values)) != len(values):
-        raise UserError(f"{where}.pulses.{wanted}: found {list(values)}, allowed: each once")
-    wire.check_number(section, len(values))
+    planning.check_axes(axes, f"{where}.pulses")
+    planning.check_number(section, len(values))
     Ku = options.material.Ku_J_per_m3
     wire.check_width(options.material, Ku, track.cell_m, f"{where}.material.Ku_J_per_m3: found {Ku:g}")
     times = {"wall.rest_s": wall.rest_s, "pulses.duration_s": axes.duration_s, "wall.settle_s": wall.settle_s}
@@ -263,11 +263,7 @@ def pulses(section: Simulations) -> pd.DataFrame:
 
 def batches(section: Simulations) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse and instance."""
-    return [
-        Batch(pulse, instance, _problem(section, value, instance), section.sweep.replicas_per_instance)
-        for pulse, value in enumerate(_values(section.options))
-        for instance in range(section.sweep.instances)
-    ]
+    return planning.batches(section, _values(section.options), _problem)
 
 
 def observe(batch: Batch, problem: Problem, result: Result) -> tuple[dict, dict]:

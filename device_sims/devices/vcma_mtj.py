@@ -19,9 +19,10 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, mtj
+from device_sims.devices import Batch, mtj, planning
 from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
     AXES,
+    BODY,
     EVENT_COLUMNS,
     KEYS,
     PULSE_COLUMNS,
@@ -113,7 +114,7 @@ def pulses(section: Simulations) -> pd.DataFrame:
 
 def batches(section: Simulations) -> list[Batch]:
     """Return the batches of the sweep, ordered by pulse and instance; the same for every engine."""
-    return mtj.batches(section, _problem)
+    return planning.batches(section, mtj.plan(section.options), _problem)
 
 
 def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:

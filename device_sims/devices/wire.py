@@ -11,6 +11,7 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
+from device_sims.devices import planning
 from device_sims.engines import Result
 from device_sims.problem import MU0, Geometry, Mesh, Problem, geometry, observables
 from device_sims.problem import Roughness as RoughEdges
@@ -19,7 +20,6 @@ from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 from spinloom.write_events import Outcome
 
-MAX_EVENTS = 1_000_000  # a sweep beyond this is a slip of the keyboard
 EDGE_MARGIN_CELLS = 1  # room beside the nominal width for edges that bulge outward
 
 INDEX = pa.Column(int, pa.Check.ge(0))
@@ -100,22 +100,6 @@ def rest_width(material: Material) -> float:
     return math.sqrt(material.A_J_per_m / effective)
 
 
-def check_track(track: Track, where: str) -> None:
-    """Check that whole cells make the track; ``where`` names its part of the config.
-
-    Raises
-    ------
-    UserError
-        Naming the key.
-    """
-    for name, edge in (("length_m", track.length_m), ("width_m", track.width_m)):
-        cells = edge / track.cell_m
-        if cells < 1 or abs(cells - round(cells)) > 1e-6 * cells:
-            raise UserError(
-                f"{where}.track.cell_m: found {track.cell_m:g}, allowed: a length that divides {name} = {edge:g}"
-            )
-
-
 def check_width(material: Material, Ku_J_per_m3: float, cell_m: float, found: str) -> None:
     """Check that a wall exists and is no narrower than a cell; ``found`` begins the error.
 
@@ -137,19 +121,6 @@ def check_width(material: Material, Ku_J_per_m3: float, cell_m: float, found: st
         )
 
 
-def check_number(section: Simulations, per_instance: int) -> None:
-    """Check the number of write events, with ``per_instance`` pulses (from each start) on each instance.
-
-    Raises
-    ------
-    UserError
-        If there are too many.
-    """
-    number = per_instance * section.sweep.instances * section.sweep.replicas_per_instance
-    if number > MAX_EVENTS:
-        raise UserError(f"device_sims.sweep: found {number} write events, allowed: at most {MAX_EVENTS}")
-
-
 def check_problems(section: Simulations, build: Callable[[int], Problem], times: dict[str, float]) -> None:
     """Check that times are whole numbers of steps, and that each instance has a track.
 
@@ -165,15 +136,13 @@ def check_problems(section: Simulations, build: Callable[[int], Problem], times:
     UserError
         Naming the key or the instance.
     """
-    where, first = f"device_sims.{section.device}", build(0)
-    for name, duration in times.items():
-        first.steps(duration, f"{where}.{name}")
-    first.steps(first.record_interval_s, "device_sims.numerics.record_interval_s")
+    first = build(0)
+    planning.check_times(section, first, times.items())
     for instance in range(section.sweep.instances):
         try:
             geometry.mask(build(instance).geometry, first.mesh)
         except UserError as error:
-            raise UserError(f"{where}, instance {instance}: {error}") from None
+            raise UserError(f"device_sims.{section.device}, instance {instance}: {error}") from None
 
 
 def outcome(counted: tuple[str, ...], what: str, advice: str) -> Outcome:

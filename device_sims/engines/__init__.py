@@ -10,7 +10,8 @@ defines
 and, where it applies,
 
 * ``check(problem)``: raises `UserError` naming the first key of a problem that the engine could not do;
-* ``FAMILIES``: the device families that it can do, if it cannot do all;
+* ``BODY``, of a reduced model: the kind of body that it is a model of, as device families name theirs; such an engine
+  does no other family;
 * ``program_version() -> str``: the version of a program outside of Python that it starts. This version becomes part of
   the engine's, a study that asks for the engine stops at planning time where the program is missing, and ``run`` takes
   a second argument, the folder that keeps the program's files or None;
@@ -92,9 +93,14 @@ def probe(name: str) -> tuple[bool, str]:
         return False, str(error)
 
 
-def does(engine: ModuleType, family: str) -> bool:
+def reduced(engine: ModuleType) -> bool:
+    """Return whether an engine is a model of one kind of body."""
+    return hasattr(engine, "BODY")
+
+
+def does(engine: ModuleType, family: ModuleType) -> bool:
     """Return whether an engine can do a device family."""
-    return family in getattr(engine, "FAMILIES", (family,))
+    return not reduced(engine) or engine.BODY == getattr(family, "BODY", None)
 
 
 def starts_program(engine: ModuleType) -> bool:
@@ -117,8 +123,8 @@ def those(holds: Callable[[ModuleType], bool]) -> list[str]:
     return found
 
 
-def check(name: str, family: str, problems: Sequence[Problem]) -> None:
-    """Check, before anything is simulated, that an engine can do a family's problems.
+def check(name: str, device: str, family: ModuleType, problems: Sequence[Problem]) -> None:
+    """Check, before anything is simulated, that an engine can do the problems of a device's ``family``.
 
     Raises
     ------
@@ -128,7 +134,7 @@ def check(name: str, family: str, problems: Sequence[Problem]) -> None:
     version(name)
     if not does(REGISTRY.get(name), family):
         able = ", ".join(those(lambda engine: does(engine, family)))
-        raise UserError(f"device_sims.engine: found {name} with device {family}, allowed: {able}")
+        raise UserError(f"device_sims.engine: found {name} with device {device}, allowed: {able}")
     for problem in problems:
         check_problem(name, problem, "device_sims", ".")
 

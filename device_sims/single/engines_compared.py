@@ -64,7 +64,7 @@ def compare(
         `device_sims.single.run.run`.
     """
     problem, _ = problem_file.load(source, seed)
-    asked = names or engines.those(lambda engine: not hasattr(engine, "FAMILIES"))
+    asked = names or engines.those(lambda engine: not engines.reduced(engine))
     if len(set(asked)) < len(asked):
         raise UserError(f"--engines: found {', '.join(asked)}, allowed: each engine once")
     usable = [name for name in asked if _is_usable(name)]

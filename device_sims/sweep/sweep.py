@@ -98,7 +98,7 @@ def plan_checked(section: Simulations) -> list[Chunk]:
     section.family.check(section)
     chunks = plan(section)
     # the first batch of each chunk: instances differ in their edges only
-    engines.check(section.engine, section.device, [chunk.batches[0].problem for chunk in chunks])
+    engines.check(section.engine, section.device, section.family, [chunk.batches[0].problem for chunk in chunks])
     return chunks
 
 

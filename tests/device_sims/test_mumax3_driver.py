@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from device_sims import engines
+from device_sims.devices import domain_wall
 from device_sims.engines import mumax3
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.problem import Geometry, ovf
@@ -168,7 +169,7 @@ def test_a_missing_mumax3_is_never_replaced(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
     # a study stops when it is planned
     with pytest.raises(UserError, match="^device_sims.engine: mumax3 cannot run here: found no executable 'mumax3'"):
-        engines.check("mumax3", "domain_wall", [PLAIN])
+        engines.check("mumax3", "domain_wall", domain_wall, [PLAIN])
 
 
 def test_a_sweep_has_the_tables_of_any_engine(fake_mumax3, section, tmp_path, monkeypatch):

@@ -14,8 +14,9 @@ from types import ModuleType
 import numpy as np
 import scipy
 
-from calibration.laws.fitting.likelihood import Fit, Problem, finish
+from calibration.laws.fitting.likelihood import Fit, finish
 from calibration.laws.fitting.scales import Parameter, Scale
+from calibration.laws.fitting.search import Problem
 from spinloom.errors import UserError
 from spinloom.streams import generator
 

@@ -9,8 +9,9 @@ import numpy as np
 from scipy import special
 
 from calibration import laws
-from calibration.laws.fitting.likelihood import DROP, Fit, derivative
+from calibration.laws.fitting.likelihood import DROP, Fit
 from calibration.laws.fitting.scales import Scale
+from calibration.laws.fitting.search import derivative
 
 TINY = 1e-300
 

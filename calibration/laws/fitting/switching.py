@@ -16,8 +16,9 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from calibration.laws.fitting.likelihood import Fit, Problem, finish, pearson
+from calibration.laws.fitting.likelihood import Fit, finish, pearson
 from calibration.laws.fitting.scales import Parameter, Scale
+from calibration.laws.fitting.search import Problem
 from spinloom.errors import UserError
 
 PULSE_AXES = ("voltage_V", "duration_s", "temperature_K")

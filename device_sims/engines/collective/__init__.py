@@ -8,7 +8,7 @@ from device_sims.engines import Result
 from device_sims.problem import Problem
 
 VERSION = "1"
-FAMILIES = ("domain_wall", "notched_wire")
+BODY = "wall"
 
 
 def probe() -> tuple[bool, str]:

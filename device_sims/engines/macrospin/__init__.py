@@ -8,7 +8,7 @@ from device_sims.engines import Result
 from device_sims.problem import Problem
 
 VERSION = "1"
-FAMILIES = ("stt_mtj", "vcma_mtj")
+BODY = "moment"
 
 
 def probe() -> tuple[bool, str]:
