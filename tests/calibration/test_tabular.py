@@ -89,7 +89,7 @@ def same(result, writes: int = READINGS - 1) -> None:
     inner = events["after"].isin(events["before"])
     assert inner.mean() > 0.9
     low, high = result.writes.bounds
-    assert (low, high) == pytest.approx((G.min() * 1e-6, G.max() * 1e-6), rel=1e-6)
+    assert (low, high) == pytest.approx((G.min() * 1e-6, G.max() * 1e-6), rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("name", SPELT)
