@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_key(parser, "--states", States, "method")
     add_key(parser, "--edges", States, "edges", nargs="+", metavar="EDGE")
     add_key(parser, "--count", States, "count")
-    parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's, with --states mixture")
+    parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's, with --states auto")
     parser.add_argument("--dropped", help="CSV file for what was left out and why; default: OUTPUT_dropped.csv")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "\n".join(_told(*plug_in) for plug_in in options_of(importers.REGISTRY).items())
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--states, --count, --edges: found {given}, allowed with {format}: --option states=NUMBER")
     if arguments.config is None:
         # config.yaml's states are those of its wall; a measured device has none yet
-        own["states"] = {"method": "mixture", "misread": own["states"]["misread"]}
+        own["states"] = {"method": "auto", "misread": own["states"]["misread"]}
     own["states"] = {**own["states"], **given}
     where, output = arguments.config or "config.yaml", Path(arguments.output)
     dropped = arguments.dropped or str(output.parent / f"{output.name}_dropped.csv")
@@ -68,4 +68,6 @@ def _by_option(text: str, where: str, given: set[str]) -> str:
     for key in sorted(given):
         text = re.sub(rf"^{re.escape(where)}: (calibration\.)?(states\.{key}\b)", OPTIONS[key], text)
         text = re.sub(rf"\b(calibration\.)?states\.{key}\b", OPTIONS[key], text)
-    return re.sub(rf"^{re.escape(where)}: (calibration\.)?source: options\.(\w+): ", r"--option \2: ", text)
+    return re.sub(
+        rf"^(format \w+: )?{re.escape(where)}: (calibration\.)?source\.options\.(\w+): ", r"--option \3: ", text
+    )

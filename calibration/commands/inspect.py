@@ -46,8 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         except ValueError as error:
             raise UserError(f"--figure: {error}") from None
         tell(f"picture: {figure}")
-    states = [] if importers.brings_states(str(found.format)) else ["--states", "lattice", "--count", "40"]
-    tell(f"\nthe card:\n  {inspection.command(found, f'results/cards/{stem}', states)}")
+    tell(f"\nthe card:\n  {inspection.command(found, f'results/cards/{stem}')}")
     if wished := inspection.wished(found):
         tell("say also what you know; the card states what it does not know:\n  " + "\n  ".join(wished))
     if found.missing:

@@ -18,7 +18,7 @@ from calibration.config import Stage
 from calibration.counting import estimator, kernel_rows
 from calibration.counting.estimator import Rows
 from calibration.counting.spread import as_dict, device_offsets, random_effects
-from calibration.counting.states import assign_states, state_edges
+from calibration.counting.states import assign_states, resolved, state_edges
 from calibration.counting.writes import Writes
 from calibration.readout.conductance import assumed_of_reads, read_table_of, readout_of
 from spinloom import quantities
@@ -60,6 +60,8 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         repeated = pulse * (events["prepared"].max() + 1) + events["prepared"].to_numpy()
     edges = writes.edges if measured is None else measured.edges
     if edges is None:
+        method = resolved(config.states, events["after"].to_numpy(), writes.flags["reset_before_write"])
+        config = config.model_copy(update={"states": method})
         kind = pulse if config.states.method == "nearest_mean" else repeated
         edges = state_edges(events["after"].to_numpy(), kind, config.states, writes.bounds, suffix, where)
     reset, pulses, size = writes.flags["reset_before_write"], len(writes.pulses), len(edges) - 1

@@ -13,6 +13,7 @@ from spinloom.errors import UserError
 MOST = 127  # states are int8 in the network stage
 MOST_FITTED = 2000  # values that a mixture is fitted to; of more, so many quantiles
 MOST_COMPONENTS = 16  # of a mixture whose number is not given
+FEW_STATES = 16  # of a lattice whose number is not given
 
 
 def check(options: States, pulses: int, where: str = "calibration") -> None:
@@ -121,6 +122,33 @@ def state_edges(
     edges = np.concatenate([[bounds[0]], inner, [bounds[1]]])
     _apart(edges, edges, "edges", method, unit, where)
     return edges
+
+
+def resolved(options: States, values: Float[np.ndarray, " writes"], reset: bool) -> States:
+    """Return the method that ``auto`` is for writes that are counted: levels if the writes show some, else a lattice.
+
+    After a reset each pulse writes a level (``nearest_mean``). Otherwise there are levels where the values leave gaps
+    that are wide for so many of them: of n values that are spread evenly, the widest gap is about ln(n)/n of the range.
+
+    Parameters
+    ----------
+    options : States
+    values : float[writes]
+        What the writes led to, in the coordinate.
+    reset : bool
+        Each write begins with a reset.
+    """
+    if options.method != "auto":
+        return options
+    if reset:
+        return options.model_copy(update={"method": "nearest_mean"})
+    ordered = np.sort(values)
+    number, span = len(ordered), np.ptp(ordered)
+    gaps = np.flatnonzero(np.diff(ordered) > max(0.03, 4 * np.log(number) / number) * span)
+    if len(gaps) and options.count in (None, len(gaps) + 1):
+        edges = tuple(float(ordered[gap] + ordered[gap + 1]) / 2 for gap in gaps)
+        return options.model_copy(update={"method": "edges", "edges": edges, "count": None})
+    return options.model_copy(update={"method": "lattice", "count": options.count or FEW_STATES})
 
 
 def assign_states(

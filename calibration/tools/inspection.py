@@ -244,11 +244,11 @@ def _readings(readings: pd.DataFrame, scale: float, unit: str) -> list[str]:
     return lines
 
 
-def command(found: Inspection, output: str, states: list[str]) -> str:
+def command(found: Inspection, output: str) -> str:
     """Return the import command that follows, with ``VALUE`` where something must be said."""
     options = {**found.options, **dict.fromkeys(found.missing, "VALUE")}
     words = ["python", "-m", "calibration", "import", str(found.path), "--format", str(found.format)]
-    words += ["--output", output, *states]
+    words += ["--output", output]
     for name, value in options.items():
         words += ["--option", f"{name}={value}"]
     return shlex.join(words)
@@ -286,7 +286,7 @@ def study(found: Inspection, name: str) -> str:
     source = {"kind": "import", "file": str(found.path), "format": found.format, "options": _typed(found)}
     content: dict[str, Any] = {"study": name, "calibration": {"source": source}}
     if not importers.brings_states(str(found.format)):
-        content["calibration"]["states"] = {"method": "lattice", "count": 40}
+        content["calibration"]["states"] = {"method": "auto", "count": None}
     content["network"] = {
         "layers": [784, 100, 10],
         "activation": "sigmoid",

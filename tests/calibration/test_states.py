@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.counting.states import assign_states, check, longest_chain, state_edges
+from calibration.counting.states import assign_states, check, longest_chain, resolved, state_edges
 from calibration.sections import States
 from spinloom.errors import UserError
 from spinloom.streams import generator
@@ -185,3 +185,14 @@ def test_entries_outside_of_their_range_are_refused(options, words):
 def test_entries_that_agree_are_accepted():
     for options in ({"count": 5}, {}, {"method": "device"}, {"method": "edges", "edges": [1.0]}, {"method": "mixture"}):
         check(States(**({"method": "nearest_mean"} | options)), 5)
+
+
+def test_auto_takes_levels_where_values_leave_gaps():
+    values = np.repeat([1e-5, 2e-5, 4e-5], 40) + 1e-7 * generator(1, "levels").standard_normal(120)
+    found = resolved(States(method="auto"), values, False)
+    assert found.method == "edges" and found.edges == pytest.approx((1.5e-5, 3e-5), rel=0.05, abs=0)
+    even = generator(1, "even").uniform(1e-5, 4e-5, 300)
+    assert resolved(States(method="auto"), even, False) == States(method="lattice", count=16)
+    assert resolved(States(method="auto", count=9), values, False) == States(method="lattice", count=9)
+    assert resolved(States(method="auto"), values, True).method == "nearest_mean"
+    assert resolved(States(method="mixture"), values, False) == States(method="mixture")
