@@ -114,6 +114,8 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         notes.append(drift)
     fit = levels if levels is not None else step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng)
     noise = fit.noise if isinstance(fit, Levels) else fit.steps.noise
+    if fit.noise_interval[0] == 0:  # none is seen
+        noise = 0.0
     interval = [None if np.isnan(end) else float(end) for end in fit.noise_interval]
     meta = {
         "model": "levels" if isinstance(fit, Levels) else "steps",
@@ -233,8 +235,7 @@ def _by_steps(
     options, steps = config.states, fit.steps
     low, high = _range(fit)
     points = options.method in ("auto", "lattice")
-    silent = steps.noise <= 1.01 * step_model.silent(steps)
-    if silent and not points:
+    if meta["noise_sd_S"] == 0 and not points:
         return None
     events = _events(table, fit.state, writes)
     if points:
@@ -277,7 +278,7 @@ def _by_steps(
         ],
     }
     method = "lattice" if options.method == "auto" else options.method
-    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), steps.noise, meta)
+    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), meta["noise_sd_S"], meta)
 
 
 def _interval_edges(

@@ -33,6 +33,8 @@ ALIKE = 0.4  # sd of the prior of ln s over the mean step between pulses
 SHORT = 0.05  # of the mean step: below it, a shorter step has no smaller spread
 ENDS = (0.0, 1.0)  # where hard ends are first looked for: from the outermost reading to the end of the range
 EFFORT: Any = {"maxiter": 300, "maxcor": 15, "ftol": 1e-9}  # of the minimiser
+FEW: Any = {**EFFORT, "maxiter": 20}
+FALL = 1.353  # of ln L on one side, at which 95 % are on the other
 FINE = 8  # points between knots at which the fitted functions are told
 MOST = 40_000  # readings that parameters are fitted to; of more, every second, third, ... segment
 SMALLEST = 1e-4  # of the range: a spread below it is 0 for all purposes
@@ -84,7 +86,7 @@ class Fit:
     parameters
         Number that was fitted.
     noise_interval
-        95 % interval of the read noise, S; NaN where the noise was given.
+        95 % interval of the read noise, S, from 0 where none is seen; NaN where the noise was given.
     state, state_sd
         Smoothed state of each reading and its standard deviation, S; of the readings' segments.
     surprise
@@ -223,11 +225,6 @@ def _moments(pulse, value, pulses: int) -> tuple[np.ndarray, np.ndarray, float]:
     return mean, sd, np.sqrt(noise2 + 0.01 * variance.mean())
 
 
-def silent(steps: Steps) -> float:
-    """Return the read noise, S, below which it is 0 for all purposes."""
-    return SILENT * float(np.abs(steps.mean).mean(axis=1).min())
-
-
 def knots_for(writes: Int64[np.ndarray, " pulses"]) -> int:
     """Return the number of knots that so many writes of each pulse carry."""
     return int(np.clip(2 + np.log10(max(writes.min(), 1)) * 1.5, 3, 9))
@@ -293,13 +290,16 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
         best = min(tried, key=lambda result: result.fun)
         theta = best.x
         covariance = _covariance(both, theta, rooms, noise is not None)
+        unseen = noise is None and theta[-1] <= np.log(silent) + 1e-6
+        most = _upper_noise(both, theta, rooms, best.fun) if unseen and draws else np.nan
         start, out = _run(jnp.asarray(theta), jnp.asarray(pulse), jnp.asarray(value), data[3], data[4], knots=knots)
         density, *moments, surprise = (np.asarray(part) for part in out)
         state, variance = _smoothed(tuple(np.asarray(part) for part in start), moments)
     drawn = rng.multivariate_normal(theta, covariance, draws, method="cholesky") if draws else np.empty((0, len(theta)))
     drawn = np.clip(drawn, *np.array(rooms).T)
     width = 1.96 * np.sqrt(covariance[-1, -1])
-    interval = tuple(size * np.exp(theta[-1] + sign * width) for sign in (-1, 1))
+    low_noise, high_noise = (float(size * np.exp(theta[-1] + sign * width)) for sign in (-1, 1))
+    interval = (0.0, float(size * most)) if unseen else (low_noise, high_noise)
     seen = int(np.isfinite(table.value).sum())
     return Fit(
         _steps(theta, low, size, outer, scale, knots),
@@ -338,6 +338,21 @@ def _steps(theta: np.ndarray, low: float, size: float, outer: np.ndarray, scale:
         float(low + size * above),
         float(size * np.exp(log_noise)),
     )
+
+
+def _upper_noise(both, theta: np.ndarray, rooms: list, least: float) -> float:
+    """Return the noise, in units of the range, at which the likelihood's profile has fallen by that of 95 %."""
+    last, fallen = theta[-1], 0.0
+    for _ in range(12):
+        tried = theta.copy()
+        tried[-1] = last + np.log(2)
+        held = [*rooms[:-1], (tried[-1], tried[-1])]
+        found = minimize(both, tried, jac=True, method="L-BFGS-B", bounds=held, options=FEW)
+        fall = found.fun - least
+        if fall > FALL:
+            return float(np.exp(last + np.log(2) * (FALL - fallen) / (fall - fallen)))
+        last, fallen, theta = tried[-1], fall, found.x
+    return float(np.exp(last))
 
 
 def _covariance(both, theta: np.ndarray, rooms: list, fixed: bool) -> np.ndarray:
