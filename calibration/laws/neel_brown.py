@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.laws.fitting.scales import Parameter
-from calibration.laws.fitting.switching import CLIP, PULSE_AXES, line
+from calibration.laws.fitting.switching import CLIP, PULSE_AXES, chances, line
 
 NAME = "neel_brown"
 KIND = "switching"
@@ -53,11 +53,7 @@ def probability(parameters: dict[str, float], voltage_V, duration_s, temperature
 
 def log_probabilities(parameters: dict[str, float], voltage_V, duration_s, temperature_K):
     """Return ln P and ln(1 - P)."""
-    log_ratio = np.log(duration_s) - log_time(parameters, voltage_V, temperature_K)
-    stay = -np.exp(np.clip(log_ratio, -CLIP, CLIP))
-    with np.errstate(divide="ignore"):
-        # ln(1 - e^-x) = ln x for tiny x, where the difference would be 0
-        return np.where(log_ratio < -30, log_ratio, np.log(-np.expm1(np.minimum(stay, -1e-14)))), stay
+    return chances(np.log(duration_s) - log_time(parameters, voltage_V, temperature_K))
 
 
 def starts(share, writes, voltage_V, duration_s, temperature_K, held):

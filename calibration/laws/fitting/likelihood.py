@@ -19,6 +19,7 @@ from spinloom.errors import UserError
 # log-likelihood lost at the limit of a parameter on a bound, ln 20: where the likelihood falls exponentially from the
 # bound, as after 0 of n writes, 95 % of it lie within (3/n). 1.645^2/2, for a parabola, would be 1.35/n: 74 %
 DROP = float(np.log(20))
+ENOUGH = 5.0  # smallest expected count of a joined row of two cells, whose p-values are wanted down to 0.001
 EXPECTED = 1.0  # smallest expected count of a cell in the chi-square test; smaller cells are pooled (Cochran 1954)
 
 
@@ -184,6 +185,44 @@ def finish(problem: Problem, starts: list[np.ndarray], goodness: Callable, condi
             "bound_limits": bound_limits(problem, x, free, bound),
         },
     )
+
+
+def joined(counts: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of two cells, those joined that expect too little in one cell to be tested alone.
+
+    Rows whose smaller cell expects fewer than 5 counts say little each, and together as much as any other row: where
+    100 rows expect 0.1 count, 50 counts contradict the law. Those with the same smaller cell are added up, from the
+    least expected on, until a row expects 5 or more.
+
+    Parameters
+    ----------
+    counts : ndarray, int64[rows, 2]
+    probability : ndarray, float64[rows, 2]
+
+    Returns
+    -------
+    tuple of int64[rows, 2] and float64[rows, 2]
+        As the parameters, of at most as many rows.
+    """
+    expected = counts.sum(axis=1, keepdims=True) * probability
+    least = expected.min(axis=1)
+    rows, shares = [counts[least >= ENOUGH]], [expected[least >= ENOUGH]]
+    for cell in (0, 1):
+        own = np.flatnonzero((least < ENOUGH) & (expected.argmin(axis=1) == cell))
+        own = own[np.argsort(least[own], kind="stable")]
+        if not len(own):
+            continue
+        start, summed = [0], 0.0
+        for place, amount in enumerate(least[own]):
+            if summed >= ENOUGH:
+                start, summed = [*start, place], 0.0
+            summed += amount
+        if summed < ENOUGH and len(start) > 1:
+            start.pop()  # what is left over goes to the last row that is full
+        rows.append(np.add.reduceat(counts[own], start))
+        shares.append(np.add.reduceat(expected[own], start))
+    seen, expected = np.concatenate(rows), np.concatenate(shares)
+    return seen, expected / seen.sum(axis=1, keepdims=True)
 
 
 def pearson(counts: np.ndarray, probability: np.ndarray, fitted: int) -> dict[str, Any]:

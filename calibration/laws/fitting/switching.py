@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from calibration.laws.fitting.likelihood import Fit, finish, pearson
+from calibration.laws.fitting.likelihood import DROP, Fit, finish, joined, pearson
 from calibration.laws.fitting.scales import Parameter, Scale
 from calibration.laws.fitting.search import Problem
 from spinloom.errors import UserError
@@ -65,7 +65,9 @@ def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float 
     Parameters
     ----------
     law : module
-        With ``NAME``, ``AXES``, ``PARAMETERS``, ``FIXED``, ``THERMAL``, ``HINT``, ``log_probabilities`` and ``starts``.
+        With ``NAME``, ``AXES``, ``PARAMETERS``, ``FIXED``, ``THERMAL``, ``HINT``, ``log_probabilities`` and ``starts``;
+        where it applies ``USUAL``, name -> values that a parameter is held at, the first that the data do not
+        contradict (a log-likelihood that is lower by ln 20); it is free if they contradict all.
     data : DataFrame
         Columns as told in this module.
     where : str
@@ -84,6 +86,20 @@ def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float 
         raise UserError(f"{where}: law {law.NAME}: found parameter {sorted(unknown)[0]}, allowed: {', '.join(names)}")
     held = {name: value for name, value in {**law.FIXED, **(fixed or {})}.items() if value is not None}
     data = check(law, data, where)
+    usual = {name: values for name, values in getattr(law, "USUAL", {}).items() if name not in (fixed or {})}
+    if not usual:
+        return _fit(law, data, where, held)
+    kept = [_fit(law, data, where, {**held, **dict(zip(usual, values))}) for values in zip(*usual.values())]
+    try:
+        kept.append(_fit(law, data, where, held))
+    except UserError:
+        pass  # the writes do not tell it, which is what the usual values are for
+    enough = max(one.log_likelihood for one in kept) - DROP
+    return next(one for one in kept if one.log_likelihood >= enough)
+
+
+def _fit(law: ModuleType, data: pd.DataFrame, where: str, held: dict[str, float]) -> Fit:
+    names = [parameter.name for parameter in law.PARAMETERS]
     axes = [data[axis].to_numpy() for axis in law.AXES]
     span = max(float(np.ptp(axes[0])), 1e-3 * float(np.abs(axes[0]).max()), 1e-30)
     scale = Scale(
@@ -101,7 +117,7 @@ def fit(law: ModuleType, data: pd.DataFrame, where: str, fixed: dict[str, float 
         return np.column_stack(law.log_probabilities(dict(zip(names, values)), *axes))
 
     def goodness(values: np.ndarray, fitted: int) -> dict:
-        return pearson(counts, np.exp(log_cells(values)), fitted)
+        return pearson(*joined(counts, np.exp(log_cells(values))), fitted)
 
     shares = (data["switched"].to_numpy() + 0.5) / (data["writes"].to_numpy() + 1)
     guesses = [{**guess, **held} for guess in law.starts(shares, data["writes"].to_numpy(float), *axes, held)]
@@ -134,6 +150,14 @@ def split(data: pd.DataFrame, folds: int, rng: np.random.Generator) -> list[tupl
         return data.assign(writes=writes, switched=hits)
 
     return [(table(fold != one), table(fold == one)) for one in range(folds)]
+
+
+def chances(log_ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ln P and ln(1 - P) of P = 1 - exp(-t / tau) for ``log_ratio`` = ln(t / tau), float64[n]."""
+    stay = -np.exp(np.clip(log_ratio, -CLIP, CLIP))
+    with np.errstate(divide="ignore"):
+        # ln(1 - e^-x) = ln x for tiny x, where the difference would be 0
+        return np.where(log_ratio < -30, log_ratio, np.log(-np.expm1(np.minimum(stay, -1e-14)))), stay
 
 
 def line(rows: list[np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:
