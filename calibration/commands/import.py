@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from calibration.config import Stage
-from calibration.sections import States
+from calibration.sections import Kernel, States
 from calibration.sources import importers
 from calibration.tools import make_card
 from spinloom.command_line import add_key, in_words
@@ -27,6 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_key(parser, "--states", States, "method")
     add_key(parser, "--edges", States, "edges", nargs="+", metavar="EDGE")
     add_key(parser, "--count", States, "count")
+    for name in ("law", "form", "empty_rows"):
+        add_key(parser, f"--{name.replace('_', '-')}", Kernel, name)
     parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's, with --states auto")
     parser.add_argument("--dropped", help="CSV file for what was left out and why; default: OUTPUT_dropped.csv")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -48,11 +50,16 @@ def run(arguments: argparse.Namespace) -> None:
     given = {key: value for key, value in states.items() if value is not None}
     format = arguments.format or importers.recognised(arguments.file, options)[0]
     if given and importers.brings_states(format):
-        raise UserError(f"--states, --count, --edges: found {given}, allowed with {format}: --option states=NUMBER")
+        raise UserError(
+            f"--states, --count, --edges: found {given}, allowed with {format}: none, as the states are the format's "
+            "(docs/import.md)"
+        )
     if arguments.config is None:
         # config.yaml's states are those of its wall; a measured device has none yet
         own["states"] = {"method": "auto", "misread": own["states"]["misread"]}
     own["states"] = {**own["states"], **given}
+    kernel = {name: getattr(arguments, name) for name in ("law", "form", "empty_rows")}
+    own["kernel"] = {**own["kernel"], **{name: value for name, value in kernel.items() if value is not None}}
     where, output = arguments.config or "config.yaml", Path(arguments.output)
     dropped = arguments.dropped or str(output.parent / f"{output.name}_dropped.csv")
     try:

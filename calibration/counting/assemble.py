@@ -55,6 +55,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         writes = replace(writes, events=measured.events)
     events = writes.events
     pulse, instance = (events[name].to_numpy() for name in ("pulse", "instance"))
+    count = writes.count
     repeated = pulse
     if "prepared" in events:
         repeated = pulse * (events["prepared"].max() + 1) + events["prepared"].to_numpy()
@@ -74,7 +75,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     rows = (
         measured.rows
         if measured
-        else estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where)
+        else estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where, count)
     )
     if reset:
         rows = Rows(**{name: np.repeat(part[:, :1], size, axis=1) for name, part in vars(rows).items()})
@@ -89,7 +90,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     extras = {}
     if config.posterior.by_instance:
         extras["by_instance"] = estimator.by_instance(
-            pulse, start, state, instance, pulses, size, config.posterior, where, reset
+            pulse, start, state, instance, pulses, size, config.posterior, where, reset, count
         )
     content = {
         "name": writes.name,
@@ -106,7 +107,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         "laws": [fit.to_dict() for fit in fits],
         "laws_not_fitted": unfitted,
         "intended_states": intended_states(writes, edges),
-        "events": len(events),
+        "events": int(count.sum()),
         "lost_events": writes.lost,
         **_spreads(writes, cell, instance, size),
         **writes.meta,
@@ -131,7 +132,7 @@ def _states(
     writes: Writes, state: np.ndarray, edges: np.ndarray, config: Stage, measured: Estimate | None
 ) -> pd.DataFrame:
     size, after = len(edges) - 1, writes.events["after"].to_numpy()
-    count = np.bincount(state, minlength=size)
+    count = np.bincount(state, writes.count, minlength=size).astype(np.int64)
     middle = (edges[:-1] + edges[1:]) / 2
     conductance = writes.conductance(after)
     if measured is not None:
@@ -185,6 +186,8 @@ def _fill(
         by_law[:] = True
     elif kernel.empty_rows == "law":
         by_law |= bare
+        if writes.missing == "stay":
+            by_law &= kernel_rows.with_law(fits, writes.pulses, len(edges) - 1)
     stay = bare & ~by_law & (kernel.empty_rows == "stay" or writes.missing == "stay")
     if kernel.form == "law" and writes.missing == "stay":
         # a switching law tells of the direction that was written; the other row has no law
@@ -207,7 +210,10 @@ def _spreads(writes: Writes, cell: np.ndarray, instance: np.ndarray, size: int) 
     after = writes.events["after"].to_numpy()
     if writes.edges is not None:
         # between states by nature the only spread is that of probabilities
-        return {"spread": None, "probability_spread": kernel_rows.probability_spreads(after, cell, instance, size)}
+        return {
+            "spread": None,
+            "probability_spread": kernel_rows.probability_spreads(after, cell, instance, writes.count, size),
+        }
     spreads: dict[str, Any] = {"spread": as_dict(random_effects(writes.conductance(after), cell, instance), "S")}
     if writes.coordinate == "position_m":
         spreads["spread_position"] = as_dict(random_effects(after, cell, instance), "m")
@@ -233,6 +239,9 @@ def _population(writes: Writes, cell: np.ndarray, instance: np.ndarray, config: 
     if writes.coordinate == "position_m":
         walls = device_offsets(after, cell, instance)
         table["position_offset_m"], table["position_offset_se_m"] = walls["offset"], walls["offset_se"]
+    # counted rows stand for several writes
+    place = np.searchsorted(table["instance"], instance)
+    table["events"] = np.bincount(place, writes.count).astype(np.int64)
     # a barrier that is thicker or thinner scales all conductances of its device alike; RA is lognormal
     drawn = [generator(config.seed, "RA spread", int(number)).standard_normal() for number in table["instance"]]
     # measured devices bring the spread of their barriers with them

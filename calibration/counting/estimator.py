@@ -35,7 +35,7 @@ PRIOR_DEVICES = 4  # what all other rows tell about a row's correlation counts a
 
 
 def count_transitions(
-    pulse: PerWrite, state_from: PerWrite, state_to: PerWrite, pulses: int, states: int
+    pulse: PerWrite, state_from: PerWrite, state_to: PerWrite, pulses: int, states: int, count: PerWrite | None = None
 ) -> Int64[np.ndarray, "pulses states states"]:
     """Return how often each pulse led from each state to each state.
 
@@ -44,9 +44,11 @@ def count_transitions(
     pulse, state_from, state_to : int[writes]
     pulses, states : int
         Numbers of pulses and states.
+    count : int[writes] or None
+        Equal writes that an entry stands for; None: 1.
     """
     counts = np.zeros((pulses, states, states), dtype=np.int64)
-    np.add.at(counts, (pulse, state_from, state_to), 1)
+    np.add.at(counts, (pulse, state_from, state_to), 1 if count is None else count)
     return counts
 
 
@@ -138,6 +140,7 @@ def transition_rows(
     states: int,
     options: Posterior,
     where: str,
+    count: PerWrite | None = None,
 ) -> Rows:
     """Estimate the transition probabilities of all rows.
 
@@ -155,6 +158,8 @@ def transition_rows(
     options : Posterior
     where : str
         File that errors name.
+    count : int[writes] or None
+        Equal writes that an entry stands for; None: 1.
 
     Returns
     -------
@@ -165,7 +170,7 @@ def transition_rows(
     UserError
         As `posterior`, or if there is one device and ``pooling`` is instances.
     """
-    counts = count_transitions(pulse, start, state, pulses, states)
+    counts = count_transitions(pulse, start, state, pulses, states, count)
     effective = counts.astype(np.float64)
     if options.pooling == "instances":
         devices = len(np.unique(instance))
@@ -174,13 +179,13 @@ def transition_rows(
                 f"{where}: posterior.pooling: found instances with writes to {devices} device, "
                 "allowed: instances with 2 devices or more (8 or more are wise), or events"
             )
-        row, effect = design_effects(np.asarray(pulse) * states + start, state, instance, options.interval)
+        row, effect = design_effects(np.asarray(pulse) * states + start, state, instance, options.interval, count)
         effective.reshape(-1, states)[row] /= effect[:, None]
     return Rows(counts, effective, *posterior(effective, options.pseudocount, options.interval, where))
 
 
 def design_effects(
-    row: PerWrite, state: PerWrite, instance: PerWrite, interval: float = 0.95
+    row: PerWrite, state: PerWrite, instance: PerWrite, interval: float = 0.95, count: PerWrite | None = None
 ) -> tuple[Integer[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
     """Return by what factor writes to the same devices are worth less than independent writes, row by row.
 
@@ -198,6 +203,8 @@ def design_effects(
     row, state, instance : int[writes]
     interval : float
         Mass of the interval that the factor is for; sets the quantiles.
+    count : int[writes] or None
+        Equal writes that an entry stands for; None: 1.
 
     Returns
     -------
@@ -208,7 +215,7 @@ def design_effects(
     groups, group = np.unique(np.column_stack([row, instance]), axis=0, return_inverse=True)
     of, states = groups[:, 0], int(np.max(state)) + 1
     counts = np.zeros((len(groups), states))
-    np.add.at(counts, (group, state), 1)
+    np.add.at(counts, (group, state), 1 if count is None else count)
     n = counts.sum(axis=1)
 
     def over_row(values: np.ndarray) -> np.ndarray:
@@ -251,6 +258,7 @@ def by_instance(
     options: Posterior,
     where: str,
     reset: bool = False,
+    count: PerWrite | None = None,
 ) -> pd.DataFrame:
     """Return each device's own transition probabilities, for the rows in which it was written.
 
@@ -260,6 +268,8 @@ def by_instance(
         As for `transition_rows`; ``pooling`` is not used, because the writes to one device are independent.
     reset : bool
         Whether each write begins with a reset: the row of state 0 is then given for every state before.
+    count : int[writes] or None
+        Equal writes that an entry stands for; None: 1.
 
     Returns
     -------
@@ -274,7 +284,7 @@ def by_instance(
     """
     keys, group = np.unique(np.column_stack([instance, pulse, start]), axis=0, return_inverse=True)
     counts = np.zeros((len(keys), states), dtype=np.int64)
-    np.add.at(counts, (group, state), 1)
+    np.add.at(counts, (group, state), 1 if count is None else count)
     mean, low, high = posterior(counts, options.pseudocount, options.interval, where)
     table = pd.DataFrame(np.repeat(keys, states, axis=0), columns=["instance", "pulse", "state_from"], dtype=np.int64)
     table["state_to"] = np.tile(np.arange(states, dtype=np.int64), len(keys))

@@ -23,6 +23,7 @@ from calibration.laws.fitting import Displacements, Fit, switching
 from calibration.sections import Kernel
 from spinloom.errors import UserError
 
+REJECTED = 1e-3  # p-value of the goodness of fit below which a switching law does not make rows
 NODES = 16  # starts in a state that a law of displacements is averaged over
 
 
@@ -79,7 +80,8 @@ def fit_laws(
     Raises
     ------
     UserError
-        If the config names a law that does not suit the device, or wants all rows by a law that cannot be fitted.
+        If the config names a law that does not suit the device, or wants all rows by a law that cannot be fitted or
+        that the counts reject.
     """
     tried, groups = _groups(writes, start)
     asked = options.law
@@ -93,8 +95,8 @@ def fit_laws(
         )
     chosen = tried if asked == "auto" else [asked]
     fits, failed = [], []
-    for pulses, state, data in groups if tried else ():
-        place = {"pulses": pulses, "state_from": state}
+    for pulses, state, data, polarity in groups if tried else ():
+        place = {"pulses": pulses, "state_from": state} | ({} if polarity is None else {"polarity": polarity})
         name = f"{writes.where}: pulses {pulses}" + ("" if state is None else f" from state {state}")
         try:
             best = fitting.choose(chosen, data, options.criterion, name, seed)
@@ -103,10 +105,22 @@ def fit_laws(
                 raise
             failed.append({**place, "reason": str(error)})
             continue
+        if options.form == "law" and rejected(best[0].law, best[0].goodness["p_value"]):
+            start_of = "" if state is None else f" from {writes.labels[state]}"
+            raise UserError(
+                f"{where}: kernel.form: found 'law' with {best[0].law}, which the counts reject (pulses {pulses[0]} to "
+                f"{pulses[-1]}{start_of}: goodness of fit p = {best[0].goodness['p_value']:.2g}), allowed: counts, or "
+                f"a law with p >= {REJECTED:g}"
+            )
         fits += [
             replace(fit, conditions={**fit.conditions, **place, "chosen": rank == 0}) for rank, fit in enumerate(best)
         ]
     return fits, failed
+
+
+def rejected(law: str, p_value: float | None) -> bool:
+    """Return whether the counts of switching reject a law, by the p-value of its goodness of fit."""
+    return laws.get(law).KIND == "switching" and p_value is not None and p_value < REJECTED
 
 
 def _suitable(tried: list[str]) -> list[str]:
@@ -121,7 +135,10 @@ def _suitable(tried: list[str]) -> list[str]:
 
 
 def _groups(writes: Writes, start: np.ndarray) -> tuple[list[str], list]:
-    """Return the laws that "auto" tries, and (pulses, state before, data) of each group of writes that one is for."""
+    """Return the laws that "auto" tries, and each group of writes that one is for.
+
+    A group is (pulses, state before, data, polarity that leaves the state or None where the size of a drive counts).
+    """
     events, pulses = writes.events, writes.pulses
     pulse, after = events["pulse"].to_numpy(), events["after"].to_numpy()
     if writes.coordinate != "level":
@@ -130,38 +147,82 @@ def _groups(writes: Writes, start: np.ndarray) -> tuple[list[str], list]:
         ends = "truncate" if writes.coordinate == "position_m" else "clip"
         own = [(int(number), pulse == number) for number in np.unique(pulse)]
         return laws.tried("displacement"), [
-            ([number], None, Displacements(before[where], after[where], *writes.bounds, ends)) for number, where in own
+            ([number], None, Displacements(before[where], after[where], *writes.bounds, ends), None)
+            for number, where in own
         ]
     if len(writes.labels) != 2:
         return [], []
     if writes.flags["reset_before_write"]:
         return laws.tried("switching", ("drive",)), [
-            (pulses["pulse"].tolist(), None, _counts(writes, np.ones(len(pulse), bool), after == 1))
+            (pulses["pulse"].tolist(), None, _counts(writes, np.ones(len(pulse), bool), after == 1), None)
         ]
+    if writes.laws:
+        return list(writes.laws), _directed(writes, start)
     if (pulses["current_density_A_per_m2"].fillna(0.0) == 0).all():
         return [], []  # a voltage that turns the moment about an axis: the probability is no monotone function of it
     groups = []
     for state in np.unique(start):
         own = start == state
         data = _counts(writes, own, after != state)
-        groups.append((sorted(set(pulse[own].tolist())), int(state), data))
+        groups.append((sorted(set(pulse[own].tolist())), int(state), data, None))
     return laws.tried("switching", switching.PULSE_AXES), groups
 
 
-def _counts(writes: Writes, own: np.ndarray, switched: np.ndarray) -> pd.DataFrame:
-    pulse = writes.events["pulse"].to_numpy()
-    count = np.bincount(pulse[own], minlength=len(writes.pulses))
-    hits = np.bincount(pulse[own], switched[own], minlength=len(writes.pulses)).astype(np.int64)
-    return _drives(writes.pulses).assign(writes=count, switched=hits)[count > 0].reset_index(drop=True)
+def leaving(polarity: Any, switched: Any) -> int:
+    """Return the polarity, 1 or -1, of the pulses that made the device leave a state: that of most such writes.
+
+    ``polarity`` and ``switched`` are int[n], of pulses and how many writes switched; if none did, most pulses count.
+    """
+    polarity, switched = np.asarray(polarity), np.asarray(switched)
+    return -1 if (polarity @ switched or polarity.sum()) < 0 else 1
 
 
-def _drives(pulses: pd.DataFrame) -> pd.DataFrame:
+def _directed(writes: Writes, start: np.ndarray) -> list:
+    """Return the groups of writes whose drive counts positive in the direction that leaves the state before.
+
+    What the laws do not know (a field beside the voltage; the duration of a pulse of current or field) is the same in
+    all writes of a group.
+    """
+    pulses, events, count = writes.pulses, writes.events, writes.count
+    pulse, after = events["pulse"].to_numpy(), events["after"].to_numpy()
+    kind = _alike(pulses, laws.get(writes.laws[0]).AXES)
+    groups = []
+    for state in np.unique(start):
+        left = (start == state) & (after != state)
+        own = start == state
+        polarity = leaving(pulses["polarity"].to_numpy()[pulse[own]], np.where(left, count, 0)[own])
+        for number in np.unique(kind[pulse[start == state]]):
+            own = (start == state) & (kind[pulse] == number)
+            data = _counts(writes, own, left, polarity)
+            groups.append((sorted(set(pulse[own].tolist())), int(state), data, polarity))
+    return groups
+
+
+def _alike(pulses: pd.DataFrame, axes: tuple[str, ...]) -> np.ndarray:
+    """Return a number for each pulse, int64[pulses], equal where the pulses differ in what the laws know alone."""
+    others = [name for name in ("field_T", "duration_s", "temperature_K") if name not in axes]
+    if "voltage_V" not in axes:
+        others.remove("field_T")  # it may be the drive
+    return pulses.groupby(others, dropna=False).ngroup().to_numpy()
+
+
+def _counts(writes: Writes, own: np.ndarray, switched: np.ndarray, polarity: int | None = None) -> pd.DataFrame:
+    pulse, number = writes.events["pulse"].to_numpy()[own], writes.count[own]
+    count = np.bincount(pulse, number, minlength=len(writes.pulses)).astype(np.int64)
+    hits = np.bincount(pulse, switched[own] * number, minlength=len(writes.pulses)).astype(np.int64)
+    drives = _drives(writes.pulses, polarity)
+    return drives.assign(writes=count, switched=hits)[count > 0].reset_index(drop=True)
+
+
+def _drives(pulses: pd.DataFrame, polarity: int | None = None) -> pd.DataFrame:
+    """Return the axes of the laws for each pulse; with a polarity, drives against it are negative."""
+    sign = 1 if polarity is None else polarity * pulses["polarity"]
     return pd.DataFrame(
         {
-            "voltage_V": pulses["voltage_V"].abs().fillna(0.0),
+            "voltage_V": sign * pulses["voltage_V"].abs().fillna(0.0),
             "duration_s": pulses["duration_s"],
             "temperature_K": pulses["temperature_K"],
-            "drive": drive(pulses),
+            "drive": sign * drive(pulses),
         }
     )
 
@@ -199,7 +260,7 @@ def law_rows(
             return np.tile(np.einsum("snt,n->st", rows, weight / 2), (len(own), 1))
 
         return places, displaced
-    drives = _drives(pulses).iloc[own]
+    drives = _drives(pulses, fit.conditions.get("polarity")).iloc[own]
     axes = [drives[axis].to_numpy() for axis in law.AXES]
     state = fit.conditions["state_from"]
 
@@ -237,7 +298,7 @@ def with_laws(
     for fit in fits:
         if not fit.conditions["chosen"]:
             continue
-        places, rows = law_rows(fit, pulses, edges)
+        places, rows = law_rows(_everywhere(fit, pulses), pulses, edges)
         known = fitting.predict(fit, rows, level)
         for number, place in enumerate(places):
             if not wanted[place]:
@@ -254,6 +315,24 @@ def with_laws(
     return table.assign(**{name: part.ravel() for name, part in values.items()}, basis=basis.ravel())
 
 
+def _everywhere(fit: Fit, pulses: pd.DataFrame) -> Fit:
+    """Return a fit of directed drives for all pulses that it can tell of: those against its direction too."""
+    if "polarity" not in fit.conditions:
+        return fit
+    own = list(fit.conditions["pulses"])
+    same = _alike(pulses, laws.get(fit.law).AXES)
+    return replace(fit, conditions={**fit.conditions, "pulses": np.flatnonzero(same == same[own[0]]).tolist()})
+
+
+def with_law(fits: list[Fit], pulses: pd.DataFrame, states: int) -> np.ndarray:
+    """Return which rows the chosen laws give, bool[pulses, states]."""
+    known = np.zeros((len(pulses), states), bool)
+    for fit in (_everywhere(one, pulses) for one in fits if one.conditions["chosen"]):
+        state = fit.conditions["state_from"]
+        known[fit.conditions["pulses"], slice(None) if state is None else state] = True
+    return known
+
+
 def with_stay(table: pd.DataFrame, wanted: np.ndarray) -> pd.DataFrame:
     """Return the table with the rows ``wanted``, bool[pulses, states], in which the device stays as it is."""
     rows = wanted[table["pulse"], table["state_from"]]
@@ -266,7 +345,9 @@ def with_stay(table: pd.DataFrame, wanted: np.ndarray) -> pd.DataFrame:
     )
 
 
-def probability_spreads(after: np.ndarray, cell: np.ndarray, instance: np.ndarray, size: int) -> list[dict[str, Any]]:
+def probability_spreads(
+    after: np.ndarray, cell: np.ndarray, instance: np.ndarray, count: np.ndarray, size: int
+) -> list[dict[str, Any]]:
     """Return, for each pulse and state before of a device of two states, how much devices differ in P(state 1).
 
     Parameters
@@ -277,6 +358,8 @@ def probability_spreads(after: np.ndarray, cell: np.ndarray, instance: np.ndarra
         ``size`` times the pulse plus the state before.
     instance : ndarray, int64[writes]
         Number of the device.
+    count : ndarray, int64[writes]
+        Equal writes that an entry stands for.
     size : int
         Number of states.
     """
@@ -284,8 +367,8 @@ def probability_spreads(after: np.ndarray, cell: np.ndarray, instance: np.ndarra
     for number in np.unique(cell):
         own = cell == number
         devices, place = np.unique(instance[own], return_inverse=True)
-        written = np.bincount(place)
-        spread = probability_spread(np.bincount(place, after[own]).astype(np.int64), written)
+        written = np.bincount(place, count[own]).astype(np.int64)
+        spread = probability_spread(np.bincount(place, after[own] * count[own]).astype(np.int64), written)
         pulse, state = divmod(int(number), size)
         told = {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(spread).items()}
         spreads.append({"pulse": pulse, "state_from": state, "devices": len(devices), **told})

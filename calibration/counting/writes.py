@@ -24,7 +24,8 @@ class Writes:
         One row per write, columns ``pulse`` int64, ``instance`` int64 (the device), ``replica`` int64 (the
         repetition), ``before`` float64 (NaN if the device was reset before the write), ``after`` float64; both in
         the unit of ``coordinate``. If writes were prepared in some way besides the pulse (a start position of a sweep),
-        ``prepared`` int64 tells them apart: only those with the same pulse and preparation are repetitions.
+        ``prepared`` int64 tells them apart: only those with the same pulse and preparation are repetitions. If equal
+        writes share a row, ``count`` int64 is their number.
     pulses : DataFrame
         `calibration.card.tables.PULSES`, with energies and latency.
     coordinate : str
@@ -48,6 +49,9 @@ class Writes:
         Names of states by nature; empty otherwise.
     missing : str
         What a row without any write means: ``error``, or ``stay`` where the source knows that the device stays.
+    laws : tuple of str
+        Switching laws that ``auto`` tries, where the sign of the drive is the pulse's polarity; empty: the
+        coordinate and the pulses tell which.
     meta : dict
         Further entries of ``card.json``.
     readings : DataFrame or None
@@ -77,9 +81,15 @@ class Writes:
     edges: np.ndarray | None = None
     labels: tuple[str, ...] = ()
     missing: str = "error"
+    laws: tuple[str, ...] = ()
     meta: dict[str, Any] = field(default_factory=dict)
     readings: pd.DataFrame | None = None
     read_voltage_V: float | None = None
     read_duration_s: float | None = None
     assumed: tuple[str, ...] = ()
     read_noise_S: float | None = None
+
+    @property
+    def count(self) -> np.ndarray:
+        """Number of writes of each row of ``events``, int64[rows]."""
+        return self.events["count"].to_numpy() if "count" in self.events else np.ones(len(self.events), dtype=np.int64)

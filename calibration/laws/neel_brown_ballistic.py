@@ -8,8 +8,8 @@ law holds for pulses on both sides of V_c0, with the same three numbers. Where t
 `precessional` describes the writes above V_c0 better.
 
 tau0 is told by pulses above V_c0 that are so short that some do not switch, or by several temperatures. It is held at
-1 ns, as in `neel_brown`, or at 0.1 ns, unless the writes contradict both: from writes below V_c0 alone a free tau0 and a
-critical voltage just below the highest one would describe chance.
+1 ns, as in `neel_brown`, or at 0.1 ns, unless the writes contradict both. Free, it would describe chance where all
+writes are below V_c0, with a critical voltage just below the highest one.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ THERMAL = False
 AXES = ("drive",)
 PARAMETERS = (
     Parameter("threshold", "identity"),
-    Parameter("slope", "log", 1e-9, 1e12),
+    Parameter("slope", "log", 1e-15, 1e12),
     Parameter("amplitude", "logit", 0.0, 1.0, closed="high"),
 )
 FIXED: dict[str, float] = {}

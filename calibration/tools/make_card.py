@@ -10,6 +10,7 @@ import pandas as pd
 from calibration.card import KernelCard
 from calibration.config import Source, Stage
 from calibration.sources import build, library
+from calibration.tools.show import rejected_laws
 from spinloom.config import read
 from spinloom.errors import UserError
 from spinloom.files import read_json, write_csv
@@ -97,6 +98,7 @@ def make(
         if imported is not None:
             told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
             told += [f"note: {note}" for note in imported.notes]
+        told += [f"warning: {warning}" for warning in rejected_laws(card)]
         for line in told:
             progress.say(line)
         progress.advance(1, f"card {card.hash} in {output}")

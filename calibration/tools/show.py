@@ -11,6 +11,7 @@ from rich.table import Table
 from calibration.card import KernelCard
 from calibration.card.retention import YEAR_S
 from calibration.consequences.derive import figures_of
+from calibration.counting.kernel_rows import rejected
 from spinloom.quantities import of
 
 KEYS = ("pulse", "state", "state_from")
@@ -81,6 +82,16 @@ def _laws(card: KernelCard) -> Table:
     return table
 
 
+def rejected_laws(card: KernelCard) -> list[str]:
+    """Return a sentence for each law that is the best of its group and that the counts reject."""
+    return [
+        f"the counts reject {law.law} from {card.states['label'][law.conditions.state_from or 0]}, the best of the "
+        f"laws tried (goodness of fit p = {law.goodness.p_value:.2g})"
+        for law in card.meta.laws
+        if law.conditions.chosen and rejected(law.law, law.goodness.p_value)
+    ]
+
+
 def show(card: KernelCard, console: Console) -> None:
     """Print states, pulses, transitions, laws, spread and derived figures of ``card``, as far as they can be read."""
     meta = card.meta
@@ -102,6 +113,8 @@ def show(card: KernelCard, console: Console) -> None:
         console.print(f"transitions: {card.kernel.shape}, too many to print; they are in transitions.csv", markup=False)
     if meta.laws:
         console.print(_laws(card))
+        for told in rejected_laws(card):
+            console.print(f"warning: {told}", markup=False)
     for spread, title in (
         (meta.spread, "spread of the conductance"),
         (meta.spread_position, "spread of the final position"),

@@ -225,7 +225,10 @@ def test_tables_that_are_exchanged_are_told(tables):
 
 def test_the_states_of_these_tables_are_an_option():
     able = [name for name in REGISTRY.names() if "states" in REGISTRY.get(name).Options.model_fields]
-    assert able == [name for name in REGISTRY.names() if brings_states(name)] == ["crosssim"]
+    assert able == ["crosssim"] and [name for name in REGISTRY.names() if brings_states(name)] == [
+        "crosssim",
+        "switching",
+    ]
 
 
 def test_what_is_wrong_with_a_folder_is_told(tables, tmp_path):

@@ -15,7 +15,7 @@ from scipy import io as scipy_io
 from scipy.io.matlab import MatReadError
 
 from calibration.sources.tabular import header
-from calibration.sources.tabular.options import Tabular
+from calibration.sources.tabular.options import Written
 from calibration.sources.tabular.text import COMMENT, cut, decoded, dialect_of, is_number
 from spinloom.errors import UserError
 
@@ -59,7 +59,7 @@ class Content:
     notes: list[str] = field(default_factory=list)
 
 
-def read_content(path: Path, options: Tabular) -> Content:
+def read_content(path: Path, options: Written) -> Content:
     """Read a file; its kind is that of its ending.
 
     Raises
@@ -78,7 +78,7 @@ def read_content(path: Path, options: Tabular) -> Content:
     return content
 
 
-def _text(path: Path, options: Tabular) -> Content:
+def _text(path: Path, options: Written) -> Content:
     try:
         text, encoding = decoded(path.read_bytes(), path, options.encoding)
     except OSError as error:
@@ -134,7 +134,7 @@ def _of_grid(path: Path, grid: list[list[Any]], row: np.ndarray, decimal: str, t
     )  # fmt: skip
 
 
-def _excel(path: Path, options: Tabular) -> Content:
+def _excel(path: Path, options: Written) -> Content:
     try:
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -164,7 +164,7 @@ def _chosen(path: Path, sizes: dict[str, int], wanted: str | None, what: str) ->
     return name, [f"{what} {name!r} is read, not {', '.join(others)} (option sheet)"] if others else []
 
 
-def _parquet(path: Path, options: Tabular) -> Content:
+def _parquet(path: Path, options: Written) -> Content:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -194,7 +194,7 @@ def _of_arrays(path: Path, arrays: dict[str, np.ndarray], kind: str) -> Content:
     )  # fmt: skip
 
 
-def _npz(path: Path, options: Tabular) -> Content:
+def _npz(path: Path, options: Written) -> Content:
     try:
         loaded = np.load(path, allow_pickle=False)
         found = {"array": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
@@ -203,7 +203,7 @@ def _npz(path: Path, options: Tabular) -> Content:
     return _of_variables(path, found, options, "NPZ")
 
 
-def _mat(path: Path, options: Tabular) -> Content:
+def _mat(path: Path, options: Written) -> Content:
     try:
         loaded = scipy_io.loadmat(path, simplify_cells=True)
     except NotImplementedError:
@@ -213,7 +213,7 @@ def _mat(path: Path, options: Tabular) -> Content:
     return _of_variables(path, {name: value for name, value in loaded.items() if name[:2] != "__"}, options, "MAT")
 
 
-def _of_variables(path: Path, variables: dict[str, Any], options: Tabular, kind: str) -> Content:
+def _of_variables(path: Path, variables: dict[str, Any], options: Written, kind: str) -> Content:
     """Return the variables of the commonest length as columns; a matrix is a column for each of its own."""
     flat = {name: np.asarray(value) for name, value in _flat(variables)}
     told = [f"{name} = {value.item()}" for name, value in flat.items() if value.size == 1]
@@ -250,6 +250,6 @@ def _flat(variables: dict[str, Any], above: str = "") -> list[tuple[str, Any]]:
     return pairs
 
 
-_KINDS: dict[str, Callable[[Path, Tabular], Content]] = {
+_KINDS: dict[str, Callable[[Path, Written], Content]] = {
     ".xlsx": _excel, ".xlsm": _excel, ".parquet": _parquet, ".npz": _npz, ".npy": _npz, ".mat": _mat,
 }  # fmt: skip

@@ -33,8 +33,8 @@ VoltageUnit = Annotated[str, OneOf(lambda: VOLTAGE_UNITS)]
 DurationUnit = Annotated[str, OneOf(lambda: DURATION_UNITS)]
 
 
-class Tabular(Section):
-    """How a table is written; null is what the file looks like. A column is named as in the file, or by its number."""
+class Written(Section):
+    """How a table is written; null is what the file looks like."""
 
     separator: Literal["comma", "semicolon", "tab", "blank", "bar"] | None = key("What separates columns.", None)
     decimal: Literal["point", "comma"] | None = key("Decimal sign.", None)
@@ -42,6 +42,11 @@ class Tabular(Section):
     skip_rows: Whole | None = key("Lines to pass over at the top, before the names of the columns.", None, ge=0)
     missing: Text | None = key("Further marks of a missing number, separated by blanks.", None)
     sheet: Text | None = key("Sheet of a workbook, or variable of a MAT or NPZ file.", None)
+
+
+class Tabular(Written):
+    """Which column is what, and in which unit. A column is named as in the file, or by its number."""
+
     conductance_column: Text | None = key("Column of the conductance.", None)
     current_column: Text | None = key("Column of the read current.", None)
     resistance_column: Text | None = key("Column of the resistance.", None)

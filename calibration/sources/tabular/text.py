@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from calibration.sources.tabular.options import DECIMALS, SEPARATORS, Tabular
+from calibration.sources.tabular.options import DECIMALS, SEPARATORS, Written
 from spinloom.errors import UserError
 
 MISSING = frozenset(
@@ -87,7 +87,7 @@ def cut(line: str, separator: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
 
 
-def dialect_of(lines: list[str], options: Tabular) -> Dialect:
+def dialect_of(lines: list[str], options: Written) -> Dialect:
     """Return how the lines are written.
 
     The dialect is the one with which most lines have the same number of cells and most cells are numbers. In a tie,
