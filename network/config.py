@@ -16,6 +16,7 @@ Entry = Annotated[
     Field(union_mode="left_to_right"),
 ]
 Pulse = Annotated[Annotated[str, Strict()] | Whole, Field(union_mode="left_to_right")]  # "1" and 1 are two names
+Range = Annotated[Real, Field(gt=0, le=1000)]
 Scalar = Annotated[Flag | Annotated[str, Strict()] | Number | None, Field(union_mode="left_to_right")]
 Value = Annotated[Scalar | tuple[Scalar, ...], Field(union_mode="left_to_right")]
 Name = Annotated[
@@ -126,6 +127,13 @@ class Device(Section):
     pulses: Annotated[tuple[Pulse, ...], Field(min_length=2, max_length=127), AfterValidator(_each_once)] | None = key(
         "Pulses of the card that are used, by name; null: all.", None
     )
+    widths: Annotated[
+        tuple[Annotated[Real, Field(gt=0, lt=1)], ...], Field(max_length=16), AfterValidator(_each_once)
+    ] = key(
+        "Shares of its duration for which each pulse is assumed to be given as well; mean and variance of its step are "
+        "in proportion.",
+        (),
+    )
     stuck_fraction: Real = key("Share of devices that no pulse moves.", 0, ge=0, le=1)
 
 
@@ -224,16 +232,19 @@ class Training(Section):
         "batch",
     )
     loss: Literal["cross_entropy", "squared_hinge"] = key("Loss that is minimised.", "cross_entropy")
-    weight_range: Real = key(
-        "Largest weight in units of sqrt(3 / inputs), where uniform weights make columns of unit size; "
-        "with batch normalisation it means little.",
+    weight_range: Annotated[Range | tuple[Range, ...], Field(union_mode="left_to_right")] = key(
+        "Largest weight in units of sqrt(3 / inputs), where uniform weights make columns of unit size; one number, or "
+        "one for each array. With batch normalisation it means little.",
         1,
-        gt=0,
-        le=1000,
     )
     input: Input = key("What the network sees of a picture.", Input)
     augmentation: Augmentation = key("How training pictures are varied.", Augmentation)
     validation_images: Whole = key("Images taken from the training set for validation.", 5000, ge=1)
+    training_images: Whole | None = key(
+        "Images to train with, those that follow the validation images in the same random order; null: all others.",
+        None,
+        ge=1,
+    )
     epochs: Whole = key("Passes over the training set.", ge=1, le=100000)
     batch_size: Whole = key("Images per step.", ge=1)
     optimizer: Optimizer = key("Optimiser of optax, with its settings.", Optimizer)

@@ -51,7 +51,12 @@ def network(study: Study) -> Section:
         base = last[BASELINE]
         told = share(base["test_accuracy_mean"], base["test_accuracy_sd"], base["seeds"])
         sentence += f" The same network with float weights: {told}."
+    for variant, own in last.items():
+        if isinstance(own["assumed"], str):
+            sentence += f" Variant {words(str(variant))} assumes {own['assumed']}."
     blocks = [curves(study), _summary(study), confusion(study)]
+    if len(study.network["programming"]):
+        blocks.append(programming(study))
     evaluations = study.network["evaluations"]
     if len(evaluations):
         if (figure := conditions(study)) is not None:
@@ -122,6 +127,35 @@ def _summary(study: Study) -> Table:
     ]  # fmt: skip
     note = "Rows that were selected are selected by the validation images, never by the test."
     return Table("Accuracy and writes", heads, rows, note)
+
+
+def programming(study: Study) -> Figure:
+    """Return the error of devices that are programmed in a closed loop, against the pulses that they got at most."""
+    views, names = [], []
+    for stage, table in study.network["programming"].groupby("stage", sort=False):
+        traces = []
+        for variant, own in table.groupby("variant", sort=False):
+            x, tint = own["pulses"].tolist(), shade(study, str(variant))
+            common = {"type": "scatter", "legendgroup": variant, "line": {"color": tint}}
+            traces.append({
+                **common, "mode": "lines", "x": [*x, *x[::-1]], "fill": "toself", "line": {"width": 0},
+                "y": numbers([*own["error_p95"], *own["error_p05"][::-1]]), "fillcolor": see_through(tint, 0.15),
+                "hoverinfo": "skip", "showlegend": False,
+            })  # fmt: skip
+            for column, dash in (("error_p50", "solid"), ("error_rms", "dot")):
+                traces.append({
+                    **common, "mode": "lines", "x": x, "y": numbers(own[column]), "showlegend": dash == "solid",
+                    "name": words(str(variant)), "line": {"color": tint, "dash": dash},
+                    "customdata": numbers(100 * own["unfinished"]),
+                    "hovertemplate": "%{y:.3g}, %{customdata:.3g} % of the devices not there yet",
+                })  # fmt: skip
+        views.append({"data": traces, "layout": layout(axis("pulses at most"), axis("error of the weight"))})
+        names.append(str(stage))
+    caption = (
+        "Error of the devices' weights, which are -1 to 1, after at most so many pulses: the median, the 5th to the "
+        "95th percentile shaded, the root mean square dotted. Mean over the seeds."
+    )
+    return Figure("programming", "Programming in a closed loop", caption, views, [("stage", names)])
 
 
 def confusion(study: Study) -> Figure:

@@ -13,7 +13,10 @@ from spinloom import files
 from spinloom.quantities import pulse_names
 
 DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")
-NETWORK = ("history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "lifetime.csv", "confusion.csv")
+NETWORK = (
+    "history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "programming.csv", "lifetime.csv",
+    "confusion.csv",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

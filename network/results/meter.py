@@ -34,6 +34,7 @@ class Meter(Section):
     rule: str
     replicate: int
     device: str  # digest of the `DeviceModel`
+    assumed: str  # of the pulses that the card does not hold, in words; empty: nothing
     uses_device: bool  # devices are read and programmed while training
     epochs: int
     samples: int  # presented in training, all epochs together
@@ -54,7 +55,7 @@ class Meter(Section):
     most_writes_on_a_device: tuple[int, ...]  # by layer
     devices_by_state: tuple[tuple[int, ...], ...]  # by layer and final state
     state_reads_per_step: int | float  # of each device, to decide whether to program it
-    verifies: bool  # each write of the deployment is followed by a read
+    verify_reads: int  # of single devices, to see whether a first programming or a deployment has succeeded
     memory_bits: dict[str, int]  # of digital memory that the rule keeps
     weight_bits: int  # of a weight that no device holds
 
@@ -128,8 +129,7 @@ class Meter(Section):
     @property
     def single_reads(self) -> float:
         """Reads of single devices per sample: to decide whether to write them, or to verify a write."""
-        looks = self.state_reads_per_step * self.devices * self.steps + self.verifies * sum(self.deployment_by_pulse)
-        return looks / self.samples
+        return (self.state_reads_per_step * self.devices * self.steps + self.verify_reads) / self.samples
 
     @property
     def memory(self) -> int:

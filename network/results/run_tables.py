@@ -21,6 +21,11 @@ EVALUATION_COLUMNS = [
     "test_accuracy", "writes", "refresh_writes_per_device", "refresh_writes_of_worst_state", "refresh_energy_J",
 ]  # fmt: skip
 
+ERRORS = ["error_rms", "error_p05", "error_p25", "error_p50", "error_p75", "error_p95"]
+PROGRAMMING_COLUMNS = [
+    "variant", "rule", "replicate", "stage", "pulses", "unfinished", *ERRORS, *(f"{name}_S" for name in ERRORS),
+]  # fmt: skip
+
 
 def history_table(rows: list[dict], meter: Meter, device: DeviceModel) -> pd.DataFrame:
     """Return one row per epoch; epoch 0 is the first programming of all devices."""
@@ -60,11 +65,18 @@ def evaluation_table(rows: list[dict], meter: Meter) -> pd.DataFrame:
     return table.reindex(columns=EVALUATION_COLUMNS)
 
 
+def programming_table(rows: list[dict], meter: Meter) -> pd.DataFrame:
+    """Return one row per stage of closed-loop programming and number of pulses; none without a closed loop."""
+    table = pd.DataFrame([{**whose(meter), "replicate": meter.replicate, **row} for row in rows])
+    return table.reindex(columns=PROGRAMMING_COLUMNS)
+
+
 def write_run(directory: Path, result: dict, device: DeviceModel) -> None:
-    """Write a finished run: history.csv, confusion.csv, evaluations.csv, meter.json."""
+    """Write a finished run: history.csv, confusion.csv, evaluations.csv, programming.csv, meter.json."""
     meter = result["meter"]
-    with sealed(directory, ("history.csv", "confusion.csv", "evaluations.csv", "meter.json")):
+    with sealed(directory, ("history.csv", "confusion.csv", "evaluations.csv", "programming.csv", "meter.json")):
         write_csv(history_table(result["history"], meter, device), directory / "history.csv")
         write_csv(confusion_table(result["confusion"], meter), directory / "confusion.csv")
         write_csv(evaluation_table(result["evaluations"], meter), directory / "evaluations.csv")
+        write_csv(programming_table(result["programming"], meter), directory / "programming.csv")
         meter.write(directory / "meter.json")

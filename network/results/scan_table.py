@@ -12,7 +12,7 @@ from spinloom.quantities import LEVELS, PHASES
 COPIED = (
     "rule", "seeds", "epoch_mean", "test_accuracy_mean", "test_accuracy_sd", "accuracy_below_float_mean",
     "accuracy_below_float_sd", "writes_per_sample_mean", "training_writes_per_sample_mean", "most_writes_on_a_device",
-    "memory_bits_per_synapse", "synapses", "devices",
+    "memory_bits_per_synapse", "synapses", "devices", "assumed",
 )  # fmt: skip
 ENERGIES = {  # column: phase, level and column of energy.csv
     f"{phase}_energy_{unit}_{level}": (phase, level, column)

@@ -20,11 +20,17 @@ def show(directory: Path, console: Console) -> None:
     UserError
         If a table that each study has is absent or damaged.
     """
-    console.print(_summary(read_table(directory / "summary.csv")))
+    summary = read_table(directory / "summary.csv")
+    console.print(_summary(summary))
+    for variant, assumed in summary.dropna(subset="assumed").groupby("variant", sort=False)["assumed"].first().items():
+        console.print(f"{variant} assumes {assumed}")
     console.print(_energy(read_table(directory / "energy.csv")))
     tests = read_table(directory / "evaluations.csv")
     if len(tests):
         console.print(_evaluations(tests))
+    programming = read_table(directory / "programming.csv")
+    if len(programming):
+        console.print(_programming(programming))
     life = read_table(directory / "lifetime.csv")
     if len(life):
         console.print(_lifetime(life))
@@ -84,6 +90,18 @@ def _evaluations(rows: pd.DataFrame) -> Table:
             _share(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"]),
             _share(row["test_accuracy_min"], 0, 1), _share(row["test_accuracy_max"], 0, 1),
         )  # fmt: skip
+    return table
+
+
+def _programming(rows: pd.DataFrame) -> Table:
+    """Show what each closed loop reached in the end; programming.csv has it for every pulse."""
+    table = _table(
+        "programming in a closed loop: errors of the weight, -1 to 1", "variant", "stage", "most pulses",
+        "not there (%)", "rms error", "5 % below", "5 % above",
+    )  # fmt: skip
+    for row in rows.groupby(["variant", "stage"], sort=False).tail(1).to_dict("records"):
+        values = (100 * row["unfinished"], row["error_rms"], row["error_p05"], row["error_p95"])
+        table.add_row(row["variant"], row["stage"], str(row["pulses"]), *(_number(value) for value in values))
     return table
 
 

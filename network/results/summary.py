@@ -11,12 +11,13 @@ from network.config import Energy
 from network.results import lifetime
 from network.results.energy import statement
 from network.results.meter import Meter
-from network.results.run_tables import whose
+from network.results.run_tables import PROGRAMMING_COLUMNS, whose
 from network.synapse.device import DeviceModel
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError
 from spinloom.files import read_table, sealed, write_csv
 
+PARTS = ("history", "confusion", "evaluations", "programming")  # tables of a run
 REFRESH = ("refresh_writes_per_device", "refresh_energy_J")
 
 
@@ -59,6 +60,7 @@ def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list
                 "device_reads_per_sample": costs["device_reads_per_sample"].mean(),
                 "synapses": costs["synapses"].max(), "devices": costs["devices"].max(),
                 "memory_bits_per_synapse": costs["memory_bits_per_synapse"].mean(),
+                "assumed": next(meter.assumed for meter in meters if meter.variant == variant) or None,
             })  # fmt: skip
     for row in rows:
         own = accuracies[row["variant"], row["selection"]]
@@ -100,6 +102,23 @@ def evaluations_table(evaluations: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "seeds", "draws", *means, *(f"{name}_mean" for name in REFRESH)])
 
 
+def programming_table(programming: pd.DataFrame) -> pd.DataFrame:
+    """Return per variant, stage and number of pulses the errors of closed-loop programming, means over seeds.
+
+    A seed whose devices needed fewer pulses counts with its last row.
+    """
+    errors = [column for column in PROGRAMMING_COLUMNS if column == "unfinished" or column.startswith("error")]
+    rows = []
+    for names, group in programming.groupby(["variant", "rule", "stage"], sort=False):
+        runs = [own.set_index("pulses")[errors] for _, own in group.groupby("replicate")]
+        pulses = range(max(run.index.max() for run in runs) + 1)
+        mean = pd.concat([run.reindex(pulses, method="ffill") for run in runs]).groupby(level=0).mean()
+        whole = dict(zip(("variant", "rule", "stage"), names, strict=True))
+        for number, row in zip(pulses, mean.to_dict("records"), strict=True):
+            rows.append({**whole, "pulses": number, "seeds": len(runs), **row})
+    return pd.DataFrame(rows, columns=["variant", "rule", "stage", "pulses", "seeds", *errors])
+
+
 def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], constants: Energy) -> pd.DataFrame:
     """Return per variant every energy term, the cumulative totals and the programming energy per presentation.
 
@@ -119,7 +138,7 @@ def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], constants
 
 
 def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, DeviceModel], output: Path) -> None:
-    """Write history, summary, writes, energy, evaluations, lifetime and confusion (.csv) for a set of runs.
+    """Write history, summary, writes, energy, evaluations, programming, lifetime and confusion (.csv) for some runs.
 
     Parameters
     ----------
@@ -150,15 +169,15 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
             raise UserError(f"{run}: epochs: found {meter.epochs}, allowed {settings.epochs} (network.epochs)")
         if meter.device != devices[variant].digest:
             raise UserError(f"{run}: was trained with another card or other network.device options than those given")
-        loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in ("history", "confusion", "evaluations")))
+        loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in PARTS))
     for number, settings in enumerate(variants):
         if missing := [k for k in range(settings.seeds) if (number, k) not in loaded]:
             raise UserError(f"--runs: found no replicate {missing[0]} of variant {settings.variant}, allowed all seeds")
     parts = [loaded[name] for name in sorted(loaded)]
     meters = [part[0] for part in parts]
-    history, confusion, evaluations = (
-        pd.concat([part[i] for part in parts if len(part[i]) or i < 3] or [parts[0][i]], ignore_index=True)
-        for i in (1, 2, 3)
+    history, confusion, evaluations, programming = (
+        pd.concat([part[i] for part in parts if len(part[i])] or [parts[0][i]], ignore_index=True)
+        for i in range(1, 1 + len(PARTS))
     )
     confusion = confusion.groupby(["variant", "rule", "true_class", "predicted_class"], sort=False, as_index=False)
     tables = {
@@ -167,6 +186,7 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
         "writes": writes_table(history),
         "energy": energy_table(meters, devices, variants[0].energy),
         "evaluations": evaluations_table(evaluations),
+        "programming": programming_table(programming),
         "lifetime": lifetime.lifetime_table(meters, evaluations, variants[0].lifetime),
         "confusion": confusion["images"].sum(),
     }

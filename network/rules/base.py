@@ -16,8 +16,7 @@ the trainer and the checks of a study treat a rule follows from four things that
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -35,15 +34,15 @@ from network.model.optimizers import Optimizer
 from network.rules.capabilities import Costs, Devices
 from network.synapse import random_words, sampling
 from network.synapse.device import DeviceModel
+from network.synapse.fractions import Fractions
 from network.synapse.pulse_trains import Trains
 from network.synapse.sampling import Alphabet, Array, Plan
+from network.synapse.write_verify import Keys, Loop, Program, Reached, Targets
 from spinloom.declare import Section
 from spinloom.errors import UserError
 
 Options = TypeVar("Options", bound=Section)
 Shapes = tuple[tuple[int, int], ...]
-Keys: TypeAlias = "tuple[jax.Array, ...]"  # uint32[2], one stream per layer; a text, to plan without JAX
-Program = Callable[[int, Array, tuple[Plan, ...]], tuple[Array, sampling.Info]]
 
 
 class Context(NamedTuple):
@@ -53,8 +52,16 @@ class Context(NamedTuple):
     step: jax.Array  # int32[]
 
 
+class Deployed(NamedTuple):
+    """What deploying did."""
+
+    writes: jax.Array  # int32[K], by command
+    looks: jax.Array  # int32[], at single devices
+    reached: Reached | None = None  # of a closed loop
+
+
 class Signals(NamedTuple):
-    """What the backward pass hands to a rule; those that it did not ask for are empty."""
+    """What the backward pass hands to a rule; gradients, or inputs and errors, are empty if it did not ask for them."""
 
     gradients: tuple[jax.Array, ...] = ()  # of the mean loss, float32[inputs, outputs] per layer
     inputs: tuple[jax.Array, ...] = ()  # float32[batch, inputs] per layer
@@ -81,6 +88,7 @@ class Rule(ABC, Generic[Options]):
     scale = "levels"  # see `network.synapse.device`
     mix: tuple[float, ...] = (1.0,)  # weight of each device in its synapse
     interval: int | None = None  # steps between two calls of `maintain`; None: it is never called
+    loop: Loop | None = None  # programs what `init` gives targets for
     draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
     costs = Costs()
 
@@ -103,6 +111,16 @@ class Rule(ABC, Generic[Options]):
         """Return the work of a synapse per image, where 1 is a multiplication forward and backward."""
         return 1.0
 
+    @classmethod
+    def scaled_by(cls, options: Options) -> str:
+        """Return what the weights -1 and 1 are, as `network.synapse.device` tells it."""
+        return cls.scale
+
+    @classmethod
+    def assumes(cls, options: Options) -> str:
+        """Return what the rule takes a driver for that no card says, in words for tables; empty: nothing."""
+        return ""
+
     def needs(self, states: int | None = None, **flags: bool) -> None:
         """Check that the card's flags and number of states suit the rule.
 
@@ -123,8 +141,11 @@ class Rule(ABC, Generic[Options]):
         return sampling.alphabet(self.device)
 
     @abstractmethod
-    def init(self, keys: Keys, shapes: Shapes) -> tuple[Any, tuple[Plan, ...] | None]:
-        """Return the memory and the plan of the first programming, [devices, inputs, outputs] per layer."""
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[Any, tuple[Plan | Targets, ...] | None]:
+        """Return the memory and the first programming, [devices, inputs, outputs] per layer.
+
+        That is a plan, or the weights that ``loop`` is to reach.
+        """
 
     def weights(self, memory: Any, arrays: tuple[Array, ...], context: Context) -> tuple[Any, ...]:
         """Return what the forward pass takes as weights, one entry per layer; the first leaf is differentiated.
@@ -154,7 +175,7 @@ class Rule(ABC, Generic[Options]):
     @abstractmethod
     def propose(
         self, memory: Any, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[Any, tuple[Plan, ...] | tuple[Trains, ...] | None]:
+    ) -> tuple[Any, tuple[Plan | Trains | Fractions, ...] | None]:
         """Take in the signals and say which devices get which command."""
 
     def maintain(self, arrays: tuple[Array, ...]) -> tuple[Plan, ...]:
@@ -167,7 +188,7 @@ class Rule(ABC, Generic[Options]):
 
     def deploy(
         self, memory: Any, array: Array, shapes: tuple[tuple[int, int, int], ...], program: Program, context: Context
-    ) -> tuple[Array, jax.Array]:
+    ) -> tuple[Array, Deployed]:
         """Program new devices with what has been trained.
 
         Parameters
@@ -184,7 +205,7 @@ class Rule(ABC, Generic[Options]):
         Returns
         -------
         array : Array
-        commands : jax.Array, int32[K]
+        deployed : Deployed
         """
         raise NotImplementedError
 
@@ -210,10 +231,20 @@ def descend(
     value: tuple[jax.Array, ...],
     state: optax.OptState,
     gradients: tuple[jax.Array, ...],
+    scales: tuple[float, ...] | None = None,
 ) -> tuple[tuple[jax.Array, ...], optax.OptState]:
-    """Move ``value`` by one optimiser step and clip it to -1 to 1, float32[...] per layer."""
-    updates, state = transform.update(gradients, state, value)
-    return tuple(jnp.clip(v + u, -1.0, 1.0) for v, u in zip(value, jax.tree.leaves(updates), strict=True)), state
+    """Move ``value`` by one optimiser step and clip it to -1 to 1, float32[...] per layer.
+
+    With ``scales`` the optimiser moves the true weights, scale times value, and sees their gradients.
+    """
+    if scales is None:
+        updates, state = transform.update(gradients, state, value)
+        moves = jax.tree.leaves(updates)
+    else:
+        true = tuple(v * s for v, s in zip(value, scales, strict=True))
+        updates, state = transform.update(tuple(g / s for g, s in zip(gradients, scales, strict=True)), state, true)
+        moves = [u / s for u, s in zip(jax.tree.leaves(updates), scales, strict=True)]
+    return tuple(jnp.clip(v + u, -1.0, 1.0) for v, u in zip(value, moves, strict=True)), state
 
 
 def bits(tree) -> int:

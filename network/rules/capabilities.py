@@ -21,4 +21,3 @@ class Costs(NamedTuple):
     state_reads_per_step: float = 0  # times a training step reads each device's state to decide whether to program it
     reads_per_product: int = 1  # times each device is read for one product of its array; 0: there is none
     weight_bits: int = 32  # of a weight that no device holds, as it is kept to classify
-    verifies: bool = False  # whether each write of a deployment is followed by a read of the device

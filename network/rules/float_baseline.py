@@ -2,25 +2,40 @@
 
 Everything but the device is as in the device rules: network, optimiser, initial weights (uniform in -1 to 1, the same
 words) and the clip to -1 to 1.
+
+The learning rate is that of the weight w between -1 and 1, or of the true weight s w, s being the column value of one
+input and weight 1 (``rate_of``). Gradient descent with the rate eta moves the true weight by -eta dLoss/d(s w) in the
+second case and by s^2 times as much in the first, so that a layer of many inputs learns more slowly. Devices that get
+outer products take the rate for that of the true weight.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import jax
 import optax
 
 from network.model.layers import Synapses
-from network.rules import base
+from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
 from network.rules.capabilities import Costs, Devices
+from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array
-from spinloom.declare import Section
+from spinloom.declare import Section, key
 
 
 class Options(Section):
-    """Options of float_baseline: none."""
+    """Options of float_baseline."""
+
+    rate_of: Literal["unit_weight", "true_weight"] = key(
+        "What the learning rate moves: the weight between -1 and 1, or scale times it, as the outer products of "
+        "devices do.",
+        "unit_weight",
+    )
+
+
+Own = TypeVar("Own", bound=Options)
 
 
 class Memory(NamedTuple):
@@ -30,12 +45,16 @@ class Memory(NamedTuple):
     optimizer: optax.OptState
 
 
-class FloatBaseline(Rule[base.Options]):
+class FloatBaseline(Rule[Own]):
     """Float weights, moved by the optimiser and clipped to -1 to 1."""
 
     name = "float_baseline"
     devices = Devices.NONE
     costs = Costs(reads_per_product=0)
+
+    def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Own):
+        super().__init__(device, optimizer, options)
+        self.true = options.rate_of == "true_weight"
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Draw weights uniformly in -1 to 1."""
@@ -50,7 +69,9 @@ class FloatBaseline(Rule[base.Options]):
         self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
     ) -> tuple[Memory, None]:
         """Take one optimiser step."""
-        return Memory(*descend(self.optimizer.transform, memory.weight, memory.optimizer, signals.gradients)), None
+        scales = signals.scales if self.true else None
+        moved = descend(self.optimizer.transform, memory.weight, memory.optimizer, signals.gradients, scales)
+        return Memory(*moved), None
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the weights and the optimiser's moments."""

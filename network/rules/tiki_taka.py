@@ -9,9 +9,9 @@ steps A is read, and C gets
 
     n = round(lambda (A - A_ref) / Dw)                   lambda: ``transfer_rate``
 
-pulses, up for a positive n and down for a negative one, Dw being a device's mean step. A's reference is its symmetry
-point, where a pulse up moves it as far as a pulse down. Pulses that come as often up as down pull A back there, so that
-A forgets what was noise and C learns what was not. That takes devices whose steps depend on their weight; A of devices
+pulses, up for a positive n and down for a negative one, Dw being their mean step. A's reference is its symmetry point,
+where a pulse up moves it as far as a pulse down. Pulses that come as often up as down pull A back there, so that A
+forgets what was noise and C learns what was not. That takes devices whose steps depend on their weight; A of devices
 with equal steps forgets nothing, and C is then an integral over an integral which only gamma > 0 damps.
 
 The symmetry point comes from the card: with T_up and T_down the kernels of the two pulses and pi the distribution that
@@ -42,8 +42,10 @@ from network.rules.base import Context, Keys, Rule, Shapes, Signals
 from network.rules.capabilities import Costs
 from network.rules.stochastic_coincidence import StochasticCoincidence, TrainOptions
 from network.synapse.device import DeviceModel
+from network.synapse.fractions import Fractions
 from network.synapse.pulse_trains import Trains
 from network.synapse.sampling import Alphabet, Array, Plan
+from network.synapse.write_verify import Targets
 from spinloom.declare import Flag, Real, Whole, key
 from spinloom.errors import UserError
 
@@ -98,7 +100,10 @@ class TikiTaka(Rule[Options]):
         super().__init__(device, optimizer, options)
         self.needs(volatile=False, destructive_read=False, reset_before_write=False)
         trains = {name: getattr(options, name) for name in TrainOptions.model_fields}
-        self.fast = StochasticCoincidence(device, optimizer, stochastic_coincidence.Options(**trains))
+        # one step for both directions: with each its own, A would be pulled away from its symmetry point
+        fast = stochastic_coincidence.Options(**trains, mean_step="both")
+        self.fast = StochasticCoincidence(device, optimizer, fast)
+        self.loop = self.fast.loop
         self.gamma, self.share, self.back = options.gamma, options.transfer_rate, options.give_back
         self.interval = options.transfer_every
         self.mix = (self.gamma, 1.0)
@@ -111,9 +116,11 @@ class TikiTaka(Rule[Options]):
             self.most = int(self.most * min(self.gamma, 1.0) + 1e-9)
         self.costs = Costs(state_reads_per_step=0.5 / self.interval)  # one of the two devices
         self.commands = len(self.fast.alphabet().pulses)
+        self.moved = self.fast.each[self.fast.up], self.fast.each[self.fast.down]  # by a pulse up, and down
         kernel = device.transition[None] if device.by_instance is None else device.by_instance
         self.symmetric = symmetry_points(kernel, self.fast.up, self.fast.down, device.occupancy, device.state_weight)
-        furthest = np.abs(device.state_weight[:, None] - self.symmetric).max() / self.fast.one
+        away = device.state_weight[:, None] - self.symmetric
+        furthest = (np.abs(away) / np.where(away > 0, *self.moved)).max()
         if self.share * furthest < 0.5:
             raise UserError(
                 f"network.rule_options.transfer_rate: found {self.share:g}, allowed {0.5 / furthest:.3g} to 1000 (a "
@@ -124,12 +131,16 @@ class TikiTaka(Rule[Options]):
         """Return the commands of `StochasticCoincidence`."""
         return self.fast.alphabet()
 
-    def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...] | tuple[Targets, ...]]:
         """Ask for A to be brought to its symmetry point and for C to a weight that is uniform about 0."""
         _, slow = self.fast.init(keys, shapes)
         place = np.abs(self.fast.placed - self.symmetric.mean()).argmin()
         plans = []
         for plan in slow:
+            if isinstance(plan, Targets):
+                start = jnp.full_like(plan.weight, float(self.symmetric.mean()))
+                plans.append(Targets(jnp.concatenate([start, plan.weight])))
+                continue
             start = jnp.full_like(plan.pulse, 2 * self.fast.most + int(place))
             plans.append(Plan(jnp.concatenate([start, plan.pulse]), jnp.concatenate([plan.mask, plan.mask])))
         return (), tuple(plans)
@@ -146,7 +157,7 @@ class TikiTaka(Rule[Options]):
 
     def propose(
         self, memory: tuple, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[tuple, tuple[Trains, ...]]:
+    ) -> tuple[tuple, tuple[Trains | Fractions | Plan, ...]]:
         """Draw the pulse trains for A, the first device of each synapse."""
         return self.fast.propose(memory, arrays, signals, context)
 
@@ -156,9 +167,12 @@ class TikiTaka(Rule[Options]):
 
     def transfer(self, array: Array) -> Plan:
         """Return the pulses that C gets for what A holds, and those that A loses for it."""
-        wanted = jnp.round(self.share * self.held(array) / self.fast.one)
+        held, (up, down) = self.held(array), self.moved
+        wanted = jnp.round(self.share * held / jnp.where(held > 0, jnp.float32(up), jnp.float32(down)))
         given = jnp.clip(wanted, -self.most, self.most)
-        lost = -jnp.round(given / self.gamma) if self.back else jnp.zeros_like(given)
+        lost = jnp.zeros_like(given)
+        if self.back:
+            lost = -jnp.round(given * jnp.where(held > 0, jnp.float32(up / down), jnp.float32(down / up)) / self.gamma)
         count = jnp.stack([lost, given]).astype(jnp.int32)
         pulse = jnp.where(count > 0, self.fast.up, self.fast.down)
         return Plan(self.fast.command(pulse, jnp.abs(count)), count != 0)

@@ -8,9 +8,16 @@ Deploying programs each of a set of new devices once with the pulse of its level
 read and programmed again while they are off by more than ``verify_margin`` of the smallest distance between two
 levels, at most so often in all. The network is tested on ``deployments`` sets of devices: the spread between them is
 what one who builds a single one must expect.
+
+With a ``tolerance`` the weights are analogue, between the lowest and the highest conductance of a state, and devices
+are programmed to them in a closed loop (`network.synapse.write_verify`), from whatever state they are made in: the way
+for devices that are moved in steps, none of whose pulses writes a level. Training then draws weights that a loop has
+left anywhere within the tolerance, afresh at each step.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,18 +26,21 @@ import numpy as np
 from calibration.card import Kind
 from network.model.layers import Synapses
 from network.model.optimizers import Optimizer
-from network.rules import accumulate_quantise_program
+from network.rules import accumulate_quantise_program, float_baseline
 from network.rules.accumulate_quantise_program import AccumulateQuantiseProgram, Memory, lookup
-from network.rules.base import Context, Keys, Program, Rule, Shapes, Signals
-from network.rules.capabilities import Costs, Devices
-from network.synapse import random_words, sampling
+from network.rules.base import Context, Deployed, Keys, Program, Rule, Shapes, Signals
+from network.rules.capabilities import Devices
+from network.rules.float_baseline import FloatBaseline
+from network.synapse import random_words, sampling, write_verify
 from network.synapse.alias import alias_row
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
-from spinloom.declare import Real, Section, Whole, key
+from network.synapse.write_verify import Loop
+from spinloom.declare import Real, Whole, key
+from spinloom.errors import UserError
 
 
-class Options(Section):
+class Options(write_verify.Options):
     """Options of train_then_deploy."""
 
     margin: Real = key("As of accumulate_quantise_program.", 0.0, ge=0, le=10)
@@ -48,34 +58,69 @@ class TrainThenDeploy(Rule[Options]):
     """See the module text."""
 
     name = "train_then_deploy"
-    kinds = (Kind.LEVELS,)
+    kinds = (Kind.LEVELS, Kind.STEPS)
     devices = Devices.DEPLOYED
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
         self.needs(volatile=False, destructive_read=False)
-        training = accumulate_quantise_program.Options(margin=options.margin)
-        self.training = AccumulateQuantiseProgram(device, optimizer, training)
         self.attempts, self.draws, self.verify_margin = options.attempts, options.deployments, options.verify_margin
-        self.costs, self.level_pulse = Costs(verifies=self.attempts > 1), self.training.level_pulse
+        if options.tolerance is None:
+            levels = accumulate_quantise_program.Options(margin=options.margin)
+            self.training, self.loop = AccumulateQuantiseProgram(device, optimizer, levels), None
+            self.level_pulse = self.training.level_pulse
+        else:
+            for name, value, alone in (("attempts", options.attempts, 1), ("margin", options.margin, 0)):
+                if value != alone:
+                    raise UserError(f"network.rule_options.{name}: found {value:g}, allowed {alone} with a tolerance")
+            pulses = range(len(device.pulses))
+            self.training = FloatBaseline(device, optimizer, float_baseline.Options())
+            self.loop = Loop(device, options, pulses, pulses)
         self.tables = sampling.tables(device)
         threshold, alias = alias_row(device.occupancy, sampling.columns(len(device.states)))
         self.start = self.tables._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
 
     @classmethod
     def usable(cls, options: Options) -> tuple[Kind, ...]:
-        """Return the kinds of devices; if writes are verified, a pulse that fails is given again."""
-        return (*cls.kinds, Kind.SWITCHING) if options.attempts > 1 else cls.kinds
+        """Return the kinds of devices: in a closed loop also what moves in steps.
 
-    def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
-        """Draw the accumulator uniformly in -1 to 1."""
+        If writes are verified, a pulse that fails is given again.
+        """
+        if options.tolerance is not None:
+            return cls.kinds
+        return (Kind.LEVELS, Kind.SWITCHING) if options.attempts > 1 else (Kind.LEVELS,)
+
+    @classmethod
+    def scaled_by(cls, options: Options) -> str:
+        """Return what -1 and 1 are: levels, or in a closed loop the ends of the range."""
+        return "levels" if options.tolerance is None else "states"
+
+    def init(self, keys: Keys, shapes: Shapes) -> tuple[Any, None]:
+        """Draw the weights uniformly in -1 to 1."""
         return self.training.init(keys, shapes)[0], None
 
-    def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
-        """Draw devices that have just been programmed to the present levels."""
-        return tuple(
-            self.sample(key, context.step, level) for key, level in zip(context.keys, memory.command, strict=True)
-        )
+    def weights(self, memory: Any, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
+        """Draw devices that have just been programmed to the present levels or weights."""
+        sample, wanted = (self.sample, memory.command) if isinstance(memory, Memory) else (self.near, memory.weight)
+        return tuple(sample(key, context.step, one) for key, one in zip(context.keys, wanted, strict=True))
+
+    def near(self, key: jax.Array, step: jax.Array, target: jax.Array) -> Synapses:
+        """Return synapses (float32[inputs, outputs]) that a loop has brought within the tolerance of ``target``.
+
+        Stuck ones are where they were made.
+        """
+        assert self.loop is not None
+        step = 2 * jnp.asarray(step).astype(jnp.uint32)
+        (defect, where), (before, _) = (random_words.words(key, step + i, target.shape) for i in range(2))
+        weight = target + self.loop.tolerance * (2 * random_words.fraction(where) - 1)
+        if self.device.stuck:
+            zero = jnp.zeros(target.shape, jnp.int8)
+            made = self.tables.state_weight[sampling.draw_state(before, zero, zero, self.start)]
+            weight = jnp.where(random_words.fraction(defect) < self.device.stuck, made, weight)
+        if not np.any(self.device.read_sd > 0):
+            return Synapses(weight)
+        order = np.argsort(self.device.state_weight)
+        return Synapses(weight, jnp.interp(weight, self.tables.state_weight[order], self.read_variance[order]))
 
     def sample(self, key: jax.Array, step: jax.Array, level: jax.Array) -> Synapses:
         """Return synapses (float32[inputs, outputs]) after one write to ``level`` (int8) on devices drawn at random."""
@@ -95,14 +140,12 @@ class TrainThenDeploy(Rule[Options]):
         noisy = bool(np.any(self.device.read_sd > 0))
         return Synapses(weight, self.read_variance[state] if noisy else None)
 
-    def propose(
-        self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[Memory, None]:
+    def propose(self, memory: Any, arrays: tuple[Array, ...], signals: Signals, context: Context) -> tuple[Any, None]:
         """Accumulate; a level changes when its band is left."""
         return self.training.propose(memory, (), signals, context)[0], None
 
-    def memory_bits(self, memory: Memory) -> dict[str, int]:
-        """Count as of `AccumulateQuantiseProgram`."""
+    def memory_bits(self, memory: Any) -> dict[str, int]:
+        """Count as of `AccumulateQuantiseProgram` or of `FloatBaseline`."""
         return self.training.memory_bits(memory)
 
     def deployed_weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
@@ -110,9 +153,20 @@ class TrainThenDeploy(Rule[Options]):
         return super().weights(memory, arrays, context)
 
     def deploy(
-        self, memory: Memory, array: Array, shapes: tuple[tuple[int, int, int], ...], program: Program, context: Context
-    ) -> tuple[Array, jax.Array]:
+        self,
+        memory: Any,
+        array: Array,
+        shapes: tuple[tuple[int, int, int], ...],
+        program: Program,
+        context: Context,
+    ) -> tuple[Array, Deployed]:
         """Program all devices, then those that are off; arguments and return as of `Rule.deploy`."""
+        if not isinstance(memory, Memory):
+            assert self.loop is not None
+            array, reached = self.loop.reach(
+                context.keys, array, tuple(weight[None] for weight in memory.weight), shapes, program
+            )
+            return array, Deployed(reached.info.writes, reached.looks, reached)
         pulses = tuple(lookup(self.level_pulse, level)[None] for level in memory.command)
         level_of = jnp.asarray(self.device.level)
         off = jnp.asarray(self.verify_margin * np.min(np.diff(self.device.level)), jnp.float32)
@@ -129,7 +183,7 @@ class TrainThenDeploy(Rule[Options]):
         masks = tuple(jnp.ones(shape, bool) for shape in shapes)
         nothing = jnp.zeros(len(self.device.pulses), jnp.int32)
         array, _, total = jax.lax.fori_loop(0, self.attempts, attempt, (array, masks, nothing))
-        return array, total
+        return array, Deployed(total, jnp.sum(total) if self.attempts > 1 else jnp.int32(0))
 
 
 RULE = TrainThenDeploy

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from network.synapse.widths import split
+
 
 def least_noise(transition: np.ndarray, conductance: np.ndarray) -> np.ndarray:
     """Return the kernel with the same mean outcomes and the least spread that the states allow.
@@ -21,14 +23,7 @@ def least_noise(transition: np.ndarray, conductance: np.ndarray) -> np.ndarray:
     -------
     ndarray, float64[..., S, S]
     """
-    order = np.argsort(conductance, kind="stable")
-    rising, mean = conductance[order], transition @ conductance
-    below = np.clip(np.searchsorted(rising, mean, side="right") - 1, 0, len(rising) - 2)
-    share = np.clip((mean - rising[below]) / (rising[below + 1] - rising[below]), 0, 1)
-    sharp = np.zeros_like(transition)
-    np.put_along_axis(sharp, order[below][..., None], (1 - share)[..., None], axis=-1)
-    np.put_along_axis(sharp, order[below + 1][..., None], share[..., None], axis=-1)
-    return sharp
+    return split(transition @ conductance, conductance)
 
 
 def mirrored(transition: np.ndarray, rank: np.ndarray, conductance: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from network import config
-from network.synapse import ablation, resting
+from network.synapse import ablation, resting, widths
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 from spinloom.quantities import DRIVES
@@ -56,6 +56,7 @@ class DeviceModel:
     read_voltage: np.ndarray  # float64[S], V
     g_ref: float  # S (siemens)
     g_scale: float  # S (siemens)
+    assumed: str  # what the card does not say, in words for tables; empty: nothing
     stuck: float  # share of synapses' devices that no pulse moves
     laws: tuple[dict, ...]  # the card's laws, as in card.json
     flags: dict
@@ -115,10 +116,18 @@ class DeviceModel:
             order = np.argsort(conductance, kind="stable")
             occupancy[order] = (occupancy[order] + occupancy[order[::-1]]) / 2
         if not traits.stochastic:
-            if len(set(conductance.tolist())) < count:
-                raise UserError("states.csv: conductance_S: found equal values, allowed different ones for a mean")
+            _different(conductance, count)
             transition = ablation.least_noise(transition, conductance)
             own = None if own is None else ablation.least_noise(own, conductance)
+
+        half_select = _half_select(card, kinds, names)
+        if traits.widths:
+            _different(conductance, count)
+            transition, *others = _lasting((transition, *half_select.values()), conductance, traits.widths)
+            own = None if own is None else _lasting((own,), conductance, traits.widths)[0]
+            half_select = dict(zip(half_select, others, strict=True))
+            pulses = pd.concat([pulses, *(_shorter(pulses, share) for share in traits.widths)])
+            kinds = tuple(pulses["pulse"])
 
         kept, rest = card.extras.get("retention"), None
         if traits.rest is not None:
@@ -149,7 +158,7 @@ class DeviceModel:
             pulses=kinds,
             transition=transition,
             by_instance=own,
-            half_select=_half_select(card, kinds, names),
+            half_select=half_select,
             retention=kept,
             rest=rest,
             occupancy=occupancy,
@@ -168,6 +177,7 @@ class DeviceModel:
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),
             g_scale=float(scale),
+            assumed=_widths(traits.widths),
             stuck=traits.stuck_fraction,
             laws=tuple(law.dump() for law in card.meta.laws),
             flags=card.meta.flags.dump(),
@@ -181,7 +191,7 @@ def _none() -> DeviceModel:
         rest=None, occupancy=np.ones(1), state_weight=one, state_spread=one, level=one,
         level_pulse=np.zeros(1, np.int32), instance_gain=np.ones(1, np.float32), instance_weight=one, read_sd=one,
         drive=nothing, write_energy=nothing, write_voltage=nothing, write_duration=nothing,
-        read_energy=nothing, read_voltage=nothing, g_ref=0.0, g_scale=1.0, stuck=0.0, laws=(), flags={},
+        read_energy=nothing, read_voltage=nothing, g_ref=0.0, g_scale=1.0, assumed="", stuck=0.0, laws=(), flags={},
     )  # fmt: skip
 
 
@@ -196,6 +206,33 @@ def _kinds(pulses: pd.DataFrame, wanted: tuple | None) -> tuple:
     if unknown := [name for name in wanted if name not in known]:
         raise UserError(f"network.device.pulses: found {unknown[0]!r}, allowed {', '.join(map(str, known))}")
     return tuple(dict.fromkeys(wanted))
+
+
+def _different(conductance: np.ndarray, count: int) -> None:
+    if len(set(conductance.tolist())) < count:
+        raise UserError("states.csv: conductance_S: found equal values, allowed different ones for a mean")
+
+
+def _lasting(kernels: tuple, conductance: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
+    """Return kernels, float64[..., K, S, S] each, with those of the shorter pulses after them."""
+    return [
+        np.concatenate([one, *(widths.shortened(one, conductance, share) for share in shares)], axis=-3)
+        for one in kernels
+    ]
+
+
+def _shorter(pulses: pd.DataFrame, share: float) -> pd.DataFrame:
+    """Return the rows of pulses that last ``share`` of those given."""
+    named = {"pulse": [f"{name} x {share:g}" for name in pulses["pulse"]]}
+    scaled = {column: share * pulses[column] for column in ("energy_mean_J", "duration_s")}
+    return pulses.assign(**named, **scaled)
+
+
+def _widths(shares: tuple[float, ...]) -> str:
+    if not shares:
+        return ""
+    told = ", ".join(f"{share:g}" for share in shares)
+    return f"pulses of {told} of their width, steps and variances in proportion"
 
 
 def _own_kernels(card, pulses: tuple, states: tuple) -> np.ndarray | None:

@@ -18,6 +18,7 @@ probability (full) or of the duration (none, offset) is the wanted one; with ``d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -108,6 +109,28 @@ def make(
                 raise UserError("pulses.csv: duration_s: found some unknown, allowed for this rule: all or none")
             duration = np.ones(len(pulses))  # one duration, whichever it is
         sides.append(_rungs(pulses, ahead[pulses], duration, predistortion))
+    return _ladder(sides, predistortion == "full")
+
+
+def of_steps(sides: Sequence[tuple[np.ndarray, np.ndarray]]) -> Ladder:
+    """Build the ladders of a device that is moved in steps; direction 0 is up.
+
+    Parameters
+    ----------
+    sides : sequence of (commands, steps)
+        Of each direction, int[R] and float64[R]: what may be asked for, and its mean step of the weight, rising from
+        above 0. A strength is the wanted step.
+    """
+    return _ladder(
+        [(np.concatenate([command[:1], command]), np.concatenate([[0.0], step]), 0.0) for command, step in sides], True
+    )
+
+
+def _ladder(sides: Sequence[tuple[np.ndarray, np.ndarray, float]], full: bool) -> Ladder:
+    """Return a ladder of commands and coordinates with rung 0 first, and of where the smallest strength begins.
+
+    ``full``: a strength is a coordinate; else 1 is that of the last rung.
+    """
     most = max(len(side[0]) for side in sides)
     command = np.stack([np.pad(side[0], (0, most - len(side[0])), mode="edge") for side in sides])
     # relative to the last rung, so that one set of bins serves all cards
@@ -116,7 +139,6 @@ def make(
     coordinate = np.stack([np.pad(c, (0, most + 1 - len(c)), constant_values=np.inf) for c in scaled])
     edges = _edges()
     below = np.stack([np.searchsorted(c, edges, side="right") - 1 for c in scaled])
-    full = predistortion == "full"
     return Ladder(
         jnp.asarray(command, jnp.int16),
         jnp.asarray(coordinate, jnp.float32),

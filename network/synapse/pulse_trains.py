@@ -27,7 +27,7 @@ class Trains(NamedTuple):
     """The trains on the lines of one layer."""
 
     rows: UInt32[jax.Array, " inputs"]  # bit s: fires in slot s
-    columns: UInt32[jax.Array, " outputs"]
+    columns: UInt32[jax.Array, "signs outputs"]  # that meet rows which do not fall, and which do; or one for both
     falling_rows: Bool[jax.Array, " inputs"]  # sign of the row; a pulse falls where row and column agree
     falling_columns: Bool[jax.Array, " outputs"]
     device: Int32[jax.Array, ""]  # which of a synapse's devices is pulsed
@@ -57,11 +57,18 @@ def drawn(key: Key, step: Step, chance: Float32[jax.Array, " lines"], slots: int
 
 def plan(train: Trains, devices: int) -> Plan:
     """Return the same pulses as a `Plan` for all ``devices`` of each synapse, [devices, inputs, outputs]."""
-    times = jax.lax.population_count(train.rows[:, None] & train.columns[None, :]).astype(jnp.int32)
+    times = jax.lax.population_count(train.rows[:, None] & _meeting(train)).astype(jnp.int32)
     falling = train.falling_rows[:, None] == train.falling_columns[None, :]
     command = (train.commands[falling.astype(jnp.int32)] + jnp.maximum(times, 1) - 1).astype(jnp.int16)
     target = jnp.arange(devices)[:, None, None] == train.device
     return Plan(jnp.broadcast_to(command[None], (devices, *times.shape)), (times > 0)[None] & target)
+
+
+def _meeting(train: Trains) -> jax.Array:
+    """Return the columns' trains as each row meets them, uint32[inputs or 1, outputs]."""
+    if len(train.columns) == 1:
+        return train.columns
+    return jnp.where(train.falling_rows[:, None], train.columns[1], train.columns[0])
 
 
 def program(
@@ -100,8 +107,8 @@ def program(
 
 def _layer(key, step, flat, total, train, first, table, pulses):
     """Program one layer, whose devices begin at ``first`` of the flat array."""
-    inputs, outputs = len(train.rows), len(train.columns)
-    met = jnp.sum((train.columns[:, None] & train.rows[None, :]) != 0, axis=0, dtype=jnp.int32)
+    inputs, outputs = len(train.rows), train.columns.shape[1]
+    met = jnp.sum((_meeting(train).T & train.rows[None, :]) != 0, axis=0, dtype=jnp.int32)
     ends = jnp.cumsum(met)
 
     def more(carry):
@@ -127,20 +134,22 @@ def _layer(key, step, flat, total, train, first, table, pulses):
 def _find(train: Trains, ends: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return row, column (int32[n]) and command (int16[n]) of events; those before the end of row i are ``ends[i]``."""
     row = jnp.minimum(jnp.searchsorted(ends, number, side="right"), len(ends) - 1).astype(jnp.int32)
-    bits = train.rows[row]
+    bits, outputs = train.rows[row], train.columns.shape[1]
     before = jnp.where(row > 0, ends[jnp.maximum(row - 1, 0)], 0)
-    column = _set_bit(_packed(bits, train.columns), number - before)
-    column = jnp.clip(column, 0, len(train.columns) - 1)
-    times = jax.lax.population_count(bits & train.columns[column]).astype(jnp.int32)
+    own = _meeting(train._replace(falling_rows=train.falling_rows[row]))  # one line for each of the rows, or for all
+    column = _set_bit(_packed(bits, own), number - before)
+    column = jnp.clip(column, 0, outputs - 1)
+    line = jnp.zeros_like(row) if len(own) == 1 else jnp.arange(len(row))
+    times = jax.lax.population_count(bits & own[line, column]).astype(jnp.int32)
     falling = train.falling_rows[row] == train.falling_columns[column]
     command = train.commands[falling.astype(jnp.int32)] + jnp.maximum(times, 1) - 1
     return row, column, command.astype(jnp.int16)
 
 
 def _packed(rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Return which columns meet each row, as bits: uint32[rows, words]."""
-    groups = jnp.pad(columns, (0, -len(columns) % BITS)).reshape(-1, BITS)
-    meets = (rows[:, None, None] & groups[None]) != 0
+    """Return which ``columns``, uint32[rows or 1, outputs], meet each row, as bits: uint32[rows, words]."""
+    groups = jnp.pad(columns, ((0, 0), (0, -columns.shape[1] % BITS))).reshape(len(columns), -1, BITS)
+    meets = (rows[:, None, None] & groups) != 0
     return jnp.sum(
         meets.astype(jnp.uint32) << jnp.arange(BITS, dtype=jnp.uint32)[None, None], axis=-1, dtype=jnp.uint32
     )

@@ -86,14 +86,18 @@ def alphabet(device: DeviceModel) -> Alphabet:
     return Alphabet(kernel, np.eye(len(device.pulses), dtype=np.int64))
 
 
-def repeated(device: DeviceModel, most: int) -> Alphabet:
-    """Return the commands "n times pulse k", n = 1 to ``most``; command ``k * most + n - 1``."""
-    one = alphabet(device).transition
+def repeated(device: DeviceModel, most: int, pulses: tuple[int, ...] | None = None) -> Alphabet:
+    """Return the commands "n times pulse k", n = 1 to ``most``; command ``k * most + n - 1``.
+
+    With ``pulses``, k counts these pulses of the card instead of all.
+    """
+    used = list(range(len(device.pulses)) if pulses is None else pulses)
+    one = alphabet(device).transition[..., used, :, :]
     powers = [one]
     while len(powers) < most:
         powers.append(powers[-1] @ one)
     kernel = np.stack(powers, axis=-3)  # [..., K, n, S, S]
-    counts = np.kron(np.eye(len(device.pulses), dtype=np.int64), np.arange(1, most + 1)[:, None])
+    counts = np.kron(np.eye(len(device.pulses), dtype=np.int64)[used], np.arange(1, most + 1)[:, None])
     return Alphabet(kernel.reshape(*one.shape[:-3], -1, *one.shape[-2:]), counts)
 
 

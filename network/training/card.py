@@ -36,7 +36,7 @@ def read_device(card: Path | None, settings: Settings) -> DeviceModel:
     if card is None:
         raise UserError(f"--card: found nothing, allowed for {settings.rule}: the directory of a kernel card")
     whole = KernelCard.read(card)
-    device = DeviceModel.from_card(whole, settings.device, rules.get(settings.rule).scale)
+    device = DeviceModel.from_card(whole, settings.device, rules.get(settings.rule).scaled_by(settings.options))
     suits(whole, settings, str(card / "card.json"))
     return device
 
@@ -62,7 +62,11 @@ def suits(card: KernelCard, settings: Settings, where: str) -> None:
         return  # a draw from a card's posterior is a device of that card's kind
     found = card.kinds(settings.device.pulses)
     if set(found).isdisjoint(allowed):
-        able = [name for name in rules.REGISTRY.own() if not set(found).isdisjoint(rules.get(name).kinds)]
+        able = [
+            name if name != settings.rule else f"{name} with other options"
+            for name in rules.REGISTRY.own()
+            if not set(found).isdisjoint(rules.get(name).kinds)
+        ]
         raise UserError(
             f"{where}: kind: found {' and '.join(found)}, allowed for {settings.rule}: {' or '.join(allowed)}; rules "
             f"that can use it (network.rule): {', '.join(able)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,20 @@ from network.model import layer_stack
 from network.results.meter import LayerUse, Meter
 from network.rules.base import Context
 from network.rules.capabilities import Devices
-from network.synapse import resting, sampling
+from network.synapse import resting, sampling, write_verify
+from network.synapse.write_verify import Reached
 from network.training.machine import Machine, TrainState
 from spinloom.streams import generator
 
 EVALUATION_BATCH = 500
+
+
+class Deployment(NamedTuple):
+    """What it took to program the devices that classify."""
+
+    writes: np.ndarray  # int64[K], by pulse of the card
+    looks: int  # at single devices
+    reached: Reached | None = None  # of a closed loop
 
 
 class Evaluator:
@@ -36,20 +45,21 @@ class Evaluator:
 
         return self.rule.deploy(memory, array, machine.shapes, program, Context(keys["rule"], jnp.int32(0)))
 
-    def deployed(self, state: TrainState, number: int, draw: int) -> tuple[sampling.Array | None, np.ndarray]:
-        """Return the devices that classify after epoch ``number``, and the commands given for it (int64[K]).
+    def deployed(self, state: TrainState, number: int, draw: int) -> tuple[sampling.Array | None, Deployment]:
+        """Return the devices that classify after epoch ``number``, and what it took.
 
         Rules that train in place classify with the devices that they trained; others program a set of devices of its
         own for each draw.
         """
         machine = self.machine
         if self.rule.devices is not Devices.DEPLOYED:
-            return state.array, np.zeros(machine.commands, np.int64)
+            return state.array, Deployment(np.zeros(len(machine.device.pulses), np.int64), 0)
         names = ("deployment", number, draw)
         array, _ = machine.fabricate(*names)
         keys = {"programming": machine.stream("programming", *names), "rule": machine.streams("rule", *names)}
-        array, writes = self._deploy(state.memory, array, keys)
-        return machine.rested(array, 0, *names)[0], np.asarray(writes, np.int64)
+        array, done = self._deploy(state.memory, array, keys)
+        pulses = np.asarray(done.writes, np.int64) @ machine.alphabet.pulses
+        return machine.rested(array, 0, *names)[0], Deployment(pulses, int(done.looks), done.reached)
 
     def _holds(self) -> list[tuple[dict, resting.Held]]:
         """Return the configured ways of keeping the network, and what becomes of its devices; none without devices."""
@@ -119,11 +129,11 @@ class Evaluator:
         return np.bincount(pairs, minlength=machine.classes**2).reshape(machine.classes, machine.classes)
 
     def evaluate(self, state: TrainState, number: int, draw: int = 0, parts: tuple[str, ...] = ("test",), **options):
-        """Return the confusion matrix of each part, and the commands that deploying took."""
-        array, writes = self.deployed(state, number, draw)
+        """Return the confusion matrix of each part, and what deploying took."""
+        array, deployment = self.deployed(state, number, draw)
         shown = state._replace(array=array)
         factors = self.machine.factors(shown)
-        return [self.confusion(shown, part, number, draw, factors, **options) for part in parts], writes
+        return [self.confusion(shown, part, number, draw, factors, **options) for part in parts], deployment
 
     def evaluations(self, state: TrainState, number: int) -> list[dict]:
         """Test the trained network once per draw of its rule, under each noise of the pictures, and after each hold.
@@ -139,10 +149,10 @@ class Evaluator:
         rows = []
 
         def add(condition: str, value: float, draw: int, **options) -> None:
-            (matrix,), writes = self.evaluate(state, number, draw, **options)
+            (matrix,), deployment = self.evaluate(state, number, draw, **options)
             rows.append({
                 "condition": condition, "value": value, "draw": draw, "test_accuracy": rate(matrix),
-                "writes": int((writes @ machine.alphabet.pulses).sum()),
+                "writes": int(deployment.writes.sum()),
             })  # fmt: skip
 
         if self.rule.draws > 1:
@@ -152,9 +162,9 @@ class Evaluator:
             add("input_noise_sd", float(sd), 0, noise_sd=float(sd))
         if not self.holds:
             return rows
-        array, writes = self.deployed(state, number, 0)
+        array, deployment = self.deployed(state, number, 0)
         counts = np.sum(self._states(state._replace(array=array)), axis=0)
-        given = int((writes @ machine.alphabet.pulses).sum())
+        given = int(deployment.writes.sum())
         for place, (way, held) in enumerate(self.holds):
             aged, _ = machine.relax(machine.stream("hold"), jnp.int32(place), array, machine.alone(held.kernel))
             shown = state._replace(array=aged)
@@ -176,17 +186,28 @@ class Evaluator:
         count = len(machine.device.states)
         return [np.bincount(np.ravel(a.state), minlength=count).tolist() for a in machine.arrays(state)]
 
-    def meter(self, state: TrainState, history: list[dict]) -> Meter:
-        """Return the counters of the run."""
+    def meter(self, state: TrainState, history: list[dict], first: Reached | None = None) -> tuple[Meter, list[dict]]:
+        """Return the counters of the run, and the rows of programming.csv.
+
+        ``first`` is what the loop of the first programming did, if there was one.
+        """
         machine = self.machine
         array, deployment = self.deployed(state, history[-1]["epoch"], 0)
         shown = state._replace(array=array)
         arrays = [jax.tree.map(np.asarray, one) for one in machine.arrays(shown)]
-        return Meter(
+        loops = {"first programming": first, "deployment": deployment.reached}
+        rows = [
+            {"stage": stage, **row}
+            for stage, reached in loops.items() if reached is not None
+            for row in write_verify.table(reached, machine.device.g_scale)
+        ]  # fmt: skip
+        looks = deployment.looks + (0 if first is None else int(first.looks))
+        counted = Meter(
             variant=self.settings.variant,
             rule=self.rule.name,
             replicate=machine.replicate,
             device=machine.device.digest,
+            assumed="; ".join(filter(None, (self.rule.assumes(self.rule.options), machine.device.assumed))),
             uses_device=self.rule.devices is Devices.IN_PLACE,
             epochs=history[-1]["epoch"],
             samples=sum(row["samples"] for row in history),
@@ -199,7 +220,7 @@ class Evaluator:
             outer=self.rule.outer,
             pulses=tuple(machine.device.pulses),
             writes_by_pulse=np.sum([row["writes_by_pulse"] for row in history], axis=0).tolist(),
-            deployment_by_pulse=(deployment @ machine.alphabet.pulses).tolist(),
+            deployment_by_pulse=deployment.writes.tolist(),
             first_writes=int(np.sum(history[0]["writes_by_pulse"])),
             transitions=sum(row["transitions"] for row in history),
             disturbs=sum(row["disturbs"] for row in history),
@@ -207,10 +228,11 @@ class Evaluator:
             most_writes_on_a_device=tuple(int(a.writes.max()) for a in arrays),
             devices_by_state=tuple(map(tuple, self._states(shown))),
             state_reads_per_step=self.rule.costs.state_reads_per_step,
-            verifies=self.rule.costs.verifies,
+            verify_reads=looks * (1 if self.rule.loop is None else self.rule.loop.reads),
             memory_bits=self.rule.memory_bits(state.memory),
             weight_bits=self.rule.costs.weight_bits,
         )
+        return counted, rows
 
 
 def rate(confusion: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from network.crossbar import array_effects as arrays_
 from network.datasets import Data
 from network.model import architecture, layer_stack, layers, optimizers
 from network.rules.capabilities import Devices
-from network.synapse import pulse_trains, random_words, sampling
+from network.synapse import fractions, pulse_trains, random_words, sampling
 from network.synapse.device import DeviceModel
 from network.training.settings import Settings
 from spinloom.errors import UserError
@@ -71,7 +71,8 @@ class Machine:
         self.signed = settings.input.range == "signed", settings.activation not in architecture.POSITIVE
 
         order = generator(settings.seed, "network", "validation split").permutation(len(data.train_labels))
-        held, kept = np.sort(order[: settings.validation_images]), np.sort(order[settings.validation_images :])
+        held, others = order[: settings.validation_images], order[settings.validation_images :]
+        held, kept = np.sort(held), np.sort(others[: settings.training_images])
         self.picture, self.classes = data.shape, data.classes
         self.images = jnp.asarray(data.train_images[kept])
         self.labels = jnp.asarray(data.train_labels[kept])
@@ -124,8 +125,9 @@ class Machine:
         self, stream: jax.Array, step: Any, array: sampling.Array, plans: tuple
     ) -> tuple[sampling.Array, sampling.Info]:
         """Return the devices after the plans or trains of all layers, and what was counted; keys as of `stream`."""
-        if isinstance(plans[0], pulse_trains.Trains):
-            return pulse_trains.program(stream, step, array, plans, self.shapes, self.tables, self.commands)
+        for kind, way in ((pulse_trains.Trains, pulse_trains), (fractions.Fractions, fractions)):
+            if isinstance(plans[0], kind):
+                return way.program(stream, step, array, plans, self.shapes, self.tables, self.commands)
         # The condition always holds. It keeps XLA from fusing what makes the plans with their packing, whose index
         # arithmetic would then be done for every element (a step of one image took five times as long).
         plans = jax.lax.cond(step >= 0, lambda: plans, lambda: jax.tree.map(jnp.zeros_like, plans))

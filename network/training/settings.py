@@ -64,7 +64,10 @@ class Settings(Shared, Training, Seeded):
             raise UserError(f"network.input.pool: found {side}, allowed divisors of {rows} and {columns}")
         picture = (rows // side, columns // side, channels)
         layers = architecture.parse(self.layers, picture)
-        layers = tuple(replace(layer, weight_range=self.weight_range) for layer in layers)
+        ranges = self.weight_range if isinstance(self.weight_range, tuple) else (self.weight_range,) * len(layers)
+        if len(ranges) != len(layers):
+            _refuse("weight_range", f"{len(ranges)} numbers", f"one, or one for each of the {len(layers)} arrays")
+        layers = tuple(replace(layer, weight_range=own) for layer, own in zip(layers, ranges, strict=True))
         return architecture.Architecture(picture, layers, self.activation, self.normalisation, self.loss)
 
     def identity(self) -> dict[str, Any]:
@@ -90,6 +93,10 @@ class Settings(Shared, Training, Seeded):
         left, most_px = images - self.validation_images, min(dataset.shape[:2]) - 1
         if left < 1:
             _refuse("validation_images", self.validation_images, f"whole numbers 1 to {images - 1}")
+        if self.training_images is not None:
+            if self.training_images > left:
+                _refuse("training_images", self.training_images, f"1 to {left} (validation excluded)")
+            left = self.training_images
         if self.card_samples == 1:
             _refuse("card_samples", 1, "0 or at least 2: one draw has no spread")
         if self.augmentation.shift_px > most_px:
@@ -98,7 +105,7 @@ class Settings(Shared, Training, Seeded):
         if layers[-1].outputs != dataset.classes:
             _refuse("layers", f"{layers[-1].outputs} outputs", f"{dataset.classes} for {dataset.name}")
         if self.batch_size > left:
-            _refuse("batch_size", self.batch_size, f"1 to {left} (validation excluded)")
+            _refuse("batch_size", self.batch_size, f"1 to {left} (images to train with)")
         if self.batch_size == 1 and self.normalisation == "batch":
             _refuse("normalisation", "'batch'", "none with batch_size 1 (one image has no spread)")
         data.folders(self.data)
@@ -121,6 +128,8 @@ class Settings(Shared, Training, Seeded):
             refuse("layers", "a convolution", "dense layers")
         if self.array.half_select and rule.devices is not Devices.IN_PLACE and self.rule != BASELINE:
             refuse("array.half_select", self.array.half_select, "null")
+        if self.array.half_select and getattr(self.options, "pulses", None) == "fractional":
+            refuse("array.half_select", self.array.half_select, "null with pulses: fractional")
         if not clocked:
             return
         if self.input.range == "signed":
@@ -166,8 +175,10 @@ def variants(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
         found[name] = {**overlay(start, change), "variant": name}
     baseline = section.get("baseline", BASELINE)
     if baseline:
-        # what lies between a network in floats and one in hardware is the loss that is to be told
-        own = {**base, "rule": baseline, "rule_options": {}, "variant": baseline, "converters": {}}
+        # what lies between a network in floats and one in hardware is the loss that is to be told: no converters, and
+        # a learning rate that means what it means for the devices
+        options = {"rate_of": "true_weight"} if rules.get(base["rule"]).outer else {}
+        own = {**base, "rule": baseline, "rule_options": options, "variant": baseline, "converters": {}}
         found[baseline] = found.pop(baseline, own)
     if BASELINE in found and found[BASELINE]["rule"] != BASELINE:
         _refuse(f"variants.{BASELINE}.rule", found[BASELINE]["rule"], BASELINE)

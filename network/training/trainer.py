@@ -22,6 +22,7 @@ from network.rules.base import Context, Signals
 from network.rules.capabilities import Devices
 from network.synapse import pulse_trains, sampling
 from network.synapse.device import DeviceModel
+from network.synapse.write_verify import Reached, Targets
 from network.training import checkpoint
 from network.training.evaluation import Evaluator, rate
 from network.training.machine import Machine, TrainState
@@ -64,6 +65,7 @@ class Trainer:
         self.machine = Machine(settings, device, replicate, data, chip)
         self.evaluator = Evaluator(self.machine)
         self.settings, self.rule = settings, self.machine.rule
+        self.reached: Reached | None = None  # of the closed loop of the first programming, if there was one
         self._epoch = jax.jit(self._epoch_body, donate_argnums=0)
 
     def start(self) -> tuple[TrainState, Meter]:
@@ -72,16 +74,31 @@ class Trainer:
         # compiled as a whole: one operation after the other takes several times as long
         init = jax.jit(self.rule.init, static_argnums=1)
         memory, plans = init(machine.streams("initial weights"), machine.architecture.shapes)
-        array, info, exposure = None, machine.nothing, None
+        array, info, exposure, self.reached = None, machine.nothing, None, None
         if self.rule.devices is Devices.IN_PLACE:
             array, _ = machine.fabricate()
-            if plans is not None:
+            if plans is not None and isinstance(plans[0], Targets):
+                array, self.reached = self._reach(array, plans)
+                info = self.reached.info
+            elif plans is not None:
                 array, info = jax.jit(machine.program)(machine.stream("first programming"), jnp.int32(0), array, plans)
             exposure = None if machine.rates is None else arrays_.nothing(machine.shapes)
         model = layer_stack.init(machine.architecture)
         state = TrainState(jnp.int32(0), memory, array, model, machine.optimizer.transform.init(model.norms), exposure)
         # leaves that are the same buffer twice could not be donated
         return jax.tree.map(jnp.array, state), Meter(jnp.float32(0), info.writes, info.transitions, jnp.int32(0))
+
+    def _reach(self, array: sampling.Array, targets: tuple[Targets, ...]) -> tuple[sampling.Array, Reached]:
+        """Program new devices to their first weights in a closed loop."""
+        machine, loop = self.machine, self.rule.loop
+        assert loop is not None
+        stream, keys = machine.stream("first programming"), machine.streams("first looks")
+
+        def program(number, array, plans):
+            return machine.program(stream, number, array, plans)
+
+        weights = tuple(one.weight for one in targets)
+        return jax.jit(lambda array, weights: loop.reach(keys, array, weights, machine.shapes, program))(array, weights)
 
     def _step(self, streams: dict, images: jax.Array, labels: jax.Array, factors, state: TrainState, batch: jax.Array):
         machine = self.machine
@@ -107,13 +124,13 @@ class Trainer:
         (loss, (statistics, inputs)), gradients = jax.value_and_grad(objective, argnums=wanted, has_aux=True)(
             values, state.model.norms, probes
         )
+        scales = tuple(layer.scale for layer in machine.architecture.layers)
         if self.rule.outer:
             norm_gradients, errors = gradients
-            scales = tuple(layer.scale for layer in machine.architecture.layers)
             signals = Signals(inputs=inputs, errors=errors, scales=scales)
         else:
             value_gradients, norm_gradients = gradients
-            signals = Signals(gradients=value_gradients)
+            signals = Signals(gradients=value_gradients, scales=scales)
         norms: Any = state.model.norms  # optax's types know no leaves that are None
         updates, optimizer = machine.optimizer.transform.update(norm_gradients, state.optimizer, norms)
         norms = optax.apply_updates(norms, updates)
@@ -228,7 +245,7 @@ class Trainer:
         -------
         dict
             ``history``: one row (dict) per epoch, epoch 0 being the first programming; ``confusion``: of the test
-            images after the last epoch; ``evaluations``: see `evaluations`; ``meter``: see `meter`.
+            images after the last epoch; ``evaluations``, ``meter`` and ``programming``: see `Evaluator`.
 
         Raises
         ------
@@ -267,8 +284,11 @@ class Trainer:
             checkpoint.save(path, name, state, {"history": history, "confusion": confusion.tolist()})
             report(machine.samples, history[-1])
         evaluations = self.evaluator.evaluations(state, history[-1]["epoch"])
-        meter = self.evaluator.meter(state, history)
-        return {"history": history, "confusion": confusion, "evaluations": evaluations, "meter": meter}
+        meter, programming = self.evaluator.meter(state, history, self.reached)
+        return {
+            "history": history, "confusion": confusion, "evaluations": evaluations, "programming": programming,
+            "meter": meter,
+        }  # fmt: skip
 
     def waited(self, history: list[dict]) -> bool:
         """Return whether validation has been without improvement for longer than the config's patience."""

@@ -256,7 +256,8 @@ def meter(**changes) -> Meter:
         "outer": False, "pulses": [0, 1, 2, 3, 4], "samples": 40, "steps": 4, "first_writes": 24,
         "writes_by_pulse": [10, 10, 10, 0, 1], "deployment_by_pulse": [0] * 5, "writes_by_layer": [20, 11],
         "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
-        "verifies": False, "normalisation": "batch", "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]],
-        "memory_bits": {"optimizer": 24 * 64}, "weight_bits": 32, **changes,
+        "verify_reads": 0, "assumed": "", "normalisation": "batch",
+        "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]], "memory_bits": {"optimizer": 24 * 64},
+        "weight_bits": 32, **changes,
     }  # fmt: skip
     return Meter.parse(content, "meter.json")

@@ -105,9 +105,10 @@ def lattice(levels=32, spread=0.3, **electrical) -> KernelCard:
 def rule(name, of_card, options=None, optimizer=None, device_options=None):
     """Return the rule with its device; by default the weight moves by minus the gradient."""
     kind = rules.get(name)
-    device = DeviceModel.from_card(of_card, Device(**(device_options or {})), kind.scale)
+    told = rules.options(name, options or {})
+    device = DeviceModel.from_card(of_card, Device(**(device_options or {})), kind.scaled_by(told))
     made = optimizers.make(Optimizer(**(optimizer or {"name": "sgd", "learning_rate": 1.0})), 1)
-    return kind(device, made, rules.options(name, options or {}))
+    return kind(device, made, told)
 
 
 def context(step=0, layers=1, seed=1):

@@ -97,14 +97,14 @@ def test_a_verified_deployment_reads_each_device_that_it_writes(device):
         "deployment_by_pulse": [31, 0, 0, 0, 0],
         "first_writes": 0,
     }
-    plain, verified = (joules(meter(**deployed, verifies=one), device) for one in (False, True))
+    plain, verified = (joules(meter(**deployed, verify_reads=reads), device) for reads in (0, 31))
     per_read = (18 * 1e-17 + 6 * 5e-17) / 24  # of the states that the devices end in
     assert ("training", "reads") not in plain and ("training", "DAC") not in verified
     assert verified["training", "reads"] == pytest.approx(31 / 40 * per_read, rel=1e-12, abs=0)
     assert verified["training", "ADC"] == pytest.approx(31 / 40 * C["adc_energy_J"], rel=1e-12, abs=0)
     lines = 2 * 31 / 40 * C["line_capacitance_F_per_cell"] * 0.1**2  # a row's and a column's cell, read at 0.1 V
     assert verified["training", "read lines"] == pytest.approx(lines, rel=1e-9, abs=0)
-    assert meter(**deployed, verifies=True).counts()["device_reads_per_sample"] == pytest.approx(
+    assert meter(**deployed, verify_reads=31).counts()["device_reads_per_sample"] == pytest.approx(
         31 / 40, rel=1e-12, abs=0
     )
     assert all(verified[key] == plain[key] for key in plain)
@@ -142,7 +142,7 @@ def test_a_formula_is_written_from_the_numbers_that_make_the_energy(device):
     [
         ({"samples": "many"}, "meter.json: samples: found many, allowed: integer"),
         ({"layers": [[1, 2]]}, "meter.json: layers.0: key '2' is missing"),
-        ({"colour": 1}, "meter.json: top level: found unknown key 'colour', allowed: clocks"),
+        ({"colour": 1}, "meter.json: top level: found unknown key 'colour', allowed: assumed, clocks"),
     ],
 )
 def test_a_meter_that_does_not_fit_is_refused_in_one_line(change, message):

@@ -29,6 +29,9 @@ def folder(tmp_path):
     return write
 
 
+DEPLOYED = "train_then_deploy"
+
+
 def checked(config, rule, **changes):
     outer = rules.get(rule).outer
     section = {"rule": rule, "rule_options": {}, **(SINGLE if outer else {}), **changes}
@@ -48,10 +51,16 @@ def test_a_device_of_steps_is_refused_or_learns(config, folder, tmp_path, rule):
         read_device(folder(card), own)
     except UserError as error:
         assert str(error).startswith(f"{tmp_path / 'card' / 'card.json'}: kind: found steps, allowed for {rule}: ")
-        assert str(error).endswith("rules that can use it (network.rule): stochastic_coincidence, tiki_taka")
+        able = f"stochastic_coincidence, tiki_taka, {DEPLOYED}{' with other options' if rule == DEPLOYED else ''}"
+        assert str(error).endswith(f"rules that can use it (network.rule): {able}")
         return
     result, _ = train(config, tmp_path / "run", card, rule=rule, rule_options={}, **SINGLE)
     assert result["history"][-1]["test_accuracy"] > CHANCE + 0.2
+
+
+def test_a_device_of_steps_is_programmed_in_a_closed_loop(config, folder):
+    device = read_device(folder(lattice(16)), checked(config, DEPLOYED, rule_options={"tolerance": 0.1}))
+    assert device.state_weight.min() == -1 and device.state_weight.max() == 1  # the ends of the range, not levels
 
 
 @pytest.mark.parametrize(

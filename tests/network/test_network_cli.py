@@ -64,7 +64,7 @@ def test_from_data_to_tables(study, capsys, monkeypatch):
     history = pd.read_csv(folder / "summary" / "history.csv")
     assert len(history) == 6 * 3 and list(dict.fromkeys(history["variant"])) == list(VARIANTS)
     assert not any("per_s" == c or "time" in c for c in history)
-    for name in ("history", "summary", "writes", "energy", "evaluations", "confusion"):
+    for name in ("history", "summary", "writes", "energy", "evaluations", "programming", "confusion"):
         columns = pd.read_csv(folder / "summary" / f"{name}.csv").columns
         assert set(documented(f"summary/{name}.csv")) == set(columns), name
     summary = pd.read_csv(folder / "summary" / "summary.csv")
@@ -145,6 +145,10 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
         ({"rule": "nonesuch"}, "rule: found nonesuch, allowed: accumulate_quantise_program, "),
         ({"array": {"half_select": 0.5}}, "network.array.half_select: found 0.5, allowed none: the card's"),
         ({"layers": 5}, "layers: found 5, allowed: array"),
+        ({"training_images": 601}, "network.training_images: found 601, allowed 1 to 600 (validation excluded)"),
+        ({"training_images": 5}, "network.batch_size: found 20, allowed 1 to 5 (images to train with)"),
+        ({"weight_range": [1, 2, 3]}, "network.weight_range: found 3 numbers, allowed one, or one for each of the "),
+        ({"weight_range": [1, 0]}, "weight_range.1: found 0, allowed: more than 0"),
         ({"validation_images": 700}, "network.validation_images: found 700, allowed whole numbers 1 to 699"),
         ({"batch_size": 650}, "network.batch_size: found 650, allowed 1 to 600"),
         ({"epochs": 0}, "epochs: found 0, allowed: at least 1"),

@@ -100,7 +100,8 @@ def trainer(rule, **more) -> Trainer:
     of_card, changes = RUNS[rule]
     toy = data()
     section = settings.check({**SECTION, "rule": rule, **changes, **more})
-    return Trainer(section, DeviceModel.from_card(of_card(), section.device, rules.get(rule).scale), 0, toy)
+    scale = rules.get(rule).scaled_by(section.options)
+    return Trainer(section, DeviceModel.from_card(of_card(), section.device, scale), 0, toy)
 
 
 def train(run, folder, report=quiet) -> dict:
@@ -151,7 +152,8 @@ def test_learns_and_counts_what_it_does(done):
         if rule == name:
             assert cost["memory_bits_per_synapse"] == bits  # floats for moments; a float weight for the last alone
     assert meter.weight_bits == (3 if rule in ("stochastic_rounding", "straight_through") else 32)
-    assert meter.verifies == (rule == "train_then_deploy")
+    verified = sum(meter.deployment_by_pulse) if rule == "train_then_deploy" else 0
+    assert meter.verify_reads == verified and (verified > 0) == (kind.devices is Devices.DEPLOYED)
     assert meter.normalisation == RUNS[rule][1].get("normalisation", "batch")
     draws = [row for row in result["evaluations"] if row["condition"] == "draw"]
     if kind.devices in (Devices.DEPLOYED, Devices.CLOCKED):

@@ -155,13 +155,15 @@ def test_A_forgets_towards_its_symmetry_point(card):
 
 
 def test_a_transfer_gives_C_pulses_in_proportion_and_leaves_A():
-    """n = round(lambda (A - A_ref) / Dw), up to what one command can do; mean step times n is lambda (A - A_ref)."""
+    """n = round(lambda (A - A_ref) / Dw), up to what one command can do, Dw being the step up or the one down."""
     of_rule = rule(NAME, soft(0.9, 0.4), {"transfer_rate": 0.6, "gamma": 0.25})
     state = np.stack([np.arange(32), np.full(32, 16)])[:, None, :]
     array = devices(state, of_rule.device)
     (plan,) = jax.jit(of_rule.maintain)((array,))
     held = of_rule.device.state_weight.astype(float) - of_rule.symmetric[0]
-    wanted = np.clip(np.round(0.6 * held / of_rule.fast.one), -of_rule.most, of_rule.most)
+    up, down = of_rule.moved
+    assert up / down > 1.2 or down / up > 1.2
+    wanted = np.clip(np.round(0.6 * held / np.where(held > 0, up, down)), -of_rule.most, of_rule.most)
     counts = of_rule.alphabet().pulses[np.asarray(plan.pulse)] * np.asarray(plan.mask)[..., None]
     given = counts[..., of_rule.fast.up] - counts[..., of_rule.fast.down]
     assert not given[0].any()

@@ -267,3 +267,22 @@ def test_inputs_are_brought_into_their_range(config):
 def test_wrong_energy_constants(config, section):
     with pytest.raises(UserError, match=r"config.json: energy.*found .*, allowed: "):
         trainer(config, rule="float_baseline", rule_options={}, energy=section)
+
+
+def test_fewer_training_images_are_part_of_more(config):
+    """The first n after the validation images in the split's random order; validation stays, and null is all."""
+    whole, some, few = (trainer(config, training_images=n).machine for n in (None, 300, 40))
+    assert [len(one.labels) for one in (whole, some, few)] == [600, 300, 40]
+    for one, other in ((few, some), (some, whole)):
+        rows = {row.tobytes() for row in np.asarray(other.images)}
+        assert all(row.tobytes() in rows for row in np.asarray(one.images))
+        np.testing.assert_array_equal(one.validation[0], other.validation[0])
+    assert few.steps == 40 // few.settings.batch_size
+
+
+def test_each_array_has_a_weight_range_of_its_own(config):
+    one = trainer(config, weight_range=[2.0, 0.5]).machine.architecture.layers
+    same = trainer(config, weight_range=2.0).machine.architecture.layers
+    assert [layer.weight_range for layer in one] == [2.0, 0.5]
+    assert [layer.weight_range for layer in same] == [2.0, 2.0]
+    assert one[1].scale == pytest.approx(same[1].scale / 4, rel=1e-12, abs=0)

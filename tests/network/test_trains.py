@@ -22,17 +22,25 @@ def tables():
     return device, sampling.tables(device, alphabet), len(alphabet.pulses)
 
 
-def train(random, shape, chance, device):
-    """Return trains of a layer in which every line fires with ``chance`` in each slot."""
+def train(random, shape, chance, device, kinds):
+    """Return trains of a layer in which every line fires with ``chance`` in each slot.
+
+    Columns have ``kinds`` trains: one, or one for each sign of a row.
+    """
     _, inputs, outputs = shape
-    lines = [np.sum((random.random((SLOTS, n)) < chance) << np.arange(SLOTS)[:, None], axis=0) for n in shape[1:]]
+    lines = [
+        np.sum((random.random((SLOTS, n)) < chance) << np.arange(SLOTS)[:, None], axis=0)
+        for n in (inputs, *(outputs,) * kinds)
+    ]
     signs = [random.random(n) < 0.5 for n in (inputs, outputs)]
-    words = (jnp.asarray(line, jnp.uint32) for line in lines)
+    words = jnp.asarray(lines[0], jnp.uint32), jnp.asarray(np.stack(lines[1:]), jnp.uint32)
     return pulse_trains.Trains(*words, *map(jnp.asarray, signs), jnp.int32(device), jnp.array([0, SLOTS], jnp.int32))
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.01, 0.1, 0.5, 1.0])
-def test_events_do_what_the_dense_plan_does(tables, chance):
+@pytest.mark.parametrize(
+    ("chance", "kinds"), [(0.0, 1), (0.01, 1), (0.1, 1), (0.5, 1), (1.0, 1), (0.01, 2), (0.1, 2), (0.5, 2)]
+)
+def test_events_do_what_the_dense_plan_does(tables, chance, kinds):
     """Bit for bit, from no event to more than are programmed at once, in layers that end within a row of lanes."""
     device, table, commands = tables
     random = np.random.default_rng(3)
@@ -41,7 +49,7 @@ def test_events_do_what_the_dense_plan_does(tables, chance):
         (random_words.stream(1, "a"), random_words.stream(1, "b")), rows, device, table, commands
     )
     key, step = random_words.stream(1, "program"), jnp.int32(7)
-    of_layers = tuple(train(random, shape, chance, number % 2) for number, shape in enumerate(SHAPES))
+    of_layers = tuple(train(random, shape, chance, number % 2, kinds) for number, shape in enumerate(SHAPES))
 
     @jax.jit
     def both(of_layers):
@@ -51,9 +59,10 @@ def test_events_do_what_the_dense_plan_does(tables, chance):
         return events, sampling.program(key, step, array, dense, table, commands), dense.mask.sum()
 
     (found, info), (wanted, dense_info), count = both(of_layers)
-    met = sum(
-        np.sum(np.asarray(one.rows)[:, None] & np.asarray(one.columns)[None, :] != 0) for one in of_layers
-    )  # fmt: skip
+    met = 0
+    for one in of_layers:
+        rows, columns, falls = (np.asarray(field) for field in (one.rows, one.columns, one.falling_rows))
+        met += np.sum(rows[:, None] & columns[falls.astype(int) * (kinds - 1)] != 0)
     assert count == met == info.writes.sum() and (chance > 0) == (met > 0)
     for one, other in zip(jax.tree.leaves((found, info)), jax.tree.leaves((wanted, dense_info)), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -85,7 +85,8 @@ def network(folder: Path) -> None:
             {**own, "selection": selection, "seeds": 2, "epoch_mean": 3, "test_accuracy_mean": accuracy,
              "test_accuracy_sd": 0.001, "writes_per_sample_mean": writes, "most_writes_on_a_device": 7, "devices": 40,
              "memory_bits_per_synapse": 32 + place, "accuracy_below_float_mean": 0.95 - accuracy,
-             "accuracy_below_float_sd": 0.002, "device_reads_per_sample": 10 * place}
+             "accuracy_below_float_sd": 0.002, "device_reads_per_sample": 10 * place,
+             "assumed": "short pulses" if variant == "five" else None}
             for selection in ("last", "validation_selected")
         ]  # fmt: skip
         for phase in ("training", "inference"):
@@ -114,6 +115,11 @@ def network(folder: Path) -> None:
     tables = {"history": history, "summary": summary, "energy": energy, "confusion": confusion}
     tables |= {"evaluations": evaluations, "writes": [{"variant": "five", "epoch": 1}]}
     years = {"endurance_writes": 1e12, "samples_per_s": 1e3, "lifetime_years_worst": 321.0}
+    tables |= {"programming": [
+        {"variant": "five", "rule": "train_then_deploy", "stage": "deployment", "pulses": pulses, "seeds": 2,
+         "unfinished": 1 / 2**pulses, "error_rms": 0.5, "error_p05": -0.9, "error_p50": 0.0, "error_p95": 0.9}
+        for pulses in range(3)
+    ]}  # fmt: skip
     tables |= {"lifetime": [{"variant": "five", "cause": "learning", **years}]}
     for name, rows in tables.items():
         files.write_csv(filled(f"summary/{name}.csv", rows), folder / "network" / "summary" / f"{name}.csv")
@@ -169,6 +175,7 @@ def scan(folder: Path, axes: list[dict]) -> Path:
                 "test_accuracy_sd": 0.001, "accuracy_below_float_mean": 0.95 - accuracy, "synapses": 40,
                 "accuracy_below_float_sd": 0.002, "writes_per_sample_mean": 0.5 + place, "devices": 40,
                 "training_writes_per_sample_mean": 0.1, "most_writes_on_a_device": 7, "memory_bits_per_synapse": 32,
+                "assumed": None,
                 **{
                     f"{phase}_energy_{unit}_{level}": joule * (1 + place if variant == "five" else level == "system")
                     for phase in ("training", "inference") for level, mean in ENERGY_J.items()

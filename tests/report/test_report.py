@@ -18,7 +18,7 @@ from tests.report.studies import finished
 
 CHAPTERS = ["device", "writes", "table", "network", "energy", "pareto", "validation", "provenance"]
 # which study has which figures, in their order
-TRAINED = ["curves", "confusion", "conditions", "write_energy", "levels", "terms", "trade"]
+TRAINED = ["curves", "confusion", "programming", "conditions", "write_energy", "levels", "terms", "trade"]
 CARD = ["transitions", "rows", "conductance"]
 STUDIES = {
     "domain_wall": (True, ["trajectories", "response", "outcomes", *CARD, "spread"]),

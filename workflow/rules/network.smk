@@ -1,12 +1,12 @@
-"""Stage 3. In: the kernel card, the network section. Out: history, summary, writes, energy, evaluations, lifetime,
-confusion; systems if the study stands for a published system.
+"""Stage 3. In: the kernel card, the network section. Out: history, summary, writes, energy, evaluations, programming,
+lifetime, confusion; systems if the study stands for a published system.
 
 Each variant and each seed trains in a job of its own, which sees only that variant's section.
 """
 
 SUMMARY = NETWORK / "summary"
-TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "lifetime.csv", "confusion.csv"]
-TABLES += [SUMS]
+TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "programming.csv"]
+TABLES += ["lifetime.csv", "confusion.csv", SUMS]
 
 
 # compute nodes often have no network

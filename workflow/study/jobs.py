@@ -28,7 +28,7 @@ NETWORK = STUDY / "network"
 SECTION = {part: STUDY / f"config/{part}.json" for part in ("resolved", "data", *STAGES)}
 WRITES = ("events.parquet", "pulses.csv", "device.json")  # what stage 2 reads of stage 1
 CARD_FILES = ("states.csv", "pulses.csv", "transitions.csv", "population.csv", "reads.csv", "card.json")
-RUN_FILES = ("history.csv", "confusion.csv", "evaluations.csv", "meter.json", files.SUMS)
+RUN_FILES = ("history.csv", "confusion.csv", "evaluations.csv", "programming.csv", "meter.json", files.SUMS)
 
 
 def at(path: str | Path) -> Callable[[Any], str]:
