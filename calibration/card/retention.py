@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import linalg
 
 from calibration.card.tables import RETENTION, conform
 from spinloom.errors import UserError
@@ -118,14 +117,3 @@ def generator(table: pd.DataFrame, temperature_K: float, where: str = "retention
             rate = np.where(cold > 0, np.exp((1 - share) * np.log(cold) + share * np.log(hot)), 0.0)
     np.fill_diagonal(rate, 0.0)
     return rate - np.diag(rate.sum(axis=1))
-
-
-def kernel(table: pd.DataFrame, temperature_K: float, time_s: float, where: str = "retention.csv") -> np.ndarray:
-    """Return the probabilities to go from each state to each in a time without pulses, float64[states, states].
-
-    expm(Q t); rounding errors below zero are cut. Errors as of `generator`, and for a negative time.
-    """
-    if not time_s >= 0:
-        raise UserError(f"{where}: time_s: found {time_s:g}, allowed: 0 or more")
-    matrix = np.clip(linalg.expm(generator(table, temperature_K, where) * time_s), 0.0, None)
-    return matrix / matrix.sum(axis=1, keepdims=True)

@@ -12,8 +12,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from spinloom.errors import UserError
-
 THRESHOLD = 1.0  # of the ternary activation
 WINDOW = 0.5  # half width of its surrogate
 
@@ -50,10 +48,3 @@ REGISTRY: dict[str, Callable[[jax.Array], jax.Array]] = {
     "ternary": ternary,
     "binary": binary,
 }
-
-
-def get(name: str) -> Callable[[jax.Array], jax.Array]:
-    """Return the activation called ``name``; `UserError` if there is none."""
-    if name not in REGISTRY:
-        raise UserError(f"network.activation: found {name!r}, allowed {', '.join(REGISTRY)}")
-    return REGISTRY[name]

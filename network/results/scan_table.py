@@ -20,7 +20,6 @@ ENERGIES = {  # column: phase, level and column of energy.csv
     for level in LEVELS
     for unit, column in (("J", "energy_J_mean"), ("sd_J", "energy_J_sd"))
 }
-COLUMNS = ["variant", *COPIED, *ENERGIES, "states", "writes_behind_card", "card_sha256"]
 
 
 def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:

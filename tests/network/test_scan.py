@@ -41,7 +41,7 @@ def studies(tmp_path):
 
 def test_the_table_has_each_point_with_its_labels(studies):
     table = scan_table.collect(POINTS, studies)
-    assert list(table.columns) == ["point", "axis_count", "axis_rule", *scan_table.COLUMNS]
+    assert list(table.columns)[:4] == ["point", "axis_count", "axis_rule", "variant"]
     assert table["point"].tolist() == [name for name in POINTS for _ in range(2)]
     third = table[(table["point"] == "count=10,rule=a") & (table["variant"] == "x")].iloc[0]
     assert (third["axis_count"], third["axis_rule"], third["rule"], third["states"]) == ("10", "a", "bop", 5)
