@@ -72,11 +72,14 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     cell = repeated if "prepared" in events else pulse * size + start
 
     states = _states(writes, state, edges, config, measured)
-    rows = (
-        measured.rows
-        if measured
-        else estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where, count)
-    )
+    if measured is not None:
+        rows = measured.rows
+    else:
+        rows = estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where, count)
+        if _borrows(writes, config):
+            from calibration.measurement.borrow import borrowed  # imported here: JAX, which most cards do not need
+
+            rows = borrowed(writes, rows, edges, config.posterior, config.seed)
     if reset:
         rows = Rows(**{name: np.repeat(part[:, :1], size, axis=1) for name, part in vars(rows).items()})
     fits, unfitted = [], []

@@ -33,6 +33,7 @@ WIDTHS = (1.0, 2.0, 4.0, 8.0)  # of the window, in states
 UNIFORM = (1e-4, 1e-3, 1e-2, 1e-1)
 MOST = 8000  # writes that the step is fitted to
 DRAWS = 60  # of its parameters, for intervals
+NEVER = 1e-9  # a probability that is 0 for all purposes, and writes of it
 WEIGHT = (-2.0, 12.0)  # range of ln c
 
 
@@ -42,7 +43,7 @@ def borrowed(writes: Writes, rows: Rows, edges: Float[np.ndarray, " edges"], opt
     Parameters
     ----------
     writes : Writes
-        With ``before`` and ``after`` of each write.
+        Each write begins with a reset, or has ``before``.
     rows : Rows
         Counted writes.
     edges : float[states + 1]
@@ -51,23 +52,29 @@ def borrowed(writes: Writes, rows: Rows, edges: Float[np.ndarray, " edges"], opt
     seed : int
         Of the study.
     """
-    fitted, doubt = _fitted_rows(writes, edges, len(rows.counts), seed)
-    parts = [_prior(*own) for own in zip(rows.effective, fitted, doubt)]
-    pseudo, unsure = (np.stack(part) for part in zip(*parts))
-    alpha = rows.effective + pseudo
+    reset = writes.flags["reset_before_write"]
+    # after a reset only the first row was counted, and it stands for all
+    counts, effective = (part[:, : 1 if reset else None] for part in (rows.counts, rows.effective))
+    fitted, doubt = (_fitted_resets if reset else _fitted_rows)(writes, edges, len(counts), seed)
+    pseudo, unsure = (np.stack(part) for part in zip(*(_prior(*own) for own in zip(effective, fitted, doubt))))
+    alpha = effective + pseudo
     total = alpha.sum(axis=-1, keepdims=True)
     mean = alpha / total
     # beside the row's own writes, what is not known of the centre of its prior, by its weight
     share = pseudo.sum(axis=-1, keepdims=True) / total
-    free = np.maximum(mean * (1 - mean), 1e-300)
-    worth = 1 / (1 / (1 + total) + share**2 * unsure / free) - 1
+    free = np.maximum(mean * (1 - mean), NEVER)
+    worth = np.maximum(1 / (1 / (1 + total) + share**2 * unsure / free) - 1, NEVER)
     tail = (1 - options.interval) / 2
-    low, high = (special.betaincinv(worth * mean, worth * (1 - mean), share) for share in (tail, 1 - tail))
-    written = rows.counts.sum(axis=-1, keepdims=True)
+    low, high = (
+        special.betaincinv(np.maximum(worth * mean, NEVER), np.maximum(worth * (1 - mean), NEVER), share)
+        for share in (tail, 1 - tail)
+    )
+    written = counts.sum(axis=-1, keepdims=True)
     # no number of writes can exclude that a probability is 0, or 1
-    low = np.where((rows.counts == 0) & (written > 0), 0.0, low)
-    high = np.where((rows.counts == written) & (written > 0), 1.0, high)
-    return Rows(rows.counts, rows.effective, mean, np.minimum(low, mean), np.maximum(high, mean))
+    low = np.where((counts == 0) & (written > 0), 0.0, low)
+    high = np.where((counts == written) & (written > 0), 1.0, high)
+    ends = np.minimum(low, mean), np.maximum(high, mean)
+    return Rows(rows.counts, rows.effective, *(np.broadcast_to(part, rows.counts.shape) for part in (mean, *ends)))
 
 
 def _fitted_rows(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,12 +100,33 @@ def _fitted_rows(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> t
     return rows, doubt
 
 
+def _fitted_resets(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same for devices that are reset before a write: [pulses, 1, states], normal about the pulse's mean."""
+    rng = generator(seed, "borrowed rows", writes.name)
+    size = len(edges) - 1
+    rows, doubt = np.full((pulses, 1, size), 1 / size), np.ones((pulses, 1, size))
+    pulse_of, after = (writes.events[name].to_numpy() for name in ("pulse", "after"))
+    for pulse in np.unique(pulse_of):
+        own = after[pulse_of == pulse]
+        if len(own) < 3 or not np.ptp(own) > 0:
+            continue
+        wide = own.std(ddof=1)
+        mean = own.mean() + np.append(0, rng.standard_normal(DRAWS)) * wide / np.sqrt(len(own))
+        sd = wide * np.exp(np.append(0, rng.standard_normal(DRAWS)) / np.sqrt(2 * len(own)))
+        share = special.ndtr((edges[1:-1] - mean[:, None]) / sd[:, None])
+        ends = np.zeros((len(mean), 1))
+        drawn = np.diff(np.concatenate([ends, share, ends + 1], axis=1), axis=1)
+        rows[pulse, 0], doubt[pulse, 0] = drawn[0], drawn[1:].var(axis=0)
+    return rows, doubt
+
+
 def _prior(counts: np.ndarray, fitted: np.ndarray, doubt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return c q, the pseudo-writes of each row and state after, and the variance of q; all [states, states]."""
-    size = len(counts)
+    size = counts.shape[1]
     best = (np.inf, counts, doubt)
-    around = {width: _neighbours(counts, width) for width in WIDTHS}
-    for share, width, even in product(FITTED, WIDTHS, UNIFORM):
+    shares = FITTED if len(counts) > 1 else (1.0,)  # one row has no neighbours
+    around = {width: _neighbours(counts, width) for width in WIDTHS} if len(counts) > 1 else {WIDTHS[0]: (0.0, 0.0)}
+    for share, width, even in product(shares, WIDTHS, UNIFORM):
         if share == 1.0 and width != WIDTHS[0]:
             continue
         near, variance = around[width]

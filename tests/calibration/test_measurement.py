@@ -20,6 +20,7 @@ from calibration.sections import Posterior, States
 from calibration.sources.importers import import_file
 from spinloom.errors import UserError
 
+from .conftest import Study
 from .test_importers import CONFIG
 
 LOW, HIGH, STEP = 5e-6, 15e-6, 0.3e-6
@@ -211,7 +212,8 @@ def test_sparse_rows_borrow_from_the_others():
     start, stop = assign_states(before, edges), assign_states(after, edges)
     events = pd.DataFrame({"pulse": 0, "instance": 0, "replica": range(count), "before": before, "after": after})
     pulses = pd.DataFrame({"pulse": [0]})
-    writes = Writes("w", events, pulses, "position_m", (0.0, 1.0), np.asarray, {}, {"kind": "simulated"}, "f")
+    flags = {"reset_before_write": False}
+    writes = Writes("w", events, pulses, "position_m", (0.0, 1.0), np.asarray, flags, {"kind": "simulated"}, "f")
     pulse = np.zeros(count, dtype=np.int64)
     rows = estimator.transition_rows(pulse, start, stop, pulse, 1, size, Posterior(), "f")
     own = borrowed(writes, rows, edges, Posterior(), 0)
@@ -226,3 +228,32 @@ def test_sparse_rows_borrow_from_the_others():
     assert (own.ci_low <= own.probability).all() and (own.probability <= own.ci_high).all()
     covered = (own.ci_low[0] <= truth) & (truth <= own.ci_high[0])
     assert covered[truth > 0.01].mean() > 0.8
+
+
+def test_rows_after_a_reset_have_the_mean_and_spread_of_their_writes():
+    """32 writes over 32 bins, in which a prior of half a write a bin triples the spread."""
+    rng = np.random.default_rng(0)
+    after = 220e-9 + 54e-9 * rng.standard_normal(32)
+    events = pd.DataFrame({"pulse": 0, "instance": 0, "replica": range(32), "before": np.nan, "after": after})
+    flags = {"reset_before_write": True, "volatile": False, "destructive_read": False}
+    pulses = pd.DataFrame({"pulse": [0]})
+    writes = Writes("w", events, pulses, "position_m", (0.0, 600e-9), np.asarray, flags, {"kind": "simulated"}, "f")
+    edges = np.linspace(0, 600e-9, 33)
+    none = np.zeros(32, dtype=np.int64)
+    rows = estimator.transition_rows(none, none, assign_states(after, edges), none, 1, 32, Posterior(), "f")
+    own = borrowed(writes, rows, edges, Posterior(), 0).probability[0, 0]
+    middle = (edges[1:] + edges[:-1]) / 2
+    mean = own @ middle
+    assert mean == pytest.approx(after.mean(), abs=5e-9)
+    assert np.sqrt(own @ middle**2 - mean**2) == pytest.approx(after.std(), rel=0.15)
+
+
+def test_a_lattice_borrows_unless_the_config_says_otherwise(tmp_path):
+    spread = []
+    for borrow in (None, True, False):
+        study = Study(tmp_path / str(borrow))
+        card = study.card(states__method="lattice", states__count=32, posterior__borrow=borrow)
+        middle, row = card.states["position_m"].to_numpy(), card.kernel[:, 0]
+        spread.append(np.sqrt(row @ middle**2 - (row @ middle) ** 2))
+    assert spread[0] == pytest.approx(spread[1])
+    assert (spread[0] < 0.7 * spread[2]).all()
