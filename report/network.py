@@ -53,7 +53,7 @@ def network(study: Study) -> Section:
         sentence += f" The same network with float weights: {told}."
     for variant, own in last.items():
         if isinstance(own["assumed"], str):
-            sentence += f" Variant {words(str(variant))} assumes {own['assumed']}."
+            sentence += f" Variant {words(str(variant))} assumes: {own['assumed'].removesuffix('.')}."
     blocks = [curves(study), _summary(study), confusion(study)]
     if len(study.network["programming"]):
         blocks.append(programming(study))

@@ -23,7 +23,7 @@ def show(directory: Path, console: Console) -> None:
     summary = read_table(directory / "summary.csv")
     console.print(_summary(summary))
     for variant, assumed in summary.dropna(subset="assumed").groupby("variant", sort=False)["assumed"].first().items():
-        console.print(f"{variant} assumes {assumed}")
+        console.print(f"{variant} assumes: {assumed}", markup=False, highlight=False)
     console.print(_energy(read_table(directory / "energy.csv")))
     tests = read_table(directory / "evaluations.csv")
     if len(tests):
@@ -76,7 +76,8 @@ def _energy(rows: pd.DataFrame) -> Table:
     heads = [f"{phase}: {level}" for phase in PHASES for level in LEVELS]
     table = _table("energy per sample (J); array holds the devices, system both", "variant", *heads)
     for variant in dict.fromkeys(rows["variant"]):
-        table.add_row(variant, *(f"{total[variant, phase, level]:.3g}" for phase in PHASES for level in LEVELS))
+        known = (total[variant, phase, level] for phase in PHASES for level in LEVELS)
+        table.add_row(variant, *("unknown" if pd.isna(value) else f"{value:.3g}" for value in known))
     return table
 
 

@@ -70,6 +70,8 @@ class DeviceModel:
     def digest(self) -> str:
         """Return a hash of all values: equal for cards and options that train alike."""
         values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        for name in ("write_energy", "write_voltage", "write_duration"):  # unknown of many a measured device
+            values[name] = [None if np.isnan(value) else value for value in values[name]]
         values["half_select"] = {str(share): rows.tolist() for share, rows in self.half_select.items()}
         values["retention"] = None if self.retention is None else self.retention.to_dict("list")
         return sha256_text(canonical_json(values))
@@ -177,7 +179,7 @@ class DeviceModel:
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),
             g_scale=float(scale),
-            assumed=_widths(traits.widths),
+            assumed="; ".join(filter(None, (_widths(traits.widths), *card.meta.assumed))),
             stuck=traits.stuck_fraction,
             laws=tuple(law.dump() for law in card.meta.laws),
             flags=card.meta.flags.dump(),

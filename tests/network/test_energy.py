@@ -1,5 +1,7 @@
 """Counts and joules of hand-made runs, against sums done by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from network.results.energy import energy_terms, statement
 from network.results.meter import WORD, Meter
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
+from spinloom.quantities import DRIVES
 from tests.network.conftest import make_card, meter
 
 C = Energy().dump()
@@ -160,3 +163,18 @@ def test_a_convolution_is_read_once_per_place(device):
     found = meter(layers=[[4, 3, 9], [27, 2, 1]], writes_by_layer=[0, 31]).counts()
     assert found["device_reads_per_sample"] == 12 * 9 + 54 + 54 and found["synapses"] == 12 + 54
     assert meter(state_reads_per_step=1).counts()["device_reads_per_sample"] == 24 + 6 + np.float64(24 * 4 / 40)
+
+
+def test_what_nobody_knows_of_a_pulse_is_unknown_and_not_nothing():
+    """A measured device without energies, voltages and durations: totals that hold its writes are not a number."""
+    card = make_card()
+    unknown = {"energy_mean_J": np.nan, "energy_sd_J": np.nan, "duration_s": np.nan, "latency_s": np.nan}
+    pulses = card.pulses.assign(**unknown, **dict.fromkeys(DRIVES, np.nan))
+    meta = card.meta.model_copy(update={"assumed": ("The energy of a write is unknown.",)})
+    device = DeviceModel.from_card(replace(card, pulses=pulses, meta=meta).validate())
+    assert device.assumed == meta.assumed[0] and len(device.digest) == 64
+    found = joules(meter(), device)
+    assert np.isnan(found["training", "writes"]) and np.isnan(found["training", "write lines"])
+    assert found["inference", "reads"] == pytest.approx(18 * 1e-17 + 6 * 5e-17, rel=1e-12, abs=0)
+    totals = {(t.phase, t.level): t.energy_J for t in statement(meter(), device, Energy()) if t.name == "total"}
+    assert all(np.isnan(value) == (phase == "training") for (phase, _), value in totals.items())
