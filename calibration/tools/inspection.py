@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,14 @@ from spinloom.quantities import of
 
 MOST_ROWS = 8  # of a list on the terminal
 # what an import cannot do without -> the option, and what to try it with for a first look
-TRIED = {"current_at_V": "1", "conductance_unit": "uS", "current_unit": "nA", "resistance_unit": "kohm"}
+TRIED = {
+    "current_at_V": "1",
+    "conductance_unit": "uS",
+    "current_unit": "nA",
+    "resistance_unit": "kohm",
+    "conductance_low_S": "1e-5",
+    "conductance_high_S": "2e-5",
+}
 # what a file of readings seldom tells, in the words of the options
 WISHED = {
     "duration_s": "the duration of a pulse, e.g. 100e-9",
@@ -33,6 +42,28 @@ WISHED = {
     "temperature_K": "the temperature",
     "read_voltage_V": "the voltage of a read",
     "read_duration_s": "the duration of a read",
+}
+# networks for devices that a pulse moves by a step, and for those that it switches (docs/rules.md)
+STEPS: dict[str, Any] = {
+    "layers": [784, 100, 10],
+    "activation": "sigmoid",
+    "normalisation": "none",
+    "weight_range": 10.0,
+    "batch_size": 1,
+    "epochs": 3,
+    "optimizer": {"name": "sgd", "learning_rate": 0.1, "schedule": {"name": "exponential", "final_fraction": 0.05}},
+    "seeds": 1,
+    "rule": "stochastic_coincidence",
+    "rule_options": {"pair": True},
+}
+SWITCHING: dict[str, Any] = {
+    "layers": [784, 256, 10],
+    "batch_size": 1000,
+    "epochs": 5,
+    "optimizer": {"name": "adam", "learning_rate": 0.01, "schedule": {"name": "exponential", "final_fraction": 0.05}},
+    "seeds": 1,
+    "rule": "outer_product_probability",
+    "rule_options": {"devices": 16, "gain": 10.0, "normalise": "layer"},
 }
 
 
@@ -104,10 +135,10 @@ def inspect(path: str | Path, format: str | None, options: dict[str, Any]) -> In
             imported = importers.import_file(path, format, tried)
             break
         except UserError as error:
-            asked = [name for name in TRIED if f"option {name}" in str(error) and name not in tried]
+            asked = [name for name in re.findall(r"\w+", str(error)) if name in TRIED and name not in tried]
             if not asked:
                 return Inspection(path, table, format, str(error), options, missing)
-            missing, tried = (*missing, asked[0]), {**tried, asked[0]: TRIED[asked[0]]}
+            missing, tried = (*missing, *asked), {**tried, **{name: TRIED[name] for name in asked}}
     runs = _runs(imported)
     return Inspection(
         path, table, format, why, {**options, **_counted(imported, runs, table, options)}, missing, imported, runs
@@ -153,10 +184,10 @@ def show(found: Inspection, console: Console) -> None:
         console.print(_columns(table))
     else:
         tell(f"{found.path}: {'a folder' if found.path.is_dir() else 'no table'}")
+    if found.format is not None:
+        tell(f"taken for: {found.format}" + (f" ({found.why})" if found.imported is not None else ""))
     if found.imported is None:
-        tell(f"it cannot be imported as it is: {found.why}")
         return
-    tell(f"taken for: {found.format} ({found.why})")
     for note in found.imported.notes:
         tell(f"note: {note}")
     for name in found.missing:
@@ -192,6 +223,8 @@ def _facts(found: Inspection) -> list[str]:
     if imported is None or imported.writes is None:
         return [f"{imported.rows} values; the states come with the table"] if imported else []
     writes, unit = imported.writes, of(imported.writes.coordinate)
+    if writes.edges is not None:
+        return _switched(imported)
     devices = list(writes.meta.get("import", {}).get("devices", []))
     lines = [f"{len(devices)} device{'s' if len(devices) != 1 else ''}: {', '.join(devices[:MOST_ROWS])}"]
     if len(devices) > MOST_ROWS:
@@ -225,6 +258,32 @@ def _facts(found: Inspection) -> list[str]:
         f"  row {row}: {reason}" for row, reason in dropped[["row", "reason"]].head(MOST_ROWS).itertuples(index=False)
     ]
     return lines
+
+
+def shares(imported: Imported) -> pd.DataFrame:
+    """Return of states by nature how often each pulse left each: ``pulse``, ``before``, ``trials``, ``share``."""
+    writes = imported.writes
+    if writes is None or writes.edges is None:
+        return pd.DataFrame(columns=["pulse", "before", "trials", "share"])
+    events = writes.events
+    count = events["count"] if "count" in events else pd.Series(1, events.index)
+    table = events.assign(trials=count, left=count * (events["before"] != events["after"]))
+    table = table.groupby(["pulse", "before"], as_index=False)[["trials", "left"]].sum()
+    return table.assign(share=table["left"] / table["trials"])
+
+
+def _switched(imported: Imported) -> list[str]:
+    writes, lines = imported.writes, []
+    if writes is None:
+        return lines
+    found = shares(imported)
+    for before, own in found.groupby("before"):
+        name = writes.labels[int(float(str(before)))]
+        lines.append(
+            f"from {name}: {len(own)} pulses, {own['trials'].sum():g} trials, share switched "
+            f"{own['share'].min():.3g} to {own['share'].max():.3g}"
+        )
+    return [*lines, f"left out: {len(imported.report)} of {imported.rows} values or rows"]
 
 
 def _readings(readings: pd.DataFrame, scale: float, unit: str) -> list[str]:
@@ -287,23 +346,9 @@ def study(found: Inspection, name: str) -> str:
     content: dict[str, Any] = {"study": name, "calibration": {"source": source}}
     if not importers.brings_states(str(found.format)):
         content["calibration"]["states"] = {"method": "auto", "count": None}
-    content["network"] = {
-        "layers": [784, 100, 10],
-        "activation": "sigmoid",
-        "normalisation": "none",
-        "weight_range": 10.0,
-        "batch_size": 1,
-        "epochs": 3,
-        "optimizer": {
-            "name": "sgd",
-            "learning_rate": 0.1,
-            "schedule": {"name": "exponential", "final_fraction": 0.05},
-        },
-        "seeds": 1,
-        "rule": "stochastic_coincidence",
-        "rule_options": {"pair": True},
-    }
-    pulses = _pair(found.imported)
+    two = found.imported.writes is not None and found.imported.writes.edges is not None
+    content["network"] = deepcopy(SWITCHING if two else STEPS)
+    pulses = None if two else _pair(found.imported)
     if pulses is not None:
         content["network"]["device"] = {"pulses": pulses}
     head = (

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from calibration.counting.writes import REST
-from calibration.tools.inspection import Inspection
-from spinloom.quantities import of
+from calibration.tools.inspection import Inspection, shares
+from spinloom.quantities import of, widest
 
 MOST_POINTS = 4000
 COLOURS = {1: "#c0392b", -1: "#0072b2", 0: "#7f8c99"}
@@ -15,10 +15,15 @@ NAMES = {1: "up", -1: "down", 0: "no pulse"}
 
 
 def draw(found: Inspection) -> Figure | None:
-    """Return the readings in their order, and the steps against the conductance; None if there are neither."""
+    """Return the readings in their order and the steps against the conductance, or how often pulses switch.
+
+    None if there is nothing of the kind.
+    """
     writes = None if found.imported is None else found.imported.writes
     if writes is None or writes.events["before"].isna().all():
         return None
+    if writes.edges is not None:
+        return _shares(found)
     unit, polarity = of(writes.coordinate), writes.pulses["polarity"].to_numpy()
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -42,5 +47,22 @@ def draw(found: Inspection) -> Figure | None:
     right.axhline(0, color="#7f8c99", lw=0.8)
     right.set_xlabel(f"{unit.label} before the write ({unit.unit})")
     right.set_ylabel(f"step ({unit.unit})")
+    figure.suptitle(found.path.name, fontsize="medium")
+    return figure
+
+
+def _shares(found: Inspection) -> Figure | None:
+    if found.imported is None or found.imported.writes is None:
+        return None
+    writes, table = found.imported.writes, shares(found.imported)
+    name = widest(writes.pulses)
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axis = figure.subplots()
+    for before, own in table.groupby("before"):
+        x = writes.pulses[name].to_numpy()[own["pulse"]] * of(name).scale
+        axis.plot(x, own["share"], ".", label=f"from {writes.labels[int(float(str(before)))]}")
+    axis.set_xlabel(of(name).title)
+    axis.set_ylabel("share switched")
+    axis.legend(frameon=False, fontsize="small")
     figure.suptitle(found.path.name, fontsize="medium")
     return figure

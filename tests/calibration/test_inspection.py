@@ -72,6 +72,18 @@ def test_the_command_and_the_study_that_it_prints(capsys, tmp_path):
     assert config["study"] == "my_device" and made.trains and not made.simulates
 
 
+def test_counts_of_switching(capsys, tmp_path):
+    file, figure = str(DATA / "switching_counts.csv"), ["--figure", str(tmp_path / "seen.png")]
+    out = inspected(capsys, file, *figure)
+    assert "taken for: switching" in out and "--option conductance_low_S=VALUE" in out
+    assert "from AP: 36 pulses, 7200 trials, share switched 0 to 1" in out
+    known = ["--option", "conductance_low_S=1e-5", "--option", "conductance_high_S=2e-5"]
+    overlay = tmp_path / "junction.yaml"
+    inspected(capsys, file, *figure, *known, "--overlay", str(overlay))
+    config = study_config.laid_over(ROOT / "config.yaml", yaml.safe_load(overlay.read_text()))
+    assert planning.plan(config).trains and config["network"]["rule"] == "outer_product_probability"
+
+
 def test_what_must_be_said_is_asked_for(capsys, tmp_path):
     path = tmp_path / "currents.csv"
     rows = (f"{n},{50 + (n if n <= 10 else 20 - n)}" for n in range(21))
