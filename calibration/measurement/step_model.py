@@ -26,7 +26,7 @@ from calibration.counting.writes import REST
 from calibration.measurement.segments import Segments
 
 # sd of the priors of the second difference between knots: of m, as a share of the mean step, and of ln s
-ROUGH_MEAN, ROUGH_LOG_SD = 0.4, 0.2
+ROUGH_MEAN, ROUGH_LOG_SD = 0.2, 0.2
 SLOPE = 0.7  # sd of the prior of the change of ln s over the range
 POWER = (0.5, 0.5)  # mean and sd of the prior of the power of m in s
 ALIKE = 0.4  # sd of the prior of ln s over the mean step between pulses
