@@ -128,7 +128,8 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
 def _borrows(writes: Writes, config: Stage) -> bool:
     """Return whether sparse rows take their prior from the other rows; states by nature are no neighbours."""
     asked = config.posterior.borrow
-    return writes.edges is None and (config.states.method == "lattice" if asked is None else asked)
+    wanted = config.states.method == "lattice" if asked is None else asked
+    return wanted and writes.edges is None and config.kernel.form == "counts"
 
 
 def _states(
