@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import io as scipy_io
-from scipy.io.matlab import MatReadError
 
 from calibration.sources.tabular import header
 from calibration.sources.tabular.options import Written
@@ -204,11 +202,13 @@ def _npz(path: Path, options: Written) -> Content:
 
 
 def _mat(path: Path, options: Written) -> Content:
+    from scipy.io import matlab  # imported here: planning a study reads no file of this kind
+
     try:
-        loaded = scipy_io.loadmat(path, simplify_cells=True)
+        loaded = matlab.loadmat(path, simplify_cells=True)
     except NotImplementedError:
         raise UserError(f"{path}: found a MAT file of version 7.3, allowed: one saved with -v7, or CSV") from None
-    except (OSError, ValueError, TypeError, MatReadError) as error:
+    except (OSError, ValueError, TypeError, matlab.MatReadError) as error:
         raise UserError(f"{path}: found no readable MAT file ({str(error).splitlines()[0]})") from None
     return _of_variables(path, {name: value for name, value in loaded.items() if name[:2] != "__"}, options, "MAT")
 
