@@ -297,7 +297,7 @@ def test_heat_of_a_junction_needs_the_state_before():
         ({"states.count": 4}, "domain_wall", "calibration.states.count: found 4, allowed: 5, the number of pulses"),
         ({"states.edges": [1e-7]}, "domain_wall", "calibration.states.edges: found edges, allowed: null"),
         ({"source.kind": "import"}, "domain_wall", "calibration.source.file: found null, allowed with kind import"),
-        ({"source.kind": "import", "source.file": "x.csv"}, "domain_wall", "calibration.source.format: found null"),
+        ({"source.kind": "import", "source.file": "x.csv"}, "domain_wall", "x.csv: found nothing, allowed: a file"),
         (
             {"source": {"kind": "import", "file": "x", "format": "events", "options": {"colour": 1}, "name": None,
                         "population": None}},
