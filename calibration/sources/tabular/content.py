@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,15 @@ def read_content(path: Path, options: Written) -> Content:
     """
     if not path.is_file():
         raise UserError(f"{path}: found {'a folder' if path.is_dir() else 'nothing'}, allowed: a file")
+    written = tuple((name, getattr(options, name)) for name in Written.model_fields)
+    seen = path.stat()
+    # a format is recognised, checked and read: three times the same file
+    return _read(path, written, (seen.st_mtime_ns, seen.st_size))
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, written: tuple[tuple[str, Any], ...], version: tuple[int, int]) -> Content:
+    options = Written(**dict(written))
     ending = path.suffix.lower()
     if ending in (".xls", ".ods", ".h5", ".hdf5", ".opj", ".opju"):
         raise UserError(f"{path}: found {ending}, allowed: {', '.join(_KINDS)} or text; save it as one of these")

@@ -50,7 +50,12 @@ def numbers(cells: np.ndarray, decimal: str) -> np.ndarray:
             return ""
         return re.sub(r"(?<=\d)[dD](?=[-+]?\d)", "e", plain(cell, decimal))
 
-    return pd.to_numeric(pd.Series(list(map(one, cells)), dtype=object), errors="coerce").to_numpy(dtype=np.float64)
+    values = pd.Series(cells, dtype=object)
+    # most cells are plain numbers; what is none at first sight is looked at by itself
+    made = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64).copy()
+    again = np.flatnonzero(np.isnan(made)) if decimal == "." else np.arange(len(values))
+    made[again] = pd.to_numeric(pd.Series(list(map(one, values.iloc[again])), dtype=object), errors="coerce")
+    return made
 
 
 def decoded(content: bytes, path: Path, encoding: str | None) -> tuple[str, str]:
@@ -84,6 +89,8 @@ def cut(line: str, separator: str) -> list[str]:
     """Return the cells of a line."""
     if separator == " ":
         return line.split()
+    if '"' not in line:
+        return [cell.strip() for cell in line.split(separator)]
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
 
 
