@@ -179,7 +179,9 @@ class DeviceModel:
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),
             g_scale=float(scale),
-            assumed="; ".join(filter(None, (_widths(traits.widths), *card.meta.assumed))),
+            assumed="; ".join(
+                filter(None, (_widths(traits.widths), *(told.rstrip(".") for told in card.meta.assumed)))
+            ),
             stuck=traits.stuck_fraction,
             laws=tuple(law.dump() for law in card.meta.laws),
             flags=card.meta.flags.dump(),
