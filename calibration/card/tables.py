@@ -19,6 +19,7 @@ from spinloom.quantities import DRIVES, of
 BASES = {
     "counts": "posterior of counted writes",
     "readings": "a model of states and read noise, fitted to series of readings",
+    "borrowed": "counted writes, with a prior of what the rows around and a fitted step say",
     "law": "a law fitted to counted writes",
     "interpolated": "between pulses with counted writes",
     "given": "stated by the source, without counts",

@@ -72,22 +72,24 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     cell = repeated if "prepared" in events else pulse * size + start
 
     states = _states(writes, state, edges, config, measured)
+    lent, basis = None, "counts"
     if measured is not None:
-        rows = measured.rows
+        rows, basis = measured.rows, "readings"
     else:
         rows = estimator.transition_rows(pulse, start, state, instance, pulses, size, config.posterior, where, count)
         if _borrows(writes, config):
-            from calibration.measurement.borrow import borrowed  # imported here: JAX, which most cards do not need
+            from calibration.measurement.borrow import beside_written, borrowed  # imported here: JAX
 
+            basis, lent = "borrowed", beside_written(rows) & (writes.source["kind"] == "measured")
             rows = borrowed(writes, rows, edges, config.posterior, config.seed)
     if reset:
         rows = Rows(**{name: np.repeat(part[:, :1], size, axis=1) for name, part in vars(rows).items()})
     fits, unfitted = [], []
     if measured is not None:
-        transitions = kernel_rows.table(rows).assign(basis="readings")
+        transitions = kernel_rows.table(rows, basis)
     else:
         fits, unfitted = kernel_rows.fit_laws(writes, start, config.kernel, config.seed, where)
-        transitions = _fill(kernel_rows.table(rows), rows, fits, writes, edges, config, where)
+        transitions = _fill(kernel_rows.table(rows, basis), rows, lent, fits, writes, edges, config, where)
     kernel = transitions["probability"].to_numpy().reshape(pulses, size, size)
     states["occupancy"] = estimator.stationary(kernel)
     extras = {}
@@ -177,6 +179,7 @@ def _states(
 def _fill(
     table: pd.DataFrame,
     rows: Rows,
+    lent: np.ndarray | None,
     fits: list,
     writes: Writes,
     edges: np.ndarray,
@@ -185,6 +188,8 @@ def _fill(
 ) -> pd.DataFrame:
     """Return the table with rows by law, if the config wants them, and with those that have no writes."""
     kernel, bare = config.kernel, rows.counts.sum(axis=-1) == 0
+    if lent is not None:
+        bare &= ~lent
     by_law = np.zeros_like(bare)
     if kernel.form == "law":
         by_law[:] = True

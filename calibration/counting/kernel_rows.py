@@ -27,13 +27,13 @@ REJECTED = 1e-3  # p-value of the goodness of fit below which a switching law do
 NODES = 16  # starts in a state that a law of displacements is averaged over
 
 
-def table(rows: Rows) -> pd.DataFrame:
-    """Return counted rows as `calibration.card.tables.TRANSITIONS`."""
+def table(rows: Rows, basis: str = "counts") -> pd.DataFrame:
+    """Return rows as `calibration.card.tables.TRANSITIONS`, with a basis of `calibration.card.tables.BASES`."""
     keys = np.indices(rows.counts.shape).reshape(3, -1)
     columns: dict[str, np.ndarray] = dict(zip(("pulse", "state_from", "state_to"), keys, strict=True))
     columns |= {"count": rows.counts, "effective_count": rows.effective, "probability": rows.probability}
     columns |= {"ci_low": rows.ci_low, "ci_high": rows.ci_high}
-    return pd.DataFrame({name: part.ravel() for name, part in columns.items()}).assign(basis="counts")
+    return pd.DataFrame({name: part.ravel() for name, part in columns.items()}).assign(basis=basis)
 
 
 def stated(kernel: np.ndarray, basis: str | None = None) -> pd.DataFrame:

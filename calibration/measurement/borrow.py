@@ -18,7 +18,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from scipy import optimize, special
 
 from calibration.counting.estimator import Rows
@@ -32,6 +32,7 @@ FITTED = (0.0, 0.5, 0.9, 1.0)  # shares of the fitted step in the prior, of what
 WIDTHS = (1.0, 2.0, 4.0, 8.0)  # of the window, in states
 UNIFORM = (1e-4, 1e-3, 1e-2, 1e-1)
 MOST = 8000  # writes that the step is fitted to
+BESIDE = 2  # states over which a measured device's rows may lend themselves to one that nobody wrote
 DRAWS = 60  # of its parameters, for intervals
 NEVER = 1e-9  # a probability that is 0 for all purposes, and writes of it
 WEIGHT = (-2.0, 12.0)  # range of ln c
@@ -73,8 +74,17 @@ def borrowed(writes: Writes, rows: Rows, edges: Float[np.ndarray, " edges"], opt
     # no number of writes can exclude that a probability is 0, or 1
     low = np.where((counts == 0) & (written > 0), 0.0, low)
     high = np.where((counts == written) & (written > 0), 1.0, high)
-    ends = np.minimum(low, mean), np.maximum(high, mean)
-    return Rows(rows.counts, rows.effective, *(np.broadcast_to(part, rows.counts.shape) for part in (mean, *ends)))
+    # of a Dirichlet distribution with the variance of all cells together
+    known = free.sum(axis=-1, keepdims=True) / (free / (1 + worth)).sum(axis=-1, keepdims=True) - 1
+    parts = known * mean, mean, np.minimum(low, mean), np.maximum(high, mean)
+    return Rows(rows.counts, *(np.broadcast_to(part, rows.counts.shape) for part in parts))
+
+
+def beside_written(rows: Rows) -> Bool[np.ndarray, "pulses states"]:
+    """Return which rows nobody wrote, though a row at most `BESIDE` states away was written with the same pulse."""
+    written = rows.counts.sum(axis=-1) > 0
+    near = np.abs(np.subtract.outer(np.arange(written.shape[1]), np.arange(written.shape[1]))) <= BESIDE
+    return ~written & (written @ near)
 
 
 def _fitted_rows(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -130,10 +130,11 @@ def _rows(a: KernelCard, b: KernelCard, pulses: pd.DataFrame) -> pd.DataFrame:
     cells = {}
     for name, card in (("a", a), ("b", b)):
         table, shape = card.transitions, card.kernel.shape
-        counted = (table["basis"] == "counts").to_numpy().reshape(shape)
+        counted = table["basis"].isin(["counts", "borrowed"]).to_numpy().reshape(shape)
         # counts of rows that a law or an interpolation gave are not what the row says
         counts = np.where(counted, table["count"].to_numpy().reshape(shape), 0)
-        cells[name] = counts, table["effective_count"].to_numpy().reshape(shape)
+        worth = table["effective_count"].where(table["basis"] != "borrowed", table["count"])
+        cells[name] = counts, worth.to_numpy().reshape(shape)
     once = a.rows_repeat and b.rows_repeat
     rows = []
     for one, other in zip(pulses["pulse_a"], pulses["pulse_b"]):

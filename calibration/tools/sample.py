@@ -18,7 +18,7 @@ from calibration.laws.fitting import Fit
 from spinloom.errors import UserError
 from spinloom.streams import generator
 
-DRAWN = ("counts", "interpolated")  # bases of rows that the effective counts speak for
+DRAWN = ("counts", "readings", "borrowed", "interpolated")  # bases of rows that the effective counts speak for
 
 
 def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
@@ -26,7 +26,8 @@ def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
 
     - Rows of basis counts: Dirichlet of the row's probabilities times (N + K a) for N effective counts, K states and
       the card's pseudocount a, which is Dirichlet(effective_count + a); one draw per pulse if rows repeat. Rows of
-      basis interpolated: the same without a, because their effective counts hold the prior already.
+      basis interpolated, readings and borrowed: the same without a, because their effective counts hold the prior
+      already.
     - Rows of basis law: `calibration.laws.fitting.draw` varies the parameters of the chosen laws, which give their rows
       again.
     - States: the variance within is scaled inverse chi-square, (n - 1) s^2 / chi^2, and the mean conductance normal

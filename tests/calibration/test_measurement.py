@@ -12,7 +12,7 @@ from calibration.counting.assemble import assemble
 from calibration.counting.states import assign_states
 from calibration.counting.writes import REST, Writes
 from calibration.measurement import kernel, level_model, step_model
-from calibration.measurement.borrow import borrowed
+from calibration.measurement.borrow import beside_written, borrowed
 from calibration.measurement.clean import drift_at_rest, glitches, gross
 from calibration.measurement.segments import LONGEST, segments
 from calibration.measurement.step_model import Steps
@@ -257,3 +257,22 @@ def test_a_lattice_borrows_unless_the_config_says_otherwise(tmp_path):
         spread.append(np.sqrt(row @ middle**2 - (row @ middle) ** 2))
     assert spread[0] == pytest.approx(spread[1])
     assert (spread[0] < 0.7 * spread[2]).all()
+
+
+def test_a_row_that_nobody_wrote_borrows_from_those_beside_it_and_no_further():
+    rng = np.random.default_rng(1)
+    before = rng.uniform(0.1, 0.9, 600)
+    before = before[(before < 0.5) | (before > 0.55)]  # one state of 20 without writes
+    after = np.clip(before + 0.1 + 0.03 * rng.standard_normal(len(before)), 0, 1)
+    events = pd.DataFrame({"pulse": 0, "instance": 0, "replica": range(len(before)), "before": before, "after": after})
+    flags = {"reset_before_write": False}
+    writes = Writes("w", events, pd.DataFrame({"pulse": [0]}), "x", (0.0, 1.0), np.asarray, flags, {}, "f")
+    edges, none = np.linspace(0, 1, 21), np.zeros(len(before), dtype=np.int64)
+    start, stop = assign_states(before, edges), assign_states(after, edges)
+    rows = estimator.transition_rows(none, start, stop, none, 1, 20, Posterior(), "f")
+    beside = beside_written(rows)[0]
+    assert beside[10] and beside[[0, 1, 18, 19]].all() and beside.sum() == 5
+    own = borrowed(writes, rows, edges, Posterior(), 0)
+    middle = (edges[1:] + edges[:-1]) / 2
+    assert own.probability[0, 10] @ middle - middle[10] == pytest.approx(0.1, abs=0.01)
+    assert own.effective.sum(axis=-1)[0, 10] < own.effective.sum(axis=-1)[0, 5]
