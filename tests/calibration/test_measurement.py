@@ -60,11 +60,11 @@ def test_steps_and_noise_are_those_of_the_device(kind, noise):
     """In the middle of the range 15 % of the mean step are 4 standard errors or more at these sizes."""
     table = segments(device(kind, noise, seed=3))
     fit = step_model.fit(table, LOW, HIGH, None, 0, np.random.default_rng(0))
-    assert fit.steps.noise == pytest.approx(noise * STEP, rel=0.15)
+    assert fit.steps.noise == pytest.approx(noise * STEP, rel=0.15, abs=0)
     middle = np.linspace(7.5e-6, 12.5e-6, 5)
     mean, _ = fit.steps.at(middle)
     for way in (0, 1):
-        assert mean[way] == pytest.approx(mean_step(kind, middle, way), rel=0.15)
+        assert mean[way] == pytest.approx(mean_step(kind, middle, way), rel=0.15, abs=0)
 
 
 def test_a_device_without_read_noise_has_none():
@@ -73,7 +73,7 @@ def test_a_device_without_read_noise_has_none():
     conductance = card.states["conductance_S"].to_numpy()
     up = card.kernel[0] @ conductance - conductance
     middle = (conductance > 7.5e-6) & (conductance < 12.5e-6)
-    assert up[middle] == pytest.approx(STEP, rel=0.1)
+    assert up[middle] == pytest.approx(STEP, rel=0.1, abs=0)
 
 
 def test_counting_noisy_readings_gets_steps_wrong_and_the_model_does_not():
@@ -82,7 +82,7 @@ def test_counting_noisy_readings_gets_steps_wrong_and_the_model_does_not():
     conductance = card.states["conductance_S"].to_numpy()
     up = card.kernel[0] @ conductance - conductance
     middle = (conductance > 7.5e-6) & (conductance < 12.5e-6)
-    assert up[middle] == pytest.approx(STEP, rel=0.2)
+    assert up[middle] == pytest.approx(STEP, rel=0.2, abs=0)
     value = readings["value"].to_numpy()
     own = (readings["pulse"].to_numpy()[1:] == 0) & (value[:-1] > HIGH)
     assert np.diff(value)[own].mean() < -STEP  # regression to the mean
@@ -115,7 +115,7 @@ def test_probabilities_between_levels(levels):
     table = segments(pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value}))
     assert levels in level_model.candidates(table)
     fit = level_model.fit(table, levels)
-    assert fit.noise == pytest.approx(0.2e-6, rel=0.1)
+    assert fit.noise == pytest.approx(0.2e-6, rel=0.1, abs=0)
     expected = own * fit.counts.sum(axis=-1, keepdims=True)
     used = expected > 1
     chi2 = ((fit.counts - expected)[used] ** 2 / expected[used]).sum()
@@ -183,7 +183,7 @@ def test_rows_on_points_have_the_steps_mean_and_variance(sd):
     points = np.arange(21.0)
     steps = Steps(points, np.full((1, 21), 1.3), np.full((1, 21), sd), -np.inf, np.inf, 0.0)
     rows = kernel.on_points(steps, points)[0]
-    assert rows.sum(axis=1) == pytest.approx(1) and rows.min() >= 0
+    assert rows.sum(axis=1) == pytest.approx(1, abs=1e-9) and rows.min() >= 0
     draws = np.clip(points[:, None] + 1.3 + sd * np.random.default_rng(1).standard_normal((21, 200_000)), 0, 20)
     assert rows @ points == pytest.approx(draws.mean(axis=1), abs=6 * max(sd, 1e-9) / np.sqrt(200_000))
     variance = rows @ points**2 - (rows @ points) ** 2
@@ -199,7 +199,7 @@ def test_rows_of_intervals_are_shares_of_the_normal_step():
     rng = np.random.default_rng(2)
     after = rng.uniform(1, 2, 400_000) + 0.5 + 0.3 * rng.standard_normal(400_000)
     counted = np.bincount(assign_states(after, edges), minlength=4) / 400_000
-    assert rows[1] == pytest.approx(counted, abs=5e-3) and rows.sum(axis=1) == pytest.approx(1)
+    assert rows[1] == pytest.approx(counted, abs=5e-3) and rows.sum(axis=1) == pytest.approx(1, abs=1e-9)
 
 
 def test_sparse_rows_borrow_from_the_others():
@@ -245,7 +245,7 @@ def test_rows_after_a_reset_have_the_mean_and_spread_of_their_writes():
     middle = (edges[1:] + edges[:-1]) / 2
     mean = own @ middle
     assert mean == pytest.approx(after.mean(), abs=5e-9)
-    assert np.sqrt(own @ middle**2 - mean**2) == pytest.approx(after.std(), rel=0.15)
+    assert np.sqrt(own @ middle**2 - mean**2) == pytest.approx(after.std(), rel=0.15, abs=0)
 
 
 def test_a_lattice_borrows_unless_the_config_says_otherwise(tmp_path):
@@ -255,7 +255,7 @@ def test_a_lattice_borrows_unless_the_config_says_otherwise(tmp_path):
         card = study.card(states__method="lattice", states__count=32, posterior__borrow=borrow)
         middle, row = card.states["position_m"].to_numpy(), card.kernel[:, 0]
         spread.append(np.sqrt(row @ middle**2 - (row @ middle) ** 2))
-    assert spread[0] == pytest.approx(spread[1])
+    assert spread[0] == pytest.approx(spread[1], abs=1e-15)
     assert (spread[0] < 0.7 * spread[2]).all()
 
 
