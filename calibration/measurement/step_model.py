@@ -36,7 +36,7 @@ EFFORT: Any = {"maxiter": 300, "maxcor": 15, "ftol": 1e-9}  # of the minimiser
 FEW: Any = {**EFFORT, "maxiter": 20}
 FALL = 1.353  # of ln L on one side, at which 95 % are on the other
 FINE = 8  # points between knots at which the fitted functions are told
-MOST = 40_000  # readings that parameters are fitted to; of more, every second, third, ... segment
+MOST = 20_000  # readings that parameters are fitted to; of more, every second, third, ... segment
 SMALLEST = 1e-4  # of the range: a spread below it is 0 for all purposes
 SILENT = 0.02  # of the shortest mean step: a read noise below it is 0 for all purposes
 EDGE_SD = 0.2  # sd of the prior of a hard end about the outermost reading, in units of the range
@@ -269,7 +269,7 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
     wide = 0.3 / scale.max()
     rooms += [(-wide, wide), (-wide, wide), (np.log(silent), 0.0)]
     with jax.enable_x64(True):
-        few = slice(None, None, 1 + pulse.size // MOST)
+        few = slice(None, None, 1 + pulse.size // (MOST if draws else MOST // 4))
         data = (
             jnp.asarray(pulse[:, few]),
             jnp.asarray(value[:, few]),
