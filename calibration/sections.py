@@ -23,12 +23,12 @@ class States(Section):
         "(Gaussian components; of series of readings, levels), edges (given), lattice (equal parts of the whole "
         "range), auto (levels if series of readings have some, otherwise a lattice).",
     )
-    count: Whole | None = key("Number of states; null: as many as can be told apart.", None, ge=2, le=127)
+    count: Whole | None = key("Number of states; null: as many as can be told apart.", None, ge=2, le=1024)
     edges: tuple[Real, ...] | None = key(
         "Borders between states, in m or S; with method edges.",
         None,
         min_length=1,
-        max_length=128,
+        max_length=1025,
     )
     misread: Real = key(
         "Probability of taking a state for its neighbour at which two states count as told apart.",

@@ -124,7 +124,7 @@ class Device(Section):
         "Devices are left alone after each epoch and lose states at the card's rates of retention; null: they are not.",
         None,
     )
-    pulses: Annotated[tuple[Pulse, ...], Field(min_length=2, max_length=127), AfterValidator(_each_once)] | None = key(
+    pulses: Annotated[tuple[Pulse, ...], Field(min_length=2, max_length=1024), AfterValidator(_each_once)] | None = key(
         "Pulses of the card that are used, by name; null: all.", None
     )
     widths: Annotated[

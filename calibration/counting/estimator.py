@@ -100,7 +100,8 @@ def posterior(
     low, high = (special.betaincinv(alpha, total - alpha, share) for share in (tail, 1 - tail))
     low = np.where((counts == 0) & (number > 0), 0.0, low)
     # from the other states: with a float sum the equality of one count and the number is a matter of rounding
-    others = np.where(np.eye(states, dtype=bool), 0, counts[..., None, :]).sum(axis=-1)
+    reached = counts != 0
+    others = reached.sum(axis=-1, keepdims=True) - reached
     high = np.where((others == 0) & (number > 0), 1.0, high)
     if np.any((mean < low) | (mean > high)):
         raise UserError(

@@ -10,7 +10,7 @@ from scipy import special
 from calibration.sections import States
 from spinloom.errors import UserError
 
-MOST = 127  # states are int8 in the network stage
+MOST = 1024  # as many as the network stage takes
 MOST_FITTED = 2000  # values that a mixture is fitted to; of more, so many quantiles
 MOST_COMPONENTS = 16  # of a mixture whose number is not given
 FEW_STATES = 16  # of a lattice whose number is not given

@@ -111,7 +111,7 @@ def expose(exposure: tuple[Exposure, ...], plans: tuple[Plan, ...], rates: jax.A
 
 
 def probability(exposure: Exposure, state: jax.Array) -> jax.Array:
-    """Return with what probability each device (``state``: int8[devices, inputs, outputs]) has been disturbed."""
+    """Return with what probability each device (``state``: int[devices, inputs, outputs]) has been disturbed."""
     totals = [exposure.rows[:, :, None, s] + exposure.columns[:, None, :, s] for s in range(2)]
     return -jnp.expm1(-jnp.where(state == 0, totals[0], totals[1]))
 

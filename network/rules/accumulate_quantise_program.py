@@ -42,7 +42,7 @@ from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
 from network.rules.capabilities import Costs
-from network.synapse.device import MAX_STATES, DeviceModel
+from network.synapse.device import MAX_STATES, DeviceModel, index_type
 from network.synapse.sampling import Array, Plan
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
@@ -63,12 +63,15 @@ class Options(Section):
     )
 
 
+MANY = 127  # levels, above which a search is faster than comparing with each
+
+
 class Memory(NamedTuple):
     """Digital memory of the rule."""
 
     accumulator: tuple[jax.Array, ...]  # float32[inputs, outputs] per layer
     optimizer: optax.OptState
-    command: tuple[jax.Array, ...]  # int8[inputs, outputs] per layer: level last asked for; empty if it is not kept
+    command: tuple[jax.Array, ...]  # int[inputs, outputs] per layer: level last asked for; empty if it is not kept
 
 
 def bands(level: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
@@ -127,8 +130,11 @@ class AccumulateQuantiseProgram(Rule[Options]):
         self.low, self.high = (jnp.asarray(end) for end in ends)
 
     def quantise(self, accumulator: jax.Array) -> jax.Array:
-        """Return the index of the nominal level nearest to each value, ``int8`` of the same shape."""
-        level = jnp.zeros(accumulator.shape, jnp.int8)
+        """Return the index of the nominal level nearest to each value, as `index_type`, of the same shape."""
+        kind = index_type(len(self.middle) + 1)
+        if len(self.middle) >= MANY:
+            return jnp.searchsorted(jnp.asarray(self.middle, jnp.float32), accumulator).astype(kind)
+        level = jnp.zeros(accumulator.shape, kind)
         for middle in self.middle:
             level = level + (accumulator > middle)
         return level

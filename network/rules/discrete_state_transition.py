@@ -101,7 +101,7 @@ class DiscreteStateTransition(Rule[Options]):
         ----------
         change : jax.Array, float32[inputs, outputs]
             Proposed by the optimiser.
-        state : jax.Array, int8[devices, inputs, outputs]
+        state : jax.Array, int[devices, inputs, outputs]
             1: on.
 
         Returns

@@ -38,7 +38,9 @@ from network.synapse.sampling import Array
 class Memory(NamedTuple):
     """Digital memory of the rule."""
 
-    level: tuple[jax.Array, ...]  # uint8[inputs, outputs] per layer: number of the weight's level
+    level: tuple[
+        jax.Array, ...
+    ]  # uint8 or, of more than 256 levels, uint16[inputs, outputs] per layer: number of the weight's level
     optimizer: optax.OptState
 
 
@@ -91,6 +93,7 @@ class StochasticRounding(Rule[Options]):
         super().__init__(device, optimizer, options)
         self.level = grid(options.levels, device, self.name)
         self.costs = Costs(reads_per_product=0, weight_bits=(len(self.level) - 1).bit_length())
+        self.type = np.uint8 if len(self.level) <= 256 else np.uint16
 
     @classmethod
     def uses_card(cls, options: Options) -> bool:
@@ -100,7 +103,7 @@ class StochasticRounding(Rule[Options]):
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, None]:
         """Draw weights uniformly in -1 to 1 and round them to the nearest level."""
         values = uniform(keys, shapes)
-        held = tuple(nearest(self.level, value).astype(jnp.uint8) for value in values)
+        held = tuple(nearest(self.level, value).astype(self.type) for value in values)
         return Memory(held, self.optimizer.transform.init(values)), None
 
     def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
@@ -118,7 +121,7 @@ class StochasticRounding(Rule[Options]):
         for key, held, change in zip(context.keys, memory.level, changes, strict=True):
             word, _ = random_words.words(key, context.step, change.shape)
             sure, further, chance = aim(self.level, held.astype(jnp.int32), change)
-            moved.append(jnp.where(falls(word, chance), further, sure).astype(jnp.uint8))
+            moved.append(jnp.where(falls(word, chance), further, sure).astype(self.type))
         return Memory(tuple(moved), optimizer), None
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:

@@ -33,7 +33,7 @@ from network.synapse.sampling import Array
 from spinloom.declare import Whole, key
 from spinloom.errors import UserError
 
-MOST = 255  # levels: their number fits a byte
+MOST = 1024  # levels
 
 
 class Options(float_baseline.Options):
@@ -58,7 +58,7 @@ def grid(levels: int | None, device: DeviceModel, rule: str) -> np.ndarray:
     Raises
     ------
     UserError
-        If the card has more than 255 levels.
+        If the card has more than 1024 levels.
     """
     if levels is not None:
         return np.linspace(-1, 1, levels).astype(np.float32)

@@ -78,7 +78,9 @@ class TrainThenDeploy(Rule[Options]):
             self.loop = Loop(device, options, pulses, pulses)
         self.tables = sampling.tables(device)
         threshold, alias = alias_row(device.occupancy, sampling.columns(len(device.states)))
-        self.start = self.tables._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
+        self.start = self.tables._replace(
+            threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, self.tables.alias.dtype)
+        )
 
     @classmethod
     def usable(cls, options: Options) -> tuple[Kind, ...]:
@@ -123,7 +125,7 @@ class TrainThenDeploy(Rule[Options]):
         return Synapses(weight, jnp.interp(weight, self.tables.state_weight[order], self.read_variance[order]))
 
     def sample(self, key: jax.Array, step: jax.Array, level: jax.Array) -> Synapses:
-        """Return synapses (float32[inputs, outputs]) after one write to ``level`` (int8) on devices drawn at random."""
+        """Return synapses (float32[inputs, outputs]) after one write to ``level`` (int) on devices drawn at random."""
         shape = level.shape
         (outcome, within), (before, which), (defect, _) = (
             random_words.words(key, 3 * jnp.asarray(step).astype(jnp.uint32) + i, shape) for i in range(3)

@@ -25,7 +25,12 @@ from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 from spinloom.quantities import DRIVES
 
-MAX_STATES, MAX_PULSES = 127, 32767  # states are int8, pulses int16
+MAX_STATES, MAX_PULSES = 1024, 32767  # pulses are int16
+
+
+def index_type(count: int) -> np.dtype:
+    """Return the type that holds the numbers of ``count`` states or levels: int8 of up to 127, else int16."""
+    return np.dtype(np.int8 if count <= 127 else np.int16)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class DeviceModel:
         Raises
         ------
         UserError
-            If the card cannot serve as a synapse: rows that do not sum to 1, more than 127 states, fewer than two
+            If the card cannot serve as a synapse: rows that do not sum to 1, more than 1024 states, fewer than two
             distinct nominal levels, values that are not finite.
         """
         traits = traits or config.Device()

@@ -24,23 +24,24 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int8, Int32, Int64, Integer, Shaped, UInt32
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, Integer, Shaped, UInt32
 
 from network.synapse import random_words
 from network.synapse.alias import BITS, alias_row
-from network.synapse.device import MAX_PULSES, DeviceModel
+from network.synapse.device import MAX_PULSES, DeviceModel, index_type
 from network.synapse.random_words import Key, Step
 from spinloom.errors import UserError
 
 LANES = 128  # columns of the packed array
 CHUNK_ROWS = 32  # rows that are programmed at once while the rest is left alone
+MAX_ENTRIES = 2**31 - 1  # of the sampler tables: their places are int32
 MANY = 4  # more than one row in so many: program all at once
 
 
 class Array(NamedTuple):
     """Devices. All of one shape: [devices per synapse, inputs, outputs] for a layer, [rows, LANES] for all, packed."""
 
-    state: Int8[jax.Array, "*shape"]  # index of the state
+    state: Integer[jax.Array, "*shape"]  # index of the state, of the type of `index_type`
     weight: Float32[jax.Array, "*shape"]  # analogue weight now: (state + deviate within the state) x gain + offset
     offset: Float32[jax.Array, "*shape"]  # the instance's offset, for ever
     gain: Float32[jax.Array, "*shape"]  # the instance's factor, for ever
@@ -74,7 +75,7 @@ class Tables(NamedTuple):
     """What the kernel needs, on the accelerator; entries run over kinds of device, commands, states and columns."""
 
     threshold: UInt32[jax.Array, " entries"]
-    alias: Int8[jax.Array, " entries"]
+    alias: Integer[jax.Array, " entries"]  # states, of the type of `index_type`
     state_weight: Float32[jax.Array, " states"]
     state_spread: Float32[jax.Array, " states"]
     pulses: Int32[jax.Array, " commands"] | None  # pulses per command; None: one each
@@ -107,18 +108,23 @@ def tables(device: DeviceModel, commands: Alphabet | None = None) -> Tables:
     Raises
     ------
     UserError
-        If there are more than 32767 commands.
+        If there are more than 32767 commands, or the tables have more entries than an int32 can count.
     """
     commands = alphabet(device) if commands is None else commands
     if len(commands.pulses) > MAX_PULSES:
         raise UserError(f"network.rule: found {len(commands.pulses)} commands, allowed at most {MAX_PULSES}")
     count = len(device.states)
     width = columns(count)
+    if (entries := math.prod(commands.transition.shape[:-1]) * width) > MAX_ENTRIES:
+        raise UserError(
+            f"network.rule: found sampler tables of {entries:.3g} entries (devices x commands x states x columns), "
+            f"allowed at most {MAX_ENTRIES:.3g}: fewer states, commands or devices with a kernel of their own"
+        )
     rows = [alias_row(row, width) for row in commands.transition.reshape(-1, count)]
     each = commands.pulses.sum(axis=1)
     return Tables(
         jnp.asarray(np.concatenate([t for t, _ in rows])),
-        jnp.asarray(np.concatenate([a for _, a in rows]), dtype=jnp.int8),
+        jnp.asarray(np.concatenate([a for _, a in rows]), dtype=index_type(count)),
         jnp.asarray(device.state_weight),
         jnp.asarray(device.state_spread),
         None if np.all(each == 1) else jnp.asarray(each, dtype=jnp.int32),
@@ -163,11 +169,11 @@ def packed_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, int]:
 
 def draw_state(
     word: UInt32[jax.Array, "*shape"],
-    state: Int8[jax.Array, "*shape"],
+    state: Integer[jax.Array, "*shape"],
     pulse: Integer[jax.Array, "*shape"],
     table: Tables,
     kind: Int32[jax.Array, "*shape"] | None = None,
-) -> Int8[jax.Array, "*shape"]:
+) -> Integer[jax.Array, "*shape"]:
     """Return the next states, drawn with random words, of devices in ``state`` that get the command ``pulse``."""
     count = table.state_weight.shape[0]
     bits = max(1, (count - 1).bit_length())
@@ -175,7 +181,7 @@ def draw_state(
     rest = word & jnp.uint32((1 << (BITS - bits)) - 1)
     row = pulse.astype(jnp.int32) * count + state.astype(jnp.int32)
     entry = ((row if kind is None else row + kind) << bits) + column
-    return jnp.where(rest < table.threshold[entry], column.astype(jnp.int8), table.alias[entry])
+    return jnp.where(rest < table.threshold[entry], column.astype(table.alias.dtype), table.alias[entry])
 
 
 def program(key: Key, step: Step, array: Array, plan: Plan, table: Tables, pulses: int) -> tuple[Array, Info]:
@@ -275,7 +281,7 @@ def _draw(key, step, place, array, plan, table) -> tuple[jax.Array, jax.Array]:
 
 
 def placed(
-    state: Int8[jax.Array, "*shape"], word: UInt32[jax.Array, "*shape"], table: Tables
+    state: Integer[jax.Array, "*shape"], word: UInt32[jax.Array, "*shape"], table: Tables
 ) -> Float32[jax.Array, "*shape"]:
     """Return the analogue weight of a device of the mean instance that has just come into ``state``."""
     return table.state_weight[state] + table.state_spread[state] * random_words.uniform(word)
@@ -328,7 +334,7 @@ def fabricate(
     offset, gain = jnp.asarray(device.instance_weight)[instance], jnp.asarray(device.instance_gain)[instance]
     # the occupancy as one more pulse whose rows are all the same, drawn by the same kernel
     threshold, alias = alias_row(device.occupancy, columns(len(device.states)))
-    prior = table._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, jnp.int8))
+    prior = table._replace(threshold=jnp.asarray(threshold), alias=jnp.asarray(alias, table.alias.dtype))
     zero = jnp.zeros(shape, jnp.int8)
     state = draw_state(where, zero, zero, prior)
     weight = placed(state, deviate, table) * gain + offset

@@ -234,8 +234,8 @@ def test_the_states_of_these_tables_are_an_option():
 def test_what_is_wrong_with_a_folder_is_told(tables, tmp_path):
     with pytest.raises(UserError, match="option device: found 7, allowed: 2, 10"):
         import_file(tables, "crosssim", {**OPTIONS, "device": "7"})
-    with pytest.raises(UserError, match="options.states: found 128, allowed: at most 127"):
-        import_file(tables, "crosssim", {**OPTIONS, "states": 128})
+    with pytest.raises(UserError, match="options.states: found 1025, allowed: at most 1024"):
+        import_file(tables, "crosssim", {**OPTIONS, "states": 1025})
     write_device(tables, "3", 500e-6, 600e-6, 1e-6)
     with pytest.raises(UserError, match="found no device with the conductance .* import one with option device"):
         import_file(tables, "crosssim", OPTIONS)

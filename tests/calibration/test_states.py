@@ -135,7 +135,7 @@ def test_longest_chain_prefers_number_to_nearness():
         (frame([1, 2]), {"method": "edges", "edges": [0.0, 600.0]}, "one or more inner edges"),
         (frame([1, 2]), {"method": "edges", "edges": [200.0], "count": 3}, "found 1 inner edges, allowed: 2"),
         (frame([1, 2]), {"method": "edges"}, "states.edges: found null, allowed: a list of edges"),
-        (frame([1, 2]), {"method": "lattice"}, "states.count: found null, allowed: 2..127 (states.method lattice)"),
+        (frame([1, 2]), {"method": "lattice"}, "states.count: found null, allowed: 2..1024 (states.method lattice)"),
     ],
 )
 def test_values_that_cannot_carry_the_states_are_refused(data, options, words):
@@ -156,7 +156,7 @@ def test_a_mixture_refuses_a_component_within_another():
     ("options", "words"),
     [
         ({"count": 4}, "calibration.states.count: found 4, allowed: 5, the number of pulses"),
-        ({"method": "lattice"}, "states.count: found null, allowed: 2..127"),
+        ({"method": "lattice"}, "states.count: found null, allowed: 2..1024"),
         ({"method": "edges"}, "states.edges: found null, allowed: a list of edges"),
         ({"edges": [1.0]}, "states.edges: found edges, allowed: null"),
     ],
@@ -172,7 +172,7 @@ def test_entries_that_contradict_each_other_are_refused(options, words):
     [
         ({"method": "edges", "edges": []}, "states.edges: found \\[\\], allowed: at least 1 entries"),
         ({"count": 1}, "states.count: found 1, allowed: at least 2"),
-        ({"method": "lattice", "count": 128}, "states.count: found 128, allowed: at most 127"),
+        ({"method": "lattice", "count": 1025}, "states.count: found 1025, allowed: at most 1024"),
         ({"misread": 0.5}, "states.misread: found 0.5, allowed: less than 0.5"),
         ({"method": "by_eye"}, "states.method: found by_eye, allowed: device, nearest_mean"),
     ],

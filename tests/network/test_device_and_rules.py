@@ -198,18 +198,18 @@ def test_offsets_are_believed_as_far_as_devices_differ():
         )
 
 
-def test_more_levels_than_a_byte_counts_are_refused():
+def test_more_levels_than_are_known_are_refused():
     card = make_card()
-    many = [card.pulses.iloc[[0]].assign(pulse=number) for number in range(128)]
+    many = [card.pulses.iloc[[0]].assign(pulse=number) for number in range(1025)]
     rows = dict(list(card.transitions.groupby("pulse")))
     card = replace(
         card,
         pulses=pd.concat(many, ignore_index=True),
-        transitions=pd.concat([rows[number % 5].assign(pulse=number) for number in range(128)], ignore_index=True),
+        transitions=pd.concat([rows[number % 5].assign(pulse=number) for number in range(1025)], ignore_index=True),
     )
     device = DeviceModel.from_card(card)
-    assert len(device.pulses) == 128
-    with pytest.raises(UserError, match="pulses.csv: found 128 pulses, allowed at most 127 levels"):
+    assert len(device.pulses) == 1025
+    with pytest.raises(UserError, match="pulses.csv: found 1025 pulses, allowed at most 1024 levels"):
         make("accumulate_quantise_program", device, {})
 
 

@@ -32,7 +32,7 @@ from spinloom.declare import OneOf, Real, Whole, key
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
 
-MOST_STATES = 127
+MOST_STATES = 1024
 BRINGS_STATES = True
 
 

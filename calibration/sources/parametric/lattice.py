@@ -67,7 +67,7 @@ class Down(Up):
 class Options(Section):
     """Many levels, one pulse up and one pulse down."""
 
-    levels: Whole = key("Number of levels.", ge=2, le=127)
+    levels: Whole = key("Number of levels.", ge=2, le=1024)
     cycle_relative_sd: Real = key(
         "Spread s of a step from pulse to pulse, over the spacing of the levels.",
         ge=0,
