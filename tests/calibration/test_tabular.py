@@ -138,6 +138,12 @@ def test_devices_cycles_and_directions_in_columns(tmp_path):
             ["0"],
             READINGS - CYCLES,
         ),
+        (
+            "ways",
+            {"pulse": NUMBER[:DOWN], "up": G[:DOWN] * 1e-6, "down": G[UP : UP + DOWN] * 1e-6},
+            ["0"],
+            2 * DOWN - 2,
+        ),
         ("directions", {"n": NUMBER[:DOWN], "LTP (uS)": G[:DOWN], "LTD (uS)": G[UP : UP + DOWN]}, ["0"], 2 * DOWN - 2),
     ):
         (tmp_path / f"{name}.csv").write_text(text(columns))
@@ -283,6 +289,7 @@ def test_runs_of_different_lengths_and_no_turn():
         ("g_after_uS", "after", "uS"),
         ("Leitwert [µS]", "conductance", "uS"),
         ("comment", None, None),
+        ("up", None, None),
     ],
 )
 def test_names_of_columns(name, role, unit):

@@ -40,7 +40,7 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     "voltage": (
         r"(pulse |write |programming |gate |stimulus )?(amplitude|height)",
         rf"({_PULSE} )?(voltage|bias|volts|spannung)( v)?",
-        r"v", r"u", rf"[vu] ?({_PULSE}|p|w|wr|g|gs|app|applied|amp)", rf"{_PULSE} [vu]", r"applied voltage",
+        r"v", r"u", rf"(?!up$)[vu] ?({_PULSE}|p|w|wr|g|gs|app|applied|amp)", rf"{_PULSE} [vu]", r"applied voltage",
         r"voltage (amplitude|applied)", r"v(g|gs|p|set|pulse|write|prog)",
     ),
     "duration": (
