@@ -11,7 +11,7 @@ from calibration.sources import importers
 from calibration.sources.parametric.common import Population
 from calibration.sources.parametric.config import Parametric
 from spinloom.config import Seeded
-from spinloom.declare import OneOf, Real, Section, follows, key
+from spinloom.declare import Flag, OneOf, Real, Section, follows, key
 from spinloom.errors import UserError
 
 
@@ -62,6 +62,7 @@ class Calibration(Section):
         "The device of a parametric source; null: none.", None
     )
     max_lost_fraction: Real = key("Share of writes whose outcome is no state before it is an error.", 0, ge=0, le=1)
+    accept_misfit: Flag = key("A card that contradicts the writes that it is made of is a warning and no error.", False)
     readout: Readout = key("What a state conducts, and what a read is.")
     write_energy: WriteEnergy = key("Circuit quantities of a write; a device needs those of its own mechanism.")
 

@@ -22,7 +22,7 @@ from calibration.card.meta import SCHEMA_VERSION, Meta
 from calibration.card.retention import (
     generator as retention_rates,  # what retention.csv means, for those who read a card
 )
-from calibration.card.tables import CARD, EXTRAS, conform, contiguous, drive, keys_of
+from calibration.card.tables import CARD, EVIDENCE, EXTRAS, conform, contiguous, drive, keys_of
 from spinloom.errors import UserError
 from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_csv, write_json
 
@@ -189,8 +189,9 @@ class KernelCard:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over the texts of the tables: cards with the same hash hold the same numbers."""
-        texts = (table.to_csv(index=False, lineterminator="\n") for _, table in sorted(self.tables.items()))
+        """SHA-256 over the texts of the tables of the device: cards with the same hash hold the same numbers."""
+        tables = (table for name, table in sorted(self.tables.items()) if name not in EVIDENCE)
+        texts = (table.to_csv(index=False, lineterminator="\n") for table in tables)
         return sha256_text("\n".join(texts))
 
 

@@ -143,6 +143,30 @@ class ProbabilitySpread(PulseSpread):
     interval: Annotated[tuple[Amount, ...], Field(min_length=2, max_length=2)] | None = key("Interval of the sd.")
 
 
+class Worst(Entry):
+    """The statistic that deviates most from the writes."""
+
+    statistic: str = key("step_mean, step_sd, against, correlation, range_low or range_high.")
+    pulse: Index | None = key("Pulse; null: all.")
+    state_from: Index | None = key("State before the write; null: all.")
+    observed: Amount = key("Of the writes, in SI units.")
+    card: Amount = key("Of the card.")
+    deviation: Amount = key("How far apart they are, over what chance allows.")
+
+
+class Check(Entry):
+    """Comparison of the card with the writes that it was made of (`calibration.consequences.check`)."""
+
+    alarm: Amount = key("Probability that a right card is found to contradict its writes.")
+    replicates: Index = key("Times the card made the same writes again.")
+    statistics: Index = key("Statistics that were compared.")
+    contradictions: Index = key("Those that neither chance nor the width of the states explains.")
+    worst: Worst = key("The worst of the contradictions; without one, of all statistics.")
+    range_S: tuple[Amount, ...] = key("1 % and 99 % quantile of the conductances after a write.")
+    range_card_S: tuple[Amount, ...] = key("The same as the card makes them.")
+    pulses: Rows = key("Each pulse over all states: mean and sd of the step, and so on, of writes and card.")
+
+
 class Junction(Entry):
     """Conductances of the junction that reads the state."""
 
@@ -201,6 +225,8 @@ class Meta(Entry):
     assumed: tuple[str, ...] = key("What is not known of the device, and what is assumed instead.", ())
     junction: Junction | None = key("Conductances of the junction.", absent=True)
     barrier: Barrier | None = key("Barrier between two states; null: not known.", None)
+    check: Check | None = key("Comparison with the writes behind the card; null: there are none.", None)
+    warnings: tuple[str, ...] = key("What is wrong with the card, and was accepted.", ())
     derived: Derived | None = key("Figures of merit.", absent=True)
 
     @classmethod

@@ -189,12 +189,31 @@ INVERSE = pa.DataFrameSchema(
     strict=True,
     unique=["state_from", "state_to", "voltage_V", "temperature_K", "probability"],
 )
+CHECK = pa.DataFrameSchema(
+    {
+        "pulse": index(),
+        "state_from": index(),
+        "writes": index(),
+        "step_mean_S": number(),
+        "step_mean_card_S": number(),
+        "step_sd_S": at_least_0(),
+        "step_sd_card_S": at_least_0(),
+        "against": number(nullable=True),
+        "against_card": number(nullable=True),
+        "deviation": at_least_0(nullable=True),
+    },
+    strict=True,
+    unique=["pulse", "state_from"],
+)
 EXTRAS = {
     "by_instance": BY_INSTANCE,
     "half_select": HALF_SELECT,
     "retention": RETENTION,
     "inverse": INVERSE,
+    "check": CHECK,
 }
+# extras that tell what the card was made of, and nothing of the device
+EVIDENCE = ("check",)
 
 
 def units() -> dict[str, str]:

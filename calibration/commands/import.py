@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("law", "form", "empty_rows"):
         add_key(parser, f"--{name.replace('_', '-')}", Kernel, name)
     parser.add_argument("--config", help=f"{make_card.SECTION}; default: config.yaml's, with --states auto")
+    parser.add_argument("--accept-misfit", action="store_true", help=Stage.model_fields["accept_misfit"].description)
     parser.add_argument("--dropped", help="CSV file for what was left out and why; default: OUTPUT_dropped.csv")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "\n".join(_told(*plug_in) for plug_in in options_of(importers.REGISTRY).items())
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     own["states"] = {**own["states"], **given}
     kernel = {name: getattr(arguments, name) for name in ("law", "form", "empty_rows")}
     own["kernel"] = {**own["kernel"], **{name: value for name, value in kernel.items() if value is not None}}
+    own["accept_misfit"] = own["accept_misfit"] or arguments.accept_misfit
     where, output = arguments.config or "config.yaml", Path(arguments.output)
     dropped = arguments.dropped or str(output.parent / f"{output.name}_dropped.csv")
     try:

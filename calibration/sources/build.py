@@ -11,6 +11,7 @@ from pathlib import Path
 from calibration.card import KernelCard
 from calibration.config import Source, Stage
 from calibration.consequences import derive
+from calibration.consequences.check import checked
 from calibration.counting.assemble import assemble
 from calibration.counting.states import check as check_states
 from calibration.counting.writes import Writes
@@ -167,4 +168,7 @@ def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[Ker
         card = library.card(source.needed("name"), config.seed, source.population)
     else:
         card = KernelCard.read(source.needed("file"))
-    return derive.add(card, config, where).validate(), imported
+    card = derive.add(card, config, where)
+    if counted is not None:
+        card = checked(card, counted, config.seed, config.accept_misfit)
+    return card.validate(), imported

@@ -98,7 +98,7 @@ def make(
         if imported is not None:
             told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
             told += [f"note: {note}" for note in imported.notes]
-        told += [f"warning: {warning}" for warning in rejected_laws(card)]
+        told += [f"warning: {warning}" for warning in (*card.meta.warnings, *rejected_laws(card))]
         for line in told:
             progress.say(line)
         progress.advance(1, f"card {card.hash} in {output}")

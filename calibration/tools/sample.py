@@ -11,6 +11,7 @@ from scipy import stats
 
 from calibration.card import KernelCard
 from calibration.card.meta import Law
+from calibration.card.tables import EVIDENCE
 from calibration.counting import kernel_rows
 from calibration.counting.estimator import stationary
 from calibration.laws import fitting
@@ -77,11 +78,13 @@ def sample(card: KernelCard, seed: int, number: int) -> KernelCard:
     population, spreads = _population(card, stream("population"), notes)
     shape = (len(pulses), len(states), len(states))
     states["occupancy"] = stationary(transitions["probability"].to_numpy().reshape(shape))
-    notes["fixed"] += ["reads", *sorted(card.extras)]
+    # a draw is not what the writes say, so it is not compared with them
+    extras = {name: table for name, table in card.extras.items() if name not in EVIDENCE}
+    notes["fixed"] += ["reads", *sorted(extras)]
     source = card.meta.source.model_copy(update={"sample": {"seed": seed, "number": number, "of": of, **notes}})
     changes = {"laws": laws, **spreads} if "laws" in card.meta.model_fields_set else spreads
-    meta = card.meta.model_copy(update={**changes, "source": source, "derived": None})
-    return KernelCard(states, pulses, transitions, population, card.reads.copy(), meta, dict(card.extras))
+    meta = card.meta.model_copy(update={**changes, "source": source, "derived": None, "check": None})
+    return KernelCard(states, pulses, transitions, population, card.reads.copy(), meta, extras)
 
 
 def _note(notes: dict[str, list[str]], what: str, varied: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from calibration.card import KernelCard
+from calibration.card.meta import Check
 from calibration.card.retention import YEAR_S
 from calibration.consequences.derive import figures_of
 from calibration.counting.kernel_rows import rejected
@@ -92,6 +93,13 @@ def rejected_laws(card: KernelCard) -> list[str]:
     ]
 
 
+def _compared(check: Check) -> str:
+    return (
+        f"the writes, and the same as the card makes them: {check.contradictions} of {check.statistics} statistics "
+        f"contradict each other (a right card: none, with a probability of {1 - check.alarm:g})"
+    )
+
+
 def show(card: KernelCard, console: Console) -> None:
     """Print states, pulses, transitions, laws, spread and derived figures of ``card``, as far as they can be read."""
     meta = card.meta
@@ -103,6 +111,8 @@ def show(card: KernelCard, console: Console) -> None:
     )
     for sentence in meta.assumed:
         console.print(f"assumed: {sentence}", markup=False, highlight=False)
+    for warning in meta.warnings:
+        console.print(f"warning: {warning}", style="bold", markup=False, highlight=False)
     console.print(records("states", card.states.to_dict("records")))
     pulses = card.pulses.head(MOST_PULSES)
     more = "" if len(pulses) == len(card.pulses) else f", the first {len(pulses)} of {len(card.pulses)}"
@@ -111,6 +121,8 @@ def show(card: KernelCard, console: Console) -> None:
         console.print(_transitions(card))
     else:
         console.print(f"transitions: {card.kernel.shape}, too many to print; they are in transitions.csv", markup=False)
+    if meta.check is not None:
+        console.print(records(_compared(meta.check), list(meta.check.pulses)))
     if meta.laws:
         console.print(_laws(card))
         for told in rejected_laws(card):

@@ -67,7 +67,7 @@ def test_write_read_write_gives_the_same_bytes(good, tmp_path):
     good.write(tmp_path / "first")
     again = KernelCard.read(tmp_path / "first")
     again.write(tmp_path / "second")
-    assert sorted(content(tmp_path / "first")) == FILES
+    assert sorted(content(tmp_path / "first")) == sorted([*FILES, "check.csv"])
     assert content(tmp_path / "first") == content(tmp_path / "second")
     assert again.hash == KernelCard.read(tmp_path / "second").hash == good.hash
 
@@ -125,7 +125,7 @@ def test_other_files_of_the_directory_stay(good, tmp_path):
     (tmp_path / "card").mkdir()
     (tmp_path / "card" / "notes.txt").write_text("mine")
     good.write(tmp_path / "card")
-    assert sorted(content(tmp_path / "card")) == sorted([*FILES, "notes.txt"])
+    assert sorted(content(tmp_path / "card")) == sorted([*FILES, "check.csv", "notes.txt"])
 
 
 def test_interrupted_write_leaves_no_card_that_mixes_old_and_new(good, tmp_path, monkeypatch):
@@ -297,13 +297,13 @@ def test_edited_table_is_refused_unless_the_card_gives_up_its_hash(good, tmp_pat
 
 def test_extra_tables_come_and_go_with_the_card(cards, tmp_path):
     junction = cards["stt_mtj"]
-    assert list(junction.extras) == ["inverse"]
+    assert list(junction.extras) == ["inverse", "check"]
     junction.write(tmp_path)
     assert KernelCard.read(tmp_path).hash == junction.hash
     bare = replace(junction, extras={})
     bare.write(tmp_path)
     assert sorted(content(tmp_path)) == FILES and bare.hash != junction.hash
-    with pytest.raises(UserError, match="found table mood, allowed: states, .*, inverse"):
+    with pytest.raises(UserError, match="found table mood, allowed: states, .*, check"):
         replace(junction, extras={"mood": junction.reads}).write(tmp_path)
     broken = junction.extras["inverse"].assign(duration_s=-1.0)
     with pytest.raises(UserError, match="inverse.csv: column duration_s has -1.0 in row 0; allowed is a number >= 0"):

@@ -293,13 +293,13 @@ def test_one_duration_has_no_inverse(cards):
 
 # -- all together ------------------------------------------------------------------------------------------------------
 def test_card_with_all_tables_is_written_and_read_byte_by_byte(half, tmp_path):
-    assert sorted(half.extras) == ["by_instance", "half_select", "inverse", "retention"]
+    assert sorted(half.extras) == ["by_instance", "check", "half_select", "inverse", "retention"]
     half.write(tmp_path / "first")
     again = KernelCard.read(tmp_path / "first")
     again.write(tmp_path / "second")
     files = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
-    assert len(files) == 10 and again.hash == half.hash
+    assert len(files) == 11 and again.hash == half.hash
     for name, table in half.tables.items():
         pd.testing.assert_frame_equal(again.tables[name], table)
 
