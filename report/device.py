@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from report import agreement
 from report.parts import Figure, Section, Table, quantity, text, words
 from report.plots import FAINT, INK, axis, colour, errors, layout, numbers, see_through
 from report.study import Study
@@ -126,7 +127,7 @@ def writes(study: Study) -> Section:
             if counted
             else "Nobody counted writes: the table below is what the source states."
         )
-        return Section("writes", "Write statistics", told)
+        return Section("writes", "Write statistics", told + agreement.told(study), agreement.agreement(study))
     summary = study.simulated["summary"]
     blocks: list[Figure | Table] = [response(study)]
     if (figure := outcomes(study)) is not None:
@@ -136,7 +137,8 @@ def writes(study: Study) -> Section:
     sentence = f"What {int(summary['writes'].sum())} writes did. " + (
         f"{lost} of them did not end in a state; they are counted apart." if lost else "All of them ended in a state."
     )
-    return Section("writes", "Write statistics", sentence, blocks)
+    blocks += agreement.agreement(study)
+    return Section("writes", "Write statistics", sentence + agreement.told(study), blocks)
 
 
 def groups(table: pd.DataFrame, x: str) -> list[tuple[str, pd.DataFrame]]:

@@ -42,7 +42,7 @@ from spinloom.streams import generator
 ALARM = 1e-4
 LEAST = 10  # writes of a group that is compared
 CLIP = 6.0  # standard deviations that a change counts at most
-SHARE = 0.25  # of a mean step, by which it may be off
+SHARE = 0.25  # of a mean step, or of a product of successive changes, by which it may be off
 RATIO = 1.5  # of two standard deviations
 DIFFERENCE = 0.15  # of two correlations, or two shares
 RANGE = (0.01, 0.99)
@@ -235,7 +235,9 @@ class Comparison:
             card, sd = each.mean(axis=0), each.std(axis=0, ddof=1)
             over = np.abs(observed - card) / np.maximum(sd, TINY) / self.q
             over = np.where((count < LEAST) | (power[0] / count < (TINY * self.grain) ** 2), np.nan, over)
-            off = np.abs(own[0] - of_card.mean(axis=0)) / count / (self.width.product * self.grain**2)
+            joint = own[0] / count, of_card.mean(axis=0) / count
+            size = np.maximum(*np.abs(joint))
+            off = np.abs(joint[0] - joint[1]) / np.maximum(SHARE * size, self.width.product * self.grain**2)
         off = np.minimum(off, np.abs(observed - card) / DIFFERENCE)
         return pd.DataFrame({"observed": observed, "card": card, "over": over, "off": off})
 

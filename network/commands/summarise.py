@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from calibration.card import KernelCard
 from network.results.summary import summarise
 from network.training import settings
 from network.training.card import read_device
@@ -20,4 +21,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     variants = settings.read_all(arguments.config)
     devices = {config.variant: read_device(arguments.card, config) for config in variants}
-    summarise(arguments.runs, variants, devices, arguments.output)
+    summarise(arguments.runs, variants, devices, arguments.output, KernelCard.read(arguments.card).meta.warnings)

@@ -137,7 +137,13 @@ def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], constants
     return pd.DataFrame(rows)
 
 
-def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, DeviceModel], output: Path) -> None:
+def summarise(
+    runs: list[Path],
+    variants: list[Settings],
+    devices: dict[str, DeviceModel],
+    output: Path,
+    warnings: tuple[str, ...] = (),
+) -> None:
     """Write history, summary, writes, energy, evaluations, programming, lifetime and confusion (.csv) for some runs.
 
     Parameters
@@ -148,6 +154,8 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
     devices : dict
         The device of each variant, by its name.
     output : Path
+    warnings : tuple of str
+        Of the card; they stand in the summary beside each variant that uses it.
 
     Raises
     ------
@@ -190,6 +198,10 @@ def summarise(runs: list[Path], variants: list[Settings], devices: dict[str, Dev
         "lifetime": lifetime.lifetime_table(meters, evaluations, variants[0].lifetime),
         "confusion": confusion["images"].sum(),
     }
+    if warnings:
+        uses = {settings.variant: settings.uses_card for settings in variants}
+        told = tables["summary"]["variant"].map(lambda name: "; ".join(warnings) if uses[name] else None)
+        tables["summary"]["card_warnings"] = told
     with sealed(output, [f"{name}.csv" for name in tables]):
         for name, table in tables.items():
             write_csv(table, output / f"{name}.csv")

@@ -5,12 +5,14 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from calibration.card import KernelCard
 from network.__main__ import main
 from network.training import settings
 from spinloom.command_line import run_cli
@@ -101,6 +103,22 @@ def test_from_data_to_tables(study, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     main(["show", str(folder / "summary")])
     assert "test accuracy" in capsys.readouterr().out
+
+
+def test_a_warning_of_the_card_stays_to_the_last_table(study, tmp_path, capsys):
+    folder = shutil.copytree(study[1], tmp_path / "copy")
+    path, runs = folder / "config.json", [str(folder / Path(run).name) for run in study[2]]
+    card = KernelCard.read(folder / "card")
+    replace(card, meta=card.meta.model_copy(update={"warnings": ("it is not so",)})).write(folder / "card")
+    gather(path, folder, runs, "warned")
+    summary = pd.read_csv(folder / "warned" / "summary.csv")
+    told = summary.groupby("variant")["card_warnings"].first()
+    assert told["plain"] == "it is not so" and told.isna().sum() == 1  # the float baseline uses no card
+    pd.testing.assert_frame_equal(
+        summary.drop(columns="card_warnings"), pd.read_csv(folder / "summary" / "summary.csv")
+    )
+    main(["show", str(folder / "warned")])
+    assert "warning: it is not so" in capsys.readouterr().out
 
 
 def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp_path):

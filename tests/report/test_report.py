@@ -21,9 +21,9 @@ CHAPTERS = ["device", "writes", "table", "network", "energy", "pareto", "validat
 TRAINED = ["curves", "confusion", "programming", "conditions", "write_energy", "levels", "terms", "trade"]
 CARD = ["transitions", "rows", "conductance"]
 STUDIES = {
-    "domain_wall": (True, ["trajectories", "response", "outcomes", *CARD, "spread"]),
-    "walking": (False, ["trajectories", "response", "outcomes", *CARD, "steps", "spread"]),
-    "stt_mtj": (False, ["trajectories", "response", "switching", *CARD, "spread"]),
+    "domain_wall": (True, ["trajectories", "response", "outcomes", "agreement", *CARD, "spread"]),
+    "walking": (False, ["trajectories", "response", "outcomes", "agreement", *CARD, "steps", "spread"]),
+    "stt_mtj": (False, ["trajectories", "response", "agreement", "switching", *CARD, "spread"]),
     "memristor_32_levels": (True, [*CARD, "steps"]),
 }
 VALIDATION = pd.DataFrame({
@@ -174,7 +174,7 @@ def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_pat
     text, said = browse(used)
     assert said == []
     plots = text.split('class="plot js-plotly-plot"')[1:]
-    assert len(plots) == 7 + len(TRAINED) + 1  # the evidence's too
+    assert len(plots) == 8 + len(TRAINED) + 1  # the evidence's too
     assert f'data-ready="{len(plots)}"' in text and all("main-svg" in plot for plot in plots)
     chosen = json.loads(re.search(r'data-chosen="(.*?)"', text)[1])
     np.testing.assert_allclose(chosen, study.read(full.parent).card.kernel[-1, 0], rtol=0, atol=5e-4)
