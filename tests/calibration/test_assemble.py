@@ -103,14 +103,16 @@ def test_missing_row_that_other_pulses_have_says_how_many_replicas_it_takes(tmp_
 
 
 def test_rows_without_writes_by_law_or_as_they_are(lattice, by_law):
-    counted = lattice.card(kernel__form="counts", kernel__empty_rows="law", accept_misfit=True)
+    counted = lattice.card(kernel__form="counts", kernel__empty_rows="law")
     bare = counted.transitions.groupby(["pulse", "state_from"])["count"].transform("sum") == 0
     assert bare.sum() == 4 * 32 and set(counted.transitions["state_from"][bare]) == {0, 31}
-    assert set(counted.transitions["basis"][bare]) == {"law"} and set(counted.transitions["basis"][~bare]) == {"counts"}
+    assert set(counted.transitions["basis"][bare]) == {"law"} and set(counted.transitions["basis"][~bare]) == {
+        "borrowed"
+    }
     for name in ("probability", "ci_low", "ci_high", "effective_count"):
         np.testing.assert_array_equal(counted.transitions[name][bare], by_law.transitions[name][bare])
 
-    stay = lattice.card(kernel__form="counts", kernel__empty_rows="stay", accept_misfit=True)
+    stay = lattice.card(kernel__form="counts", kernel__empty_rows="stay")
     np.testing.assert_array_equal(stay.kernel[:, [0, 31]], np.eye(32)[None, [0, 31]].repeat(2, axis=0))
     assert set(stay.transitions["basis"][bare]) == {"assumed"}
     pd.testing.assert_frame_equal(stay.transitions[~bare], counted.transitions[~bare])
