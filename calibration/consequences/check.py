@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from calibration.card import KernelCard
 from calibration.card.meta import Check
@@ -162,7 +162,7 @@ class Comparison:
         self.count = self._sums(seen, np.ones(seen.change_S.shape))[0]
         self.counts = self._sums(made, np.ones(made.change_S.shape))
         tested, replicates = 3 * int((self.count >= LEAST).sum()) + self.pulses + len(RANGE), len(made.change_S)
-        self.q = stats.t.isf(ALARM / tested / 2, replicates - 1) * np.sqrt(1 + 1 / replicates)
+        self.q = scipy.stats.t.isf(ALARM / tested / 2, replicates - 1) * np.sqrt(1 + 1 / replicates)
         self.a = np.log(2 * tested / ALARM)
         self.statistics = dict([*self._compare(), *self._range()])
 
