@@ -24,7 +24,7 @@ REGISTRY = Registry(
     "calibration.source.format",
     __name__,
     words=("Options", "read"),
-    shared=("base", "headers", "lattice", "measured", "reading", "sequence", "series", "units"),
+    shared=("base", "headers", "lattice", "lookup", "measured", "reading", "sequence", "series", "units"),
 )
 
 
