@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from calibration import laws
+from calibration.card import KernelCard
 from calibration.card.tables import drive
 from calibration.counting.estimator import Rows
 from calibration.counting.spread import probability_spread
@@ -121,6 +122,16 @@ def fit_laws(
 def rejected(law: str, p_value: float | None) -> bool:
     """Return whether the counts of switching reject a law, by the p-value of its goodness of fit."""
     return laws.get(law).KIND == "switching" and p_value is not None and p_value < REJECTED
+
+
+def rejected_laws(card: KernelCard) -> list[str]:
+    """Return a sentence for each law that is the best of its group and that the counts reject."""
+    return [
+        f"the counts reject {law.law} from {card.states['label'][law.conditions.state_from or 0]}, the best of the "
+        f"laws tried (goodness of fit p = {law.goodness.p_value:.2g})"
+        for law in card.meta.laws
+        if law.conditions.chosen and rejected(law.law, law.goodness.p_value)
+    ]
 
 
 def _suitable(tried: list[str]) -> list[str]:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from calibration.card import KernelCard
 from calibration.config import Source, Stage
+from calibration.counting.kernel_rows import rejected_laws
 from calibration.sources import build, library
-from calibration.tools.show import rejected_laws
 from spinloom.config import read
 from spinloom.errors import UserError
 from spinloom.files import read_json, write_csv

@@ -12,7 +12,7 @@ from calibration.card import KernelCard
 from calibration.card.meta import Check
 from calibration.card.retention import YEAR_S
 from calibration.consequences.derive import figures_of
-from calibration.counting.kernel_rows import rejected
+from calibration.counting.kernel_rows import rejected_laws
 from spinloom.quantities import of
 
 KEYS = ("pulse", "state", "state_from")
@@ -81,16 +81,6 @@ def _laws(card: KernelCard) -> Table:
         start = "any" if start is None else card.states["label"][start]
         table.add_row(law.law, span, start, told, f"{law.aic:.1f}", "-" if p is None else f"{p:.3g}")
     return table
-
-
-def rejected_laws(card: KernelCard) -> list[str]:
-    """Return a sentence for each law that is the best of its group and that the counts reject."""
-    return [
-        f"the counts reject {law.law} from {card.states['label'][law.conditions.state_from or 0]}, the best of the "
-        f"laws tried (goodness of fit p = {law.goodness.p_value:.2g})"
-        for law in card.meta.laws
-        if law.conditions.chosen and rejected(law.law, law.goodness.p_value)
-    ]
 
 
 def _compared(check: Check) -> str:

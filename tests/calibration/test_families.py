@@ -293,7 +293,7 @@ def test_heat_of_a_junction_needs_the_state_before():
     [
         ({"states.method": "device"}, "domain_wall", "states.method: found 'device', allowed for domain_wall: nearest"),
         ({}, "stt_mtj", "calibration.states.method: found 'nearest_mean', allowed for stt_mtj: device"),
-        ({"states.method": "lattice", "states.count": None}, "domain_wall", "found null, allowed: 2..127 "),
+        ({"states.method": "lattice", "states.count": None}, "domain_wall", "found null, allowed: 2..1024 "),
         ({"states.count": 4}, "domain_wall", "calibration.states.count: found 4, allowed: 5, the number of pulses"),
         ({"states.edges": [1e-7]}, "domain_wall", "calibration.states.edges: found edges, allowed: null"),
         ({"source.kind": "import"}, "domain_wall", "calibration.source.file: found null, allowed with kind import"),

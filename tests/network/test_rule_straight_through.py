@@ -94,13 +94,13 @@ def test_shadow_and_moments_are_counted_and_no_device_is_used(name, moments):
     ("levels", "message"),
     [
         (1, "network.rule_options.levels: found 1, allowed: at least 2"),
-        (256, "network.rule_options.levels: found 256, allowed: at most 255"),
+        (1025, "network.rule_options.levels: found 1025, allowed: at most 1024"),
         (2.5, "network.rule_options.levels: found 2.5, allowed: integer or null"),
-        (None, "pulses.csv: found 300 nominal levels, allowed at most 255 for straight_through"),
+        (None, "pulses.csv: found 1100 nominal levels, allowed at most 1024 for straight_through"),
     ],
 )
 def test_errors(levels, message):
-    up = np.linspace(0, 1, 300)
-    many = card([[[1 - p, p], [1 - p, p]] for p in up], np.linspace(0.1, 1, 300), 1e-9)
+    up = np.linspace(0, 1, 1100)
+    many = card([[[1 - p, p], [1 - p, p]] for p in up], np.linspace(0.1, 1, 1100), 1e-9)
     with pytest.raises(UserError, match=message):
         rule(NAME, many, {"levels": levels})
