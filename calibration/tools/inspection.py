@@ -19,6 +19,7 @@ from calibration.counting.writes import REST
 from calibration.sources import importers
 from calibration.sources.importers import Imported
 from calibration.sources.importers.base import Measured
+from calibration.sources.importers.networks import STEPS, SWITCHING
 from calibration.sources.tabular.runs import noise_of
 from calibration.sources.tabular.table import Column, Table, read_table
 from spinloom.errors import UserError
@@ -42,28 +43,6 @@ WISHED = {
     "temperature_K": "the temperature",
     "read_voltage_V": "the voltage of a read",
     "read_duration_s": "the duration of a read",
-}
-# networks for devices that a pulse moves by a step, and for those that it switches (docs/rules.md)
-STEPS: dict[str, Any] = {
-    "layers": [784, 100, 10],
-    "activation": "sigmoid",
-    "normalisation": "none",
-    "weight_range": 10.0,
-    "batch_size": 1,
-    "epochs": 3,
-    "optimizer": {"name": "sgd", "learning_rate": 0.1, "schedule": {"name": "exponential", "final_fraction": 0.05}},
-    "seeds": 1,
-    "rule": "stochastic_coincidence",
-    "rule_options": {"pair": True},
-}
-SWITCHING: dict[str, Any] = {
-    "layers": [784, 256, 10],
-    "batch_size": 1000,
-    "epochs": 5,
-    "optimizer": {"name": "adam", "learning_rate": 0.01, "schedule": {"name": "exponential", "final_fraction": 0.05}},
-    "seeds": 1,
-    "rule": "outer_product_probability",
-    "rule_options": {"devices": 16, "gain": 10.0, "normalise": "layer"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from device_sims.config import DeviceSims
 from network.config import Network
 from spinloom.config import STAGES, Named, lay_over, read, section
 from spinloom.declare import Real, Section, key, meaning
+from workflow.study import measured
 
 
 class Axis(Section):
@@ -89,20 +91,24 @@ def load(path: str | Path, overlay: str | Path | None = None) -> dict[str, Any]:
     UserError
         If a file cannot be read, or the config is wrong.
     """
-    return resolve(lay_over(read(path), read(overlay) if overlay else {}), str(overlay or path))
+    return resolve(_layered(path, [read(overlay)] if overlay else []), str(overlay or path))
 
 
 def laid_over(path: str | Path, layer: dict[str, Any]) -> dict[str, Any]:
     """Return the checked config of ``path`` with ``layer``, as Snakemake read it from ``--configfile``, over it."""
-    return resolve(lay_over(read(path), layer), f"{path} and overlays" if layer else str(path))
+    return resolve(_layered(path, [layer] if layer else []), f"{path} and overlays" if layer else str(path))
 
 
 def stacked(path: str | Path, layers: list[dict[str, Any]], source: str) -> dict[str, Any]:
     """Return the checked config of ``path`` with ``layers`` over it, the last on top; errors as of `resolve`."""
-    whole = read(path)
-    for layer in layers:
-        whole = lay_over(whole, layer)
-    return resolve(whole, source)
+    return resolve(_layered(path, layers), source)
+
+
+def _layered(path: str | Path, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    base = read(path)
+    whole = reduce(lay_over, layers, base)
+    under = measured.beneath(whole, layers)
+    return reduce(lay_over, [under, *layers], base) if under else whole
 
 
 def resolve(config: dict[str, Any], source: str = "config") -> dict[str, Any]:

@@ -4,7 +4,9 @@ Each module of this package is a format, as is each entry point of the group ``s
 ``Options``, the section of its options (below `base.Common`), and ``read(path, options) -> Imported``.
 ``BRINGS_STATES = True`` says that its card comes with its states, on which ``calibration.states`` does not act.
 ``recognise(path, table)`` returns why a file is of the format, or None; ``table`` is None for a folder and for a file
-that holds no table. A format without it is never guessed. ``docs/import.md`` describes the formats.
+that holds no table. A format without it is never guessed. ``NETWORK`` (`networks`) is the network section of a study
+that names no learning rule, where the format tells what the pulses do to a device. ``docs/import.md`` describes the
+formats.
 """
 
 from __future__ import annotations
@@ -18,19 +20,24 @@ from calibration.sources.tabular.table import Table, read_table
 from spinloom.errors import UserError
 from spinloom.registry import Registry
 
-__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file", "recognised"]
+__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file", "network", "recognised"]
 
 REGISTRY = Registry(
     "calibration.source.format",
     __name__,
     words=("Options", "read"),
-    shared=("base", "headers", "lattice", "lookup", "measured", "reading", "sequence", "series", "units"),
+    shared=("base", "headers", "lattice", "lookup", "measured", "networks", "reading", "sequence", "series", "units"),
 )
 
 
 def brings_states(format: str) -> bool:
     """Return whether the card of a format comes with its states."""
     return getattr(REGISTRY.get(format), "BRINGS_STATES", False)
+
+
+def network(format: str) -> dict[str, Any] | None:
+    """Return the network section that suits the devices of a format; None if the format does not tell what they are."""
+    return getattr(REGISTRY.get(format), "NETWORK", None)
 
 
 def check(format: str, options: dict[str, Any] | None, source: str, where: str = "options") -> Common:

@@ -16,6 +16,7 @@ from calibration.sources.importers.base import Directions, Imported, Switch
 from calibration.sources.importers.lattice import Pieces, split
 from calibration.sources.importers.lookup import Device, Step, grids, quantiles
 from calibration.sources.importers.measured import direction_pulses, directions, pulse_row, unknown
+from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, folder_of
 from calibration.sources.tabular.options import Text
 from calibration.sources.tabular.units import CONDUCTANCE_UNITS
@@ -27,6 +28,9 @@ from spinloom.files import sha256_file
 MOST_STATES = 1024
 BRINGS_STATES = True
 LAYOUTS = (quantiles, grids)
+
+
+NETWORK = STEPS
 
 
 class Options(Directions):

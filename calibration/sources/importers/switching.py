@@ -22,6 +22,7 @@ from calibration.sources.importers import headers
 from calibration.sources.importers.base import Common, Imported, Switch
 from calibration.sources.importers.headers import HIGH, LOW
 from calibration.sources.importers.measured import instances, pulse_row, unknown
+from calibration.sources.importers.networks import SWITCHING
 from calibration.sources.importers.reading import Report
 from calibration.sources.importers.units import check_values
 from calibration.sources.tabular.content import Content, read_content
@@ -48,6 +49,9 @@ MOST_V = 30.0  # in the middle of a file's voltages; more are millivolts
 
 Positive = Annotated[Real, Field(gt=0)]
 UnitText = Annotated[str, Field(min_length=1)]
+
+
+NETWORK = SWITCHING
 
 
 class Options(Common, Written):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from calibration.sources.importers.base import Imported, Series
+from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.sequence import sequences
 from calibration.sources.importers.series import imported
 from calibration.sources.tabular.table import Table, read_table
+
+NETWORK = STEPS
 
 
 class Options(Series):

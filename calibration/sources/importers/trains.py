@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.sources.importers.base import Imported, Series
+from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.sequence import Sequence, rows
 from calibration.sources.importers.series import imported
@@ -16,6 +17,8 @@ from calibration.sources.tabular.runs import turns
 from calibration.sources.tabular.table import Table, read_table
 from spinloom.declare import Whole, key
 from spinloom.errors import UserError
+
+NETWORK = STEPS
 
 
 class Options(Series):

@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from calibration.sources.importers.base import Imported, Series
+from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.sequence import sequences
 from calibration.sources.importers.series import imported
 from calibration.sources.tabular.table import Table, read_table
 from spinloom.declare import Real, key
 from spinloom.errors import UserError
+
+NETWORK = STEPS
 
 
 class Options(Series):
