@@ -201,7 +201,8 @@ def _events(table: Segments, state: np.ndarray, writes: Writes) -> pd.DataFrame:
     """Return the writes with the estimated states, float64[segments, places], before and after them."""
     readings = writes.readings
     assert readings is not None
-    whole = table.whole(state, len(readings))
+    # a write beside a missing reading tells the model of its pulse, but is not counted as seen
+    whole = table.whole(np.where(np.isfinite(table.value), state, np.nan), len(readings))
     events = pd.DataFrame(
         {
             "pulse": readings["pulse"],
