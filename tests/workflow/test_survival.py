@@ -128,14 +128,16 @@ class Unforked:
 
 @pytest.mark.survival
 def test_a_run_killed_at_many_moments_goes_on_with_the_same_command(tmp_path):
-    """Three kills in each stage, at seeded moments of up to the time that its imports and its work take here."""
+    """Three kills in each stage, at seeded moments of up to half of the time that a job takes here."""
     real, rng = Unforked(tmp_path), np.random.default_rng(20211107)
     changes = {"network.rule": "accumulate_quantise_program", "network.epochs": 6, "network.seeds": 2}
     trees = [Tree.of_sources(tmp_path / name, real) for name in ("killed", "undisturbed")]
     for tree in trees:
         tree.configure(changes)
+    begun = time.monotonic()
     assert trees[1].snakemake().returncode == 0
-    killed = survive(trees[0], [stage for stage in STAGES for _ in range(3)], rng, longest_s=6)
+    job_s = (time.monotonic() - begun) / len(STAGES)
+    killed = survive(trees[0], [stage for stage in STAGES for _ in range(3)], rng, longest_s=job_s / 2)
     assert len(killed) >= 20, killed
     compare(*trees)
 
