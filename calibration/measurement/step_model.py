@@ -18,19 +18,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy import stats
 from jaxtyping import Float64, Int64
 from scipy.optimize import minimize
 
 from calibration.counting.writes import REST
 from calibration.measurement.segments import Segments
+from calibration.measurement.step_filter import SHORT, run_filter, smoothed, unpack
 
 # sd of the priors of the second difference between knots: of m, as a share of the mean step, and of ln s
 ROUGH_MEAN, ROUGH_LOG_SD = 0.2, 0.2
 SLOPE = 0.7  # sd of the prior of the change of ln s over the range
 POWER = (0.5, 0.5)  # mean and sd of the prior of the power of m in s
 ALIKE = 0.4  # sd of the prior of ln s over the mean step between pulses
-SHORT = 0.05  # of the mean step: below it, a shorter step has no smaller spread
 ENDS = (0.0, 1.0)  # where hard ends are first looked for: from the outermost reading to the end of the range
 EFFORT: Any = {"maxiter": 300, "maxcor": 15, "ftol": 1e-9}  # of the minimiser
 FEW: Any = {**EFFORT, "maxiter": 20}
@@ -106,87 +105,11 @@ class Fit:
     model: tuple[Any, ...]
 
 
-def _hat(x, knots):
-    """Return the weights of the knots (equally spaced over 0..1) in a piecewise linear function at x, [..., knots]."""
-    place = jnp.clip(x, 0.0, 1.0) * (knots - 1)
-    return jnp.clip(1 - jnp.abs(place[..., None] - jnp.arange(knots)), 0.0, 1.0)
-
-
-def _unpack(theta, outer, scale, knots: int):
-    """Return m, the smooth part of ln s, the power of m in s, both ends and the logarithm of the noise.
-
-    Steps count in units of ``scale``, ends in units of the longest scale: all parameters then vary by about as much.
-    """
-    pulses = len(scale)
-    size = pulses * knots
-    mean = theta[:size].reshape(pulses, knots) * scale[:, None]
-    level = theta[size : 2 * size].reshape(pulses, knots)
-    ends = outer + scale.max() * theta[-3:-1]
-    return mean, level, theta[2 * size : 2 * size + pulses], ends[0], ends[1], theta[-1]
-
-
-def _log_spread(mean, level, power, scale):
-    """Return ln s where the mean step is ``mean`` and the smooth part of ln s is ``level``; all by pulse."""
-    return level + power * 0.5 * jnp.log((mean / scale) ** 2 + SHORT**2)
-
-
-def _clipped(mean, sd, low, high):
-    """Return mean and variance of a normal variable of which what lies beyond low and high is moved to these."""
-    a, b = (low - mean) / sd, (high - mean) / sd
-    below, above = stats.norm.cdf(a), stats.norm.cdf(-b)
-    pa, pb = stats.norm.pdf(a), stats.norm.pdf(b)
-    inside = 1 - below - above
-    first = below * a + above * b + pa - pb  # of (u - mean) / sd
-    # a * pa and b * pb vanish at infinite ends
-    second = below * a**2 + above * b**2 + inside + a * pa - b * pb
-    return mean + sd * first, sd**2 * jnp.maximum(second - first**2, 1e-12)
-
-
-NODES, WEIGHTS = np.array([-(3**0.5), 0.0, 3**0.5]), np.array([1, 4, 1]) / 6
-
-
-def _filter(theta, pulse, value, outer, scale, knots: int):
-    """Return log densities, predicted and filtered moments, and surprises; [places, segments]."""
-    mean_k, level_k, power, low, high, log_noise = _unpack(theta, outer, scale, knots)
-    noise = jnp.exp(2 * log_noise)
-    first = value[0]
-
-    def place(carry, reading):
-        mu, var = carry
-        own, y = reading
-        nodes = mu[:, None] + jnp.sqrt(var)[:, None] * NODES  # [segments, nodes]
-        hat = _hat(nodes, knots)
-        which = jnp.maximum(own, 0)
-        step = jnp.einsum("snk,sk->sn", hat, mean_k[which])
-        level = jnp.einsum("snk,sk->sn", hat, level_k[which])
-        sd = jnp.exp(_log_spread(step, level, power[which][:, None], scale[which][:, None]))
-        to, spread = _clipped(nodes + step, sd, low, high)
-        moved = to @ WEIGHTS
-        wide = (spread + (to - moved[:, None]) ** 2) @ WEIGHTS
-        cross = ((nodes - mu[:, None]) * (to - moved[:, None])) @ WEIGHTS
-        rests = own == REST
-        predicted = jnp.where(rests, mu, moved)
-        spread_of = jnp.where(rests, var, wide)
-        covariance = jnp.where(rests, var, cross)
-        seen = jnp.isfinite(y)
-        total = spread_of + noise
-        off = jnp.where(seen, jnp.where(seen, y, 0.0) - predicted, 0.0)
-        gain = jnp.where(seen, spread_of / total, 0.0)
-        density = jnp.where(seen, -0.5 * (off**2 / total + jnp.log(2 * jnp.pi * total)), 0.0)
-        after, left = predicted + gain * off, spread_of * (1 - gain)
-        out = (density, predicted, spread_of, covariance, after, left, jnp.where(seen, off / jnp.sqrt(total), jnp.nan))
-        return (after, left), out
-
-    start = (first, jnp.full_like(first, noise))
-    _, out = jax.lax.scan(place, start, (pulse[1:], value[1:]))
-    return start, out
-
-
 def _objective(theta, pulse, value, fixed_noise, outer, scale, knots: int):
     """Return minus the log posterior; ``fixed_noise`` NaN if the noise is fitted."""
     theta = theta.at[-1].set(jnp.where(jnp.isnan(fixed_noise), theta[-1], fixed_noise))
-    _, out = _filter(theta, pulse, value, outer, scale, knots)
-    mean, level, power, low, high, _ = _unpack(theta, outer, scale, knots)
+    _, out = run_filter(theta, pulse, value, outer, scale, knots)
+    mean, level, power, low, high, _ = unpack(theta, outer, scale, knots)
     prior = ((jnp.diff(mean, 2, axis=1) / (ROUGH_MEAN * scale[:, None])) ** 2).sum()
     prior += ((jnp.diff(level, 2, axis=1) / ROUGH_LOG_SD) ** 2).sum()
     prior += (((level[:, -1] - level[:, 0]) / SLOPE) ** 2).sum() + (((power - POWER[0]) / POWER[1]) ** 2).sum()
@@ -197,7 +120,7 @@ def _objective(theta, pulse, value, fixed_noise, outer, scale, knots: int):
 
 
 _value_and_gradient = jax.jit(jax.value_and_grad(_objective), static_argnames="knots")
-_run = jax.jit(_filter, static_argnames="knots")
+_run = jax.jit(run_filter, static_argnames="knots")
 
 
 def _moments(pulse, value, pulses: int) -> tuple[np.ndarray, np.ndarray, float]:
@@ -294,7 +217,7 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
         most = _upper_noise(both, theta, rooms, best.fun) if unseen and draws else np.nan
         start, out = _run(jnp.asarray(theta), jnp.asarray(pulse), jnp.asarray(value), data[3], data[4], knots=knots)
         density, *moments, surprise = (np.asarray(part) for part in out)
-        state, variance = _smoothed(tuple(np.asarray(part) for part in start), moments)
+        state, variance = smoothed(tuple(np.asarray(part) for part in start), moments)
     drawn = rng.multivariate_normal(theta, covariance, draws, method="cholesky") if draws else np.empty((0, len(theta)))
     drawn = np.clip(drawn, *np.array(rooms).T)
     width = 1.96 * np.sqrt(covariance[-1, -1])
@@ -325,7 +248,7 @@ def filtered(fit: Fit, table: Segments) -> Float64[np.ndarray, "segments places"
 
 
 def _steps(theta: np.ndarray, low: float, size: float, outer: np.ndarray, scale: np.ndarray, knots: int) -> Steps:
-    mean, level, power, below, above, log_noise = map(np.asarray, _unpack(theta, outer, scale, knots))
+    mean, level, power, below, above, log_noise = map(np.asarray, unpack(theta, outer, scale, knots))
     # ln s is not linear between the model's knots where the mean step changes
     fine = np.linspace(0, knots - 1, FINE * (knots - 1) + 1)
     mean, level = (np.stack([np.interp(fine, np.arange(knots), own) for own in part]) for part in (mean, level))
@@ -374,18 +297,3 @@ def _covariance(both, theta: np.ndarray, rooms: list, fixed: bool) -> np.ndarray
     out[np.ix_(free, free)] = inverse
     out[np.diag_indices_from(out)] += 1e-16
     return out
-
-
-def _smoothed(start, moments) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and variance of each state given all readings of its segment, [places, segments].
-
-    Rauch-Tung-Striebel smoother with the filter's cross-covariances (Sarkka 2013, section 10.2).
-    """
-    predicted, spread, cross, after, left = moments
-    mean, variance = [after[-1]], [left[-1]]
-    for place in range(len(predicted) - 1, -1, -1):
-        before, own = (after[place - 1], left[place - 1]) if place else start
-        gain = cross[place] / np.maximum(spread[place], 1e-300)
-        mean.append(before + gain * (mean[-1] - predicted[place]))
-        variance.append(own + gain**2 * (variance[-1] - spread[place]))
-    return np.stack(mean[::-1]), np.stack(variance[::-1])
