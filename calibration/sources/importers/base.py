@@ -78,6 +78,13 @@ class Measured(Common, Tabular):
     )
     read_duration_s: Real | None = key("Duration of a read; null: that of the study's read-out.", None, gt=0, le=1)
     read_noise_S: Real | None = key("Read noise (sd) where it is known; null: it is estimated.", None, ge=0)
+    pulse_tolerance: Real | None = key(
+        "Share of the largest voltage, current density, field or temperature, or of a duration, by which values "
+        "measured of one pulse may differ; null: as the values show; 0: each value is a pulse of its own.",
+        None,
+        ge=0,
+        le=0.2,
+    )
     device: Text | None = key("Device to import; null: all.", None)
     max_dropped_fraction: Real = key(
         "Share of values that may be left out because they cannot be used.", 0.05, ge=0, le=1

@@ -14,6 +14,7 @@ from calibration.card.tables import PULSES
 from calibration.counting.writes import REST, Writes
 from calibration.sources.importers.base import Common, Directions, Imported, Measured
 from calibration.sources.importers.reading import Report
+from calibration.sources.tabular.settings import settings
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
 
@@ -200,6 +201,14 @@ def imported(
     low, high = np.nanmin(both), np.nanmax(both)
     if low == high:
         raise UserError(f"{path}: found the conductance {low:g} S alone, allowed: two states or more")
+    applied = writes["pulse"] if readings is None else readings.loc[readings["pulse"] != REST, "pulse"]
+    programmed = settings(pulses, applied.to_numpy(), writes, options.pulse_tolerance, str(path))
+    if len(programmed.pulses) < len(pulses):
+        number = np.append(programmed.number, REST)  # the last is that of REST
+        writes = writes.assign(pulse=number[writes["pulse"]])
+        writes["replica"] = writes.groupby(["pulse", "instance"]).cumcount()
+        readings = None if readings is None else readings.assign(pulse=number[readings["pulse"]])
+    notes = (*notes, *programmed.notes)
     writes = writes.sort_values(["pulse", "instance", "replica"], ignore_index=True)
     events = pd.DataFrame(
         {
@@ -208,7 +217,7 @@ def imported(
             "after": writes["after_S"].astype("float64"),
         }
     )
-    table = _pulse_table(writes, pulses, options)
+    table = _pulse_table(writes, programmed.pulses, options)
     read = options.read_voltage_V or (abs(options.current_at_V) if options.current_at_V else read_at_V)
     return Imported(
         rows=report.total,
@@ -245,7 +254,7 @@ def imported(
             readings=readings,
             read_voltage_V=read,
             read_duration_s=options.read_duration_s,
-            assumed=unknown(table, options),
+            assumed=(*programmed.assumed, *unknown(table, options)),
             read_noise_S=options.read_noise_S,
         ),
     )
