@@ -2,6 +2,10 @@
 
 ``check`` its config; ``run`` it with a live display and print where its ``report`` is, or print that alone; write the
 ``reference`` of all keys: docs/config.md, and the schemas for editors in workflow/schemas.
+
+    python -m spinloom run [FILE.yaml ...] [TARGET ...] [OPTION ...]
+
+Files are laid over config.yaml, the last on top. Targets and options are Snakemake's, which then shows its own lines.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from spinloom import config
@@ -19,11 +24,19 @@ if TYPE_CHECKING:
     from workflow.study.live import Part
 
 
+SUFFIXES = (".yaml", ".yml", ".json")  # of config files
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m spinloom", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m spinloom", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=["check", "run", "report", "reference"])
-    parser.add_argument("overlay", nargs="?", help="config laid over config.yaml")
+    parser.add_argument("overlays", nargs=argparse.REMAINDER, help="configs laid over config.yaml; of run more")
     arguments = parser.parse_args()
+    overlays, targets, options = arguments.overlays, [], []
+    if arguments.command == "run":
+        overlays, targets, options = split(overlays)
     if arguments.command == "reference":
         from spinloom import files
         from workflow.study import reference
@@ -31,27 +44,46 @@ def main() -> None:
         for path, text in reference.files().items():
             files.write_text(text, path)
     elif arguments.command == "check":
-        parts(arguments.overlay)
+        parts(overlays)
     else:
-        page = config.results("config.yaml", arguments.overlay) / "report.html"
-        if arguments.command == "run" and (status := run(arguments.overlay)):
+        page = config.results("config.yaml", *overlays) / "report.html"
+        if arguments.command == "run" and (status := run(overlays, targets, options)):
             raise SystemExit(status)
+        if targets or options:  # of which the report need be no part
+            return
         if not page.exists():
             raise UserError(f"{page}: not there yet; run snakemake")
         print(f"Report: {page}")
 
 
-def run(overlay: str | None) -> int:
-    """Let Snakemake make the study, which checks its config too, and return its exit status."""
-    command = ["snakemake", *(["--configfile", overlay] if overlay else [])]
-    if not sys.stderr.isatty():
-        return subprocess.call(command)
+def split(words: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return config files, targets, and all from the first option on."""
+    own = list(takewhile(lambda word: not word.startswith("-"), words))
+    files = [word for word in own if word.endswith(SUFFIXES)]
+    return files, [word for word in own if word not in files], words[len(own) :]
+
+
+def run(overlays: list[str], targets: list[str], options: list[str]) -> int:
+    """Let Snakemake make the study, which checks its config too, and return its exit status.
+
+    Raises
+    ------
+    UserError
+        If Snakemake would not do as it is told (`workflow.study.told`).
+    """
+    from workflow.study import told
+
+    # targets first: --configfile takes all that follows it for files
+    command = [*targets, *(["--configfile", *overlays] if overlays else []), *options]
+    told.check_command(command)
+    if targets or options or not sys.stderr.isatty():
+        return subprocess.call(["snakemake", *command])
     from workflow.study import live
 
-    return live.run(command, lambda: parts(overlay), config.results("config.yaml", overlay))
+    return live.run(["snakemake", *command], lambda: parts(overlays), config.results("config.yaml", *overlays))
 
 
-def parts(overlay: str | None) -> list[Part]:
+def parts(overlays: list[str]) -> list[Part]:
     """Return the study, checked and planned, or the points of its scan.
 
     Raises
@@ -65,8 +97,8 @@ def parts(overlay: str | None) -> list[Part]:
     from workflow.study.live import Part
     from workflow.study.planning import plan
 
-    study, folder = study_config.load("config.yaml", overlay), config.results("config.yaml", overlay)
-    points = scan.points("config.yaml", config.read(overlay)) if overlay else []
+    study, folder = study_config.load("config.yaml", *overlays), config.results("config.yaml", *overlays)
+    points = scan.points("config.yaml", config.layer(overlays).content)
     whole = [Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
     return whole or [Part(study, plan(study), folder)]
 

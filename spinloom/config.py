@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import yaml
 from pydantic import AfterValidator
@@ -36,8 +38,12 @@ class Named(Seeded):
     )
 
 
+# what YAML 1.1 reads as something else than it looks: 010 is 8, 1:30 is 90, no is false
+MISREAD = re.compile(r"[-+]?0[0-9_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|yes|no|on|off", re.IGNORECASE)
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML without tags that run code, in which no key of a mapping silently replaces an earlier one."""
+    """YAML without tags that run code, in which no key replaces an earlier one and a value is what it looks like."""
 
     def compose_mapping_node(self, anchor):
         node = super().compose_mapping_node(anchor)
@@ -54,21 +60,46 @@ class _Loader(yaml.SafeLoader):
             lines[entry.tag, entry.value] = line
         return node
 
+    def compose_scalar_node(self, anchor):
+        node = super().compose_scalar_node(anchor)
+        if node.tag.endswith((":int", ":float", ":bool")) and MISREAD.fullmatch(node.value):
+            raise UserError(
+                f"{self.name}: line {node.start_mark.line + 1}: found {short(node.value)}, which YAML reads as "
+                f"{short(self.construct_object(node))}, allowed: a number without leading zeros or colons, true, "
+                "false, or a text in quotes"
+            )
+        return node
 
-def read(path: str | Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file; tags and anything else that could run code are refused.
+
+def value(text: str, source: str) -> Any:
+    """Return what a YAML text holds; tags and anything else that could run code are refused.
 
     Raises
     ------
     UserError
-        If it cannot be read, is no mapping, has a key twice, or is nested without end.
+        If it is not valid, has a key twice, or holds what YAML reads as something else than it looks.
     """
     try:
-        with open(path, encoding="utf-8") as stream:  # a stream tells the loader the file's name
-            layer = yaml.load(stream, Loader=_Loader)
+        loader = _Loader(text)
+        loader.name = source  # for errors
+        return loader.get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{source}: not valid YAML: {error}") from None
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, is no mapping or nested without end, or as of `value`.
+    """
+    try:
+        layer = value(Path(path).read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(layer, dict):
         raise UserError(f"{path}: found no keys, allowed: a YAML mapping")
@@ -90,17 +121,38 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
 
 
-def results(path: str | Path, above: str | Path | None = None) -> Path:
-    """Return the folder of the results of ``path`` with the file ``above`` over it, of which no stage is checked.
+class Layer(NamedTuple):
+    """What is laid over config.yaml, and what to call it in errors."""
+
+    content: dict[str, Any]
+    source: str
+
+
+def layer(files: Iterable[str | Path], settings: dict[str, Any] | None = None) -> Layer:
+    """Return config files, the last on top, and ``settings`` of the command line above them.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read.
+    """
+    names = list(map(str, files))
+    content = reduce(lay_over, [*map(read, names), settings or {}], {})
+    return Layer(content, ", ".join([*names, *(["--config"] if settings else [])]))
+
+
+def results(path: str | Path, *above: str | Path) -> Path:
+    """Return the folder of the results of ``path`` with files ``above`` over it, of which no stage is checked.
 
     Raises
     ------
     UserError
         If a file cannot be read, or the study's name or seed is wrong.
     """
-    whole = lay_over(read(path), read(above) if above else {})
+    content, source = layer(above)
+    whole = lay_over(read(path), content)
     known = {key: whole[key] for key in Named.model_fields if key in whole}
-    return Path("results") / Named.parse(known, str(above or path)).study
+    return Path("results") / Named.parse(known, source or str(path)).study
 
 
 def section(config: dict[str, Any], stage: str) -> dict[str, Any]:

@@ -153,6 +153,18 @@ def test_a_key_stands_once(tmp_path, text):
         config.read(path)
 
 
+@pytest.mark.parametrize(
+    "text, meant", [("010", 8), ("-007", -7), ("1:30", 90), ("1:30.5", 90.5), ("off", "false"), ("Yes", "true")]
+)
+def test_a_value_that_yaml_reads_as_something_else_is_refused(tmp_path, text, meant):
+    path = tmp_path / "misread.yaml"
+    path.write_text(f"seed: 1\nnetwork: {{epochs: {text}}}\n")
+    with pytest.raises(UserError, match=f"misread.yaml: line 2: found {text}, which YAML reads as {meant}, allowed"):
+        config.read(path)
+    path.write_text(f"a: '{text}'\nb: [0, 0.5, 1e3, 1_000, 0x1f, true]\n")
+    assert config.read(path) == {"a": text, "b": [0, 0.5, "1e3", 1000, 31, True]}
+
+
 def test_aliases_may_be_used_but_not_inside_of_what_they_name(tmp_path):
     path = tmp_path / "alias.yaml"
     path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: *a\n")

@@ -83,6 +83,35 @@ def test_without_a_terminal_snakemake_speaks_for_itself(tmp_path, monkeypatch, c
     assert capsys.readouterr().out == "Report: results/default/report.html\n" and asked == 3 * [["snakemake"]]
 
 
+def test_files_targets_and_options_reach_snakemake_in_an_order_that_it_understands(tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.yaml").symlink_to(ROOT / "config.yaml")
+    for name in "ab":
+        files.write_text(f"study: {name}\n", tmp_path / f"{name}.yaml")
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr(cli.subprocess, "call", lambda command: asked.append(command) or 0)
+
+    def run(words):
+        monkeypatch.setattr(sys, "argv", ["spinloom", "run", *words.split()])
+        cli.main()
+
+    run("a.yaml calibration b.yaml -n --cores 2")
+    run("network")
+    assert asked == [
+        ["snakemake", "calibration", "--configfile", "a.yaml", "b.yaml", "-n", "--cores", "2"],
+        ["snakemake", "network"],
+    ]
+    for words, message in (
+        ("nope.yaml calibration", "nope.yaml: cannot be read .No such file"),
+        ("a.yaml -n --configfile b.yaml", "--configfile: found 2 times"),
+        ("a.yaml --workflow-profile slrm", "--workflow-profile: found slrm, which is not there"),
+        ("a.yaml --config network.seeds=1", "--config: found network.seeds=1"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run(words)
+    assert len(asked) == 2 and not capsys.readouterr().out
+
+
 def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, monkeypatch):
     def refuse():
         raise UserError("network.epochs: found 0, allowed: at least 1")

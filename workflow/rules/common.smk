@@ -7,9 +7,11 @@ changes: it reruns when its own part of the config or its own code has changed, 
 import logging
 import re
 
+from snakemake_interface_executor_plugins.settings import ExecMode
+
 from spinloom.errors import UserError
 from spinloom.files import SEAL, SUMS, sha256_file
-from workflow.study import forecast
+from workflow.study import forecast, told
 from workflow.study.jobs import CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, WRITES, Study, at
 
 
@@ -22,8 +24,11 @@ def or_exit(function, *arguments):
         sys.exit(2)
 
 
-# not by Snakemake's `configfile:`, which would evaluate a file that asks for it
-study = or_exit(Study, config)
+# in a job of a run the command line is Snakemake's own
+if workflow.exec_mode == ExecMode.DEFAULT:
+    or_exit(told.check_command, sys.argv[1:], ("", workflow.basedir))
+# not by Snakemake's `configfile:`, which would evaluate a file that asks for it, nor as Snakemake read `--configfile`
+study = or_exit(Study, *or_exit(told.read, workflow.config_settings))
 config = study.config
 ROOT = study.root
 LOGS = STUDY / "logs"

@@ -12,7 +12,7 @@ from pydantic import Field
 from calibration.config import Calibration
 from device_sims.config import DeviceSims
 from network.config import Network
-from spinloom.config import STAGES, Named, lay_over, read, section
+from spinloom.config import STAGES, Named, lay_over, layer, read, section
 from spinloom.declare import Real, Section, key, meaning
 from workflow.study import measured
 
@@ -83,20 +83,20 @@ class Study(Named):
     system: System | None = key(meaning(System), None)
 
 
-def load(path: str | Path, overlay: str | Path | None = None) -> dict[str, Any]:
-    """Return the checked config of ``path`` with the file ``overlay`` laid over it, key by key.
+def load(path: str | Path, *overlays: str | Path) -> dict[str, Any]:
+    """Return the checked config of ``path`` with the files ``overlays`` laid over it, key by key, the last on top.
 
     Raises
     ------
     UserError
         If a file cannot be read, or the config is wrong.
     """
-    return resolve(_layered(path, [read(overlay)] if overlay else []), str(overlay or path))
+    return laid_over(path, *layer(overlays))
 
 
-def laid_over(path: str | Path, layer: dict[str, Any]) -> dict[str, Any]:
-    """Return the checked config of ``path`` with ``layer``, as Snakemake read it from ``--configfile``, over it."""
-    return resolve(_layered(path, [layer] if layer else []), f"{path} and overlays" if layer else str(path))
+def laid_over(path: str | Path, layer: dict[str, Any], source: str = "") -> dict[str, Any]:
+    """Return the checked config of ``path`` with ``layer`` over it; errors name its ``source``, by default ``path``."""
+    return resolve(_layered(path, [layer] if layer else []), source or str(path))
 
 
 def stacked(path: str | Path, layers: list[dict[str, Any]], source: str) -> dict[str, Any]:

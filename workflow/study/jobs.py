@@ -43,6 +43,8 @@ class Study:
     ----------
     layer : dict
         What is laid over config.yaml.
+    source : str
+        What errors call it.
 
     Attributes
     ----------
@@ -63,9 +65,9 @@ class Study:
         If the config cannot be run, or the folder cannot be used.
     """
 
-    def __init__(self, layer: dict[str, Any]):
+    def __init__(self, layer: dict[str, Any], source: str = ""):
         self.points = scan.points("config.yaml", layer)
-        self.config = config = study_config.laid_over("config.yaml", layer)
+        self.config = config = study_config.laid_over("config.yaml", layer, source)
         self.name = config["study"]
         wholes = {f"{self.name}/points/{point.name}": point.config for point in self.points} or {self.name: config}
         self.plans = {name: planning.plan(whole) for name, whole in wholes.items()}
