@@ -1,4 +1,4 @@
-"""Which source files a program consists of: its modules, and all of this project that they import.
+"""What a program consists of: its modules, all of this project that they import, and the packages of others.
 
 The imports are read from the files, those within functions included; nothing is imported. Plug-ins are chosen by name
 while a program runs, so the caller names their modules.
@@ -6,18 +6,31 @@ while a program runs, so the caller names their modules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import marshal
+import sys
+import warnings
 from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from types import CodeType
 
 import grimp
 
 from spinloom.errors import UserError
-from spinloom.files import sha256_file
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("spinloom", "device_sims", "calibration", "network", "report", "workflow")
+# modules of ours whose work reaches no result: words, clocks, locks, the choice of a GPU, and this one
+SILENT = {f"spinloom.{name}" for name in ("errors", "explain", "gpus", "progress", "run_lock", "sources", "speed")}
+# packages of which the same holds: they check, draw or read configs, whose content is an input of its own; a job that
+# keeps a picture names what draws it
+SILENT_PACKAGES = {
+    "grimp", "jaxtyping", "matplotlib", "pandera", "pydantic", "pydantic_core", "rich", "threadpoolctl", "yaml",
+}  # fmt: skip
+# a package's distributions where they are not the one of its name; those that compute for it among them
+DISTRIBUTIONS = {"jax": ("jax", "jaxlib", "opt_einsum"), "sklearn": ("scikit-learn",)}
 
 
 def command(package: str, name: str, *plug_ins: str) -> tuple[str, ...]:
@@ -27,7 +40,29 @@ def command(package: str, name: str, *plug_ins: str) -> tuple[str, ...]:
 
 @cache
 def _graph(*outside: str) -> grimp.ImportGraph:
-    return grimp.build_graph(*PACKAGES, *outside, cache_dir=None, exclude_type_checking_imports=True)
+    return grimp.build_graph(
+        *PACKAGES, *outside, cache_dir=None, exclude_type_checking_imports=True, include_external_packages=True
+    )
+
+
+def _reached(*modules: str) -> tuple[dict[str, Path], set[str]]:
+    """Return the files of packages from outside that modules start from, and the names of all that is imported."""
+    tops = {module.partition(".")[0] for module in modules} - set(PACKAGES)
+    outside = {name: path for top in tops for name, path in _outside(top).items()}
+    packages = sorted(top for top in tops if f"{top}/__init__.py" in outside)
+    graph = _graph(*packages)
+    left = [module for module in graph.modules if module.partition(".")[0] in packages]
+    left += [module for module in modules if module in graph.modules]
+    seen = set(left)
+    while left:
+        module = left.pop()
+        more = set(graph.find_modules_directly_imported_by(module))
+        if module.partition(".")[0] in PACKAGES:
+            # importing a module imports the packages above it
+            more.add(module.rpartition(".")[0] or module)
+        left += more - seen - SILENT
+        seen |= more - SILENT
+    return outside, seen
 
 
 def files(*modules: str, root: str | Path = ROOT) -> dict[str, Path]:
@@ -44,28 +79,48 @@ def files(*modules: str, root: str | Path = ROOT) -> dict[str, Path]:
     Returns
     -------
     dict of Path
-        By the file's name within the project, or within the folder that holds an outside package; sorted.
+        By the file's name within the project, or within the folder that holds an outside package; sorted. Those that
+        reach no result (`SILENT`) are not among them.
     """
-    tops = {module.partition(".")[0] for module in modules} - set(PACKAGES)
-    found = {name: path for top in tops for name, path in _outside(top).items()}
-    packages = sorted(top for top in tops if f"{top}/__init__.py" in found)
-    graph = _graph(*packages)
-    left = [module for module in graph.modules if module.partition(".")[0] in packages]
-    left += [module for module in modules if module in graph.modules]
-    seen = set(left)
-    while left:
-        module = left.pop()
-        more: Iterable[str] = graph.find_modules_directly_imported_by(module)
+    outside, reached = _reached(*modules)
+    found = dict(outside)
+    for module in reached:
         if module.partition(".")[0] in PACKAGES:
             path = Path(root, *module.split("."))
             package = path / "__init__.py"
             path = package if package.exists() else path.with_suffix(".py")
             found[path.relative_to(root).as_posix()] = path
-            # importing a module imports the packages above it
-            more = {module.rpartition(".")[0] or module, *more}
-        left += set(more) - seen
-        seen.update(more)
     return dict(sorted(found.items()))
+
+
+def versions(*modules: str, packages: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the versions of what computes beside our own code, by the name of the distribution, sorted.
+
+    Python itself is among them with its minor version: since 3.12 it adds floats up in another way.
+
+    Parameters
+    ----------
+    modules : str
+        As of `files`; of the packages that these import all count but those that reach no result (`SILENT_PACKAGES`).
+    packages : tuple of str
+        Distributions that count whether they are imported or not.
+    """
+    _, reached = _reached(*modules)
+    tops = {name.partition(".")[0] for name in reached} - {*PACKAGES, *SILENT_PACKAGES, *sys.stdlib_module_names}
+    tops -= {module.partition(".")[0] for module in modules}  # an outside package's files count
+    names = {*packages, *(name for top in tops for name in _distributions(top))}
+    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    return dict(sorted((found | {name: metadata.version(name) for name in names}).items()))
+
+
+@cache
+def _distributions(package: str) -> tuple[str, ...]:
+    """Return the distributions that a package comes in; none if it is not installed."""
+    known = DISTRIBUTIONS.get(package, (package,))
+    try:
+        return tuple(name for name in known if metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return tuple(metadata.packages_distributions().get(package, ()))
 
 
 def within(package: str) -> list[str]:
@@ -84,5 +139,30 @@ def _outside(package: str) -> dict[str, Path]:
 
 
 def digests(*modules: str, root: str | Path = ROOT) -> dict[str, str]:
-    """Return the SHA-256 of each of `files`, by the same names."""
-    return {name: sha256_file(path) for name, path in files(*modules, root=root).items()}
+    """Return the digest of each of `files`, by the same names: the same for what Python compiles to the same.
+
+    Comments, the words of docstrings and the layout of a file therefore do not count.
+    """
+    return {name: _compiled(path.read_bytes()) for name, path in files(*modules, root=root).items()}
+
+
+@cache
+def _compiled(source: bytes) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile(source, "", "exec", dont_inherit=True, optimize=2)  # without docstrings
+    except (SyntaxError, ValueError):  # whoever imports it will say so
+        return hashlib.sha256(source).hexdigest()
+    # this format shares no objects, whose sharing is a matter of chance
+    return hashlib.sha256(marshal.dumps(_without_lines(code), 2)).hexdigest()
+
+
+def _without_lines(code: CodeType) -> CodeType:
+    constants = tuple(_without_lines(one) if isinstance(one, CodeType) else one for one in code.co_consts)
+    return code.replace(co_linetable=b"", co_firstlineno=1, co_consts=constants)
+
+
+def identity(*modules: str, packages: tuple[str, ...] = (), root: str | Path = ROOT) -> dict[str, dict[str, str]]:
+    """Return what decides the bytes of a program's results, its inputs apart: `versions`, and `digests` of the code."""
+    return {"packages": versions(*modules, packages=packages), "files": digests(*modules, root=root)}

@@ -26,12 +26,11 @@ def identity(modules: Iterable[str], **parts: Any) -> str:
     Parameters
     ----------
     modules : iterable of str
-        From which the run starts: a checkpoint does not outlive a change of their code.
+        From which the run starts: a checkpoint does not outlive a change of their code, or of a package's version.
     **parts
         JSON values that decide the run's course.
     """
-    code = sources.digests(*modules)
-    return sha256_text(canonical_json({**parts, "code": code, "jax": jax.__version__}))
+    return sha256_text(canonical_json({**parts, "code": sources.identity(*modules)}))
 
 
 def save(path: Path, name: str, state: Any, record: dict) -> None:

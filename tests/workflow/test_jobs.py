@@ -75,7 +75,7 @@ def test_each_job_has_the_digests_of_its_own_sources(study):
     one = study()
 
     def code(path):
-        return set(json.loads(Path(path).read_text()))
+        return set(json.loads(Path(path).read_text())["files"])
 
     train = code(one.code("train_{variant}")(small(variant="float_baseline")))
     assert "network/rules/float_baseline.py" in train and "network/rules/bop.py" not in train

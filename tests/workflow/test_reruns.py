@@ -13,29 +13,22 @@ import yaml
 from device_sims.config import Stage
 from device_sims.sweep import sweep
 from spinloom.errors import UserError
+from tests.workflow.expected import (
+    AFTER,
+    CALIBRATION,
+    EVERYTHING,
+    FIGURES,
+    NOTHING,
+    ON_CARD,
+    PAGE,
+    REPORT,
+    SIMULATION,
+    TABLES,
+    TRAINING,
+    without,
+)  # fmt: skip
 from tests.workflows import SMALL, changed
 from workflow.study import config, planning
-
-REPORT = {"report_html": 1, "data_package": 1, "all": 1}
-AFTER = {"summarise": 1, **REPORT}
-# the variant that uses the card; both
-ON_CARD = {"train": 1, **AFTER}
-TRAINING = {"train": 2, **AFTER}
-CALIBRATION = {"card": 1, "card_figures": 1, **ON_CARD}
-TABLES = {"collect": 1, **CALIBRATION}
-SIMULATION = {"simulate": 4, **TABLES}
-EVERYTHING = {"simulate": 4, "data": 1, **TABLES, "train": 2}
-NOTHING: dict[str, int] = {}
-
-
-@pytest.fixture(scope="module")
-def tree(finished, tmp_path_factory):
-    return finished.copied(tmp_path_factory.mktemp("reruns") / "tree")
-
-
-def without(jobs, *names):
-    return {name: count for name, count in jobs.items() if name not in names}
-
 
 JUNCTION = "device_sims.stt_mtj"
 READY = {"kind": "library", "name": "sot_mtj_80nm_a"}
@@ -105,95 +98,6 @@ def test_an_earlier_config_reruns_nothing(tree):
     assert tree.jobs() == NOTHING
 
 
-FIGURES = {"data_package": 1, "all": 1}
-# an edited source, and the jobs that use it; the study simulates an stt_mtj with macrospin and trains on digits
-SOURCES = [
-    # stage 1: the engine and the family that simulate, and what they import
-    ("device_sims/commands/chunk.py", SIMULATION),
-    ("device_sims/sweep/chunk.py", SIMULATION),
-    ("device_sims/engines/__init__.py", SIMULATION),
-    ("device_sims/engines/macrospin/solver.py", SIMULATION),
-    ("device_sims/problem/body.py", SIMULATION),
-    ("device_sims/problem/observables.py", SIMULATION),
-    ("device_sims/devices/stt_mtj.py", SIMULATION),
-    ("device_sims/devices/mtj.py", SIMULATION),
-    ("spinloom/streams.py", {**SIMULATION, "train": 2}),
-    ("device_sims/engines/llg/solver.py", NOTHING),
-    ("device_sims/engines/llg/fields/demag.py", NOTHING),
-    ("device_sims/engines/collective/engine.py", NOTHING),
-    ("device_sims/engines/mumax3/script.py", NOTHING),
-    ("device_sims/devices/domain_wall.py", NOTHING),
-    ("device_sims/devices/wire.py", NOTHING),
-    ("device_sims/problem/initial.py", NOTHING),
-    ("device_sims/problem/problem_file.py", NOTHING),
-    ("device_sims/single/run.py", NOTHING),
-    ("device_sims/validation/analytic.py", NOTHING),
-    ("device_sims/commands/run.py", NOTHING),
-    ("device_sims/sweep/sweep.py", TABLES),
-    ("device_sims/sweep/tables.py", TABLES),
-    # stage 2: the source of the card
-    ("calibration/counting/estimator.py", CALIBRATION),
-    ("calibration/sources/simulated.py", CALIBRATION),
-    ("calibration/laws/neel_brown.py", CALIBRATION),
-    ("calibration/card/card.py", {**CALIBRATION, "train": 2}),
-    ("calibration/sources/importers/crosssim.py", NOTHING),
-    ("calibration/sources/importers/reading.py", NOTHING),
-    ("calibration/sources/library/pbit.yaml", NOTHING),
-    ("calibration/tools/figures.py", {"card_figures": 1, **FIGURES}),
-    ("calibration/tools/show.py", NOTHING),
-    ("calibration/tools/planner.py", NOTHING),
-    ("calibration/tools/sample.py", NOTHING),
-    # stage 3: the rule and the data set
-    ("network/training/trainer.py", TRAINING),
-    ("network/training/checkpoint.py", TRAINING),
-    ("network/rules/base.py", TRAINING),
-    ("network/rules/float_baseline.py", ON_CARD),
-    ("network/rules/accumulate_quantise_program.py", ON_CARD),
-    ("network/synapse/alias.py", TRAINING),
-    ("network/datasets/digits.py", {"data": 1, **TRAINING}),
-    ("network/rules/bop.py", NOTHING),
-    ("network/rules/tiki_taka.py", NOTHING),
-    ("network/synapse/pulse_ladder.py", NOTHING),
-    ("network/datasets/mnist.py", NOTHING),
-    ("network/datasets/files/idx.py", NOTHING),
-    ("network/results/summary.py", AFTER),
-    ("network/results/show.py", NOTHING),
-    ("network/results/systems.py", NOTHING),
-    ("network/results/uncertainty.py", NOTHING),
-    ("network/results/scan_table.py", NOTHING),
-    ("network/commands/show.py", NOTHING),
-    # the ground floor, and what stands above the stages
-    ("spinloom/errors.py", EVERYTHING),
-    ("spinloom/files.py", EVERYTHING),
-    ("spinloom/gpus.py", {**SIMULATION, "train": 2}),
-    ("spinloom/sources.py", TRAINING),
-    ("workflow/study/package.py", FIGURES),
-    ("workflow/study/planning.py", NOTHING),
-    ("workflow/study/forecast.py", NOTHING),
-    ("report/device.py", {"report_html": 1, "all": 1}),
-    ("report/page/page.css", {"report_html": 1, "all": 1}),
-    ("results/README.md", FIGURES),
-    ("README.md", NOTHING),
-]
-
-
-@pytest.mark.parametrize("name, expected", SOURCES, ids=lambda value: value if isinstance(value, str) else "")
-def test_an_edited_source_reruns_what_uses_it(tree, name, expected):
-    tree.configure({})
-    path = tree.path / name
-    before = path.read_bytes() if path.exists() else b""
-    path.write_bytes(before + b"\n# another line\n")
-    try:
-        assert tree.jobs() == expected
-    finally:
-        path.write_bytes(before)
-
-
-def test_the_sources_as_they_were_rerun_nothing(tree):
-    tree.configure({})
-    assert tree.jobs() == NOTHING
-
-
 def test_touching_every_file_reruns_nothing(tree):
     tree.configure({})
     for path in tree.path.rglob("*"):
@@ -243,8 +147,8 @@ def test_results_in_another_place_are_not_there(moved):
         ("network/runs/accumulate_quantise_program_0", ON_CARD),
         ("network/runs/float_baseline_0/checkpoint.npz", NOTHING),
         ("network/summary/energy.csv", AFTER),
-        ("figures/writes_by_pulse.png", {"card_figures": 1, "data_package": 1, "all": 1}),
-        ("report.html", {"report_html": 1, "all": 1}),
+        ("figures/writes_by_pulse.png", {"card_figures": 1, **FIGURES}),
+        ("report.html", PAGE),
         ("config", NOTHING),
         ("logs", NOTHING),
     ],
@@ -314,6 +218,27 @@ def test_without_snakemakes_memory_the_hashes_tell(moved):
     assert moved.jobs() == {"simulate": 2, **TABLES}
     moved.configure({"calibration.readout.TMR": 1.0})
     assert without(moved.jobs(), "collect") == CALIBRATION
+
+
+def test_an_edit_that_only_a_dry_run_saw_leaves_no_trace(moved):
+    """Without Snakemake's memory only times tell, so a file that is as it was must have its time again."""
+    source = moved.path / "spinloom" / "streams.py"
+    before = source.read_bytes()
+    for number in range(2):  # of two edits in a row neither was run
+        source.write_bytes(before + f"\nEDITED = {number}\n".encode())
+        moved.configure({f"{JUNCTION}.material.alpha": 0.04 + number / 100, "calibration.readout.TMR": 1.0})
+        assert moved.jobs() == {**SIMULATION, "train": 2}
+    source.write_bytes(before)
+    moved.configure({})
+    assert moved.jobs() == NOTHING
+    shutil.rmtree(moved.path / ".snakemake")
+    assert moved.jobs() == NOTHING
+    # what a run has seen is no longer forgotten
+    moved.configure({"calibration.readout.TMR": 1.0})
+    assert moved.snakemake("calibration").returncode == 0
+    moved.configure({})
+    shutil.rmtree(moved.path / ".snakemake")
+    assert moved.jobs("calibration") == {"card": 1, "card_figures": 1, "calibration": 1}
 
 
 # keys of a device that no engine sees, because of the mechanism chosen or because they are for the write's energy

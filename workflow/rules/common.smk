@@ -32,6 +32,8 @@ study = or_exit(Study, *or_exit(told.read, workflow.config_settings))
 config = study.config
 ROOT = study.root
 LOGS = STUDY / "logs"
+for line in study.upgrades:
+    print(f"note: {line}", file=sys.stderr)
 logging.getLogger("snakemake.logging").addHandler(forecast.Forecast(workflow, study.name, study.plans))
 
 

@@ -20,6 +20,7 @@ from spinloom.errors import UserError
 from spinloom.run_lock import JOBS, RUN, VARIABLE
 
 LOCK, PREVIOUS = ".lock", "previous"
+BEFORE = Path("config/before")  # what the last run was given, of the files that dry runs have changed since
 COMPUTED = ("chunks", "config", "logs", PREVIOUS)  # no results, or named by their content
 BUSY = (errno.EACCES, errno.EAGAIN)
 
@@ -71,6 +72,9 @@ class Folder:
     def keep(self, name: str, text: str, at: str | Path = "") -> str:
         """Write ``text`` to ``AT/config/NAME.json`` unless it holds it already: a change of time is a change.
 
+        What the last run was given is set aside until the next one starts, and comes back, with its time, if the text
+        is that one again: Snakemake without its memory knows times alone.
+
         Returns the path. The jobs of another run in this folder read such files, so none is changed under them:
         `UserError` then.
         """
@@ -79,8 +83,23 @@ class Folder:
         if not _holds(path, text):
             if not self._mine:
                 raise UserError(self._refused)
-            files.write_text(text, path)
+            given = self._aside(path)
+            if _holds(given, text):
+                given.replace(path)
+            else:
+                if path.exists() and not given.exists():
+                    given.parent.mkdir(parents=True, exist_ok=True)
+                    path.replace(given)
+                files.write_text(text, path)
         return str(path)
+
+    def given(self, path: str | Path) -> str | None:
+        """Return what the last run was given as a file of `keep`; None if it is the same now, or there was no run."""
+        aside = self._aside(Path(path))
+        return aside.read_text(encoding="utf-8") if aside.exists() else None
+
+    def _aside(self, path: Path) -> Path:
+        return self.path / BEFORE / path.relative_to(self.path)
 
     def keep_once(self, name: str, content: Callable[[], Any]) -> None:
         """Write ``content()`` as ``config/NAME.json`` unless the file is there: one whose name tells what it holds.
@@ -119,6 +138,7 @@ class Folder:
                     f"{self.path}: found a job of an earlier run still at work in it, allowed: none; wait for it"
                 ) from None
         os.environ[VARIABLE] = str((self.path / LOCK).resolve())
+        shutil.rmtree(self.path / BEFORE, ignore_errors=True)
         for left in [*self.path.rglob(f"{files.TEMPORARY}*")]:
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         self._link_results()

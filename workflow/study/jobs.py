@@ -58,6 +58,8 @@ class Study:
         By folder in ``results/``: that of the study, or those of the points.
     chunks : dict of Chunk
         All that are to be simulated, by hash: the points share them.
+    upgrades : list of str
+        What to tell of packages whose versions are not those of the last run.
 
     Raises
     ------
@@ -79,17 +81,30 @@ class Study:
                 self.folder.keep(part, text, Path(name).relative_to(self.name))
             for job, start in starts(plan).items():
                 if (job, start) not in digested:
-                    digested[job, start] = self.folder.keep(f"code/{job}-{start.name}", start.digests())
+                    digested[job, start] = self.folder.keep(f"code/{job}-{start.name}", start.identity())
                 self._code[name, job] = digested[job, start]
             for chunk in plan.chunks:
                 self.chunks[chunk.chunk_hash] = chunk
                 self._code["simulate", chunk.chunk_hash] = self._code[name, "simulate"]
+        self.upgrades = self._upgrades(digested.values())
         for chunk_hash, chunk in self.chunks.items():
             self.folder.keep_once(f"chunks/{chunk_hash}", chunk.specification)
         if self.points:
             labels = {point.name: point.labels for point in self.points}
             self.labels = self.folder.keep("scan", json.dumps(labels, indent=1) + "\n")
             self.shared = self.folder.keep("resolved", study_config.section_texts(config)["resolved"])
+
+    def _upgrades(self, code: Iterable[str]) -> list[str]:
+        found = set()
+        for path in code:
+            before = json.loads(self.folder.given(path) or "{}").get("packages", {})
+            now = json.loads(Path(path).read_text(encoding="utf-8"))["packages"]
+            found |= {(name, before[name], now[name]) for name in before.keys() & now if before[name] != now[name]}
+        return [
+            f"{name}: found {now}, and the results in {self.root} were made with {old}: what it computes runs again; "
+            f"with {name} {old} it need not"
+            for name, old, now in sorted(found)
+        ]
 
     @property
     def root(self) -> Path:

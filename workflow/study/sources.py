@@ -1,4 +1,4 @@
-"""Which source files each job of a study depends on: those of its command, and of the plug-ins that it uses.
+"""Which code each job of a study depends on: its command, the plug-ins that it uses, and packages of others.
 
 What a module imports is read from the files (`spinloom.sources`). Here it is only told where a job starts, and what is
 chosen by name while it runs.
@@ -20,20 +20,25 @@ from workflow.study.planning import Plan
 
 @dataclass(frozen=True)
 class Start:
-    """Where a job starts: modules, and files that are read beside the study's own."""
+    """Where a job starts: modules, files that are read beside the study's own, packages that no import tells of."""
 
     modules: tuple[str, ...]
     files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Short hash that tells starts of one job apart."""
         return files.sha256_text(files.canonical_json([self.modules, self.files]))[:12]
 
-    def digests(self) -> str:
-        """Return the digests of all source files as JSON."""
-        read = {name: files.sha256_file(name) for name in self.files}
-        return json.dumps({**sources.digests(*self.modules, root="."), **read}, indent=1) + "\n"
+    def identity(self) -> str:
+        """Return the versions of packages and the digests of all files as JSON."""
+        found = sources.identity(*self.modules, packages=self.packages, root=".")
+        found["files"] |= {name: files.sha256_file(name) for name in self.files}
+        return json.dumps(found, indent=1) + "\n"
+
+
+PICTURES = ("matplotlib", "pillow")  # the bytes of a PNG are theirs
 
 
 def starts(plan: Plan) -> dict[str, Start]:
@@ -47,9 +52,9 @@ def starts(plan: Plan) -> dict[str, Start]:
     card = [*made_of, *fitted]
     found = {
         "card": Start(command("calibration", "card", *card), recipe),
-        "card_figures": Start(command("calibration", "figures", *card), recipe),
+        "card_figures": Start(command("calibration", "figures", *card), recipe, PICTURES),
         "card_sample": Start(command("calibration", "sample", *fitted)),
-        "report": Start(("report.__main__",), tuple(map(str, sorted(Path("report/page").iterdir())))),
+        "report": Start(("report.__main__",), tuple(map(str, sorted(Path("report/page").iterdir()))), ("plotly",)),
         "data_package": Start(("workflow.study.package",), ("results/README.md",)),
     }
     if plan.simulates:
@@ -65,7 +70,7 @@ def starts(plan: Plan) -> dict[str, Start]:
         found |= {
             "data": Start(command("network", "data", dataset)),
             "summarise": Start(command("network", "summarise", *used)),
-            "uncertainty": Start(command("network", "uncertainty", *used)),
+            "uncertainty": Start(command("network", "uncertainty", *used), packages=PICTURES),
             "systems": Start(command("network", "systems", dataset)),
             "scan": Start(command("network", "scan")),
             **{f"train_{one.variant}": Start(command("network", "train", *one.modules)) for one in plan.trained},
