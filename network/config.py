@@ -124,8 +124,14 @@ class Device(Section):
         "Devices are left alone after each epoch and lose states at the card's rates of retention; null: they are not.",
         None,
     )
-    pulses: Annotated[tuple[Pulse, ...], Field(min_length=2, max_length=1024), AfterValidator(_each_once)] | None = key(
-        "Pulses of the card that are used, by name; null: all.", None
+    pulses: (
+        Literal["most_written"]
+        | Annotated[tuple[Pulse, ...], Field(min_length=2, max_length=1024), AfterValidator(_each_once)]
+        | None
+    ) = key(
+        "Pulses of the card that are used, by name; most_written: the one up and the one down with the most writes; "
+        "null: all.",
+        None,
     )
     widths: Annotated[
         tuple[Annotated[Real, Field(gt=0, lt=1)], ...], Field(max_length=16), AfterValidator(_each_once)

@@ -90,6 +90,7 @@ KINDS = {
     "model": "object", "dict": "object", "none": "null",
 }  # fmt: skip
 UNKNOWN = ("extra_forbidden", "invalid_key")  # types of the error for a key that no section has
+OWN = ("value_error", "assertion_error")  # types of the error that a check of ours raises
 ORDER = ("integer", "number", "string", "boolean", "array", "object", "null")
 
 
@@ -99,7 +100,8 @@ def explain(error: ValidationError, model: type[BaseModel], content: Any, where:
     for one in error.errors(include_url=False):
         found.setdefault(_path(one, content), []).append(one)
     path = min(found, key=lambda path: _rank(path, found[path][0]["type"]))
-    errors = found[path]
+    # a value of the right type that cannot be says more than that it is of no other type
+    errors = sorted(found[path], key=lambda one: one["type"] not in OWN)
     first = errors[0]
     text = ".".join(map(str, (*filter(None, [where]), *path)))
     kind, is_key = first["type"], first["loc"][-1:] == ("[key]",)
@@ -109,7 +111,7 @@ def explain(error: ValidationError, model: type[BaseModel], content: Any, where:
     if kind == "missing":
         return f"{_parent(where, path)}: key '{path[-1]}' is missing"
     value = first["input"] if is_key else _at(content, path)
-    if kind in ("value_error", "assertion_error"):
+    if kind in OWN:
         return f"{text or 'top level'}: {first['ctx']['error']}"
     if kind not in ("literal_error", *ALLOWED) and not kind.endswith(("_type", "_parsing", "_from_float")):
         return f"{text or 'top level'}: found {short(value)}, allowed: {first['msg']}"

@@ -29,6 +29,7 @@ from spinloom.files import TEMPORARY, read_json, read_table, sha256_text, write_
 __all__ = ["SCHEMA_VERSION", "KernelCard", "Meta", "retention_rates"]
 
 SUM_TOLERANCE = 1e-9
+MOST_WRITTEN = "most_written"  # instead of names of pulses: `KernelCard.most_written`
 
 
 @dataclass(frozen=True)
@@ -167,14 +168,37 @@ class KernelCard:
         """Whether the state before a write does not matter, because each write begins with a reset."""
         return self.meta.flags.reset_before_write
 
-    def kinds(self, pulses: Sequence[int | str] | None = None) -> tuple[Kind, ...]:
+    def most_written(self) -> tuple[int, ...]:
+        """Return the pulse up and the pulse down with the most writes, in the card's order.
+
+        Of pulses with equally many, or without counts, the one with the largest mean step is meant.
+
+        Raises
+        ------
+        UserError
+            If no pulse raises the conductance in the mean, or none lowers it.
+        """
+        conductance, occupancy = (self.states[name].to_numpy() for name in ("conductance_S", "occupancy"))
+        step = (self.kernel @ conductance - conductance) @ occupancy
+        writes = self.transitions["count"].to_numpy().reshape(len(step), -1).sum(axis=1)
+        best = np.lexsort((np.abs(step), writes))
+        sides = [best[step[best] > 0], best[step[best] < 0]]
+        if not all(map(len, sides)):
+            raise UserError(
+                f"pulses.csv: found {len(sides[0])} pulses that raise the conductance and {len(sides[1])} that lower "
+                "it, allowed: one of each or more (network.device.pulses)"
+            )
+        return tuple(int(self.pulses["pulse"].iloc[place]) for place in sorted(side[-1] for side in sides))
+
+    def kinds(self, pulses: Sequence[int | str] | str | None = None) -> tuple[Kind, ...]:
         """Return what the device can be used as (`calibration.card.kinds`).
 
         Parameters
         ----------
         pulses : sequence or None
-            Names of those that are used; None, or none of the card's: all.
+            Names of those that are used, or `most_written`; None, or none of the card's: all.
         """
+        pulses = self.most_written() if pulses == MOST_WRITTEN else pulses
         used = self.pulses["pulse"].isin(pulses if pulses is not None else []).to_numpy()
         used = used if used.any() else slice(None)
         known = self.transitions["basis"].to_numpy().reshape(self.kernel.shape)[..., 0] != "assumed"

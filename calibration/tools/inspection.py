@@ -19,7 +19,7 @@ from calibration.counting.writes import REST
 from calibration.sources import importers
 from calibration.sources.importers import Imported
 from calibration.sources.importers.base import Measured
-from calibration.sources.importers.networks import STEPS, SWITCHING
+from calibration.sources.importers.networks import NETWORKS
 from calibration.sources.tabular.runs import noise_of
 from calibration.sources.tabular.table import Column, Table, read_table
 from spinloom.errors import UserError
@@ -325,11 +325,9 @@ def study(found: Inspection, name: str) -> str:
     content: dict[str, Any] = {"study": name, "calibration": {"source": source}}
     if not importers.brings_states(str(found.format)):
         content["calibration"]["states"] = {"method": "auto", "count": None}
-    two = found.imported.writes is not None and found.imported.writes.edges is not None
-    content["network"] = deepcopy(SWITCHING if two else STEPS)
-    pulses = None if two else _pair(found.imported)
-    if pulses is not None:
-        content["network"]["device"] = {"pulses": pulses}
+    kind = importers.kind(found.path, str(found.format), found.options)
+    if kind is not None and kind in NETWORKS:
+        content["network"] = deepcopy(NETWORKS[kind])
     head = (
         f"# A study of {found.path.name}: its card, and a network that is trained with it.\n"
         f"#   snakemake --configfile {name}.yaml        (results in results/{name}, its page is report.html)\n"
@@ -342,17 +340,3 @@ def _typed(found: Inspection) -> dict[str, Any]:
     """Return the options as the format's section has them: numbers for numbers."""
     known = importers.check(str(found.format), found.options, str(found.path)).dump()
     return {name: known[name] for name in found.options}
-
-
-def _pair(imported: Imported) -> list[int] | None:
-    """Return the pulse up and the pulse down with the most writes, None if there are no others."""
-    if imported.writes is None or len(imported.writes.pulses) <= 2:
-        return None
-    events = imported.writes.events
-    step = (events["after"] - events["before"]).groupby(events["pulse"]).agg(["mean", "size"])
-    sides = [step[step["mean"] > 0], step[step["mean"] < 0]]
-    return (
-        [int(side.index.to_numpy()[side["size"].to_numpy().argmax()]) for side in sides]
-        if all(map(len, sides))
-        else None
-    )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from calibration.card.card import MOST_WRITTEN
 from network import config
 from network.synapse import ablation, resting, widths
 from spinloom.errors import UserError
@@ -103,7 +104,8 @@ class DeviceModel:
         """
         traits = traits or config.Device()
         states, pulses = card.states, card.pulses
-        names, kinds = tuple(states["state"].tolist()), _kinds(pulses, traits.pulses)
+        wanted = card.most_written() if traits.pulses == MOST_WRITTEN else traits.pulses
+        names, kinds = tuple(states["state"].tolist()), _kinds(pulses, wanted)
         pulses = pulses.set_index("pulse", drop=False).loc[list(kinds)]
         count = len(names)
         if not 2 <= len(kinds) <= MAX_PULSES:
@@ -128,6 +130,7 @@ class DeviceModel:
             own = None if own is None else ablation.least_noise(own, conductance)
 
         half_select = _half_select(card, kinds, names)
+        chosen = _chosen(traits.pulses, kinds, card.pulses)
         if traits.widths:
             _different(conductance, count)
             transition, *others = _lasting((transition, *half_select.values()), conductance, traits.widths)
@@ -185,7 +188,7 @@ class DeviceModel:
             g_ref=float(reference),
             g_scale=float(scale),
             assumed="; ".join(
-                filter(None, (_widths(traits.widths), *(told.rstrip(".") for told in card.meta.assumed)))
+                filter(None, (chosen, _widths(traits.widths), *(told.rstrip(".") for told in card.meta.assumed)))
             ),
             stuck=traits.stuck_fraction,
             laws=tuple(law.dump() for law in card.meta.laws),
@@ -215,6 +218,13 @@ def _kinds(pulses: pd.DataFrame, wanted: tuple | None) -> tuple:
     if unknown := [name for name in wanted if name not in known]:
         raise UserError(f"network.device.pulses: found {unknown[0]!r}, allowed {', '.join(map(str, known))}")
     return tuple(dict.fromkeys(wanted))
+
+
+def _chosen(wanted: object, used: tuple, every: pd.DataFrame) -> str:
+    """Return in words which pulses were chosen by their writes, "" if there are no others."""
+    if wanted != MOST_WRITTEN or len(used) == len(every):
+        return ""
+    return f"of {len(every)} pulses {' and '.join(map(str, used))} are used, which have the most writes"
 
 
 def _different(conductance: np.ndarray, count: int) -> None:

@@ -1,10 +1,14 @@
 """What a device can be used as follows from its table."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from calibration.card.kinds import Kind, kinds
 from calibration.sources import library
+from spinloom.errors import UserError
 
 CONDUCTANCE = np.linspace(1e-6, 5e-6, 5)
 
@@ -80,3 +84,16 @@ def test_the_kind_is_that_of_the_pulses_that_are_used():
         if card.kernel[pulse, 0, 1] < 0.3 and card.kernel[pulse, 1, 0] < 0.3
     ]
     assert Kind.LEVELS in card.kinds() and card.kinds(weak) == (Kind.SWITCHING,)
+
+
+def test_the_pulses_with_the_most_writes():
+    card = library.card("ecram_101_levels", 1, None)
+    assert card.most_written() == tuple(card.pulses["pulse"])
+    counted = card.transitions.assign(count=0)
+    again = pd.concat([counted, counted.assign(pulse=counted["pulse"] + 2, count=3)], ignore_index=True)
+    pulses = pd.concat([card.pulses, card.pulses.assign(pulse=card.pulses["pulse"] + 2)], ignore_index=True)
+    several = dataclasses.replace(card, pulses=pulses, transitions=again)
+    assert several.most_written() == (2, 3) and several.kinds("most_written") == card.kinds()
+    up = counted[counted["pulse"] == card.most_written()[0]]
+    with pytest.raises(UserError, match="1 pulses that raise the conductance and 0 that lower it"):
+        dataclasses.replace(card, pulses=card.pulses.head(1), transitions=up).most_written()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from spinloom.errors import UserError
 from workflow.study import config
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +41,64 @@ def test_what_the_study_says_stands():
     assert study(LTP, network=None)["network"] is None
 
 
-@pytest.mark.parametrize("format, rule", [("switching", "outer_product_probability"), ("events", None)])
-def test_the_rule_follows_from_what_the_format_tells(format, rule):
-    file = str(ROOT / "docs/examples/import" / f"{format}.csv")
-    options = {"conductance_low_S": 1e-5, "conductance_high_S": 2e-5} if format == "switching" else {}
-    made = study({"kind": "import", "file": file, "format": format, "options": options})
-    assert made["network"]["rule"] == (rule or WALL["network"]["rule"])
+def test_counts_of_switching_are_trained_as_junctions():
+    file, options = str(ROOT / "docs/examples/import/switching.csv"), {"conductance_low_S": 1e-5}
+    made = study({"kind": "import", "file": file, "options": options | {"conductance_high_S": 2e-5}})
+    assert made["network"]["rule"] == "outer_product_probability"
+
+
+def writes(kind: str) -> pd.DataFrame:
+    """Return rows of writes of a device that is moved in steps, whose pulses write levels, or that has two states."""
+    rng = np.random.default_rng(1)
+    pulse = rng.integers(0, 2 if kind != "levels" else 5, 600)
+    if kind == "steps":
+        state = np.clip(np.cumsum(np.where(pulse, 1e-6, -1e-6)) % 40e-6, 1e-6, None)
+        before, after = np.roll(state, 1)[1:], state[1:]
+    elif kind == "levels":
+        before, after = 1e-5 + 1e-5 * rng.permutation(pulse)[1:], 1e-5 + 1e-5 * pulse[1:]
+    else:
+        before, switches = rng.integers(0, 2, 599), rng.random(599) < 0.3
+        after = np.where((before != pulse[1:]) & switches, pulse[1:], before)
+        before, after = 1e-5 * (1 + before), 1e-5 * (1 + after)
+    noise = 2e-7 * rng.standard_normal((2, 599))
+    table = {"voltage_V": pulse[1:] - 0.5, "duration_s": 1e-8}
+    return pd.DataFrame({"conductance_before_S": before + noise[0], "conductance_after_S": after + noise[1], **table})
+
+
+@pytest.mark.parametrize(
+    "kind, options, states, rule",
+    [
+        ("steps", {}, None, "stochastic_coincidence"),
+        ("levels", {}, None, "accumulate_quantise_program"),
+        ("two", {}, None, "outer_product_probability"),
+        # what is asked for are states between which steps lead
+        ("two", {}, {"method": "lattice", "count": 20}, "stochastic_coincidence"),
+        ("two", {"reset_before_write": True}, None, "accumulate_quantise_program"),
+    ],
+)
+def test_rows_of_writes_tell_what_the_devices_are(kind, options, states, rule, tmp_path):
+    writes(kind).to_csv(tmp_path / "writes.csv", index=False)
+    source = {"kind": "import", "file": str(tmp_path / "writes.csv"), "options": options}
+    sections = {"calibration": {"source": source, **({"states": states} if states else {})}}
+    made = config.laid_over(ROOT / "config.yaml", sections)
+    assert made["network"]["rule"] == rule
+    assert made["calibration"]["states"]["method"] == (states or {}).get("method", "auto")
+
+
+def test_a_device_for_which_no_rule_can_be_chosen_is_refused_before_anything_runs():
+    with pytest.raises(
+        UserError, match=r"kind volatile and no learning rule.*mean_variance_probability.*network: null"
+    ):
+        study(LTP | {"options": {"volatile": True}})
+    assert study(LTP | {"options": {"volatile": True}}, network=None)["network"] is None
+
+
+def test_a_look_at_a_long_file_sees_all_of_it(tmp_path):
+    # sorted by their pulses, as a database gives them: the first rows are all of one pulse
+    table = pd.concat([writes("levels")] * 20).sort_values("voltage_V")
+    table.to_csv(tmp_path / "writes.csv", index=False)
+    made = study({"kind": "import", "file": str(tmp_path / "writes.csv")})
+    assert made["network"]["rule"] == "accumulate_quantise_program"
 
 
 def test_other_studies_stay_as_they_are(tmp_path):

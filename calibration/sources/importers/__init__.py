@@ -4,9 +4,8 @@ Each module of this package is a format, as is each entry point of the group ``s
 ``Options``, the section of its options (below `base.Common`), and ``read(path, options) -> Imported``.
 ``BRINGS_STATES = True`` says that its card comes with its states, on which ``calibration.states`` does not act.
 ``recognise(path, table)`` returns why a file is of the format, or None; ``table`` is None for a folder and for a file
-that holds no table. A format without it is never guessed. ``NETWORK`` (`networks`) is the network section of a study
-that names no learning rule, where the format tells what the pulses do to a device. ``docs/import.md`` describes the
-formats.
+that holds no table. A format without it is never guessed. ``KIND`` is what its pulses do to a device, or
+``kind(path, options)`` if the file decides. ``docs/import.md`` describes the formats.
 """
 
 from __future__ import annotations
@@ -15,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calibration.sources.importers.base import Common, Imported, Measured
+from calibration.card import Kind
+from calibration.sources.importers.base import LOOK, Common, Imported, Measured
 from calibration.sources.tabular.table import Table, read_table
 from spinloom.errors import UserError
 from spinloom.registry import Registry
 
-__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file", "network", "recognised"]
+__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file", "kind", "recognised"]
 
 REGISTRY = Registry(
     "calibration.source.format",
@@ -35,9 +35,18 @@ def brings_states(format: str) -> bool:
     return getattr(REGISTRY.get(format), "BRINGS_STATES", False)
 
 
-def network(format: str) -> dict[str, Any] | None:
-    """Return the network section that suits the devices of a format; None if the format does not tell what they are."""
-    return getattr(REGISTRY.get(format), "NETWORK", None)
+def kind(path: str | Path, format: str, options: dict[str, Any] | None = None) -> Kind | None:
+    """Return what the devices in a file are, from its format and a look at some of its rows; None if neither tells.
+
+    Raises
+    ------
+    UserError
+        As of `check`, or if the file cannot be read.
+    """
+    module, known = REGISTRY.get(format), check(format, options, str(path))
+    if known.volatile:
+        return Kind.VOLATILE
+    return module.kind(path, known) if hasattr(module, "kind") else getattr(module, "KIND", None)
 
 
 def check(format: str, options: dict[str, Any] | None, source: str, where: str = "options") -> Common:
@@ -67,7 +76,7 @@ def check(format: str, options: dict[str, Any] | None, source: str, where: str =
 
 
 def recognised(path: str | Path, options: dict[str, Any] | None = None) -> tuple[str, str]:
-    """Return the format that a file or folder is of, and why.
+    """Return the format that a file or folder is of, and why, from a look at some of its rows.
 
     Parameters
     ----------
@@ -116,7 +125,7 @@ def recognised(path: str | Path, options: dict[str, Any] | None = None) -> tuple
 
 def _table(path: Path, options: dict[str, Any]) -> Table:
     known = {name: value for name, value in options.items() if name in Measured.model_fields}
-    return read_table(path, Measured.parse(known, str(path), "options"))
+    return read_table(path, Measured.parse(known, str(path), "options"), most=LOOK)
 
 
 def import_file(path: str | Path, format: str | None, options: dict[str, Any] | None = None) -> Imported:

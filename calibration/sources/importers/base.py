@@ -14,6 +14,8 @@ from calibration.sources.importers.units import complaint
 from calibration.sources.tabular.options import Tabular, Text
 from spinloom.declare import Real, Section, Whole, key
 
+LOOK = 4000  # rows of a file that are looked at before it is read
+
 
 @dataclass(frozen=True)
 class Imported:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
-from calibration.card import SCHEMA_VERSION, KernelCard, Meta
+from calibration.card import SCHEMA_VERSION, KernelCard, Kind, Meta
 from calibration.card.tables import CARD, PULSES
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
@@ -16,7 +16,6 @@ from calibration.sources.importers.base import Directions, Imported, Switch
 from calibration.sources.importers.lattice import Pieces, split
 from calibration.sources.importers.lookup import Device, Step, grids, quantiles
 from calibration.sources.importers.measured import direction_pulses, directions, pulse_row, unknown
-from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, folder_of
 from calibration.sources.tabular.options import Text
 from calibration.sources.tabular.units import CONDUCTANCE_UNITS
@@ -27,10 +26,8 @@ from spinloom.files import sha256_file
 
 MOST_STATES = 1024
 BRINGS_STATES = True
+KIND = Kind.STEPS
 LAYOUTS = (quantiles, grids)
-
-
-NETWORK = STEPS
 
 
 class Options(Directions):

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from calibration.card import Kind
+from calibration.card.kinds import at_a_glance
 from calibration.counting.writes import REST
-from calibration.sources.importers.base import Imported, Measured, Switch
+from calibration.sources.importers.base import LOOK, Imported, Measured, Switch
 from calibration.sources.importers.measured import imported, instances
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.sequence import ways_of
@@ -39,6 +41,17 @@ def recognise(path: Path, table: Table | None) -> str | None:
     if table is None or not table.all("after") or not table.all("before"):
         return None
     return "columns of the conductance before and after a write"
+
+
+def kind(path: str | Path, options: Options) -> Kind:
+    """Return what the devices are, as far as some of the rows tell; errors as of `read`."""
+    if options.reset_before_write:
+        return Kind.LEVELS
+    table = _columns(read_table(file_of(path), options, most=LOOK), options, Report())
+    table = table[table["reason"] == ""]
+    pulse = table.groupby([name for name in FIELDS if name in table], dropna=False).ngroup()
+    before, after = (table[f"conductance_{name}_S"].to_numpy() for name in ("before", "after"))
+    return at_a_glance(pulse.to_numpy(), before, after)
 
 
 def read(path: str | Path, options: Options) -> Imported:

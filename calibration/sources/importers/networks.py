@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# networks for devices that a pulse moves by a step, and for those that it switches (docs/rules.md)
+from calibration.card import Kind
+
 STEPS: dict[str, Any] = {
     "layers": [784, 100, 10],
     "activation": "sigmoid",
@@ -16,6 +17,7 @@ STEPS: dict[str, Any] = {
     "seeds": 1,
     "rule": "stochastic_coincidence",
     "rule_options": {"pair": True},
+    "device": {"pulses": "most_written"},
 }
 SWITCHING: dict[str, Any] = {
     "layers": [784, 256, 10],
@@ -26,3 +28,6 @@ SWITCHING: dict[str, Any] = {
     "rule": "outer_product_probability",
     "rule_options": {"devices": 16, "gain": 10.0, "normalise": "layer"},
 }
+# for devices whose pulses write levels: the rest is as in the default study
+LEVELS: dict[str, Any] = {"rule": "accumulate_quantise_program"}
+NETWORKS = {Kind.STEPS: STEPS, Kind.SWITCHING: SWITCHING, Kind.LEVELS: LEVELS}

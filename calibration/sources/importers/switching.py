@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import Field
 
 from calibration import laws
+from calibration.card import Kind
 from calibration.card.tables import PULSES
 from calibration.counting.kernel_rows import leaving
 from calibration.counting.writes import Writes
@@ -22,7 +23,6 @@ from calibration.sources.importers import headers
 from calibration.sources.importers.base import Common, Imported, Switch
 from calibration.sources.importers.headers import HIGH, LOW
 from calibration.sources.importers.measured import instances, pulse_row, unknown
-from calibration.sources.importers.networks import SWITCHING
 from calibration.sources.importers.reading import Report
 from calibration.sources.importers.units import check_values
 from calibration.sources.tabular.content import Content, read_content
@@ -33,6 +33,7 @@ from spinloom.errors import UserError
 from spinloom.files import sha256_file
 
 BRINGS_STATES = True
+KIND = Kind.SWITCHING
 LAWS = (*laws.tried("switching", PULSE_AXES), "neel_brown_ballistic")
 DRIVES = ("voltage", "current", "current_density", "field")
 NUMBERS = (*DRIVES, "duration", "temperature")
@@ -49,9 +50,6 @@ MOST_V = 30.0  # in the middle of a file's voltages; more are millivolts
 
 Positive = Annotated[Real, Field(gt=0)]
 UnitText = Annotated[str, Field(min_length=1)]
-
-
-NETWORK = SWITCHING
 
 
 class Options(Common, Written):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from calibration.card import Kind
 from calibration.sources.importers.base import Imported, Series
-from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.sequence import sequences
 from calibration.sources.importers.series import imported
 from calibration.sources.tabular.table import Table, read_table
 
-NETWORK = STEPS
+KIND = Kind.STEPS
 
 
 class Options(Series):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from calibration.card import Kind
 from calibration.sources.importers.base import Imported, Series
-from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.sequence import Sequence, rows
 from calibration.sources.importers.series import imported
@@ -18,7 +18,7 @@ from calibration.sources.tabular.table import Table, read_table
 from spinloom.declare import Whole, key
 from spinloom.errors import UserError
 
-NETWORK = STEPS
+KIND = Kind.STEPS
 
 
 class Options(Series):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from calibration.card import Kind
 from calibration.sources.importers.base import Imported, Series
-from calibration.sources.importers.networks import STEPS
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.sequence import sequences
 from calibration.sources.importers.series import imported
@@ -14,7 +14,7 @@ from calibration.sources.tabular.table import Table, read_table
 from spinloom.declare import Real, key
 from spinloom.errors import UserError
 
-NETWORK = STEPS
+KIND = Kind.STEPS
 
 
 class Options(Series):

@@ -18,6 +18,7 @@ from calibration.sources.tabular.options import Written
 from calibration.sources.tabular.text import COMMENT, cut, decoded, dialect_of, is_number
 from spinloom.errors import UserError
 
+BLOCKS = 20  # in which some of a file's rows are taken
 NAMED = {",": "comma", ";": "semicolon", "\t": "tab", " ": "blank", "|": "bar"}
 
 
@@ -58,8 +59,15 @@ class Content:
     notes: list[str] = field(default_factory=list)
 
 
-def read_content(path: Path, options: Written) -> Content:
+def read_content(path: Path, options: Written, most: int | None = None) -> Content:
     """Read a file; its kind is that of its ending.
+
+    Parameters
+    ----------
+    path : Path
+    options : Written
+    most : int, optional
+        For a look: about so many rows, in blocks from the whole file (of a workbook the first ones); None: all rows.
 
     Raises
     ------
@@ -71,22 +79,30 @@ def read_content(path: Path, options: Written) -> Content:
     written = tuple((name, getattr(options, name)) for name in Written.model_fields)
     seen = path.stat()
     # a format is recognised, checked and read: three times the same file
-    return _read(path, written, (seen.st_mtime_ns, seen.st_size))
+    return _read(path, written, most, (seen.st_mtime_ns, seen.st_size))
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, written: tuple[tuple[str, Any], ...], version: tuple[int, int]) -> Content:
+def _read(path: Path, written: tuple[tuple[str, Any], ...], most: int | None, version: tuple[int, int]) -> Content:
     options = Written(**dict(written))
     ending = path.suffix.lower()
     if ending in (".xls", ".ods", ".h5", ".hdf5", ".opj", ".opju"):
         raise UserError(f"{path}: found {ending}, allowed: {', '.join(_KINDS)} or text; save it as one of these")
-    content = _KINDS.get(ending, _text)(path, options)
+    content = _KINDS.get(ending, _text)(path, options, most)
     if not len(content.row):
         raise UserError(f"{path}: found a header without rows, allowed: one row or more")
     return content
 
 
-def _text(path: Path, options: Written) -> Content:
+def _places(count: int, most: int | None) -> np.ndarray:
+    """Return the places, int64[about most], of blocks spread over ``count`` rows; all of them if they are no more."""
+    if most is None or count <= most:
+        return np.arange(count)
+    size = most // BLOCKS
+    return np.unique(np.linspace(0, count - size, BLOCKS).astype(np.int64)[:, None] + np.arange(size))
+
+
+def _text(path: Path, options: Written, most: int | None) -> Content:
     try:
         text, encoding = decoded(path.read_bytes(), path, options.encoding)
     except OSError as error:
@@ -95,8 +111,9 @@ def _text(path: Path, options: Written) -> Content:
     if not text.strip():
         raise UserError(f"{path}: found an empty file, allowed: rows of numbers")
     skipped = options.skip_rows or 0
-    dialect = dialect_of(lines[skipped:], options)
-    kept = [number for number in range(skipped, len(lines)) if lines[number].strip(" \t,;|")]
+    seen = (skipped + _places(len(lines) - skipped, most)).tolist()
+    dialect = dialect_of([lines[number] for number in seen], options)
+    kept = [number for number in seen if lines[number].strip(" \t,;|")]
     comments = [number for number in kept if COMMENT.match(lines[number])]
     kept = [number for number in kept if number not in set(comments)]
     first = next(
@@ -142,9 +159,9 @@ def _of_grid(path: Path, grid: list[list[Any]], row: np.ndarray, decimal: str, t
     )  # fmt: skip
 
 
-def _excel(path: Path, options: Written) -> Content:
+def _excel(path: Path, options: Written, most: int | None) -> Content:
     try:
-        sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl")
+        sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl", nrows=most)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: found no readable workbook ({str(error).splitlines()[0]})") from None
     name, notes = _chosen(
@@ -172,19 +189,21 @@ def _chosen(path: Path, sizes: dict[str, int], wanted: str | None, what: str) ->
     return name, [f"{what} {name!r} is read, not {', '.join(others)} (option sheet)"] if others else []
 
 
-def _parquet(path: Path, options: Written) -> Content:
+def _parquet(path: Path, options: Written, most: int | None) -> Content:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: found no readable Parquet ({str(error).splitlines()[0]})") from None
     if not isinstance(table.index, pd.RangeIndex) and table.index.name:
         table = table.reset_index()
-    return _of_arrays(path, {str(name): table[name].to_numpy() for name in table}, "Parquet")
+    return _of_arrays(path, {str(name): table[name].to_numpy() for name in table}, "Parquet", most)
 
 
-def _of_arrays(path: Path, arrays: dict[str, np.ndarray], kind: str) -> Content:
+def _of_arrays(path: Path, arrays: dict[str, np.ndarray], kind: str, most: int | None) -> Content:
     columns = []
+    places = _places(len(next(iter(arrays.values()), ())), most)
     for name, values in arrays.items():
+        values = values[places]
         if values.dtype == bool:
             raise UserError(f"{path}: column {name}: found type bool, allowed: numbers or text")
         if values.dtype.kind in "iuf":
@@ -196,22 +215,19 @@ def _of_arrays(path: Path, arrays: dict[str, np.ndarray], kind: str) -> Content:
             if odd := [value for value in values if not isinstance(value, (str, int, float, type(None)))]:
                 raise UserError(f"{path}: column {name}: found type {type(odd[0]).__name__}, allowed: numbers or text")
         columns.append(values)
-    rows = len(columns[0]) if columns else 0
-    return Content(
-        path, columns, list(arrays), [""] * len(arrays), np.arange(1, rows + 1), told={"kind": kind}
-    )  # fmt: skip
+    return Content(path, columns, list(arrays), [""] * len(arrays), places + 1, told={"kind": kind})
 
 
-def _npz(path: Path, options: Written) -> Content:
+def _npz(path: Path, options: Written, most: int | None) -> Content:
     try:
         loaded = np.load(path, allow_pickle=False)
         found = {"array": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: found no readable NPZ ({str(error).splitlines()[0]})") from None
-    return _of_variables(path, found, options, "NPZ")
+    return _of_variables(path, found, options, "NPZ", most)
 
 
-def _mat(path: Path, options: Written) -> Content:
+def _mat(path: Path, options: Written, most: int | None) -> Content:
     from scipy.io import matlab  # imported here: planning a study reads no file of this kind
 
     try:
@@ -220,10 +236,11 @@ def _mat(path: Path, options: Written) -> Content:
         raise UserError(f"{path}: found a MAT file of version 7.3, allowed: one saved with -v7, or CSV") from None
     except (OSError, ValueError, TypeError, matlab.MatReadError) as error:
         raise UserError(f"{path}: found no readable MAT file ({str(error).splitlines()[0]})") from None
-    return _of_variables(path, {name: value for name, value in loaded.items() if name[:2] != "__"}, options, "MAT")
+    found = {name: value for name, value in loaded.items() if name[:2] != "__"}
+    return _of_variables(path, found, options, "MAT", most)
 
 
-def _of_variables(path: Path, variables: dict[str, Any], options: Written, kind: str) -> Content:
+def _of_variables(path: Path, variables: dict[str, Any], options: Written, kind: str, most: int | None) -> Content:
     """Return the variables of the commonest length as columns; a matrix is a column for each of its own."""
     flat = {name: np.asarray(value) for name, value in _flat(variables)}
     told = [f"{name} = {value.item()}" for name, value in flat.items() if value.size == 1]
@@ -246,7 +263,7 @@ def _of_variables(path: Path, variables: dict[str, Any], options: Written, kind:
         raise UserError(f"{path}: found no variable with numbers ({', '.join(flat)}), allowed: one or more")
     common = max(set(lengths), key=lambda length: (lengths.count(length), length))
     used = {name: value for name, value in arrays.items() if len(value) == common}
-    made = _of_arrays(path, used, kind)
+    made = _of_arrays(path, used, kind, most)
     made.preamble.extend(told)
     if left := sorted(arrays.keys() - used.keys()):
         made.notes.append(f"variables of another length are not used: {', '.join(left)} (option sheet)")
@@ -260,6 +277,6 @@ def _flat(variables: dict[str, Any], above: str = "") -> list[tuple[str, Any]]:
     return pairs
 
 
-_KINDS: dict[str, Callable[[Path, Written], Content]] = {
+_KINDS: dict[str, Callable[[Path, Written, int | None], Content]] = {
     ".xlsx": _excel, ".xlsm": _excel, ".parquet": _parquet, ".npz": _npz, ".npy": _npz, ".mat": _mat,
 }  # fmt: skip

@@ -160,7 +160,7 @@ class Table:
             self.notes.append(text)
 
 
-def read_table(path: str | Path, options: Tabular, every: str | None = None) -> Table:
+def read_table(path: str | Path, options: Tabular, every: str | None = None, most: int | None = None) -> Table:
     """Read the table in a file.
 
     Parameters
@@ -169,13 +169,15 @@ def read_table(path: str | Path, options: Tabular, every: str | None = None) -> 
     options : Tabular
     every : str, optional
         Role of all columns of numbers, whatever their names.
+    most : int, optional
+        Rows of a look (`content.read_content`); None: all.
 
     Raises
     ------
     UserError
         Names the file, and the column or option.
     """
-    content = read_content(Path(path), options)
+    content = read_content(Path(path), options, most)
     marks = frozenset((options.missing or "").lower().split())
     named = any(content.names)
     columns = []
