@@ -11,7 +11,7 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 
 from spinloom.errors import UserError
 from spinloom.files import SEAL, SUMS, sha256_file
-from workflow.study import forecast, told
+from workflow.study import cluster, forecast, told
 from workflow.study.jobs import CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, WRITES, Study, at
 
 
@@ -42,6 +42,7 @@ wildcard_constraints:
 
 
 onstart:
+    or_exit(cluster.check, workflow.executor_settings)
     or_exit(study.folder.start)
 
 
