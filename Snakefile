@@ -25,5 +25,5 @@ rule all:
     input:
         # of a scan the points' own pages and figures only when they are asked for, by another target
         [*rules.scan.output, *SCAN_PAGES]
-        if study.points
+        if study.is_scan
         else [rules.device_sims.input, rules.calibration.input, rules.network.input, rules.report.input],

@@ -15,8 +15,6 @@ from spinloom.declare import Section, Whole, key
 from spinloom.errors import UserError
 from spinloom.explain import check_depth, short
 
-STAGES = ("device_sims", "calibration", "network")
-
 
 class Seeded(Section):
     """What a study and each of its stages have: the seed."""

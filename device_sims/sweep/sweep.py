@@ -17,12 +17,9 @@ from device_sims.common import Replica, Simulations
 from device_sims.devices import Batch
 from device_sims.sweep import tables
 from device_sims.sweep.chunk import Chunk, read
+from device_sims.sweep.names import TABLES
 from spinloom import files
 from spinloom.errors import UserError
-
-TABLES = (
-    "events.parquet", "events.csv", "trajectories.parquet", "pulses.csv", "summary.csv", "points.csv", "device.json",
-)  # fmt: skip
 
 
 def plan(section: Simulations) -> list[Chunk]:

@@ -1,13 +1,18 @@
 """What the rules ask of a study: files by the plan, and none for what a job does not use."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from spinloom.run_lock import VARIABLE
 from tests.workflows import PARTS, ROOT, SMALL, changed
-from workflow.study.jobs import CARD, CARD_FILES, RUN_FILES, Study, at
+from workflow.study.folder import LOCK
+from workflow.study.jobs import Study
+from workflow.study.tasks import CARD, CARD_FILES, RUN_FILES, Tasks, at
 
 SAMPLED = {"network.card_samples": 2, "network.chips": 2, "network.seeds_per_chip": 3, "network.seeds": 2}
 LIBRARY = {"calibration.source": {"kind": "library", "name": "sot_mtj_80nm_a"}, "calibration.states.method": "edges"}
@@ -42,12 +47,12 @@ def test_a_study_that_simulates_and_one_that_does_not(study):
     one = study()
     tables = [f"results/small/device_sims/{name}" for name in ("events.parquet", "pulses.csv", "device.json")]
     assert one.writes(small()) == tables and one.writes_option(small()) == "--device-sims results/small/device_sims"
-    assert one.every(["results/{study}/a", "b"], lambda plan: plan.simulates) == ["results/small/a", "b"]
+    assert one.every(["results/{study}/a", "b"], lambda facts: facts.simulates) == ["results/small/a", "b"]
     other = study(LIBRARY)
     assert other.writes(small()) == [] and other.writes_option(small()) == "" and not other.chunks
-    assert other.every(["results/{study}/a"], lambda plan: plan.simulates) == []
-    assert other.made(lambda plan: plan.trains, ["results/{study}/a"])(small()) == ["results/small/a"]
-    assert other.made(lambda plan: plan.simulates, ["results/{study}/a"])(small()) == []
+    assert other.every(["results/{study}/a"], lambda facts: facts.simulates) == []
+    assert other.made(lambda facts: facts.trains, ["results/{study}/a"])(small()) == ["results/small/a"]
+    assert other.made(lambda facts: facts.simulates, ["results/{study}/a"])(small()) == []
 
 
 def test_only_rules_that_use_the_card_are_given_it(study):
@@ -84,6 +89,24 @@ def test_each_job_has_the_digests_of_its_own_sources(study):
     assert "report/page/page.css" in code(one.of_any("report"))
     specification = json.loads((one.root / "config" / "chunks" / f"{chunk}.json").read_text())
     assert specification["chunk_hash"] == chunk and len(specification["batches"]) == 1
+
+
+def test_a_job_on_another_machine_knows_what_its_run_planned(study, monkeypatch):
+    assert Tasks.of_run() is None  # of a command that no run started
+    scan = {"axes": [{"key": "calibration.readout.TMR", "values": [1.0, 1.1]}]}
+    one = study({**SAMPLED, "scan": scan})
+    monkeypatch.setenv(VARIABLE, str((one.root / LOCK).resolve()))
+    found = Tasks.of_run()
+    assert vars(found) == {name: getattr(one, name) for name in vars(found)} and found.text() == one.text()
+    assert found.is_scan and found.root == one.root and list(found.studies) == list(one.plans)
+
+
+def test_it_finds_out_without_importing_a_stage():
+    slow = ("pydantic", "yaml", "numpy", "jax", "grimp", "device_sims.config", "network.config", "calibration.config")
+    code = "from spinloom.deferred import defer; defer('pandas', 'pyarrow'); import workflow.study.tasks, sys;"
+    code += f"print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_points_of_a_scan_share_chunks_and_digests(study):

@@ -5,7 +5,7 @@ rule card:
     input:
         study.code("card"),
         study.writes,
-        study.of(lambda plan: plan.card_inputs),
+        study.of(lambda facts: facts.card_inputs),
         section=SECTION["calibration"],
     output:
         [CARD / name for name in CARD_FILES],
@@ -37,7 +37,7 @@ rule card_sample:
         "../../environment.yml"
     params:
         card=at(CARD),
-        seed=study.of(lambda plan: plan.config["seed"]),
+        seed=study.of(lambda facts: facts.seed),
         output=at(STUDY / "calibration/samples/{sample}"),
     shell:
         "python -m calibration sample {params.card:q} --seed {params.seed} --number {wildcards.sample}"

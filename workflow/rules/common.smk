@@ -5,14 +5,18 @@ changes: it reruns when its own part of the config or its own code has changed, 
 """
 
 import logging
-import re
 
 from snakemake_interface_executor_plugins.settings import ExecMode
 
+from spinloom.deferred import defer
+
+if workflow.remote_exec:
+    defer("pandas", "pyarrow")
+
 from spinloom.errors import UserError
 from spinloom.files import SEAL, SUMS, sha256_file
-from workflow.study import cluster, forecast, told
-from workflow.study.jobs import CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, WRITES, Study, at
+from workflow.study import cluster
+from workflow.study.tasks import CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, Tasks, at
 
 
 def or_exit(function, *arguments):
@@ -24,21 +28,26 @@ def or_exit(function, *arguments):
         sys.exit(2)
 
 
-# in a job of a run the command line is Snakemake's own
-if workflow.exec_mode == ExecMode.DEFAULT:
-    or_exit(told.check_command, sys.argv[1:], ("", workflow.basedir))
-# not by Snakemake's `configfile:`, which would evaluate a file that asks for it, nor as Snakemake read `--configfile`
-study = or_exit(Study, *or_exit(told.read, workflow.config_settings))
-config = study.config
+# a job on another machine knows what its run has planned
+study = Tasks.of_run() if workflow.remote_exec else None
+if study is None:
+    from workflow.study import forecast, told
+    from workflow.study.jobs import Study
+
+    # in a job of a run the command line is Snakemake's own
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        or_exit(told.check_command, sys.argv[1:], ("", workflow.basedir))
+    # not by Snakemake's `configfile:`, which would evaluate a file that asks for it, nor as Snakemake read `--configfile`
+    study = or_exit(Study, *or_exit(told.read, workflow.config_settings))
+    for line in study.upgrades:
+        print(f"note: {line}", file=sys.stderr)
+    logging.getLogger("snakemake.logging").addHandler(forecast.Forecast(workflow, study.name, study.plans))
 ROOT = study.root
 LOGS = STUDY / "logs"
-for line in study.upgrades:
-    print(f"note: {line}", file=sys.stderr)
-logging.getLogger("snakemake.logging").addHandler(forecast.Forecast(workflow, study.name, study.plans))
 
 
 wildcard_constraints:
-    study="|".join(map(re.escape, study.plans)),
+    study=study.folders,
 
 
 onstart:

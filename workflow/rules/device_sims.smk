@@ -5,8 +5,7 @@ Each chunk of the sweep is a job of its own, at a path that is the hash of what 
 the chunks.
 """
 
-from device_sims import engines
-from device_sims.sweep import sweep
+from device_sims.sweep.names import TABLES
 
 CHUNKS = ROOT / "device_sims/chunks"
 
@@ -26,7 +25,7 @@ rule simulate:
         "../../environment.yml"
     resources:
         mem_mb=1500,
-        gpu=lambda w: int(engines.needs_gpu(study.chunks[w.chunk].engine)),
+        gpu=study.chunk_gpus,
     params:
         output=CHUNKS,
     shell:
@@ -36,10 +35,10 @@ rule simulate:
 rule collect:
     input:
         study.code("collect"),
-        study.of(lambda plan: [path for chunk in plan.chunks for path in chunk.paths(CHUNKS)]),
+        study.of(lambda facts: [path.format(chunk=one) for one in facts.chunks for path in rules.simulate.output]),
         section=SECTION["device_sims"],
     output:
-        [DEVICE_SIMS / name for name in (*sweep.TABLES, SUMS)],
+        [DEVICE_SIMS / name for name in (*TABLES, SUMS)],
     log:
         LOGS / "device_sims/collect.log",
     conda:
@@ -54,4 +53,4 @@ rule collect:
 
 rule device_sims:
     input:
-        study.every(rules.collect.output, lambda plan: plan.simulates),
+        study.every(rules.collect.output, lambda facts: facts.simulates),

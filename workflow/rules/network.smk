@@ -140,12 +140,12 @@ rule systems:
         "python -m network systems --studies {params.study:q} --output {output.table:q} 2>&1 | tee {log:q}"
 
 
-if study.points:  # of any other study nothing is compared
+if study.is_scan:  # of any other study nothing is compared
 
     rule scan:
         input:
             study.of_any("scan"),
-            study.every([*rules.card.output, *rules.summarise.output], lambda plan: plan.trains),
+            study.every([*rules.card.output, *rules.summarise.output], lambda facts: facts.trains),
             points=study.labels,
         output:
             table=ROOT / "scan.csv",
@@ -163,8 +163,8 @@ if study.points:  # of any other study nothing is compared
 
 rule network:
     input:
-        [path for name, plan in study.plans.items() if plan.trains for path in study.run_files(name)],
-        study.every(rules.summarise.output, lambda plan: plan.trains),
-        study.every([*rules.systems.output], lambda plan: plan.trains and plan.config["system"]),
-        study.every([*rules.uncertainty.output], lambda plan: plan.trains and plan.network["card_samples"]),
-        rules.scan.output if study.points else [],
+        [path for name, facts in study.studies.items() if facts.trains for path in study.run_files(name)],
+        study.every(rules.summarise.output, lambda facts: facts.trains),
+        study.every([*rules.systems.output], lambda facts: facts.trains and facts.compares),
+        study.every([*rules.uncertainty.output], lambda facts: facts.trains and facts.samples[0]),
+        rules.scan.output if study.is_scan else [],

@@ -6,7 +6,7 @@ own table.
 
 # the engines' evidence, if somebody has computed it: no input, which would compute it now
 EVIDENCE = Path("results/validation/validation.csv")
-SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if study.points else []
+SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if study.is_scan else []
 
 
 rule report:
@@ -18,10 +18,10 @@ rule report:
 rule report_html:
     input:
         study.code("report"),
-        study.made(lambda plan: plan.simulates, rules.collect.output),
+        study.made(lambda facts: facts.simulates, rules.collect.output),
         rules.card.output,
-        study.made(lambda plan: plan.trains, [*rules.data.output, *rules.summarise.output]),
-        study.made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
+        study.made(lambda facts: facts.trains, [*rules.data.output, *rules.summarise.output]),
+        study.made(lambda facts: facts.trains and facts.compares, rules.systems.output),
         SECTION["resolved"],
     output:
         STUDY / "report.html",
@@ -40,12 +40,12 @@ rule report_html:
 
 rule data_package:
     input:
-        study.made(lambda plan: plan.simulates, rules.collect.output),
+        study.made(lambda facts: facts.simulates, rules.collect.output),
         rules.card.output,
         rules.card_figures.output,
-        study.made(lambda plan: plan.trains, rules.summarise.output),
-        study.made(lambda plan: plan.trains and plan.config["system"], rules.systems.output),
-        study.made(lambda plan: plan.trains and plan.network["card_samples"], rules.uncertainty.output),
+        study.made(lambda facts: facts.trains, rules.summarise.output),
+        study.made(lambda facts: facts.trains and facts.compares, rules.systems.output),
+        study.made(lambda facts: facts.trains and facts.samples[0], rules.uncertainty.output),
         study.code("data_package"),
     output:
         STUDY / "datapackage.json",
@@ -60,7 +60,7 @@ rule data_package:
         " || (cat {log:q} >&2; exit 1)"
 
 
-if study.points:  # of any other study these are the files that the rules above make
+if study.is_scan:  # of any other study these are the files that the rules above make
 
     rule scan_report:
         input:

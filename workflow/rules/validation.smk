@@ -1,6 +1,6 @@
 """The evidence for the engines (docs/validation.md). Of no study and not part of `all`: run `snakemake validation`."""
 
-from workflow.study.sources import validation
+from workflow.study.tasks import evidence
 
 VALIDATION = Path("results/validation")
 
@@ -12,7 +12,7 @@ rule validation:
 
 rule validate:
     input:
-        lambda w: validation(),
+        evidence,
     output:
         VALIDATION / "validation.csv",
         VALIDATION / "validation.md",

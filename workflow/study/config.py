@@ -12,8 +12,9 @@ from pydantic import Field
 from calibration.config import Calibration
 from device_sims.config import DeviceSims
 from network.config import Network
-from spinloom.config import STAGES, Named, lay_over, layer, read, section
+from spinloom.config import Named, lay_over, layer, read, section
 from spinloom.declare import Real, Section, key, meaning
+from spinloom.stages import STAGES
 from workflow.study import measured
 
 

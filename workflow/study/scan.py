@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from spinloom.config import STAGES, read
+from spinloom.config import read
 from spinloom.declare import Section, key
 from spinloom.errors import UserError
+from spinloom.stages import STAGES
 from workflow.study import config
 from workflow.study.axes import axis_entries
 from workflow.study.config import Scan
