@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from spinloom.command_line import run_cli, run_command
-
-# Before JAX starts: products split over several threads may round differently on another number of cores. One
-# thread per run also lets a workflow run one replicate per core.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-).strip()
-os.environ["NPROC"] = "1"
 
 
 def main(arguments: list[str] | None = None) -> None:

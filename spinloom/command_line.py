@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from spinloom import run_lock
+from spinloom import compiled, run_lock
 from spinloom.declare import Section, allowed, default, schema
 from spinloom.errors import UserError
 from spinloom.explain import LARGEST
@@ -36,6 +36,7 @@ def run_command(package: str, arguments: Sequence[str]) -> None:
     UserError
         As of the command.
     """
+    compiled.set_up()
     stage = import_module(package)
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=_first_line(stage.__doc__))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

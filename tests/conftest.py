@@ -1,13 +1,12 @@
-"""Tests run as the command lines do: one XLA thread, so that results do not depend on the machine's cores."""
-
-import os
+"""Tests run as the command lines do: on one XLA thread, and with the programs that others compiled."""
 
 import pytest
 
+from spinloom import compiled
 from tests import shapes
 
+compiled.set_up()
 shapes.check()
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 
 @pytest.fixture(scope="session")

@@ -67,14 +67,8 @@ class Server:
             (self.bin / name).write_text(CLIENT.format(python=sys.executable, address=address))
             (self.bin / name).chmod(0o755)
         root = Path(__file__).parent.parent
-        # compiled programs are kept, so that what one job compiled no other must
-        cache = {
-            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        }
         command = [sys.executable, "-m", "tests.forkserver", address]
-        self.process = subprocess.Popen(command, cwd=root, env={**os.environ, **cache})
+        self.process = subprocess.Popen(command, cwd=root)
         while not os.path.exists(address):
             if self.process.poll() is not None:
                 raise RuntimeError("the server of forks did not start")

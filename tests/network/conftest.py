@@ -3,13 +3,10 @@
 import gzip
 import hashlib
 import json
-import os
 import struct
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import jax
 import numpy as np
@@ -32,23 +29,12 @@ from tests import plugins
 
 # of the package, not of the session: the engines' tests that a worker runs next are about exact bytes
 @pytest.fixture(scope="package", autouse=True)
-def compile_once(tmp_path_factory):
-    """Share compiled programs between all tests and compile fast: most of a tiny run's time would go into compiling."""
-    base = tmp_path_factory.getbasetemp()
-    # the workers of pytest-xdist have folders of their own beside each other
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
-    settings = {
-        "jax_disable_most_optimizations": True,
-        "jax_compilation_cache_dir": str(folder),
-        "jax_persistent_cache_min_compile_time_secs": 0.2,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: jax.config.values[name] for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
+def compile_fast():
+    """Most of a tiny run's time would go into compiling."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
     yield
-    for name, value in before.items():
-        jax.config.update(name, value)
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(autouse=True)

@@ -198,8 +198,6 @@ def test_in_another_process_and_resumed_the_bytes_are_the_same(folder, tmp_path)
     code = "import sys, pathlib; from tests.network.test_rule_runs import again; again(pathlib.Path(sys.argv[1]))"
     environment = {
         **os.environ, "PYTHONHASHSEED": "123", "PYTHONPATH": str(ROOT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     }  # fmt: skip
     for rule in RUNS:
         if not (folder / rule).exists():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from network.config import Energy
 from network.results.energy import energy_terms, totals
@@ -35,7 +36,11 @@ def test_same_bytes_again_and_after_resume(config, tmp_path, changes):
     whole, twice, broken = (tmp_path / name for name in ("whole", "twice", "broken"))
     card = two_states(disturb=0.02) if changes else None
     train(config, whole, card, **changes)
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
     train(config, twice, card, **changes)
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
     assert contents(whole) == contents(twice)
 
     class Interrupted(Exception):
