@@ -111,7 +111,7 @@ def levels_case(levels: int, repetitions: int, readings: int) -> dict[str, objec
         value = 1e-5 + 1e-6 * np.array(states) + 0.25e-6 * rng.standard_normal(readings + 1)
         table = segments(pd.DataFrame({"series": 0, "instance": 0, "pulse": [REST, *pulse], "value": value}))
         right.append(levels in level_model.candidates(table))
-        fit = level_model.fit(table, levels)
+        fit = level_model.fit(table, levels, None)
         total = fit.counts.sum(axis=-1, keepdims=True)
         error = fit.counts / np.maximum(total, 1e-9) - kernel
         se = np.sqrt(kernel * (1 - kernel) / np.maximum(total, 1e-9))

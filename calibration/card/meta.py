@@ -146,7 +146,7 @@ class ProbabilitySpread(PulseSpread):
 class Worst(Entry):
     """The statistic that deviates most from the writes."""
 
-    statistic: str = key("step_mean, step_sd, against, correlation, range_low or range_high.")
+    statistic: str = key("step_mean, step_sd, against, correlation, range_low, range_high or scatter.")
     pulse: Index | None = key("Pulse; null: all.")
     state_from: Index | None = key("State before the write; null: all.")
     observed: Amount = key("Of the writes, in SI units.")

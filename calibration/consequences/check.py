@@ -7,7 +7,8 @@ noise. Of the observed and of the replicated writes are compared
   and state before and by pulse alone;
 - the correlation of two successive changes, by pulse, if the device was read again and again: noise that was taken for
   writing shows here;
-- the range, between the 1 % and the 99 % quantile of the conductances.
+- the range, between the 1 % and the 99 % quantile of the conductances;
+- the distance of readings from the nearest level, if the device has levels: a given noise that is not theirs shows.
 
 A card is refused for what chance does not explain and the width of its states does not either. Chance: a statistic is
 the mean of n contributions x. With m and t its mean and t / sqrt(n) its standard deviation over the replicates, it is
@@ -42,12 +43,14 @@ from spinloom.streams import generator
 ALARM = 1e-4
 LEAST = 10  # writes of a group that is compared
 CLIP = 6.0  # standard deviations that a change counts at most
+NEAR = 3.0  # the same of a distance from a level
 SHARE = 0.25  # of a mean step, or of a product of successive changes, by which it may be off
 RATIO = 1.5  # of two standard deviations
-DIFFERENCE = 0.15  # of two correlations, or two shares
+DIFFERENCE = 0.15  # of two correlations, or two shares, or by which a scatter about levels may be off
 RANGE = (0.01, 0.99)
 BY_NATURE = ("device", "levels")  # methods whose states are no intervals
 ENDS = ("range_low", "range_high")
+OF_ALL = (*ENDS, "scatter")  # statistics of all writes together
 NO_GROUP = -1  # of statistics of all writes
 TINY = 1e-6  # distances of neighbouring states: less spread is none
 ROW = ("step_mean", "step_sd", "against")  # statistics that a row of the card has
@@ -106,6 +109,7 @@ WORDS = {
     "correlation": "a correlation of successive changes",
     "range_low": "a lowest conductance",
     "range_high": "a highest conductance",
+    "scatter": "a scatter of readings about their levels",
 }
 STATES = "fewer states, more writes or another law give rows that follow the writes"
 REMEDIES = {
@@ -115,6 +119,7 @@ REMEDIES = {
     "correlation": "the noise of the readings was taken for writing, or writing for noise: give the noise",
     "range_low": STATES,
     "range_high": STATES,
+    "scatter": "give the noise of a read as it is (option read_noise_S), or none and it is estimated",
 }
 
 
@@ -161,10 +166,12 @@ class Comparison:
         self.grain = np.concatenate([np.tile(grain, self.pulses), np.full(self.pulses, grain.mean())])
         self.count = self._sums(seen, np.ones(seen.change_S.shape))[0]
         self.counts = self._sums(made, np.ones(made.change_S.shape))
+        self.leveled = card.meta.states.method == "levels"
         tested, replicates = 3 * int((self.count >= LEAST).sum()) + self.pulses + len(RANGE), len(made.change_S)
+        tested += self.leveled
         self.q = scipy.stats.t.isf(ALARM / tested / 2, replicates - 1) * np.sqrt(1 + 1 / replicates)
         self.a = np.log(2 * tested / ALARM)
-        self.statistics = dict([*self._compare(), *self._range()])
+        self.statistics = dict([*self._compare(), *self._range(), *self._scatter()])
 
     def _sums(self, changes: Changes, x: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return sums over groups, float64[replicates, groups], of x, float64[replicates, writes].
@@ -281,6 +288,26 @@ class Comparison:
             values = {"observed": own, "card": of_card.mean(), "over": over, "off": apart / width}
             yield name, pd.DataFrame(values, index=[NO_GROUP])
 
+    def _scatter(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        if not self.leveled:
+            return
+        level = self.card.states["conductance_S"].to_numpy()
+
+        def far(changes: Changes) -> np.ndarray:
+            return np.abs(changes.after_S - level[np.searchsorted((level[1:] + level[:-1]) / 2, changes.after_S)])
+
+        seen, made = far(self.seen), far(self.made)
+        # a level may be read exactly
+        most = NEAR * max(np.sqrt((made**2).mean()), TINY * self.grain.mean())
+        own, of_card = (np.sqrt((np.minimum(one, most) ** 2).mean(axis=1)) for one in (seen, made))
+        apart, least = abs(own[0] - of_card.mean()), TINY * self.grain.mean()
+        over = apart / max(of_card.std(ddof=1) * self.q, least)
+        off = apart / max(min(own[0], of_card.mean()), least) / DIFFERENCE
+        yield (
+            "scatter",
+            pd.DataFrame({"observed": own[0], "card": of_card.mean(), "over": over, "off": off}, [NO_GROUP]),
+        )
+
     def entry(self) -> Check:
         """Return what ``card.json`` tells."""
         found = pd.concat(self.statistics, names=["statistic", "group"]).dropna(subset=["over", "off"])
@@ -307,7 +334,7 @@ class Comparison:
         """Return the statistics of a pulse over all states, with the units of their columns."""
         found: dict[str, Any] = {"pulse": pulse, "writes": int(self.count[self.rows + pulse])}
         for name, one in self.statistics.items():
-            if name not in ENDS:
+            if name not in OF_ALL:
                 found |= self._named(name, one, self.rows + pulse)
         return found
 
@@ -336,7 +363,7 @@ class Comparison:
 
 def _worst(found: pd.DataFrame) -> pd.Series:
     """Return the statistic to name: what noise does first, as it touches all others, then the largest deviation."""
-    rank = found["statistic"].map({"correlation": 2, "range_low": 3, "range_high": 3}).fillna(1)
+    rank = found["statistic"].map({"scatter": 0.5, "correlation": 2, "range_low": 3, "range_high": 3}).fillna(1)
     noise = (found["statistic"] == "correlation") & (found["observed"] < found["card"])
     return found.assign(rank=rank.where(~noise, 0)).sort_values(["rank", "over"], ascending=[True, False]).iloc[0]
 

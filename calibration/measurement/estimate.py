@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
+from scipy.stats import chi2
 
 from calibration.config import Stage
 from calibration.counting.estimator import Rows, count_transitions, posterior
@@ -30,6 +31,7 @@ CHAINED = 30  # readings between two others of their series, below which noise i
 FEWEST = 3  # writes with a pulse that a model needs
 DRAWS = 200  # of the parameters, for intervals
 MIDDLE = (0.003, 0.997)  # quantiles of the readings between which states lie, for a first guess
+CHANCE = 1e-4  # with which a given noise that is right is said to contradict the readings
 SURE = 2.0  # standard deviations by which a state must lie beyond the range for it to be extended
 ON_END = 0.02  # share of the states that a hard end must hold to bound the lattice
 LATTICE = (8, 64)  # fewest and most states of a lattice whose number is not given
@@ -102,7 +104,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     first = step_model.fit(table, *_middle(table.value), writes.read_noise_S, 0, rng)
     left_out, heavy = glitches(first, table, len(writes.readings))
     table = table.without(left_out)
-    levels = _levels(table, options, first, writes.where)
+    levels = _levels(table, options, first, writes.read_noise_S, writes.where)
     notes = []
     if gone := int(known - np.isfinite(table.value).sum()):
         notes.append(f"{gone} readings lie far from what those around them allow and are left out")
@@ -110,11 +112,18 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         notes.append(
             f"{heavy} readings are more than {SURPRISE:g} standard deviations from the model: steps have heavy tails"
         )
+    if levels is not None and levels.free is not None and _other(levels.free, levels):
+        notes.append(
+            f"the given read noise of {writes.read_noise_S:.3g} S is not that of readings at {len(levels.level)} "
+            "levels, {:.3g} S (95 % {:.3g} to {:.3g} S)".format(levels.free.noise, *levels.free.noise_interval)
+        )
     if (drift := drift_at_rest(table, first.steps.noise)) is not None:
         notes.append(drift)
     fit = levels if levels is not None else step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng)
     noise = fit.noise if isinstance(fit, Levels) else fit.steps.noise
-    if fit.noise_interval[0] == 0:  # none is seen
+    if writes.read_noise_S is not None:
+        noise = writes.read_noise_S  # the models take a smallest noise for none
+    elif fit.noise_interval[0] == 0:  # none is seen
         noise = 0.0
     interval = [None if np.isnan(end) else float(end) for end in fit.noise_interval]
     meta = {
@@ -129,6 +138,11 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     if isinstance(fit, Levels):
         return _by_levels(fit, table, writes, config, meta)
     return _by_steps(fit, table, writes, config, meta, where)
+
+
+def _other(free: Levels, given: Levels) -> bool:
+    """Return whether the readings contradict a given noise beyond chance (likelihood ratio of one parameter)."""
+    return bool(chi2.sf(2 * (free.log_likelihood - given.log_likelihood), 1) < CHANCE)
 
 
 def _writes_of(table: Segments, pulses: int) -> np.ndarray:
@@ -158,8 +172,10 @@ def _criterion(fit: Levels | step_model.Fit, table: Segments) -> float:
     return -2 * fit.log_likelihood + fit.parameters * np.log(np.isfinite(table.value).sum())
 
 
-def _levels(table: Segments, options: States, steps: step_model.Fit, where: str) -> Levels | None:
+def _levels(table: Segments, options: States, steps: step_model.Fit, noise: float | None, where: str) -> Levels | None:
     """Return the levels if the config asks for them, or if the readings show as many as it wants states.
+
+    A read noise (S) that is known holds for every number of levels that is tried.
 
     Raises
     ------
@@ -168,19 +184,19 @@ def _levels(table: Segments, options: States, steps: step_model.Fit, where: str)
     """
     method, count = options.method, options.count
     if method == "mixture" and count is not None:
-        return level_model.fit(table, count)
+        return level_model.fit(table, count, noise)
     tried = {*level_model.candidates(table), *_by_steps_alone(steps)}
     if method not in ("auto", "mixture"):
         tried &= {count}
-    fits = {number: level_model.fit(table, number, level_model.TRIAL) for number in sorted(tried)}
+    fits = {number: level_model.fit(table, number, noise, level_model.TRIAL) for number in sorted(tried)}
     for _ in range(2 if method in ("auto", "mixture") and fits else 0):
         best = min(fits, key=lambda number: _criterion(fits[number], table))
         for number in (best - 1, best + 1):
             if number not in fits and 2 <= number <= level_model.MOST:
-                fits[number] = level_model.fit(table, number, level_model.TRIAL)
+                fits[number] = level_model.fit(table, number, noise, level_model.TRIAL)
     best = min(fits.values(), key=lambda fit: _criterion(fit, table), default=None)
     if best is not None and _criterion(best, table) < _criterion(steps, table):
-        return level_model.fit(table, len(best.level)) if count in (None, len(best.level)) else None
+        return level_model.fit(table, len(best.level), noise) if count in (None, len(best.level)) else None
     if method == "mixture":
         raise UserError(
             f"{where}: states.method: found mixture, but the readings show a continuous conductance and no levels, "
@@ -227,7 +243,7 @@ def _by_levels(fit: Levels, table: Segments, writes: Writes, config: Stage, meta
     rows = Rows(np.rint(counts).astype(np.int64), counts, *posterior(counts, prior, config.posterior.interval))
     edges = np.concatenate([level[:1], (level[1:] + level[:-1]) / 2, level[-1:]])
     events = _events(table, level[fit.state], writes)
-    return Estimate("levels", edges, level, np.zeros(size), events, rows, fit.noise, meta)
+    return Estimate("levels", edges, level, np.zeros(size), events, rows, meta["noise_sd_S"], meta)
 
 
 def _by_steps(

@@ -8,7 +8,7 @@ Neural Netw. 7, 1231 (1996)).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -21,6 +21,7 @@ MOST = 24  # levels that are looked for
 ROUNDS, TRIAL = 300, 40  # of the maximisation; to choose the number of levels
 TOLERANCE = 1e-6  # of the log-likelihood, between two rounds
 FREE = (0.02, 0.98)  # a probability beyond takes no parameter: it might as well be 0 or 1
+LEAST = 1e-6  # of the range: a noise below it is 0 for all purposes
 PRIOR = 1e-3  # pseudo-writes, which keep a probability from becoming exactly 0 before the levels are settled
 
 
@@ -39,13 +40,15 @@ class Levels:
     log_likelihood
         Of the readings but the first of each segment, per S.
     parameters
-        Number that the readings settled.
+        Number that the readings settled; a given noise is none.
     held
         Expected number of readings at each level.
     noise_interval
-        95 % interval of the noise, S.
+        95 % interval of the noise, S; NaN where the noise was given.
     state
         Most probable level of the device at each reading.
+    free
+        The same number of levels with the noise that suits these best; None unless a noise was given.
     """
 
     level: Float64[np.ndarray, " levels"]
@@ -56,6 +59,7 @@ class Levels:
     held: Float64[np.ndarray, " levels"]
     noise_interval: tuple[float, float]
     state: Int64[np.ndarray, "segments places"]
+    free: Levels | None = None
 
 
 def candidates(table: Segments) -> list[int]:
@@ -73,7 +77,7 @@ def candidates(table: Segments) -> list[int]:
     return sorted(number for number in found if 2 <= number <= MOST)
 
 
-def fit(table: Segments, levels: int, rounds: int = ROUNDS) -> Levels:
+def fit(table: Segments, levels: int, noise: float | None, rounds: int = ROUNDS) -> Levels:
     """Fit the model with a given number of levels.
 
     Parameters
@@ -81,6 +85,8 @@ def fit(table: Segments, levels: int, rounds: int = ROUNDS) -> Levels:
     table : Segments
     levels : int
         At least 2.
+    noise : float or None
+        Read noise, S, if it is known.
     rounds : int
         Most rounds of the maximisation.
 
@@ -96,17 +102,21 @@ def fit(table: Segments, levels: int, rounds: int = ROUNDS) -> Levels:
         )
     low, high = np.quantile(values, [0.002, 0.998])
     guesses = (np.quantile(values, (np.arange(levels) + 0.5) / levels), np.linspace(low, high, levels))
-    fits = [_fit(table, guess, high - low, rounds) for guess in guesses]
-    return max(fits, key=lambda fit: fit.log_likelihood)
+    size = high - low
+    best = max((_fit(table, guess, size, None, rounds) for guess in guesses), key=lambda fit: fit.log_likelihood)
+    if noise is None:
+        return best
+    # a noise that is held from the start keeps levels that begin far from theirs where they are
+    return replace(_fit(table, best.level, size, max(noise, LEAST * size), rounds), free=best)
 
 
-def _fit(table: Segments, level: np.ndarray, size: float, rounds: int) -> Levels:
+def _fit(table: Segments, level: np.ndarray, size: float, given: float | None, rounds: int) -> Levels:
     pulses, count = len(table.pulses), len(level)
     distance = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
     kernel = np.tile(0.5**distance, (pulses, 1, 1))
     kernel /= kernel.sum(axis=-1, keepdims=True)
     first = np.full(count, 1 / count)
-    noise, last = size / (3 * count), -np.inf
+    noise = size / (3 * count) if given is None else given
     held, pairs, last, conditional = _expect(table, level, noise, kernel, first)
     seen = np.isfinite(table.value)
     values = np.where(seen, table.value, 0.0)[..., None]
@@ -114,7 +124,8 @@ def _fit(table: Segments, level: np.ndarray, size: float, rounds: int) -> Levels
         weight = held * seen[..., None]
         own = weight.sum(axis=(0, 1))
         level = np.where(own > 1e-9, (weight * values).sum(axis=(0, 1)) / np.maximum(own, 1e-9), level)
-        noise = max(np.sqrt((weight * (values - level) ** 2).sum() / seen.sum()), 1e-6 * size)
+        if given is None:
+            noise = max(np.sqrt((weight * (values - level) ** 2).sum() / seen.sum()), LEAST * size)
         kernel = pairs + PRIOR / count
         kernel /= kernel.sum(axis=-1, keepdims=True)
         first = held[:, 0].mean(axis=0) + 1e-6
@@ -134,9 +145,9 @@ def _fit(table: Segments, level: np.ndarray, size: float, rounds: int) -> Levels
         float(noise),
         pairs[:, order][:, :, order],
         float(conditional),
-        int(np.maximum(free - 1, 0).sum()) + count + 1,
+        int(np.maximum(free - 1, 0).sum()) + count + (given is None),
         (held * np.isfinite(table.value)[..., None]).sum(axis=(0, 1))[order],
-        (float(noise * np.exp(-width)), float(noise * np.exp(width))),
+        (float(noise * np.exp(-width)), float(noise * np.exp(width))) if given is None else (np.nan, np.nan),
         np.argsort(order)[held.argmax(axis=-1)],
     )
 

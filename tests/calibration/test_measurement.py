@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from calibration.consequences.check import checked
 from calibration.counting import estimator
 from calibration.counting.assemble import assemble
 from calibration.counting.states import assign_states
@@ -46,12 +47,18 @@ def device(kind: str, noise: float, seed: int, readings: int = 1500, run: int = 
     return pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value})
 
 
-def card_of(readings: pd.DataFrame, **states):
+def card_of(readings: pd.DataFrame, noise: float | None = None, **states):
     """Return the card of readings with two pulses."""
+    return assemble(
+        written(readings, noise), CONFIG.model_copy(update={"states": States(**states)}), "config"
+    ).validate()
+
+
+def written(readings: pd.DataFrame, noise: float | None = None) -> Writes:
     pulses = import_file("tests/calibration/data/read_noise_half_a_level.csv", "traces", {"duration_s": 1e-6}).writes
     events = pd.DataFrame({"pulse": [], "instance": [], "replica": [], "before": [], "after": []})
-    writes = Writes(**{**vars(pulses), "readings": readings, "events": events, "name": "synthetic"})
-    return assemble(writes, CONFIG.model_copy(update={"states": States(**states)}), "config").validate()
+    own = {"readings": readings, "events": events, "name": "synthetic", "read_noise_S": noise}
+    return Writes(**{**vars(pulses), **own})
 
 
 @pytest.mark.parametrize("kind", ["constant", "saturating", "dependent"])
@@ -101,25 +108,69 @@ def test_levels_are_found_through_half_a_level_of_noise():
     assert np.diagonal(card.kernel[0], 1).min() > 0.9 and np.diagonal(card.kernel[1], -1).min() > 0.9
 
 
-@pytest.mark.parametrize("levels", [2, 5])
-def test_probabilities_between_levels(levels):
-    """chi^2 of the expected writes of the last level's row, false alarm 1e-4."""
-    rng = np.random.default_rng(levels)
+def leveled(levels: int, noise: float, seed: int, readings: int = 1500) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return readings of a device with levels 1 uS apart and its probabilities; pulses alternate."""
+    rng = np.random.default_rng(seed)
     own = rng.dirichlet(np.ones(levels), (2, levels))
     state, states, pulses = 0, [0], [REST]
-    for number in range(1500):
+    for number in range(readings):
         state = rng.choice(levels, p=own[number % 2, state])
         states.append(state)
         pulses.append(number % 2)
-    value = 1e-5 + 1e-6 * np.array(states) + 0.2e-6 * rng.standard_normal(1501)
-    table = segments(pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value}))
+    value = 1e-5 + 1e-6 * np.array(states) + noise * rng.standard_normal(readings + 1)
+    return pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value}), own
+
+
+@pytest.mark.parametrize("levels", [2, 5])
+def test_probabilities_between_levels(levels):
+    """chi^2 of the expected writes of the last level's row, false alarm 1e-4."""
+    readings, own = leveled(levels, 0.2e-6, seed=levels)
+    table = segments(readings)
     assert levels in level_model.candidates(table)
-    fit = level_model.fit(table, levels)
+    fit = level_model.fit(table, levels, None)
     assert fit.noise == pytest.approx(0.2e-6, rel=0.1, abs=0)
     expected = own * fit.counts.sum(axis=-1, keepdims=True)
     used = expected > 1
     chi2 = ((fit.counts - expected)[used] ** 2 / expected[used]).sum()
     assert stats.chi2.sf(chi2, used.sum() - 2 * levels) > 1e-4
+
+
+def test_a_given_noise_is_held_and_takes_no_parameter():
+    """0.25 uS are known to 2 % of themselves; the likelihood of what was found is highest by definition."""
+    readings, _ = leveled(2, 0.25e-6, seed=2)
+    free = level_model.fit(segments(readings), 2, None)
+    fit = level_model.fit(segments(readings), 2, 0.3e-6)
+    assert fit.noise == 0.3e-6 and np.isnan(fit.noise_interval).all()
+    assert fit.parameters == free.parameters - 1
+    assert fit.free is not None and fit.free.noise == free.noise
+    assert fit.log_likelihood < free.log_likelihood
+    assert level_model.fit(segments(readings), 2, free.noise).log_likelihood == pytest.approx(
+        free.log_likelihood, rel=1e-6, abs=0
+    )
+
+
+def test_a_card_of_levels_has_the_given_noise_and_says_if_the_readings_contradict_it():
+    """With 1500 readings the scatter about two levels is known to 2 %, and may be off by 15 %."""
+    readings, _ = leveled(2, 0.25e-6, seed=2)
+    told = []
+    for noise in (0.25e-6, 0.4e-6):
+        card = card_of(readings, noise, method="mixture", count=2)
+        measurement = card.meta.measurement
+        assert measurement.noise_sd_S == noise and measurement.noise_basis == "given"
+        assert measurement.noise_interval_S == (None, None)
+        assert (card.reads["noise_sd_S"] == noise).all()
+        told.append((measurement.notes, checked(card, written(readings, noise), 0, True).meta.warnings))
+    assert told[0] == ((), ())
+    ((note,), (warning,)) = told[1]
+    assert note.startswith("the given read noise of 4e-07 S is not that of readings at 2 levels, 2.")
+    assert "a scatter of readings about their levels of" in warning
+
+
+def test_the_number_of_levels_is_chosen_under_the_given_noise():
+    """Readings of 2 levels scatter by 0.25 uS; if 0.1 uS of it are noise, the rest is between states."""
+    readings, _ = leveled(2, 0.25e-6, seed=2)
+    assert len(card_of(readings, None, method="auto").states) == len(card_of(readings, 0.25e-6, method="auto").states)
+    assert len(card_of(readings, 0.1e-6, method="auto").states) > 2
 
 
 def test_a_continuous_device_has_no_levels():
