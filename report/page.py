@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from importlib import resources
 from typing import Any
@@ -46,12 +48,29 @@ def _html(kind: str, name: str, lead: str, tiles: list[tuple[str, str]], section
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.tests |= {each.__name__.lower(): _is(each) for each in (Figure, Table, Listing, Link)}
+    scripts = [_read("plotly", "package_data/plotly.min.js"), _read("report", "page/page.js")]
     return environment.get_template("page.html").render(
-        kind=kind, title=words(name), lead=lead, tiles=tiles, sections=sections,
+        policy=_policy(scripts), scripts=scripts, kind=kind, title=words(name), lead=lead,
+        tiles=tiles, sections=sections,
         figures=_json({name: {"views": figure.views, "sizes": [len(m[1]) for m in figure.menus]}
                        for name, figure in figures.items()}),
-        plotly=resources.files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8"),
     )  # fmt: skip
+
+
+def _read(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: list[str]) -> str:
+    """Return the content policy: these scripts run and no others, and nothing is fetched or sent."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    told = {
+        "default-src": "'none'", "base-uri": "'none'", "form-action": "'none'",
+        "script-src": " ".join(f"'sha256-{one}'" for one in hashes),
+        "style-src": "'unsafe-inline'",  # plotly brings styles of its own; they run nothing
+        "img-src": "data: blob:",
+    }  # fmt: skip
+    return "; ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _is(kind: type):

@@ -1,5 +1,8 @@
 """The report: its story in order, its numbers those of the tables, and its plots drawn by a real browser."""
 
+import base64
+import hashlib
+import html
 import json
 import re
 import shutil
@@ -68,7 +71,16 @@ def test_nothing_is_fetched(full):
     text = full.read_text()
     found = Page(text)
     assert found.addresses and all(address.startswith("#") for address in found.addresses)
-    assert "default-src 'none'" in text and len(text) < 7e6
+    assert "default-src 'none'" in text.replace("&#39;", "'") and len(text) < 7e6
+
+
+def test_only_its_own_scripts_may_run(full):
+    text = full.read_text()
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="(.*?)"', text)[1])
+    scripts = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    assert len(hashes) == 2 and f"script-src {allowed};" in policy
 
 
 def test_the_numbers_are_those_of_the_tables(full):
@@ -164,13 +176,15 @@ def test_quantities_get_the_prefix_that_fits(value, told):
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_path):
     # choose the last entry of each menu, as a person would, after all plots have been drawn
-    choose = """<script>for (const menu of document.querySelectorAll("select")) {
+    choose = """for (const menu of document.querySelectorAll("select")) {
       menu.value = menu.options[menu.options.length - 1].value; menu.dispatchEvent(new Event("change"));
     }
     const probe = document.querySelector('.plot[data-figure="rows"]');
-    document.documentElement.dataset.chosen = JSON.stringify(probe.data[0].y);</script></body>"""
-    used = tmp_path / "used.html"
-    used.write_text(full.read_text().replace("</body>", choose))
+    document.documentElement.dataset.chosen = JSON.stringify(probe.data[0].y);"""
+    used, allowed = tmp_path / "used.html", base64.b64encode(hashlib.sha256(choose.encode()).digest()).decode()
+    page_ = full.read_text()
+    with_it = page_.replace("</body>", f"<script>{choose}</script></body>")
+    used.write_text(with_it.replace("script-src ", f"script-src 'sha256-{allowed}' ", 1))
     text, said = browse(used)
     assert said == []
     plots = text.split('class="plot js-plotly-plot"')[1:]
@@ -178,8 +192,11 @@ def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_pat
     assert f'data-ready="{len(plots)}"' in text and all("main-svg" in plot for plot in plots)
     chosen = json.loads(re.search(r'data-chosen="(.*?)"', text)[1])
     np.testing.assert_allclose(chosen, study.read(full.parent).card.kernel[-1, 0], rtol=0, atol=5e-4)
+    # what is not the page's own does not run
+    (tmp_path / "foreign.html").write_text(with_it)
+    text, said = browse(tmp_path / "foreign.html")
+    assert len(said) == 1 and "Content Security Policy" in said[0] and "data-chosen" not in text
     # a page that fetched something would be heard
-    page_ = full.read_text()
     wrong = tmp_path / "wrong.html"
     wrong.write_text(page_[: page_.index("<style>")] + '<script src="https://example.org/x.js"></script></head></html>')
     assert any("Content Security Policy" in line for line in browse(wrong)[1])
