@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from spinloom.errors import UserError
 TEMPORARY = ".tmp."  # begins the name of what is not finished yet; a run removes what a killed one left
 SUMS = "SHA256SUMS"
 SEAL = ".sha256"  # ends the name of the seal of one table
+# a text that a spreadsheet would compute, or one that is written as such a text is
+FORMULA, WRITTEN_FORMULA = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
 
 
 @contextmanager
@@ -100,9 +103,37 @@ def write_json(value: Any, path: str | Path) -> None:
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV without index, floats in their shortest exact form, atomically."""
+    """Write a table as CSV without index, floats in their shortest exact form, atomically.
+
+    A text that begins with = + - or @ and is no number gets an apostrophe before it: a spreadsheet then shows it and
+    computes nothing. `read_table` takes it away.
+    """
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        _respelt(table, _guarded).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _respelt(table: pd.DataFrame, spell: Callable[[str], str]) -> pd.DataFrame:
+    """Return the table with another spelling of its texts; itself if none has another."""
+    changed = {}
+    for name, column in table.select_dtypes(["object", "string", "category"]).items():
+        own = {value: spell(value) for value in column.dropna().unique() if isinstance(value, str)}
+        if any(value != text for value, text in own.items()):
+            changed[name] = column.astype(object).map(lambda value, own=own: own.get(value, value))
+    return table.assign(**changed) if changed else table
+
+
+def _guarded(value: str) -> str:
+    if not FORMULA.match(value):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def _bare(value: str) -> str:
+    return value[1:] if WRITTEN_FORMULA.match(value) else value
 
 
 def write_parquet(table: pd.DataFrame, path: str | Path, metadata: dict[str, str] | None = None) -> None:
@@ -163,7 +194,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     _check_seal(path)
     try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        return pd.read_parquet(path) if path.suffix == ".parquet" else _respelt(pd.read_csv(path), _bare)
     except FileNotFoundError:
         raise UserError(f"{path}: no such table") from None
     except (OSError, ValueError, pa.ArrowInvalid) as error:

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import csv
 import io
 import json
 import re
@@ -233,6 +234,37 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "a\n0.1\n" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_text_that_a_spreadsheet_would_compute_is_quoted_and_a_number_is_not(tmp_path):
+    texts = [
+        "=1+1",
+        "+A1",
+        "-2+3+cmd|' /C calc'!A0",
+        "@SUM(1)",
+        "\tx",
+        "'=x",
+        "''-y",
+        "-0.5",
+        "+2e3",
+        "-inf",
+        "plain",
+        "a=b",
+        "'q",
+    ]
+    table = pd.DataFrame({"label": texts, "value": np.linspace(-1, 1, len(texts)), "mixed": ["=x", 1.5, *[None] * 11]})
+    files.write_csv(table, tmp_path / "t.csv")
+    with open(tmp_path / "t.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    written = [row["label"] for row in rows]
+    assert [text for text, own in zip(written, texts, strict=True) if text == own] == texts[7:11] + texts[11:]
+    assert all(text == f"'{own}" for text, own in zip(written[:7], texts[:7], strict=True))
+    assert [row["value"] for row in rows][:2] == ["-1.0", repr(float(table["value"][1]))]
+    assert rows[0]["mixed"] == "'=x" and rows[1]["mixed"] == "1.5" and rows[2]["mixed"] == ""
+    pd.testing.assert_frame_equal(files.read_table(tmp_path / "t.csv")[["label", "value"]], table[["label", "value"]])
+    # labels that are all numbers come back as numbers, as ever
+    files.write_csv(pd.DataFrame({"label": ["-1", "+1"]}), tmp_path / "n.csv")
+    assert files.read_table(tmp_path / "n.csv")["label"].tolist() == [-1, 1]
 
 
 def test_parquet_bytes_and_metadata(tmp_path):
