@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
 
-.PHONY: run smoke test lint clean
+.PHONY: run smoke test lint lock clean
 
 run: $(VENV)/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom run $(STUDY)
@@ -21,6 +21,14 @@ lint: $(VENV)/test.stamp
 	$(BIN)/snakefmt --check Snakefile workflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+
+# the pins of all requirements with the hashes of their files for every platform; needs uv, and a network
+lock:
+	for file in requirements requirements-slurm requirements-test; do \
+	  { grep -E '^(#|-r )' $$file.txt; \
+	    grep -vE '^(#|-r )' $$file.txt | uv pip compile --quiet --universal --python-version 3.11 --no-deps \
+	      --generate-hashes --no-header --no-annotate --no-emit-index-url -; } > $$file.new && mv $$file.new $$file.txt || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .snakemake .cache .pytest_cache .ruff_cache
