@@ -6,6 +6,7 @@ any plug-in; a module is imported when it is asked for by name. `spinloom.source
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import re
 from functools import cache
@@ -22,6 +23,12 @@ NAME = re.compile("[a-z][a-z0-9_]*")  # it becomes a key of configs and part of 
 @cache
 def _installed(group: str) -> EntryPoints:
     return entry_points(group=group)
+
+
+@cache
+def _modules(folders: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """Return the names of the modules in folders, which are given with the times of their last change."""
+    return tuple(name for _, name, _ in pkgutil.iter_modules([path for path, _ in folders]))
 
 
 class Registry:
@@ -111,7 +118,8 @@ class Registry:
 
     def _found(self) -> list[EntryPoint]:
         """Return the plug-ins; our own have an entry point without a distribution."""
-        modules = (name for _, name, _ in pkgutil.iter_modules(import_module(self.package).__path__))
+        folders = tuple((path, os.stat(path).st_mtime_ns) for path in import_module(self.package).__path__)
+        modules = _modules(folders)
         own = [EntryPoint(name, f"{self.package}.{name}", self.group) for name in modules if name not in self.shared]
         return [*own, *(entry for entry in _installed(self.group) if NAME.fullmatch(entry.name))]
 

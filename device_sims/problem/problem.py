@@ -22,7 +22,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import UnionType
+from functools import cache
+from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from spinloom.errors import UserError
@@ -255,7 +256,7 @@ class Problem:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""
-        return _plain(dataclasses.asdict(self))
+        return _plain(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Problem:
@@ -268,7 +269,7 @@ class Problem:
 
     def identity(self) -> dict[str, Any]:
         """Return `to_dict` without the paths of files."""
-        return _pathless(self.to_dict())
+        return _plain(self, paths=False)
 
     def steps(self, duration_s: float, name: str = "duration_s") -> int:
         """Return how many time steps make ``duration_s``; ``name`` is what to call it in the error.
@@ -302,18 +303,24 @@ class Problem:
         return sum(phase.duration_s for phase in self.schedule)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _plain(value: Any, paths: bool = True) -> Any:
+    """Return ``value`` as JSON values; without the paths of files that it has the digests of, if not ``paths``."""
+    kind = type(value)
+    if kind in (float, int, str, bool, NoneType):  # nearly all there is
+        return value
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _pathless(value: Any) -> Any:
+        return [_plain(item, paths) for item in value]
+    if dataclasses.is_dataclass(kind):
+        value = {name: getattr(value, name) for name in _fields(kind)}
     if isinstance(value, dict):
-        return {key: _pathless(item) for key, item in value.items() if not (key == "path" and "sha256" in value)}
-    return [_pathless(item) for item in value] if isinstance(value, list) else value
+        left_out = () if paths or "sha256" not in value else ("path",)
+        return {key: _plain(item, paths) for key, item in value.items() if key not in left_out}
+    return value
 
 
 def _built(kind: Any, value: Any) -> Any:

@@ -97,16 +97,15 @@ def load(path: str | Path, *overlays: str | Path) -> dict[str, Any]:
 
 def laid_over(path: str | Path, layer: dict[str, Any], source: str = "") -> dict[str, Any]:
     """Return the checked config of ``path`` with ``layer`` over it; errors name its ``source``, by default ``path``."""
-    return resolve(_layered(path, [layer] if layer else []), source or str(path))
+    return resolve(_layered(read(path), [layer] if layer else []), source or str(path))
 
 
-def stacked(path: str | Path, layers: list[dict[str, Any]], source: str) -> dict[str, Any]:
-    """Return the checked config of ``path`` with ``layers`` over it, the last on top; errors as of `resolve`."""
-    return resolve(_layered(path, layers), source)
+def stacked(base: dict[str, Any], layers: list[dict[str, Any]], source: str) -> dict[str, Any]:
+    """Return the checked config ``base`` with ``layers`` over it, the last on top; errors as of `resolve`."""
+    return resolve(_layered(base, layers), source)
 
 
-def _layered(path: str | Path, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    base = read(path)
+def _layered(base: dict[str, Any], layers: list[dict[str, Any]]) -> dict[str, Any]:
     whole = reduce(lay_over, layers, base)
     under = measured.beneath(whole, layers)
     return reduce(lay_over, [under, *layers], base) if under else whole

@@ -50,7 +50,8 @@ class Study(Tasks):
         self.config = config = study_config.laid_over("config.yaml", layer, source)
         name = config["study"]
         wholes = {f"{name}/points/{point.name}": point.config for point in self.points} or {name: config}
-        self.plans = {folder: planning.plan(whole) for folder, whole in wholes.items()}
+        planner = planning.Planner()
+        self.plans = {folder: planner.plan(whole) for folder, whole in wholes.items()}
         super().__init__(name, {}, {}, "", "")
         self.folder = Folder(self.root)
         self.chunks = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from network.training.card import suits
 from network.training.settings import Settings
 from spinloom import config as study_config
 from spinloom.deferred import defer
+from spinloom.files import canonical_json
 
 
 @dataclass(frozen=True)
@@ -74,22 +76,45 @@ def plan(config: dict[str, Any]) -> Plan:
     UserError
         Naming the first key that cannot be.
     """
-    defer("jax", "optax")  # which the rules' files import
-    device = Stage.parse(study_config.section(config, "device_sims"), "config", "device_sims")
-    calibration = Calibration.parse(study_config.section(config, "calibration"), "config", "calibration")
-    simulates = calibration.source.kind == "simulation"
-    chunks, means, pulses = [], None, 0
-    if simulates:
-        chunks = sweep.plan_checked(device)
-        means, pulses = device.family.writes(device), len(device.family.pulses(device))
-    card = build.check(calibration, device.device, means, pulses)
-    trains, parts, trained = config["network"] is not None, {}, []
-    if trains:
-        network = study_config.section(config, "network")
-        trained = settings.check_all(network)
-        for one in trained:
-            if card is not None:
-                suits(card, one, "calibration.source")
-        parts = settings.parts(network)
-    systems.check(config.get("system"), [one.variant for one in trained])
-    return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), parts, trained)
+    return Planner().plan(config)
+
+
+class Planner:
+    """Plans studies one after the other, what they have in common once: points of a scan differ in few sections."""
+
+    def __init__(self):
+        self._known: dict[tuple[str, ...], Any] = {}
+
+    def plan(self, config: dict[str, Any]) -> Plan:
+        """Check a config as `plan` does."""
+        defer("jax", "optax")  # which the rules' files import
+        first, second, third = (
+            study_config.section(config, stage) for stage in ("device_sims", "calibration", "network")
+        )
+        device = self._once("device", lambda: Stage.parse(first, "config", "device_sims"), first)
+        calibration = self._once("card", lambda: Calibration.parse(second, "config", "calibration"), second)
+        simulates = calibration.source.kind == "simulation"
+        chunks, means, pulses = self._once("sweep", lambda: _sweep(device), first) if simulates else ([], None, 0)
+        card = self._once(
+            "check", lambda: build.check(calibration, device.device, means, pulses), first if simulates else {}, second
+        )
+        trains, parts, trained = config["network"] is not None, {}, []
+        if trains:
+            trained = self._once("trained", lambda: settings.check_all(third), third)
+            for one in trained:
+                if card is not None:
+                    suits(card, one, "calibration.source")
+            parts = self._once("parts", lambda: settings.parts(third), third)
+        systems.check(config.get("system"), [one.variant for one in trained])
+        return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), parts, trained)
+
+    def _once(self, name: str, make: Callable[[], Any], *sections: dict[str, Any]) -> Any:
+        key = (name, *map(canonical_json, sections))
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+
+def _sweep(device: Simulations) -> tuple[list[Chunk], Any, int]:
+    """Return what stage 1 simulates, what the family says of the writes, and the number of pulses."""
+    return sweep.plan_checked(device), device.family.writes(device), len(device.family.pulses(device))

@@ -81,14 +81,15 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
         total *= len(entries)
     if total > MOST_POINTS:
         raise UserError(f"scan.axes: found {total} points, allowed at most {MOST_POINTS}")
-    found = []
+    base, found = read(path), []
+    taken = [{label: _taken(entry) for label, entry in entries.items()} for _, entries in axes]
     for chosen in product(*(entries.items() for _, entries in axes)):
         labels = {name: label for name, (label, _) in zip(names, chosen, strict=True)}
         name = ",".join(f"{axis}={label}" for axis, label in labels.items())
-        layers = [_taken(entry) for _, entry in chosen] + [own]
+        layers = [sections[label] for sections, (label, _) in zip(taken, chosen, strict=True)] + [own]
         layers += [{k: v for k, v in entry.items() if k not in ("from", "take")} for _, entry in chosen]
         try:
-            whole = config.stacked(path, layers, f"{path} and overlays")
+            whole = config.stacked(base, layers, f"{path} and overlays")
             if whole["network"] is None:
                 raise UserError("network: found null, allowed in a scan: a network, whose results are compared")
         except UserError as error:
