@@ -140,6 +140,13 @@ class Device(Section):
         "in proportion.",
         (),
     )
+    between: Whole = key(
+        "Pulses that are assumed between each two of one direction that follow each other in strength; mean and "
+        "variance of their step are in between too.",
+        0,
+        ge=0,
+        le=16,
+    )
     stuck_fraction: Real = key("Share of devices that no pulse moves.", 0, ge=0, le=1)
 
 

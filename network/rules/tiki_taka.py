@@ -24,15 +24,21 @@ All columns are transferred at once, as often as one by one in turn with ``trans
 Rounding is the threshold of the transfer: less than half a pulse for C stays in A. A rate at which even the furthest
 state would give less is refused.
 
+A gets whole pulses alone. It forgets by their number, up and down alike; the rungs of a ladder, whose steps differ from
+one direction to the other, would pull it away from its symmetry point, and fractions of a pulse are none.
+
 ``give_back`` (not of the paper) takes from A what C has got, n / gamma pulses the other way: w is then conserved in the
 mean by a transfer between devices of equal steps, to half a step of A. It is a tile with its carry, read off A_ref.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import field_validator
 
 from calibration.card import Kind
 from network.model.layers import Synapses
@@ -62,6 +68,18 @@ class Options(TrainOptions):
         "Steps of the slow device for each step that the fast one holds (lambda).", 1.0, ge=1e-6, le=1e3
     )
     give_back: Flag = key("What the slow device gets is taken from the fast one.", False)
+    pulses: Literal["whole", "ladder", "fractional"] = key(
+        "whole alone: the fast device forgets by their number.", "whole"
+    )
+
+    @field_validator("pulses")
+    @classmethod
+    def _whole(cls, pulses: str) -> str:
+        if pulses != "whole":
+            raise ValueError(
+                f"found {pulses}, allowed: whole (tiki_taka forgets by whole pulses that come as often up as down)"
+            )
+        return pulses
 
 
 def symmetry_points(kernel: np.ndarray, up: int, down: int, occupancy: np.ndarray, weight: np.ndarray) -> np.ndarray:

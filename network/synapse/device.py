@@ -131,12 +131,12 @@ class DeviceModel:
 
         half_select = _half_select(card, kinds, names)
         chosen = _chosen(traits.pulses, kinds, card.pulses)
-        if traits.widths:
+        if traits.widths or traits.between:
             _different(conductance, count)
-            transition, *others = _lasting((transition, *half_select.values()), conductance, traits.widths)
-            own = None if own is None else _lasting((own,), conductance, traits.widths)[0]
-            half_select = dict(zip(half_select, others, strict=True))
-            pulses = pd.concat([pulses, *(_shorter(pulses, share) for share in traits.widths)])
+            kernels = [transition, *half_select.values(), *([] if own is None else [own])]
+            kernels, pulses = widths.added(kernels, pulses, conductance, occupancy, traits.widths, traits.between)
+            transition, own = kernels[0], None if own is None else kernels.pop()
+            half_select = dict(zip(half_select, kernels[1:], strict=True))
             kinds = tuple(pulses["pulse"])
 
         kept, rest = card.extras.get("retention"), None
@@ -188,7 +188,14 @@ class DeviceModel:
             g_ref=float(reference),
             g_scale=float(scale),
             assumed="; ".join(
-                filter(None, (chosen, _widths(traits.widths), *(told.rstrip(".") for told in card.meta.assumed)))
+                filter(
+                    None,
+                    (
+                        chosen,
+                        widths.told(traits.widths, traits.between),
+                        *(told.rstrip(".") for told in card.meta.assumed),
+                    ),
+                )
             ),
             stuck=traits.stuck_fraction,
             laws=tuple(law.dump() for law in card.meta.laws),
@@ -230,28 +237,6 @@ def _chosen(wanted: object, used: tuple, every: pd.DataFrame) -> str:
 def _different(conductance: np.ndarray, count: int) -> None:
     if len(set(conductance.tolist())) < count:
         raise UserError("states.csv: conductance_S: found equal values, allowed different ones for a mean")
-
-
-def _lasting(kernels: tuple, conductance: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
-    """Return kernels, float64[..., K, S, S] each, with those of the shorter pulses after them."""
-    return [
-        np.concatenate([one, *(widths.shortened(one, conductance, share) for share in shares)], axis=-3)
-        for one in kernels
-    ]
-
-
-def _shorter(pulses: pd.DataFrame, share: float) -> pd.DataFrame:
-    """Return the rows of pulses that last ``share`` of those given."""
-    named = {"pulse": [f"{name} x {share:g}" for name in pulses["pulse"]]}
-    scaled = {column: share * pulses[column] for column in ("energy_mean_J", "duration_s")}
-    return pulses.assign(**named, **scaled)
-
-
-def _widths(shares: tuple[float, ...]) -> str:
-    if not shares:
-        return ""
-    told = ", ".join(f"{share:g}" for share in shares)
-    return f"pulses of {told} of their width, steps and variances in proportion"
 
 
 def _own_kernels(card, pulses: tuple, states: tuple) -> np.ndarray | None:

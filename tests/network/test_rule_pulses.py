@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from network.synapse import fractions, pulse_trains, random_words, sampling
-from network.synapse.widths import shortened
+from network.synapse.widths import interpolated, shortened
 from network.training import settings
 from spinloom.errors import UserError
 from tests.network.rule_cards import bound, card, context, devices, lattice, quick_compile, rule  # noqa: F401
@@ -190,6 +190,38 @@ def test_shorter_pulses_have_the_share_of_mean_and_variance():
     np.testing.assert_allclose(spread[:, inner], half * variance[:, inner], rtol=1e-6)
 
 
+def test_a_pulse_in_between_has_a_step_in_between():
+    """Mean and variance are between those of both pulses; drawing one of the two has a larger variance."""
+    made = lattice(64, 2.0)
+    one = made.transitions["probability"].to_numpy().reshape(2, 64, 64)[0]
+    conductance, share, inner = np.linspace(1, 3, 64) ** 1.1, 0.25, slice(24, 40)
+    low, high = np.linalg.matrix_power(one, 2), np.linalg.matrix_power(one, 6)
+
+    def moments(kernel):
+        mean = kernel @ conductance
+        return (mean - conductance)[inner], (kernel * (conductance - mean[:, None]) ** 2).sum(axis=-1)[inner]
+
+    found = interpolated(low, high, conductance, share)
+    np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-12)
+    assert found.min() >= 0
+    (mean, variance), ends = moments(found), (moments(low), moments(high))
+    np.testing.assert_allclose(mean, (1 - share) * ends[0][0] + share * ends[1][0], rtol=1e-6)
+    np.testing.assert_allclose(variance, (1 - share) * ends[0][1] + share * ends[1][1], rtol=1e-6)
+    drawn = moments((1 - share) * low + share * high)
+    np.testing.assert_allclose(drawn[1] - variance, share * (1 - share) * (ends[1][0] - ends[0][0]) ** 2, rtol=1e-6)
+
+
+def test_a_ladder_with_pulses_in_between_has_finer_rungs():
+    of_rule = rule(NAME, uneven(101, 8, 4), {"pulses": "ladder", "slots": 1}, None, {"widths": [0.5], "between": 3})
+    device = of_rule.device
+    assert device.pulses[:5] == (0, 1, "0 x 0.5", "1 x 0.5", "0 x 0.5 to 0, 1/4") and len(device.pulses) == 10
+    np.testing.assert_allclose(device.write_duration[4:7], device.write_duration[0] * np.array([5, 6, 7]) / 8)
+    np.testing.assert_allclose(device.write_voltage[4:7], device.write_voltage[0])
+    rungs = of_rule.ladder.coordinate[:, :-1]
+    np.testing.assert_allclose(rungs, [[0, 1 / 2, 5 / 8, 3 / 4, 7 / 8, 1]] * 2, rtol=1e-5)
+    assert device.assumed.endswith("; 3 pulses between each two of a direction, steps and variances in between")
+
+
 def test_assumed_widths_are_told_with_energy_and_duration():
     of_rule = rule(NAME, lattice(), {"pulses": "ladder"}, None, {"widths": [0.25]})
     device = of_rule.device
@@ -224,6 +256,12 @@ def test_networks_learn_and_say_what_they_assume(options, changes, assumed, tmp_
         (lattice(), {"pulses": "ladder", "mean_step": "both"}, {"widths": [0.5]}, "mean_step: found both, allowed dir"),
         (lattice(), {"pulses": "ladder"}, {}, "found 1 pulses that raise the conductance and 1 that lower it, allo"),
         (lattice(), {}, {"widths": [0.5]}, "pulses.csv: found 4 pulses, allowed one that raises"),
+        (
+            lattice(),
+            {"pulses": "ladder"},
+            {"between": 3},
+            "network.device.between: found 3, allowed: 0, as no direction",
+        ),
     ],
 )
 def test_errors(of_card, options, traits, message):

@@ -232,6 +232,11 @@ def test_a_transfer_reads_one_of_two_devices_once_in_so_many_steps():
         (lattice(), {"transfer_every": 0}, "network.rule_options.transfer_every: found 0, allowed: at least 1"),
         (lattice(), {"transfer_rate": 0}, "network.rule_options.transfer_rate: found 0, allowed: at least 1e-6"),
         (lattice(8), {"transfer_rate": 0.1}, "transfer_rate: found 0.1, allowed 0.143 to 1000 .a device of 8 states"),
+        (
+            lattice(),
+            {"pulses": "ladder"},
+            "network.rule_options.pulses: found ladder, allowed: whole .tiki_taka forgets",
+        ),
         (lattice(), {"tiles": 2}, "network.rule_options: found unknown key 'tiles', allowed: gain, gamma, give_back"),
     ],
 )
