@@ -33,7 +33,7 @@ lock:
 clean:
 	rm -rf $(VENV) .snakemake .cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	@echo "results/ stays; rm -r results/STUDY deletes a study"
 
 $(VENV)/run.stamp: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

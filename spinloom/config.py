@@ -40,6 +40,9 @@ class Named(Seeded):
 MISREAD = re.compile(r"[-+]?0[0-9_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|yes|no|on|off", re.IGNORECASE)
 
 
+TEMPLATE = "__use_yte__"
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without tags that run code, in which no key replaces an earlier one and a value is what it looks like."""
 
@@ -91,7 +94,7 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If it cannot be read, is no mapping or nested without end, or as of `value`.
+        If it cannot be read, is no mapping, a template, or nested without end, or as of `value`.
     """
     try:
         layer = value(Path(path).read_text(encoding="utf-8"), str(path))
@@ -101,6 +104,10 @@ def read(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(layer, dict):
         raise UserError(f"{path}: found no keys, allowed: a YAML mapping")
+    if TEMPLATE in layer:
+        raise UserError(
+            f"{path}: found unknown key '{TEMPLATE}', which makes Snakemake evaluate the file, allowed: data alone"
+        )
     check_depth(layer, str(path))
     return layer
 

@@ -148,9 +148,10 @@ def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
     run = begin(tree)
     assert wait_for(tree, run, "network train")
     before = contents(tree.results / "device_sims")
-    second = tree.snakemake()
-    assert second.returncode == 2 and len(told(second)) == 1
-    assert "results/small: found another run at work in it (process" in second.stderr
+    for words in ((), ("--delete-all-output",), ("--delete-temp-output",)):
+        second = tree.snakemake(*words)
+        assert second.returncode == 2 and len(told(second)) == 1
+        assert "results/small: found another run at work in it (process" in second.stderr
     assert tree.jobs() == tree.jobs()  # to look is allowed
     tree.configure({"calibration.readout.TMR": 1.0})
     other = tree.snakemake("-n")
@@ -169,6 +170,24 @@ def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
     assert done.returncode == 0, done.stderr
     assert not (tree.results / "previous").exists()
     compare(tree, finished)
+
+
+def test_finished_simulations_are_deleted_by_hand_alone(finished, tmp_path):
+    tree = finished.copied(tmp_path / "tree")
+    before = contents(tree.results)
+    for words in (["--delete-all-output"], ["-F"], ["--forceall", "calibration"]):
+        done = tree.snakemake(*words)
+        assert done.returncode == 2 and len(told(done)) == 1
+        assert "results/small/device_sims/chunks: found 4 finished simulations, which --" in done.stderr
+        assert "rm -r results/small/device_sims/chunks" in done.stderr
+    assert tree.snakemake("-n", "--delete-all-output").returncode == 0
+    assert tree.snakemake("--delete-temp-output").returncode == 0
+    now = contents(tree.results)
+    assert {name: now[name] for name in before} == before
+    shutil.rmtree(tree.results / "device_sims" / "chunks")
+    assert tree.snakemake("--delete-all-output").returncode == 0
+    tables = ("device_sims/events.csv", "calibration/card/card.json", "network/summary/summary.csv", "datapackage.json")
+    assert contents(tree.results).keys().isdisjoint(tables)
 
 
 @pytest.fixture

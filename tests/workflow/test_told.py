@@ -21,6 +21,10 @@ def tree(server, tmp_path_factory):
 def test_a_file_is_refused_with_the_same_line_by_every_command(tree):
     (tree.path / "twice.yaml").write_text("study: other\nseed: 1\nseed: 2\n")
     (tree.path / "octal.yaml").write_text("study: other\nnetwork: {epochs: 010}\n")
+    template = '__use_yte__: true\nstudy: other\nsystem: ?open("owned", "w")\n'
+    (tree.path / "template.yaml").write_text(template)
+    run = tree.call("python", "-m", "spinloom", "run", "template.yaml")  # Snakemake alone would evaluate it first
+    assert run.returncode == 2 and "unknown key '__use_yte__'" in run.stderr and not (tree.path / "owned").exists()
     (tree.path / "typo.json").write_text('{"study": "other", "sed": 1}')
     for name in ("twice.yaml", "octal.yaml", "typo.json"):
         line = told(tree.call("python", "-m", "spinloom", "check", name))

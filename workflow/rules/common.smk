@@ -5,6 +5,7 @@ changes: it reruns when its own part of the config or its own code has changed, 
 """
 
 import logging
+from functools import partial
 
 from snakemake_interface_executor_plugins.settings import ExecMode
 
@@ -19,10 +20,10 @@ from workflow.study import cluster
 from workflow.study.tasks import CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, Tasks, at
 
 
-def or_exit(function, *arguments):
+def or_exit(function, *arguments, **options):
     """Return what ``function`` returns; what a user can mend is one line and the end."""
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -41,6 +42,7 @@ if study is None:
     study = or_exit(Study, *or_exit(told.read, workflow.config_settings))
     for line in study.upgrades:
         print(f"note: {line}", file=sys.stderr)
+    workflow.delete_output = partial(or_exit, study.delete, workflow.delete_output)
     logging.getLogger("snakemake.logging").addHandler(forecast.Forecast(workflow, study.name, study.plans))
 ROOT = study.root
 LOGS = STUDY / "logs"
@@ -52,7 +54,7 @@ wildcard_constraints:
 
 onstart:
     or_exit(cluster.check, workflow.executor_settings)
-    or_exit(study.folder.start)
+    or_exit(study.start, workflow.dag_settings.forceall and not workflow.touch)
 
 
 onsuccess:

@@ -115,8 +115,8 @@ class Folder:
                 raise UserError(self._refused)
             files.write_json(content(), path)
 
-    def start(self) -> None:
-        """Make ready for a run: refuse a second one, clear what a killed one left half written, keep what was there.
+    def claim(self) -> None:
+        """Take the folder, to change what lies in it.
 
         Raises
         ------
@@ -126,9 +126,6 @@ class Folder:
         self._mine = self._mine or self._take()
         if not self._mine:
             raise UserError(self._refused)
-        for path, text in self._texts.items():
-            if not _holds(path, text):
-                raise UserError(f"{path}: found changed by another run, allowed: what this run wrote; call it again")
         try:
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, JOBS)
             fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, JOBS)
@@ -137,6 +134,19 @@ class Folder:
                 raise UserError(
                     f"{self.path}: found a job of an earlier run still at work in it, allowed: none; wait for it"
                 ) from None
+
+    def start(self) -> None:
+        """Make ready for a run: refuse a second one, clear what a killed one left half written, keep what was there.
+
+        Raises
+        ------
+        UserError
+            As of `claim`, or if another run has changed what is in ``config/``.
+        """
+        self.claim()
+        for path, text in self._texts.items():
+            if not _holds(path, text):
+                raise UserError(f"{path}: found changed by another run, allowed: what this run wrote; call it again")
         os.environ[VARIABLE] = str((self.path / LOCK).resolve())
         shutil.rmtree(self.path / BEFORE, ignore_errors=True)
         for left in [*self.path.rglob(f"{files.TEMPORARY}*")]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from device_sims import engines
+from spinloom.errors import UserError
 from workflow.study import config as study_config
 from workflow.study import planning, scan
 from workflow.study.folder import Folder
@@ -89,6 +90,42 @@ class Study(Tasks):
             f"with {name} {old} it need not"
             for name, old, now in sorted(found)
         ]
+
+    def start(self, forced: bool) -> None:
+        """Make the folder ready for a run, which simulates all again if it is ``forced``.
+
+        Raises
+        ------
+        UserError
+            As of `Folder.start`, or if finished simulations would be deleted.
+        """
+        self.folder.claim()
+        if forced:
+            self._spare_simulations("--forceall")
+        self.folder.start()
+
+    def delete(self, delete: Callable[..., None], only_temp: bool = False, dryrun: bool = False) -> None:
+        """Let Snakemake delete the outputs of its jobs, for which it calls no hook.
+
+        Raises
+        ------
+        UserError
+            If another run is at work in the folder, or finished simulations would be deleted.
+        """
+        if not dryrun:
+            self.folder.claim()
+            if not only_temp:
+                self._spare_simulations("--delete-all-output")
+        delete(only_temp=only_temp, dryrun=dryrun)
+
+    def _spare_simulations(self, option: str) -> None:
+        chunks = self.root / "device_sims" / "chunks"
+        done = sum(chunk.paths(chunks)[0].exists() for chunk in self.chunks.values())
+        if done:
+            raise UserError(
+                f"{chunks}: found {done} finished simulations, which {option} would delete, allowed: none; if you mean "
+                f"it, delete them first (rm -r {chunks}), or the whole study (rm -r {self.root})"
+            )
 
 
 def _facts(plan: Plan, code: dict[str, str]) -> Facts:
