@@ -54,7 +54,7 @@ class Estimate:
     rows
         Of the kernel; counts are expected numbers of writes, rounded.
     noise
-        Standard deviation of a reading, S.
+        Standard deviation of a reading, S, of any state or of each.
     meta
         Entry ``measurement`` of ``card.json``.
     """
@@ -65,7 +65,7 @@ class Estimate:
     conductance_sd: Float64[np.ndarray, " states"]
     events: pd.DataFrame
     rows: Rows
-    noise: float
+    noise: float | Float64[np.ndarray, " states"]
     meta: dict[str, Any]
 
 
@@ -101,7 +101,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     known = np.isfinite(table.value).sum()
     table = table.without(gross(table, len(writes.readings)))
     rng = generator(config.seed, "read noise", writes.name)
-    first = step_model.fit(table, *_middle(table.value), writes.read_noise_S, 0, rng)
+    first = _first(table, writes.read_noise_S, rng)
     left_out, heavy = glitches(first, table, len(writes.readings))
     table = table.without(left_out)
     levels = _levels(table, options, first, writes.read_noise_S, writes.where)
@@ -119,7 +119,10 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         )
     if (drift := drift_at_rest(table, first.steps.noise)) is not None:
         notes.append(drift)
-    fit = levels if levels is not None else step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng)
+    grows = first.steps.fraction > 0
+    fit = levels
+    if fit is None:
+        fit = step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng, grows)
     noise = fit.noise if isinstance(fit, Levels) else fit.steps.noise
     if writes.read_noise_S is not None:
         noise = writes.read_noise_S  # the models take a smallest noise for none
@@ -149,6 +152,20 @@ def _writes_of(table: Segments, pulses: int) -> np.ndarray:
     counts = np.zeros(pulses, dtype=np.int64)
     counts[list(table.pulses)] = table.writes()
     return counts
+
+
+def _first(table: Segments, noise: float | None, rng: np.random.Generator) -> step_model.Fit:
+    """Return the steps, with a noise that grows with the conductance if the readings support its parameter."""
+    middle = _middle(table.value)
+    even = step_model.fit(table, *middle, noise, 0, rng)
+    if noise is not None:
+        return even
+    grown = step_model.fit(table, *middle, noise, 0, rng, grows=True, near=even)
+    if _criterion(even, table) <= _criterion(grown, table):
+        return even
+    # what a second start finds must not speak for the further parameter
+    even = step_model.fit(table, *middle, noise, 0, rng, near=grown)
+    return min(even, grown, key=lambda fit: _criterion(fit, table))
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:
@@ -295,7 +312,28 @@ def _by_steps(
         ],
     }
     method = "lattice" if options.method == "auto" else options.method
-    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), meta["noise_sd_S"], meta)
+    noise = meta["noise_sd_S"]
+    if noise and steps.fraction:
+        noise, meta = steps.noise_at(centre), meta | _grown(fit, centre, tail)
+    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), noise, meta)
+
+
+def _grown(fit: step_model.Fit, states: np.ndarray, tail: float) -> dict[str, Any]:
+    """Return what ``card.json`` says of a noise that grows; intervals leave out ``tail`` at each end."""
+
+    def interval(values: list[float]) -> list[float]:
+        return np.quantile(values, [tail, 1 - tail]).tolist()
+
+    low, high = np.quantile([draw.noise_at(states) for draw in fit.draws], [tail, 1 - tail], axis=0)
+    own = fit.steps.noise_at(states)
+    return {
+        "noise_floor_S": fit.steps.floor,
+        "noise_floor_interval_S": interval([draw.floor for draw in fit.draws]),
+        "noise_fraction": fit.steps.fraction,
+        "noise_fraction_interval": interval([draw.fraction for draw in fit.draws]),
+        "noise_low_S": np.minimum(low, own).tolist(),
+        "noise_high_S": np.maximum(high, own).tolist(),
+    }
 
 
 def _interval_edges(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,17 +20,49 @@ def _hat(x, knots):
     return jnp.clip(1 - jnp.abs(place[..., None] - jnp.arange(knots)), 0.0, 1.0)
 
 
-def unpack(theta, outer, scale, knots: int):
-    """Return m, the smooth part of ln s, the power of m in s, both ends and the logarithm of the noise.
+class Frame(NamedTuple):
+    """What parameters are counted in, and where the conductance is zero; over the range of the states.
 
-    Steps count in units of ``scale``, ends in units of the longest scale: all parameters then vary by about as much.
+    Attributes
+    ----------
+    outer
+        Lowest and highest reading.
+    scale
+        Length of a typical step of each pulse.
+    zero, typical
+        Place of the conductance 0, and distance from there to the readings' root mean square.
     """
+
+    outer: Any
+    scale: Any
+    zero: Any
+    typical: Any
+
+
+class Parameters(NamedTuple):
+    """Parameters by name: by pulse and knot, by pulse, and single ones."""
+
+    mean: Any
+    level: Any  # the smooth part of ln s
+    power: Any  # of m in s
+    angle: Any  # r0 = r cos(angle) at all conductances, and c = r sin(angle) at the typical one
+    low: Any
+    high: Any
+    log_noise: Any  # ln r
+
+
+def unpack(theta, frame: Frame, knots: int) -> Parameters:
+    """Return the parameters by name.
+
+    Steps count in units of their scale, ends in units of the longest scale: all parameters then vary by about as much.
+    """
+    scale = frame.scale
     pulses = len(scale)
     size = pulses * knots
     mean = theta[:size].reshape(pulses, knots) * scale[:, None]
     level = theta[size : 2 * size].reshape(pulses, knots)
-    ends = outer + scale.max() * theta[-3:-1]
-    return mean, level, theta[2 * size : 2 * size + pulses], ends[0], ends[1], theta[-1]
+    low, high = frame.outer + scale.max() * theta[-3:-1]
+    return Parameters(mean, level, theta[2 * size : 2 * size + pulses], theta[-4], low, high, theta[-1])
 
 
 def log_spread(mean, level, power, scale):
@@ -51,11 +85,15 @@ def _clipped(mean, sd, low, high):
 NODES, WEIGHTS = np.array([-(3**0.5), 0.0, 3**0.5]), np.array([1, 4, 1]) / 6
 
 
-def run_filter(theta, pulse, value, outer, scale, knots: int):
+def run_filter(theta, pulse, value, frame: Frame, knots: int):
     """Return log densities, predicted and filtered moments, and surprises; [places, segments]."""
-    mean_k, level_k, power, low, high, log_noise = unpack(theta, outer, scale, knots)
-    noise = jnp.exp(2 * log_noise)
-    first = value[0]
+    mean_k, level_k, power, angle, low, high, log_noise = unpack(theta, frame, knots)
+    scale, first = frame.scale, value[0]
+
+    def noise(mu, var):
+        # the mean of r^2 over a state with these moments
+        share = jnp.sin(angle) ** 2
+        return jnp.exp(2 * log_noise) * (1 - share + share * ((mu - frame.zero) ** 2 + var) / frame.typical**2)
 
     def place(carry, reading):
         mu, var = carry
@@ -75,7 +113,7 @@ def run_filter(theta, pulse, value, outer, scale, knots: int):
         spread_of = jnp.where(rests, var, wide)
         covariance = jnp.where(rests, var, cross)
         seen = jnp.isfinite(y)
-        total = spread_of + noise
+        total = spread_of + noise(predicted, spread_of)
         off = jnp.where(seen, jnp.where(seen, y, 0.0) - predicted, 0.0)
         gain = jnp.where(seen, spread_of / total, 0.0)
         density = jnp.where(seen, -0.5 * (off**2 / total + jnp.log(2 * jnp.pi * total)), 0.0)
@@ -83,7 +121,7 @@ def run_filter(theta, pulse, value, outer, scale, knots: int):
         out = (density, predicted, spread_of, covariance, after, left, jnp.where(seen, off / jnp.sqrt(total), jnp.nan))
         return (after, left), out
 
-    start = (first, jnp.full_like(first, noise))
+    start = (first, noise(first, 0.0))
     _, out = jax.lax.scan(place, start, (pulse[1:], value[1:]))
     return start, out
 

@@ -1,7 +1,13 @@
 """State-space model of an analogue device: steps that depend on the conductance, read with noise.
 
     x' = clip(x + m_d(x) + s_d(x) e, low, high)        state after pulse d
-    y  = x' + r n                                       reading; e, n ~ N(0, 1)
+    y  = x' + r(x') n                                   reading; e, n ~ N(0, 1)
+    r(x)^2 = r0^2 + (c x)^2
+
+r0 is the noise of the instrument, and c that of the device's own fluctuations, which are in proportion to its
+conductance (1/f noise: Hooge, Phys. Lett. A 29, 139 (1969); of phase-change memory: Nandakumar et al., J. Appl. Phys.
+124, 152135 (2018)). They are independent, so their variances add; a variance that is quadratic in the state also has a
+closed mean in the filter. c is 0 unless `fit` is asked for it.
 
 The mean step m and the logarithm of its spread s are piecewise linear in the state, for each pulse. ``low`` and
 ``high`` are hard ends, on which a step that would pass them stops. The likelihood of all readings follows from a
@@ -23,7 +29,7 @@ from scipy.optimize import minimize
 
 from calibration.counting.writes import REST
 from calibration.measurement.segments import Segments
-from calibration.measurement.step_filter import SHORT, run_filter, smoothed, unpack
+from calibration.measurement.step_filter import SHORT, Frame, run_filter, smoothed, unpack
 
 # sd of the priors of the second difference between knots: of m, as a share of the mean step, and of ln s
 ROUGH_MEAN, ROUGH_LOG_SD = 0.2, 0.2
@@ -54,7 +60,11 @@ class Steps:
     low, high
         Hard ends.
     noise
-        Standard deviation of a reading.
+        Standard deviation of a reading at the conductance ``typical``.
+    fraction
+        What of it grows with the conductance, over the conductance: c of the model.
+    typical
+        Root mean square of the readings.
     """
 
     knots: Float64[np.ndarray, " knots"]
@@ -63,6 +73,17 @@ class Steps:
     low: float
     high: float
     noise: float
+    fraction: float = 0.0
+    typical: float = 0.0
+
+    @property
+    def floor(self) -> float:
+        """The noise at zero conductance, S: r0 of the model."""
+        return float(self.noise_at(np.zeros(1))[0])
+
+    def noise_at(self, states: Float64[np.ndarray, " states"]) -> Float64[np.ndarray, " states"]:
+        """Return the standard deviation of a reading of each state, S."""
+        return np.sqrt(np.maximum(self.noise**2 + self.fraction**2 * (states**2 - self.typical**2), 0.0))
 
     def at(self, states: Float64[np.ndarray, " states"]) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and sd of an unclipped step from each state, float64[pulses, states] both."""
@@ -85,7 +106,8 @@ class Fit:
     parameters
         Number that was fitted.
     noise_interval
-        95 % interval of the read noise, S, from 0 where none is seen; NaN where the noise was given.
+        95 % interval of the read noise, S, from 0 where none is seen; NaN where the noise was given, or no draws were
+        asked for.
     state, state_sd
         Smoothed state of each reading and its standard deviation, S; of the readings' segments.
     surprise
@@ -105,11 +127,12 @@ class Fit:
     model: tuple[Any, ...]
 
 
-def _objective(theta, pulse, value, fixed_noise, outer, scale, knots: int):
+def _objective(theta, pulse, value, fixed_noise, frame: Frame, knots: int):
     """Return minus the log posterior; ``fixed_noise`` NaN if the noise is fitted."""
     theta = theta.at[-1].set(jnp.where(jnp.isnan(fixed_noise), theta[-1], fixed_noise))
-    _, out = run_filter(theta, pulse, value, outer, scale, knots)
-    mean, level, power, low, high, _ = unpack(theta, outer, scale, knots)
+    _, out = run_filter(theta, pulse, value, frame, knots)
+    mean, level, power, _, low, high, _ = unpack(theta, frame, knots)
+    outer, scale = frame.outer, frame.scale
     prior = ((jnp.diff(mean, 2, axis=1) / (ROUGH_MEAN * scale[:, None])) ** 2).sum()
     prior += ((jnp.diff(level, 2, axis=1) / ROUGH_LOG_SD) ** 2).sum()
     prior += (((level[:, -1] - level[:, 0]) / SLOPE) ** 2).sum() + (((power - POWER[0]) / POWER[1]) ** 2).sum()
@@ -153,7 +176,16 @@ def knots_for(writes: Int64[np.ndarray, " pulses"]) -> int:
     return int(np.clip(2 + np.log10(max(writes.min(), 1)) * 1.5, 3, 9))
 
 
-def fit(table: Segments, low: float, high: float, noise: float | None, draws: int, rng: np.random.Generator) -> Fit:
+def fit(
+    table: Segments,
+    low: float,
+    high: float,
+    noise: float | None,
+    draws: int,
+    rng: np.random.Generator,
+    grows: bool = False,
+    near: Fit | None = None,
+) -> Fit:
     """Fit the model.
 
     Parameters
@@ -166,12 +198,16 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
     draws : int
         Parameters to draw from the posterior.
     rng : Generator
+    grows : bool
+        Whether the noise may grow with the conductance; not if it is known.
+    near : Fit or None
+        Of the same readings and range, to begin from.
 
     Returns
     -------
     Fit
     """
-    size = high - low
+    size, grows = high - low, grows and noise is None
     pulse, value = table.pulse.T, (table.value.T - low) / size
     pulses = len(table.pulses)
     knots = knots_for(table.writes())
@@ -182,23 +218,23 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
     silent = max(SILENT * scale.min(), 1e-6)
     fixed = np.nan if noise is None else np.log(max(noise / size, silent))
     begin = np.concatenate(
-        [np.repeat(mean / scale, knots), np.log(np.repeat(np.maximum(sd, 2 * SMALLEST), knots)), np.zeros(pulses + 2),
-         [np.log(max(guess, 2 * silent))]]
+        [np.repeat(mean / scale, knots), np.log(np.repeat(np.maximum(sd, 2 * SMALLEST), knots)), np.zeros(pulses),
+         [grows * np.pi / 4, 0.0, 0.0, np.log(max(guess, 2 * silent))]]
     )  # fmt: skip
     if noise is not None:
         begin[-1] = fixed
     rooms = [(-50.0, 50.0)] * (pulses * knots) + [(np.log(SMALLEST), 1.0)] * (pulses * knots)
     rooms += [(-3.0, 3.0)] * pulses
     wide = 0.3 / scale.max()
-    rooms += [(-wide, wide), (-wide, wide), (np.log(silent), 0.0)]
+    rooms += [(-np.pi, np.pi) if grows else (0.0, 0.0), (-wide, wide), (-wide, wide), (np.log(silent), 0.0)]
+    typical = float(np.sqrt(np.nanmean(table.value**2)))
     with jax.enable_x64(True):
         few = slice(None, None, 1 + pulse.size // (MOST if draws else MOST // 4))
         data = (
             jnp.asarray(pulse[:, few]),
             jnp.asarray(value[:, few]),
             jnp.asarray(fixed),
-            jnp.asarray(outer),
-            jnp.asarray(scale),
+            Frame(jnp.asarray(outer), jnp.asarray(scale), jnp.asarray(-low / size), jnp.asarray(typical / size)),
         )
 
         def both(theta):
@@ -209,13 +245,15 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
         tried = []
         for inward in ENDS if draws else ENDS[:1]:
             begin[-3:-1] = np.clip(inward * (np.array([0.0, 1.0]) - outer) / scale.max(), -wide, wide)
+            if near is not None:
+                begin = np.where(np.arange(len(begin)) == len(begin) - 4, begin, near.model[0])
             tried.append(minimize(both, begin, jac=True, method="L-BFGS-B", bounds=rooms, options=EFFORT))
         best = min(tried, key=lambda result: result.fun)
         theta = best.x
-        covariance = _covariance(both, theta, rooms, noise is not None)
+        covariance = _covariance(both, theta, rooms, noise is not None) if draws else np.full((len(theta),) * 2, np.nan)
         unseen = noise is None and theta[-1] <= np.log(silent) + 1e-6
         most = _upper_noise(both, theta, rooms, best.fun) if unseen and draws else np.nan
-        start, out = _run(jnp.asarray(theta), jnp.asarray(pulse), jnp.asarray(value), data[3], data[4], knots=knots)
+        start, out = _run(jnp.asarray(theta), jnp.asarray(pulse), jnp.asarray(value), data[3], knots=knots)
         density, *moments, surprise = (np.asarray(part) for part in out)
         state, variance = smoothed(tuple(np.asarray(part) for part in start), moments)
     drawn = rng.multivariate_normal(theta, covariance, draws, method="cholesky") if draws else np.empty((0, len(theta)))
@@ -225,34 +263,35 @@ def fit(table: Segments, low: float, high: float, noise: float | None, draws: in
     interval = (0.0, float(size * most)) if unseen else (low_noise, high_noise)
     seen = int(np.isfinite(table.value).sum())
     return Fit(
-        _steps(theta, low, size, outer, scale, knots),
-        [_steps(one, low, size, outer, scale, knots) for one in drawn],
+        _steps(theta, low, size, data[3], knots),
+        [_steps(one, low, size, data[3], knots) for one in drawn],
         float(density.sum()) - (seen - len(table.value)) * np.log(size),
-        len(theta) - (noise is not None),
+        len(theta) - 1 + grows - (noise is not None),
         interval if noise is None else (np.nan, np.nan),
         low + size * state.T,
         size * np.sqrt(np.maximum(variance, 0)).T,
         np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T,
-        (theta, outer, scale, knots, low, size),
+        (theta, data[3], knots, low, size),
     )
 
 
 def filtered(fit: Fit, table: Segments) -> Float64[np.ndarray, "segments places"]:
     """Return the surprises of other readings of the same devices under the fitted model."""
-    theta, outer, scale, knots, low, size = fit.model
+    theta, frame, knots, low, size = fit.model
     with jax.enable_x64(True):
         data = (jnp.asarray(table.pulse.T), jnp.asarray((table.value.T - low) / size))
-        _, out = _run(jnp.asarray(theta), *data, jnp.asarray(outer), jnp.asarray(scale), knots=knots)
+        _, out = _run(jnp.asarray(theta), *data, frame, knots=knots)
         surprise = np.asarray(out[-1])
     return np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T
 
 
-def _steps(theta: np.ndarray, low: float, size: float, outer: np.ndarray, scale: np.ndarray, knots: int) -> Steps:
-    mean, level, power, below, above, log_noise = map(np.asarray, unpack(theta, outer, scale, knots))
+def _steps(theta: np.ndarray, low: float, size: float, frame: Frame, knots: int) -> Steps:
+    frame = Frame(*map(np.asarray, frame))
+    mean, level, power, angle, below, above, log_noise = map(np.asarray, unpack(theta, frame, knots))
     # ln s is not linear between the model's knots where the mean step changes
     fine = np.linspace(0, knots - 1, FINE * (knots - 1) + 1)
     mean, level = (np.stack([np.interp(fine, np.arange(knots), own) for own in part]) for part in (mean, level))
-    sd = np.exp(level + power[:, None] * 0.5 * np.log((mean / scale[:, None]) ** 2 + SHORT**2))
+    sd = np.exp(level + power[:, None] * 0.5 * np.log((mean / frame.scale[:, None]) ** 2 + SHORT**2))
     return Steps(
         low + size * fine / (knots - 1),
         size * mean,
@@ -260,6 +299,8 @@ def _steps(theta: np.ndarray, low: float, size: float, outer: np.ndarray, scale:
         float(low + size * below),
         float(low + size * above),
         float(size * np.exp(log_noise)),
+        float(np.exp(log_noise) * np.abs(np.sin(angle)) / frame.typical),
+        float(size * frame.typical),
     )
 
 

@@ -58,10 +58,10 @@ def readout_of(writes: Writes, readout: Readout) -> Readout:
     return readout.model_copy(update={name: value for name, value in own.items() if value is not None})
 
 
-def assumed_of_reads(writes: Writes, readout: Readout, noise_S: float | None) -> tuple[str, ...]:
+def assumed_of_reads(writes: Writes, readout: Readout, noise_S: float | np.ndarray | None) -> tuple[str, ...]:
     """Return a sentence for each quantity of a read that is the study's read-out's and not the device's.
 
-    ``noise_S`` is the standard deviation of a read if it is known, S.
+    ``noise_S`` is the standard deviation of a read, of any state or of each, if it is known, S.
     """
     told = []
     if writes.read_voltage_V is None:
@@ -81,7 +81,7 @@ def assumed_of_reads(writes: Writes, readout: Readout, noise_S: float | None) ->
     return tuple(told)
 
 
-def read_table_of(conductance: np.ndarray, readout: Readout, noise_S: float | None = None) -> pd.DataFrame:
+def read_table_of(conductance: np.ndarray, readout: Readout, noise_S: float | np.ndarray | None = None) -> pd.DataFrame:
     """Return what one read of each state costs and how noisy it is.
 
     Energy is V^2 G t of the junction alone; the noise is ``noise_fraction`` of the state's own conductance,
@@ -92,8 +92,8 @@ def read_table_of(conductance: np.ndarray, readout: Readout, noise_S: float | No
     conductance : ndarray, float64[states]
         Mean conductance of each state, S.
     readout : Readout
-    noise_S : float or None
-        Standard deviation of a read, if it is known, S.
+    noise_S : float or ndarray or None
+        Standard deviation of a read, of any state or of each, if it is known, S.
 
     Returns
     -------
