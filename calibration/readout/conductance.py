@@ -61,7 +61,7 @@ def readout_of(writes: Writes, readout: Readout) -> Readout:
 def assumed_of_reads(writes: Writes, readout: Readout, noise_S: float | np.ndarray | None) -> tuple[str, ...]:
     """Return a sentence for each quantity of a read that is the study's read-out's and not the device's.
 
-    ``noise_S`` is the standard deviation of a read, of any state or of each, if it is known, S.
+    ``noise_S``, float or float64[states], is the standard deviation of a read if it is known, S.
     """
     told = []
     if writes.read_voltage_V is None:
@@ -92,8 +92,8 @@ def read_table_of(conductance: np.ndarray, readout: Readout, noise_S: float | np
     conductance : ndarray, float64[states]
         Mean conductance of each state, S.
     readout : Readout
-    noise_S : float or ndarray or None
-        Standard deviation of a read, of any state or of each, if it is known, S.
+    noise_S : float or None, or float64[states]
+        Standard deviation of a read if it is known, S; of any state, or of each.
 
     Returns
     -------
