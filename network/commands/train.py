@@ -7,7 +7,7 @@ from pathlib import Path
 
 from network import datasets
 from network.results.run_tables import write_run
-from network.training import settings
+from network.training import data, settings
 from network.training.card import read_device
 from spinloom import gpus
 from spinloom.command_line import whole_number
@@ -17,6 +17,7 @@ from spinloom.progress import Progress
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="JSON: the network section of the variant")
     parser.add_argument("--card", type=Path, help="directory of the kernel card, if the rule uses one")
+    parser.add_argument("--cache", help="folder that keeps checked data files; default: the config's")
     places = {
         "--replicate": "which of the seeds",
         "--card-sample": "number of the draw from the card's posterior that the card is",
@@ -37,8 +38,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     dataset = datasets.get(config.dataset)
     device = read_device(arguments.card, config)
-    trainer = Trainer(config, device, arguments.replicate, dataset.load(config.cache, config.folder), chip)
-    data_id = dataset.digest(config.cache, config.folder)
+    places = data.folders(config.data, arguments.cache)
+    trainer = Trainer(config, device, arguments.replicate, dataset.load(*places), chip)
+    data_id = dataset.digest(*places)
     total = trainer.machine.samples * config.epochs
     label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
     arguments.output.mkdir(parents=True, exist_ok=True)

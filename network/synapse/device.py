@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from calibration.card.card import MOST_WRITTEN
+from calibration.card import MOST_WRITTEN
 from network import config
 from network.synapse import ablation, resting, widths
 from spinloom.errors import UserError

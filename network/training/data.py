@@ -10,8 +10,14 @@ from spinloom.errors import UserError
 from spinloom.files import read_json
 
 
-def read(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
+def read(path: str | Path, cache: str | None = None) -> tuple[datasets.Dataset, Path, Path | None]:
     """Return data set, cache and the user's folder of any section with ``dataset`` and ``data``, in a JSON file.
+
+    Parameters
+    ----------
+    path : str or Path
+    cache : str, optional
+        As of `folders`.
 
     Raises
     ------
@@ -21,12 +27,15 @@ def read(path: str | Path) -> tuple[datasets.Dataset, Path, Path | None]:
     section = read_json(path)
     if not isinstance(section, dict) or "dataset" not in section:
         raise UserError(f"{path}: dataset missing, allowed the network section of the config")
-    return datasets.get(section["dataset"]), *folders(Data.parse(section.get("data") or {}, str(path), "data"))
+    return datasets.get(section["dataset"]), *folders(Data.parse(section.get("data") or {}, str(path), "data"), cache)
 
 
-def folders(data: Data) -> tuple[Path, Path | None]:
-    """Return the cache and the user's own folder (or None) in ``network.data``; `UserError` if they cannot be paths."""
-    return _folder("cache", data.cache), _folder("folder", data.folder) if data.folder else None
+def folders(data: Data, cache: str | None = None) -> tuple[Path, Path | None]:
+    """Return the cache and the user's own folder (or None) in ``network.data``; `UserError` if they cannot be paths.
+
+    A job of the workflow is told the ``cache`` beside its section, because no result depends on it.
+    """
+    return _folder("cache", cache or data.cache), _folder("folder", data.folder) if data.folder else None
 
 
 def _folder(key: str, text: str) -> Path:

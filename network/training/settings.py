@@ -37,16 +37,6 @@ class Settings(Shared, Training, Seeded):
         return rules.options(self.rule, self.rule_options)
 
     @property
-    def cache(self) -> Path:
-        """Folder of checked data files."""
-        return data.folders(self.data)[0]
-
-    @property
-    def folder(self) -> Path | None:
-        """Folder where the user put the data files, if any."""
-        return data.folders(self.data)[1]
-
-    @property
     def modules(self) -> tuple[str, str]:
         """Names of the plug-ins' modules that a training uses: rule and data set."""
         return rules.REGISTRY.module(self.rule), datasets.REGISTRY.module(self.dataset)
@@ -189,12 +179,18 @@ def parts(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what each kind of job sees of a network section, by file name.
 
     ``data`` names the data set; ``training_NAME`` is the section of a variant without the assumed constants and the
-    numbers of repeated runs, which no training depends on.
+    numbers of repeated runs, which no training depends on. Neither says where the cache is.
     """
     seen = {"data": {key: section[key] for key in ("dataset", "data") if key in section}}
     for name, own in variants(section).items():
         seen[f"training_{name}"] = {key: value for key, value in own.items() if key not in (*ASSUMED, *REPEATS)}
-    return seen
+    return {name: without_cache(part) for name, part in seen.items()}
+
+
+def without_cache(section: dict[str, Any]) -> dict[str, Any]:
+    """Return a section without the place of the cache, on which no result depends."""
+    data = section.get("data")
+    return {**section, "data": {key: data[key] for key in data if key != "cache"}} if data else section
 
 
 def read(path: str | Path) -> Settings:

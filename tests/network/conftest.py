@@ -22,7 +22,7 @@ from network.datasets.files.cached import CachedDataset
 from network.results.meter import Meter
 from network.results.run_tables import write_run
 from network.synapse.device import DeviceModel
-from network.training import settings
+from network.training import data, settings
 from network.training.trainer import Trainer
 from tests import plugins
 
@@ -217,8 +217,8 @@ def trainer(config, card=None, replicate=0, **changes) -> Trainer:
     section = settings.read(config(**changes))
     device = DeviceModel.from_card(card or make_card(), section.device, rules.get(section.rule).scale)
     dataset = datasets.get(section.dataset)
-    dataset.ensure(section.cache, section.folder, quiet)
-    return Trainer(section, device, replicate, dataset.load(section.cache, section.folder))
+    dataset.ensure(*data.folders(section.data), quiet)
+    return Trainer(section, device, replicate, dataset.load(*data.folders(section.data)))
 
 
 def train(config, folder, card=None, replicate=0, report=quiet, **changes):

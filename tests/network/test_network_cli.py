@@ -47,7 +47,8 @@ def trained(tmp_path):
         for replicate in range(2):
             runs.append(str(tmp_path / f"{variant}_{replicate}"))
             main(["train", "--config", str(tmp_path / f"training_{variant}.json"), "--card", str(tmp_path / "card"),
-                  "--replicate", str(replicate), "--output", runs[-1], "--log", f"{runs[-1]}.log"])  # fmt: skip
+                  "--cache", str(tmp_path / "cache"), "--replicate", str(replicate),
+                  "--output", runs[-1], "--log", f"{runs[-1]}.log"])  # fmt: skip
     gather(path, tmp_path, runs, "summary")
     return path, tmp_path, runs
 

@@ -12,7 +12,7 @@ from network import datasets, rules
 from network.__main__ import main
 from network.results.uncertainty import COLUMNS, components
 from network.synapse.device import DeviceModel
-from network.training import settings
+from network.training import data, settings
 from network.training.trainer import Trainer
 from spinloom.errors import UserError
 from spinloom.files import read_table, write_csv
@@ -65,8 +65,8 @@ def test_a_chip_keeps_its_devices_through_the_seeds(config):
         section = settings.read(config())
         device = DeviceModel.from_card(make_card(), section.device, rules.get(section.rule).scale)
         dataset = datasets.get(section.dataset)
-        dataset.ensure(section.cache, section.folder, quiet)
-        run = Trainer(section, device, replicate, dataset.load(section.cache, section.folder), chip)
+        dataset.ensure(*data.folders(section.data), quiet)
+        run = Trainer(section, device, replicate, dataset.load(*data.folders(section.data)), chip)
         array, instance = run.machine.fabricate()
         return (
             np.asarray(instance),
@@ -105,8 +105,9 @@ def test_the_table_of_a_study(config, tmp_path):
     accuracy = np.arange(8.0).reshape(2, 2, 2) / 10
     for card in ("0", "1"):
         calibration(["sample", str(tmp_path / "card"), "--number", card, "--output", str(tmp_path / "cards" / card)])
-        main(["train", "--config", str(training), "--card", str(tmp_path / "cards" / card), "--card-sample", card,
-              "--chip", "0", "--replicate", "0", "--output", str(tmp_path / card),
+        main(["train", "--config", str(training), "--cache", str(tmp_path / "cache"), "--card",
+              str(tmp_path / "cards" / card), "--card-sample", card, "--chip", "0", "--replicate", "0",
+              "--output", str(tmp_path / card),
               "--log", str(tmp_path / "log")])  # fmt: skip
         for place in np.ndindex(2, 2):
             run = runs / "_".join(["a", card, *map(str, place)])

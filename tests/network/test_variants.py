@@ -93,7 +93,7 @@ def test_a_job_sees_its_own_part_only():
     named = {"a": None, "b": {"epochs": 2}}
     before = settings.parts({**BASE, "variants": named})
     assert list(before) == ["data", "training_a", "training_b", "training_float_baseline"]
-    assert before["data"] == {"dataset": "digits", "data": BASE["data"]}
+    assert before["data"] == {"dataset": "digits", "data": {"folder": None}}
     assert all("energy" not in part and "variants" not in part for part in before.values())
 
     def touched(**changes):
@@ -103,6 +103,8 @@ def test_a_job_sees_its_own_part_only():
     assert touched(energy={"adc_energy_J": 0.0}) == set()
     assert touched(variants={"a": None, "b": {"epochs": 3}}) == {"training_b"}
     assert touched(variants={"a": None}) == set()
+    assert touched(data={**BASE["data"], "cache": "elsewhere"}) == set()
+    assert touched(data={**BASE["data"], "folder": "elsewhere"}) == set(before)
     assert touched(epochs=9) == {"training_a", "training_float_baseline"}  # b has its own
     for part in ("training_a", "training_b"):
         assert settings.check(before[part]).variant == part.removeprefix("training_")

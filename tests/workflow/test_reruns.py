@@ -78,6 +78,7 @@ KEYS = [
     ({"network.lifetime": {"endurance_writes": 1e6}}, AFTER),
     ({"network.evaluation": {"retention": {"temperatures_K": [300], "holds_s": [1e8]}}}, TRAINING),
     ({"network.dataset": "mnist", "network.layers": [784, 10]}, {"data": 1, **TRAINING}),
+    ({"network.data.cache": "elsewhere/cache"}, PAGE),
     ({"network": None}, REPORT),
     # the card from elsewhere: what was simulated stays for later
     ({"calibration.source": READY, "calibration.states.method": "edges"}, CALIBRATION),

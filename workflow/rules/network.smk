@@ -24,8 +24,10 @@ rule data:
         LOGS / "network/data.log",
     conda:
         "../../environment.yml"
+    resources:
+        cache=study.of(lambda facts: facts.cache),  # a param would be part of the job's identity
     shell:
-        "python -m network data --config {input.section:q} --output {output:q} --log {log:q}"
+        "python -m network data --config {input.section:q} --cache {resources.cache:q} --output {output:q} --log {log:q}"
 
 
 rule train:
@@ -45,13 +47,14 @@ rule train:
         "../../environment.yml"
     resources:
         mem_mb=1800,
+        cache=study.of(lambda facts: facts.cache),
     params:
         card=study.card_option(CARD),
         chip="",
         output=at(NETWORK / "runs/{variant}_{replicate}"),
     shell:
-        "python -m network train --config {input.section:q} {params.card} --replicate {wildcards.replicate:q}"
-        " {params.chip} --output {params.output:q} --log {log:q}"
+        "python -m network train --config {input.section:q} --cache {resources.cache:q} {params.card}"
+        " --replicate {wildcards.replicate:q} {params.chip} --output {params.output:q} --log {log:q}"
 
 
 # the same on draws from the posterior of the card, on which several chips and seeds are nested

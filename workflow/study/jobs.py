@@ -141,5 +141,6 @@ def _facts(plan: Plan, code: dict[str, str]) -> Facts:
         variants={one.variant: one.uses_card for one in plan.trained},
         sampled_variants=plan.sampled_variants,
         seeds=network.get("seeds", 0),
+        cache=network["data"]["cache"] if network else "",
         samples=[network.get(key, 0) for key in ("card_samples", "chips", "seeds_per_chip")],
     )

@@ -104,7 +104,9 @@ class Planner:
             for one in trained:
                 if card is not None:
                     suits(card, one, "calibration.source")
-            parts = self._once("parts", lambda: settings.parts(third), third)
+            parts = self._once(
+                "parts", lambda: {"network": settings.without_cache(third), **settings.parts(third)}, third
+            )
         systems.check(config.get("system"), [one.variant for one in trained])
         return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), parts, trained)
 

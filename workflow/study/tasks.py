@@ -66,6 +66,8 @@ class Facts:
         Names of what is trained on draws of the card too.
     seeds : int
         Of each variant.
+    cache : str
+        Folder of checked data files.
     samples : list of int
         Draws of the card, chips of each, seeds of each chip.
     """
@@ -80,6 +82,7 @@ class Facts:
     variants: dict[str, bool]
     sampled_variants: list[str]
     seeds: int
+    cache: str
     samples: list[int]
 
 
