@@ -47,10 +47,10 @@ def test_a_study_that_simulates_and_one_that_does_not(study):
     one = study()
     tables = [f"results/small/device_sims/{name}" for name in ("events.parquet", "pulses.csv", "device.json")]
     assert one.writes(small()) == tables and one.writes_option(small()) == "--device-sims results/small/device_sims"
-    assert one.every(["results/{study}/a", "b"], lambda facts: facts.simulates) == ["results/small/a", "b"]
+    assert one.every(["results/{study}/a", "b"], lambda facts: facts.simulates)(None) == ["results/small/a", "b"]
     other = study(LIBRARY)
     assert other.writes(small()) == [] and other.writes_option(small()) == "" and not other.chunks
-    assert other.every(["results/{study}/a"], lambda facts: facts.simulates) == []
+    assert other.every(["results/{study}/a"], lambda facts: facts.simulates)(None) == []
     assert other.made(lambda facts: facts.trains, ["results/{study}/a"])(small()) == ["results/small/a"]
     assert other.made(lambda facts: facts.simulates, ["results/{study}/a"])(small()) == []
 
@@ -113,6 +113,6 @@ def test_points_of_a_scan_share_chunks_and_digests(study):
     scan = {"axes": [{"key": "calibration.readout.TMR", "values": [1.0, 1.1]}]}
     one = study({"scan": scan})
     assert list(one.plans) == ["small/points/TMR=1", "small/points/TMR=1.1"] and len(one.chunks) == 4
-    assert one.every(["results/{study}/a"]) == [f"results/{name}/a" for name in one.plans]
+    assert one.every(["results/{study}/a"])(None) == [f"results/{name}/a" for name in one.plans]
     first, second = (one.code("card")(Wildcards(study=name)) for name in one.plans)
     assert first == second and json.loads(Path(one.labels).read_text())["TMR=1"] == {"TMR": "1"}

@@ -166,7 +166,7 @@ if study.is_scan:  # of any other study nothing is compared
 
 rule network:
     input:
-        [path for name, facts in study.studies.items() if facts.trains for path in study.run_files(name)],
+        study.all_run_files,
         study.every(rules.summarise.output, lambda facts: facts.trains),
         study.every([*rules.systems.output], lambda facts: facts.trains and facts.compares),
         study.every([*rules.uncertainty.output], lambda facts: facts.trains and facts.samples[0]),

@@ -165,10 +165,16 @@ class Tasks:
         """Return the input function that looks up a fact of the study that is asked for."""
         return lambda wildcards: find(self.studies[wildcards.study])
 
-    def every(self, paths: Iterable[str | Path], holds: Callable[[Facts], Any] = lambda facts: True) -> list[str]:
-        """Return the files of all studies of which it holds."""
-        studies = [name for name, facts in self.studies.items() if holds(facts)]
-        return [str(path).replace("{study}", name) for path in paths for name in studies]
+    def every(
+        self, paths: Iterable[str | Path], holds: Callable[[Facts], Any] = lambda facts: True
+    ) -> Callable[[Any], list[str]]:
+        """Return the input function that asks for files of all studies of which it holds.
+
+        A function, because a job of one point has no use for the files of thousands.
+        """
+        return lambda wildcards: [
+            str(path).replace("{study}", name) for path in paths for name, facts in self.studies.items() if holds(facts)
+        ]
 
     def made(self, holds: Callable[[Facts], Any], paths: Iterable[str | Path]) -> Callable[[Any], list[str]]:
         """Return the input function that asks for files if it holds of the study."""
@@ -205,6 +211,10 @@ class Tasks:
     def run_files(self, study: str) -> list[str]:
         """Return the files in them."""
         return [f"{run}/{file}" for run in self.runs(study) for file in RUN_FILES]
+
+    def all_run_files(self, wildcards: Any) -> list[str]:
+        """Return the files of all trainings of all studies."""
+        return [path for name, facts in self.studies.items() if facts.trains for path in self.run_files(name)]
 
     def sampled(self, wildcards: Any) -> list[str]:
         """Return the files of the trainings on draws of the card."""
