@@ -119,8 +119,8 @@ def test_a_scans_page_and_package_follow_their_sources_alone(tree, snakemake, jo
     (tree / "paged.yaml").write_text(yaml.safe_dump(content))
     arguments = ("--configfile", "paged.yaml")
     finish(tree, snakemake, *arguments)
-    for name in ("report/scan_figures.py", "results/README.md"):
-        (tree / name).write_text((tree / name).read_text() + "\n# another line\n")
+    for name, line in (("report/scan_figures.py", "ANOTHER = 1"), ("results/README.md", "Another line.")):
+        (tree / name).write_text(f"{(tree / name).read_text()}\n{line}\n")
     assert jobs(*arguments) == {"scan_report": 1, "scan_package": 1, "all": 1}
 
 
