@@ -38,7 +38,6 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from pydantic import field_validator
 
 from calibration.card import Kind
 from network.model.layers import Synapses
@@ -68,18 +67,7 @@ class Options(TrainOptions):
         "Steps of the slow device for each step that the fast one holds (lambda).", 1.0, ge=1e-6, le=1e3
     )
     give_back: Flag = key("What the slow device gets is taken from the fast one.", False)
-    pulses: Literal["whole", "ladder", "fractional"] = key(
-        "whole alone: the fast device forgets by their number.", "whole"
-    )
-
-    @field_validator("pulses")
-    @classmethod
-    def _whole(cls, pulses: str) -> str:
-        if pulses != "whole":
-            raise ValueError(
-                f"found {pulses}, allowed: whole (tiki_taka forgets by whole pulses that come as often up as down)"
-            )
-        return pulses
+    pulses: Literal["whole"] = key("Whole pulses alone: the fast device forgets by their number.", "whole")
 
 
 def symmetry_points(kernel: np.ndarray, up: int, down: int, occupancy: np.ndarray, weight: np.ndarray) -> np.ndarray:

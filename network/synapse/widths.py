@@ -5,9 +5,9 @@ mean, with f times the variance: the parts of a pulse add up independently. With
 deviation of an outcome from it, the outcome is moved to f m + sqrt(f) e. Energy and duration go with f.
 
 **Ones in between.** Between two pulses of one direction, neighbours in their mean step, a pulse at the share f of the
-way is taken to have a mean and a variance of the step at the share f of the way between theirs. Its outcomes are
-those of both, with the weights 1 - f and f, moved to the common mean. Drive, energy and duration are at the share f too. A
-driver that draws one of the two instead has the same mean, and a variance that is larger by f (1 - f) times the squared
+way is taken to have a mean and a variance of the step at the share f of the way between theirs. Its outcomes are those
+of both, with the weights 1 - f and f, moved to the common mean. Drive, energy and duration are at the share f too. If a
+driver draws one of the two instead, the mean is the same, and the variance is larger by f (1 - f) times the squared
 difference of the mean steps.
 
 An outcome lies between two states and is split between them in proportion to nearness, which keeps the mean and adds

@@ -235,7 +235,7 @@ def test_a_transfer_reads_one_of_two_devices_once_in_so_many_steps():
         (
             lattice(),
             {"pulses": "ladder"},
-            "network.rule_options.pulses: found ladder, allowed: whole .tiki_taka forgets",
+            "network.rule_options.pulses: found ladder, allowed: whole",
         ),
         (lattice(), {"tiles": 2}, "network.rule_options: found unknown key 'tiles', allowed: gain, gamma, give_back"),
     ],
