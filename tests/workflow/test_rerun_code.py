@@ -144,6 +144,24 @@ def test_sources_that_the_study_does_not_use_rerun_nothing(tree):
         assert tree.jobs() == NOTHING
 
 
+def test_the_evidence_for_the_engines_depends_on_their_statements(tree):
+    tree.configure({})
+    assert tree.jobs("validation") == {"validate": 1, "validation": 1}
+    code = tree.path / "results" / "validation" / "code.json"
+    for name in ("validation.csv", "validation.md"):
+        code.with_name(name).touch()
+    assert tree.jobs("validation") == NOTHING
+    with edited(
+        tree,
+        lambda content, suffix: b"# a comment\n" + content,
+        ["device_sims/engines/oommf/program.py", "device_sims/validation/analytic.py"],
+    ):
+        assert tree.jobs("validation") == NOTHING
+    for name in ("device_sims/validation/analytic.py", "device_sims/validation/reference/racetrack_dmi.csv"):
+        with edited(tree, one_more_line, [name]):
+            assert tree.jobs("validation") == {"validate": 1, "validation": 1}, name
+
+
 def test_comments_docstrings_and_layout_rerun_nothing(tree):
     def commented(content, suffix):
         # every module has a docstring, and begins with it

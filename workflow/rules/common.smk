@@ -17,7 +17,9 @@ if workflow.remote_exec:
 from spinloom.errors import UserError
 from spinloom.files import SEAL, SUMS, sha256_file
 from workflow.study import cluster
-from workflow.study.tasks import CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, Tasks, at
+from workflow.study.tasks import (
+    CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, VALIDATION, Tasks, at,
+)  # fmt: skip
 
 
 def or_exit(function, *arguments, **options):

@@ -5,7 +5,7 @@ own table.
 """
 
 # the engines' evidence, if somebody has computed it: no input, which would compute it now
-EVIDENCE = Path("results/validation/validation.csv")
+EVIDENCE = VALIDATION / "validation.csv"
 SCAN_PAGES = [ROOT / "report.html", ROOT / "datapackage.json"] if study.is_scan else []
 
 

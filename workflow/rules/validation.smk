@@ -2,8 +2,6 @@
 
 from workflow.study.tasks import evidence
 
-VALIDATION = Path("results/validation")
-
 
 rule validation:
     input:

@@ -23,6 +23,7 @@ from spinloom.run_lock import VARIABLE
 from spinloom.stages import STAGES
 
 STUDY = Path("results/{study}")
+VALIDATION = Path("results/validation")
 DEVICE_SIMS = STUDY / "device_sims"
 CARD = STUDY / "calibration" / "card"
 NETWORK = STUDY / "network"
@@ -38,11 +39,14 @@ def at(path: str | Path) -> Callable[[Any], str]:
     return lambda wildcards: str(path).format(**dict(wildcards.items()))
 
 
-def evidence(wildcards: Any) -> list[str]:
-    """Return the files that the evidence for the engines depends on, an input function: it imports all stages."""
+def evidence(wildcards: Any) -> str:
+    """Return the digests of the sources of the evidence for the engines, an input function: it imports all stages."""
     from workflow.study.sources import validation
 
-    return validation()
+    path, text = VALIDATION / "code.json", validation().identity()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:  # a change of time is a change
+        files.write_text(text, path)
+    return str(path)
 
 
 @dataclass(frozen=True)
