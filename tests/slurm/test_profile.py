@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from spinloom.errors import UserError
 from workflow.study import cluster
@@ -83,3 +84,20 @@ def test_a_run_with_arrays_is_refused_when_it_starts():
         cluster.check(settings)
     with pytest.raises(UserError, match="slurm-array-jobs: found simulate, allowed: none"):
         cluster.check(slurm.ExecutorSettings(array_jobs="simulate", no_account=True, status_command="squeue"))
+
+
+def test_a_job_that_failed_elsewhere_says_why_in_a_line(capsys):
+    words = "SLURM-job '57' failed, SLURM status is: 'TIMEOUT'. For further error details see the cluster/cloud log."
+    told = {
+        "event": LogEvent.JOB_ERROR,
+        "rule_name": "simulate",
+        "jobid": 7,
+        "rule_msg": words,
+        "log": ["a.log", "57.log"],
+    }
+    for local in (True, False):
+        handler = cluster.Failures(SimpleNamespace(local_exec=local))
+        handler.handle(logging.makeLogRecord(told))
+        handler.handle(logging.makeLogRecord({"event": LogEvent.JOB_INFO}))
+    line = "job 7 (simulate): SLURM-job '57' failed, SLURM status is: 'TIMEOUT'. Logs: a.log, 57.log\n"
+    assert capsys.readouterr().err == line

@@ -45,7 +45,8 @@ if study is None:
     for line in study.upgrades:
         print(f"note: {line}", file=sys.stderr)
     workflow.delete_output = partial(or_exit, study.delete, workflow.delete_output)
-    logging.getLogger("snakemake.logging").addHandler(forecast.Forecast(workflow, study.name, study.plans))
+    for handler in (forecast.Forecast(workflow, study.name, study.plans), cluster.Failures(workflow)):
+        logging.getLogger("snakemake.logging").addHandler(handler)
 ROOT = study.root
 LOGS = STUDY / "logs"
 

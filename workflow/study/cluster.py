@@ -1,8 +1,12 @@
-"""What the settings of a run on a cluster must not be, told at its start and not by a run that never ends."""
+"""A run on a cluster: what its settings must not be, and why a job failed."""
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import Any
+
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from spinloom.errors import UserError
 
@@ -30,3 +34,29 @@ def check(settings: Any) -> None:
             f"slurm-array-jobs: found {arrays}, allowed: none; snakemake-executor-plugin-slurm loses jobs of arrays "
             "(docs/cluster.md)"
         )
+
+
+class Failures(logging.Handler):
+    """Tells on stderr why a job elsewhere failed, each time that it does, in a line.
+
+    A job of this machine says so itself. Of others Snakemake tells it beside the list of the job's files, which the
+    profiles switch off.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+
+    def __init__(self, workflow: Any):
+        super().__init__()
+        self.workflow = workflow
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line of Snakemake's."""
+        if getattr(record, "event", None) != LogEvent.JOB_ERROR or self.workflow.local_exec:
+            return
+        told = vars(record)
+        # the executor's own words, before advice and the whole command
+        reason = (told["rule_msg"] or "failed").partition("For further error details")[0].splitlines()[0].strip()
+        logs = ", ".join(map(str, told["log"]))
+        print(f"job {told['jobid']} ({told['rule_name']}): {reason} Logs: {logs}", file=sys.stderr)
