@@ -132,11 +132,14 @@ def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, 
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setenv("TERM", "xterm")
         code = live.run(
-            [sys.executable, "-c", "print('what went wrong'); raise SystemExit(1)"], lambda: folder[0], folder[1]
+            [sys.executable, "-c", "print('note: jax: found 2\\nwhat went wrong'); raise SystemExit(1)"],
+            lambda: folder[0],
+            folder[1],
         )
         with pytest.raises(UserError, match="epochs"):
             live.run([sys.executable, "-c", "print('the same')"], refuse, folder[1])
     listener.join(timeout=10)
     text = b"".join(shown).decode()
-    assert code == 1 and "160 replicas" in text and "what went wrong" in text and "the whole log:" in text
+    assert code == 1 and "160 replicas" in text and text.count("note: jax: found 2\r\n") == 2  # above, and in the log
+    assert "what went wrong" in text and "the whole log:" in text
     assert (folder[1] / "logs" / "snakemake.log").read_text() == "the same\n"

@@ -29,6 +29,7 @@ from spinloom.progress import STATUS, clock
 from workflow.study.planning import Plan
 
 TOLD = 40  # lines of the log that a failure shows
+HEAD = 20_000  # characters of the log in which the notes of a planning are
 BAR = 24
 
 
@@ -82,7 +83,9 @@ def run(command: list[str], told: Callable[[], list[Part]], folder: Path) -> int
             except UserError:
                 process.wait()
                 raise
+            noted = 0
             while True:
+                noted = _note(console, log, noted)
                 try:
                     live.update(picture(rows(parts, folder, begin), time.time() - begin), refresh=True)
                     process.wait(timeout=1)
@@ -92,12 +95,22 @@ def run(command: list[str], told: Callable[[], list[Part]], folder: Path) -> int
                 except KeyboardInterrupt:  # the terminal has told Snakemake too, which ends its jobs first
                     process.wait()
                     break
+            _note(console, log, noted)
             live.update(picture(rows(parts, folder, begin), time.time() - begin), refresh=True)
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         print("\n".join(lines[-TOLD:]), file=sys.stderr)
         print(f"the whole log: {log}", file=sys.stderr)
     return process.returncode
+
+
+def _note(console: Console, log: Path, before: int) -> int:
+    """Print what the planning has to tell beside its jobs, but for the first lines; return how many there are."""
+    with open(log, encoding="utf-8", errors="replace") as stream:
+        notes = [line for line in stream.read(HEAD).split("\n")[:-1] if line.startswith("note: ")]
+    for note in notes[before:]:
+        console.print(note, markup=False, soft_wrap=True)
+    return len(notes)
 
 
 def rows(parts: list[Part], folder: Path, begin: float) -> list[Row]:
