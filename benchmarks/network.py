@@ -2,7 +2,7 @@
 
     python benchmarks/network.py --card results/default/calibration/card [--rule NAME] [--batch-size 100 128]
 
-Prints medians over the repeats; the two rules take turns, so that a change of the machine's load hits both.
+Prints medians of CPU time over the repeats; the two rules take turns, so that a change of the machine's load hits both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from network.training.trainer import Trainer  # noqa: E402
 from spinloom.command_line import run_cli  # noqa: E402
 from spinloom.streams import generator  # noqa: E402
 
-LAYERS = [784, 128, 128, 128, 10]
+PIXELS = 784
 INK = 0.19  # of MNIST's pixels; pulses of single images go to no others
 HELD = 100  # validation images; not used
 
@@ -40,7 +40,7 @@ def pictures(count: int) -> Data:
     random = generator(0, "benchmark", "pictures")
 
     def draw(n):
-        images = random.integers(1, 256, (n, LAYERS[0]), "uint8") * (random.random((n, LAYERS[0])) < INK)
+        images = random.integers(1, 256, (n, PIXELS), "uint8") * (random.random((n, PIXELS)) < INK)
         return images.astype("uint8"), random.integers(0, 10, n, "uint8")
 
     return Data(*draw(count + HELD), *draw(HELD), 10, (28, 28, 1))
@@ -52,7 +52,7 @@ def measure(arguments: argparse.Namespace, batch: int) -> None:
     card = KernelCard.read(arguments.card)
     for name in (BASELINE, arguments.rule):
         section = {
-            "dataset": "mnist", "layers": LAYERS, "rule": name, "seed": 1, "validation_images": HELD, "epochs": 10,
+            "dataset": "mnist", "layers": arguments.layers, "rule": name, "seed": 1, "validation_images": HELD, "epochs": 10,
             "batch_size": batch, "normalisation": "batch" if batch > 1 else "none",
             "rule_options": arguments.options if name == arguments.rule else {},
         }  # fmt: skip
@@ -65,9 +65,9 @@ def measure(arguments: argparse.Namespace, batch: int) -> None:
     times = {name: [] for name in trainers}
     for number in range(2, 2 + arguments.repeats):
         for name, trainer in trainers.items():
-            begin = time.perf_counter()
+            begin = time.process_time()
             states[name], _ = jax.block_until_ready(trainer.epoch(states[name], number))
-            times[name].append((time.perf_counter() - begin) / trainer.machine.steps)
+            times[name].append((time.process_time() - begin) / trainer.machine.steps)
     median = {name: statistics.median(values) for name, values in times.items()}
     for name, step_s in median.items():
         print(f"batch {batch}, {name}: {step_s * 1e3:.2f} ms per step, {batch / step_s:.0f} images/s")
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("--rule", default="accumulate_quantise_program", choices=rules.REGISTRY.names())
     parser.add_argument("--options", type=json.loads, default={}, help="options of the rule, as JSON")
+    parser.add_argument("--layers", type=int, nargs="+", default=[PIXELS, 256, 10])
     parser.add_argument("--batch-size", type=int, nargs="+", default=[100, 128])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=5)

@@ -35,6 +35,7 @@ from network.rules.capabilities import Costs
 from network.synapse import pulse_ladder, random_words
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
+from network.synapse.turns import Turn, Turns
 from spinloom.declare import Real, key
 
 MIX = {"pair": (0.5, -0.5), "single": (1.0,)}
@@ -94,8 +95,8 @@ class DiscreteStateTransition(Rule[Options]):
         """Return tau(nu), both float32[...]."""
         return jnp.tanh(self.steepness * nu) if self.law == "tanh" else nu
 
-    def strengths(self, change: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return how strongly each junction is to be switched, and whether off instead of on.
+    def turns(self, change: jax.Array, state: jax.Array) -> tuple[tuple[jax.Array, ...], ...]:
+        """Return which junction is to be switched how strongly, and the same for the other one.
 
         Parameters
         ----------
@@ -106,39 +107,48 @@ class DiscreteStateTransition(Rule[Options]):
 
         Returns
         -------
-        strength : jax.Array, float32[devices, inputs, outputs]
-            0: no pulse, 1: surely.
-        off : jax.Array, bool[devices, inputs, outputs]
+        first : tuple of (bool, bool, float32), [inputs, outputs]
+            Whether it is the second junction, whether it is to be switched off instead of on, and the strength (0: no
+            pulse, 1: surely).
+        other : tuple
+            The same of the other junction; the strength is 0 unless both are to be switched.
         """
         rising = change > 0
-        if self.synapse == "single":
-            kappa, nu = split(change, 2.0)
-            reached = (state[0] == 1) == rising
-            strength = jnp.where(reached, 0, jnp.where(kappa >= 1, 1.0, self.strength(nu)))
-            return strength[None], ~rising[None]
-        kappa, nu = split(change, 1.0)
+        kappa, nu = split(change, 2.0 if self.synapse == "single" else 1.0)
         sooner = self.strength(nu)
-        # for a falling weight the junctions exchange their parts
-        first, second = jnp.where(rising, state[0], state[1]) == 1, jnp.where(rising, state[1], state[0]) == 1
-        up = jnp.where(first, 0, jnp.where(kappa >= 1, 1.0, sooner))
-        left = jnp.where(first, kappa, kappa - 1)  # steps left for the other junction
-        down = jnp.where(second, jnp.where(left >= 1, 1.0, jnp.where(left >= 0, sooner, 0)), 0)
-        strength = jnp.stack([jnp.where(rising, up, down), jnp.where(rising, down, up)])
-        return strength, jnp.stack([~rising, rising])
+        strength = jnp.where(kappa >= 1, 1.0, sooner)
+        if self.synapse == "single":
+            reached = (state[0] == 1) == rising
+            return ((jnp.zeros_like(rising), ~rising, jnp.where(reached, 0, strength)),)
+        # a rising weight switches the first on or the second off; of a falling one they exchange their parts
+        on, off = jnp.where(rising, state[0], state[1]) == 0, jnp.where(rising, state[1], state[0]) == 1
+        first = (rising != on, ~on, jnp.where(on | off, strength, 0))
+        both = on & off & (kappa >= 1)
+        return first, (rising == on, on, jnp.where(both, jnp.where(kappa >= 2, 1.0, sooner), 0))
 
     def propose(
         self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[Memory, tuple[Plan, ...]]:
+    ) -> tuple[Memory, tuple[Plan | Turns, ...]]:
         """Split the optimiser's change into sure and probable steps and give the pulses."""
         weights = tuple(self.combine(array).value for array in arrays)
         changes, optimizer = self.optimizer.transform.update(signals.gradients, memory.optimizer, weights)
         plans = []
         for stream, array, change in zip(context.keys, arrays, changes, strict=True):
-            strength, off = self.strengths(change, array.state)
             words = random_words.words(stream, context.step, change.shape)
-            word = jnp.stack(words[: len(self.mix)])
-            plans.append(Plan(*pulse_ladder.choose(self.ladder, off, strength, word, self.dither)))
+            turns = [self.turn(*turn, words) for turn in self.turns(change, array.state)]
+            plans.append(Turns(*turns) if len(turns) > 1 else Plan(turns[0].pulse[None], turns[0].mask[None]))
         return Memory(optimizer), tuple(plans)
+
+    def turn(self, second: jax.Array, off: jax.Array, strength: jax.Array, words: tuple[jax.Array, jax.Array]) -> Turn:
+        """Return the pulses of a turn (see `turns`), drawn with two words for each synapse, one for each junction."""
+        word = jnp.where(second, words[1], words[0])
+        # seldom are both junctions of any synapse to be switched
+        pulse, given = jax.lax.cond(
+            jnp.any(strength > 0),
+            lambda: pulse_ladder.choose(self.ladder, off, strength, word, self.dither),
+            lambda: (jnp.zeros(off.shape, self.ladder.command.dtype), jnp.zeros(off.shape, bool)),
+        )
+        return Turn(second, pulse, given)
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the optimiser's moments."""

@@ -81,7 +81,7 @@ class OuterProductProbability(Rule[Options]):
             # one aim for all junctions of a weight: without the barrier it would be taken anew for each
             at = jax.lax.optimization_barrier(pulse_ladder.aim(self.ladder, gradient > 0, rate * jnp.abs(gradient)))
             at = jax.tree.map(lambda one: one[None], at)
-            plans.append(Plan(*pulse_ladder.take(at, word, self.dither)))
+            plans.append(Plan(*pulse_ladder.take(self.ladder, at, word, self.dither)))
         return memory, tuple(plans)
 
     def memory_bits(self, memory: tuple) -> dict[str, int]:

@@ -190,7 +190,8 @@ class Aim(NamedTuple):
 
     gap: jax.Array  # float32, between their coordinates; infinite beyond the last rung
     excess: jax.Array  # float32, of the wanted coordinate over the lower one
-    commands: tuple[jax.Array, jax.Array]  # int16, of the lower and of the higher rung
+    place: jax.Array  # int32, of the lower rung in all commands
+    more: jax.Array  # int32, 0 if there is no higher one, otherwise 1
     above: jax.Array  # bool, whether the lower rung is a pulse
 
 
@@ -209,21 +210,24 @@ def aim(ladder: Ladder, back: jax.Array, strength: jax.Array) -> Aim:
     start, stop = (jnp.where(back, table[1], table[0]) for table in (ladder.start, ladder.stop))
     wanted = jnp.where(strength > 0, start + jnp.minimum(strength, 1) * (stop - start), 0)
     wide, bins = ladder.coordinate.shape[1], ladder.below.shape[1]
-    rung = ladder.below.ravel()[side * bins + _bins(wanted)].astype(jnp.int32)
     coordinate = ladder.coordinate.ravel()
-    for _ in range(ladder.crowd):
-        rung = rung + (wanted >= coordinate[side * wide + rung + 1])
+    rung = ladder.below.ravel()[side * bins + _bins(wanted)].astype(jnp.int32)
     low, high = (coordinate[side * wide + rung + i] for i in range(2))
-    # beyond the last rung there is none to take
-    lower, higher = (ladder.command.ravel()[side * (wide - 1) + jnp.minimum(rung + i, wide - 2)] for i in range(2))
-    return Aim(high - low, wanted - low, (lower, higher), rung > 0)
+    for _ in range(ladder.crowd):
+        further = wanted >= high
+        rung, low = rung + further, jnp.where(further, high, low)
+        high = jnp.where(further, coordinate[side * wide + rung + 1], high)
+    place = side * (wide - 1) + rung
+    more = (rung < wide - 2).astype(jnp.int32)  # beyond the last rung there is none to take
+    return Aim(high - low, wanted - low, place, more, rung > 0)
 
 
-def take(at: Aim, word: jax.Array, dither: bool = True) -> tuple[jax.Array, jax.Array]:
+def take(ladder: Ladder, at: Aim, word: jax.Array, dither: bool = True) -> tuple[jax.Array, jax.Array]:
     """Return the pulse, from `aim` and random words (uint32[...]) for the choice between two rungs.
 
     Parameters
     ----------
+    ladder : Ladder
     at : Aim
     word : jax.Array, uint32
     dither : bool
@@ -238,11 +242,11 @@ def take(at: Aim, word: jax.Array, dither: bool = True) -> tuple[jax.Array, jax.
     # 31 bits: the strength may be a millionth of the lowest rung
     chance = (word >> 1).astype(jnp.int32).astype(jnp.float32) * jnp.float32(2**-31) if dither else jnp.float32(0.5)
     higher = chance * at.gap < at.excess
-    return jnp.where(higher, at.commands[1], at.commands[0]), higher | at.above
+    return ladder.command.ravel()[at.place + higher * at.more], higher | at.above
 
 
 def choose(
     ladder: Ladder, back: jax.Array, strength: jax.Array, word: jax.Array, dither: bool = True
 ) -> tuple[jax.Array, jax.Array]:
     """Return the pulse for each strength: `take` after `aim`, with arguments and return as of these."""
-    return take(aim(ladder, back, strength), word, dither)
+    return take(ladder, aim(ladder, back, strength), word, dither)

@@ -33,6 +33,7 @@ from network.synapse.random_words import Key, Step
 from spinloom.errors import UserError
 
 LANES = 128  # columns of the packed array
+COUNTERS = 8  # of each command
 CHUNK_ROWS = 32  # rows that are programmed at once while the rest is left alone
 MAX_ENTRIES = 2**31 - 1  # of the sampler tables: their places are int32
 MANY = 4  # more than one row in so many: program all at once
@@ -269,9 +270,10 @@ def program_at(
 
 def count_commands(plan: Plan, pulses: int) -> Int32[jax.Array, " commands"]:
     """Return how often each command is given."""
-    if pulses <= 16:  # comparisons run several at a time, so a few passes cost less than scattered additions
-        return jnp.stack([jnp.sum(plan.mask & (plan.pulse == k), dtype=jnp.int32) for k in range(pulses)])
-    return jnp.bincount(jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses).ravel(), length=pulses)
+    # counted in turn by one of several counters: additions to one and the same place would wait for each other
+    number = jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses).ravel()
+    counters = jnp.zeros((COUNTERS, pulses + 1), jnp.int32)
+    return counters.at[jnp.arange(number.size) % COUNTERS, number].add(1).sum(axis=0)[:pulses]
 
 
 def _draw(key, step, place, array, plan, table) -> tuple[jax.Array, jax.Array]:

@@ -19,7 +19,7 @@ from network.crossbar import array_effects as arrays_
 from network.datasets import Data
 from network.model import architecture, layer_stack, layers, optimizers
 from network.rules.capabilities import Devices
-from network.synapse import fractions, pulse_trains, random_words, sampling
+from network.synapse import fractions, pulse_trains, random_words, sampling, turns
 from network.synapse.device import DeviceModel
 from network.training.settings import Settings
 from spinloom.errors import UserError
@@ -125,7 +125,7 @@ class Machine:
         self, stream: jax.Array, step: Any, array: sampling.Array, plans: tuple
     ) -> tuple[sampling.Array, sampling.Info]:
         """Return the devices after the plans or trains of all layers, and what was counted; keys as of `stream`."""
-        for kind, way in ((pulse_trains.Trains, pulse_trains), (fractions.Fractions, fractions)):
+        for kind, way in ((pulse_trains.Trains, pulse_trains), (fractions.Fractions, fractions), (turns.Turns, turns)):
             if isinstance(plans[0], kind):
                 return way.program(stream, step, array, plans, self.shapes, self.tables, self.commands)
         # The condition always holds. It keeps XLA from fusing what makes the plans with their packing, whose index

@@ -20,7 +20,7 @@ from network.model import layer_stack
 from network.model.augmentation import augment
 from network.rules.base import Context, Signals
 from network.rules.capabilities import Devices
-from network.synapse import pulse_trains, sampling
+from network.synapse import pulse_trains, sampling, turns
 from network.synapse.device import DeviceModel
 from network.synapse.write_verify import Reached, Targets
 from network.training import checkpoint
@@ -162,6 +162,8 @@ class Trainer:
                 plans = tuple(
                     pulse_trains.plan(one, shape[0]) for one, shape in zip(plans, machine.shapes, strict=True)
                 )
+            elif isinstance(plans[0], turns.Turns):
+                plans = tuple(turns.plan(one) for one in plans)
             exposure = arrays_.expose(exposure, plans, machine.rates)
         return array, exposure, info
 

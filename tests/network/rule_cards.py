@@ -15,7 +15,7 @@ from network import rules
 from network.config import Device, Optimizer
 from network.model import optimizers
 from network.rules.base import Context
-from network.synapse import pulse_ladder, random_words, sampling
+from network.synapse import pulse_ladder, random_words, sampling, turns
 from network.synapse.device import DeviceModel
 
 ALARM = 1e-4  # false alarms of each family of tests (Bonferroni within it); all seeds are fixed
@@ -123,8 +123,9 @@ def start(of_rule, *shapes, seed=1):
 
 
 def proposed(of_rule, memory, arrays, signals, now):
-    """Return the memory and the plans of one step."""
-    return jax.jit(of_rule.propose)(memory, arrays, signals, now)
+    """Return the memory and the plans of one step; those of turns as plans of all devices."""
+    memory, plans = jax.jit(of_rule.propose)(memory, arrays, signals, now)
+    return memory, tuple(turns.plan(one) if isinstance(one, turns.Turns) else one for one in plans)
 
 
 def devices(state, device) -> sampling.Array:

@@ -45,10 +45,20 @@ def table(state, positive, kappa, p) -> dict:
     return rows[state, kappa]
 
 
+def strengths(of_rule, change, state):
+    """Return how strongly each junction is to be switched, and whether off instead of on, [junctions, ...]."""
+    turns = jax.jit(of_rule.turns)(change, state)
+    sides = np.arange(len(state))[:, None, None]
+    own = [[np.asarray(second) == sides, np.asarray(off), np.asarray(strength)] for second, off, strength in turns]
+    assert np.all(sum(mine for mine, _, _ in own) <= 1)  # no junction has two turns
+    off, strength = (sum(np.where(turn[0], turn[part], 0) for turn in own) for part in (1, 2))
+    return strength, off == 1
+
+
 def exact(of_rule, change) -> dict:
     """Return the distribution over the next states that strengths and ladder imply, by state: [changes, 2, 2]."""
     states = np.array(list(STATES), np.int8).T[:, :, None] * np.ones((1, 1, len(change)), np.int8)
-    strength, off = jax.jit(of_rule.strengths)(np.tile(change, (len(STATES), 1)), states)
+    strength, off = strengths(of_rule, np.tile(change, (len(STATES), 1)), states)
     moves = shares(of_rule.ladder, of_rule.device, np.asarray(off), strength)
     # a pulse towards the state that the junction is in does nothing
     moves = np.where(np.asarray(off) == (states == 1), moves, 0)
@@ -142,7 +152,7 @@ def test_the_mean_change_of_a_pair_is_the_proposed_one(law):
 def test_the_mean_change_of_a_single_junction_is_the_proposed_one(law):
     of_rule = rule(NAME, junction((0.001, 0.02, 0.3, 1.0), (0.1, 0.7, 1.0)), {"synapse": "single", "law": law})
     state = np.repeat(np.array([[[0], [1]]], np.int8), len(CHANGES), axis=2)
-    strength, off = jax.jit(of_rule.strengths)(np.tile(CHANGES, (2, 1)), state)
+    strength, off = strengths(of_rule, np.tile(CHANGES, (2, 1)), state)
     moves = shares(of_rule.ladder, of_rule.device, np.asarray(off), strength)[0]
     for weight, mean in ((-1, 2 * moves[0]), (1, -2 * moves[1])):
         free = room(weight, 2)
