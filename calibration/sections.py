@@ -49,7 +49,7 @@ class Posterior(Section):
     interval: Real = key("Mass of the credible interval.", 0.95, gt=0, lt=1)
     borrow: Flag | None = key(
         "Rows take what their neighbours and a fitted step say for their prior, not pseudocount; null: if states "
-        "are a lattice.",
+        "are a lattice, or four levels of readings or more.",
         None,
     )
     pooling: Literal["events", "instances"] = key(

@@ -117,7 +117,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         **_spreads(writes, cell, instance, size),
         **writes.meta,
     }
-    noise = None if measured is None else measured.noise
+    noise = writes.read_noise_S if measured is None else measured.noise
     if measured is not None:
         content["measurement"] = measured.meta
     if writes.source["kind"] == "measured":

@@ -57,7 +57,7 @@ def borrowed(writes: Writes, rows: Rows, edges: Float[np.ndarray, " edges"], opt
     # after a reset only the first row was counted, and it stands for all
     counts, effective = (part[:, : 1 if reset else None] for part in (rows.counts, rows.effective))
     fitted, doubt = (_fitted_resets if reset else _fitted_rows)(writes, edges, len(counts), seed)
-    pseudo, unsure = (np.stack(part) for part in zip(*(_prior(*own) for own in zip(effective, fitted, doubt))))
+    pseudo, unsure = (np.stack(part) for part in zip(*(prior(*own) for own in zip(effective, fitted, doubt))))
     alpha = effective + pseudo
     total = alpha.sum(axis=-1, keepdims=True)
     mean = alpha / total
@@ -130,11 +130,26 @@ def _fitted_resets(writes: Writes, edges: np.ndarray, pulses: int, seed: int) ->
     return rows, doubt
 
 
-def _prior(counts: np.ndarray, fitted: np.ndarray, doubt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return c q, the pseudo-writes of each row and state after, and the variance of q; all [states, states]."""
+def prior(
+    counts: Float[np.ndarray, "rows states"],
+    fitted: Float[np.ndarray, "rows states"],
+    doubt: Float[np.ndarray, "rows states"],
+    shares: tuple[float, ...] = FITTED,
+) -> tuple[Float[np.ndarray, "rows states"], Float[np.ndarray, "rows states"]]:
+    """Return c q, the pseudo-writes of each row and state after, and the variance of q, for one pulse.
+
+    Parameters
+    ----------
+    counts : float[rows, states]
+        Writes.
+    fitted, doubt : float[rows, states]
+        Rows of a fitted step and their variance.
+    shares : tuple of float
+        Of the fitted step in q that are tried, of what is left beside the uniform part.
+    """
     size = counts.shape[1]
     best = (np.inf, counts, doubt)
-    shares = FITTED if len(counts) > 1 else (1.0,)  # one row has no neighbours
+    shares = shares if len(counts) > 1 else (1.0,)  # one row has no neighbours
     around = {width: _neighbours(counts, width) for width in WIDTHS} if len(counts) > 1 else {WIDTHS[0]: (0.0, 0.0)}
     for share, width, even in product(shares, WIDTHS, UNIFORM):
         if share == 1.0 and width != WIDTHS[0]:

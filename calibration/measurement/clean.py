@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from calibration.counting.writes import REST
+from calibration.measurement.level_model import Levels
 from calibration.measurement.segments import Segments
 from calibration.measurement.step_model import Fit, filtered
 
@@ -46,6 +47,15 @@ def glitches(fit: Fit, table: Segments, readings: int) -> tuple[Bool[np.ndarray,
         after = after[np.isfinite(after)]
         lone[segment, place] = not len(after) or abs(after[0]) < SURPRISE
     return _rows(table, lone, readings), 0
+
+
+def far_from_levels(fit: Levels, table: Segments, readings: int) -> tuple[Bool[np.ndarray, " readings"], int]:
+    """Return the same of a device with levels: which readings lie far from all of them."""
+    with np.errstate(invalid="ignore"):
+        odd = np.abs(table.value[..., None] - fit.level).min(axis=-1) > SURPRISE * fit.noise
+    if odd.sum() > max(MOST * np.isfinite(table.value).sum(), 3):
+        return np.zeros(readings, dtype=bool), int(odd.sum())
+    return _rows(table, odd, readings), 0
 
 
 def drift_at_rest(table: Segments, noise: float) -> str | None:

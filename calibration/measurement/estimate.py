@@ -16,11 +16,11 @@ from jaxtyping import Float64
 from scipy.stats import chi2
 
 from calibration.config import Stage
-from calibration.counting.estimator import Rows, count_transitions, posterior
+from calibration.counting.estimator import Rows, count_transitions
 from calibration.counting.states import MOST, assign_states, given_edges
 from calibration.counting.writes import REST, Writes
-from calibration.measurement import kernel, level_model, step_model
-from calibration.measurement.clean import SURPRISE, drift_at_rest, glitches, gross
+from calibration.measurement import kernel, level_model, level_rows, step_model
+from calibration.measurement.clean import SURPRISE, drift_at_rest, far_from_levels, glitches, gross
 from calibration.measurement.level_model import Levels
 from calibration.measurement.segments import Segments, segments
 from calibration.sections import States
@@ -101,34 +101,46 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     known = np.isfinite(table.value).sum()
     table = table.without(gross(table, len(writes.readings)))
     rng = generator(config.seed, "read noise", writes.name)
-    first = _first(table, writes.read_noise_S, rng)
-    left_out, heavy = glitches(first, table, len(writes.readings))
-    table = table.without(left_out)
-    levels = _levels(table, options, first, writes.read_noise_S, writes.where)
+    if options.method == "mixture" and options.count is not None:
+        first = level_model.fit(table, options.count, writes.read_noise_S)
+        left_out, heavy = far_from_levels(first, table, len(writes.readings))
+        table = table.without(left_out)
+        levels = level_model.fit(table, options.count, writes.read_noise_S) if left_out.any() else first
+    else:
+        first = _first(table, writes.read_noise_S, rng)
+        left_out, heavy = glitches(first, table, len(writes.readings))
+        table = table.without(left_out)
+        levels = _levels(table, options, first, writes.read_noise_S, writes.where)
     notes = []
     if gone := int(known - np.isfinite(table.value).sum()):
         notes.append(f"{gone} readings lie far from what those around them allow and are left out")
     if heavy:
         notes.append(
-            f"{heavy} readings are more than {SURPRISE:g} standard deviations from the model: steps have heavy tails"
+            f"{heavy} readings are more than {SURPRISE:g} standard deviations from the model: "
+            + ("they are not at its levels" if isinstance(first, Levels) else "steps have heavy tails")
         )
     if levels is not None and levels.free is not None and _other(levels.free, levels):
         notes.append(
             f"the given read noise of {writes.read_noise_S:.3g} S is not that of readings at {len(levels.level)} "
-            "levels, {:.3g} S (95 % {:.3g} to {:.3g} S)".format(levels.free.noise, *levels.free.noise_interval)
+            f"levels, {levels.free.noise:.3g} S"
         )
-    if (drift := drift_at_rest(table, first.steps.noise)) is not None:
+    if (drift := drift_at_rest(table, _noise(first))) is not None:
         notes.append(drift)
-    grows = first.steps.fraction > 0
-    fit = levels
-    if fit is None:
+    rows = None
+    if levels is not None:
+        fit = levels
+        rows, ends = level_rows.estimated(levels, table, len(writes.pulses), config.posterior, rng)
+    else:
+        assert isinstance(first, step_model.Fit)
+        grows = first.steps.fraction > 0
         fit = step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng, grows)
-    noise = fit.noise if isinstance(fit, Levels) else fit.steps.noise
+        ends = fit.noise_interval
+    noise = _noise(fit)
     if writes.read_noise_S is not None:
         noise = writes.read_noise_S  # the models take a smallest noise for none
-    elif fit.noise_interval[0] == 0:  # none is seen
+    elif ends[0] == 0:  # none is seen
         noise = 0.0
-    interval = [None if np.isnan(end) else float(end) for end in fit.noise_interval]
+    interval = [None if np.isnan(end) else float(end) for end in ends]
     meta = {
         "model": "levels" if isinstance(fit, Levels) else "steps",
         "readings": int(known),
@@ -139,8 +151,13 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         "notes": notes,
     }
     if isinstance(fit, Levels):
-        return _by_levels(fit, table, writes, config, meta)
+        assert rows is not None
+        return _by_levels(fit, rows, table, writes, meta)
     return _by_steps(fit, table, writes, config, meta, where)
+
+
+def _noise(fit: Levels | step_model.Fit) -> float:
+    return fit.noise if isinstance(fit, Levels) else fit.steps.noise
 
 
 def _other(free: Levels, given: Levels) -> bool:
@@ -200,8 +217,6 @@ def _levels(table: Segments, options: States, steps: step_model.Fit, noise: floa
         If it asks for levels and the readings show none.
     """
     method, count = options.method, options.count
-    if method == "mixture" and count is not None:
-        return level_model.fit(table, count, noise)
     tried = {*level_model.candidates(table), *_by_steps_alone(steps)}
     if method not in ("auto", "mixture"):
         tried &= {count}
@@ -251,16 +266,11 @@ def _events(table: Segments, state: np.ndarray, writes: Writes) -> pd.DataFrame:
     return events.assign(replica=events.groupby(["pulse", "instance"]).cumcount())
 
 
-def _by_levels(fit: Levels, table: Segments, writes: Writes, config: Stage, meta: dict[str, Any]) -> Estimate:
-    level, size = fit.level, len(fit.level)
-    counts = np.zeros((len(writes.pulses), size, size))
-    counts[list(table.pulses)] = fit.counts
-    # Jeffreys' prior for two states; the same weight for more, so that few writes to many levels are not drowned
-    prior = 2 * config.posterior.pseudocount / size
-    rows = Rows(np.rint(counts).astype(np.int64), counts, *posterior(counts, prior, config.posterior.interval))
+def _by_levels(fit: Levels, rows: Rows, table: Segments, writes: Writes, meta: dict[str, Any]) -> Estimate:
+    level = fit.level
     edges = np.concatenate([level[:1], (level[1:] + level[:-1]) / 2, level[-1:]])
     events = _events(table, level[fit.state], writes)
-    return Estimate("levels", edges, level, np.zeros(size), events, rows, meta["noise_sd_S"], meta)
+    return Estimate("levels", edges, level, np.zeros(len(level)), events, rows, meta["noise_sd_S"], meta)
 
 
 def _by_steps(

@@ -43,8 +43,6 @@ class Levels:
         Number that the readings settled; a given noise is none.
     held
         Expected number of readings at each level.
-    noise_interval
-        95 % interval of the noise, S; NaN where the noise was given.
     state
         Most probable level of the device at each reading.
     free
@@ -57,7 +55,6 @@ class Levels:
     log_likelihood: float
     parameters: int
     held: Float64[np.ndarray, " levels"]
-    noise_interval: tuple[float, float]
     state: Int64[np.ndarray, "segments places"]
     free: Levels | None = None
 
@@ -137,9 +134,6 @@ def _fit(table: Segments, level: np.ndarray, size: float, given: float | None, r
     order = np.argsort(level, kind="stable")
     shares = pairs / np.maximum(pairs.sum(axis=-1, keepdims=True), 1e-9)
     free = ((shares > FREE[0]) & (shares < FREE[1])).sum(axis=-1)
-    readings = int(np.isfinite(table.value).sum())
-    # the information of n readings about ln r is 2 n; what is not known of the levels takes one reading each
-    width = 1.96 / np.sqrt(2 * max(readings - count, 1))
     return Levels(
         level[order],
         float(noise),
@@ -147,7 +141,6 @@ def _fit(table: Segments, level: np.ndarray, size: float, given: float | None, r
         float(conditional),
         int(np.maximum(free - 1, 0).sum()) + count + (given is None),
         (held * np.isfinite(table.value)[..., None]).sum(axis=(0, 1))[order],
-        (float(noise * np.exp(-width)), float(noise * np.exp(width))) if given is None else (np.nan, np.nan),
         np.argsort(order)[held.argmax(axis=-1)],
     )
 
@@ -162,21 +155,20 @@ def _expect(table: Segments, level, noise: float, kernel, first):
     density = np.where(seen[..., None], -0.5 * (off / noise) ** 2 - np.log(noise * np.sqrt(2 * np.pi)), 0.0)
     top = density.max(axis=-1, keepdims=True)
     shape = np.exp(density - top)
-    steps = np.concatenate([kernel, np.eye(len(level))[None]])[table.pulse]  # the last is REST
+    steps = np.concatenate([kernel, np.eye(len(level))[None]])  # the last is REST
     places = table.pulse.shape[1]
     forward, scale = np.empty_like(shape), np.empty(table.pulse.shape)
     state = first * shape[:, 0]
     for place in range(places):
         if place:
-            state = (forward[:, place - 1, None] @ steps[:, place])[:, 0] * shape[:, place]
+            state = (forward[:, place - 1, None] @ steps[table.pulse[:, place]])[:, 0] * shape[:, place]
         scale[:, place] = state.sum(axis=-1)
         forward[:, place] = state / np.maximum(scale[:, place, None], 1e-300)
-    pairs, backward = np.zeros_like(kernel), np.ones_like(shape)
+    backward, ahead = np.ones_like(shape), np.empty_like(shape)
     for place in range(places - 1, 0, -1):
-        ahead = backward[:, place] * shape[:, place] / np.maximum(scale[:, place, None], 1e-300)
-        backward[:, place - 1] = (steps[:, place] @ ahead[..., None])[..., 0]
-        both = forward[:, place - 1, :, None] * steps[:, place] * ahead[:, None]
-        for pulse in range(len(kernel)):
-            pairs[pulse] += both[table.pulse[:, place] == pulse].sum(axis=0)
+        ahead[:, place] = backward[:, place] * shape[:, place] / np.maximum(scale[:, place, None], 1e-300)
+        backward[:, place - 1] = (steps[table.pulse[:, place]] @ ahead[:, place, :, None])[..., 0]
+    own = [table.pulse[:, 1:] == pulse for pulse in range(len(kernel))]
+    pairs = kernel * np.stack([forward[:, :-1][written].T @ ahead[:, 1:][written] for written in own])
     logs = np.log(np.maximum(scale, 1e-300)) + top[..., 0]
     return forward * backward, pairs, logs.sum(), logs[:, 1:].sum()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from calibration.counting import estimator
 from calibration.counting.assemble import assemble
 from calibration.counting.states import assign_states
 from calibration.counting.writes import REST, Writes
-from calibration.measurement import kernel, level_model, step_model
+from calibration.measurement import kernel, level_model, level_rows, step_model
 from calibration.measurement.borrow import beside_written, borrowed
 from calibration.measurement.clean import drift_at_rest, glitches, gross
 from calibration.measurement.segments import LONGEST, segments
@@ -140,7 +142,7 @@ def test_a_given_noise_is_held_and_takes_no_parameter():
     readings, _ = leveled(2, 0.25e-6, seed=2)
     free = level_model.fit(segments(readings), 2, None)
     fit = level_model.fit(segments(readings), 2, 0.3e-6)
-    assert fit.noise == 0.3e-6 and np.isnan(fit.noise_interval).all()
+    assert fit.noise == 0.3e-6
     assert fit.parameters == free.parameters - 1
     assert fit.free is not None and fit.free.noise == free.noise
     assert fit.log_likelihood < free.log_likelihood
@@ -168,9 +170,72 @@ def test_a_card_of_levels_has_the_given_noise_and_says_if_the_readings_contradic
 
 def test_the_number_of_levels_is_chosen_under_the_given_noise():
     """Readings of 2 levels scatter by 0.25 uS; if 0.1 uS of it are noise, the rest is between states."""
-    readings, _ = leveled(2, 0.25e-6, seed=2)
-    assert len(card_of(readings, None, method="auto").states) == len(card_of(readings, 0.25e-6, method="auto").states)
-    assert len(card_of(readings, 0.1e-6, method="auto").states) > 2
+    readings, _ = leveled(2, 0.25e-6, seed=2, readings=300)
+    table = segments(readings)
+
+    def criterion(levels, noise):
+        fit = level_model.fit(table, levels, noise)
+        return -2 * fit.log_likelihood + fit.parameters * np.log(301)
+
+    assert criterion(2, 0.25e-6) < criterion(4, 0.25e-6) and criterion(4, 0.1e-6) < criterion(2, 0.1e-6)
+    assert len(card_of(readings, 0.1e-6, method="mixture").states) > 2
+
+
+def test_writes_that_readings_do_not_tell_for_sure_count_less():
+    """With noise of 0.1 of the distance of two levels expected writes are seen writes, with 0.4 a part of them."""
+    known = []
+    for noise in (0.1e-6, 0.4e-6):
+        readings, own = leveled(2, noise, seed=2)
+        table = segments(readings)
+        fit = level_model.fit(table, 2, None)
+        rows, (low, high) = level_rows.estimated(fit, table, 2, Posterior(), np.random.default_rng(0))
+        assert rows.probability.sum(axis=-1) == pytest.approx(1, abs=1e-9) and low < noise < high
+        # 1e-4 of all four together, were they independent
+        assert (np.abs(rows.probability - own) < 2.5 * (rows.ci_high - rows.ci_low)).all()
+        known.append(rows.effective.sum(axis=-1) / fit.counts.sum(axis=-1))
+    assert (known[0] > 0.97).all() and (known[0] < 1.1).all() and (known[1] < 0.7).all()
+
+
+def test_a_row_between_levels_that_nobody_wrote_is_what_the_others_say():
+    """Eight levels, up until the highest and down until the lowest, by one level with a probability of 0.9."""
+    rng = np.random.default_rng(4)
+    states, pulses, way = [0], [REST], 0
+    for _ in range(600):
+        way = {0: 0, 7: 1}.get(states[-1], way)
+        states.append(states[-1] + (rng.random() < 0.9) * (-1) ** way)
+        pulses.append(way)
+    value = 1e-5 + 1e-6 * np.array(states) + 0.05e-6 * rng.standard_normal(601)
+    table = segments(pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value}))
+    fit = level_model.fit(table, 8, None)
+    rows, _ = level_rows.estimated(fit, table, 2, Posterior(), rng)
+    assert np.argwhere(rows.counts.sum(axis=-1) == 0).tolist() == [[0, 7], [1, 0]]
+    assert rows.probability[0, 7, 7] > 0.9 and rows.probability[1, 0, 0] > 0.9
+    assert rows.probability[0, 3, [3, 4]] == pytest.approx([0.1, 0.9], abs=0.1)
+    alone, _ = level_rows.estimated(fit, table, 2, Posterior(borrow=False), rng)
+    assert alone.probability[0, 7] == pytest.approx(1 / 8, abs=1e-3)
+    assert (alone.ci_low[0, 7] < 0.01).all() and (alone.ci_high[0, 7] > 0.5).all()
+
+
+def test_states_that_are_a_mixture_of_a_given_number_need_no_steps(monkeypatch):
+    def fit(*_):
+        raise AssertionError("steps were fitted")
+
+    monkeypatch.setattr(step_model, "fit", fit)
+    readings, _ = leveled(3, 0.05e-6, seed=5)
+    readings.loc[[200, 400], "value"] = [1.15e-5, 1.31e-5]
+    card = card_of(readings, method="mixture", count=3)
+    assert card.meta.measurement.left_out == 2
+    assert card.states["conductance_S"].to_numpy() == pytest.approx([1e-5, 1.1e-5, 1.2e-5], abs=0.03e-6)
+
+
+def test_a_given_noise_stays_where_writes_are_counted():
+    readings, _ = leveled(2, 0.0, seed=6, readings=300)
+    events = readings.assign(before=readings["value"].shift(), after=readings["value"], replica=0)[1:]
+    own = replace(written(readings, 1e-8), events=events.drop(columns=["series", "value"]).reset_index(drop=True))
+    states = States(method="edges", edges=[1.05e-5])
+    config = CONFIG.model_copy(update={"states": states})
+    card = assemble(replace(own, readings=None), config, "config")
+    assert (card.reads["noise_sd_S"] == 1e-8).all()
 
 
 def test_a_continuous_device_has_no_levels():
