@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="JSON: the network section of the variant")
     parser.add_argument("--card", type=Path, help="directory of the kernel card, if the rule uses one")
     parser.add_argument("--cache", help="folder that keeps checked data files; default: the config's")
+    parser.add_argument("--data", type=Path, help="manifest that the data set must agree with")
     places = {
         "--replicate": "which of the seeds",
         "--card-sample": "number of the draw from the card's posterior that the card is",
@@ -36,16 +37,17 @@ def run(arguments: argparse.Namespace) -> None:
     # imported here: JAX must not start before the GPU is claimed
     from network.training.trainer import Trainer
 
-    dataset = datasets.get(config.dataset)
-    device = read_device(arguments.card, config)
+    device, said = read_device(arguments.card, config), []
     places = data.folders(config.data, arguments.cache)
-    trainer = Trainer(config, device, arguments.replicate, dataset.load(*places), chip)
-    data_id = dataset.digest(*places)
+    content, data_id = data.load(datasets.get(config.dataset), *places, said.append, arguments.data)
+    trainer = Trainer(config, device, arguments.replicate, content, chip)
     total = trainer.machine.samples * config.epochs
     label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
     arguments.output.mkdir(parents=True, exist_ok=True)
     speed = (f"train {config.rule}", config.work(trainer.machine.samples))
     with Progress(label, total, "images", rate_unit="images/s", log=arguments.log, speed=speed) as progress:
+        for line in said:
+            progress.say(line)
 
         def report(images: int, row: dict) -> None:
             progress.advance(

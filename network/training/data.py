@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from network import datasets
@@ -28,6 +29,47 @@ def read(path: str | Path, cache: str | None = None) -> tuple[datasets.Dataset, 
     if not isinstance(section, dict) or "dataset" not in section:
         raise UserError(f"{path}: dataset missing, allowed the network section of the config")
     return datasets.get(section["dataset"]), *folders(Data.parse(section.get("data") or {}, str(path), "data"), cache)
+
+
+def load(
+    dataset: datasets.Dataset,
+    cache: Path,
+    folder: Path | None,
+    say: Callable[[str], None],
+    manifest: str | Path | None = None,
+) -> tuple[datasets.Data, str]:
+    """Return a data set and its digest from the cache; if that is gone, find or fetch the data set again.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    cache : Path
+        Folder of decoded data.
+    folder : Path or None
+        Where the user put the files.
+    say : callable
+        Gets a line per event.
+    manifest : path or None
+        What `Dataset.ensure` returned at the study's start, a JSON file.
+
+    Raises
+    ------
+    UserError
+        If the data cannot be had, or are not those of the manifest.
+    """
+    try:
+        data = dataset.load(cache, folder)
+    except UserError:
+        dataset.ensure(cache, folder, say)
+        data = dataset.load(cache, folder)
+    digest = dataset.digest(cache, folder)
+    began = read_json(manifest).get("digest") if manifest else digest
+    if digest != began:
+        raise UserError(
+            f"{manifest}: digest: found {began}, allowed {digest}, that of {dataset.name} as it is; delete the file "
+            "to train with these data"
+        )
+    return data, digest
 
 
 def folders(data: Data, cache: str | None = None) -> tuple[Path, Path | None]:

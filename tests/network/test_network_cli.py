@@ -212,11 +212,26 @@ def test_failed_run_leaves_older_results(config, toy, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "history.csv").write_text("old")
     arguments = ["train", "--card", str(tmp_path / "card"), "--output", str(tmp_path / "run")]
-    with pytest.raises(UserError, match="run 'python -m network data' first"):
-        main([*arguments, "--config", str(config()), "--replicate", "0"])
+    with pytest.raises(UserError, match="network.data.folder: found no /none"):
+        main([*arguments, "--config", str(config(data={"folder": "/none", "cache": "/none"})), "--replicate", "0"])
     with pytest.raises(UserError, match="--replicate: found '-1', allowed: whole numbers from 0 to 9999"):
         main([*arguments, "--config", str(config()), "--replicate", "-1"])
     assert (tmp_path / "run" / "history.csv").read_text() == "old"
+
+
+def test_training_finds_its_data_again_if_the_cache_is_gone_and_no_others(config, toy, tmp_path):
+    make_card().write(tmp_path / "card")
+    path, manifest = config(epochs=1), tmp_path / "data.json"
+    main(["data", "--config", str(path), "--output", str(manifest)])
+    shutil.rmtree(tmp_path / "cache")
+    arguments = ["train", "--config", str(path), "--card", str(tmp_path / "card"), "--data", str(manifest),
+                 "--replicate", "0", "--output", str(tmp_path / "run"), "--log", str(tmp_path / "log")]  # fmt: skip
+    main(arguments)
+    assert (tmp_path / "run" / "meter.json").exists() and "toy: decoding" in (tmp_path / "log").read_text()
+    digest = json.loads(manifest.read_text())["digest"]
+    write_json({"digest": "0" * 64}, manifest)
+    with pytest.raises(UserError, match=f"data.json: digest: found {'0' * 64}, allowed {digest}, that of toy as it"):
+        main(arguments)
 
 
 def test_as_a_program(tmp_path):

@@ -91,6 +91,24 @@ def test_each_job_has_the_digests_of_its_own_sources(study):
     assert specification["chunk_hash"] == chunk and len(specification["batches"]) == 1
 
 
+def test_a_run_looks_for_the_data_that_it_trains_on_unless_a_job_does(study, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")  # which the run sets for its jobs
+    one, asked = study(), []
+    monkeypatch.setattr("network.training.data.load", lambda *place: asked.append((place[0].name, place[-1])))
+
+    def start(*rules, touch=False):
+        jobs = [SimpleNamespace(rule=SimpleNamespace(name=rule), wildcards_dict={"study": "small"}) for rule in rules]
+        settings = SimpleNamespace(forceall=False)
+        one.start(SimpleNamespace(touch=touch, dag_settings=settings, dag=SimpleNamespace(needrun_jobs=lambda: jobs)))
+
+    start("card", "summarise")
+    start("data", "train")
+    start("train", touch=True)
+    assert not asked
+    start("card", "train", "train_sampled")
+    assert asked == [("digits", "results/small/network/data.json")]
+
+
 def test_a_job_on_another_machine_knows_what_its_run_planned(study, monkeypatch):
     assert Tasks.of_run() is None  # of a command that no run started
     scan = {"axes": [{"key": "calibration.readout.TMR", "values": [1.0, 1.1]}]}

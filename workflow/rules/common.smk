@@ -57,7 +57,7 @@ wildcard_constraints:
 
 onstart:
     or_exit(cluster.check, workflow.executor_settings)
-    or_exit(study.start, workflow.dag_settings.forceall and not workflow.touch)
+    or_exit(study.start, workflow)
 
 
 onsuccess:

@@ -53,8 +53,8 @@ rule train:
         chip="",
         output=at(NETWORK / "runs/{variant}_{replicate}"),
     shell:
-        "python -m network train --config {input.section:q} --cache {resources.cache:q} {params.card}"
-        " --replicate {wildcards.replicate:q} {params.chip} --output {params.output:q} --log {log:q}"
+        "python -m network train --config {input.section:q} --data {input.data:q} --cache {resources.cache:q}"
+        " {params.card} --replicate {wildcards.replicate:q} {params.chip} --output {params.output:q} --log {log:q}"
 
 
 # the same on draws from the posterior of the card, on which several chips and seeds are nested

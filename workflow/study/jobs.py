@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from device_sims import engines
+from network.training import data
 from spinloom.errors import UserError
 from workflow.study import config as study_config
 from workflow.study import planning, scan
 from workflow.study.folder import Folder
 from workflow.study.planning import Plan
 from workflow.study.sources import Start, starts
-from workflow.study.tasks import FACTS, Facts, Simulation, Tasks
+from workflow.study.tasks import FACTS, NETWORK, SECTION, Facts, Simulation, Tasks
 
 
 class Study(Tasks):
@@ -91,18 +93,35 @@ class Study(Tasks):
             for name, old, now in sorted(found)
         ]
 
-    def start(self, forced: bool) -> None:
-        """Make the folder ready for a run, which simulates all again if it is ``forced``.
+    def start(self, workflow: Any) -> None:
+        """Make ready for a run that Snakemake has planned.
+
+        Parameters
+        ----------
+        workflow : snakemake.workflow.Workflow
 
         Raises
         ------
         UserError
-            As of `Folder.start`, or if finished simulations would be deleted.
+            As of `Folder.start`; if finished simulations would be deleted; or if the data set cannot be had.
         """
         self.folder.claim()
-        if forced:
+        if workflow.dag_settings.forceall and not workflow.touch:
             self._spare_simulations("--forceall")
         self.folder.start()
+        if not workflow.touch:
+            jobs = [(job.rule.name, job.wildcards_dict.get("study")) for job in workflow.dag.needrun_jobs()]
+            self._find_data({study for rule, study in jobs if rule.startswith("train") and ("data", study) not in jobs})
+
+    def _find_data(self, studies: Iterable[str]) -> None:
+        """Find the data sets again that an earlier run has described: their cache may be gone."""
+        found = set()
+        for study in sorted(studies):
+            place = data.read(str(SECTION["data"]).replace("{study}", study), self.studies[study].cache)
+            if place not in found:  # here, because other machines may have no network
+                manifest = str(NETWORK / "data.json").replace("{study}", study)
+                data.load(*place, lambda line: print(line, file=sys.stderr), manifest)
+            found.add(place)
 
     def delete(self, delete: Callable[..., None], only_temp: bool = False, dryrun: bool = False) -> None:
         """Let Snakemake delete the outputs of its jobs, for which it calls no hook.

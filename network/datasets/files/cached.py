@@ -290,8 +290,8 @@ class CachedDataset:
                 except UserError as reason:  # bad files at one place are no reason to give up
                     say(f"{self.name}: {offer} gave nothing usable: {reason}")
         raise UserError(
-            f"network.dataset: {self.name} is not in the cache and no source could be reached; put the files into a "
-            f"folder and set network.data.folder to it: {self._wants()}"
+            f"network.dataset: {self.name} is not in the cache {cache} and no source could be reached; put the files "
+            f"into a folder and set network.data.folder to it: {self._wants()}"
         )
 
     def _store(self, splits: Splits, entry: Path, where: str) -> None:
