@@ -52,8 +52,8 @@ def measure(arguments: argparse.Namespace, batch: int) -> None:
     card = KernelCard.read(arguments.card)
     for name in (BASELINE, arguments.rule):
         section = {
-            "dataset": "mnist", "layers": arguments.layers, "rule": name, "seed": 1, "validation_images": HELD, "epochs": 10,
-            "batch_size": batch, "normalisation": "batch" if batch > 1 else "none",
+            "dataset": "mnist", "layers": arguments.layers, "rule": name, "seed": 1, "validation_images": HELD,
+            "epochs": 10, "batch_size": batch, "normalisation": "batch" if batch > 1 else "none",
             "rule_options": arguments.options if name == arguments.rule else {},
         }  # fmt: skip
         device = DeviceModel.from_card(card, scale=rules.get(name).scale)

@@ -37,6 +37,7 @@ from network.synapse.device import DeviceModel
 from network.synapse.fractions import Fractions
 from network.synapse.pulse_trains import Trains
 from network.synapse.sampling import Alphabet, Array, Plan
+from network.synapse.turns import Turns
 from network.synapse.write_verify import Keys, Loop, Program, Reached, Targets
 from spinloom.declare import Section
 from spinloom.errors import UserError
@@ -175,7 +176,7 @@ class Rule(ABC, Generic[Options]):
     @abstractmethod
     def propose(
         self, memory: Any, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[Any, tuple[Plan | Trains | Fractions, ...] | None]:
+    ) -> tuple[Any, tuple[Plan | Trains | Fractions | Turns, ...] | None]:
         """Take in the signals and say which devices get which command."""
 
     def maintain(self, arrays: tuple[Array, ...]) -> tuple[Plan, ...]:

@@ -95,7 +95,7 @@ class DiscreteStateTransition(Rule[Options]):
         """Return tau(nu), both float32[...]."""
         return jnp.tanh(self.steepness * nu) if self.law == "tanh" else nu
 
-    def turns(self, change: jax.Array, state: jax.Array) -> tuple[tuple[jax.Array, ...], ...]:
+    def turns(self, change: jax.Array, state: jax.Array) -> tuple[tuple[jax.Array, jax.Array, jax.Array], ...]:
         """Return which junction is to be switched how strongly, and the same for the other one.
 
         Parameters
