@@ -34,7 +34,7 @@ def told(study: Study) -> str:
         if not check.contradictions
         else f" The card contradicts them in {check.contradictions} of {check.statistics} statistics."
     )
-    return found + "".join(f" Warning, accepted by the config: {warning}." for warning in study.card.meta.warnings)
+    return found + "".join(f" Warning: {warning}." for warning in study.card.meta.warnings)
 
 
 def _figure(study: Study, table: pd.DataFrame) -> Figure:

@@ -232,7 +232,7 @@ class Meta(Entry):
     junction: Junction | None = key("Conductances of the junction.", absent=True)
     barrier: Barrier | None = key("Barrier between two states; null: not known.", None)
     check: Check | None = key("Comparison with the writes behind the card; null: there are none.", None)
-    warnings: tuple[str, ...] = key("What is wrong with the card, and was accepted.", ())
+    warnings: tuple[str, ...] = key("What is wrong with the card, or with a law of it.", ())
     derived: Derived | None = key("Figures of merit.", absent=True)
 
     @classmethod

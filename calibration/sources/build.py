@@ -6,6 +6,7 @@ derived figures) is the same for all of them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from calibration.card import KernelCard
@@ -13,6 +14,7 @@ from calibration.config import Source, Stage
 from calibration.consequences import derive
 from calibration.consequences.check import checked
 from calibration.counting.assemble import assemble
+from calibration.counting.kernel_rows import rejected_laws
 from calibration.counting.states import check as check_states
 from calibration.counting.writes import Writes
 from calibration.sections import METHODS
@@ -171,4 +173,6 @@ def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[Ker
     card = derive.add(card, config, where)
     if counted is not None:
         card = checked(card, counted, config.seed, config.accept_misfit)
+        warnings = (*card.meta.warnings, *rejected_laws(card))
+        card = replace(card, meta=card.meta.model_copy(update={"warnings": warnings}))
     return card.validate(), imported

@@ -9,7 +9,6 @@ import pandas as pd
 
 from calibration.card import KernelCard
 from calibration.config import Source, Stage
-from calibration.counting.kernel_rows import rejected_laws
 from calibration.sources import build, library
 from spinloom.config import read
 from spinloom.errors import UserError
@@ -98,7 +97,7 @@ def make(
         if imported is not None:
             told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
             told += [f"note: {note}" for note in imported.notes]
-        told += [f"warning: {warning}" for warning in (*card.meta.warnings, *rejected_laws(card))]
+        told += [f"warning: {warning}" for warning in card.meta.warnings]
         for line in told:
             progress.say(line)
         progress.advance(1, f"card {card.hash} in {output}")

@@ -12,7 +12,6 @@ from calibration.card import KernelCard
 from calibration.card.meta import Check
 from calibration.card.retention import YEAR_S
 from calibration.consequences.derive import figures_of
-from calibration.counting.kernel_rows import rejected_laws
 from spinloom.quantities import of
 
 KEYS = ("pulse", "state", "state_from")
@@ -115,8 +114,6 @@ def show(card: KernelCard, console: Console) -> None:
         console.print(records(_compared(meta.check), list(meta.check.pulses)))
     if meta.laws:
         console.print(_laws(card))
-        for told in rejected_laws(card):
-            console.print(f"warning: {told}", markup=False)
     for spread, title in (
         (meta.spread, "spread of the conductance"),
         (meta.spread_position, "spread of the final position"),

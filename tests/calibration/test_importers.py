@@ -7,20 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy import stats
 
-from calibration.__main__ import main
 from calibration.card.tables import PULSES, conform
-from calibration.config import Stage
 from calibration.counting.assemble import assemble
-from calibration.sources import build, importers
-from calibration.sources.importers import REGISTRY, import_file
+from calibration.sources.importers import import_file
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from tests.calibration.conftest import stage
-from workflow.study import config as study_config
-from workflow.study import planning
 
 LEVELS_S = np.array([10e-6, 20e-6, 30e-6, 40e-6])
 NOISE_S = 0.5e-6  # a twentieth of the distance of levels: none is misread
@@ -327,51 +321,6 @@ def test_currents_units_and_normalised_responses(tmp_path):
     assert writes.events["before"].to_numpy() == pytest.approx([1e-5, 4e-5], rel=1e-12, abs=0)
 
 
-def test_every_format_and_its_options_are_documented(capsys):
-    page, keys = ((Path(__file__).parents[2] / "docs" / name).read_text() for name in ("import.md", "config.md"))
-    with pytest.raises(SystemExit):
-        main(["import", "--help"])
-    shown = capsys.readouterr().out
-    for format in REGISTRY.names():
-        assert f"## `{format}`" in page
-        for name, field in REGISTRY.get(format).Options.model_fields.items():
-            assert f"| `{name}` |" in keys and f"  {name}: {field.description}" in shown
-
-
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "import"
-
-
-@pytest.mark.parametrize("name", ["measured", "crosssim"])
-def test_the_studies_of_the_page_are_those_of_the_examples(name):
-    file = EXAMPLES / f"{name}.yaml"
-    assert f"```yaml\n{file.read_text()}```\n" in (EXAMPLES.parents[1] / "import.md").read_text()
-    root = EXAMPLES.parents[2]
-    config = study_config.laid_over(root / "config.yaml", yaml.safe_load(file.read_text()))
-    section = study_config.section(config, "calibration")
-    section["source"]["file"] = str(root / section["source"]["file"])
-    made = planning.plan({**config, "calibration": {**config["calibration"], "source": section["source"]}})
-    assert not made.simulates and not made.trains and made.card_inputs
-    card, imported = build.make(Stage.parse(section, file.name), file.name, None)
-    assert imported.report.empty
-    # levels of the example, and the option of the tables
-    assert len(card.states) == {"measured": 4, "crosssim": 32}[name]
-
-
-@pytest.mark.parametrize(
-    "format, name",
-    [
-        ("events", "events.csv"),
-        ("trains", "trains"),
-        ("traces", "traces.csv"),
-        ("updown", "updown.csv"),
-        ("crosssim", "tables"),
-    ],
-)
-def test_the_examples_of_the_page_import(format, name):
-    result = import_file(EXAMPLES / name, format, {} if format == "events" else DIRECTIONS)
-    assert (result.card is None) == (format != "crosssim") and result.report.empty
-
-
 CONFIG = stage({"states.method": "mixture", "states.count": None})
 
 
@@ -394,10 +343,3 @@ def test_the_card_has_the_levels_and_the_kernel_of_the_device(tmp_path):
         cards[copy == "two"].write(tmp_path / copy)
     for file in sorted((tmp_path / "one").iterdir()):
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
-
-
-def test_null_is_the_default_of_an_option_and_no_other_name_is_one():
-    options = importers.check("events", {"channel": None, "temperature_K": None}, "f")
-    assert (options.channel, options.temperature_K) == ("measured", 300)
-    with pytest.raises(UserError, match="f: options: found unknown key 'chanel'"):
-        importers.check("events", {"chanel": None}, "f")

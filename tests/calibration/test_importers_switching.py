@@ -258,6 +258,9 @@ def test_the_command_warns_of_a_law_that_the_counts_reject(tmp_path, capsys):
     command.main(["show", str(tmp_path / "card")])
     shown = capsys.readouterr().out
     assert "neel_brown" in shown and "warning: the counts reject neel_brown from P" in shown
+    # where the summary of a network and the report find it
+    told = KernelCard.read(tmp_path / "card").meta.warnings
+    assert len(told) == 2 and told[0].startswith("the counts reject neel_brown from AP")
 
 
 def test_a_million_trials_a_row_take_no_room(tmp_path):

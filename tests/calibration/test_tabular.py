@@ -55,6 +55,7 @@ PLAIN = {"pulse": NUMBER, "G (uS)": G}
 SPELT = {
     "tabs.tsv": text({"Pulse #": NUMBER, "G (µS)": G}, "\t"),
     "utf16.txt": text({"Pulse #": NUMBER, "G (µS)": G}, "\t").encode("utf-16"),
+    "origin.csv": "Long Name,Pulse,G\nUnits,#,uS\nComments,A,A\n" + "".join(f",{n},{g}\n" for n, g in zip(NUMBER, G)),
     "latin.csv": text({"Puls-Nr.": NUMBER, "Leitwert (µS)": G}, ";", ",").encode("latin-1"),
     "bom.csv": text(PLAIN).encode("utf-8-sig"),
     "blanks.dat": text({"n": NUMBER, "G_uS": G}, "   "),
@@ -287,6 +288,7 @@ def test_runs_of_different_lengths_and_no_turn():
         ("T (K)", "temperature", "K"),
         ("Set/Reset", "direction", None),
         ("g_after_uS", "after", "uS"),
+        ("Gp", "conductance", None),
         ("Leitwert [µS]", "conductance", "uS"),
         ("comment", None, None),
         ("up", None, None),

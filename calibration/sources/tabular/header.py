@@ -9,6 +9,7 @@ from calibration.sources.tabular.text import MISSING, is_number
 from calibration.sources.tabular.units import unit_of
 
 _SAMPLE = 200
+NAMES, UNITS = "long name", "units"  # labels of rows in an export of Origin
 
 
 class Header(NamedTuple):
@@ -62,6 +63,12 @@ def found(grid: list[list[Any]], decimal: str) -> Header:
         first = min(1, len(grid))  # no number at all: the first line has the names
     above = grid[:first]
     units, names = [""] * width, [""] * width
+    if labels := _labelled(above):
+        # the column of the labels has no name
+        names = ["", *_filled(above[labels[NAMES]], width)[1:]]
+        units = ["", *_filled(above[labels[UNITS]], width)[1:]] if UNITS in labels else units
+        rest = [cells for place, cells in enumerate(above) if place not in labels.values()]
+        return Header(names, units, first, [" ".join(filter(None, map(_text, cells))) for cells in rest])
     place = first - 1
     while place >= 0 and len(above[place]) < 0.6 * width:
         place -= 1
@@ -80,6 +87,12 @@ def found(grid: list[list[Any]], decimal: str) -> Header:
         names = _filled(above[place], width)
     preamble = [" ".join(filter(None, map(_text, cells))) for cells in above[: max(place, 0)]]
     return Header(names, units, first, preamble)
+
+
+def _labelled(above: list[list[Any]]) -> dict[str, int]:
+    """Return the places of the rows of names and units by their labels in the first column; empty if it has none."""
+    labels = {_text(cells[0]).lower().rstrip(":"): place for place, cells in enumerate(above) if cells}
+    return {label: labels[label] for label in (NAMES, UNITS) if label in labels} if NAMES in labels else {}
 
 
 def _is_units(cells: list[Any]) -> bool:

@@ -80,7 +80,7 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     "conductance": (
         r"(read |channel |device |synaptic |measured |mean )?"
         r"(conductance|conductivity|cond|leitwert|leitfahigkeit|weight)( s)?( read)?",
-        r"g( ?(read|ds|d|ch|m|dev|device|meas|measured|s))?", r"g(read|ds|d|ch)", r"y",
+        r"g( ?(read|ds|d|ch|m|p|plus|minus|dev|device|meas|measured|s))?", r"g(read|ds|d|ch)", r"y",
     ),
     "time": (r"(elapsed |relative )?(time|zeit|timestamp|t)( stamp)?( s)?",),
 }  # fmt: skip

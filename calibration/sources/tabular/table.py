@@ -11,6 +11,7 @@ from calibration.sources.tabular.content import Content, read_content
 from calibration.sources.tabular.options import Tabular
 from calibration.sources.tabular.spellings import QUANTITIES, VALUES, Meaning, meaning_of, read_voltage_of
 from calibration.sources.tabular.text import MISSING, numbers
+from calibration.sources.tabular.waveform import fold
 from spinloom.errors import UserError
 
 LOWEST_S, HIGHEST_S = 1e-12, 1.0  # outside of which a conductance is none of a device
@@ -197,10 +198,41 @@ def read_table(path: str | Path, options: Tabular, every: str | None = None, mos
     spoiled = np.isin(table.row, list(table.spoiled))
     if spoiled.any():
         table.columns[:] = [replace(own, number=np.where(spoiled, np.nan, own.number)) for own in table.columns]
+    if every is None:
+        table = _folded(table, options)
     unused = [column.name for column in table.columns if column.role is None]
     if unused:
         table.note(f"columns not used: {', '.join(map(repr, unused))}")
     return table
+
+
+def _folded(table: Table, options: Tabular) -> Table:
+    """Return the table with a row for each reading, where pulses and reads are rows of their own."""
+    voltages, readings = table.all("voltage"), table.readings()
+    if len(voltages) != 1 or len(readings) != 1 or table.all("read_voltage"):
+        return table
+    column = readings[0]
+    at = getattr(options, "current_at_V", None) or column.meaning.read_at_V
+    found = fold(voltages[0].number, column.number, column.role == "current", at)
+    if found is None:
+        return table
+    columns = []
+    for own in table.columns:
+        if own.role in ("voltage", "duration"):  # of the pulse, none where there was none
+            number = np.where(found.pulse >= 0, own.number[found.pulse], 0.0 if own.role == "voltage" else np.nan)
+            columns.append(replace(own, number=number, text=own.text[found.place]))
+        else:
+            columns.append(replace(own, number=own.number[found.place], text=own.text[found.place]))
+    if found.read_V:
+        read = np.full(len(found.place), found.read_V)
+        text = np.full(len(read), f"{found.read_V:g}", dtype=object)
+        columns.append(Column("voltage of the reads", len(columns), "read_voltage", Meaning(None), read, text))
+    made = replace(table, columns=columns, row=table.row[found.place])
+    made.note(
+        f"column {voltages[0].name!r}: pulses and reads at {found.read_V:g} V are rows of their own; "
+        f"{int((found.pulse >= 0).sum())} pulses, {len(found.place)} readings"
+    )
+    return made
 
 
 def _column(
