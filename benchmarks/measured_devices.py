@@ -29,6 +29,7 @@ from calibration.counting.estimator import count_transitions, posterior  # noqa:
 from calibration.counting.writes import REST  # noqa: E402
 from calibration.measurement import level_model, level_rows, step_model  # noqa: E402
 from calibration.measurement.clean import drift_at_rest  # noqa: E402
+from calibration.measurement.estimate import without_rests  # noqa: E402
 from calibration.measurement.segments import segments  # noqa: E402
 from calibration.sections import Posterior  # noqa: E402
 from spinloom.command_line import run_cli  # noqa: E402
@@ -91,6 +92,9 @@ class Steps:
         truth = np.stack([factors.mean() * self.mean(MIDDLE_S, way) for way in (0, 1)])
         truth_sd = np.stack([self.sd(MIDDLE_S)] * 2)
         table = segments(readings)
+        drifts = drift_at_rest(table) is not None
+        if drifts:
+            table = without_rests(table, readings)
         fit = step_model.fit(table, LOW_S, HIGH_S, None, 400, rng)
         found, drawn = fit.steps.at(MIDDLE_S), [draw.at(MIDDLE_S) for draw in fit.draws]
         plain = np.stack([counted(readings, way) for way in (0, 1)], axis=1)
@@ -106,7 +110,7 @@ class Steps:
         low, high = fit.noise_interval
         out["noise_coverage"] = float(low <= self.noise * STEP_S <= high)
         if self.rests:
-            out["drift_told"] = float(drift_at_rest(table, fit.steps.noise) is not None)
+            out["drift_told"] = float(drifts)
         return out
 
 

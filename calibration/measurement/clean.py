@@ -13,6 +13,7 @@ from calibration.measurement.step_model import Fit, filtered
 SURPRISE = 5.0  # standard deviations beyond which a reading is looked at; one in 2e6 by chance
 MOST = 0.01  # share of the readings: more are no accidents but the tails of the steps
 DRIFT = 3.3  # standard errors beyond which a change at rest is told; one in 1000 by chance
+FEWEST = 10  # pairs of readings at rest that tell of it
 
 
 def gross(table: Segments, readings: int) -> Bool[np.ndarray, " readings"]:
@@ -58,18 +59,29 @@ def far_from_levels(fit: Levels, table: Segments, readings: int) -> tuple[Bool[n
     return _rows(table, odd, readings), 0
 
 
-def drift_at_rest(table: Segments, noise: float) -> str | None:
-    """Return what to tell if repeated readings of unwritten devices change by more than their noise (S) allows."""
-    step = np.diff(table.value, axis=1)[(table.pulse[:, 1:] == REST)]
-    step = step[np.isfinite(step)]
-    if len(step) < 10:
+def drift_at_rest(table: Segments) -> str | None:
+    """Return what to tell if repeated readings of unwritten devices change by more than their scatter allows.
+
+    One slope is fitted to all runs of readings at rest, each with an offset of its own.
+    """
+    rest = table.pulse == REST
+    seen = np.isfinite(table.value)
+    # a run is the readings from one pulse to the next
+    run = (np.cumsum(~rest, axis=1) + np.arange(len(rest))[:, None] * (rest.shape[1] + 1))[seen]
+    place, value = np.broadcast_to(np.arange(rest.shape[1]), rest.shape)[seen], table.value[seen]
+    _, run, size = np.unique(run, return_inverse=True, return_counts=True)
+    pairs = int((size - 1).sum())
+    if pairs < FEWEST:
         return None
-    error = max(np.sqrt(2) * noise, step.std(ddof=1)) / np.sqrt(len(step))
-    if not error > 0 or abs(step.mean()) < DRIFT * error:
+    x, y = (part - (np.bincount(run, part) / size)[run] for part in (place, value))
+    power = (x**2).sum()
+    slope = (x * y).sum() / power
+    error = np.sqrt(((y - slope * x) ** 2).sum() / (pairs - 1) / power)
+    if not abs(slope) > DRIFT * error:
         return None
     return (
-        f"the device drifts at rest: by {step.mean():.3g} S from one reading to the next without a pulse "
-        f"({len(step)} pairs, standard error {error:.2g} S); the card does not have this drift"
+        f"the device drifts at rest: by {slope:.3g} S from one reading to the next without a pulse "
+        f"({pairs} pairs, standard error {error:.2g} S); the card does not have this drift"
     )
 
 

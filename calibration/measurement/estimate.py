@@ -124,8 +124,10 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
             f"the given read noise of {writes.read_noise_S:.3g} S is not that of readings at {len(levels.level)} "
             f"levels, {levels.free.noise:.3g} S"
         )
-    if (drift := drift_at_rest(table, _noise(first))) is not None:
+    if (drift := drift_at_rest(table)) is not None:
         notes.append(drift)
+        if levels is None:
+            table = without_rests(table, writes.readings)
     rows = None
     if levels is not None:
         fit = levels
@@ -154,6 +156,21 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         assert rows is not None
         return _by_levels(fit, rows, table, writes, meta)
     return _by_steps(fit, table, writes, config, meta, where)
+
+
+def without_rests(table: Segments, readings: pd.DataFrame) -> Segments:
+    """Return readings, cut where the device rests, so that no step is fitted across a drift, if enough are left.
+
+    Parameters
+    ----------
+    table : Segments
+        Of `readings`, without those that are left out.
+    readings : DataFrame
+        `calibration.counting.writes.Writes.readings`.
+    """
+    kept = np.isfinite(table.whole(table.value, len(readings)))
+    cut = segments(readings.assign(series=(readings["pulse"] == REST).cumsum())).without(~kept)
+    return cut if cut.chained() >= CHAINED else table
 
 
 def _noise(fit: Levels | step_model.Fit) -> float:

@@ -262,14 +262,42 @@ def test_outliers_are_left_out_and_long_steps_are_not():
 
 
 def test_drift_at_rest_is_told():
+    """A slope of 200 readings with noise of 1e-7 has an error of 1.2e-10; false alarms one in 1000."""
     rng = np.random.default_rng(8)
-    pulse = np.full(200, REST)
     still = 1e-5 + 1e-7 * rng.standard_normal(200)
-    table = {"series": 0, "instance": 0, "pulse": pulse}
-    assert drift_at_rest(segments(pd.DataFrame({**table, "value": still})), 1e-7) is None
-    falling = still - 1e-7 * np.arange(200)
-    told = drift_at_rest(segments(pd.DataFrame({**table, "value": falling})), 1e-7)
-    assert told is not None and "drifts at rest: by -9.86e-08 S" in told
+    falling = still - 1e-9 * np.arange(200)
+    own = {"series": 0, "instance": 0}
+    # of one run, and of ten runs after pulses that move the device
+    for pulse in (np.full(200, REST), np.where(np.arange(200) % 20, REST, 0)):
+        moved = 1e-6 * np.cumsum(pulse != REST)
+        table = {**own, "pulse": pulse, "value": still + moved}
+        assert drift_at_rest(segments(pd.DataFrame(table))) is None
+    told = drift_at_rest(segments(pd.DataFrame({**own, "pulse": np.full(200, REST), "value": falling})))
+    assert told is not None and "199 pairs" in told
+    assert float(told.split("by ")[1].split(" S")[0]) == pytest.approx(-1e-9, abs=5e-10)
+    steep = still + moved - 2e-8 * np.arange(200)
+    told = drift_at_rest(segments(pd.DataFrame({**own, "pulse": pulse, "value": steep})))
+    assert told is not None and "by -1.95e-08 S" in told and "190 pairs" in told
+
+
+def test_steps_are_not_fitted_across_a_drift_at_rest():
+    """Trains of 45 with 15 readings at rest between, in which the device falls by 4.5 steps; 600 readings."""
+    rng = np.random.default_rng(9)
+    state, states, pulses = 8e-6, [8e-6], [REST]
+    for number in range(600):
+        way = (*[0] * 45, *[REST] * 15, *[1] * 45, *[REST] * 15)[number % 120]
+        moved = -0.3 * STEP if way == REST else (-1) ** way * STEP * (1 + 0.3 * rng.standard_normal())
+        state = float(np.clip(state + moved, LOW, HIGH))
+        states.append(state)
+        pulses.append(way)
+    value = np.array(states) + STEP * rng.standard_normal(601)
+    card = card_of(
+        pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value}), method="lattice", count=40
+    )
+    (note,) = card.meta.measurement.notes
+    assert "drifts at rest" in note
+    low, high = card.meta.measurement.noise_interval_S
+    assert low < STEP < high
 
 
 def test_a_missing_reading_costs_no_write():
