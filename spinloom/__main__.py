@@ -48,7 +48,7 @@ def main() -> None:
     else:
         page = config.results("config.yaml", *overlays) / "report.html"
         if arguments.command == "run" and (status := run(overlays, targets, options)):
-            raise SystemExit(status)
+            raise SystemExit(status if status > 0 else 128 - status)  # as a shell tells what a signal ended
         if targets or options:  # of which the report need be no part
             return
         if not page.exists():
@@ -71,13 +71,15 @@ def run(overlays: list[str], targets: list[str], options: list[str]) -> int:
     UserError
         If Snakemake would not do as it is told (`workflow.study.told`).
     """
-    from workflow.study import told
+    from workflow.study import interrupt, told
 
     # targets first: --configfile takes all that follows it for files
     command = [*targets, *(["--configfile", *overlays] if overlays else []), *options]
     told.check_command(command)
     if targets or options or not sys.stderr.isatty():
-        return subprocess.call(["snakemake", *command])
+        process = subprocess.Popen(["snakemake", *command])
+        with interrupt.passed_on(process):
+            return process.wait()
     from workflow.study import live
 
     return live.run(["snakemake", *command], lambda: parts(overlays), config.results("config.yaml", *overlays))

@@ -22,9 +22,16 @@ class Seeded(Section):
     seed: Whole = key("Seed of every random stream of the study.", ge=0, le=2**53 - 1)
 
 
+EVIDENCE = "validation"  # folder in results/ that is no study's
+
+
 def _folder_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text):
         raise ValueError(f"found {short(text)}, allowed: letters, digits, _ and -, the first a letter or a digit")
+    if text.lower() == EVIDENCE:
+        raise ValueError(
+            f"found {short(text)}, allowed: another name; the evidence for the engines is in results/{text}"
+        )
     return text
 
 

@@ -20,6 +20,7 @@ from spinloom.errors import UserError
 
 MAX_ENTRIES = 100_000  # a few aliases of aliases are more than any memory holds
 MAX_DEPTH = 32  # no section is half as deep; an alias of what it lies in has no end
+SMALLEST = 1e-40  # no quantity of a device in SI units is as small
 LARGEST = 2**53  # a float holds every whole number up to here
 
 
@@ -57,6 +58,19 @@ def check_numbers(content: Any, source: str) -> None:
     for path, value in leaves(content):
         if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) > LARGEST:
             raise UserError(f"{source}: {path}: found {short(value)}, allowed: finite numbers up to 2^53")
+
+
+def check_magnitudes(content: Any, source: str) -> None:
+    """Check that no number of a user's is so close to zero that what it is divided into overflows.
+
+    Raises
+    ------
+    UserError
+        If one is below `SMALLEST`, and not zero.
+    """
+    for path, value in leaves(content):
+        if isinstance(value, float) and 0 < abs(value) < SMALLEST:
+            raise UserError(f"{source}: {path}: found {short(value)}, allowed: 0, or {SMALLEST:g} and more in size")
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

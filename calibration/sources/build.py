@@ -106,7 +106,7 @@ def inputs(config: Stage) -> list[str]:
     Raises
     ------
     UserError
-        If the source's path does not exist or contains braces.
+        If the source's path does not exist, contains braces, or should be a card and is none.
     """
     source = config.source
     if source.kind not in ("import", "card"):
@@ -116,6 +116,8 @@ def inputs(config: Stage) -> list[str]:
         raise UserError(f"calibration.source.file: found {path}, allowed: a path without braces, which name wildcards")
     if not path.exists():
         raise UserError(f"calibration.source.file: found {path}, which is not there, allowed: an existing path")
+    if source.kind == "card" and not (path / "card.json").is_file():
+        raise UserError(f"calibration.source.file: found {path}, which has no card.json, allowed: the folder of a card")
     return [str(path)] if path.is_file() else sorted(str(file) for file in path.rglob("*") if file.is_file())
 
 

@@ -6,6 +6,7 @@ import pty
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -73,7 +74,8 @@ def test_without_a_terminal_snakemake_speaks_for_itself(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["spinloom", "run"])
     status, asked = [3, 0, 0], []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: asked.append(command) or status.pop(0))
+    ended = SimpleNamespace(wait=lambda: status.pop(0))
+    monkeypatch.setattr(cli.subprocess, "Popen", lambda command: asked.append(command) or ended)
     with pytest.raises(SystemExit, match="3"):
         cli.main()
     with pytest.raises(UserError, match="report.html: not there yet"):
@@ -89,7 +91,8 @@ def test_files_targets_and_options_reach_snakemake_in_an_order_that_it_understan
         files.write_text(f"study: {name}\n", tmp_path / f"{name}.yaml")
     monkeypatch.chdir(tmp_path)
     asked = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: asked.append(command) or 0)
+    ended = SimpleNamespace(wait=lambda: 0)
+    monkeypatch.setattr(cli.subprocess, "Popen", lambda command: asked.append(command) or ended)
 
     def run(words):
         monkeypatch.setattr(sys, "argv", ["spinloom", "run", *words.split()])

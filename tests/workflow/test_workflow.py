@@ -195,6 +195,17 @@ def overlay(tree, path, value, name="scratch"):
         ("calibration.states.method", "device", "calibration.states.method: found 'device', allowed for domain_wall"),
         ("calibration.source.kind", "import", "calibration.source.file: found null, allowed with kind import: a value"),
         ("calibration.source", {"kind": "card", "file": "none"}, "calibration.source.file: found none, which is not"),
+        (
+            "calibration.source",
+            {"kind": "card", "file": "/etc"},
+            "found /etc, which has no card.json, allowed: the folder",
+        ),
+        (
+            "calibration.states.edges",
+            [0.0, 5e-324],
+            "states.edges.1: found 5e-324, allowed: 0, or 1e-40 and more in size",
+        ),
+        ("study", "Validation", "study: found Validation, allowed: another name; the evidence for the engines is in"),
         ("calibration.source", {"kind": "library", "name": "x"}, "calibration.source.name: found 'x', allowed: arm_"),
     ],
 )

@@ -34,7 +34,7 @@ def or_exit(function, *arguments, **options):
 # a job on another machine knows what its run has planned
 study = Tasks.of_run() if workflow.remote_exec else None
 if study is None:
-    from workflow.study import forecast, told
+    from workflow.study import forecast, interrupt, told
     from workflow.study.jobs import Study
 
     # in a job of a run the command line is Snakemake's own
@@ -44,6 +44,7 @@ if study is None:
     study = or_exit(Study, *or_exit(told.read, workflow.config_settings))
     for line in study.upgrades:
         print(f"note: {line}", file=sys.stderr)
+    interrupt.end_jobs()
     workflow.delete_output = partial(or_exit, study.delete, workflow.delete_output)
     for handler in (forecast.Forecast(workflow, study.name, study.plans), cluster.Failures(workflow)):
         logging.getLogger("snakemake.logging").addHandler(handler)

@@ -14,6 +14,7 @@ from device_sims.config import DeviceSims
 from network.config import Network
 from spinloom.config import Named, lay_over, layer, read, section
 from spinloom.declare import Real, Section, key, meaning
+from spinloom.explain import check_magnitudes
 from spinloom.stages import STAGES
 from workflow.study import measured
 
@@ -126,7 +127,9 @@ def resolve(config: dict[str, Any], source: str = "config") -> dict[str, Any]:
     UserError
         One line with the key, what was found and what is allowed.
     """
-    return Study.parse(config, source).dump()
+    whole = Study.parse(config, source).dump()
+    check_magnitudes(whole, source)
+    return whole
 
 
 def section_texts(config: dict[str, Any], more: dict[str, dict[str, Any]] | None = None) -> dict[str, str]:

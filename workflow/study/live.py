@@ -26,6 +26,7 @@ from network import datasets
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import STATUS, clock
+from workflow.study import interrupt
 from workflow.study.planning import Plan
 
 TOLD = 40  # lines of the log that a failure shows
@@ -77,7 +78,7 @@ def run(command: list[str], told: Callable[[], list[Part]], folder: Path) -> int
     begin = time.time()
     with open(log, "w", encoding="utf-8") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-        with Live(console=console, auto_refresh=False) as live:
+        with interrupt.passed_on(process), Live(console=console, auto_refresh=False) as live:
             try:
                 parts = told()
             except UserError:
@@ -92,9 +93,6 @@ def run(command: list[str], told: Callable[[], list[Part]], folder: Path) -> int
                     break
                 except subprocess.TimeoutExpired:
                     continue
-                except KeyboardInterrupt:  # the terminal has told Snakemake too, which ends its jobs first
-                    process.wait()
-                    break
             _note(console, log, noted)
             live.update(picture(rows(parts, folder, begin), time.time() - begin), refresh=True)
     if process.returncode:
