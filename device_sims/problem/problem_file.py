@@ -33,7 +33,6 @@ from device_sims.problem.problem import (
 from spinloom import config, files
 from spinloom.declare import Section
 from spinloom.errors import UserError
-from spinloom.explain import check_magnitudes
 
 MAX_CELLS, MAX_RECORDS = 2**22, 10**6  # beyond these a slip of the keyboard
 MAX_VALUES = 2 * 10**9  # numbers of all records of m, which an engine holds in memory
@@ -94,7 +93,6 @@ def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
     """
     path = Path(path)
     content = ProblemFile.parse(config.read(path), str(path))
-    check_magnitudes(content.dump(), str(path))
     try:
         problem = _problem(content, content.seed if seed is None else seed, path.parent)
         _check(problem)
