@@ -210,7 +210,7 @@ def test_an_upgraded_package_reruns_what_it_decides_and_says_so(tree, name, expe
         assert tree.jobs() == expected
         (line,) = [line for line in tree.snakemake("-n").stderr.splitlines() if line.startswith("note: ")]
     name = name.replace("_", "-")
-    assert line.startswith(f"note: {name}: found 99.0, and the results in results/small were made with ")
+    assert line.startswith(f"note: {name}: found 99.0, and results/small was begun with ")
     assert line.endswith(f"with {name} {metadata.version(name)} it need not")
 
 

@@ -88,7 +88,7 @@ class Study(Tasks):
             now = json.loads(Path(path).read_text(encoding="utf-8"))["packages"]
             found |= {(name, before[name], now[name]) for name in before.keys() & now if before[name] != now[name]}
         return [
-            f"{name}: found {now}, and the results in {self.root} were made with {old}: what it computes runs again; "
+            f"{name}: found {now}, and {self.root} was begun with {old}: what it computes runs again; "
             f"with {name} {old} it need not"
             for name, old, now in sorted(found)
         ]
