@@ -160,6 +160,7 @@ def test_the_evidence_for_the_engines_depends_on_their_statements(tree):
     for name in ("device_sims/validation/analytic.py", "device_sims/validation/reference/racetrack_dmi.csv"):
         with edited(tree, one_more_line, [name]):
             assert tree.jobs("validation") == {"validate": 1, "validation": 1}, name
+    shutil.rmtree(code.parent)  # a page tells of evidence that is there
 
 
 def test_comments_docstrings_and_layout_rerun_nothing(tree):
