@@ -23,7 +23,6 @@ from calibration.sections import Posterior
 CHAINS, ROUNDS, BURN = 60, 8, 3  # of draws; the first rounds still know where they began
 MOST = 4000  # readings that are drawn for; of more, every second, third, ... segment
 ALIKE = 4  # levels from which on rows are compared: fewer do not tell how alike they are
-FAR = 1.0  # pseudo-writes of a row that lies further than `borrow.BESIDE` levels from all that were written
 LEAST = 0.02  # share of the information that is known, at least
 
 
@@ -32,10 +31,10 @@ def estimated(
 ) -> tuple[Rows, tuple[float, float]]:
     """Return the rows between levels and the 95 % interval of the noise, S.
 
-    A row's prior is what the other rows of its pulse say, by step in levels, with the weight that makes the writes most
-    probable (`calibration.measurement.borrow`), but at most that of the writes that it is taken from. A row that nobody
-    wrote is this prior. Between fewer than `ALIKE` levels it is ``options.pseudocount`` for two states, and the same
-    weight for more.
+    A row's prior is worth ``options.pseudocount`` for each of two states, or the same for more together, so that few
+    writes to many levels are not drowned. It is shared as the other rows of the pulse say, by step in levels
+    (`calibration.measurement.borrow`), which is what a row is that nobody wrote. Intervals are those of an even prior:
+    how alike the rows are is a guess.
 
     Parameters
     ----------
@@ -58,29 +57,24 @@ def estimated(
     counts = np.zeros((pulses, size, size))
     own = list(table.pulses)
     counts[own] = fit.counts
-    prior, doubt = _prior(counts, options)
-    known, known_noise = _known(fit, table, prior[own], rng)
+    weight = 2 * options.pseudocount
+    known, known_noise = _known(fit, table, weight / size, rng)
     share_known = np.ones_like(counts)
     share_known[own] = known
-    alpha = counts + prior
-    total = alpha.sum(axis=-1, keepdims=True)
-    mean = alpha / total
-    free = np.maximum(mean * (1 - mean), borrow.NEVER)
-    lent = prior.sum(axis=-1, keepdims=True) / total
-    variance = free / (1 + total) / share_known + lent**2 * doubt
-    worth = np.maximum(free / variance - 1, borrow.NEVER)
+    total = counts.sum(axis=-1, keepdims=True) + weight
+    mean, even = (counts + weight * _centre(counts, options)) / total, (counts + weight / size) / total
+    worth = np.maximum((1 + total) * share_known - 1, borrow.NEVER)
     tail = (1 - options.interval) / 2
-    low, high = (
-        special.betaincinv(np.maximum(worth * mean, borrow.NEVER), np.maximum(worth * (1 - mean), borrow.NEVER), share)
-        for share in (tail, 1 - tail)
-    )
+    low, high = (special.betaincinv(worth * even, worth * (1 - even), share) for share in (tail, 1 - tail))
     whole = np.rint(counts).astype(np.int64)
     written = whole.sum(axis=-1, keepdims=True)
     # no number of writes can exclude that a probability is 0, or 1
     low = np.where((whole == 0) & (written > 0), 0.0, low)
     high = np.where((whole == written) & (written > 0), 1.0, high)
     # of a Dirichlet distribution with the variance of all cells together
-    together = np.maximum(free.sum(axis=-1, keepdims=True) / variance.sum(axis=-1, keepdims=True) - 1, borrow.NEVER)
+    free = even * (1 - even)
+    known = free.sum(axis=-1, keepdims=True) / (free / share_known).sum(axis=-1, keepdims=True)
+    together = np.maximum((1 + total) * known - 1, borrow.NEVER)
     rows = Rows(whole, together * mean, mean, np.minimum(low, mean), np.maximum(high, mean))
     if fit.free is not None:
         return rows, (np.nan, np.nan)
@@ -90,26 +84,20 @@ def estimated(
     return rows, (float(fit.noise * np.exp(-width)), float(fit.noise * np.exp(width)))
 
 
-def _prior(counts: np.ndarray, options: Posterior) -> tuple[np.ndarray, np.ndarray]:
-    """Return pseudo-writes by pulse, level before and level after, and the variance of their shares."""
+def _centre(counts: np.ndarray, options: Posterior) -> np.ndarray:
+    """Return the shares of the prior by pulse, level before and level after."""
     size = counts.shape[1]
-    asked = size >= ALIKE if options.borrow is None else options.borrow
-    # Jeffreys' prior for two states; the same weight for more, so that few writes to many levels are not drowned
-    prior, doubt = np.full(counts.shape, 2 * options.pseudocount / size), np.zeros(counts.shape)
+    shares = np.full(counts.shape, 1 / size)
+    if not (size >= ALIKE if options.borrow is None else options.borrow):
+        return shares
     for pulse, writes in enumerate(counts):
-        written = np.rint(writes).sum(axis=-1) > 0
-        if not asked or written.sum() < 2:
-            continue
-        pseudo, doubt[pulse] = borrow.prior(writes, np.zeros_like(writes), np.zeros_like(writes), (0.0,))
-        near = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= borrow.BESIDE
-        np.fill_diagonal(near, False)
-        weight = np.minimum(pseudo.sum(axis=-1), near @ writes.sum(axis=-1))
-        weight = np.where(near @ written, np.maximum(weight, FAR), FAR)
-        prior[pulse] = pseudo / pseudo.sum(axis=-1, keepdims=True) * weight[:, None]
-    return prior, doubt
+        if (np.rint(writes).sum(axis=-1) > 0).sum() > 1:
+            pseudo, _ = borrow.prior(writes, np.zeros_like(writes), np.zeros_like(writes), (0.0,))
+            shares[pulse] = pseudo / pseudo.sum(axis=-1, keepdims=True)
+    return shares
 
 
-def _known(fit: Levels, table: Segments, prior: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def _known(fit: Levels, table: Segments, prior: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Return the known share of the information about each probability [pulses, levels, levels] and about ln r."""
     few = slice(None, None, 1 + int(np.isfinite(table.value).sum()) // MOST)
     pulse, value = table.pulse[few], table.value[few]
@@ -121,7 +109,7 @@ def _known(fit: Levels, table: Segments, prior: np.ndarray, rng: np.random.Gener
     means, within, squares = [], [], []
     for number in range(ROUNDS):
         state = _histories(pulse, value, level, noise, kernel, first, rng)
-        alpha = _writes(pulse, state, size, len(prior)) + prior
+        alpha = _writes(pulse, state, size, len(fit.counts)) + prior
         total = alpha.sum(axis=-1, keepdims=True)
         mean, held, left = _scatter(value, state, size)
         if number >= BURN:

@@ -210,6 +210,7 @@ def test_a_row_between_levels_that_nobody_wrote_is_what_the_others_say():
     rows, _ = level_rows.estimated(fit, table, 2, Posterior(), rng)
     assert np.argwhere(rows.counts.sum(axis=-1) == 0).tolist() == [[0, 7], [1, 0]]
     assert rows.probability[0, 7, 7] > 0.9 and rows.probability[1, 0, 0] > 0.9
+    assert (rows.ci_high[0, 7] - rows.ci_low[0, 7] > 0.5).all()
     assert rows.probability[0, 3, [3, 4]] == pytest.approx([0.1, 0.9], abs=0.1)
     alone, _ = level_rows.estimated(fit, table, 2, Posterior(borrow=False), rng)
     assert alone.probability[0, 7] == pytest.approx(1 / 8, abs=1e-3)
