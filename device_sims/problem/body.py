@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import scipy
 
 from device_sims.problem import geometry
 from device_sims.problem.newell import tensor
@@ -20,8 +19,10 @@ def demag_tensor(shape: Geometry, mesh: Mesh) -> np.ndarray:
     ``-N Ms m`` is the mean stray field of the uniformly magnetised body, ``mu0 Ms^2 V m.N.m / 2`` its energy.
     """
     inside = geometry.mask(shape, mesh).astype(float)
-    # how many pairs of cells are (k, j, i) apart
-    pairs = np.rint(scipy.signal.fftconvolve(inside, inside[::-1, ::-1, ::-1]))
+    # how many pairs of cells are (k, j, i) apart: a correlation; scipy.signal, which has one, takes 0.5 s to import
+    size, axes = [2 * n - 1 for n in mesh.shape], (0, 1, 2)
+    spectrum, reversed_spectrum = (np.fft.rfftn(one, size, axes) for one in (inside, inside[::-1, ::-1, ::-1]))
+    pairs = np.rint(np.fft.irfftn(spectrum * reversed_spectrum, size, axes))
     parts = tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
     apart = np.ix_(*(np.arange(1 - n, n) for n in mesh.shape))
     near = np.ix_(*(np.abs(np.arange(1 - n, n)) for n in mesh.shape))
