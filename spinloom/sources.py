@@ -110,7 +110,12 @@ def versions(*modules: str, packages: tuple[str, ...] = ()) -> dict[str, str]:
     tops -= {module.partition(".")[0] for module in modules}  # an outside package's files count
     names = {*packages, *(name for top in tops for name in _distributions(top))}
     found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    return dict(sorted((found | {name: metadata.version(name) for name in names}).items()))
+    return dict(sorted((found | {name: _version(name) for name in names}).items()))
+
+
+@cache
+def _version(name: str) -> str:
+    return metadata.version(name)  # reads a file of the package and parses it as a mail
 
 
 @cache
@@ -118,7 +123,7 @@ def _distributions(package: str) -> tuple[str, ...]:
     """Return the distributions that a package comes in; none if it is not installed."""
     known = DISTRIBUTIONS.get(package, (package,))
     try:
-        return tuple(name for name in known if metadata.version(name))
+        return tuple(name for name in known if _version(name))
     except metadata.PackageNotFoundError:
         return tuple(metadata.packages_distributions().get(package, ()))
 
