@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,3 +102,12 @@ def test_a_job_that_failed_elsewhere_says_why_in_a_line(capsys):
         handler.handle(logging.makeLogRecord({"event": LogEvent.JOB_INFO}))
     line = "job 7 (simulate): SLURM-job '57' failed, SLURM status is: 'TIMEOUT'. Logs: a.log, 57.log\n"
     assert capsys.readouterr().err == line
+
+
+def test_a_run_that_ends_leaves_no_job_in_the_queue(tmp_path, monkeypatch):
+    (tmp_path / "scancel").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
+    (tmp_path / "scancel").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for executor in (object(), SimpleNamespace(run_uuid="one-run")):  # that of this machine, and the plugin
+        cluster.cancel(SimpleNamespace(_executor=executor))
+    assert (tmp_path / "told").read_text() == "--name one-run\n"

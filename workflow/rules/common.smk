@@ -66,4 +66,5 @@ onsuccess:
 
 
 onerror:
+    cluster.cancel(workflow.scheduler)
     study.folder.fail()

@@ -1,8 +1,9 @@
-"""A run on a cluster: what its settings must not be, and why a job failed."""
+"""A run on a cluster: what its settings must not be, why a job failed, and that none stays in the queue."""
 
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from typing import Any
 
@@ -34,6 +35,20 @@ def check(settings: Any) -> None:
             f"slurm-array-jobs: found {arrays}, allowed: none; snakemake-executor-plugin-slurm loses jobs of arrays "
             "(docs/cluster.md)"
         )
+
+
+def cancel(scheduler: Any) -> None:
+    """Cancel what a run that ends has left in Slurm's queue.
+
+    At Ctrl-C the plugin cancels the jobs that it has submitted, and then submits those that were waiting for it.
+
+    Parameters
+    ----------
+    scheduler : snakemake.scheduling.job_scheduler.JobScheduler
+    """
+    run = getattr(getattr(scheduler, "_executor", None), "run_uuid", None)  # the name of all its jobs
+    if run is not None:
+        subprocess.run(["scancel", "--name", run], check=False)
 
 
 class Failures(logging.Handler):
