@@ -56,7 +56,10 @@ class Posterior(Section):
         "events: intervals for the devices that were written; instances: for any device of their kind.",
         "events",
     )
-    by_instance: Flag = key("Also write each device's own probabilities (by_instance.csv).", False)
+    by_instance: Flag = key(
+        "Also write each device's own probabilities (by_instance.csv); always, if readings show that devices differ.",
+        False,
+    )
 
 
 class Kernel(Section):

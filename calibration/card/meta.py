@@ -88,6 +88,16 @@ class Steps(Entry):
     sd_S: tuple[Amount, ...] = key("Standard deviation of a step from each knot.")
 
 
+class MeasuredDevice(Entry):
+    """What is its own of a measured device, shrunk to the typical one."""
+
+    instance: Amount = key("Device.")
+    step_factor: Positive = key("Its mean steps over those of a typical device.")
+    step_factor_sd: Amount = key("Standard deviation of what is known of it.")
+    offset_S: Amount = key("Its conductance above that of a typical device in the same state.")
+    offset_sd_S: Amount = key("Standard deviation of what is known of it.")
+
+
 class Measurement(Entry):
     """What series of readings say of states and read noise (`calibration.measurement`)."""
 
@@ -107,6 +117,11 @@ class Measurement(Entry):
     knots_S: tuple[Amount, ...] = key("States at which the steps are told.", ())
     hard_ends_S: tuple[Amount, ...] = key("Where a step stops that would pass them.", ())
     steps: tuple[Steps, ...] = key("Steps of each pulse.", ())
+    devices: tuple[MeasuredDevice, ...] = key("How devices differ; empty where the readings show no difference.", ())
+    step_factor_sd: Amount = key("Standard deviation between devices of ln of their factor.", 0)
+    step_factor_interval: tuple[Amount, ...] = key("95 % interval of it.", ())
+    offset_sd_S: Amount = key("Standard deviation between devices of their conductance.", 0)
+    offset_interval_S: tuple[Amount, ...] = key("95 % interval of it.", ())
 
 
 class Conditions(Entry):

@@ -58,8 +58,15 @@ class Source:
         self.mean, self.sd = (card.states[name].to_numpy() for name in ("conductance_S", "conductance_sd_S"))
         self.noise = card.reads["noise_sd_S"].to_numpy()
         states = len(self.mean)
+        kernel, self.rows_of, self.offset_of = card.kernel, {}, {}
+        if card.meta.measurement is not None and card.meta.measurement.devices:
+            # of devices that differ, each has rows of its own, and an offset that is none of its state
+            kernel = card.extras["by_instance"]["probability"].to_numpy()
+            told = [one.dump() for one in card.meta.measurement.devices]
+            self.rows_of = {one["instance"]: place * len(card.pulses) * states for place, one in enumerate(told)}
+            self.offset_of = {one["instance"]: one["offset_S"] for one in told}
         # all rows one after the other, rising, so that one search draws from any of them
-        cumulative = np.cumsum(card.kernel.reshape(-1, states), axis=1)
+        cumulative = np.cumsum(kernel.reshape(-1, states), axis=1)
         cumulative[:, -1] = 1.0
         self._cumulative = (np.minimum(cumulative, 1.0) + np.arange(len(cumulative))[:, None]).ravel()
         self.grain = np.abs(np.gradient(self.mean))
@@ -104,6 +111,8 @@ class Source:
         read with the card's noise where the device was read.
         """
         series, pulse, value = (readings[name].to_numpy() for name in ("series", "pulse", "value"))
+        own = readings["instance"].map(self.rows_of).fillna(0).to_numpy(np.int64)
+        value = value - readings["instance"].map(self.offset_of).fillna(0).to_numpy(np.float64)
         known = np.isfinite(value)
         inside = np.append(False, series[1:] == series[:-1])
         place = pd.Series(known).groupby(series).cumsum().to_numpy() - 1  # among the known of its series
@@ -113,12 +122,19 @@ class Source:
         if rng is None:
             before, after = value[None, written - 1], value[None, written]
         else:
-            before, after = self._read(pulse, value, inside, start, written, rng)
+            before, after = self._read(pulse, value, own, inside, start, written, rng)
         row = pulse[written] * len(self.mean) + self.state_of(before)
         return Changes(after - before, row, pulse[written], after, follows)
 
     def _read(
-        self, pulse: np.ndarray, value: np.ndarray, inside: np.ndarray, start: np.ndarray, written: np.ndarray, rng
+        self,
+        pulse: np.ndarray,
+        value: np.ndarray,
+        own: np.ndarray,
+        inside: np.ndarray,
+        start: np.ndarray,
+        written: np.ndarray,
+        rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return replicated readings before and after each write, float64[replicates, writes] each."""
         number = replicates(len(written))
@@ -134,11 +150,12 @@ class Source:
             here = np.flatnonzero(begin + step <= last)
             at = begin[here] + step
             hit = here[pulse[at] != REST]
-            state[hit] = self._next(pulse[begin[hit] + step, None] * len(self.mean) + state[hit], rng)
+            row = own[begin[hit], None] + pulse[begin[hit] + step, None] * len(self.mean)
+            state[hit] = self._next(row + state[hit], rng)
             held[hit] = self._value(state[hit], rng)
             new = held[here] + self.noise[state[here]] * rng.standard_normal((len(here), number))
-            own = write_of[at] >= 0
-            before[write_of[at[own]]], after[write_of[at[own]]] = read[here[own]], new[own]
+            of_write = write_of[at] >= 0
+            before[write_of[at[of_write]]], after[write_of[at[of_write]]] = read[here[of_write]], new[of_write]
             read[here] = new
         return before.T, after.T
 

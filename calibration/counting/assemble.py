@@ -92,8 +92,10 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         transitions = _fill(kernel_rows.table(rows, basis), rows, lent, fits, writes, edges, config, where)
     kernel = transitions["probability"].to_numpy().reshape(pulses, size, size)
     states["occupancy"] = estimator.stationary(kernel)
-    extras = {}
-    if config.posterior.by_instance:
+    extras, differ = {}, None if measured is None else measured.population
+    if differ is not None:
+        extras["by_instance"] = differ.by_instance
+    elif config.posterior.by_instance:
         extras["by_instance"] = estimator.by_instance(
             pulse, start, state, instance, pulses, size, config.posterior, where, reset, count
         )
@@ -114,7 +116,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         "intended_states": intended_states(writes, edges),
         "events": int(count.sum()),
         "lost_events": writes.lost,
-        **_spreads(writes, cell, instance, size),
+        **(_spreads(writes, cell, instance, size) if differ is None else {"spread": as_dict(differ.spread, "S")}),
         **writes.meta,
     }
     noise = writes.read_noise_S if measured is None else measured.noise
@@ -124,6 +126,9 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         content["assumed"] = [*writes.assumed, *assumed_of_reads(writes, config.readout, noise)]
     reads = read_table_of(states["conductance_S"].to_numpy(), readout_of(writes, config.readout), noise)
     population = _population(writes, cell, instance, config)
+    if differ is not None:
+        own = population[["instance"]].merge(differ.offsets, on="instance", how="left")
+        population["conductance_offset_S"], population["conductance_offset_se_S"] = own["offset"], own["offset_se"]
     return KernelCard(states, writes.pulses, transitions, population, reads, Meta.parse(content, where), extras)
 
 

@@ -97,6 +97,7 @@ def _fitted_rows(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> t
     pairs = pd.DataFrame(
         {
             "series": np.repeat(np.arange(count), 2),
+            "instance": 0,
             "pulse": np.stack([np.full(count, REST), events["pulse"]], axis=1).ravel(),
             "value": events[["before", "after"]].to_numpy().ravel(),
         }

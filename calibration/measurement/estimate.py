@@ -8,6 +8,7 @@ Stat. 6, 461 (1978)): both are likelihoods of the same readings.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from calibration.counting.states import MOST, assign_states, given_edges
 from calibration.counting.writes import REST, Writes
 from calibration.measurement import kernel, level_model, level_rows, step_model
 from calibration.measurement.clean import SURPRISE, drift_at_rest, far_from_levels, glitches, gross
+from calibration.measurement.devices import Devices, separated
 from calibration.measurement.level_model import Levels
+from calibration.measurement.population import Population, population
 from calibration.measurement.segments import Segments, segments
 from calibration.sections import States
 from spinloom.errors import UserError
@@ -57,6 +60,8 @@ class Estimate:
         Standard deviation of a reading, S, of any state or of each.
     meta
         Entry ``measurement`` of ``card.json``.
+    population
+        How the devices differ; None where the readings do not support that they do.
     """
 
     method: str
@@ -67,6 +72,7 @@ class Estimate:
     rows: Rows
     noise: float | Float64[np.ndarray, " states"]
     meta: dict[str, Any]
+    population: Population | None = None
 
 
 def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
@@ -128,12 +134,16 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         notes.append(drift)
         if levels is None:
             table = without_rests(table, writes.readings)
-    rows = None
+    rows = apart = None
     if levels is not None:
         fit = levels
         rows, ends = level_rows.estimated(levels, table, len(writes.pulses), config.posterior, rng)
     else:
         assert isinstance(first, step_model.Fit)
+        first, apart = separated(table, first, writes.read_noise_S, rng)
+        if apart is not None:
+            table = apart.typical(table)
+            notes.append(apart.told)
         grows = first.steps.fraction > 0
         fit = step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng, grows)
         ends = fit.noise_interval
@@ -155,7 +165,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     if isinstance(fit, Levels):
         assert rows is not None
         return _by_levels(fit, rows, table, writes, meta)
-    return _by_steps(fit, table, writes, config, meta, where)
+    return _by_steps(fit, table, apart, writes, config, meta, where)
 
 
 def without_rests(table: Segments, readings: pd.DataFrame) -> Segments:
@@ -291,24 +301,31 @@ def _by_levels(fit: Levels, rows: Rows, table: Segments, writes: Writes, meta: d
 
 
 def _by_steps(
-    fit: step_model.Fit, table: Segments, writes: Writes, config: Stage, meta: dict[str, Any], where: str
+    fit: step_model.Fit,
+    table: Segments,
+    apart: Devices | None,
+    writes: Writes,
+    config: Stage,
+    meta: dict[str, Any],
+    where: str,
 ) -> Estimate | None:
     options, steps = config.states, fit.steps
     low, high = _range(fit)
     points = options.method in ("auto", "lattice")
-    if meta["noise_sd_S"] == 0 and not points:
+    if meta["noise_sd_S"] == 0 and not points and apart is None:
         return None
     events = _events(table, fit.state, writes)
     if points:
         count = options.count or int(np.clip((high - low) / np.abs(steps.mean).mean(axis=1).min(), *LATTICE))
         centre = np.linspace(low, high, count)
         edges = np.concatenate([[low], (centre[1:] + centre[:-1]) / 2, [high]])
-        of = [kernel.on_points(own, centre) for own in (steps, *fit.draws)]
+        rows = partial(kernel.on_points, points=centre)
         sd = np.zeros(count)
     else:
         edges = _interval_edges(options, events, (low, high), 2 * steps.noise, where)
         centre, sd = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / np.sqrt(12)
-        of = [kernel.in_intervals(own, edges) for own in (steps, *fit.draws)]
+        rows = partial(kernel.in_intervals, edges=edges)
+    of = [rows(own) for own in (steps, *fit.draws)]
     size = len(centre)
     tail = (1 - config.posterior.interval) / 2
     drawn = np.stack(of[1:])
@@ -342,7 +359,15 @@ def _by_steps(
     noise = meta["noise_sd_S"]
     if noise and steps.fraction:
         noise, meta = steps.noise_at(centre), meta | _grown(fit, centre, tail)
-    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), noise, meta)
+    differ = None
+    if apart is not None:
+        each = np.searchsorted(table.devices, events["instance"].to_numpy())
+        written = np.zeros((len(table.devices), *shape), dtype=np.int64)
+        np.add.at(written, (each, events["pulse"].to_numpy(), start, stop), 1)
+        rng = generator(config.seed, "devices of readings", writes.name)
+        differ = population(apart, table.devices, fit, rows, written, events["before"].to_numpy(), rng)
+        meta |= differ.meta
+    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), noise, meta, differ)
 
 
 def _grown(fit: step_model.Fit, states: np.ndarray, tail: float) -> dict[str, Any]:

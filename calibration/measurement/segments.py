@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,19 +25,28 @@ class Segments:
         Readings, S; NaN where there is none.
     row
         Row of `calibration.counting.writes.Writes.readings`; -1 where the segment has ended.
+    device
+        Place of each segment's device in ``devices``.
+    factor
+        Mean steps of the segment's device over those of a typical one.
     pulses
         Number of each pulse of the card that has parameters, ascending.
+    devices
+        Instance of each device, ascending.
     """
 
     pulse: Int64[np.ndarray, "segments places"]
     value: Float64[np.ndarray, "segments places"]
     row: Int64[np.ndarray, "segments places"]
+    device: Int64[np.ndarray, " segments"]
+    factor: Float64[np.ndarray, " segments"]
     pulses: tuple[int, ...]
+    devices: tuple[int, ...]
 
     def without(self, rows: Bool[np.ndarray, " readings"]) -> Segments:
         """Return the segments with the readings ``rows`` taken for missing."""
         gone = np.append(rows, False)[self.row]
-        return Segments(self.pulse, np.where(gone, np.nan, self.value), self.row, self.pulses)
+        return replace(self, value=np.where(gone, np.nan, self.value))
 
     def whole(self, values: Float64[np.ndarray, "segments places"], readings: int) -> Float64[np.ndarray, " readings"]:
         """Return values of the segments by the row of the reading; NaN for rows that are in no segment."""
@@ -77,10 +86,20 @@ def segments(readings: pd.DataFrame) -> Segments:
             known = known[known >= end]
     size = max((stop - start for start, stop in parts), default=0)
     shape = (len(parts), size)
-    table = Segments(np.full(shape, REST), np.full(shape, np.nan), np.full(shape, -1), pulses)
+    devices, device = np.unique(readings["instance"].to_numpy(np.int64), return_inverse=True)
+    own = device[[start for start, stop in parts]]
+    table = Segments(
+        np.full(shape, REST),
+        np.full(shape, np.nan),
+        np.full(shape, -1),
+        own,
+        np.ones(len(parts)),
+        pulses,
+        tuple(devices.tolist()),
+    )
     for number, (start, stop) in enumerate(parts):
-        own = slice(0, stop - start)
-        table.pulse[number, own], table.value[number, own] = pulse[start:stop], value[start:stop]
+        places = slice(0, stop - start)
+        table.pulse[number, places], table.value[number, places] = pulse[start:stop], value[start:stop]
         table.pulse[number, 0] = REST
-        table.row[number, own] = np.arange(start, stop)
+        table.row[number, places] = np.arange(start, stop)
     return table

@@ -85,7 +85,7 @@ def _clipped(mean, sd, low, high):
 NODES, WEIGHTS = np.array([-(3**0.5), 0.0, 3**0.5]), np.array([1, 4, 1]) / 6
 
 
-def run_filter(theta, pulse, value, frame: Frame, knots: int):
+def run_filter(theta, pulse, value, factor, frame: Frame, knots: int):
     """Return log densities, predicted and filtered moments, and surprises; [places, segments]."""
     mean_k, level_k, power, angle, low, high, log_noise = unpack(theta, frame, knots)
     scale, first = frame.scale, value[0]
@@ -104,7 +104,7 @@ def run_filter(theta, pulse, value, frame: Frame, knots: int):
         step = jnp.einsum("snk,sk->sn", hat, mean_k[which])
         level = jnp.einsum("snk,sk->sn", hat, level_k[which])
         sd = jnp.exp(log_spread(step, level, power[which][:, None], scale[which][:, None]))
-        to, spread = _clipped(nodes + step, sd, low, high)
+        to, spread = _clipped(nodes + factor[:, None] * step, sd, low, high)
         moved = to @ WEIGHTS
         wide = (spread + (to - moved[:, None]) ** 2) @ WEIGHTS
         cross = ((nodes - mu[:, None]) * (to - moved[:, None])) @ WEIGHTS

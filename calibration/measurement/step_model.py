@@ -127,10 +127,10 @@ class Fit:
     model: tuple[Any, ...]
 
 
-def _objective(theta, pulse, value, fixed_noise, frame: Frame, knots: int):
+def _objective(theta, pulse, value, factor, fixed_noise, frame: Frame, knots: int):
     """Return minus the log posterior; ``fixed_noise`` NaN if the noise is fitted."""
     theta = theta.at[-1].set(jnp.where(jnp.isnan(fixed_noise), theta[-1], fixed_noise))
-    _, out = run_filter(theta, pulse, value, frame, knots)
+    _, out = run_filter(theta, pulse, value, factor, frame, knots)
     mean, level, power, _, low, high, _ = unpack(theta, frame, knots)
     outer, scale = frame.outer, frame.scale
     prior = ((jnp.diff(mean, 2, axis=1) / (ROUGH_MEAN * scale[:, None])) ** 2).sum()
@@ -233,6 +233,7 @@ def fit(
         data = (
             jnp.asarray(pulse[:, few]),
             jnp.asarray(value[:, few]),
+            jnp.asarray(table.factor[few]),
             jnp.asarray(fixed),
             Frame(jnp.asarray(outer), jnp.asarray(scale), jnp.asarray(-low / size), jnp.asarray(typical / size)),
         )
@@ -253,7 +254,8 @@ def fit(
         covariance = _covariance(both, theta, rooms, noise is not None) if draws else np.full((len(theta),) * 2, np.nan)
         unseen = noise is None and theta[-1] <= np.log(silent) + 1e-6
         most = _upper_noise(both, theta, rooms, best.fun) if unseen and draws else np.nan
-        start, out = _run(jnp.asarray(theta), jnp.asarray(pulse), jnp.asarray(value), data[3], knots=knots)
+        whole = (jnp.asarray(part) for part in (theta, pulse, value, table.factor))
+        start, out = _run(*whole, data[-1], knots=knots)
         density, *moments, surprise = (np.asarray(part) for part in out)
         state, variance = smoothed(tuple(np.asarray(part) for part in start), moments)
     drawn = rng.multivariate_normal(theta, covariance, draws, method="cholesky") if draws else np.empty((0, len(theta)))
@@ -263,15 +265,15 @@ def fit(
     interval = (0.0, float(size * most)) if unseen else (low_noise, high_noise)
     seen = int(np.isfinite(table.value).sum())
     return Fit(
-        _steps(theta, low, size, data[3], knots),
-        [_steps(one, low, size, data[3], knots) for one in drawn],
+        _steps(theta, low, size, data[-1], knots),
+        [_steps(one, low, size, data[-1], knots) for one in drawn],
         float(density.sum()) - (seen - len(table.value)) * np.log(size),
         len(theta) - 1 + grows - (noise is not None),
         interval if noise is None else (np.nan, np.nan),
         low + size * state.T,
         size * np.sqrt(np.maximum(variance, 0)).T,
         np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T,
-        (theta, data[3], knots, low, size),
+        (theta, data[-1], knots, low, size),
     )
 
 
@@ -279,8 +281,8 @@ def filtered(fit: Fit, table: Segments) -> Float64[np.ndarray, "segments places"
     """Return the surprises of other readings of the same devices under the fitted model."""
     theta, frame, knots, low, size = fit.model
     with jax.enable_x64(True):
-        data = (jnp.asarray(table.pulse.T), jnp.asarray((table.value.T - low) / size))
-        _, out = _run(jnp.asarray(theta), *data, frame, knots=knots)
+        data = (jnp.asarray(part) for part in (theta, table.pulse.T, (table.value.T - low) / size, table.factor))
+        _, out = _run(*data, frame, knots=knots)
         surprise = np.asarray(out[-1])
     return np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T
 
