@@ -93,8 +93,8 @@ class Devices:
             told = (self.offset.sd, *self.offset.interval)
             parts.append("in their conductance by {:.2g} S (95 % {:.2g} to {:.2g} S)".format(*told))
         return (
-            f"the {len(self.factor.value)} devices differ {' and '.join(parts)}, standard deviations; rows are those of "
-            "a typical device, and by_instance.csv and population.csv have each one's, shrunk to it"
+            f"the {len(self.factor.value)} devices differ {' and '.join(parts)}, standard deviations; rows are those "
+            "of a typical device, and by_instance.csv and population.csv have each one's, shrunk to it"
         )
 
 
