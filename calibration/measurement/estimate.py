@@ -358,7 +358,7 @@ def _by_steps(
     method = "lattice" if options.method == "auto" else options.method
     noise = meta["noise_sd_S"]
     if noise and steps.fraction:
-        noise, meta = steps.noise_at(centre), meta | _grown(fit, centre, tail)
+        noise, meta = steps.noise_at(centre), meta | step_model.grown(fit, centre, tail)
     differ = None
     if apart is not None:
         each = np.searchsorted(table.devices, events["instance"].to_numpy())
@@ -368,24 +368,6 @@ def _by_steps(
         differ = population(apart, table.devices, fit, rows, written, events["before"].to_numpy(), rng)
         meta |= differ.meta
     return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), noise, meta, differ)
-
-
-def _grown(fit: step_model.Fit, states: np.ndarray, tail: float) -> dict[str, Any]:
-    """Return what ``card.json`` says of a noise that grows; intervals leave out ``tail`` at each end."""
-
-    def interval(values: list[float]) -> list[float]:
-        return np.quantile(values, [tail, 1 - tail]).tolist()
-
-    low, high = np.quantile([draw.noise_at(states) for draw in fit.draws], [tail, 1 - tail], axis=0)
-    own = fit.steps.noise_at(states)
-    return {
-        "noise_floor_S": fit.steps.floor,
-        "noise_floor_interval_S": interval([draw.floor for draw in fit.draws]),
-        "noise_fraction": fit.steps.fraction,
-        "noise_fraction_interval": interval([draw.fraction for draw in fit.draws]),
-        "noise_low_S": np.minimum(low, own).tolist(),
-        "noise_high_S": np.maximum(high, own).tolist(),
-    }
 
 
 def _interval_edges(

@@ -287,6 +287,33 @@ def filtered(fit: Fit, table: Segments) -> Float64[np.ndarray, "segments places"
     return np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T
 
 
+def grown(fit: Fit, states: Float64[np.ndarray, " states"], tail: float) -> dict[str, Any]:
+    """Return what ``card.json`` says of a noise that grows.
+
+    Parameters
+    ----------
+    fit : Fit
+    states : float64[states]
+        Of the card, S.
+    tail : float
+        Probability that intervals leave out at each end.
+    """
+
+    def interval(values: list[float]) -> list[float]:
+        return np.quantile(values, [tail, 1 - tail]).tolist()
+
+    low, high = np.quantile([draw.noise_at(states) for draw in fit.draws], [tail, 1 - tail], axis=0)
+    own = fit.steps.noise_at(states)
+    return {
+        "noise_floor_S": fit.steps.floor,
+        "noise_floor_interval_S": interval([draw.floor for draw in fit.draws]),
+        "noise_fraction": fit.steps.fraction,
+        "noise_fraction_interval": interval([draw.fraction for draw in fit.draws]),
+        "noise_low_S": np.minimum(low, own).tolist(),
+        "noise_high_S": np.maximum(high, own).tolist(),
+    }
+
+
 def _steps(theta: np.ndarray, low: float, size: float, frame: Frame, knots: int) -> Steps:
     frame = Frame(*map(np.asarray, frame))
     mean, level, power, angle, below, above, log_noise = map(np.asarray, unpack(theta, frame, knots))
