@@ -255,16 +255,19 @@ def _told_runs(own: pd.DataFrame, options: SeriesOptions) -> tuple[pd.DataFrame,
         own["run"] = (new.astype(int) + (parts & new).astype(int)).cumsum()
     if not own["counted"].iloc[0]:
         return own.assign(number=np.arange(len(own), dtype=float)), True
-    own["number"] = own.groupby("run")["number"].transform(_rising)
+    own["number"] = _rising(own)
     boundary = own["run"].diff().fillna(0) != 0
     steps = own["number"].diff()[boundary]
     return own, bool(len(steps) and (steps > 0).mean() > 0.5)
 
 
-def _rising(number: pd.Series) -> pd.Series:
-    """Return the numbers of a run, turned round where they count down."""
-    change = number.diff().dropna()
-    return number.max() + 1 - number if len(change) > 1 and (change == -1).mean() > 0.8 else number
+def _rising(own: pd.DataFrame) -> pd.Series:
+    """Return the numbers in their runs, turned round where they count down."""
+    number, run = own["number"], own["run"]
+    change = number.diff().where(run.diff() == 0)
+    counts = pd.DataFrame({"steps": change.notna(), "falls": change == -1}).groupby(run).transform("sum")
+    falling = (counts["steps"] > 1) & (counts["falls"] > 0.8 * counts["steps"])
+    return number.where(~falling, number.groupby(run).transform("max") + 1 - number)
 
 
 def _found_runs(own: pd.DataFrame, table: Table, options: SeriesOptions) -> tuple[pd.DataFrame, bool, dict[int, int]]:

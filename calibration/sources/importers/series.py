@@ -106,18 +106,17 @@ def _pulses(found: list[Sequence], options: SeriesOptions) -> Pulses:
 
 def _rereads(found: list[Sequence], table: Table) -> str:
     """Return what number 0 of a run that follows another is: ``same`` reading, ``again`` read, or ``new`` start."""
-    apart, noise = [], []
+    apart = []
     for own in found:
         rows = own.table
-        values = rows["value"].to_numpy()
         begins = (rows["run"].diff() == 1) & (rows["number"] == 0)
-        apart += list((values - rows["value"].shift().to_numpy())[begins])
-        noise += [noise_of(run.to_numpy()) for _, run in rows.groupby("run")["value"]]
+        apart += list(rows["value"].diff()[begins])
     distance = np.abs([one for one in apart if np.isfinite(one)])
     if not len(distance):
         return "new"
     if (distance == 0).all():
         return "same"
+    noise = [noise_of(run.to_numpy()) for own in found for _, run in own.table.groupby("run")["value"]]
     if np.median(distance) <= 4 * np.median(noise):
         table.note(f"{len(distance)} runs begin with a second reading of the device as the run before left it")
         return "again"
