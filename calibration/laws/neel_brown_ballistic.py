@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.laws import neel_brown
-from calibration.laws.fitting.switching import CLIP, PULSE_AXES, chances, line
+from calibration.laws.fitting.switching import CLIP, PULSE_AXES, activated, line
 
 NAME = "neel_brown_ballistic"
 KIND = "switching"
@@ -35,23 +35,7 @@ def log_time(parameters: dict[str, float], voltage_V, temperature_K):
     return np.maximum(neel_brown.log_time(parameters, voltage_V, temperature_K), np.log(tau0))
 
 
-def probability(parameters: dict[str, float], voltage_V, duration_s, temperature_K=300.0):
-    """Return P(switch).
-
-    Parameters
-    ----------
-    parameters : dict
-        ``thermal_stability``, ``critical_voltage_V``; ``tau0_s`` (default 1e-9) and ``reference_temperature_K``
-        (default 300).
-    voltage_V, duration_s, temperature_K : float or ndarray
-        V counts positive in the direction that switches; T > 0.
-    """
-    return -np.expm1(-duration_s * np.exp(-log_time(parameters, voltage_V, temperature_K)))
-
-
-def log_probabilities(parameters: dict[str, float], voltage_V, duration_s, temperature_K):
-    """Return ln P and ln(1 - P)."""
-    return chances(np.log(duration_s) - log_time(parameters, voltage_V, temperature_K))
+probability, log_probabilities = activated(log_time)
 
 
 def starts(share, writes, voltage_V, duration_s, temperature_K, held):

@@ -17,8 +17,9 @@ def on_points(steps: Steps, points: Float[np.ndarray, " states"]) -> Float64[np.
 
     Each landing is shared linearly between its two neighbours, which keeps the mean and widens the variance by at most
     a quarter of the squared pitch. That distribution is mixed with the narrowest of the same mean, on the two
-    neighbours of the mean, so that the variance is that of the step (`calibration.sources.importers.lattice.split`
-    does the same for measured quantiles). What would pass the first or last point, or a hard end, stops there.
+    neighbours of the mean, so that the variance is that of the step
+    (`calibration.sources.importers.lookup.lattice.split` does the same for measured quantiles). What would pass the
+    first or last point, or a hard end, stops there.
 
     Parameters
     ----------

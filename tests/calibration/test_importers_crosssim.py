@@ -11,7 +11,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from calibration.sources.importers import REGISTRY, brings_states, import_file
 from calibration.sources.importers.crosssim import kernel
-from calibration.sources.importers.lattice import Pieces, split
+from calibration.sources.importers.lookup.lattice import Pieces, split
 from calibration.sources.importers.lookup.quantiles import read_table
 from spinloom.errors import UserError
 from spinloom.streams import generator

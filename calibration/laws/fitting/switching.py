@@ -11,6 +11,7 @@ section 4.4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -158,6 +159,27 @@ def chances(log_ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(divide="ignore"):
         # ln(1 - e^-x) = ln x for tiny x, where the difference would be 0
         return np.where(log_ratio < -30, log_ratio, np.log(-np.expm1(np.minimum(stay, -1e-14)))), stay
+
+
+def activated(log_time: Callable[..., np.ndarray]) -> tuple[Callable[..., np.ndarray], Callable[..., tuple]]:
+    """Return ``probability`` and ``log_probabilities`` of a law P = 1 - exp(-t / tau), from its ln(tau / 1 s).
+
+    Parameters
+    ----------
+    log_time : callable
+        ``log_time(parameters, voltage_V, temperature_K)``, numbers or float64[n]; V counts positive in the direction
+        that switches, T > 0.
+    """
+
+    def probability(parameters: dict[str, float], voltage_V, duration_s, temperature_K=300.0):
+        """Return P(switch)."""
+        return -np.expm1(-duration_s * np.exp(-log_time(parameters, voltage_V, temperature_K)))
+
+    def log_probabilities(parameters: dict[str, float], voltage_V, duration_s, temperature_K):
+        """Return ln P and ln(1 - P)."""
+        return chances(np.log(duration_s) - log_time(parameters, voltage_V, temperature_K))
+
+    return probability, log_probabilities
 
 
 def line(rows: list[np.ndarray], target: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ REGISTRY = Registry(
     "calibration.source.format",
     __name__,
     words=("Options", "read"),
-    shared=("base", "headers", "lattice", "lookup", "measured", "networks", "reading", "sequence", "series", "units"),
+    shared=("base", "headers", "lookup", "measured", "networks", "reading", "series", "units"),
 )
 
 

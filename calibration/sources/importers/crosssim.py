@@ -13,8 +13,8 @@ from calibration.card.tables import CARD, PULSES
 from calibration.counting.estimator import stationary
 from calibration.counting.kernel_rows import stated
 from calibration.sources.importers.base import Directions, Imported, Switch
-from calibration.sources.importers.lattice import Pieces, split
 from calibration.sources.importers.lookup import Device, Step, grids, quantiles
+from calibration.sources.importers.lookup.lattice import Pieces, split
 from calibration.sources.importers.measured import direction_pulses, directions, pulse_row, unknown
 from calibration.sources.importers.reading import Report, folder_of
 from calibration.sources.tabular.options import Text

@@ -13,7 +13,7 @@ from calibration.counting.writes import REST
 from calibration.sources.importers.base import LOOK, Imported, Measured, Switch
 from calibration.sources.importers.measured import imported, instances
 from calibration.sources.importers.reading import Report, file_of
-from calibration.sources.importers.sequence import ways_of
+from calibration.sources.importers.series.sequence import ways_of
 from calibration.sources.importers.units import check_values
 from calibration.sources.tabular.table import Table, read_table
 from spinloom import quantities

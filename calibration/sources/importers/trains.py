@@ -10,8 +10,8 @@ import pandas as pd
 from calibration.card import Kind
 from calibration.sources.importers.base import Imported, Series
 from calibration.sources.importers.reading import Report, file_of
-from calibration.sources.importers.sequence import Sequence, rows
-from calibration.sources.importers.series import imported
+from calibration.sources.importers.series.sequence import Sequence, rows
+from calibration.sources.importers.series.writes import imported
 from calibration.sources.tabular.options import Text
 from calibration.sources.tabular.runs import turns
 from calibration.sources.tabular.table import Table, read_table

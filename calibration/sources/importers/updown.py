@@ -8,8 +8,8 @@ from pathlib import Path
 from calibration.card import Kind
 from calibration.sources.importers.base import Imported, Series
 from calibration.sources.importers.reading import Report, file_of
-from calibration.sources.importers.sequence import sequences
-from calibration.sources.importers.series import imported
+from calibration.sources.importers.series.sequence import sequences
+from calibration.sources.importers.series.writes import imported
 from calibration.sources.tabular.table import Table, read_table
 from spinloom.declare import Real, key
 from spinloom.errors import UserError

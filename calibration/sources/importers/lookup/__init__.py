@@ -5,31 +5,57 @@ A layout defines ``SHOWN``, its files in words, ``is_here(folder)``, and ``read(
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from calibration.sources.importers.lattice import Pieces
+from calibration.sources.importers.lookup.lattice import Pieces
 
 
-class Step(Protocol):
-    """The change of the conductance under one pulse."""
+@dataclass(frozen=True)
+class Step(ABC):
+    """The change of the conductance under one pulse.
+
+    Attributes
+    ----------
+    conductance_S : ndarray, float64[n]
+        Where it is told; strictly increasing.
+    """
+
+    conductance_S: np.ndarray
 
     @property
+    @abstractmethod
     def ends_S(self) -> np.ndarray:
         """Lowest and highest conductance of the device, S, float64[2]."""
-        ...
+
+    @abstractmethod
+    def change(self, conductance: float) -> Pieces:
+        """Return the distribution of the change, S, at a conductance between the ends, S."""
 
     @property
     def mean_change_S(self) -> float:
-        """Mean change over the table's conductances, S."""
-        ...
+        """Mean change over the conductances where it is told, S."""
+        return float(np.mean([self.change(conductance).mean for conductance in self.conductance_S]))
 
     def landing(self, conductance: float) -> Pieces:
-        """Return the distribution of the conductance, S, after a pulse at ``conductance``, S."""
-        ...
+        """Return the distribution of the conductance, S, after a pulse.
+
+        Parameters
+        ----------
+        conductance : float
+            S. Outside of the device's conductances it stands at their nearer end.
+
+        Returns
+        -------
+        Pieces
+            What would leave the device's conductances stays at their end.
+        """
+        conductance = float(np.clip(conductance, *self.ends_S))
+        step = self.change(conductance)
+        return Pieces(conductance + step.low, conductance + step.high, step.weight).clipped(*self.ends_S)
 
 
 @dataclass(frozen=True)

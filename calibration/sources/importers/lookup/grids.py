@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.sources.importers.lattice import Pieces
-from calibration.sources.importers.lookup import Device, Found
+from calibration.sources.importers.lookup import Device, Found, Step
+from calibration.sources.importers.lookup.lattice import Pieces
 from calibration.sources.importers.lookup.text import number_rows
 from calibration.sources.importers.units import check_values
 from spinloom.errors import UserError
@@ -27,56 +27,36 @@ TOLD, MOST_OUTSIDE = 1e-3, 0.05
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Change of the conductance under one pulse.
+class Grid(Step):
+    """Change of the conductance under one pulse, by its CDF.
 
     Attributes
     ----------
-    conductance_S : ndarray, float64[n]
-        Strictly increasing.
     change_S : ndarray, float64[m]
         Strictly increasing.
     cdf : ndarray, float64[n, m]
         Rises along a row. What it lacks at its ends lies at the first and the last change.
-    ends_S : ndarray, float64[2]
-        Lowest and highest conductance of the device.
+    both_S : ndarray, float64[2]
+        Lowest and highest conductance that the grids of both directions have.
     """
 
-    conductance_S: np.ndarray
     change_S: np.ndarray
     cdf: np.ndarray
-    ends_S: np.ndarray
+    both_S: np.ndarray
 
-    def step(self, row: int) -> Pieces:
-        """Return the distribution of the change, S, at one of the grid's conductances."""
-        change, cdf = self.change_S, self.cdf[row]
+    @property
+    def ends_S(self) -> np.ndarray:
+        """Lowest and highest conductance of the device, S, float64[2]."""
+        return self.both_S
+
+    def change(self, conductance: float) -> Pieces:
+        """Return the distribution of the change, S, at the nearest of the grid's conductances, S."""
+        change, cdf = self.change_S, self.cdf[int(np.abs(self.conductance_S - conductance).argmin())]
         return Pieces(
             np.concatenate([change[:1], change]),
             np.concatenate([change, change[-1:]]),
             np.diff(cdf, prepend=0, append=1),
         )
-
-    @property
-    def mean_change_S(self) -> float:
-        """Mean change over the grid's conductances, S."""
-        return float(np.mean([self.step(row).mean for row in range(len(self.cdf))]))
-
-    def landing(self, conductance: float) -> Pieces:
-        """Return the distribution of the conductance, S, after a pulse.
-
-        Parameters
-        ----------
-        conductance : float
-            S. Outside of the device's conductances it stands at their nearer end.
-
-        Returns
-        -------
-        Pieces
-            What would leave the device's conductances stays at their end.
-        """
-        conductance = float(np.clip(conductance, *self.ends_S))
-        step = self.step(int(np.abs(self.conductance_S - conductance).argmin()))
-        return Pieces(conductance + step.low, conductance + step.high, step.weight).clipped(*self.ends_S)
 
 
 def is_here(folder: Path) -> bool:

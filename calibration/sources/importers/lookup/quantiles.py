@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.sources.importers.lattice import Pieces
-from calibration.sources.importers.lookup import Device, Found
+from calibration.sources.importers.lookup import Device, Found, Step
+from calibration.sources.importers.lookup.lattice import Pieces
 from calibration.sources.importers.lookup.text import number_rows
 from calibration.sources.importers.measured import DOWN, UP, instances
 from calibration.sources.importers.units import check_values
@@ -26,52 +26,32 @@ SHOWN = "dG_increasing*.txt"
 
 
 @dataclass(frozen=True)
-class Table:
-    """Change of the conductance under one pulse.
+class Table(Step):
+    """Change of the conductance under one pulse, by its quantiles.
 
     Attributes
     ----------
-    conductance_S : ndarray, float64[n]
-        Strictly increasing.
     probability : ndarray, float64[m]
         CDF points, strictly increasing from 0 to 1.
     change_S : ndarray, float64[m, n]
         Quantiles.
     """
 
-    conductance_S: np.ndarray
     probability: np.ndarray
     change_S: np.ndarray
 
     @property
     def ends_S(self) -> np.ndarray:
-        """Lowest and highest conductance, S, float64[2]."""
+        """Lowest and highest conductance of the device, S, float64[2]."""
         return self.conductance_S[[0, -1]]
 
-    @property
-    def mean_change_S(self) -> float:
-        """Mean change over the CDF and over the table's conductances, S."""
-        return float(np.trapezoid(self.change_S, self.probability, axis=0).mean())
-
-    def landing(self, conductance: float) -> Pieces:
-        """Return the distribution of the conductance, S, after a pulse.
-
-        Parameters
-        ----------
-        conductance : float
-            S. Outside of the table's conductances the device stands at their nearer end.
-
-        Returns
-        -------
-        Pieces
-            What would leave the table's conductances stays at their end.
-        """
+    def change(self, conductance: float) -> Pieces:
+        """Return the distribution of the change, S, between the quantiles at the two conductances next to one, S."""
         grid = self.conductance_S
-        conductance = float(np.clip(conductance, grid[0], grid[-1]))
         right = int(np.clip(np.searchsorted(grid, conductance), 1, len(grid) - 1))
         share = (conductance - grid[right - 1]) / (grid[right] - grid[right - 1])
         change = (1 - share) * self.change_S[:, right - 1] + share * self.change_S[:, right]
-        return Pieces.from_quantiles(self.probability, conductance + change).clipped(grid[0], grid[-1])
+        return Pieces.from_quantiles(self.probability, change)
 
 
 def is_here(folder: Path) -> bool:

@@ -14,7 +14,7 @@ from calibration.sources.importers.base import Imported
 from calibration.sources.importers.base import Series as SeriesOptions
 from calibration.sources.importers.measured import DOWN, UP, Series, readings_of, writes_of
 from calibration.sources.importers.reading import Report
-from calibration.sources.importers.sequence import Sequence
+from calibration.sources.importers.series.sequence import Sequence
 from calibration.sources.tabular.runs import noise_of
 from calibration.sources.tabular.table import Table
 

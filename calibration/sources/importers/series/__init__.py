@@ -1,0 +1,1 @@
+"""Columns of readings after pulses -> readings of each device in order (`sequence`) -> writes to count (`writes`)."""
