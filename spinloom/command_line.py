@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from spinloom import compiled, run_lock
+from spinloom import compiled, memory_limit, run_lock
 from spinloom.declare import Section, allowed, default, schema
 from spinloom.errors import UserError
 from spinloom.explain import LARGEST
@@ -106,9 +107,13 @@ def whole_number(option: str, least: int, most: int = LARGEST) -> Callable[[str]
 
 def run_cli(main: Callable[[], None]) -> None:
     """Call ``main``; print a `UserError`, or what the system refuses, as one line on stderr and exit with status 2."""
-    run_lock.join()
-    try:
+
+    def joined() -> None:
+        run_lock.join()  # in the process that works: a fork has no lock
         main()
+
+    try:
+        memory_limit.watched(joined)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         raise SystemExit(1) from None
     except (UserError, OSError) as error:
@@ -116,4 +121,11 @@ def run_cli(main: Callable[[], None]) -> None:
         if isinstance(error, OSError):
             told = UserError(f"{error.filename or 'system'}: {error.strerror or error}")
         print(f"error: {told}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except RuntimeError as error:
+        if not str(error).startswith("Unable to initialize backend"):  # of JAX, which has no class for it
+            raise
+        found = os.environ.get("JAX_PLATFORMS", "nothing")
+        reason = UserError(str(error).partition(" (set JAX_PLATFORMS")[0])
+        print(f"error: JAX_PLATFORMS: found {found}, allowed: cpu, or cuda with a GPU ({reason})", file=sys.stderr)
         raise SystemExit(2) from None

@@ -26,6 +26,17 @@ FORMULA, WRITTEN_FORMULA = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t
 
 
 @contextmanager
+def named(path: str | Path, *other: str) -> Iterator[None]:
+    """Let what the system refuses, as a full disk, name ``path`` where it names no file or one of ``other``."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename in (None, *other):
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it over ``path`` only if the block succeeds."""
     path = Path(path)
@@ -35,7 +46,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with named(path, name):
+            yield temporary
         # mkstemp makes files private; results are to be read by the group like any other file
         umask = os.umask(0)
         os.umask(umask)

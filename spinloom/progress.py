@@ -96,8 +96,9 @@ class Progress:
     def say(self, text: str) -> None:
         """Write a line to the log, and to the terminal if there is one."""
         if self.log is not None:
-            self.log.write(text + "\n")
-            self.log.flush()
+            with files.named(str(self.path)):
+                self.log.write(text + "\n")
+                self.log.flush()
         if self.terminal:
             self.console.print(text, markup=False, soft_wrap=True)
 

@@ -5,6 +5,7 @@ gate takes the four moments of `SHORT`.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -217,6 +218,7 @@ def test_a_full_disk_is_an_error_and_earlier_results_stay(disk):
     done = tree.snakemake()
     text = done.stdout + done.stderr
     assert done.returncode != 0 and "No space left on device" in text and "Traceback" not in text
+    assert re.search(r"error: results/small/\S+: .*No space left on device", text)  # and the file is named
     assert f"before this run are in {tree.results.relative_to(tree.path)}/previous" in text
     now, kept = contents(tree.results, "config", "previous"), contents(tree.results / "previous")
     assert {name: kept[name] for name in before if name in kept} == kept
