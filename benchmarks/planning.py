@@ -1,4 +1,4 @@
-"""How long ``snakemake`` takes before its first job: to find nothing to do, and to plan a sweep of many chunks.
+"""How long ``snakemake`` takes before its first job: to find nothing to do, to plan a sweep of many chunks, or a scan.
 
     python -m benchmarks.planning [--points 2000] [--repeats 3]
 
@@ -25,6 +25,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 SMOKE = ("--configfile", "configs/smoke.yaml")
 APART = (".git", ".venv", ".snakemake", "results", "tests")
+MARGINS = 10  # of the scan; its other axis are seeds, each with simulations of its own
 VOLTAGES = 5  # of the default study; its points are these times its devices, one in a chunk
 
 
@@ -55,7 +56,7 @@ def report(name: str, calls: list[tuple[float, float, str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.planning", description=__doc__)
-    parser.add_argument("--points", type=int, default=2000, help="chunks of the sweep (default: %(default)s)")
+    parser.add_argument("--points", type=int, default=2000, help="chunks, or points (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="calls of each (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -71,6 +72,14 @@ def main() -> None:
         (tree / "many.yaml").write_text(yaml.safe_dump({"study": "many", "device_sims": {"sweep": sweep}}))
         calls = [timed(tree, "-n", "--quiet", "all", "--configfile", "many.yaml") for _ in range(arguments.repeats)]
         report(f"a sweep of {sweep['instances'] * VOLTAGES} chunks", calls)
+        axes = [
+            {"key": "network.rule_options.margin", "values": [round(0.05 * k, 3) for k in range(1, MARGINS + 1)]},
+            {"key": "seed", "values": list(range(1, arguments.points // MARGINS + 1))},
+        ]
+        scan = {"study": "points", "network": {"seeds": 1}, "scan": {"axes": axes}}
+        (tree / "points.yaml").write_text(yaml.safe_dump(scan))
+        calls = [timed(tree, "-n", "--quiet", "all", "--configfile", "points.yaml") for _ in range(arguments.repeats)]
+        report(f"a scan of {MARGINS * len(axes[1]['values'])} points", calls)
 
 
 if __name__ == "__main__":
