@@ -1,6 +1,6 @@
-"""The smoke study on a real Slurm of one node: the same tables as on the workstation.
+"""A real Slurm of one node: the same tables as on the workstation, and a sweep of more chunks than may be in the queue.
 
-Takes as long as two smoke studies and needs root, so it runs only where it is asked for:
+Takes a quarter of an hour on two cores and needs root, so it runs only where it is asked for:
 SPINLOOM_SLURM=1 python -m pytest tests/slurm
 """
 
@@ -12,13 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 from spinloom import files
-from tests.workflows import PARTS
+from tests.workflows import PARTS, SMALL, changed
 
 ROOT = Path(__file__).parents[2]
 ONE_NODE = ROOT / "tests" / "slurm" / "one_node.sh"
 PROFILE = "workflow/profiles/slurm"
+CHUNKS = 250  # more than `jobs` of the profile
 
 
 def absent() -> str:
@@ -42,11 +44,11 @@ def tree(folder: Path) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str) -> str:
+def run(folder: Path, *arguments: str, config: str = "configs/smoke.yaml") -> str:
     command = ["timeout", "-k", "10", "3000", sys.executable, "-m", "snakemake", *arguments]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [*command, "--configfile", "configs/smoke.yaml"],
+        [*command, "--configfile", config],
         cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -82,3 +84,15 @@ def test_slurm_gives_the_same_tables(slurm, tmp_path):
     assert len(tables) > 20
     different = [str(path) for path in tables if files.sha256_file(here / path) != files.sha256_file(there / path)]
     assert different == []
+
+
+@pytest.mark.skipif(bool(absent()), reason=absent())
+def test_a_sweep_of_more_chunks_than_the_queue_takes_ends(slurm, tmp_path):
+    sweep = {"instances": CHUNKS // 2, "replicas_per_instance": 1, "instances_per_chunk": 1}
+    # from each of a junction's two states
+    pulses = {"voltages_V": [1.5], "durations_s": [1.0e-9]}
+    study = changed(SMALL, {"network": None, "device_sims.stt_mtj.pulses": pulses, "device_sims.sweep": sweep})
+    (tree(tmp_path) / "many.yaml").write_text(yaml.safe_dump(study))
+    told = run(tmp_path, "device_sims", "--workflow-profile", PROFILE, config="many.yaml")
+    assert told.count("has been submitted with SLURM jobid") == CHUNKS + 1  # and the job that collects them
+    assert len(files.read_table(tmp_path / "results" / "small" / "device_sims" / "events.csv")) == CHUNKS
