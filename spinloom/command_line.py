@@ -18,7 +18,7 @@ from typing import Any
 
 from spinloom import compiled, memory_limit, run_lock
 from spinloom.declare import Section, allowed, default, schema
-from spinloom.errors import UserError
+from spinloom.errors import UserError, refused
 from spinloom.explain import LARGEST
 
 
@@ -117,10 +117,7 @@ def run_cli(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
         raise SystemExit(1) from None
     except (UserError, OSError) as error:
-        told = error
-        if isinstance(error, OSError):
-            told = UserError(f"{error.filename or 'system'}: {error.strerror or error}")
-        print(f"error: {told}", file=sys.stderr)
+        print(f"error: {refused(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         raise SystemExit(2) from None
     except RuntimeError as error:
         if not str(error).startswith("Unable to initialize backend"):  # of JAX, which has no class for it

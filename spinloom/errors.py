@@ -8,3 +8,8 @@ class UserError(Exception):
 
     def __init__(self, message: str):
         super().__init__(" ".join(str(message).split()))
+
+
+def refused(error: OSError) -> UserError:
+    """Return in one line what the system refuses, as a full disk."""
+    return UserError(f"{error.filename or 'system'}: {error.strerror or error}")

@@ -4,6 +4,7 @@
 gate takes the four moments of `SHORT`.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -223,6 +224,16 @@ def test_a_full_disk_is_an_error_and_earlier_results_stay(disk):
     now, kept = contents(tree.results, "config", "previous"), contents(tree.results / "previous")
     assert {name: kept[name] for name in before if name in kept} == kept
     assert {**kept, **{name: now[name] for name in now if name not in kept}}.keys() >= before.keys()
+    # nor has planning any room
+    with open(place / "rest", "wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(4096))
+    tree.configure({"calibration.readout.TMR": 1.1})
+    planned = tree.snakemake("-n")
+    assert planned.returncode == 2 and len(told(planned)) == 1
+    assert re.search(r"error: results/small/config/\w+.json: No space left on device", planned.stderr)
+    (place / "rest").unlink()
+    tree.configure({"calibration.readout.TMR": 1.0})
     # with room again the same command comes to its end, and lets go of them
     (place / "full").unlink()
     done = tree.snakemake()

@@ -14,7 +14,7 @@ from spinloom.deferred import defer
 if workflow.remote_exec:
     defer("pandas", "pyarrow")
 
-from spinloom.errors import UserError
+from spinloom.errors import UserError, refused
 from spinloom.files import SEAL, SUMS, sha256_file
 from workflow.study import cluster
 from workflow.study.tasks import (
@@ -26,8 +26,8 @@ def or_exit(function, *arguments, **options):
     """Return what ``function`` returns; what a user can mend is one line and the end."""
     try:
         return function(*arguments, **options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"error: {refused(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         sys.exit(2)
 
 
