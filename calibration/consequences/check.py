@@ -24,7 +24,7 @@ to the very writes is nearer to them than that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -164,8 +164,8 @@ class Comparison:
         self.rows = self.states * self.pulses
         self.width = INTERVALS if card.meta.states.method not in BY_NATURE else POINTS
         self.grain = np.concatenate([np.tile(grain, self.pulses), np.full(self.pulses, grain.mean())])
-        self.count = self._sums(seen, np.ones(seen.change_S.shape))[0]
-        self.counts = self._sums(made, np.ones(made.change_S.shape))
+        self.count = self._sums(seen, np.broadcast_to(1.0, seen.change_S.shape))[0]
+        self.counts = self._sums(made, np.broadcast_to(1.0, made.change_S.shape))
         self.leveled = card.meta.states.method == "levels"
         tested, replicates = 3 * int((self.count >= LEAST).sum()) + self.pulses + len(RANGE), len(made.change_S)
         tested += self.leveled
@@ -173,24 +173,25 @@ class Comparison:
         self.a = np.log(2 * tested / ALARM)
         self.statistics = dict([*self._compare(), *self._range(), *self._scatter()])
 
-    def _sums(self, changes: Changes, x: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return sums over groups, float64[replicates, groups], of x, float64[replicates, writes].
+    def _sums(self, changes: Changes, x: Iterable[np.ndarray], chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return sums over groups, float64[replicates, groups], of x, float64[writes] for each of the replicates.
 
         With ``chosen`` writes, those of pulses alone.
         """
-        size, number = self.rows + self.pulses, len(x)
-        each = np.arange(number)[:, None] * size  # one histogram for all replicates
-        pulse = self.rows + changes.pulse + each
-        if chosen is not None:
-            return np.bincount(pulse[:, chosen].ravel(), x[:, chosen].ravel(), number * size).reshape(number, size)
-        found = np.bincount((changes.row + each).ravel(), x.ravel(), number * size)
-        return (found + np.bincount(pulse.ravel(), x.ravel(), number * size)).reshape(number, size)
+        size, pulse, found = self.rows + self.pulses, self.rows + changes.pulse, []
+        for row, own in zip(changes.row, x):  # one by one: many writes of all replicates are much memory
+            if chosen is not None:
+                found.append(np.bincount(pulse[chosen], own[chosen], size))
+            else:
+                found.append(np.bincount(row, own, size) + np.bincount(pulse, own, size))
+        return np.array(found)
 
     def _compare(self) -> Iterator[tuple[str, pd.DataFrame]]:
         rows, floor, reset = self.rows, TINY * self.grain, self.card.rows_repeat
         known = np.maximum(self.counts.sum(axis=0), 1)
         mean = self._sums(self.made, self.made.change_S).sum(axis=0) / known
-        sd = np.sqrt(self._sums(self.made, (self.made.change_S - mean[self.made.row]) ** 2).sum(axis=0) / known)
+        apart = ((own - mean[row]) ** 2 for own, row in zip(self.made.change_S, self.made.row))
+        sd = np.sqrt(self._sums(self.made, apart).sum(axis=0) / known)
         # where no replicate came, what was observed is compared as all of its pulse
         sd = np.where(self.counts.sum(axis=0)[:rows] > 1, sd[:rows], sd[rows:].repeat(self.states))
         most = CLIP * np.maximum(sd, floor[:rows])
@@ -229,9 +230,8 @@ class Comparison:
         pairs = np.flatnonzero(self.seen.follows)
 
         def parts(changes: Changes, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            joint, power = np.zeros(x.shape), np.zeros(x.shape)
-            joint[:, pairs] = x[:, pairs] * x[:, pairs - 1]
-            power[:, pairs] = (x[:, pairs] ** 2 + x[:, pairs - 1] ** 2) / 2
+            joint = (own * np.append(0.0, own[:-1]) for own in x)
+            power = ((own**2 + np.append(0.0, own[:-1]) ** 2) / 2 for own in x)
             return self._sums(changes, joint, pairs), self._sums(changes, power, pairs)
 
         count = self._sums(self.seen, np.ones(seen.shape), pairs)[0]
@@ -268,9 +268,13 @@ class Comparison:
             apart = np.where(self.counts < LEAST / 2, np.nan, apart)
             usable = np.isfinite(apart).sum(axis=0)
             t = np.sqrt(np.nansum(apart**2, axis=0) / np.maximum(usable - 1, 1))
-            middle = np.nan_to_num(card)[self.made.row]
-            size = np.abs(made - middle)
-            second, third = (self._sums(self.made, size**power).sum(axis=0) / known for power in (2, 3))
+            middle = np.nan_to_num(card)
+
+            def moment(power: int) -> np.ndarray:
+                off = (np.abs(own - middle[row]) ** power for own, row in zip(made, self.made.row))
+                return self._sums(self.made, off).sum(axis=0) / known
+
+            second, third = moment(2), moment(3)
             skew = third / np.maximum(second, least**2) ** 1.5
             limit = self.q + skew * self.a / (3 * np.sqrt(self.count))
             if positive:  # nothing pulls the mean far down
