@@ -118,3 +118,25 @@ def test_few_readings_of_a_device_are_believed_less():
     effect = devices._effect(np.array([-0.3, 0.0, 0.3]), np.array([0.01, 0.01, 0.3]), 100)
     assert effect.shrunk[0] == pytest.approx(effect.value[0], rel=0.05, abs=0)
     assert abs(effect.shrunk[2]) < 0.7 * abs(effect.value[2]) and effect.unsure[2] > 5 * effect.unsure[0]
+
+
+def test_an_end_that_reflects_is_a_stop_to_all_states_but_those_within_a_step_of_it():
+    """Steps of 0.3 uS that turn back at both ends; 15 % are 4 standard errors of a row's mean step."""
+    rng = np.random.default_rng(41)
+    state, states, pulses = LOW, [LOW], [-1]
+    for number in range(2000):
+        way = (number // 60) % 2
+        state = state + (-1) ** way * STEP * (1 + 0.3 * rng.standard_normal())
+        state = float(HIGH - abs(HIGH - LOW - abs(state - LOW)))
+        states.append(state)
+        pulses.append(way)
+    value = np.array(states) + 0.5 * STEP * rng.standard_normal(len(states))
+    readings = pd.DataFrame({"series": 0, "instance": 0, "pulse": pulses, "value": value})
+    card = card_of(readings, method="lattice", count=40)
+    conductance = card.states["conductance_S"].to_numpy()
+    assert conductance[[0, -1]] == pytest.approx([LOW, HIGH], abs=STEP)
+    inside = (conductance > LOW + 2 * STEP) & (conductance < HIGH - 2 * STEP)
+    for way in (0, 1):
+        step = (card.kernel[way] @ conductance - conductance)[inside]
+        assert step == pytest.approx((-1) ** way * STEP * np.ones(inside.sum()), rel=0.15, abs=0)
+    assert not checked(card, written(readings), 0, False).meta.warnings
