@@ -29,6 +29,7 @@ from calibration.counting.estimator import count_transitions, posterior  # noqa:
 from calibration.counting.writes import REST  # noqa: E402
 from calibration.measurement import level_model, level_rows, step_model  # noqa: E402
 from calibration.measurement.clean import drift_at_rest  # noqa: E402
+from calibration.measurement.devices import separated  # noqa: E402
 from calibration.measurement.estimate import without_rests  # noqa: E402
 from calibration.measurement.segments import segments  # noqa: E402
 from calibration.sections import Posterior  # noqa: E402
@@ -89,12 +90,16 @@ class Steps:
         """Return errors and held truths of one repetition."""
         factors = 1 + self.apart * rng.standard_normal(self.devices)
         readings = self.readings(number, factors, rng)
-        truth = np.stack([factors.mean() * self.mean(MIDDLE_S, way) for way in (0, 1)])
+        typical = np.exp(np.log(factors).mean())
+        truth = np.stack([typical * self.mean(MIDDLE_S, way) for way in (0, 1)])
         truth_sd = np.stack([self.sd(MIDDLE_S)] * 2)
         table = segments(readings)
         drifts = drift_at_rest(table) is not None
         if drifts:
             table = without_rests(table, readings)
+        if self.devices > 1:
+            _, apart = separated(table, step_model.fit(table, LOW_S, HIGH_S, None, 0, rng), None, rng)
+            table = table if apart is None else apart.typical(table)
         fit = step_model.fit(table, LOW_S, HIGH_S, None, 400, rng)
         found, drawn = fit.steps.at(MIDDLE_S), [draw.at(MIDDLE_S) for draw in fit.draws]
         plain = np.stack([counted(readings, way) for way in (0, 1)], axis=1)
