@@ -1,5 +1,7 @@
 """Tests run as the command lines do: on one XLA thread, and with the programs that others compiled."""
 
+import sys
+
 import pytest
 
 from spinloom import compiled
@@ -7,6 +9,14 @@ from tests import shapes
 
 compiled.set_up()
 shapes.check()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_programs():
+    """Free a module's compiled programs after it: JAX keeps all of them, and the next module has its own."""
+    yield
+    if jax := sys.modules.get("jax"):
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from calibration.config import Stage
+from calibration.sources import build
+from network.training import settings
+from network.training.card import suits
+from spinloom.config import section as study_section
 from spinloom.errors import UserError
 from workflow.study import config
 
@@ -83,6 +88,10 @@ def test_rows_of_writes_tell_what_the_devices_are(kind, options, states, rule, t
     made = config.laid_over(ROOT / "config.yaml", sections)
     assert made["network"]["rule"] == rule
     assert made["calibration"]["states"]["method"] == (states or {}).get("method", "auto")
+    if not options and not states:  # the card is of a kind that the rule can use
+        section = Stage.parse(study_section(made, "calibration"), "config", "calibration")
+        card, _ = build.make(section, "config", None)
+        suits(card, settings.check_all(study_section(made, "network"))[0], "card")
 
 
 def test_a_device_for_which_no_rule_can_be_chosen_is_refused_before_anything_runs():
