@@ -15,8 +15,8 @@ import subprocess, time
 from workflow.study import interrupt
 interrupt.end_jobs()
 job = subprocess.Popen(["sleep", "60"])
-print(job.pid, flush=True)
 try:
+    print(job.pid, flush=True)
     job.wait()
 except KeyboardInterrupt:
     print(job.wait(), flush=True)
@@ -24,6 +24,14 @@ except KeyboardInterrupt:
     time.sleep(1.1)
     print(other.pid, flush=True)
     other.wait()
+"""
+CHILD = """
+import time
+try:
+    print(flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    raise SystemExit(3)
 """
 
 
@@ -43,10 +51,7 @@ def test_jobs_end_with_their_run_and_at_the_second_time_at_once():
 
 def test_the_front_end_passes_an_interrupt_on_and_waits():
     before = signal.getsignal(signal.SIGINT)
-    child = (
-        "import time\nprint(flush=True)\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(3)"
-    )
-    with subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         with interrupt.passed_on(process):
             os.kill(os.getpid(), signal.SIGINT)
