@@ -23,7 +23,7 @@ from scipy import optimize, special
 
 from calibration.counting.estimator import Rows
 from calibration.counting.writes import REST, Writes
-from calibration.measurement import kernel, step_model
+from calibration.measurement import kernel, step_model, surface
 from calibration.measurement.segments import segments
 from calibration.sections import Posterior
 from spinloom.streams import generator
@@ -88,7 +88,10 @@ def beside_written(rows: Rows) -> Bool[np.ndarray, "pulses states"]:
 
 
 def _fitted_rows(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the fitted step and the variance of their probabilities, float64[pulses, states, states]."""
+    """Return the rows of the fitted step and the variance of their probabilities, float64[pulses, states, states].
+
+    Steps of neighbouring pulses support each other as far as the writes say so (`surface`).
+    """
     rng = generator(seed, "borrowed rows", writes.name)
     events = writes.events
     if len(events) > MOST:
@@ -103,7 +106,8 @@ def _fitted_rows(writes: Writes, edges: np.ndarray, pulses: int, seed: int) -> t
         }
     )
     table = segments(pairs)
-    fit = step_model.fit(table, *writes.bounds, 0.0, DRAWS, rng)
+    groups = surface.groups(writes.pulses, table.pulses, table.writes())
+    fit = step_model.fit(table, *writes.bounds, 0.0, DRAWS, rng, groups=groups)
     size = len(edges) - 1
     rows, doubt = np.full((pulses, size, size), 1 / size), np.ones((pulses, size, size))
     rows[list(table.pulses)] = kernel.in_intervals(fit.steps, edges)
@@ -117,13 +121,22 @@ def _fitted_resets(writes: Writes, edges: np.ndarray, pulses: int, seed: int) ->
     size = len(edges) - 1
     rows, doubt = np.full((pulses, 1, size), 1 / size), np.ones((pulses, 1, size))
     pulse_of, after = (writes.events[name].to_numpy() for name in ("pulse", "after"))
-    for pulse in np.unique(pulse_of):
-        own = after[pulse_of == pulse]
-        if len(own) < 3 or not np.ptp(own) > 0:
-            continue
-        wide = own.std(ddof=1)
-        mean = own.mean() + np.append(0, rng.standard_normal(DRAWS)) * wide / np.sqrt(len(own))
-        sd = wide * np.exp(np.append(0, rng.standard_normal(DRAWS)) / np.sqrt(2 * len(own)))
+    own_of = {int(pulse): after[pulse_of == pulse] for pulse in np.unique(pulse_of)}
+    own_of = {pulse: own for pulse, own in own_of.items() if len(own) > 2 and np.ptp(own) > 0}
+    count = np.array([len(own) for own in own_of.values()])
+    centre, width = (
+        np.array([part(own) for own in own_of.values()]) for part in (np.mean, lambda own: own.std(ddof=1))
+    )
+    error, spread_error = width / np.sqrt(count), 1 / np.sqrt(2 * count)
+    for group in surface.groups(writes.pulses, tuple(own_of), count):
+        own = group.members
+        log_width, doubt_of = surface.smoothed(group, np.log(width[own]), 0.5 / (count[own] - 1))
+        width[own], spread_error[own] = np.exp(log_width), np.sqrt(np.diag(doubt_of))
+        centre[own], doubt_of = surface.smoothed(group, centre[own], width[own] ** 2 / count[own])
+        error[own] = np.sqrt(np.diag(doubt_of))
+    for place, pulse in enumerate(own_of):
+        mean = centre[place] + np.append(0, rng.standard_normal(DRAWS)) * error[place]
+        sd = width[place] * np.exp(np.append(0, rng.standard_normal(DRAWS)) * spread_error[place])
         share = special.ndtr((edges[1:-1] - mean[:, None]) / sd[:, None])
         ends = np.zeros((len(mean), 1))
         drawn = np.diff(np.concatenate([ends, share, ends + 1], axis=1), axis=1)

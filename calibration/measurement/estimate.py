@@ -20,7 +20,7 @@ from calibration.config import Stage
 from calibration.counting.estimator import Rows, count_transitions
 from calibration.counting.states import MOST, assign_states, given_edges
 from calibration.counting.writes import REST, Writes
-from calibration.measurement import kernel, level_model, level_rows, step_model
+from calibration.measurement import kernel, level_model, level_rows, step_model, surface
 from calibration.measurement.clean import SURPRISE, drift_at_rest, far_from_levels, glitches, gross
 from calibration.measurement.devices import Devices, separated
 from calibration.measurement.level_model import Levels
@@ -102,18 +102,19 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         if writes_of < FEWEST:
             raise UserError(
                 f"{writes.where}: found {writes_of} writes with pulse {number}, allowed: {FEWEST} or more, each "
-                "between two readings"
+                "between two readings (option pulse_tolerance, if voltages or widths were measured)"
             )
     known = np.isfinite(table.value).sum()
     table = table.without(gross(table, len(writes.readings)))
     rng = generator(config.seed, "read noise", writes.name)
+    groups = surface.groups(writes.pulses, table.pulses, table.writes())
     if options.method == "mixture" and options.count is not None:
         first = level_model.fit(table, options.count, writes.read_noise_S)
         left_out, heavy = far_from_levels(first, table, len(writes.readings))
         table = table.without(left_out)
         levels = level_model.fit(table, options.count, writes.read_noise_S) if left_out.any() else first
     else:
-        first = _first(table, writes.read_noise_S, rng)
+        first = _first(table, writes.read_noise_S, rng, groups)
         left_out, heavy = glitches(first, table, len(writes.readings))
         table = table.without(left_out)
         levels = _levels(table, options, first, writes.read_noise_S, writes.where)
@@ -145,7 +146,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
             table = apart.typical(table)
             notes.append(apart.told)
         grows = first.steps.fraction > 0
-        fit = step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng, grows)
+        fit = step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng, grows, groups=groups)
         ends = fit.noise_interval
     noise = _noise(fit)
     if writes.read_noise_S is not None:
@@ -198,11 +199,13 @@ def _writes_of(table: Segments, pulses: int) -> np.ndarray:
     return counts
 
 
-def _first(table: Segments, noise: float | None, rng: np.random.Generator) -> step_model.Fit:
+def _first(
+    table: Segments, noise: float | None, rng: np.random.Generator, groups: tuple[surface.Group, ...]
+) -> step_model.Fit:
     """Return the steps, with a noise that grows with the conductance if the readings support its parameter."""
     middle = _middle(table.value)
-    even = step_model.fit(table, *middle, noise, 0, rng)
-    if noise is not None:
+    even = step_model.fit(table, *middle, noise, 0, rng, groups=groups)
+    if noise is not None or groups:  # many pulses with few writes do not tell the noise that finely
         return even
     grown = step_model.fit(table, *middle, noise, 0, rng, grows=True, near=even)
     if _criterion(even, table) <= _criterion(grown, table):

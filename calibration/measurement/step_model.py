@@ -28,19 +28,21 @@ from jaxtyping import Float64, Int64
 from scipy.optimize import minimize
 
 from calibration.counting.writes import REST
+from calibration.measurement import surface
+from calibration.measurement.optimum import CURVE, EFFORT, covariance, tied, upper_noise
 from calibration.measurement.segments import Segments
 from calibration.measurement.step_filter import SHORT, Frame, run_filter, smoothed, unpack
+from calibration.measurement.surface import Blocks, Group
 
 # sd of the priors of the second difference between knots: of m, as a share of the mean step, and of ln s
 ROUGH_MEAN, ROUGH_LOG_SD = 0.2, 0.2
 SLOPE = 0.7  # sd of the prior of the change of ln s over the range
 POWER = (0.5, 0.5)  # mean and sd of the prior of the power of m in s
 ALIKE = 0.4  # sd of the prior of ln s over the mean step between pulses
+USUAL = (-0.7, 1.5)  # mean and sd of the prior of ln s over the mean step of pulses that are tied
 ENDS = (0.0, 1.0)  # where hard ends are first looked for: from the outermost reading to the end of the range
-EFFORT: Any = {"maxiter": 300, "maxcor": 15, "ftol": 1e-9}  # of the minimiser
-FEW: Any = {**EFFORT, "maxiter": 20}
-FALL = 1.353  # of ln L on one side, at which 95 % are on the other
 FINE = 8  # points between knots at which the fitted functions are told
+LANES = 40_000  # readings times parameters that are varied together
 MOST = 20_000  # readings that parameters are fitted to; of more, every second, third, ... segment
 SMALLEST = 1e-4  # of the range: a spread below it is 0 for all purposes
 SILENT = 0.02  # of the shortest mean step: a read noise below it is 0 for all purposes
@@ -104,7 +106,7 @@ class Fit:
     log_likelihood
         Of the readings, per S.
     parameters
-        Number that was fitted.
+        Number that was fitted; of pulses that are tied to each other, as many as the readings decide.
     noise_interval
         95 % interval of the read noise, S, from 0 where none is seen; NaN where the noise was given, or no draws were
         asked for.
@@ -119,7 +121,7 @@ class Fit:
     steps: Steps
     draws: list[Steps]
     log_likelihood: float
-    parameters: int
+    parameters: float
     noise_interval: tuple[float, float]
     state: Float64[np.ndarray, "segments places"]
     state_sd: Float64[np.ndarray, "segments places"]
@@ -127,8 +129,11 @@ class Fit:
     model: tuple[Any, ...]
 
 
-def _objective(theta, pulse, value, factor, fixed_noise, frame: Frame, knots: int):
-    """Return minus the log posterior; ``fixed_noise`` NaN if the noise is fitted."""
+def _objective(theta, pulse, value, factor, fixed_noise, frame: Frame, tied, knots: int):
+    """Return minus the log posterior; ``fixed_noise`` NaN if the noise is fitted.
+
+    ``tied`` is None, or the matrix of the prior that ties pulses to each other, and what takes the mean of each group.
+    """
     theta = theta.at[-1].set(jnp.where(jnp.isnan(fixed_noise), theta[-1], fixed_noise))
     _, out = run_filter(theta, pulse, value, factor, frame, knots)
     mean, level, power, _, low, high, _ = unpack(theta, frame, knots)
@@ -137,12 +142,23 @@ def _objective(theta, pulse, value, factor, fixed_noise, frame: Frame, knots: in
     prior += ((jnp.diff(level, 2, axis=1) / ROUGH_LOG_SD) ** 2).sum()
     prior += (((level[:, -1] - level[:, 0]) / SLOPE) ** 2).sum() + (((power - POWER[0]) / POWER[1]) ** 2).sum()
     relative = level.mean(axis=1) - jnp.log(scale)
-    prior += (((relative - relative.mean()) / ALIKE) ** 2).sum()
+    if tied is None:
+        prior += (((relative - relative.mean()) / ALIKE) ** 2).sum()
+    else:
+        matrix, shares = tied
+        alone = shares.sum(axis=0) == 0
+        middle = (alone * relative).sum() / jnp.maximum(alone.sum(), 1)
+        prior += (alone * ((relative - middle) / ALIKE) ** 2).sum() + theta @ matrix @ theta
+        prior += (((shares @ relative - USUAL[0]) / USUAL[1]) ** 2).sum()
     prior += ((low - outer[0]) / EDGE_SD) ** 2 + ((high - outer[1]) / EDGE_SD) ** 2
     return -out[0].sum() + 0.5 * prior
 
 
 _value_and_gradient = jax.jit(jax.value_and_grad(_objective), static_argnames="knots")
+_slopes = jax.jit(
+    lambda thetas, *data, knots: jax.vmap(lambda theta: jax.grad(_objective)(theta, *data, knots=knots))(thetas),
+    static_argnames="knots",
+)
 _run = jax.jit(run_filter, static_argnames="knots")
 
 
@@ -176,6 +192,28 @@ def knots_for(writes: Int64[np.ndarray, " pulses"]) -> int:
     return int(np.clip(2 + np.log10(max(writes.min(), 1)) * 1.5, 3, 9))
 
 
+class _Posterior:
+    """Minus the log posterior and its slope, as functions of parameters in numpy's arrays."""
+
+    def __init__(self, *data: Any, knots: int):
+        self.data, self.knots, self.tied = data, knots, None
+
+    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        found, slope = _value_and_gradient(jnp.asarray(theta), *self.data, self.tied, knots=self.knots)
+        return float(found), np.asarray(slope)
+
+    def curvature(self, theta: np.ndarray) -> np.ndarray:
+        """Return all second derivatives; of many parameters, a batch at a time is several times faster."""
+        lanes, shifts = max(LANES // self.data[1].size, 1), CURVE * np.eye(len(theta))
+        rows = []
+        for part in np.array_split(shifts, -(-len(theta) // lanes)):
+            moved = np.resize(part, (lanes, len(theta)))  # of one shape, for which alone it is compiled
+            up, down = (_slopes(theta + way * moved, *self.data, self.tied, knots=self.knots) for way in (1, -1))
+            rows.append(np.asarray(up - down)[: len(part)] / (2 * CURVE))
+        curved = np.concatenate(rows)
+        return (curved + curved.T) / 2
+
+
 def fit(
     table: Segments,
     low: float,
@@ -185,6 +223,7 @@ def fit(
     rng: np.random.Generator,
     grows: bool = False,
     near: Fit | None = None,
+    groups: tuple[Group, ...] = (),
 ) -> Fit:
     """Fit the model.
 
@@ -202,6 +241,8 @@ def fit(
         Whether the noise may grow with the conductance; not if it is known.
     near : Fit or None
         Of the same readings and range, to begin from.
+    groups : tuple of Group
+        Pulses whose steps are smooth functions of voltage, width and the like, as far as the readings say so.
 
     Returns
     -------
@@ -212,9 +253,16 @@ def fit(
     pulses = len(table.pulses)
     knots = knots_for(table.writes())
     mean, sd, guess = _moments(pulse, value, pulses)
+    for group in groups:
+        own = group.members
+        count = table.writes()[own]
+        sd[own] = np.exp(surface.smoothed(group, np.log(sd[own]), 0.5 / np.maximum(count - 1, 0.5))[0])
+        mean[own] = surface.smoothed(group, mean[own], (sd[own] ** 2 + 2 * guess**2) / count)[0]
     outer = np.array([np.nanmin(value), np.nanmax(value)])
     # a pulse without effect has a scale, too
     scale = np.maximum(np.abs(mean), 0.2 * sd) + SMALLEST
+    for group in groups:
+        scale[group.members] = np.sqrt(np.mean(scale[group.members] ** 2))
     silent = max(SILENT * scale.min(), 1e-6)
     fixed = np.nan if noise is None else np.log(max(noise / size, silent))
     begin = np.concatenate(
@@ -229,7 +277,7 @@ def fit(
     rooms += [(-np.pi, np.pi) if grows else (0.0, 0.0), (-wide, wide), (-wide, wide), (np.log(silent), 0.0)]
     typical = float(np.sqrt(np.nanmean(table.value**2)))
     with jax.enable_x64(True):
-        few = slice(None, None, 1 + pulse.size // (MOST if draws else MOST // 4))
+        few = slice(None, None, 1 + pulse.size // (MOST // 4 if groups or not draws else MOST))
         data = (
             jnp.asarray(pulse[:, few]),
             jnp.asarray(value[:, few]),
@@ -237,30 +285,31 @@ def fit(
             jnp.asarray(fixed),
             Frame(jnp.asarray(outer), jnp.asarray(scale), jnp.asarray(-low / size), jnp.asarray(typical / size)),
         )
-
-        def both(theta):
-            found, slope = _value_and_gradient(jnp.asarray(theta), *data, knots=knots)
-            return float(found), np.asarray(slope)
-
+        both = _Posterior(*data, knots=knots)
         # the hard ends have two modes: beyond all readings, where they do nothing, and where the states end
-        tried = []
+        starts = []
         for inward in ENDS if draws else ENDS[:1]:
             begin[-3:-1] = np.clip(inward * (np.array([0.0, 1.0]) - outer) / scale.max(), -wide, wide)
             if near is not None:
                 begin = np.where(np.arange(len(begin)) == len(begin) - 4, begin, near.model[0])
-            tried.append(minimize(both, begin, jac=True, method="L-BFGS-B", bounds=rooms, options=EFFORT))
-        best = min(tried, key=lambda result: result.fun)
-        theta = best.x
-        covariance = _covariance(both, theta, rooms, noise is not None) if draws else np.full((len(theta),) * 2, np.nan)
+            starts.append(begin.copy())
+        if groups:
+            blocks = Blocks.first(groups, scale, mean, knots)
+            theta, doubt, parameters = tied(both, starts, rooms, blocks, draws > 0, rng)
+        else:
+            tried = [minimize(both, one, jac=True, method="L-BFGS-B", bounds=rooms, options=EFFORT) for one in starts]
+            theta = min(tried, key=lambda result: result.fun).x
+            doubt = covariance(both, theta, rooms, noise is not None) if draws else np.full((len(theta),) * 2, np.nan)
+            parameters = len(theta) - 1 + grows - (noise is not None)
         unseen = noise is None and theta[-1] <= np.log(silent) + 1e-6
-        most = _upper_noise(both, theta, rooms, best.fun) if unseen and draws else np.nan
+        most = upper_noise(both, theta, rooms) if unseen and draws else np.nan
         whole = (jnp.asarray(part) for part in (theta, pulse, value, table.factor))
         start, out = _run(*whole, data[-1], knots=knots)
         density, *moments, surprise = (np.asarray(part) for part in out)
         state, variance = smoothed(tuple(np.asarray(part) for part in start), moments)
-    drawn = rng.multivariate_normal(theta, covariance, draws, method="cholesky") if draws else np.empty((0, len(theta)))
+    drawn = rng.multivariate_normal(theta, doubt, draws, method="cholesky") if draws else np.empty((0, len(theta)))
     drawn = np.clip(drawn, *np.array(rooms).T)
-    width = 1.96 * np.sqrt(covariance[-1, -1])
+    width = 1.96 * np.sqrt(doubt[-1, -1])
     low_noise, high_noise = (float(size * np.exp(theta[-1] + sign * width)) for sign in (-1, 1))
     interval = (0.0, float(size * most)) if unseen else (low_noise, high_noise)
     seen = int(np.isfinite(table.value).sum())
@@ -268,7 +317,7 @@ def fit(
         _steps(theta, low, size, data[-1], knots),
         [_steps(one, low, size, data[-1], knots) for one in drawn],
         float(density.sum()) - (seen - len(table.value)) * np.log(size),
-        len(theta) - 1 + grows - (noise is not None),
+        parameters,
         interval if noise is None else (np.nan, np.nan),
         low + size * state.T,
         size * np.sqrt(np.maximum(variance, 0)).T,
@@ -331,39 +380,3 @@ def _steps(theta: np.ndarray, low: float, size: float, frame: Frame, knots: int)
         float(np.exp(log_noise) * np.abs(np.sin(angle)) / frame.typical),
         float(size * frame.typical),
     )
-
-
-def _upper_noise(both, theta: np.ndarray, rooms: list, least: float) -> float:
-    """Return the noise, in units of the range, at which the likelihood's profile has fallen by that of 95 %."""
-    last, fallen = theta[-1], 0.0
-    for _ in range(12):
-        tried = theta.copy()
-        tried[-1] = last + np.log(2)
-        held = [*rooms[:-1], (tried[-1], tried[-1])]
-        found = minimize(both, tried, jac=True, method="L-BFGS-B", bounds=held, options=FEW)
-        fall = found.fun - least
-        if fall > FALL:
-            return float(np.exp(last + np.log(2) * (FALL - fallen) / (fall - fallen)))
-        last, fallen, theta = tried[-1], fall, found.x
-    return float(np.exp(last))
-
-
-def _covariance(both, theta: np.ndarray, rooms: list, fixed: bool) -> np.ndarray:
-    """Return the inverse of the second derivatives; a parameter on the border of its room does not vary."""
-    free = np.array([low < value < high for value, (low, high) in zip(theta, rooms)])
-    free[-1] &= not fixed
-    step = 1e-4
-    curved = np.zeros((len(theta), len(theta)))
-    for index in np.flatnonzero(free):
-        up, down = theta.copy(), theta.copy()
-        up[index] += step
-        down[index] -= step
-        curved[index] = (both(up)[1] - both(down)[1]) / (2 * step)
-    curved = (curved + curved.T)[np.ix_(free, free)] / 2
-    values, vectors = np.linalg.eigh(curved)
-    # where the likelihood is flat the priors' width is what is left; none curves less than 1 per unit squared
-    inverse = (vectors / np.maximum(values, 1.0)) @ vectors.T
-    out = np.zeros((len(theta), len(theta)))
-    out[np.ix_(free, free)] = inverse
-    out[np.diag_indices_from(out)] += 1e-16
-    return out
