@@ -22,6 +22,7 @@ from jaxtyping import Float, Float64
 from calibration.measurement.segments import Segments
 from calibration.measurement.step_filter import run_filter
 from calibration.measurement.step_model import MOST, Fit, fit
+from calibration.measurement.surface import Group
 
 IN_TURN = 2  # times that steps and differences are found again
 WIDE = np.array([1.0, 0.3])  # sd of u and, in units of the range, of o, that keep what no reading tells finite
@@ -98,7 +99,9 @@ class Devices:
         )
 
 
-def separated(table: Segments, steps: Fit, noise: float | None, rng: np.random.Generator) -> tuple[Fit, Devices | None]:
+def separated(
+    table: Segments, steps: Fit, noise: float | None, rng: np.random.Generator, groups: tuple[Group, ...] = ()
+) -> tuple[Fit, Devices | None]:
     """Return the steps of a typical device, and how the devices differ; None if the readings do not support it.
 
     Parameters
@@ -109,13 +112,15 @@ def separated(table: Segments, steps: Fit, noise: float | None, rng: np.random.G
     noise : float or None
         Read noise, S, if it is known.
     rng : Generator
+    groups : tuple of Group
+        As of `calibration.measurement.step_model.fit`.
     """
     found = differences(steps, table) if len(table.devices) > 1 else None
     low, size = steps.model[-2:]
     for _ in range(IN_TURN):
         if not found:
             return steps, None
-        steps = fit(found.typical(table), low, low + size, noise, 0, rng, steps.steps.fraction > 0)
+        steps = fit(found.typical(table), low, low + size, noise, 0, rng, steps.steps.fraction > 0, groups=groups)
         found = differences(steps, table, found)
     return steps, found or None
 

@@ -141,7 +141,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         rows, ends = level_rows.estimated(levels, table, len(writes.pulses), config.posterior, rng)
     else:
         assert isinstance(first, step_model.Fit)
-        first, apart = separated(table, first, writes.read_noise_S, rng)
+        first, apart = separated(table, first, writes.read_noise_S, rng, groups)
         if apart is not None:
             table = apart.typical(table)
             notes.append(apart.told)

@@ -30,7 +30,7 @@ class Posterior(Protocol):
         ...
 
     def curvature(self, theta: np.ndarray) -> np.ndarray:
-        """Return the second derivatives."""
+        """Return the second derivatives, float64[n, n]."""
         ...
 
 
@@ -98,7 +98,10 @@ def _round(both: Any, theta: np.ndarray, rooms: Any, curved: np.ndarray, options
 
 
 def upper_noise(both, theta: np.ndarray, rooms: list) -> float:
-    """Return the noise, in units of the range, at which the likelihood's profile has fallen by that of 95 %."""
+    """Return the noise at which the likelihood's profile has fallen by that of 95 %, in units of the range.
+
+    ``theta``, float64[n], are the most probable parameters, and ``rooms`` lowest and highest value of each.
+    """
     last, fallen, least = theta[-1], 0.0, both(theta)[0]
     for _ in range(12):
         tried = theta.copy()
@@ -113,7 +116,10 @@ def upper_noise(both, theta: np.ndarray, rooms: list) -> float:
 
 
 def covariance(both, theta: np.ndarray, rooms: list, fixed: bool) -> np.ndarray:
-    """Return the inverse of the second derivatives; a parameter on the border of its room does not vary."""
+    """Return the inverse of the second derivatives at ``theta``, float64[n], as float64[n, n].
+
+    A parameter on the border of its room does not vary, nor does the noise, the last one, if it is ``fixed``.
+    """
     free = _free(theta, rooms)
     free[-1] &= not fixed
     curved = np.zeros((len(theta), len(theta)))
