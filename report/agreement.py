@@ -34,7 +34,9 @@ def told(study: Study) -> str:
         if not check.contradictions
         else f" The card contradicts them in {check.contradictions} of {check.statistics} statistics."
     )
-    return found + "".join(f" Warning: {warning}." for warning in study.card.meta.warnings)
+    meta = study.card.meta
+    notes = [f" Note: {note}." for note in meta.measurement.notes] if meta.measurement else []
+    return found + "".join([*notes, *(f" Warning: {warning}." for warning in meta.warnings)])
 
 
 def _figure(study: Study, table: pd.DataFrame) -> Figure:

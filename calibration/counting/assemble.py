@@ -121,7 +121,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
     }
     noise = writes.read_noise_S if measured is None else measured.noise
     if measured is not None:
-        content["measurement"] = measured.meta
+        content |= {"measurement": measured.meta, "warnings": measured.warnings}
     if writes.source["kind"] == "measured":
         content["assumed"] = [*writes.assumed, *assumed_of_reads(writes, config.readout, noise)]
     reads = read_table_of(states["conductance_S"].to_numpy(), readout_of(writes, config.readout), noise)

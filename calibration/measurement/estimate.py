@@ -7,7 +7,7 @@ Stat. 6, 461 (1978)): both are likelihoods of the same readings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from spinloom.streams import generator
 
 CHAINED = 30  # readings between two others of their series, below which noise is not told from writing
 FEWEST = 3  # writes with a pulse that a model needs
+SPARSE = 10  # writes, below which the intervals of pulses that are fitted together do not cover (docs/statistics.md)
 DRAWS = 200  # of the parameters, for intervals
 MIDDLE = (0.003, 0.997)  # quantiles of the readings between which states lie, for a first guess
 CHANCE = 1e-4  # with which a given noise that is right is said to contradict the readings
@@ -62,6 +63,8 @@ class Estimate:
         Entry ``measurement`` of ``card.json``.
     population
         How the devices differ; None where the readings do not support that they do.
+    warnings
+        What is wrong with them.
     """
 
     method: str
@@ -73,6 +76,7 @@ class Estimate:
     noise: float | Float64[np.ndarray, " states"]
     meta: dict[str, Any]
     population: Population | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
@@ -118,7 +122,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         left_out, heavy = glitches(first, table, len(writes.readings))
         table = table.without(left_out)
         levels = _levels(table, options, first, writes.read_noise_S, writes.where)
-    notes = []
+    notes, warnings = [], []
     if gone := int(known - np.isfinite(table.value).sum()):
         notes.append(f"{gone} readings lie far from what those around them allow and are left out")
     if heavy:
@@ -127,7 +131,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
             + ("they are not at its levels" if isinstance(first, Levels) else "steps have heavy tails")
         )
     if levels is not None and levels.free is not None and _other(levels.free, levels):
-        notes.append(
+        warnings.append(
             f"the given read noise of {writes.read_noise_S:.3g} S is not that of readings at {len(levels.level)} "
             f"levels, {levels.free.noise:.3g} S"
         )
@@ -145,6 +149,12 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
         if apart is not None:
             table = apart.typical(table)
             notes.append(apart.told)
+        tied = np.concatenate([group.members for group in groups]) if groups else np.empty(0, int)
+        if few := int(np.sum(table.writes()[tied] < SPARSE)):
+            warnings.append(
+                f"{few} pulses have fewer than {SPARSE} writes: their steps lean on those of neighbouring pulses, and "
+                "their intervals are too narrow"
+            )
         grows = first.steps.fraction > 0
         fit = step_model.fit(table, *_range(first), writes.read_noise_S, DRAWS, rng, grows, groups=groups)
         ends = fit.noise_interval
@@ -165,8 +175,10 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     }
     if isinstance(fit, Levels):
         assert rows is not None
-        return _by_levels(fit, rows, table, writes, meta)
-    return _by_steps(fit, table, apart, writes, config, meta, where)
+        made = _by_levels(fit, rows, table, writes, meta)
+    else:
+        made = _by_steps(fit, table, apart, writes, config, meta, where)
+    return made and replace(made, warnings=tuple(warnings))
 
 
 def without_rests(table: Segments, readings: pd.DataFrame) -> Segments:

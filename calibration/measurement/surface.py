@@ -76,11 +76,6 @@ class Tie:
         """Return a prior that is as likely as the hyperparameters leave it."""
         return replace(self, logs=np.clip(rng.multivariate_normal(self.logs, self.doubt), *_room(self.group)))
 
-    def told(self) -> str:
-        """Return in words how much of the differences between pulses is smooth."""
-        shared, own = np.exp(2 * self.logs[:2])
-        return f"{100 * shared / (shared + own):.0f} % smooth in {' and '.join(self.group.axes)}"
-
 
 def groups(pulses: pd.DataFrame, rows: tuple[int, ...], writes: Int64[np.ndarray, " pulses"]) -> tuple[Group, ...]:
     """Return the groups of `FEWEST` pulses or more of one sign that differ in something to be smooth in.

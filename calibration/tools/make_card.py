@@ -97,6 +97,8 @@ def make(
         if imported is not None:
             told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")
             told += [f"note: {note}" for note in imported.notes]
+        if card.meta.measurement is not None:
+            told += [f"note: {note}" for note in card.meta.measurement.notes]
         told += [f"warning: {warning}" for warning in card.meta.warnings]
         for line in told:
             progress.say(line)

@@ -100,6 +100,8 @@ def show(card: KernelCard, console: Console) -> None:
     )
     for sentence in meta.assumed:
         console.print(f"assumed: {sentence}", markup=False, highlight=False)
+    for note in meta.measurement.notes if meta.measurement else ():
+        console.print(f"note: {note}", markup=False, highlight=False)
     for warning in meta.warnings:
         console.print(f"warning: {warning}", style="bold", markup=False, highlight=False)
     console.print(records("states", card.states.to_dict("records")))

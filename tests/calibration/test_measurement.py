@@ -161,11 +161,12 @@ def test_a_card_of_levels_has_the_given_noise_and_says_if_the_readings_contradic
         assert measurement.noise_sd_S == noise and measurement.noise_basis == "given"
         assert measurement.noise_interval_S == (None, None)
         assert (card.reads["noise_sd_S"] == noise).all()
-        told.append((measurement.notes, checked(card, written(readings, noise), 0, True).meta.warnings))
-    assert told[0] == ((), ())
-    ((note,), (warning,)) = told[1]
-    assert note.startswith("the given read noise of 4e-07 S is not that of readings at 2 levels, 2.")
-    assert "a scatter of readings about their levels of" in warning
+        assert measurement.notes == ()
+        told.append(checked(card, written(readings, noise), 0, True).meta.warnings)
+    assert told[0] == ()
+    given, scatter = told[1]
+    assert given.startswith("the given read noise of 4e-07 S is not that of readings at 2 levels, 2.")
+    assert "a scatter of readings about their levels of" in scatter
 
 
 def test_the_number_of_levels_is_chosen_under_the_given_noise():

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from calibration.counting.assemble import assemble
 from calibration.counting.writes import REST
 from calibration.measurement import step_model, surface
 from calibration.measurement.segments import segments
+from calibration.sections import States
+
+from .test_measurement import CONFIG, written
 
 LOW, HIGH, STEP = 5e-6, 15e-6, 0.3e-6
 VOLTAGE = np.concatenate([np.linspace(0.5, 1.4, 10), -np.linspace(0.5, 1.4, 10)])
-PULSES = pd.DataFrame({"voltage_V": VOLTAGE, "duration_s": 1e-7, "polarity": np.sign(VOLTAGE)})
+PULSES = pd.DataFrame({"voltage_V": VOLTAGE, "duration_s": 1e-7, "polarity": np.sign(VOLTAGE).astype(int)})
 ABOVE = (np.abs(VOLTAGE) - 0.5) / 0.9
 SIZES = {
     "linear": 0.3 + 1.4 * ABOVE,
@@ -72,3 +78,14 @@ def test_mean_steps_of_many_pulses_are_closer_than_those_fitted_alone(kind):
         found = fit.steps.at(np.array([1e-5]))[0][:, 0]
         wrong[name] = np.sqrt(np.mean((found - mean) ** 2)) / STEP
     assert wrong["together"] < min(0.8 * wrong["alone"], 0.3)
+
+
+@pytest.mark.parametrize("writes, told", [(8, ["20 pulses have fewer than 10 writes"]), (12, [])])
+def test_a_card_says_where_intervals_of_few_writes_do_not_cover(writes, told):
+    table, _ = readings("linear", writes, seed=3)
+    own = written(table)
+    columns = own.pulses.iloc[[0] * 20].reset_index(drop=True).drop(columns=list(PULSES.columns))
+    pulses = pd.concat([columns, PULSES], axis=1)[list(own.pulses.columns)].assign(pulse=range(20))
+    config = CONFIG.model_copy(update={"states": States(method="lattice", count=20)})
+    card = assemble(replace(own, pulses=pulses), config, "config").validate()
+    assert [warning.partition(":")[0] for warning in card.meta.warnings] == told
