@@ -161,7 +161,7 @@ def estimate(writes: Writes, config: Stage, where: str) -> Estimate | None:
     noise = _noise(fit)
     if writes.read_noise_S is not None:
         noise = writes.read_noise_S  # the models take a smallest noise for none
-    elif ends[0] == 0:  # none is seen
+    elif isinstance(fit, step_model.Fit) and fit.unseen:
         noise = 0.0
     interval = [None if np.isnan(end) else float(end) for end in ends]
     meta = {

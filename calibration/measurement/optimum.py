@@ -97,6 +97,16 @@ def _round(both: Any, theta: np.ndarray, rooms: Any, curved: np.ndarray, options
     return np.clip(theta + stretch @ found.x, low, high)
 
 
+def may_be_least(both, theta: np.ndarray, rooms: list) -> bool:
+    """Return whether the readings are about as likely with the smallest noise; arguments as of `upper_noise`."""
+    least = rooms[-1][0]
+    held = minimize(
+        both, np.append(theta[:-1], least), jac=True, method="L-BFGS-B", bounds=[*rooms[:-1], (least, least)],
+        options=FEW,
+    )  # fmt: skip
+    return bool(held.fun - both(theta)[0] < FALL)
+
+
 def upper_noise(both, theta: np.ndarray, rooms: list) -> float:
     """Return the noise at which the likelihood's profile has fallen by that of 95 %, in units of the range.
 

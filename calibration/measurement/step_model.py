@@ -29,7 +29,7 @@ from scipy.optimize import minimize
 
 from calibration.counting.writes import REST
 from calibration.measurement import surface
-from calibration.measurement.optimum import CURVE, EFFORT, covariance, tied, upper_noise
+from calibration.measurement.optimum import CURVE, EFFORT, covariance, may_be_least, tied, upper_noise
 from calibration.measurement.segments import Segments
 from calibration.measurement.step_filter import SHORT, Frame, run_filter, smoothed, unpack
 from calibration.measurement.surface import Blocks, Group
@@ -108,14 +108,16 @@ class Fit:
     parameters
         Number that was fitted; of pulses that are tied to each other, as many as the readings decide.
     noise_interval
-        95 % interval of the read noise, S, from 0 where none is seen; NaN where the noise was given, or no draws were
-        asked for.
+        95 % interval of the read noise, S, from 0 where there may be none; NaN where the noise was given, or no draws
+        were asked for.
     state, state_sd
         Smoothed state of each reading and its standard deviation, S; of the readings' segments.
     surprise
         Reading minus its prediction over the standard deviation of that; NaN for the first of a segment.
     model
         What `filtered` needs to run the model over other readings.
+    unseen
+        Whether the most probable read noise is none.
     """
 
     steps: Steps
@@ -127,6 +129,7 @@ class Fit:
     state_sd: Float64[np.ndarray, "segments places"]
     surprise: Float64[np.ndarray, "segments places"]
     model: tuple[Any, ...]
+    unseen: bool
 
 
 def _objective(theta, pulse, value, factor, fixed_noise, frame: Frame, tied, knots: int):
@@ -301,8 +304,9 @@ def fit(
             theta = min(tried, key=lambda result: result.fun).x
             doubt = covariance(both, theta, rooms, noise is not None) if draws else np.full((len(theta),) * 2, np.nan)
             parameters = len(theta) - 1 + grows - (noise is not None)
-        unseen = noise is None and theta[-1] <= np.log(silent) + 1e-6
-        most = upper_noise(both, theta, rooms) if unseen and draws else np.nan
+        unseen = noise is None and bool(theta[-1] <= np.log(silent) + 1e-6)
+        possible = unseen or (noise is None and draws > 0 and may_be_least(both, theta, rooms))
+        most = upper_noise(both, theta, rooms) if possible and draws else np.nan
         whole = (jnp.asarray(part) for part in (theta, pulse, value, table.factor))
         start, out = _run(*whole, data[-1], knots=knots)
         density, *moments, surprise = (np.asarray(part) for part in out)
@@ -311,7 +315,7 @@ def fit(
     drawn = np.clip(drawn, *np.array(rooms).T)
     width = 1.96 * np.sqrt(doubt[-1, -1])
     low_noise, high_noise = (float(size * np.exp(theta[-1] + sign * width)) for sign in (-1, 1))
-    interval = (0.0, float(size * most)) if unseen else (low_noise, high_noise)
+    interval = (0.0, float(size * most)) if possible else (low_noise, high_noise)
     seen = int(np.isfinite(table.value).sum())
     return Fit(
         _steps(theta, low, size, data[-1], knots),
@@ -323,6 +327,7 @@ def fit(
         size * np.sqrt(np.maximum(variance, 0)).T,
         np.concatenate([np.full((1, surprise.shape[1]), np.nan), surprise]).T,
         (theta, data[-1], knots, low, size),
+        unseen,
     )
 
 
