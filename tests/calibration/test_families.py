@@ -333,9 +333,11 @@ def test_inputs_are_the_files_of_the_user(tmp_path):
     with pytest.raises(UserError, match="calibration.source.file: found .*card, which is not there, allowed: an exist"):
         build.inputs(config)
     (tmp_path / "card").mkdir()
-    for name in ("b", "a"):
+    with pytest.raises(UserError, match="card, which has no card.json, allowed: the folder of a card"):
+        build.inputs(config)
+    for name in ("b", "a", "card.json"):
         (tmp_path / "card" / name).write_text(name)
-    assert build.inputs(config) == [str(tmp_path / "card" / name) for name in ("a", "b")]
+    assert build.inputs(config) == [str(tmp_path / "card" / name) for name in ("a", "b", "card.json")]
     assert build.inputs(stage({"source.kind": "import", "source.file": str(tmp_path / "card" / "a")})) == [
         str(tmp_path / "card" / "a")
     ]

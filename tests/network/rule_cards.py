@@ -125,7 +125,9 @@ def start(of_rule, *shapes, seed=1):
 def proposed(of_rule, memory, arrays, signals, now):
     """Return the memory and the plans of one step; those of turns as plans of all devices."""
     memory, plans = jax.jit(of_rule.propose)(memory, arrays, signals, now)
-    return memory, tuple(turns.plan(one) if isinstance(one, turns.Turns) else one for one in plans)
+    if plans is not None:
+        plans = tuple(turns.plan(one) if isinstance(one, turns.Turns) else one for one in plans)
+    return memory, plans
 
 
 def devices(state, device) -> sampling.Array:
