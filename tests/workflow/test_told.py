@@ -63,6 +63,8 @@ def test_files_lie_over_each_other_in_their_order_and_the_command_line_on_top(tm
         ("--config network={'epochs':1,'epochs':2}", "--config network: line 1: found key 'epochs' again"),
         ("--workflow-profile workflow/profiles/slrm", "--workflow-profile: found workflow/profiles/slrm, .*/slurm"),
         ("all --no-hooks", "--no-hooks"),
+        ("--configfile nope.yaml -n", "--configfile: found nope.yaml, which is no file, allowed: config files"),
+        ("--configfile config.yaml calibration", "found calibration, which is no file, .* targets stand first"),
     ],
 )
 def test_what_would_be_dropped_in_silence_is_refused(monkeypatch, words, message):
@@ -74,7 +76,7 @@ def test_what_would_be_dropped_in_silence_is_refused(monkeypatch, words, message
 @pytest.mark.parametrize(
     "words",
     [
-        "-n calibration --configfile a b --cores 2 --until card",
+        "-n calibration --configfile config.yaml configs/smoke.yaml --cores 2 --until card",
         "--configfile",
         "--config study=x seed=3 --workflow-profile none",
         "--workflow-profile workflow/profiles/slurm --jobs 3",

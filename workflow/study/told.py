@@ -93,6 +93,9 @@ def check_command(words: Sequence[str], folders: Iterable[str | Path] = ("",)) -
                 f"{option}: found {len(groups)} times, of which Snakemake reads the last alone, allowed: once, as "
                 f"{option} {' '.join(both)}"
             )
+    for word in (word for group in told.configfile for word in group):
+        if not Path(word).is_file():
+            raise UserError(f"--configfile: found {word}, which is no file, allowed: config files; targets stand first")
     for group in told.config:
         config_values(group)
     profile = told.workflow_profile
