@@ -19,6 +19,7 @@ from scipy import stats
 
 from spinloom.errors import UserError
 from spinloom.quantities import of
+from spinloom.streams import generator
 
 MEASURED = ("voltage_V", "current_density_A_per_m2", "field_T", "duration_s", "temperature_K")
 WIDEST = 0.05  # of the largest value, or of a duration itself: what differs by more is no setting
@@ -180,7 +181,7 @@ def _jitters(values: np.ndarray, group: np.ndarray, applied: np.ndarray) -> bool
             [((value[after] - value[before]) ** 2).sum(), len(np.unique(code[before] * len(code) + code[after]))]
         )
 
-    rng = np.random.default_rng(0)
+    rng = generator(0, "order of measured pulses")
     found = statistics(np.arange(len(own)))
     shuffled = np.array([statistics(np.lexsort([rng.random(len(own)), own])) for _ in range(PERMUTATIONS)])
     # the two ways in which an order shows: slow changes, and the same sequence again
