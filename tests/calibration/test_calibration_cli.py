@@ -142,6 +142,18 @@ def test_import_counts_writes_of_a_file(tmp_path, wide):
         main([*options, "area", *out])
 
 
+def test_what_the_model_of_readings_notes_is_told(tmp_path, capsys, wide):
+    rows = pd.read_csv("tests/calibration/data/read_noise_half_a_level.csv")
+    rows.loc[200, "conductance_S"] = 1e-3  # beyond all that the device can do
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    main(["import", str(tmp_path / "rows.csv"), "--format", "traces", "--output", str(tmp_path / "card")])
+    note = "1 readings lie far from what those around them allow and are left out"
+    assert KernelCard.read(tmp_path / "card").meta.measurement.notes == (note,)
+    assert f"note: {note}" in capsys.readouterr().out
+    main(["show", str(tmp_path / "card")])
+    assert f"note: {note}" in capsys.readouterr().out
+
+
 def test_events_edited_after_the_card_are_not_drawn(study, tmp_path):
     main(study.arguments(tmp_path / "card"))
     study.events = study.events[::-1]

@@ -6,13 +6,14 @@ import html
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from report import evidence, page, study
+from report import agreement, evidence, page, study
 from report.__main__ import main
 from spinloom import files, quantities
 from spinloom.errors import UserError
@@ -200,3 +201,14 @@ def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_pat
     wrong = tmp_path / "wrong.html"
     wrong.write_text(page_[: page_.index("<style>")] + '<script src="https://example.org/x.js"></script></head></html>')
     assert any("Content Security Policy" in line for line in browse(wrong)[1])
+
+
+def test_the_page_says_what_the_model_of_readings_notes():
+    note = "1 readings lie far from what those around them allow and are left out"
+    meta = SimpleNamespace(
+        check=SimpleNamespace(contradictions=0, statistics=7),
+        measurement=SimpleNamespace(notes=(note,)),
+        warnings=("the given read noise is wrong",),
+    )
+    told = agreement.told(SimpleNamespace(card=SimpleNamespace(meta=meta)))
+    assert told.endswith(f"all of 7 statistics. Note: {note}. Warning: the given read noise is wrong.")
