@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from device_sims.problem.file_keys import ProblemFile
+from device_sims.problem.problem_file import ProblemFile
 from device_sims.single.engines_compared import compare
 from spinloom.command_line import add_key, whole_number
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from device_sims.common import Simulations
-from device_sims.problem.file_keys import ProblemFile
+from device_sims.problem.problem_file import ProblemFile
 from device_sims.single.run import run as run_problem
 from spinloom.command_line import add_key, whole_number
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from device_sims.problem.file_keys import ProblemFile
+from device_sims.problem.problem_file import ProblemFile
 from spinloom.declare import schema
 
 

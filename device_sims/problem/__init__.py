@@ -1,6 +1,6 @@
 """What is simulated, whoever simulates it: mesh, geometry, material, schedule, initial state, and their files."""
 
-from device_sims.problem.problem import (
+from device_sims.problem.parts import (
     ADAPTIVE,
     BOLTZMANN,
     ELEMENTARY_CHARGE,
@@ -18,13 +18,13 @@ from device_sims.problem.problem import (
     Mesh,
     Numerics,
     Phase,
-    Problem,
     Region,
     Roughness,
     Vector,
     Waveform,
     waveform,
 )
+from device_sims.problem.problem import Problem
 
 __all__ = [
     "ADAPTIVE",

@@ -8,7 +8,7 @@ import numpy as np
 
 from device_sims.problem import geometry
 from device_sims.problem.newell import tensor
-from device_sims.problem.problem import Geometry, Mesh
+from device_sims.problem.parts import Geometry, Mesh
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from device_sims.problem import ovf
-from device_sims.problem.problem import DataFile, Geometry, Mesh, Roughness
+from device_sims.problem.parts import DataFile, Geometry, Mesh, Roughness
 from spinloom import streams
 from spinloom.errors import UserError
 

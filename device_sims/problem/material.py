@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from device_sims.problem import ovf
-from device_sims.problem.problem import MAPPED, Mesh, Problem, Region
+from device_sims.problem.parts import MAPPED, Mesh, Region
+from device_sims.problem.problem import Problem
 from spinloom.errors import UserError
 
 POSITIVE = ("Ms_A_per_m", "alpha")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from device_sims.problem.problem import DataFile, Mesh
+from device_sims.problem.parts import DataFile, Mesh
 from spinloom import files
 from spinloom.errors import UserError
 

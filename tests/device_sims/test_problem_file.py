@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ from device_sims.problem import (
     ovf,
     problem_file,
 )
-from device_sims.problem.file_keys import ProblemFile
+from device_sims.problem.parts import later
+from device_sims.problem.problem import _plain
+from device_sims.problem.problem_file import ProblemFile
 from spinloom import files
 from spinloom.declare import schema
 from spinloom.errors import UserError
@@ -166,6 +169,17 @@ def test_a_file_can_say_everything(tmp_path):
     assert Problem.from_dict(json.loads(json.dumps(problem.to_dict()))) == problem
     reseeded, _ = problem_file.load(tmp_path / "problem.yaml", seed=6)
     assert reseeded.stream == (6, "thermal field", "run") and reseeded.geometry.roughness.seed == 6
+
+
+def test_a_field_that_joined_later_changes_no_older_identity():
+    @dataclass(frozen=True)
+    class Grown:
+        a: float = 1.0
+        b: float = later(2.0)
+
+    assert _plain(Grown(), paths=False) == {"a": 1.0}
+    assert _plain(Grown(b=3.0), paths=False) == {"a": 1.0, "b": 3.0}
+    assert _plain(Grown()) == {"a": 1.0, "b": 2.0}
 
 
 def test_a_file_of_the_problem_is_known_by_its_content(tmp_path):

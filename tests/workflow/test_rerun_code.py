@@ -83,7 +83,7 @@ UNUSED = [
     "network/datasets/files/idx.py",
     # single problems, the evidence, other commands, what only shows
     "device_sims/problem/initial.py",
-    "device_sims/problem/problem_file.py",
+    "device_sims/problem/problem_file/content.py",
     "device_sims/single/run.py",
     "device_sims/validation/analytic.py",
     "device_sims/commands/run.py",

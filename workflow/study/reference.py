@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from calibration.sources import importers
-from device_sims.problem.file_keys import ProblemFile
+from device_sims.problem.problem_file import ProblemFile
 from network import rules
 from spinloom.declare import Section, allowed, default, schema
 from spinloom.registry import Registry

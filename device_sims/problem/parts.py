@@ -1,0 +1,222 @@
+"""The parts of a `Problem`: mesh, shape, material, drives, first state and numerics, as plain data.
+
+The conventions, signs and units are those of `device_sims.problem.problem`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+MU0 = 1.25663706212e-6  # N/A^2
+HBAR = 1.054571817e-34  # J s
+ELEMENTARY_CHARGE = 1.602176634e-19  # C
+BOLTZMANN = 1.380649e-23  # J/K
+GAMMA0 = 2.211e5  # m/(A s), mu0 times the gyromagnetic ratio; OOMMF's and mumax3's conventional value
+
+Vector = tuple[float, float, float]
+
+
+def later(default: Any) -> Any:
+    """Return a dataclass field that joined after problems had hashes.
+
+    A problem's identity leaves it out while it has its default, so a new key changes no hash of a problem that does
+    not use it. A default that is changed afterwards needs a new version of the engines.
+    """
+    return field(default=default, metadata={"later": True})
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """``nx`` x ``ny`` x ``nz`` cells; the origin is a corner of the box."""
+
+    nx: int
+    ny: int
+    cell_m: Vector
+    nz: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of an array over cells."""
+        return self.nz, self.ny, self.nx
+
+    @property
+    def size_m(self) -> Vector:
+        """Edges of the box."""
+        return self.nx * self.cell_m[0], self.ny * self.cell_m[1], self.nz * self.cell_m[2]
+
+    @property
+    def cell_volume_m3(self) -> float:
+        """Volume of a cell."""
+        return self.cell_m[0] * self.cell_m[1] * self.cell_m[2]
+
+
+@dataclass(frozen=True)
+class Roughness:
+    """Line-edge roughness of a strip: each edge is an Ornstein-Uhlenbeck process along the track.
+
+    ``seed`` and ``instance`` name the random stream: an instance is one fabricated device.
+    """
+
+    rms_m: float
+    correlation_length_m: float
+    seed: int
+    instance: int
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file that a problem depends on; the hash of its content, not its path, belongs to the problem's identity."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where there is magnetic material.
+
+    ``kind`` is ``box`` (all of it), ``disc`` (diameter ``size_m[0]``), ``ellipse`` and ``rectangle`` (axes or sides
+    ``size_m``), each in the middle of the box and as large as the box if ``size_m`` is None; ``strip`` (a track of
+    ``width_m`` in the middle of the box, with optional rough edges and notches); or ``file`` (the dark pixels of an
+    image stretched over the box, or the cells where an OVF file's first component is not zero).
+    """
+
+    kind: str = "box"
+    width_m: float | None = None
+    roughness: Roughness | None = None
+    notch_positions_m: tuple[float, ...] = ()
+    notch_depth_m: float = 0.0
+    notch_width_m: float = 0.0
+    size_m: tuple[float, float] | None = None
+    file: DataFile | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """Material constants, uniform but for the problem's ``regions`` and ``maps``.
+
+    The anisotropy energy is ``Ku sin^2 + Ku2 sin^4`` of the angle to ``axis``.
+    """
+
+    Ms_A_per_m: float
+    A_J_per_m: float
+    alpha: float
+    Ku_J_per_m3: float = 0.0
+    D_J_per_m2: float = 0.0
+    spin_hall_angle: float = 0.0
+    field_like_ratio: float = 0.0
+    polarisation: Vector = (0.0, 1.0, 0.0)
+    Ku2_J_per_m3: float = 0.0
+    axis: Vector = (0.0, 0.0, 1.0)
+    slonczewski_lambda: float = 1.0
+    zhang_li_beta: float = 0.0
+
+
+MAPPED = ("Ms_A_per_m", "A_J_per_m", "alpha", "Ku_J_per_m3", "D_J_per_m2")  # what may differ from cell to cell
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle ``x0 <= x < x1, y0 <= y < y1`` (cell centres, m from the box's corner).
+
+    ``factors`` are pairs of a constant of `MAPPED` and what it is multiplied by there. A phase can drive the Ku of a
+    region by its ``name``.
+    """
+
+    x_m: tuple[float, float]
+    y_m: tuple[float, float]
+    factors: tuple[tuple[str, float], ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Map:
+    """A constant of `MAPPED` read from a scalar OVF file with the mesh's number of cells, SI units."""
+
+    constant: str
+    file: DataFile
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """``start + (stop - start) t / duration + amplitude sin(2 pi f t + phase)``, t from the start of the phase."""
+
+    start: float
+    stop: float
+    amplitude: float = 0.0
+    frequency_Hz: float = 0.0
+    phase_rad: float = 0.0
+
+
+Drive = float | Waveform
+
+
+def waveform(drive: Drive) -> Waveform:
+    """Return a drive as a waveform; a number is a constant."""
+    return drive if isinstance(drive, Waveform) else Waveform(drive, drive)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of time; each drive is a number or a `Waveform`.
+
+    ``region_Ku_factors`` are pairs of a region's name and a factor on the Ku inside it.
+    """
+
+    name: str
+    duration_s: float
+    Ku_factor: Drive = 1.0
+    current_density_A_per_m2: Drive = 0.0
+    field_T: tuple[Drive, Drive, Drive] = (0.0, 0.0, 0.0)
+    zhang_li_u_m_per_s: Drive = 0.0
+    region_Ku_factors: tuple[tuple[str, Drive], ...] = ()
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The state at t = 0.
+
+    ``uniform`` along ``direction``; a ``wall`` between up (left) and down (right), or the reverse if ``up_left`` is
+    false; a ``vortex`` (circulation counterclockwise, core up) in the middle of the box; or a ``file`` (OVF, three
+    components).
+
+    The wall is ``m = (sech u cos phi, sech u sin phi, -+ tanh u)`` with the azimuth ``phi`` at its centre and
+    ``u = ((x - position) cos(tilt) - (y - middle) sin(tilt)) / width``.
+
+    ``relax_tolerance``: if not None the state is relaxed, at T = 0 and under the drives of t = 0 without any current,
+    until ``max |m x H| / Ms`` is below it.
+    """
+
+    kind: str
+    direction: Vector = (0.0, 0.0, 1.0)
+    position_m: float = 0.0
+    width_m: float = 1e-8
+    azimuth_rad: float = 0.0
+    tilt_rad: float = 0.0
+    up_left: bool = True
+    file: DataFile | None = None
+    relax_tolerance: float | None = None
+
+
+ADAPTIVE = "dopri5"  # the integrator that chooses its steps
+LEAST_TOLERANCE = {"float32": 1e-6, "float64": 1e-13}  # below, rounding alone is a larger error
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How time is stepped.
+
+    ``demag_interval_steps`` 0 means the full stray field at each evaluation. With n > 0 only the cell's own
+    demagnetising field is evaluated each time; the field of all other cells is evaluated every n steps and
+    extrapolated linearly in time in between (second order; `docs/device_sims.md` shows what it costs).
+
+    ``tolerance`` is the error per step in m that an adaptive integrator keeps; its first step is ``dt_s``.
+    """
+
+    dt_s: float
+    integrator: str = "heun"
+    precision: str = "float32"
+    demag_interval_steps: int = 4
+    demag: bool = True
+    tolerance: float = 1e-6

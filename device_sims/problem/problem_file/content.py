@@ -1,0 +1,203 @@
+"""Problem files: one `Problem`, and what to write of its trajectory, as YAML (`docs/problem_file.md`)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from device_sims.problem import geometry, material
+from device_sims.problem.initial import initial_magnetisation
+from device_sims.problem.parts import ADAPTIVE, LEAST_TOLERANCE, Map, Material, Numerics
+from device_sims.problem.problem import Problem
+from device_sims.problem.problem_file.common import data_file, unit
+from device_sims.problem.problem_file.constants import Material as MaterialKeys
+from device_sims.problem.problem_file.constants import Region, region_of
+from device_sims.problem.problem_file.schedule import Phase, phase_of
+from device_sims.problem.problem_file.shape import Geometry, Mesh, geometry_of, mesh_of
+from device_sims.problem.problem_file.start import Initial, initial_of
+from spinloom import config
+from spinloom.declare import Flag, Real, Section, Whole, key
+from spinloom.errors import UserError
+
+MAX_RECORDS = 10**6  # beyond it a slip of the keyboard
+MAX_VALUES = 2 * 10**9  # numbers of all records of m, which an engine holds in memory
+
+
+class NumericsKeys(Section):
+    """How time is stepped."""
+
+    integrator: Literal["heun", "rk4", "fdr4", "dopri5"] = key(
+        "Time stepping scheme; heun and fdr4 are for noise; dopri5 chooses its own steps and is for T = 0.",
+        "heun",
+    )
+    dt_s: Real = key("Time step; every time of the file is a whole number of them.", ge=1e-17, le=1e-09)
+    tolerance: Real = key("Error per step that dopri5 keeps; at least 1e-6 with float32.", 1e-06, ge=1e-12, le=0.01)
+    precision: Literal["float32", "float64"] = key("Floating-point type.", "float64")
+    demag: Flag = key("Whether there is a stray field.", True)
+    demag_interval_steps: Whole = key(
+        "Steps between evaluations of the other cells' stray field, extrapolated in between; 0 evaluates "
+        "it at every stage.",
+        0,
+        ge=0,
+        le=100,
+    )
+
+
+class OutputKeys(Section):
+    """What is written."""
+
+    record_interval_s: Real = key("Time between rows of table.csv.", gt=0)
+    ovf: Literal["none", "final", "each record"] = key("Which states are written as OVF files.", "none")
+    ovf_interval_s: Real | None = key(
+        "In place of `ovf`: time between OVF files, taken from the first record at or after it.",
+        None,
+        gt=0,
+    )
+    ovf_format: Literal["text", "binary4", "binary8"] = key("Numbers in OVF files.", "binary4")
+
+
+class ProblemFile(Section):
+    """One micromagnetic problem, for `python -m device_sims run`. SI units; docs/problem_file.md explains it."""
+
+    seed: Whole = key(
+        "Seed of the thermal noise and of the rough edges; --seed replaces it.",
+        0,
+        ge=0,
+        le=9007199254740991,
+    )
+    temperature_K: Real = key("Temperature.", 0, ge=0, le=1500)
+    mesh: Mesh = key("The box and its cells; give the number of cells or the size.")
+    geometry: Geometry = key("Where there is magnetic material.", Geometry)
+    material: MaterialKeys = key("Constants, uniform but for `maps` and `regions`.")
+    regions: tuple[Region, ...] = key(
+        "Rectangles with other constants, or with a Ku that the schedule drives. Where they overlap, factors multiply.",
+        (),
+        max_length=1000,
+    )
+    initial: Initial = key("The state at t = 0.")
+    schedule: tuple[Phase, ...] = key("Phases, one after the other.", min_length=1, max_length=10000)
+    numerics: NumericsKeys = key("How time is stepped.")
+    outputs: OutputKeys = key("What is written.")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written of a trajectory besides its table: see `OutputKeys`."""
+
+    ovf: str
+    ovf_interval_s: float | None
+    ovf_format: str
+
+    def snapshots(self, t_s: np.ndarray) -> list[int]:
+        """Return the records to write as OVF files, given the time of each, float64[records]."""
+        if self.ovf_interval_s is None:
+            return {"none": [], "final": [len(t_s) - 1], "each record": list(range(len(t_s)))}[self.ovf]
+        # the number of the interval that a record lies in; times are sums of steps, hence the tolerance
+        number = np.floor(np.asarray(t_s) / self.ovf_interval_s + 1e-6)
+        return [0, *(np.flatnonzero(np.diff(number) > 0) + 1).tolist()]
+
+
+def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
+    """Return the problem of a file, and the outputs that it asks for.
+
+    Parameters
+    ----------
+    path : path
+        YAML; paths inside are relative to its directory.
+    seed : int, optional
+        In place of the file's.
+
+    Returns
+    -------
+    Problem, Outputs
+        The problem's stream is ``(seed, "thermal field", "run")``: a replica appends its number.
+
+    Raises
+    ------
+    UserError
+        One line with the file, the key, what was found and what is allowed.
+    """
+    path = Path(path)
+    content = ProblemFile.parse(config.read(path), str(path))
+    try:
+        problem = _problem(content, content.seed if seed is None else seed, path.parent)
+        _check(problem)
+        return problem, _outputs(content.outputs)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
+    maps = content.material.maps.model_dump()
+    uniform = content.material.model_dump(exclude={"maps"})
+    for name in ("axis", "polarisation"):
+        uniform[name] = unit(uniform[name], f"material.{name}")
+    return Problem(
+        mesh=mesh_of(content.mesh),
+        geometry=geometry_of(content.geometry, seed, folder),
+        material=Material(**uniform),
+        schedule=tuple(phase_of(given, i) for i, given in enumerate(content.schedule)),
+        initial=initial_of(content.initial, folder),
+        temperature_K=content.temperature_K,
+        numerics=Numerics(**content.numerics.model_dump()),
+        record_interval_s=content.outputs.record_interval_s,
+        stream=(seed, "thermal field", "run"),
+        regions=tuple(region_of(r, f"regions.{i}", uniform, maps) for i, r in enumerate(content.regions)),
+        maps=tuple(Map(name, data_file(maps[name], f"material.maps.{name}", folder)) for name in sorted(maps)),
+    )
+
+
+def _outputs(given: OutputKeys) -> Outputs:
+    interval, record = given.ovf_interval_s, given.record_interval_s
+    if interval is not None and given.ovf != "none":
+        raise UserError("outputs: found both ovf and ovf_interval_s, allowed: one of them")
+    if interval is not None and interval < record * (1 - 1e-6):
+        raise UserError(f"outputs.ovf_interval_s: found {interval:g}, allowed: at least record_interval_s = {record:g}")
+    return Outputs(given.ovf, interval, given.ovf_format)
+
+
+def _check(problem: Problem) -> None:
+    """Check relations between parts, and that shape, state and constants can be made."""
+    problem.steps(problem.record_interval_s, "outputs.record_interval_s")
+    numerics = problem.numerics
+    least = LEAST_TOLERANCE[numerics.precision]
+    if numerics.integrator == ADAPTIVE and numerics.tolerance < least:
+        raise UserError(
+            f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {least:g} with {numerics.precision}"
+        )
+    records = 1  # that of t = 0
+    driven = [name for phase in problem.schedule for name, _ in phase.region_Ku_factors]
+    for where, named in (("schedule", problem.schedule), ("regions", problem.regions)):
+        names = [item.name for item in named]
+        twice = {name for name in names if name and names.count(name) > 1}
+        if twice:
+            raise UserError(f"{where}: found two of the name '{min(twice)}', allowed: each name once")
+    for name in driven:
+        if name not in [region.name for region in problem.regions]:
+            raise UserError(f"schedule: region_Ku_factors: found '{name}', allowed: the name of a region")
+    for index, phase in enumerate(problem.schedule):
+        problem.steps(phase.duration_s, f"schedule.{index}.duration_s")
+        records += math.ceil(phase.duration_s / problem.record_interval_s - 1e-6)
+        if phase.current_density_A_per_m2 and not problem.material.spin_hall_angle:
+            raise UserError(
+                f"schedule.{index}.current_density_A_per_m2: found with material.spin_hall_angle 0, where it does "
+                "nothing; allowed: any other angle, or no current"
+            )
+    if records > MAX_RECORDS:
+        raise UserError(f"outputs.record_interval_s: found {records} records, allowed: at most {MAX_RECORDS}")
+    cells = math.prod(problem.mesh.shape)
+    if 3 * cells * records > MAX_VALUES:
+        raise UserError(
+            f"outputs.record_interval_s: found {records} records of {cells} cells, which are kept in memory, allowed: "
+            f"at most {MAX_VALUES // (3 * cells)} records"
+        )
+    for index, region in enumerate(problem.regions):
+        if not material.region_mask(problem.mesh, region).any():
+            raise UserError(f"regions.{index}: x_m and y_m hold no cell, allowed: at least one cell's centre")
+    mask = geometry.mask(problem.geometry, problem.mesh)
+    material.constants(problem, mask)
+    initial_magnetisation(problem, mask)
