@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable, Iterator
-from types import UnionType
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -121,7 +121,7 @@ def explain(error: ValidationError, model: type[BaseModel], content: Any, where:
     kind, is_key = first["type"], first["loc"][-1:] == ("[key]",)
     if kind in UNKNOWN:
         known = sorted(_keys(model, path[:-1]))
-        return f"{_parent(where, path)}: {unknown_key(path[-1], known)}"
+        return f"{_parent(where, path)}: {unknown_key(path[-1], known, getattr(model, 'OTHER_NAMES', {}))}"
     if kind == "missing":
         return f"{_parent(where, path)}: key '{path[-1]}' is missing"
     value = first["input"] if is_key else _at(content, path)
@@ -147,11 +147,16 @@ def _rank(path: tuple, kind: str) -> tuple:
     return -len(where), str(where), of_keys.index(kind) if kind in of_keys else len(of_keys)
 
 
-def unknown_key(name: Any, known: list[str]) -> str:
-    """Return the text of the error for a key that is none of ``known``."""
+def unknown_key(name: Any, known: list[str], other_names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the text of the error for a key that is none of ``known``.
+
+    ``other_names`` says of names in lower case what they are, for keys that other programs call otherwise.
+    """
     # names end in their unit, which is what one forgets
     close = difflib.get_close_matches(str(name), known, n=1) or [k for k in known if k.startswith(f"{name}_")]
     hint = f" (did you mean '{close[0]}'?)" if close else ""
+    if told := other_names.get(str(name).lower()):
+        hint = f" ({told})"
     return f"found unknown key '{short(name)}'{hint}, allowed: {', '.join(known) or 'none'}"
 
 

@@ -1,7 +1,7 @@
 """A stand-in for mumax3 3.11.1 on machines without a GPU: its flags, files, exit codes and last words.
 
 Run as the program `mumax3`, from anywhere: the machine that executes the script lies beside it. ``FAKE_MUMAX3`` names a
-failure to show.
+failure to show, or another version.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from mumax3_machine import SOURCE, STACK, Mumax, last_words
 
 VERSION = "mumax 3.11.1 [linux_amd64 go1.22.3(gc) CUDA-12.6]"
 
+UNDEFINED = {"old": {"ext_initgeomfromovf", "thermreseed"}, "3.12": {"thermseed"}}  # names that a version lacks
+
 
 def main() -> None:
     show, options, files = os.environ.get("FAKE_MUMAX3", ""), {}, []
@@ -35,7 +37,7 @@ def main() -> None:
         last_words(f"{SOURCE}/cuda/init.go:61 CUDA_ERROR_NO_DEVICE", 1)
     if options.get("gpu", "0") != "0":
         last_words("panic: CUDA_ERROR_INVALID_DEVICE" + STACK + "/cuda/cu/context.go:23 +0x4d", 2)
-    version = VERSION.replace("3.11.1", "3.10") if show == "old" else VERSION
+    version = VERSION.replace("3.11.1", {"old": "3.10", "3.12": "3.12"}.get(show, "3.11.1"))
     device = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpu = f"GPU info: NVIDIA H100 80GB HBM3(81089MB), CUDA Driver 12.6, cc=9.0, using cc=90 PTX, {device}"
     history = [f"//{version}", "//commit hash: ", f"//{gpu}"]
@@ -64,7 +66,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         (Path(os.environ["FAKE_MUMAX3_NOTE"])).write_text(f"{os.getpid()} {other.pid}")
         time.sleep(600)
-    mumax = Mumax(Path("."), {"ext_initgeomfromovf"} if show == "old" else set())
+    mumax = Mumax(Path("."), UNDEFINED.get(show, {"thermreseed"}))
     lines = mumax.compile(Path(script).read_text())
     if show == "lost file":
         (mumax.folder / "m0.ovf").unlink()

@@ -31,7 +31,7 @@ CONSTANTS = {"true": True, "false": False, "ovf2_binary": 4, "fixedlayer_top": 1
 QUANTITIES = {"e_exch": "E_exch", "e_anis": "E_anis", "e_demag": "E_demag", "e_zeeman": "E_Zeeman"}
 FUNCTIONS = {
     "setgridsize", "setcellsize", "ext_initgeomfromovf", "ext_interdind", "tableadd", "tablesave", "save", "steps",
-    "run", "relax", "setsolver", "thermseed", "vector", "sin", "loadfile", "setregion", "for",
+    "run", "relax", "setsolver", "thermseed", "thermreseed", "vector", "sin", "loadfile", "setregion", "for",
 }  # fmt: skip
 OBJECTS = {"regions", "m", "t"}
 
@@ -279,6 +279,9 @@ class Mumax:
     # -- time ------------------------------------------------------------------------------------------------------
     def setsolver(self, kind):
         self.solver = kind
+
+    def thermreseed(self, seed):  # 3.12
+        self.thermseed(seed)
 
     def thermseed(self, seed):
         assert isinstance(seed, int) and seed < 2**63

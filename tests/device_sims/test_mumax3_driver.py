@@ -144,6 +144,17 @@ def test_two_runs_at_once_have_two_gpus_and_a_third_waits(tmp_path, monkeypatch)
     assert process.gpus() == ["0", "1"]
 
 
+def test_mumax3_3_12_is_reseeded_by_its_new_name_and_draws_noise_for_odd_meshes(fake_mumax3, tmp_path, monkeypatch):
+    content = changed("mesh", {"cell_m": [4e-9, 4e-9, 1e-9], "cells": [5, 3, 1]})
+    content["numerics"] = {"dt_s": 1e-13, "precision": "float32", "demag": False}
+    path = write(tmp_path, {**content, "temperature_K": 300.0})
+    with pytest.raises(UserError, match="5 x 3 x 1 cells at 300 K"):
+        run_file(path, "mumax3", tmp_path / "refused")
+    monkeypatch.setenv("FAKE_MUMAX3", "3.12")
+    run_file(path, "mumax3", tmp_path / "run", raw=tmp_path / "raw")
+    assert re.search(r"^ThermReseed\(\d+\)$", (tmp_path / "raw" / "0" / "run.mx3").read_text(), re.MULTILINE)
+
+
 def test_a_problem_file_goes_on_replica_by_replica(fake_mumax3, tmp_path, monkeypatch):
     content = changed("numerics", {"dt_s": 1e-13, "precision": "float32", "integrator": "heun", "demag": False})
     path = write(tmp_path, {**content, "temperature_K": 300.0})

@@ -166,9 +166,9 @@ def test_what_stands_in_the_way_is_said(fake, monkeypatch, tmp_path):
 
 def test_ubermag_is_needed(monkeypatch):
     monkeypatch.setattr(program, "PACKAGES", ("no-such-package",))
-    assert program.probe() == (
-        False, "looked for the Python package no-such-package; install it with 'pip install oommfc'"
-    )  # fmt: skip
+    usable, text = program.probe()
+    assert not usable and text.startswith("looked for the Python package no-such-package: 'pip install oommfc' brings")
+    assert "conda install -c conda-forge oommf" in text and "OOMMFTCL" in text  # OOMMF itself is another program
 
 
 def test_docker_is_the_last_resort(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ from device_sims.problem import (
 )
 from device_sims.problem.parts import later
 from device_sims.problem.problem import _plain
-from device_sims.problem.problem_file import ProblemFile
+from device_sims.problem.problem_file import ProblemFile, other_names
 from spinloom import files
 from spinloom.declare import schema
 from spinloom.errors import UserError
@@ -44,6 +44,21 @@ SMALL = {
     "numerics": {"dt_s": 1e-13},
     "outputs": {"record_interval_s": 5e-13},
 }
+
+
+def has(rules: dict, path: list[str]) -> bool:
+    """Return whether a JSON Schema has a key, through lists and choices."""
+    if not path:
+        return True
+    ways = [rules, *rules.get("anyOf", []), *([rules["items"]] if isinstance(rules.get("items"), dict) else [])]
+    return any(path[0] in way.get("properties", {}) and has(way["properties"][path[0]], path[1:]) for way in ways)
+
+
+def test_the_keys_that_stand_for_names_of_other_programs_are_there():
+    rules = schema(ProblemFile)
+    assert not has(rules, ["material", "Msat"])
+    for key in (*other_names.MUMAX3.values(), *other_names.UBERMAG.values()):
+        assert has(rules, key.split(".")), key
 
 
 def write(folder, content, name="problem.yaml") -> Path:
@@ -246,7 +261,10 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         ("geometry", {"kind": "file", "file": "no.png"}, "geometry.file: "),
         ("geometry", {"kind": "disc", "size_m": [1e-9, 1e-9]}, "geometry: the shape holds the centre of no cell"),
         ("material.alpha", -1, "material.alpha: found -1, allowed: more than 0"),
-        ("material.Ms", 1e6, "material: found unknown key 'Ms' (did you mean 'Ms_A_per_m'?)"),
+        ("material.Ms", 1e6, "material: found unknown key 'Ms' (ubermag's Ms is material.Ms_A_per_m here)"),
+        ("material.Msat", 1e6, "material: found unknown key 'Msat' (mumax3's Msat is material.Ms_A_per_m here)"),
+        ("material.XI", 1e6, "material: found unknown key 'XI' (mumax3's xi is material.zhang_li_beta here)"),
+        ("schedule.0.B_ext", 1, "schedule.0: found unknown key 'B_ext' (mumax3's B_ext is schedule.field_T here)"),
         ("material.axis", [0, 0, 0], "material.axis: found the zero vector"),
         ("regions", [{"x_m": [1, 2], "y_m": [0, 1]}], "regions.0: x_m and y_m hold no cell"),
         ("regions", [{"x_m": [0, 1], "y_m": [0, 1], "name": "a"}] * 2, "regions: found two of the name 'a'"),

@@ -46,10 +46,10 @@ def check(problem: Problem) -> None:
     if numerics.precision != "float32":
         raise UserError(f"numerics.precision: found {numerics.precision}, allowed with mumax3: float32")
     cells = int(np.prod(mesh.shape))
-    if problem.temperature_K and cells % 2:
+    if problem.temperature_K and cells % 2 and process.version() < script.RESEEDS:
         raise UserError(
             f"mesh: found {mesh.nx} x {mesh.ny} x {mesh.nz} cells at {problem.temperature_K:g} K, allowed with mumax3: "
-            "an even number of cells, which its noise needs"
+            "an even number of cells, which its noise needs before 3.12"
         )
     torque = bool(material.spin_hall_angle)
     if torque and material.field_like_ratio and material.slonczewski_lambda != 1:
@@ -90,12 +90,13 @@ def run(problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[
     for problem in problems:
         check(problem)
     executable, devices = process.executable(), process.gpus()
+    version = process.version()
     base = Path(tempfile.mkdtemp(prefix="spinloom-mumax3-"))
     kernels = base / "kernels"  # the demagnetising kernel is computed once for all replicas
     kernels.mkdir()
     try:
         for number, problem in enumerate(problems):
-            written, folder = script.write(problem), base / f"run_{number:06d}"
+            written, folder = script.write(problem, version), base / f"run_{number:06d}"
             folder.mkdir()
             try:
                 result = _one(problem, written, folder, kernels, executable, devices)

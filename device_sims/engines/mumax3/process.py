@@ -87,6 +87,15 @@ def program_version() -> str:
     return version
 
 
+def version() -> tuple[int, int]:
+    """Return the version of the mumax3 that is here, as (3, 12); the oldest that is supported if there is none."""
+    try:
+        major, minor = re.findall(r"mumax (\d+)\.(\d+)", program_version())[0]
+    except UserError:  # whoever runs it is told
+        return OLDEST
+    return int(major), int(minor)
+
+
 def gpus() -> list[str]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them.
 

@@ -1,4 +1,4 @@
-"""A problem as a mumax3 script (3.11 or newer), and the fields that lie beside it as OVF files.
+"""A problem as a mumax3 script (3.11, or 3.12 and newer), and the fields that lie beside it as OVF files.
 
 What of mumax3's this rests on (read in its source):
 
@@ -33,6 +33,7 @@ from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, geometry, wa
 from device_sims.problem.initial import initial_magnetisation
 from spinloom import streams
 
+RESEEDS = (3, 12)  # the first version with ThermReseed, and with noise on any number of cells
 SOLVERS = {"heun": 2, "rk4": 4, "dopri5": 5}
 ADAPTIVE = ("dopri5",)
 COLUMNS = ("E_exch", "E_anis", "E_demag", "E_Zeeman")
@@ -93,8 +94,14 @@ def ku_factors(problem: Problem, regions: Regions, phase: Phase) -> list[list[Dr
     ]
 
 
-def write(problem: Problem) -> Script:
+def write(problem: Problem, version: tuple[int, int] = (3, 11)) -> Script:
     """Return a problem's script and fields.
+
+    Parameters
+    ----------
+    problem : Problem
+    version : (int, int)
+        Of the mumax3 that is to run it: 3.12 has ``ThermReseed`` in place of ``ThermSeed``.
 
     Raises
     ------
@@ -123,7 +130,7 @@ def write(problem: Problem) -> Script:
             f"MaxErr = {_number(relax_error(problem, relax))}",
             "Relax()",
         ]
-    lines += ["", *_stepping(problem)]
+    lines += ["", *_stepping(problem, version)]
     begin = 0
     for index, phase in enumerate(problem.schedule):
         own = _drives(problem, regions, phase, begin * problem.numerics.dt_s)
@@ -205,7 +212,7 @@ def _unequal_dmi(regions: Regions) -> list[tuple[int, int, float]]:
     return [(a, b, float((d[a] + d[b]) / 2)) for a, b in sorted(pairs) if d[a] != d[b]]
 
 
-def _stepping(problem: Problem) -> list[str]:
+def _stepping(problem: Problem, version: tuple[int, int]) -> list[str]:
     numerics = problem.numerics
     lines = [f"SetSolver({SOLVERS[numerics.integrator]})"]
     if numerics.integrator in ADAPTIVE:
@@ -213,7 +220,8 @@ def _stepping(problem: Problem) -> list[str]:
     else:
         lines.append(f"FixDt = {_number(numerics.dt_s)}")
     # always a seed: the default is the same for every run
-    return [*lines, f"Temp = {_number(problem.temperature_K)}", f"ThermSeed({seed(problem)})"]
+    seeded = "ThermReseed" if version >= RESEEDS else "ThermSeed"
+    return [*lines, f"Temp = {_number(problem.temperature_K)}", f"{seeded}({seed(problem)})"]
 
 
 def _drives(problem: Problem, regions: Regions, phase: Phase, begin_s: float) -> dict[str, list[Value]]:

@@ -106,7 +106,10 @@ def oommf_version() -> str:
         try:
             metadata.version(package)
         except metadata.PackageNotFoundError:
-            raise UserError(f"looked for the Python package {package}; install it with 'pip install oommfc'") from None
+            raise UserError(
+                f"looked for the Python package {package}: 'pip install oommfc' brings it, and OOMMF is a program of "
+                f"its own; {INSTALL}"
+            ) from None
     return _version(found())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from device_sims.problem.problem import Problem
 from device_sims.problem.problem_file.common import data_file, unit
 from device_sims.problem.problem_file.constants import Material as MaterialKeys
 from device_sims.problem.problem_file.constants import Region, region_of
+from device_sims.problem.problem_file.other_names import hints
 from device_sims.problem.problem_file.schedule import Phase, phase_of
 from device_sims.problem.problem_file.shape import Geometry, Mesh, geometry_of, mesh_of
 from device_sims.problem.problem_file.start import Initial, initial_of
@@ -62,6 +63,8 @@ class OutputKeys(Section):
 
 class ProblemFile(Section):
     """One micromagnetic problem, for `python -m device_sims run`. SI units; docs/problem_file.md explains it."""
+
+    OTHER_NAMES: ClassVar[dict[str, str]] = hints()
 
     seed: Whole = key(
         "Seed of the thermal noise and of the rough edges; --seed replaces it.",
