@@ -243,19 +243,26 @@ def schema(model: type[Section]) -> dict[str, Any]:
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
-def _plain(rule: Any, defs: dict[str, Any], names: bool = False) -> Any:
-    """Return a part of a schema with references put in, and without titles; ``names``: its keys are a user's."""
+def _plain(rule: Any, defs: dict[str, Any], names: bool = False, above: tuple[str, ...] = ()) -> Any:
+    """Return a part of a schema with references put in, and without titles; ``names``: its keys are a user's.
+
+    ``above`` are the sections that it lies in: one that may lie in itself is written out once.
+    """
     if isinstance(rule, list):
-        return [_plain(item, defs) for item in rule]
+        return [_plain(item, defs, above=above) for item in rule]
     if not isinstance(rule, dict):
         return rule
     if "$ref" in rule and not names:
-        rule = {**defs[rule["$ref"].rpartition("/")[2]], **{k: v for k, v in rule.items() if k != "$ref"}}
+        section = rule["$ref"].rpartition("/")[2]
+        if section in above:
+            return {"type": "object", "description": f"As the {section.lower()} around it."}
+        above = (*above, section)
+        rule = {**defs[section], **{k: v for k, v in rule.items() if k != "$ref"}}
     if names:
-        return {name: _plain(item, defs) for name, item in rule.items()}
+        return {name: _plain(item, defs, above=above) for name, item in rule.items()}
     absent = rule.get("absent", False)
     drop = {"title", "absent", *(("default",) if absent else ())}
-    plain = {_BOUNDS.get(k, k): _plain(v, defs, k == "properties") for k, v in rule.items() if k not in drop}
+    plain = {_BOUNDS.get(k, k): _plain(v, defs, k == "properties", above) for k, v in rule.items() if k not in drop}
     several = [one for one in plain.get("anyOf", ()) if one != {"type": "null"}]
     if len(several) == 1:
         only = several[0]

@@ -1,14 +1,16 @@
-"""OVF 2.0: the file format in which OOMMF, mumax3 and ubermag exchange fields on a rectangular mesh.
+"""OVF: the file format in which OOMMF, mumax3 and ubermag exchange fields on a rectangular mesh.
 
 After the OOMMF user's guide, "The OVF 2.0 format" (https://math.nist.gov/oommf/doc): ``# label: value`` lines whose
 labels mind neither case nor blanks, one segment, nodes with x fastest and z slowest; numbers as text or as IEEE 754
-little-endian of 4 or 8 bytes behind a check value. Files of OVF 1.0 (big-endian) and irregular meshes are refused.
+little-endian of 4 or 8 bytes behind a check value. In OVF 1.0, which is read and not written, they are big-endian,
+three a node, and to be multiplied by ``valuemultiplier``. Irregular meshes are refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,9 @@ FORMATS = {
     "binary8": ("Binary 8", np.dtype("<f8"), 123456789012345.0),
 }
 METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "pm": 1e-12}
+FIRST_LINES = {b"#oommfovf2.0": 2, b"#oommf:rectangularmeshv1.0": 1, b"#oommf:rectangularmeshv0.99": 1}
+LARGEST = 1e9  # of what a header counts and measures
+SAME_CELL = 1e-3  # relative difference up to which a cell's edge is the mesh's: headers are rounded
 _END = re.compile(rb"^[ \t]*#[ \t]*end[ \t]*:[ \t]*data", re.IGNORECASE | re.MULTILINE)
 
 
@@ -108,7 +113,7 @@ def write(
 
 
 def read(path: str | Path) -> Field:
-    """Read an OVF 2.0 file of one segment on a rectangular mesh.
+    """Read an OVF file of one segment on a rectangular mesh.
 
     Raises
     ------
@@ -132,22 +137,55 @@ def contents(file: DataFile) -> bytes:
     return content
 
 
-def on_mesh(file: DataFile, mesh: Mesh, components: int) -> np.ndarray:
-    """Return the values of a problem's OVF file, ``float64[components, nz, ny, nx]``.
+def is_ovf(content: bytes) -> bool:
+    """Return whether a file begins as OVF files do."""
+    return content[:20].removeprefix(BOM_UTF8).lstrip(b"# ").lower().startswith(b"oommf")
+
+
+def on_mesh(file: DataFile, mesh: Mesh, components: int | None, nearest: bool = False) -> np.ndarray:
+    """Return the values of a problem's OVF file at the mesh's cells, ``float64[components, nz, ny, nx]``.
+
+    A file that is to be interpolated is stretched over the box, as an image is.
+
+    Parameters
+    ----------
+    file : DataFile
+    mesh : Mesh
+    components : int or None
+        None: any number.
+    nearest : bool
+        Interpolate by taking the value of the nearest cell; else linearly.
 
     Raises
     ------
     UserError
-        If it has another number of components or of cells than the mesh; as of `read` and `contents`.
+        If it has another number of components or other cells than the mesh; as of `read` and `contents`.
     """
     field = parse(contents(file), file.path)
-    if field.values.shape != (components, *mesh.shape):
-        found = " x ".join(str(n) for n in field.values.shape[:0:-1])
-        raise UserError(
-            f"{file.path}: found {found} nodes of {field.values.shape[0]} values, "
-            f"allowed: {mesh.nx} x {mesh.ny} x {mesh.nz} nodes of {components}"
-        )
+    counts = f"{mesh.nx} x {mesh.ny} x {mesh.nz}"
+    found = " x ".join(str(n) for n in field.values.shape[:0:-1])
+    wanted = len(field.values) if components is None else components
+    remedy = "" if file.interpolate else ", or interpolate: true, which stretches the file over the box"
+    if len(field.values) != wanted or field.values.shape[1:] != mesh.shape and not file.interpolate:
+        remedy = remedy if len(field.values) == wanted else ""
+        allowed = f"{counts} nodes of {wanted}{remedy}"
+        raise UserError(f"{file.path}: found {found} nodes of {len(field.values)} values, allowed: {allowed}")
+    if file.interpolate:
+        return _resampled(field.values, mesh.shape, nearest)
+    if any(abs(theirs - ours) > SAME_CELL * ours for theirs, ours in zip(field.cell_m, mesh.cell_m)):
+        theirs, ours = (" x ".join(f"{edge:g}" for edge in cell) for cell in (field.cell_m, mesh.cell_m))
+        raise UserError(f"{file.path}: found cells of {theirs} m, allowed: the mesh's, {ours} m{remedy}")
     return field.values
+
+
+def _resampled(values: np.ndarray, shape: tuple[int, ...], nearest: bool) -> np.ndarray:
+    import scipy.ndimage
+
+    at = [(np.arange(n) + 0.5) * count / n - 0.5 for n, count in zip(shape, values.shape[1:])]
+    if nearest:
+        return values[np.ix_(np.arange(len(values)), *(np.floor(np.round(c + 0.5, 9)).astype(int) for c in at))]
+    points = np.meshgrid(*at, indexing="ij")
+    return np.stack([scipy.ndimage.map_coordinates(one, points, order=1, mode="nearest") for one in values])
 
 
 def _bytes(path: str | Path) -> bytes:
@@ -159,9 +197,11 @@ def _bytes(path: str | Path) -> bytes:
 
 def parse(content: bytes, name: str) -> Field:
     """Return the field in the bytes of an OVF file called ``name``; errors as of `read`."""
-    first, _, rest = content.partition(b"\n")
-    if re.sub(rb"\s", b"", first.lower()) != b"#oommfovf2.0":
-        raise UserError(f"{name}: found first line {_shown(first)}, allowed: # OOMMF OVF 2.0")
+    first, _, rest = content.removeprefix(BOM_UTF8).partition(b"\n")
+    version = FIRST_LINES.get(re.sub(rb"\s", b"", first.lower()))
+    if version is None:
+        allowed = "# OOMMF OVF 2.0, or # OOMMF: rectangular mesh v1.0"
+        raise UserError(f"{name}: found first line {_shown(first)}, allowed: {allowed}")
     header: dict[str, str] = {}
     while rest:
         line, _, rest = rest.partition(b"\n")
@@ -178,31 +218,33 @@ def parse(content: bytes, name: str) -> Field:
     if header.get("meshtype", "").lower() != "rectangular":
         raise UserError(f"{name}: found meshtype '{header.get('meshtype', '')}', allowed: rectangular")
     counts = [_number(header, f"{axis}nodes", int, name) for axis in "zyx"]
-    components = _number(header, "valuedim", int, name)
-    unit = header.get("meshunit", "m")
+    components = _number(header, "valuedim", int, name) if version == 2 else 3
+    unit = header.get("meshunit", "m").lower()
     if unit not in METRES:
-        raise UserError(f"{name}: found meshunit '{unit}', allowed: {', '.join(METRES)}")
-    cell = tuple(METRES[unit] * _number(header, f"{axis}stepsize", float, name) for axis in "xyz")
-    numbers = _data(rest, value.split(None, 1)[-1], components * int(np.prod(counts)), name)
+        raise UserError(f"{name}: found meshunit '{header['meshunit']}', allowed: {', '.join(METRES)}")
+    x, y, z = (METRES[unit] * _number(header, f"{axis}stepsize", float, name) for axis in "xyz")
+    numbers = _data(rest, value.split(None, 1)[-1], components * int(np.prod(counts)), name, version)
+    if version == 1 and "valuemultiplier" in header:
+        numbers = numbers * _number(header, "valuemultiplier", float, name)
     if not np.isfinite(numbers).all():
         raise UserError(f"{name}: found a value that is not a finite number")
-    return Field(np.moveaxis(numbers.reshape(*counts, components), -1, 0), cell, header)
+    return Field(np.moveaxis(numbers.reshape(*counts, components), -1, 0), (x, y, z), header)
 
 
 def _number(header: dict[str, str], label: str, kind: type, name: str):
     try:
-        value = kind(header[label])
-        if not 0 < value < 1e9:  # what is asked for here are counts and lengths
+        value = float(header[label])
+        if not 0 < value < LARGEST or kind is int and not value.is_integer():
             raise ValueError
     except KeyError:
         raise UserError(f"{name}: the header has no '{label}'") from None
     except ValueError:
         wanted = "whole number" if kind is int else "number"
         raise UserError(f"{name}: {label}: found {header[label]!r}, allowed: a positive {wanted}") from None
-    return value
+    return kind(value)
 
 
-def _data(body: bytes, title: str, count: int, name: str) -> np.ndarray:
+def _data(body: bytes, title: str, count: int, name: str, version: int) -> np.ndarray:
     """Return the ``count`` numbers of a data block as float64."""
     known = {official.lower(): (dtype, check) for official, dtype, check in FORMATS.values()}
     kind = " ".join(title.lower().split())
@@ -217,6 +259,7 @@ def _data(body: bytes, title: str, count: int, name: str) -> np.ndarray:
         except ValueError as error:
             raise UserError(f"{name}: its data are not all numbers ({error})") from None
     else:
+        dtype = dtype if version == 2 else dtype.newbyteorder(">")
         size = dtype.itemsize
         if len(body) >= size and np.frombuffer(body, dtype, 1)[0] != dtype.type(check):
             raise UserError(f"{name}: the check value in front of the data is wrong; the file is damaged")

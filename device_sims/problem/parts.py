@@ -66,10 +66,42 @@ class Roughness:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file that a problem depends on; the hash of its content, not its path, belongs to the problem's identity."""
+    """A file that a problem depends on; the hash of its content, not its path, belongs to the problem's identity.
+
+    ``interpolate`` stretches an OVF file of other cells over the box.
+    """
 
     path: str
     sha256: str
+    interpolate: bool = later(False)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A set of points; `device_sims.problem.shapes` says what each kind holds and in which order it is moved.
+
+    Positions are from the box's corner. A shape stands in the middle of the box until it is scaled, turned by
+    ``rotate_rad`` about ``rotate_axis``, repeated with the periods ``repeat_m`` (0: not along that axis) and moved by
+    ``translate_m``; ``invert`` takes the complement. ``operands`` are what a union, intersection or difference is
+    made of, ``strip`` is a `Geometry` of that kind.
+    """
+
+    kind: str
+    size_m: tuple[float, ...] = ()
+    points_m: tuple[tuple[float, float], ...] = ()
+    ranges_m: tuple[tuple[float, float] | None, ...] = ()
+    layers: tuple[int, int] = (0, 0)
+    file: DataFile | None = None
+    values: tuple[float, ...] = ()
+    colours: tuple[str, ...] = ()
+    strip: Geometry | None = None
+    operands: tuple[Shape, ...] = ()
+    scale: Vector = (1.0, 1.0, 1.0)
+    rotate_rad: float = 0.0
+    rotate_axis: str = "z"
+    repeat_m: Vector = (0.0, 0.0, 0.0)
+    translate_m: Vector = (0.0, 0.0, 0.0)
+    invert: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,8 +110,10 @@ class Geometry:
 
     ``kind`` is ``box`` (all of it), ``disc`` (diameter ``size_m[0]``), ``ellipse`` and ``rectangle`` (axes or sides
     ``size_m``), each in the middle of the box and as large as the box if ``size_m`` is None; ``strip`` (a track of
-    ``width_m`` in the middle of the box, with optional rough edges and notches); or ``file`` (the dark pixels of an
-    image stretched over the box, or the cells where an OVF file's first component is not zero).
+    ``width_m`` in the middle of the box, with optional rough edges and notches); ``file`` (the dark pixels of an
+    image stretched over the box, or the cells where an OVF file is not zero); or ``shape``.
+
+    ``edge_smoothing`` n > 0 gives a cell the part of its material that lies inside, counted at n^3 points.
     """
 
     kind: str = "box"
@@ -90,6 +124,8 @@ class Geometry:
     notch_width_m: float = 0.0
     size_m: tuple[float, float] | None = None
     file: DataFile | None = None
+    shape: Shape | None = later(None)
+    edge_smoothing: int = later(0)
 
 
 @dataclass(frozen=True)
@@ -118,16 +154,26 @@ MAPPED = ("Ms_A_per_m", "A_J_per_m", "alpha", "Ku_J_per_m3", "D_J_per_m2")  # wh
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle ``x0 <= x < x1, y0 <= y < y1`` (cell centres, m from the box's corner).
+    """A rectangle ``x0 <= x < x1, y0 <= y < y1`` (cell centres, m from the box's corner), or any ``shape``.
 
-    ``factors`` are pairs of a constant of `MAPPED` and what it is multiplied by there. A phase can drive the Ku of a
-    region by its ``name``.
+    ``factors`` are pairs of a constant of `MAPPED` and what it is multiplied by there, ``values`` pairs of a constant
+    and what it is there, whatever the material, maps and earlier regions say; Ms 0 means no material. ``axis`` is that
+    of the anisotropy. A phase can drive the Ku of a region by its ``name``.
     """
 
     x_m: tuple[float, float]
     y_m: tuple[float, float]
     factors: tuple[tuple[str, float], ...] = ()
     name: str = ""
+    shape: Shape | None = later(None)
+    values: tuple[tuple[str, float], ...] = later(())
+    axis: Vector | None = later(None)
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """Names of the constants that are others here, ``axis`` among them."""
+        names = [name for name, _ in (*self.factors, *self.values)]
+        return frozenset([*names, "axis"] if self.axis is not None else names)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,8 @@ def _built(kind: Any, value: Any) -> Any:
     """Return ``value``, as `_plain` left it, as an instance of the annotation ``kind``."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
-        return kind(**{field.name: _built(hints[field.name], value[field.name]) for field in dataclasses.fields(kind)})
+        said = [one for one in dataclasses.fields(kind) if one.name in value or not one.metadata.get("later")]
+        return kind(**{field.name: _built(hints[field.name], value[field.name]) for field in said})
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         if kinds[-1] is Ellipsis:

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from device_sims.problem import Geometry, Mesh, Problem, Region, Roughness, geometry, observables
+from device_sims.problem import Geometry, Mesh, Problem, Region, Roughness, geometry, observables, shapes
 from spinloom.errors import UserError
 from tests.device_sims.conftest import track
 
 
 def test_edges_have_the_set_roughness_and_correlation():
     """4000 edges of 60 cells: the variance scatters by less than 1 %; a bound of 4 % gives false alarms < 1e-4."""
-    edges = np.array([geometry.rough_edge(Roughness(2e-9, 20e-9, 1, i), "top", 60, 4e-9) for i in range(4000)])
+    edges = np.array([shapes.rough_edge(Roughness(2e-9, 20e-9, 1, i), "top", 60, 4e-9) for i in range(4000)])
     assert (edges**2).mean() == pytest.approx(4e-18, rel=0.04, abs=0)
     for lag in (1, 5):
         expected = 4e-18 * np.exp(-lag * 4e-9 / 20e-9)
@@ -19,7 +19,7 @@ def test_edges_have_the_set_roughness_and_correlation():
 
 def test_sides_and_instances_are_independent_and_repeatable():
     def edge(side, instance):
-        return geometry.rough_edge(Roughness(2e-9, 20e-9, 1, instance), side, 50, 4e-9)
+        return shapes.rough_edge(Roughness(2e-9, 20e-9, 1, instance), side, 50, 4e-9)
 
     np.testing.assert_array_equal(edge("top", 3), edge("top", 3))
     assert not np.array_equal(edge("top", 3), edge("bottom", 3))

@@ -1,6 +1,7 @@
 """OVF 2.0 files: bytes by the format's description, files of other programs, damage."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -179,3 +180,90 @@ def test_exchange_with_discretisedfield(tmp_path, format, components):
     representation = {"text": "txt", "binary4": "bin4", "binary8": "bin8"}[format]
     theirs.to_file(tmp_path / "theirs.ovf", representation=representation)
     np.testing.assert_array_equal(ovf.read(tmp_path / "theirs.ovf").values, values)
+
+
+# -- OVF 1.0, and what programs write a little differently -----------------------------------------------------------
+def ovf1(values: np.ndarray, data: str, **changes: str) -> bytes:
+    """Return ``float[3, nz, ny, nx]`` as OOMMF writes it in OVF 1.0."""
+    nz, ny, nx = values.shape[1:]
+    header = {
+        "Title": "m", "meshtype": "rectangular", "meshunit": "m", "valueunit": "1", "valuemultiplier": "1.0",
+        "xmin": "0", "ymin": "0", "zmin": "0", "xmax": f"{nx * CELL[0]}", "ymax": f"{ny * CELL[1]}",
+        "zmax": f"{nz * CELL[2]}", "ValueRangeMinMag": "1e-08", "ValueRangeMaxMag": "1",
+        "xbase": f"{CELL[0] / 2}", "ybase": f"{CELL[1] / 2}", "zbase": f"{CELL[2] / 2}",
+        "xnodes": f"{nx}", "ynodes": f"{ny}", "znodes": f"{nz}",
+        "xstepsize": f"{CELL[0]}", "ystepsize": f"{CELL[1]}", "zstepsize": f"{CELL[2]}", **changes,
+    }  # fmt: skip
+    rows = np.moveaxis(values, 0, -1).reshape(-1, 3)
+    if data == "Text":
+        body = "".join(" ".join(map(repr, row)) + "\n" for row in rows.tolist()).encode()
+    else:
+        kind, check = {"Binary 4": (">f4", 1234567.0), "Binary 8": (">f8", 123456789012345.0)}[data]
+        body = np.array(check, kind).tobytes() + rows.astype(kind).tobytes() + b"\n"
+    head = "# OOMMF: rectangular mesh v1.0\n# Segment count: 1\n# Begin: Segment\n# Begin: Header\n"
+    head += "".join(f"# {label}: {value}\n" for label, value in header.items())
+    return f"{head}# End: Header\n# Begin: Data {data}\n".encode() + body + f"# End: Data {data}\n".encode()
+
+
+@pytest.mark.parametrize("data", ["Text", "Binary 4", "Binary 8"])
+def test_ovf_1_is_read_as_another_program_reads_it(tmp_path, data):
+    values = field().astype(np.float32).astype(float)
+    path = tmp_path / "a.omf"
+    path.write_bytes(ovf1(values, data))
+    read = ovf.read(path)
+    np.testing.assert_array_equal(read.values, values)
+    assert read.cell_m == pytest.approx(CELL, abs=0, rel=1e-12)
+    discretisedfield = pytest.importorskip("discretisedfield")
+    theirs = discretisedfield.Field.from_file(path).array
+    np.testing.assert_array_equal(theirs, np.moveaxis(values, 0, -1).transpose(2, 1, 0, 3))
+
+
+def test_ovf_1_has_a_multiplier_and_is_cut_short_as_ovf_2_is():
+    content = ovf1(field(), "Binary 8", valuemultiplier="8e5")
+    np.testing.assert_allclose(ovf.parse(content, "a").values, 8e5 * field(), rtol=1e-15)
+    with pytest.raises(UserError, match="a: found 71 numbers and no end of data, needed 72"):
+        ovf.parse(content[: content.index(b"Begin: Data Binary 8") + 21 + 8 * 72 + 4], "a")
+    swapped = np.array(123456789012345.0, ">f8").tobytes()
+    with pytest.raises(UserError, match="check value"):
+        ovf.parse(content.replace(swapped, swapped[::-1]), "a")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"# OOMMF OVF 2.0", b"\xef\xbb\xbf# OOMMF OVF 2.0"),  # a byte-order mark
+        (b"xnodes: 2", b"xnodes: 2.0"),
+        (b"meshunit: m", b"meshunit: M"),
+        (b"xstepsize: 2e-09\n# ystepsize: 3e-09\n# zstepsize: 4e-09", b"xstepsize: 2\n# ystepsize: 3\n# zstepsize: 4"),
+        (b"\n", b"\r\n"),
+    ],
+)
+def test_spellings_of_other_programs(change):
+    content = HEADER.encode() + b"# Begin: Data Text\n1 2 3\n4 5 6\n# End: Data Text\n# End: Segment\n"
+    assert change[0] in content
+    content = content.replace(*change)
+    if b"xstepsize: 2\n" in content:
+        content = content.replace(b"meshunit: m", b"meshunit: NM")
+    read = ovf.parse(content, "a")
+    np.testing.assert_array_equal(read.values[:, 0, 0], [[1, 4], [2, 5], [3, 6]])
+    assert read.cell_m == pytest.approx((2e-9, 3e-9, 4e-9), rel=1e-12)
+
+
+def test_cells_of_another_size_are_refused_or_interpolated(tmp_path):
+    path = tmp_path / "a.ovf"
+    x = np.broadcast_to((np.arange(8) + 0.5) / 8, (1, 4, 8))
+    ovf.write(path, np.stack([x, 1 - x, 0 * x]), (5e-9, 5e-9, 5e-9))
+    file = DataFile(str(path), files.sha256_file(path))
+    with pytest.raises(UserError, match="found cells of 5e-09 x 5e-09 x 5e-09 m, allowed: the mesh's, 2e-09 x 2e-09"):
+        ovf.on_mesh(file, Mesh(8, 4, (2e-9, 2e-9, 1e-9)), 3)
+    with pytest.raises(UserError, match="allowed: 20 x 4 x 1 nodes of 3, or interpolate: true"):
+        ovf.on_mesh(file, Mesh(20, 4, (2e-9, 2e-9, 1e-9)), 3)
+    assert ovf.on_mesh(file, Mesh(8, 4, (5.002e-9, 5e-9, 5e-9)), 3).shape == (3, 1, 4, 8)
+    stretched = replace(file, interpolate=True)
+    # linear in x, so exact up to the middle of the first and the last cell of the file, and constant beyond
+    fine = ovf.on_mesh(stretched, Mesh(32, 4, (2e-9, 2e-9, 1e-9), 2), 3)
+    expected = np.clip((np.arange(32) + 0.5) / 32, 1 / 16, 15 / 16)
+    np.testing.assert_allclose(fine[0], np.broadcast_to(expected, (2, 4, 32)), rtol=1e-12)
+    np.testing.assert_allclose(fine[:2].sum(0), 1, rtol=1e-12)
+    nearest = ovf.on_mesh(stretched, Mesh(16, 4, (2e-9, 2e-9, 1e-9)), 3, nearest=True)
+    np.testing.assert_array_equal(nearest[0, 0, 0], np.repeat(x[0, 0], 2))

@@ -253,7 +253,7 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         (
             "geometry",
             {"kind": "blob"},
-            "geometry.kind: found blob, allowed: box, disc, ellipse, rectangle, strip, file",
+            "geometry.kind: found blob, allowed: box, rectangle, cuboid, disc",
         ),
         ("geometry", {"kind": "strip"}, "geometry: key 'width_m' is missing; kind strip needs it"),
         ("geometry", {"kind": "disc", "width_m": 1e-8}, "geometry.width_m: found with kind disc, allowed: with strip"),
@@ -266,12 +266,12 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         ("material.XI", 1e6, "material: found unknown key 'XI' (mumax3's xi is material.zhang_li_beta here)"),
         ("schedule.0.B_ext", 1, "schedule.0: found unknown key 'B_ext' (mumax3's B_ext is schedule.field_T here)"),
         ("material.axis", [0, 0, 0], "material.axis: found the zero vector"),
-        ("regions", [{"x_m": [1, 2], "y_m": [0, 1]}], "regions.0: x_m and y_m hold no cell"),
+        ("regions", [{"x_m": [1, 2], "y_m": [0, 1]}], "regions.0: holds the centre of no cell"),
         ("regions", [{"x_m": [0, 1], "y_m": [0, 1], "name": "a"}] * 2, "regions: found two of the name 'a'"),
         (
             "regions",
-            [{"x_m": [0, 1], "y_m": [0, 1], "values": {"D_J_per_m2": 1e-3}}],
-            "regions.0.values.D_J_per_m2: allow",
+            [{"x_m": [0, 1], "y_m": [0, 1], "values": {"alpha": 0.1}, "factors": {"alpha": 2}}],
+            "regions.0.values.alpha: found beside a factor on it, allowed: one of them",
         ),
         ("initial.azimuth_rad", None, "initial: found neither of azimuth_rad and chirality"),
         ("initial.direction", [1, 0, 0], "initial.direction: found with kind wall, allowed: with uniform"),
@@ -331,8 +331,8 @@ def test_errors_name_file_and_key(tmp_path, path, value, message):
 def test_a_cut_strip_and_a_wrong_map_name_the_file(tmp_path):
     with pytest.raises(UserError, match=r"problem.yaml: geometry: edge roughness or notches cut a strip"):
         problem_file.load(write(tmp_path, changed("geometry", {"kind": "strip", "width_m": 1e-9})))
-    ovf.write(tmp_path / "ms.ovf", np.zeros((1, 4, 20)), (4e-9, 4e-9, 1e-9))
-    with pytest.raises(UserError, match=r"problem.yaml: \S+/ms.ovf: Ms_A_per_m: found 0 in a magnetic cell"):
+    ovf.write(tmp_path / "ms.ovf", -np.ones((1, 4, 20)), (4e-9, 4e-9, 1e-9))
+    with pytest.raises(UserError, match=r"problem.yaml: \S+/ms.ovf: Ms_A_per_m: found -1 in a magnetic cell"):
         problem_file.load(write(tmp_path, changed("material.maps", {"Ms_A_per_m": "ms.ovf"})))
 
 

@@ -133,12 +133,14 @@ def test_spin_torque_field_by_hand():
 
 def test_anisotropy_field_by_hand():
     """2 Ku c u + 4 Ku2 (1 - c^2) c u, whatever the axis u."""
-    coefficients = anisotropy.Coefficients(3.0, 2.0, np.zeros((0, 1, 1, 1)))
+    axes = np.reshape([0.6, 0.8, 0.0], (3, 1, 1, 1))
+    coefficients = anisotropy.Coefficients(3.0, 2.0, np.zeros((0, 1, 1, 1)), axes)
     ku = anisotropy.strength(coefficients, 0.8, np.zeros(0))
     along_z = anisotropy.field((ZEROS, ZEROS, 0.5 * ONES), ku, coefficients, (0.0, 0.0, 1.0), True)
     assert values(along_z) == pytest.approx([0.0, 0.0, 2.4 * 0.5 + 2.0 * 0.75 * 0.5], abs=1e-6)
-    tilted = anisotropy.field((0.5 * ONES, ZEROS, ZEROS), ku, coefficients, (0.6, 0.8, 0.0), False)
-    assert values(tilted) == pytest.approx([2.4 * 0.3 * 0.6, 2.4 * 0.3 * 0.8, 0.0], abs=1e-6)
+    for axis in ((0.6, 0.8, 0.0), None):  # None: that of each cell
+        tilted = anisotropy.field((0.5 * ONES, ZEROS, ZEROS), ku, coefficients, axis, False)
+        assert values(tilted) == pytest.approx([2.4 * 0.3 * 0.6, 2.4 * 0.3 * 0.8, 0.0], abs=1e-6)
 
 
 def test_zhang_li_field_by_hand():

@@ -18,7 +18,6 @@ from device_sims.problem import (
     Drive,
     Phase,
     Problem,
-    geometry,
     material,
     waveform,
 )
@@ -78,6 +77,10 @@ def _prepare(problem: Problem) -> Prepared:
     m, initial, mesh = problem.material, problem.initial, problem.mesh
     if problem.geometry.kind not in ("box", "strip"):
         _refuse("geometry.kind", f"'{problem.geometry.kind}'", "box, strip")
+    if problem.geometry.edge_smoothing:
+        _refuse("geometry.edge_smoothing", problem.geometry.edge_smoothing, "0")
+    if any("axis" in region.changes for region in problem.regions):
+        _refuse("regions", "an axis", "the material's")
     if tuple(m.axis) != (0.0, 0.0, 1.0) or m.Ku2_J_per_m3:
         _refuse("material", f"axis {m.axis}, Ku2 {m.Ku2_J_per_m3:g}", "axis (0, 0, 1), Ku2 0")
     if m.slonczewski_lambda != 1:
@@ -90,7 +93,7 @@ def _prepare(problem: Problem) -> Prepared:
         )
     if not 0 < initial.position_m < mesh.size_m[0]:
         _refuse("initial.position_m", f"{initial.position_m:g}", f"between 0 and {mesh.size_m[0]:g}")
-    mask = geometry.mask(problem.geometry, mesh)
+    mask = material.mask(problem)
     cells = material.constants(problem, mask)
     for name, value in cells.items():
         if name != "Ku_J_per_m3" and not np.isscalar(value):

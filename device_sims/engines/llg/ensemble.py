@@ -16,7 +16,7 @@ import numpy as np
 from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.llg.solver import MAX_DRIFT, Drive, Solver, State, System
-from device_sims.problem import ADAPTIVE, Problem, geometry
+from device_sims.problem import ADAPTIVE, Geometry, Problem, material
 from spinloom import streams
 from spinloom.errors import UserError
 
@@ -61,7 +61,9 @@ def _shape(problem: Problem):
     phases = tuple(
         (phase.name, phase.duration_s, tuple(name for name, _ in phase.region_Ku_factors)) for phase in problem.schedule
     )
-    return replace(problem, geometry=None, initial=None, stream=(), schedule=phases)
+    # which constants are arrays depends on the smoothing of edges
+    shape = Geometry(edge_smoothing=problem.geometry.edge_smoothing)
+    return replace(problem, geometry=shape, initial=None, stream=(), schedule=phases)
 
 
 def _drives(solver: Solver, problem: Problem) -> list[Drive]:
@@ -154,7 +156,7 @@ class _History:
         return Result(
             t_s=np.asarray(self.steps) * self.problem.numerics.dt_s,
             m=np.stack(self.m),
-            mask=geometry.mask(self.problem.geometry, self.problem.mesh),
+            mask=material.mask(self.problem),
             phase_end=self.ends,
             energies_J={name: np.array([e[name] for e in self.energies]) for name in self.energies[0]},
         )

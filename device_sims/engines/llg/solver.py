@@ -36,7 +36,7 @@ from device_sims.engines.llg.fields import (
 )
 from device_sims.engines.llg.integrators import FIXED, dormand_prince
 from device_sims.engines.llg.minimise import relaxed
-from device_sims.problem import GAMMA0, MU0, Phase, Problem, geometry, material, waveform
+from device_sims.problem import GAMMA0, MU0, Phase, Problem, material, waveform
 from device_sims.problem.initial import initial_magnetisation
 
 MAX_DRIFT = 0.3  # of abs(m)^2 in one step, before it is normalised
@@ -111,9 +111,12 @@ class Solver:
         self.thermal = jnp.asarray(thermal.standard_deviation(problem) * thermal.levels(), self.dtype)
         self.zhang_li = zhang_li.prepare(problem)
         # what is absent is not computed: these decide it once, for all replicas of a batch
-        maps = {m.constant for m in problem.maps} | {name for r in problem.regions for name, _ in r.factors}
+        maps = {m.constant for m in problem.maps}.union(*(region.changes for region in problem.regions))
+        if problem.geometry.edge_smoothing:
+            maps.add("Ms_A_per_m")
         self.uniform_alpha = "alpha" not in maps and "Ms_A_per_m" not in maps
         self.uniform_ms = "Ms_A_per_m" not in maps
+        self.axis = None if "axis" in maps else constants.axis
         self.has_dmi = bool(constants.D_J_per_m2) or "D_J_per_m2" in maps
         waves = [waveform(d) for phase in problem.schedule for d in _drives(problem, phase)]
         self.steady = all(w.start == w.stop and not w.amplitude for w in waves)
@@ -126,14 +129,14 @@ class Solver:
     # -- preparation ---------------------------------------------------------------------------------------------
     def system(self, problem: Problem) -> System:
         """Return the coefficients of ``problem``, which must share this solver's mesh, material and numerics."""
-        mask = geometry.mask(problem.geometry, problem.mesh)
+        mask = material.mask(problem)
         constants = material.constants(problem, mask)
         system = System(
             mask,
             exchange.prepare(problem, constants, mask),
             dmi.prepare(problem, constants, mask),
             anisotropy.prepare(problem, constants, mask),
-            spin_torque.prepare(problem, constants),
+            spin_torque.prepare(problem, constants) * material.part(problem, mask),
             thermal.prepare(problem, constants),
             constants["alpha"],
             constants["Ms_A_per_m"] / problem.material.Ms_A_per_m,
@@ -168,7 +171,7 @@ class Solver:
 
     def start(self, problem: Problem) -> State:
         """Return the initial state, relaxed if the problem asks for it."""
-        mask = geometry.mask(problem.geometry, problem.mesh)
+        mask = material.mask(problem)
         m = initial_magnetisation(problem, mask)
         if (tolerance := problem.initial.relax_tolerance) is not None:
             m = self._relaxed(problem, m, tolerance)
@@ -207,7 +210,7 @@ class Solver:
         x, y, z = (values.field[i] + jnp.zeros_like(m[i]) for i in range(3))
         terms = {
             "exchange": exchange.field(m, around, system.exchange),
-            "anisotropy": anisotropy.field(m, ku, system.anisotropy, constants.axis, bool(constants.Ku2_J_per_m3)),
+            "anisotropy": anisotropy.field(m, ku, system.anisotropy, self.axis, bool(constants.Ku2_J_per_m3)),
             "own": (own_x, own_y, own_z),
             "zeeman": (x, y, z),
         }
@@ -309,11 +312,15 @@ class Solver:
         fields = {name: np.asarray(h, np.float64) for name, h in self.local(system, values, tuple(m)).items()}
         fields["demag"] = fields.pop("own") + np.asarray(self.stray(m, system.ms), np.float64)
         del fields["anisotropy"]
-        m64 = np.asarray(m, np.float64) * np.asarray(system.ms, np.float64)
-        energies = {name: -unit / (1 if name == "zeeman" else 2) * float((m64 * h).sum()) for name, h in fields.items()}
+        moment = np.asarray(m, np.float64) * np.asarray(system.ms, np.float64)
+        energies = {
+            name: -unit / (1 if name == "zeeman" else 2) * float((moment * h).sum()) for name, h in fields.items()
+        }
         ku = np.asarray(anisotropy.strength(system.anisotropy, values.ku_factor, values.regions), np.float64)
         ku2 = np.asarray(system.anisotropy.ku2, np.float64)
-        along = np.tensordot(np.asarray(constants.axis), np.asarray(m, np.float64), 1)
+        axis = np.asarray(constants.axis) if self.axis else np.asarray(system.anisotropy.axis, np.float64)
+        m64 = np.asarray(m, np.float64)
+        along = np.tensordot(axis, m64, 1) if self.axis else (axis * m64).sum(0)
         s = np.asarray(system.mask, np.float64) * (1 - along**2)
         density = np.asarray(system.ms, np.float64) * (ku / 2 * s + ku2 / 4 * s * s)
         energies["anisotropy"] = unit * float(density.sum())

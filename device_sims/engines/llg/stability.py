@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Drive, Problem, geometry, material, waveform
+from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Drive, Problem, material, waveform
 from spinloom.errors import UserError
 
 # R = 1 + z + z^2/2 + A3 z^3 + A4 z^4 and P = 1 + z/2 + P2 z^2 + P3 z^3 of fdr4, which keep T(x) within 2.1 % of 1 for
@@ -55,14 +55,18 @@ def fastest_waves(problem: Problem) -> list[tuple[float, float]]:
     anisotropy, demagnetising and applied fields that the schedule holds.
     """
     mesh, constants = problem.mesh, problem.material
-    mask = geometry.mask(problem.geometry, mesh)
+    mask = material.mask(problem)
     values = material.constants(problem, mask)
     alpha, ms, ku = (np.broadcast_to(values[n], mask.shape)[mask] for n in ("alpha", "Ms_A_per_m", "Ku_J_per_m3"))
+    part = np.broadcast_to(material.part(problem, mask), mask.shape)[mask]
     curvature = sum(2 / d**2 for n, d in zip((mesh.nx, mesh.ny, mesh.nz), mesh.cell_m) if n > 1)
-    stiffness = np.max(np.broadcast_to(values["A_J_per_m"], mask.shape)[mask])
+    stiffness = np.broadcast_to(values["A_J_per_m"], mask.shape)[mask]
+    # the harmonic mean in a bond is at most twice the smaller A: with smoothed edges a cell's A is as small as its Ms
+    smoothed = bool(problem.geometry.edge_smoothing)
+    stiffness = np.minimum(stiffness.max(), 2 * stiffness) if smoothed else np.max(stiffness)
     factor = max(_largest(phase.Ku_factor) * _product(phase.region_Ku_factors) for phase in problem.schedule)
     applied = max(np.sqrt(sum(_largest(b) ** 2 for b in phase.field_T)) for phase in problem.schedule)
-    field = (4 * stiffness * curvature + 2 * np.abs(ku) * factor + 4 * abs(constants.Ku2_J_per_m3)) / (MU0 * ms)
+    field = (4 * stiffness * curvature + 2 * np.abs(ku) * factor + 4 * abs(constants.Ku2_J_per_m3) * part) / (MU0 * ms)
     rate = GAMMA0 * (field + ms + applied / MU0) / (1 + alpha**2)
     return [(float(a), float(rate[alpha == a].max())) for a in np.unique(alpha)]
 

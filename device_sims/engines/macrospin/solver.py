@@ -105,8 +105,9 @@ def _check(problem: Problem) -> None:
     velocities = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]
     refused = (
         ("material.D_J_per_m2", material.D_J_per_m2, 0.0, "DMI acts on gradients"),
+        ("geometry.edge_smoothing", problem.geometry.edge_smoothing, 0, "its cells are whole"),
         ("maps", tuple(m.constant for m in problem.maps), (), "constants are uniform"),
-        ("regions", tuple(r.name for r in problem.regions if r.factors or driven), (), "constants are uniform"),
+        ("regions", tuple(r.name for r in problem.regions if r.changes or driven), (), "constants are uniform"),
         ("initial.kind", initial.kind, "uniform", "there is one moment"),
         ("initial.relax_tolerance", initial.relax_tolerance, None, "give it a phase at rest"),
         ("numerics.integrator", problem.numerics.integrator, "heun", "its only scheme"),

@@ -16,7 +16,7 @@ from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.engines.mumax3.process import probe, program_version
-from device_sims.problem import LEAST_TOLERANCE, Problem, geometry, ovf
+from device_sims.problem import LEAST_TOLERANCE, Problem, material, ovf
 from spinloom import files
 from spinloom.errors import UserError
 
@@ -38,7 +38,7 @@ def check(problem: Problem) -> None:
     UserError
         Naming the key that it cannot.
     """
-    numerics, material, mesh = problem.numerics, problem.material, problem.mesh
+    numerics, constants, mesh = problem.numerics, problem.material, problem.mesh
     if numerics.integrator not in script.SOLVERS:
         raise UserError(
             f"numerics.integrator: found '{numerics.integrator}', allowed with mumax3: {', '.join(script.SOLVERS)}"
@@ -51,11 +51,17 @@ def check(problem: Problem) -> None:
             f"mesh: found {mesh.nx} x {mesh.ny} x {mesh.nz} cells at {problem.temperature_K:g} K, allowed with mumax3: "
             "an even number of cells, which its noise needs before 3.12"
         )
-    torque = bool(material.spin_hall_angle)
-    if torque and material.field_like_ratio and material.slonczewski_lambda != 1:
+    torque = bool(constants.spin_hall_angle)
+    if torque and constants.field_like_ratio and constants.slonczewski_lambda != 1:
         raise UserError(
-            f"material.field_like_ratio: found {material.field_like_ratio:g} with slonczewski_lambda "
-            f"{material.slonczewski_lambda:g}, allowed with mumax3: 0, because its field-like torque has no asymmetry"
+            f"material.field_like_ratio: found {constants.field_like_ratio:g} with slonczewski_lambda "
+            f"{constants.slonczewski_lambda:g}, allowed with mumax3: 0, because its field-like torque has no asymmetry"
+        )
+    smooth = problem.geometry.edge_smoothing
+    if smooth and (torque or constants.Ku2_J_per_m3):
+        raise UserError(
+            f"geometry.edge_smoothing: found {smooth} with material.{'spin_hall_angle' if torque else 'Ku2_J_per_m3'}, "
+            "allowed with mumax3: one of them, because that would differ from cell to cell"
         )
     if torque and mesh.nz > 1 and script.moves(problem):
         raise UserError(
@@ -73,8 +79,8 @@ def check(problem: Problem) -> None:
         stability.check(problem)  # the same schemes, so the same limits
     elif numerics.tolerance < (least := LEAST_TOLERANCE["float32"]):
         raise UserError(f"numerics.tolerance: found {numerics.tolerance:g}, allowed with mumax3: at least {least:g}")
-    if problem.regions:
-        regions.partition(problem, geometry.mask(problem.geometry, mesh))
+    if problem.regions or smooth:
+        regions.partition(problem, material.mask(problem))
 
 
 def run(problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:

@@ -24,6 +24,8 @@ class Regions:
         Each constant of `MAPPED`, by region: the middle of its cells' values.
     driven : tuple of n tuples of str
         The problem's regions that a phase drives by name and that hold the cells of this one.
+    axes : float64[n, 3]
+        Axis of the anisotropy, by region.
     errors : dict of float
         Largest distance of a cell's value from its region's, of the constants for which it is not zero.
     """
@@ -31,6 +33,7 @@ class Regions:
     index: np.ndarray
     constants: dict[str, np.ndarray]
     driven: tuple[tuple[str, ...], ...]
+    axes: np.ndarray
     errors: dict[str, float]
 
     @property
@@ -64,6 +67,9 @@ def partition(problem: Problem, mask: np.ndarray) -> Regions:
     """
     values = material.constants(problem, mask)
     varying = {name: value[mask] for name, value in values.items() if isinstance(value, np.ndarray)}
+    axis = material.axis(problem)
+    if any("axis" in region.changes for region in problem.regions):
+        varying |= {f"axis_{name}": component[mask] for name, component in zip("xyz", axis)}
     names = sorted({name for phase in problem.schedule for name, _ in phase.region_Ku_factors})
     held = {r.name: material.region_mask(problem.mesh, r)[mask] for r in problem.regions if r.name in names}
     inside = np.stack([held[name] for name in names], axis=1) if names else np.zeros((int(mask.sum()), 0), bool)
@@ -80,9 +86,11 @@ def partition(problem: Problem, mask: np.ndarray) -> Regions:
     order = np.argsort(number, kind="stable")
     first = np.searchsorted(number[order], np.arange(count))
     constants, errors = {}, {}
-    for name in MAPPED:
+    uniform = {name: values[name] for name in MAPPED}
+    uniform |= {f"axis_{name}": component.item(0) for name, component in zip("xyz", axis)}
+    for name, value in uniform.items():
         if name not in varying:
-            constants[name] = np.full(count, float(values[name]))
+            constants[name] = np.full(count, float(value))
             continue
         ordered = varying[name][order]
         low, high = np.minimum.reduceat(ordered, first), np.maximum.reduceat(ordered, first)
@@ -92,7 +100,8 @@ def partition(problem: Problem, mask: np.ndarray) -> Regions:
     index = np.zeros(mask.shape, np.int64)
     index[mask] = number
     driven = tuple(tuple(np.array(names)[patterns[membership[order[place]]]].tolist()) for place in first)
-    return Regions(index, constants, driven, errors)
+    axes = np.stack([constants.pop(f"axis_{name}") for name in "xyz"], axis=1)
+    return Regions(index, constants, driven, axes, errors)
 
 
 def _numbers(first: np.ndarray, others: list[np.ndarray]) -> np.ndarray:

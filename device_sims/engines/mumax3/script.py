@@ -29,7 +29,7 @@ import numpy as np
 
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3.regions import Regions, partition
-from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, geometry, waveform
+from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, material, waveform
 from device_sims.problem.initial import initial_magnetisation
 from spinloom import streams
 
@@ -106,9 +106,9 @@ def write(problem: Problem, version: tuple[int, int] = (3, 11)) -> Script:
     Raises
     ------
     UserError
-        As of `geometry.mask`, `material.constants`, `initial_magnetisation` and `partition`.
+        As of `material.mask`, `material.constants`, `initial_magnetisation` and `partition`.
     """
-    mask = geometry.mask(problem.geometry, problem.mesh)
+    mask = material.mask(problem)
     regions = partition(problem, mask)
     fields = {"m0.ovf": initial_magnetisation(problem, mask)}
     lines = ["// One replica. Lengths in m, all other quantities in SI units too.", *_mesh(problem, mask)]
@@ -163,7 +163,8 @@ def _material(problem: Problem, regions: Regions) -> list[str]:
         lines.append(f"{name} = {_number(values[0])}")
         lines += [f"{name}.SetRegion({r}, {_number(v)})" for r, v in enumerate(values) if v != values[0]]
     lines += [f"ext_InterDind({a}, {b}, {_number(d)})" for a, b, d in _unequal_dmi(regions)]
-    lines += [f"anisU = vector({_numbers(constants.axis)})", f"Ku2 = {_number(0.0 - constants.Ku2_J_per_m3)}"]
+    lines += _assigned("anisU", _agreed([Value(f"vector({_numbers(axis)})") for axis in regions.axes]))
+    lines.append(f"Ku2 = {_number(0.0 - constants.Ku2_J_per_m3)}")
     torque, drift = bool(constants.spin_hall_angle), moves(problem)
     lines += [
         f"DisableSlonczewskiTorque = {str(not torque).lower()}",

@@ -16,7 +16,7 @@ import ubermagtable  # pyright: ignore[reportMissingImports]: as above
 from device_sims.engines import Result
 from device_sims.engines.oommf import limits, program
 from device_sims.engines.oommf.model import MAX_ITERATIONS, NAME, Model, relaxation, trajectory
-from device_sims.problem import Problem, geometry, ovf
+from device_sims.problem import Problem, material, ovf
 from device_sims.problem.initial import initial_magnetisation
 from spinloom.errors import UserError
 
@@ -79,7 +79,7 @@ class _Runner(oc.oommf.OOMMFRunner):
 
 
 def _run(problem: Problem, runner: _Runner, folder: Path) -> Result:
-    mask = geometry.mask(problem.geometry, problem.mesh)
+    mask = material.mask(problem)
     m = initial_magnetisation(problem, mask)
     if (tolerance := problem.initial.relax_tolerance) is not None:
         model = relaxation(problem, mask, m, tolerance)

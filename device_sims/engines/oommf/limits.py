@@ -67,7 +67,7 @@ def evolver(problem: Problem) -> str:
 def classes(problem: Problem) -> list[str]:
     """Return the extensions that OOMMF must have been built with."""
     used = [evolver(problem)]
-    mapped = {m.constant for m in problem.maps} | {name for region in problem.regions for name, _ in region.factors}
+    mapped = {m.constant for m in problem.maps}.union(*(region.changes for region in problem.regions))
     if problem.material.D_J_per_m2 or "D_J_per_m2" in mapped:
         used.append(DMI)
     if problem.material.Ku2_J_per_m3:
@@ -99,6 +99,21 @@ def check_problem(problem: Problem) -> None:
         if entry.constant == "D_J_per_m2":
             raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")
     material, numerics = problem.material, problem.numerics
+    for index, region in enumerate(problem.regions):
+        if region.shape is not None and "D_J_per_m2" in region.changes:
+            raise UserError(
+                f"regions.{index}: found D_J_per_m2 in a region with a shape, allowed with oommf: D by x_m and y_m"
+            )
+    smooth = problem.geometry.edge_smoothing
+    for key, value in (("D_J_per_m2", material.D_J_per_m2), ("Ku2_J_per_m3", material.Ku2_J_per_m3)):
+        if smooth and value:
+            raise UserError(
+                f"geometry.edge_smoothing: found {smooth} with material.{key}, allowed with oommf: one of them"
+            )
+    if smooth and has_current(problem):
+        raise UserError(
+            f"geometry.edge_smoothing: found {smooth} with a current density, allowed with oommf: one of them"
+        )
     methods = METHODS[evolver(problem)]
     if numerics.integrator not in methods:
         why = f" at {problem.temperature_K:g} K" if problem.temperature_K else ""

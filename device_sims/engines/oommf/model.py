@@ -175,7 +175,7 @@ def _statics(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
     """Return the model with mesh, energies and first state."""
     constants = material.constants(problem, mask)
     # boxes of one D each, which must not follow the shape's outline
-    D = material.constants(replace(problem, maps=()), np.ones_like(mask))["D_J_per_m2"]
+    D = material.unmasked(replace(problem, maps=()))["D_J_per_m2"]
     mesh = df.Mesh(
         p1=(0, 0, 0),
         p2=problem.mesh.size_m,
@@ -196,7 +196,7 @@ def _statics(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
     Ku2 = problem.material.Ku2_J_per_m3
     if Ku2:
         # Ku2 sin^4 = Ku2 - 2 Ku2 cos^2 + Ku2 cos^4; OOMMF's zero is the axis if K1 > 0, else the plane
-        energy += mm.UniaxialAnisotropy(K1=2 * Ku2, K2=-Ku2, u=problem.material.axis, name="anisotropy_fourth")
+        energy += mm.UniaxialAnisotropy(K1=2 * Ku2, K2=-Ku2, u=_axis(problem, mesh), name="anisotropy_fourth")
         if Ku2 < 0:
             model.constant_energy_J["anisotropy_fourth"] = Ku2 * float(mask.sum()) * problem.mesh.cell_volume_m3
     if any(limits.moves(b) for phase in problem.schedule for b in phase.field_T):
@@ -299,7 +299,13 @@ def _anisotropies(problem: Problem, mask: np.ndarray, Ku, mesh: df.Mesh, model: 
                     f"multscript {name}_factor",
                     f"multscript_args {ARGUMENTS}",
                 ]
-            yield mm.UniaxialAnisotropy(K=value, u=problem.material.axis, name=name)
+            yield mm.UniaxialAnisotropy(K=value, u=_axis(problem, mesh), name=name)
+
+
+def _axis(problem: Problem, mesh: df.Mesh) -> tuple[float, ...] | df.Field:
+    if any("axis" in region.changes for region in problem.regions):
+        return _field(mesh, material.axis(problem))
+    return problem.material.axis
 
 
 # -- torques -------------------------------------------------------------------------------------------------------

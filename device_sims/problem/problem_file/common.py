@@ -40,11 +40,11 @@ def unit(vector: Sequence[float], where: str) -> tuple[float, float, float]:
     return x / length, y / length, z / length
 
 
-def data_file(name: str, where: str, folder: Path) -> DataFile:
+def data_file(name: str, where: str, folder: Path, interpolate: bool = False) -> DataFile:
     """Return a file, named relative to ``folder``, with its digest; `UserError` if it cannot be read."""
     try:
         path = (folder / Path(name).expanduser()).resolve()
-        return DataFile(str(path), files.sha256_file(path))
+        return DataFile(str(path), files.sha256_file(path), interpolate)
     except OSError as error:
         raise UserError(f"{where}: {folder / name}: cannot be read ({error.strerror})") from None
     except (ValueError, RuntimeError) as error:  # a NUL in the path, no such user

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from device_sims.problem import parts
-from device_sims.problem.problem_file.common import given_of
-from spinloom.declare import Real, Section, key
+from device_sims.problem.problem_file.common import given_of, unit
+from device_sims.problem.problem_file.shape import Shape
+from spinloom.declare import Flag, Real, Section, key
 from spinloom.errors import UserError
 
 
@@ -16,6 +19,7 @@ class Maps(Section):
     alpha: str | None = key("Path.", absent=True, min_length=1)
     Ku_J_per_m3: str | None = key("Path.", absent=True, min_length=1)
     D_J_per_m2: str | None = key("Path.", absent=True, min_length=1)
+    interpolate: Flag = key("Stretch files of other cells over the box.", False)
 
 
 class Material(Section):
@@ -48,27 +52,54 @@ class Constants(Section):
     D_J_per_m2: Real | None = key("Interfacial DMI.", absent=True)
 
 
+class Values(Constants):
+    """Constants of a region, in place of all that is said before it."""
+
+    Ms_A_per_m: Real | None = key("Saturation magnetisation; 0: no material.", absent=True, ge=0)
+
+
 class Region(Section):
-    """A rectangle with other constants."""
+    """A rectangle or another shape with other constants."""
 
-    name: str = key("What the schedule calls it.", "", max_length=64)
-    x_m: tuple[Real, ...] = key(
-        "From (included) and to (excluded), of cell centres, from the box's corner.", min_length=2, max_length=2
+    name: str = key("What the schedule and the outputs call it.", "", max_length=64)
+    x_m: tuple[Real, ...] | None = key(
+        "From (included) and to (excluded), of cell centres, from the box's corner.",
+        absent=True,
+        min_length=2,
+        max_length=2,
     )
-    y_m: tuple[Real, ...] = key("The same along y.", min_length=2, max_length=2)
+    y_m: tuple[Real, ...] | None = key("The same along y.", absent=True, min_length=2, max_length=2)
+    shape: Shape | None = key("In place of x_m and y_m.", absent=True)
     factors: Constants = key("What constants are multiplied by.", Constants)
-    values: Constants = key("Constants in the region, in place of the uniform values.", Constants)
+    values: Values = key("Constants in the region, in place of the uniform values.", Values)
+    axis: tuple[Real, ...] | None = key(
+        "Axis of the anisotropy in the region, any length.", absent=True, min_length=3, max_length=3
+    )
 
 
-def region_of(given: Region, where: str, constants: dict, maps: dict) -> parts.Region:
-    """Return a region of factors on the material's ``constants``; `UserError` if a value cannot be one."""
-    factors = given_of(given.factors)
-    for name, value in given_of(given.values).items():
-        if name in factors or name in maps or not constants[name]:
-            raise UserError(
-                f"{where}.values.{name}: allowed only for a constant without a factor here, without a map, and whose "
-                "uniform value is not 0"
-            )
-        factors[name] = value / constants[name]
-    (x0, x1), (y0, y1) = given.x_m, given.y_m
-    return parts.Region((x0, x1), (y0, y1), tuple(sorted(factors.items())), given.name)
+def region_of(
+    given: Region, where: str, constants: dict, maps: dict, shape_of: Callable[[Shape, str], parts.Shape]
+) -> parts.Region:
+    """Return a region; `UserError` if it has no place or a value cannot be one.
+
+    A value in a rectangle is a factor on the material's constant where it can be one: so it was before there were
+    shapes, and so the identity of such problems stays.
+    """
+    factors, values = given_of(given.factors), given_of(given.values)
+    both = sorted(factors.keys() & values.keys())
+    if both:
+        raise UserError(f"{where}.values.{both[0]}: found beside a factor on it, allowed: one of them")
+    axis = unit(given.axis, f"{where}.axis") if given.axis is not None else None
+    if given.shape is None:
+        if given.x_m is None or given.y_m is None:
+            raise UserError(f"{where}: found no place, allowed: x_m and y_m, or a shape")
+        for name in sorted(values):
+            if name not in maps and constants[name] and values[name]:
+                factors[name] = values.pop(name) / constants[name]
+        shape, (x0, x1), (y0, y1) = None, given.x_m, given.y_m
+    else:
+        if given.x_m is not None or given.y_m is not None:
+            raise UserError(f"{where}: found a shape beside x_m or y_m, allowed: one of them")
+        shape, (x0, x1), (y0, y1) = shape_of(given.shape, f"{where}.shape"), (0.0, 0.0), (0.0, 0.0)
+    pairs = tuple(sorted(factors.items()))
+    return parts.Region((x0, x1), (y0, y1), pairs, given.name, shape, tuple(sorted(values.items())), axis)

@@ -9,16 +9,17 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from device_sims.problem import geometry, material
+from device_sims.problem import material, parts
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.parts import ADAPTIVE, LEAST_TOLERANCE, Map, Material, Numerics
 from device_sims.problem.problem import Problem
 from device_sims.problem.problem_file.common import data_file, unit
 from device_sims.problem.problem_file.constants import Material as MaterialKeys
 from device_sims.problem.problem_file.constants import Region, region_of
+from device_sims.problem.problem_file.mesh import Mesh, mesh_of
 from device_sims.problem.problem_file.other_names import hints
 from device_sims.problem.problem_file.schedule import Phase, phase_of
-from device_sims.problem.problem_file.shape import Geometry, Mesh, geometry_of, mesh_of
+from device_sims.problem.problem_file.shape import Geometry, Shape, geometry_of, shape_of
 from device_sims.problem.problem_file.start import Initial, initial_of
 from spinloom import config
 from spinloom.declare import Flag, Real, Section, Whole, key
@@ -77,7 +78,8 @@ class ProblemFile(Section):
     geometry: Geometry = key("Where there is magnetic material.", Geometry)
     material: MaterialKeys = key("Constants, uniform but for `maps` and `regions`.")
     regions: tuple[Region, ...] = key(
-        "Rectangles with other constants, or with a Ku that the schedule drives. Where they overlap, factors multiply.",
+        "Shapes with other constants, or with a Ku that the schedule drives. Where they overlap, factors multiply, and "
+        "of the values the last counts.",
         (),
         max_length=1000,
     )
@@ -135,13 +137,19 @@ def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
 
 
 def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
-    maps = content.material.maps.model_dump()
+    maps = content.material.maps.model_dump(exclude={"interpolate"})
+    stretch = content.material.maps.interpolate
     uniform = content.material.model_dump(exclude={"maps"})
     for name in ("axis", "polarisation"):
         uniform[name] = unit(uniform[name], f"material.{name}")
+    mesh = mesh_of(content.mesh)
+
+    def shape(given: Shape, where: str) -> parts.Shape:
+        return shape_of(given, where, mesh, seed, folder)
+
     return Problem(
-        mesh=mesh_of(content.mesh),
-        geometry=geometry_of(content.geometry, seed, folder),
+        mesh=mesh,
+        geometry=geometry_of(content.geometry, mesh, seed, folder),
         material=Material(**uniform),
         schedule=tuple(phase_of(given, i) for i, given in enumerate(content.schedule)),
         initial=initial_of(content.initial, folder),
@@ -149,8 +157,8 @@ def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
         numerics=Numerics(**content.numerics.model_dump()),
         record_interval_s=content.outputs.record_interval_s,
         stream=(seed, "thermal field", "run"),
-        regions=tuple(region_of(r, f"regions.{i}", uniform, maps) for i, r in enumerate(content.regions)),
-        maps=tuple(Map(name, data_file(maps[name], f"material.maps.{name}", folder)) for name in sorted(maps)),
+        regions=tuple(region_of(r, f"regions.{i}", uniform, maps, shape) for i, r in enumerate(content.regions)),
+        maps=tuple(Map(name, data_file(maps[name], f"material.maps.{name}", folder, stretch)) for name in sorted(maps)),
     )
 
 
@@ -200,7 +208,7 @@ def _check(problem: Problem) -> None:
         )
     for index, region in enumerate(problem.regions):
         if not material.region_mask(problem.mesh, region).any():
-            raise UserError(f"regions.{index}: x_m and y_m hold no cell, allowed: at least one cell's centre")
-    mask = geometry.mask(problem.geometry, problem.mesh)
+            raise UserError(f"regions.{index}: holds the centre of no cell, allowed: at least one")
+    mask = material.mask(problem)
     material.constants(problem, mask)
     initial_magnetisation(problem, mask)

@@ -16,7 +16,7 @@ KINDS = {
     "uniform": (("direction",), ("direction",)),
     "wall": (("position_m", "width_m", "azimuth_rad", "chirality", "tilt_rad", "up_left"), ("position_m", "width_m")),
     "vortex": ((), ()),
-    "file": (("file",), ("file",)),
+    "file": (("file", "interpolate"), ("file",)),
 }
 
 
@@ -36,7 +36,8 @@ class Initial(Section):
     )
     tilt_rad: Real | None = key("Rotation of the wall.", absent=True, gt=-1.5, lt=1.5)
     up_left: Flag | None = key("Whether the domain on the left is up.", absent=True)
-    file: str | None = key("OVF file of three components with the mesh's number of cells.", absent=True, min_length=1)
+    file: str | None = key("OVF file of three components on the mesh's cells.", absent=True, min_length=1)
+    interpolate: Flag | None = key("Stretch a file of other cells over the box.", absent=True)
     relax_tolerance: Real | None = key(
         "Relax at T = 0 under the drives of t = 0, without currents, until max |m x H|/Ms is below it; null: do not.",
         None,
@@ -49,7 +50,7 @@ def initial_of(given: Initial, folder: Path) -> parts.Initial:
     """Return the first state; `UserError` if its keys do not fit its kind or a file cannot be read."""
     said = given_of(given)
     check_kind(given.kind, said, "initial", KINDS)
-    own = {name: value for name, value in said.items() if name not in ("chirality", "file", "direction")}
+    own = {name: value for name, value in said.items() if name not in ("chirality", "file", "interpolate", "direction")}
     if given.kind == "wall":
         if (given.azimuth_rad is None) == (given.chirality is None):
             found = "neither" if given.chirality is None else "both"
@@ -60,5 +61,5 @@ def initial_of(given: Initial, folder: Path) -> parts.Initial:
     if given.direction is not None:
         own["direction"] = unit(given.direction, "initial.direction")
     if given.file is not None:
-        own["file"] = data_file(given.file, "initial.file", folder)
+        own["file"] = data_file(given.file, "initial.file", folder, bool(given.interpolate))
     return parts.Initial(**own)

@@ -18,6 +18,7 @@ class Coefficients(NamedTuple):
     ku: Coefficient  # 2 Ku / (mu0 Ms0 Ms)
     ku2: Coefficient  # 4 Ku2 / (mu0 Ms0 Ms)
     regions: Float[Array | np.ndarray, "driven nz ny nx"]  # 0 or 1
+    axis: Float[Array | np.ndarray, "3 nz ny nx"]  # of one cell for all if it is the same
 
 
 def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"]) -> Coefficients:
@@ -36,8 +37,9 @@ def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"
     driven = [material.region_mask(problem.mesh, regions[name]) for name in driven_regions(problem)]
     return Coefficients(
         2 * constants["Ku_J_per_m3"] * unit,
-        4 * problem.material.Ku2_J_per_m3 * unit,
+        4 * problem.material.Ku2_J_per_m3 * material.part(problem, mask) * unit,
         np.stack(driven).astype(float) if driven else np.zeros((0, 1, 1, 1)),
+        material.axis(problem),
     )
 
 
@@ -56,12 +58,16 @@ def strength(
     return ku
 
 
-def field(m: Triple, ku: Coefficient, coefficients: Coefficients, axis: Vector, fourth: bool) -> Triple:
-    """Return the reduced anisotropy field; ``ku`` is `strength`, ``fourth`` whether there is a Ku2."""
-    if tuple(axis) == (0.0, 0.0, 1.0):
+def field(m: Triple, ku: Coefficient, coefficients: Coefficients, axis: Vector | None, fourth: bool) -> Triple:
+    """Return the reduced anisotropy field.
+
+    ``ku`` is `strength`, ``fourth`` whether there is a Ku2; ``axis`` is None if it differs from cell to cell.
+    """
+    if axis is not None and tuple(axis) == (0.0, 0.0, 1.0):
         c = m[2]
         zero = jnp.zeros_like(c)
         return zero, zero, (ku + coefficients.ku2 * (1 - c * c)) * c if fourth else ku * c
-    c = axis[0] * m[0] + axis[1] * m[1] + axis[2] * m[2]
+    u = coefficients.axis if axis is None else axis
+    c = u[0] * m[0] + u[1] * m[1] + u[2] * m[2]
     along = (ku + coefficients.ku2 * (1 - c * c)) * c if fourth else ku * c
-    return axis[0] * along, axis[1] * along, axis[2] * along
+    return u[0] * along, u[1] * along, u[2] * along
