@@ -50,7 +50,7 @@ def run(problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[
                 shutil.rmtree(own)
 
 
-class _Runner(oc.oommf.OOMMFRunner):
+class _Runner(oc.oommf.OOMMFRunner):  # pyright: ignore[reportAttributeAccessIssue]: a submodule that it imports
     """What ubermag's drivers call to run the MIF file of the directory that they are in."""
 
     def __init__(self, server: program.Server):

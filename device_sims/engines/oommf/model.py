@@ -14,6 +14,10 @@ Signs and factors that differ from ours:
   own with the factor -1.
 """
 
+# ubermag's annotations are narrower than what it takes: a T of 0.5 K, a field of an array
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 import math
