@@ -124,6 +124,8 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         content |= {"measurement": measured.meta, "warnings": measured.warnings}
     if writes.source["kind"] == "measured":
         content["assumed"] = [*writes.assumed, *assumed_of_reads(writes, config.readout, noise)]
+    elif writes.assumed:
+        content["assumed"] = list(writes.assumed)
     reads = read_table_of(states["conductance_S"].to_numpy(), readout_of(writes, config.readout), noise)
     population = _population(writes, cell, instance, config)
     if differ is not None:

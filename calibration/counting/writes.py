@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from spinloom import write_events
 
 REST = -1  # in place of a pulse: the device was read again, or for the first time, and not written
 
@@ -93,3 +96,38 @@ class Writes:
     def count(self) -> np.ndarray:
         """Number of writes of each row of ``events``, int64[rows]."""
         return self.events["count"].to_numpy() if "count" in self.events else np.ones(len(self.events), dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """Simulated writes as who simulated them tells them, before a calibration section makes `Writes` of them.
+
+    Attributes
+    ----------
+    name : str
+        Of the card.
+    source : dict
+        ``source`` of the card, with ``kind`` simulated: who simulated, and the hashes of what.
+    events_file : Path
+        Where the events were read; begins errors.
+    means : spinloom.write_events.Writes
+        What the events mean.
+    pulses, events : DataFrame
+        With the columns that ``means`` names.
+    destructive_read : bool
+        Reading changes the state.
+    assumed : tuple of str
+        What is not known of the device; a sentence each.
+    meta : dict
+        Further entries of ``card.json``.
+    """
+
+    name: str
+    source: dict[str, Any]
+    events_file: Path
+    means: write_events.Writes
+    pulses: pd.DataFrame
+    events: pd.DataFrame
+    destructive_read: bool = False
+    assumed: tuple[str, ...] = ()
+    meta: dict[str, Any] = field(default_factory=dict)

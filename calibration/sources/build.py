@@ -112,13 +112,19 @@ def inputs(config: Stage) -> list[str]:
     if source.kind not in ("import", "card"):
         return []
     path = Path(source.needed("file"))
-    if set("{}") & set(str(path)):
-        raise UserError(f"calibration.source.file: found {path}, allowed: a path without braces, which name wildcards")
-    if not path.exists():
+    if source.kind == "import" and (named := importers.inputs(path, source.format, source.options)) is not None:
+        found = [str(file) for file in named]
+    else:
+        found = [str(path)] if path.is_file() else sorted(str(file) for file in path.rglob("*") if file.is_file())
+    if braced := [name for name in (str(path), *found) if set("{}") & set(name)]:
+        raise UserError(
+            f"calibration.source.file: found {braced[0]}, allowed: a path without braces, which name wildcards"
+        )
+    if not found and not path.exists():
         raise UserError(f"calibration.source.file: found {path}, which is not there, allowed: an existing path")
     if source.kind == "card" and not (path / "card.json").is_file():
         raise UserError(f"calibration.source.file: found {path}, which has no card.json, allowed: the folder of a card")
-    return [str(path)] if path.is_file() else sorted(str(file) for file in path.rglob("*") if file.is_file())
+    return found
 
 
 def writes(config: Stage, where: str, device_sims: str | Path | None) -> Writes | None:
@@ -129,8 +135,12 @@ def writes(config: Stage, where: str, device_sims: str | Path | None) -> Writes 
             raise UserError("--device-sims: found nothing, allowed with source.kind simulation: a folder of tables")
         return simulated.read(device_sims, config, where)
     if source.kind == "import":
-        return _imported(source).writes
+        return _counted(_imported(source), config, where)
     return None
+
+
+def _counted(imported: Imported, config: Stage, where: str) -> Writes | None:
+    return imported.writes if imported.simulated is None else simulated.counted(imported.simulated, config, where)
 
 
 def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[KernelCard, Imported | None]:
@@ -161,7 +171,7 @@ def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[Ker
     imported = None
     if source.kind == "import":
         imported = _imported(source)
-    counted = imported.writes if imported else writes(config, where, device_sims)
+    counted = _counted(imported, config, where) if imported else writes(config, where, device_sims)
     if counted is not None:
         card = assemble(counted, config, where)
     elif imported is not None and imported.card is not None:

@@ -17,7 +17,7 @@ import pandera.pandas as pa
 from calibration.card.tables import at_least_0, conform, contiguous, entry, index, integer, label, number, positive
 from calibration.config import Stage
 from calibration.counting.states import check as check_states
-from calibration.counting.writes import Writes
+from calibration.counting.writes import Simulated, Writes
 from calibration.readout.conductance import Junction
 from calibration.readout.energy import gate_energy, junction_energy, line_energy, pulse_table
 from calibration.sections import METHODS, given
@@ -27,45 +27,16 @@ from spinloom.files import read_json, read_table, sha256_file
 from spinloom.write_events import Levels, Line, Position
 
 
-@dataclass(frozen=True)
-class Simulation:
-    """What the device stage hands over, read and checked, and the calibration section, ``where`` being its file."""
+@dataclass(frozen=True, kw_only=True)
+class Simulation(Simulated):
+    """Simulated writes, and the calibration section that makes a card of them, ``where`` being its file."""
 
-    folder: Path
-    device: dict[str, Any]
-    means: write_events.Writes
-    pulses: pd.DataFrame
-    events: pd.DataFrame
     config: Stage
     where: str
-
-    @property
-    def device_file(self) -> Path:
-        """Where ``device`` was read."""
-        return self.folder / "device.json"
-
-    @property
-    def events_file(self) -> Path:
-        """Where ``events`` were read."""
-        return self.folder / "events.parquet"
-
-    def value(self, key: str) -> str:
-        """Return a text in ``device.json``; errors as of `calibration.card.tables.entry`."""
-        return entry(self.device, key, self.device_file, str)
 
     def constant(self, key: str) -> float:
         """Return a number of the calibration section; errors as of `calibration.sections.given`."""
         return given(self.config, key, self.where)
-
-    def source(self) -> dict[str, Any]:
-        """Return ``source`` of the card: who simulated, and the hashes of what."""
-        return {
-            "kind": "simulated",
-            "engine": self.value("engine"),
-            "engine_version": self.value("engine_version"),
-            "spec_hashes": sorted(set(self.events["spec_hash"])),
-            "events_sha256": sha256_file(self.events_file),
-        }
 
 
 def check(family: str, means: write_events.Writes, config: Stage, pulses: int, where: str) -> None:
@@ -104,7 +75,16 @@ def read(folder: str | Path, config: Stage, where: str) -> Writes:
     check(family, means, config, len(pulses), f"{where}: calibration")
     events = conform(read_table(folder / "events.parquet"), _events(means), folder / "events.parquet")
     _check_pulses(events, pulses, folder / "events.parquet")
-    return _writes(Simulation(folder, device, means, pulses, events, config, where))
+    source = {
+        "kind": "simulated",
+        **{key: entry(device, key, folder / "device.json", str) for key in ("engine", "engine_version")},
+        "spec_hashes": sorted(set(events["spec_hash"])),
+        "events_sha256": sha256_file(folder / "events.parquet"),
+    }
+    told = Simulated(
+        name=family, source=source, events_file=folder / "events.parquet", means=means, pulses=pulses, events=events
+    )
+    return counted(told, config, where)
 
 
 def _plan(means: write_events.Writes, table: pd.DataFrame) -> pa.DataFrameSchema:
@@ -191,7 +171,15 @@ def _junction(stage: Simulation) -> Junction:
     )
 
 
-def _writes(stage: Simulation) -> Writes:
+def counted(told: Simulated, config: Stage, where: str) -> Writes:
+    """Return the writes that count, with what the calibration section, in the file ``where``, makes of them.
+
+    Raises
+    ------
+    UserError
+        If too many lost their state, or a constant of the read-out or of the energy is missing.
+    """
+    stage = Simulation(**vars(told), config=config, where=where)
     kept, lost = _keep(stage)
     junction, voltage, means = _junction(stage), stage.config.readout.read_voltage_V, stage.means
     conducts = {"parallel_S": junction.parallel_S, "antiparallel_S": junction.antiparallel_S(voltage)}
@@ -213,16 +201,17 @@ def _writes(stage: Simulation) -> Writes:
         if not volatile:
             meta["barrier"] = _barrier(stage)
     return Writes(
-        name=stage.value("family"),
+        name=stage.name,
         events=events,
         pulses=_pulses(stage, kept, events, kinds, junction),
         bounds=bounds,
         conductance=lambda place: junction.conductance(np.asarray(place) / whole, voltage),
-        flags={"volatile": volatile, "reset_before_write": means.reset, "destructive_read": False},
-        source=stage.source(),
+        flags={"volatile": volatile, "reset_before_write": means.reset, "destructive_read": stage.destructive_read},
+        source=stage.source,
         where=str(stage.events_file),
         lost=lost,
-        meta=meta,
+        meta={**meta, **stage.meta},
+        assumed=stage.assumed,
         **own,
     )
 
@@ -307,6 +296,8 @@ def _pulses(
         parts["reset"] = _line(stage, energy.reset, current, reset_s)
     if energy.clock:
         parts["clock"] = np.full(len(kinds), stage.constant("write_energy.clock_energy_J"))
+    if not parts:  # nobody said what spends it
+        parts["unknown"], spread = np.full(len(kinds), np.nan), np.nan
     pulses = kinds[["pulse", *pulse.drives, "duration_s", "temperature_K"]].assign(
         channel=pulse.channel, polarity=np.sign(kinds[pulse.polarity]).astype("int64")
     )

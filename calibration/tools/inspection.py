@@ -92,9 +92,7 @@ def inspect(path: str | Path, format: str | None, options: dict[str, Any]) -> In
     UserError
         If it is no file or folder, or nothing can be read of it.
     """
-    path, table, why = Path(path), None, "as was said"
-    if not path.exists():
-        raise UserError(f"{path}: found nothing, allowed: a file or folder")
+    path, table, why = importers.there(path), None, "as was said"
     if path.is_file():
         known = {name: value for name, value in options.items() if name in Measured.model_fields}
         try:
@@ -162,7 +160,8 @@ def show(found: Inspection, console: Console) -> None:
             tell(f"lines above the table: {' | '.join(table.preamble[:3])}{more}")
         console.print(_columns(table))
     else:
-        tell(f"{found.path}: {'a folder' if found.path.is_dir() else 'no table'}")
+        what = "a folder" if found.path.is_dir() else "no table" if found.path.exists() else "a pattern of paths"
+        tell(f"{found.path}: {what}")
     if found.format is not None:
         tell(f"taken for: {found.format}" + (f" ({found.why})" if found.imported is not None else ""))
     if found.imported is None:
@@ -199,6 +198,8 @@ def _words(column: Column) -> list[str]:
 
 def _facts(found: Inspection) -> list[str]:
     imported = found.imported
+    if imported is not None and imported.simulated is not None:
+        return [*imported.facts, f"left out: {len(imported.report)} of {imported.rows} runs"]
     if imported is None or imported.writes is None:
         return [f"{imported.rows} values; the states come with the table"] if imported else []
     writes, unit = imported.writes, of(imported.writes.coordinate)
@@ -294,7 +295,7 @@ def command(found: Inspection, output: str) -> str:
 
 def wished(found: Inspection) -> list[str]:
     """Return the options that would tell what the card would otherwise state as unknown or assumed."""
-    if found.imported is None or found.format is None:
+    if found.imported is None or found.format is None or found.imported.simulated is not None:
         return []
     fields = importers.REGISTRY.get(found.format).Options.model_fields
     pulses = None if found.imported.writes is None else found.imported.writes.pulses

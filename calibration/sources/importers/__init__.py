@@ -5,12 +5,14 @@ Each module of this package is a format, as is each entry point of the group ``s
 ``BRINGS_STATES = True`` says that its card comes with its states, on which ``calibration.states`` does not act.
 ``recognise(path, table)`` returns why a file is of the format, or None; ``table`` is None for a folder and for a file
 that holds no table. A format without it is never guessed. ``KIND`` is what its pulses do to a device, or
-``kind(path, options)`` if the file decides. ``docs/import.md`` describes the formats.
+``kind(path, options)`` if the file decides. ``inputs(path, options)`` returns the files of a format whose path is a
+pattern. ``docs/import.md`` describes the formats.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from calibration.sources.tabular.table import Table, read_table
 from spinloom.errors import UserError
 from spinloom.registry import Registry
 
-__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file", "kind", "recognised"]
+__all__ = ["REGISTRY", "Imported", "brings_states", "check", "import_file", "inputs", "kind", "recognised", "there"]
 
 REGISTRY = Registry(
     "calibration.source.format",
@@ -47,6 +49,14 @@ def kind(path: str | Path, format: str, options: dict[str, Any] | None = None) -
     if known.volatile:
         return Kind.VOLATILE
     return module.kind(path, known) if hasattr(module, "kind") else getattr(module, "KIND", None)
+
+
+def inputs(path: Path, format: str | None, options: dict[str, Any] | None) -> list[Path] | None:
+    """Return the files that an import reads, None if they are those of the path; errors as of `check`."""
+    module = REGISTRY.get(format) if format is not None else None
+    if module is None or not hasattr(module, "inputs"):
+        return None
+    return module.inputs(path, check(module.__name__.rpartition(".")[2], options, str(path)))
 
 
 def check(format: str, options: dict[str, Any] | None, source: str, where: str = "options") -> Common:
@@ -89,9 +99,7 @@ def recognised(path: str | Path, options: dict[str, Any] | None = None) -> tuple
     UserError
         If it is of no format, or may be of several; names them.
     """
-    path, options = Path(path), options or {}
-    if not path.exists():
-        raise UserError(f"{path}: found nothing, allowed: a file or folder")
+    path, options = there(path), options or {}
     table, unread = None, None
     if path.is_file():
         try:
@@ -121,6 +129,19 @@ def recognised(path: str | Path, options: dict[str, Any] | None = None) -> tuple
         f"{path}: found {what}, of no format that is known by itself, allowed: --format with one of "
         f"{', '.join(REGISTRY.names())}"
     )
+
+
+def there(path: str | Path) -> Path:
+    """Return a path that is there, or is a pattern of paths that are.
+
+    Raises
+    ------
+    UserError
+        If there is nothing.
+    """
+    if not Path(path).exists() and not glob(str(path), recursive=True):
+        raise UserError(f"{path}: found nothing, allowed: a file or folder")
+    return Path(path)
 
 
 def _table(path: Path, options: dict[str, Any]) -> Table:

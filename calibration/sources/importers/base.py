@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Strict, ValidationInfo, field_validator
 
 from calibration.card import KernelCard
-from calibration.counting.writes import Writes
+from calibration.counting.writes import Simulated, Writes
 from calibration.sources.importers.units import complaint
 from calibration.sources.tabular.options import Tabular, Text
 from spinloom.declare import Real, Section, Whole, key
@@ -19,7 +19,7 @@ LOOK = 4000  # rows of a file that are looked at before it is read
 
 @dataclass(frozen=True)
 class Imported:
-    """What was read: writes to count, or a card whose source states probabilities.
+    """What was read: writes to count, at once or with a study's read-out, or a card whose source states probabilities.
 
     Attributes
     ----------
@@ -27,19 +27,25 @@ class Imported:
         For `calibration.counting.assemble`.
     card : KernelCard or None
         A finished card, instead of writes.
+    simulated : Simulated or None
+        Instead of both, writes that wait for the read-out of a calibration section.
     rows : int
         Number of values or rows read.
     report : DataFrame
         One row per value left out: ``file``, ``row`` (line of a text file, row of a Parquet table from 1), ``reason``.
     notes : tuple of str
         What the user should know though nothing is wrong, one line each.
+    facts : tuple of str
+        What ``inspect`` says of writes that wait for a calibration section, one line each.
     """
 
     rows: int
     report: pd.DataFrame
     writes: Writes | None = None
     card: KernelCard | None = None
+    simulated: Simulated | None = None
     notes: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
 def _switch(value: Any) -> Any:
