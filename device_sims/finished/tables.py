@@ -182,7 +182,7 @@ def _numbers(path: Path, rows: list[list[str]], names: list[str], units: list[st
         raise Unfit(f"{path}: has no rows")
     vectors = [text.strip()[:1] in ("[", "(") for text in rows[0]] if len(rows[0]) == len(names) else []
     if any(vectors):
-        rows = [re.sub(r"[\[\](),]", " ", " ".join(row)).split() for row in rows]
+        rows = [re.sub(r"np\.float\d+|[\[\](),]", " ", " ".join(row)).split() for row in rows]
         sizes = [3 if vector else 1 for vector in vectors]
         pairs = [
             (f"{name}_{axis}" if size == 3 else name, unit)

@@ -80,13 +80,15 @@ class Seen:
     sha256: str
 
 
-def record(reading: Reading, files: Files, last_start: bool = False) -> Recorded:
+def record(reading: Reading, files: Files, *, columns: bool = False, last_start: bool = False) -> Recorded:
     """Read the table of a run and the times of its records.
 
     Parameters
     ----------
     reading : Reading
     files : Files
+    columns : bool
+        More than the state is asked of the table.
     last_start : bool
         Of a table whose time goes back, take the rows after the last time that it does.
 
@@ -98,7 +100,7 @@ def record(reading: Reading, files: Files, last_start: bool = False) -> Recorded
         If it has no table and needs one, or its times cannot be read.
     """
     content, table = b"", None
-    if files.table is not None:
+    if files.table is not None and (columns or reading.state_column is not None):
         content = _bytes(files.table)
         table = tables.read(files.table, content)
     if reading.state_column is not None and table is None:

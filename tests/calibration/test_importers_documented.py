@@ -32,7 +32,7 @@ def test_every_format_and_its_options_are_documented(capsys):
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "import"
 
 
-@pytest.mark.parametrize("name", ["measured", "crosssim"])
+@pytest.mark.parametrize("name", ["measured", "crosssim", "runs"])
 def test_the_studies_of_the_page_are_those_of_the_examples(name):
     file = EXAMPLES / f"{name}.yaml"
     assert f"```yaml\n{file.read_text()}```\n" in (EXAMPLES.parents[1] / "import.md").read_text()
@@ -44,8 +44,8 @@ def test_the_studies_of_the_page_are_those_of_the_examples(name):
     assert not made.simulates and not made.trains and made.card_inputs
     card, imported = build.make(Stage.parse(section, file.name), file.name, None)
     assert imported.report.empty
-    # levels of the example, and the option of the tables
-    assert len(card.states) == {"measured": 4, "crosssim": 32}[name]
+    # levels of the example, the option of the tables, and a level for each voltage
+    assert len(card.states) == {"measured": 4, "crosssim": 32, "runs": 3}[name]
 
 
 @pytest.mark.parametrize(

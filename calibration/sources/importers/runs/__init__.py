@@ -124,7 +124,12 @@ def read(path: str | Path, options: Options) -> Imported:
         raise UserError(f"{path}: energy: found junction with reset_before_write, allowed: line, gate")
     found = gather.gather(path, options, reset, report)
     notes = [*found.notes]
-    report.check(options.max_dropped_fraction, path)
+    left_out = report.table()
+    if len(left_out) > options.max_dropped_fraction * report.total:
+        raise UserError(
+            f"{left_out['reason'].iloc[0]}; found {len(left_out)} of {report.total} runs that cannot be used, allowed: "
+            f"a share of {options.max_dropped_fraction:g} (option max_dropped_fraction)"
+        )
     if found.table.empty:
         raise UserError(f"{path}: found no run that can be used, allowed: one or more")
     table, size = found.table, found.size_m
@@ -160,14 +165,13 @@ def read(path: str | Path, options: Options) -> Imported:
         "events_sha256": sha256_text(canonical_json(sorted(events["spec_hash"]))),
         "options": options.given(),
     }
-    left_out = report.table()
     return Imported(
         rows=report.total,
         report=left_out,
         notes=tuple(notes),
         facts=_facts(pulses, events, options),
         simulated=Simulated(
-            name=options.name or (path.stem.split("*")[0].strip("_-.") or path.parent.name or "runs"),
+            name=options.name or (path.stem if path.exists() else path.parent.name or "runs"),
             source=source,
             events_file=path,
             means=means,

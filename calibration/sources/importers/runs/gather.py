@@ -172,10 +172,8 @@ def _recorded(runs: list[Path], options: Any, report: Report) -> Iterator[tuple[
                 yield name, Recorded(Files(run, run, ()), own, row, own.time_s)
             continue
         try:
-            yield (
-                run,
-                write.record(options, places.find(run, options.table, options.snapshots), options.restarted == "last"),
-            )
+            files, last = places.find(run, options.table, options.snapshots), options.restarted == "last"
+            yield run, write.record(options, files, columns=bool(options.columns), last_start=last)
         except Unfit as error:
             yield run, error
 
