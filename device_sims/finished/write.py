@@ -114,8 +114,8 @@ def record(reading: Reading, files: Files, *, columns: bool = False, last_start:
                     f"{table.path}: time goes back after row {row}, from {t_s[row - 1]:g} to {t_s[row]:g} s: the run "
                     "was restarted, or its clock was set; allowed: one run, or option restarted = last"
                 )
-            columns = {name: values[row:] for name, values in table.columns.items()}
-            table, t_s = Table(table.path, columns, table.units), t_s[row:]
+            later = {name: values[row:] for name, values in table.columns.items()}
+            table, t_s = Table(table.path, later, table.units), t_s[row:]
     else:
         if not files.snapshots:
             raise Unfit(f"{files.run}: holds no snapshots, and the state is the position of the wall in them")
