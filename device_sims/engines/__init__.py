@@ -22,7 +22,7 @@ Planning a study imports an engine's module, so this must not import a solver be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ from spinloom.errors import UserError
 from spinloom.registry import Registry
 
 REGISTRY = Registry("device_sims.engine", __name__, words=("VERSION", "probe", "run"))
+GRAINS_ALL_DO = ("size_m", "seed", "instance", "Ku_spread")  # where Ku may differ from cell to cell
 ENERGIES = ("exchange", "dmi", "anisotropy", "demag", "zeeman", "total")
 
 
@@ -153,6 +154,31 @@ def check_problem(name: str, problem: Problem, where: str, separator: str = ": "
             engine.check(problem)
         except UserError as error:
             raise UserError(f"{where}{separator}{error}") from None
+
+
+def refuse_terms(problem: Problem, engine: str, able: Collection[str] = ()) -> None:
+    """Check that ``engine`` has the less common terms that a problem uses; ``able`` are the keys of those it has.
+
+    Raises
+    ------
+    UserError
+        Naming the first key of another.
+    """
+    material, grains = problem.material, problem.grains
+    used = {
+        "mesh.periodic": any(problem.mesh.wraps),
+        "material.Kc1_J_per_m3": material.Kc1_J_per_m3,
+        "material.Kc2_J_per_m3": material.Kc2_J_per_m3,
+        "material.second_Ku_J_per_m3": material.second_Ku_J_per_m3,
+        "material.Dbulk_J_per_m2": material.Dbulk_J_per_m2,
+        "couplings": bool(problem.couplings),
+    }
+    if grains is not None:
+        used |= {f"grains.{name}": value for name, value in vars(grains).items() if name not in GRAINS_ALL_DO}
+        used["grains.exchange_factor"] = grains.exchange_factor != 1
+    for key, value in used.items():
+        if value and key not in able:
+            raise UserError(f"{key}: found with engine {engine}, which has no such term; allowed: engine llg")
 
 
 def run(name: str, problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from device_sims.problem import geometry, ovf, shapes
+from device_sims.problem import geometry, grains, ovf, shapes
 from device_sims.problem.parts import MAPPED, Mesh, Region
 from device_sims.problem.problem import Problem
 from spinloom.errors import UserError
 
-POSITIVE = ("Ms_A_per_m", "alpha")
-NOT_NEGATIVE = ("A_J_per_m",)
+POSITIVE = ("Ms_A_per_m",)
+NOT_NEGATIVE = ("A_J_per_m", "alpha")
 
 
 def mask(problem: Problem) -> np.ndarray:
@@ -52,16 +52,35 @@ def region_index(problem: Problem) -> np.ndarray:
     return index
 
 
+def varying(problem: Problem) -> set[str]:
+    """Return what may differ from cell to cell by a map, regions, grains or smoothed edges: constants, and ``axis``."""
+    names = {entry.constant for entry in problem.maps}.union(*(region.changes for region in problem.regions))
+    if problem.geometry.edge_smoothing:
+        names.add("Ms_A_per_m")
+    return names | (grains.spreading(problem.grains) if problem.grains is not None else set())
+
+
 def axis(problem: Problem) -> np.ndarray:
-    """Return the axis of the anisotropy, ``float64[3, nz, ny, nx]`` if a region has its own, else ``[3, 1, 1, 1]``."""
+    """Return the axis of the anisotropy, ``float64[3, nz, ny, nx]`` if it is `varying`, else ``[3, 1, 1, 1]``."""
     uniform = np.reshape(problem.material.axis, (3, 1, 1, 1))
-    if all(region.axis is None for region in problem.regions):
+    if "axis" not in varying(problem):
         return uniform
     axes = np.broadcast_to(uniform, (3, *problem.mesh.shape)).copy()
     for region in problem.regions:
         if region.axis is not None:
             axes[:, region_mask(problem.mesh, region)] = np.reshape(region.axis, (3, 1))
+    if problem.grains is not None and problem.grains.tilt_rad:
+        axes = grains.tilted(problem.grains, problem.mesh, axes)
     return axes
+
+
+def cubic_axes(problem: Problem) -> np.ndarray:
+    """Return the first two cubic axes, ``float64[2, 3, nz, ny, nx]`` if grains turn them, else ``[2, 3, 1, 1, 1]``."""
+    if problem.grains is None or not problem.grains.random_cubic_axes:
+        return np.reshape(problem.material.cubic_axes, (2, 3, 1, 1, 1))
+    found = grains.drawn(problem.grains, problem.mesh)
+    axes = np.moveaxis(found.cubic_axes[found.number], (2, 3), (0, 1))[:, :, None]
+    return np.broadcast_to(axes, (2, 3, *problem.mesh.shape))
 
 
 def part(problem: Problem, mask: np.ndarray) -> float | np.ndarray:
@@ -86,13 +105,13 @@ def constants(problem: Problem, mask: np.ndarray) -> dict[str, float | np.ndarra
     Returns
     -------
     dict
-        By name: a float if no map and no region is of the constant, else ``float64[nz, ny, nx]`` with the material's
-        own value outside the mask.
+        By name: a float if no map, no region and no grains are of the constant, else ``float64[nz, ny, nx]`` with the
+        material's own value outside the mask.
 
     Raises
     ------
     UserError
-        If a map does not fit the mesh, a name is not in `MAPPED`, or in some cell Ms or alpha is not positive or A is
+        If a map does not fit the mesh, a name is not in `MAPPED`, or in some cell Ms is not positive or A or alpha is
         negative.
     """
     sources = {name: "material" for name in MAPPED}
@@ -102,6 +121,8 @@ def constants(problem: Problem, mask: np.ndarray) -> dict[str, float | np.ndarra
         for name in sorted(region.changes - {"axis"}):
             _known(name, "regions")
             sources[name] += f", region '{region.name}'" if region.name else ", regions"
+    for name in sorted(grains.spreading(problem.grains) - {"axis"}) if problem.grains is not None else ():
+        sources[name] += ", grains"
     values = unmasked(problem)
     filled = part(problem, mask)
     for name, value in values.items():
@@ -138,6 +159,9 @@ def unmasked(problem: Problem) -> dict[str, float | np.ndarray]:
             base[name] = np.where(here, value, base[name])
             if name in factors:
                 factors[name] = np.where(here, 1.0, factors[name])
+    if problem.grains is not None:
+        for name, factor in grains.factors(problem.grains, problem.mesh).items():
+            factors[name] = factors.get(name, 1.0) * np.broadcast_to(factor, problem.mesh.shape)
     return {name: value * factors[name] if name in factors else value for name, value in base.items()}
 
 

@@ -7,7 +7,11 @@ precision, because that difference cancels about twelve digits for cells that ar
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+
+from device_sims.problem.parts import Mesh
 
 _REAL = np.longdouble
 
@@ -60,22 +64,25 @@ def _far(component, x, y, z, cell):
     error is of order (d/r)^6, where Newell's difference cancels ever more digits.
     """
     a, b = ("xyz".index(axis) for axis in component)
-    nodes = [(-np.sqrt(_REAL(2) / 5), _REAL(5) / 24), (_REAL(0), _REAL(7) / 12), (np.sqrt(_REAL(2) / 5), _REAL(5) / 24)]
-    volume = _REAL(cell[0]) * _REAL(cell[1]) * _REAL(cell[2])
-    total = np.zeros(np.broadcast(x, y, z).shape, _REAL)
+    real = x.dtype.type
+    nodes = [(-np.sqrt(real(2) / 5), real(5) / 24), (real(0), real(7) / 12), (np.sqrt(real(2) / 5), real(5) / 24)]
+    volume = real(cell[0]) * real(cell[1]) * real(cell[2])
+    total = np.zeros(np.broadcast(x, y, z).shape, real)
     for i, wi in nodes:
         for j, wj in nodes:
             for k, wk in nodes:
                 r = (x + i * cell[0], y + j * cell[1], z + k * cell[2])
                 square = r[0] ** 2 + r[1] ** 2 + r[2] ** 2
-                total = total + wi * wj * wk * (square * (a == b) - 3 * r[a] * r[b]) / square ** _REAL(2.5)
-    return total * volume / (4 * _REAL(np.pi))
+                total = total + wi * wj * wk * (square * (a == b) - 3 * r[a] * r[b]) / square ** real(2.5)
+    return total * volume / (4 * real(np.pi))
 
 
 FAR = 24  # in longest cell edges; both forms agree there to about 1e-8
 
 
-def tensor(nx: int, ny: int, cell: tuple[float, float, float], nz: int = 1) -> dict[str, np.ndarray]:
+def tensor(
+    nx: int, ny: int, cell: tuple[float, float, float], nz: int = 1, far_real: type = _REAL
+) -> dict[str, np.ndarray]:
     """Return the tensor between a cell and one ``(k, j, i)`` cells away.
 
     Parameters
@@ -84,6 +91,8 @@ def tensor(nx: int, ny: int, cell: tuple[float, float, float], nz: int = 1) -> d
         Number of displacements along x, y and z, from 0.
     cell : tuple of float
         Cell edges, in any unit.
+    far_real : type
+        Floating-point type of what is far apart, where nothing cancels: float64 is ten times faster.
 
     Returns
     -------
@@ -110,6 +119,31 @@ def tensor(nx: int, ny: int, cell: tuple[float, float, float], nz: int = 1) -> d
     for name, function in near.items():
         part = np.empty(far.shape, _REAL)
         part[~far] = _second_difference(function, x[~far], y[~far], z[~far], edges)
-        part[far] = _far(name, x[far], y[far], z[far], edges)
+        part[far] = _far(name, x[far].astype(far_real), y[far].astype(far_real), z[far].astype(far_real), edges)
         parts[name] = part.astype(np.float64)
+    return parts
+
+
+@lru_cache(maxsize=8)
+def repeated(mesh: Mesh) -> dict[str, np.ndarray]:
+    """Return the tensor of a mesh that is periodic along x, y or both, as `tensor` does; arrays are shared.
+
+    It is summed over the cells ``(j + p ny, i + q nx)`` that are less than n box lengths away along a direction of n
+    repetitions: the range of mumax3's kernel, the same on both sides of each cell. Along such a direction the
+    displacements go once around, ``[nz, ny, nx]`` in all; along the others they start from 0.
+    """
+    counts = [max(1, n) * size for n, size in zip(mesh.periodic, (mesh.nx, mesh.ny))]
+    parts = tensor(counts[0], counts[1], mesh.cell_m, mesh.nz, np.float64)
+    for name, part in parts.items():
+        for direction, axis in (("x", 2), ("y", 1)):
+            if not mesh.wraps[axis]:
+                continue
+            size = mesh.shape[axis]
+            parity = -1 if direction in name and name[0] != name[1] else 1
+            # d, d + N, d + 2 N, ... and, mirrored, N - d, 2 N - d, ...; the cell itself once
+            origin = part.take([0], axis)
+            one_way = part.reshape(*part.shape[:axis], -1, size, *part.shape[axis + 1 :]).sum(axis)
+            part = one_way + parity * np.roll(np.flip(one_way, axis), 1, axis)
+            part[(slice(None),) * axis + (slice(0, 1),)] -= parity * origin
+        parts[name] = part
     return parts

@@ -28,12 +28,22 @@ def later(default: Any) -> Any:
 
 @dataclass(frozen=True)
 class Mesh:
-    """``nx`` x ``ny`` x ``nz`` cells; the origin is a corner of the box."""
+    """``nx`` x ``ny`` x ``nz`` cells; the origin is a corner of the box.
+
+    ``periodic`` are the repetitions along x and y of mumax3's ``SetPBC``, 0 where the box ends: with n > 0 neighbours
+    wrap around, and a cell feels the stray field of all cells less than n box lengths away on either side.
+    """
 
     nx: int
     ny: int
     cell_m: Vector
     nz: int = 1
+    periodic: tuple[int, int] = later((0, 0))
+
+    @property
+    def wraps(self) -> tuple[bool, bool, bool]:
+        """Whether neighbours wrap around along z, y and x, the axes of an array."""
+        return False, self.periodic[1] > 0, self.periodic[0] > 0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -130,9 +140,12 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Material:
-    """Material constants, uniform but for the problem's ``regions`` and ``maps``.
+    """Material constants, uniform but for the problem's ``regions``, ``maps`` and ``grains``.
 
-    The anisotropy energy is ``Ku sin^2 + Ku2 sin^4`` of the angle to ``axis``.
+    The uniaxial anisotropy's energy density is ``Ku sin^2 + Ku2 sin^4`` of the angle to ``axis``; the second one's is
+    ``second_Ku sin^2`` of the angle to ``second_axis``. The cubic one's is ``Kc1 (a1^2 a2^2 + a2^2 a3^2 + a3^2 a1^2) +
+    Kc2 a1^2 a2^2 a3^2`` with m's components a along two unit vectors at right angles, ``cubic_axes``, and their cross
+    product. Bulk DMI is ``Dbulk m.(curl m)``, mumax3's ``Dbulk`` and the D of ubermag's class T.
     """
 
     Ms_A_per_m: float
@@ -147,9 +160,16 @@ class Material:
     axis: Vector = (0.0, 0.0, 1.0)
     slonczewski_lambda: float = 1.0
     zhang_li_beta: float = 0.0
+    Kc1_J_per_m3: float = later(0.0)
+    Kc2_J_per_m3: float = later(0.0)
+    cubic_axes: tuple[Vector, Vector] = later(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
+    second_Ku_J_per_m3: float = later(0.0)
+    second_axis: Vector = later((1.0, 0.0, 0.0))
+    Dbulk_J_per_m2: float = later(0.0)
 
 
-MAPPED = ("Ms_A_per_m", "A_J_per_m", "alpha", "Ku_J_per_m3", "D_J_per_m2")  # what may differ from cell to cell
+# what may differ from cell to cell
+MAPPED = ("Ms_A_per_m", "A_J_per_m", "alpha", "Ku_J_per_m3", "D_J_per_m2", "Kc1_J_per_m3")
 
 
 @dataclass(frozen=True)
@@ -182,6 +202,43 @@ class Map:
 
     constant: str
     file: DataFile
+
+
+@dataclass(frozen=True)
+class Grains:
+    """Columnar grains: the Voronoi cells of points thrown at random, one per ``size_m`` squared on average.
+
+    A grain's Ku, Kc1 and Ms are those of its cells times ``1 + spread N(0, 1)``. Its easy axis leans by ``tilt_rad
+    N(0, 1)`` in each of two directions at right angles to the axis; ``random_cubic_axes`` turns its cubic axes any way.
+    Exchange across a boundary of grains is multiplied by ``exchange_factor``. ``seed`` and ``instance`` name the random
+    stream: an instance is one fabricated device.
+    """
+
+    size_m: float
+    seed: int
+    instance: int
+    Ku_spread: float = 0.0
+    Kc1_spread: float = 0.0
+    Ms_spread: float = 0.0
+    tilt_rad: float = 0.0
+    random_cubic_axes: bool = False
+    exchange_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """Exchange across the faces where two parts touch, in place of the two cells' harmonic mean.
+
+    The parts are two ``regions`` by name, or one and all cells outside of it; or two ``layers`` of cells, counted from
+    0 at the bottom, which may have empty cells in between. One of: ``factor`` on the mean; the stiffness ``A_J_per_m``;
+    the surface energy ``J_J_per_m2``, ``-J m1.m2`` per area, of either sign. Across empty cells only J acts.
+    """
+
+    regions: tuple[str, ...] = ()
+    layers: tuple[int, int] | None = None
+    factor: float | None = None
+    A_J_per_m: float | None = None
+    J_J_per_m2: float | None = None
 
 
 @dataclass(frozen=True)

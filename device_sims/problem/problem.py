@@ -26,7 +26,19 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from device_sims.problem.parts import Geometry, Initial, Map, Material, Mesh, Numerics, Phase, Region
+from device_sims.problem.parts import (
+    Coupling,
+    Geometry,
+    Grains,
+    Initial,
+    Map,
+    Material,
+    Mesh,
+    Numerics,
+    Phase,
+    Region,
+    later,
+)
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 
@@ -36,7 +48,7 @@ class Problem:
     """What an engine needs to know to compute trajectories.
 
     A constant in a cell is the material's, or that of its map, times the factors of all ``regions`` that hold the
-    cell; Ku also times the phase's factors.
+    cell and of its grain; Ku also times the phase's factors. ``couplings`` act in their order.
     """
 
     mesh: Mesh
@@ -50,6 +62,8 @@ class Problem:
     stream: tuple[str | int | float, ...] = (0, "thermal field")
     regions: tuple[Region, ...] = ()
     maps: tuple[Map, ...] = ()
+    couplings: tuple[Coupling, ...] = later(())
+    grains: Grains | None = later(None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""

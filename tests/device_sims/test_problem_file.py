@@ -217,7 +217,7 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("mesh.cell", [1], "mesh: found unknown key 'cell' (did you mean 'cells'?), allowed: cell_m, cells, size_m"),
+        ("mesh.cell", [1], "mesh: found unknown key 'cell' (did you mean 'cells'?), allowed: cell_m, cells, "),
         ("mesh.cells", None, "mesh: found neither of cells and size_m, allowed: one of them"),
         ("mesh.size_m", [8e-8, 1.6e-8, 1e-9], "mesh: found both of cells and size_m"),
         (
@@ -260,7 +260,7 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         ("geometry", {"kind": "disc", "size_m": [1e-8, 9e-9]}, "allowed: the diameter of the disc, twice"),
         ("geometry", {"kind": "file", "file": "no.png"}, "geometry.file: "),
         ("geometry", {"kind": "disc", "size_m": [1e-9, 1e-9]}, "geometry: the shape holds the centre of no cell"),
-        ("material.alpha", -1, "material.alpha: found -1, allowed: more than 0"),
+        ("material.alpha", -1, "material.alpha: found -1, allowed: at least 0"),
         ("material.Ms", 1e6, "material: found unknown key 'Ms' (ubermag's Ms is material.Ms_A_per_m here)"),
         ("material.Msat", 1e6, "material: found unknown key 'Msat' (mumax3's Msat is material.Ms_A_per_m here)"),
         ("material.XI", 1e6, "material: found unknown key 'XI' (mumax3's xi is material.zhang_li_beta here)"),

@@ -9,6 +9,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from device_sims.engines import refuse_terms
 from device_sims.engines.collective import tables as tables
 from device_sims.problem import (
     BOLTZMANN,
@@ -83,6 +84,7 @@ def _prepare(problem: Problem) -> Prepared:
         _refuse("regions", "an axis", "the material's")
     if tuple(m.axis) != (0.0, 0.0, 1.0) or m.Ku2_J_per_m3:
         _refuse("material", f"axis {m.axis}, Ku2 {m.Ku2_J_per_m3:g}", "axis (0, 0, 1), Ku2 0")
+    refuse_terms(problem, "collective")
     if m.slonczewski_lambda != 1:
         _refuse("material.slonczewski_lambda", f"{m.slonczewski_lambda:g}", "1")
     if initial.kind != "wall" or initial.tilt_rad or initial.relax_tolerance is not None:

@@ -28,7 +28,7 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
     ----------
     problems : sequence of Problem
         Must share mesh, numerics, temperature, constants, regions and the lengths of phases; they may differ in
-        geometry, drives, initial state and random stream.
+        geometry, in which device's grains they have, in drives, initial state and random stream.
     batch : bool, optional
         Advance all together; default: on a GPU only.
 
@@ -63,7 +63,8 @@ def _shape(problem: Problem):
     )
     # which constants are arrays depends on the smoothing of edges
     shape = Geometry(edge_smoothing=problem.geometry.edge_smoothing)
-    return replace(problem, geometry=shape, initial=None, stream=(), schedule=phases)
+    grains = replace(problem.grains, seed=0, instance=0) if problem.grains is not None else None
+    return replace(problem, geometry=shape, initial=None, stream=(), schedule=phases, grains=grains)
 
 
 def _drives(solver: Solver, problem: Problem) -> list[Drive]:

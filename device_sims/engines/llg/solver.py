@@ -24,10 +24,13 @@ from device_sims.engines.llg.fields import (
     Coefficient,
     Triple,
     anisotropy,
+    bulk_dmi,
     cross,
+    cubic,
     demag,
     dmi,
     exchange,
+    interlayer,
     neighbours,
     spin_torque,
     thermal,
@@ -43,7 +46,10 @@ MAX_DRIFT = 0.3  # of abs(m)^2 in one step, before it is normalised
 
 
 class System(NamedTuple):
-    """Coefficients of one device, numbers where uniform, else ``[nz, ny, nx]``. Replicas of a batch may differ."""
+    """Coefficients of one device, numbers where uniform, else ``[nz, ny, nx]``. Replicas of a batch may differ.
+
+    A term that is absent is None.
+    """
 
     mask: Cells  # 0 or 1
     exchange: exchange.Coefficients
@@ -53,6 +59,10 @@ class System(NamedTuple):
     noise: Coefficient  # factor on the thermal field
     alpha: Coefficient
     ms: Coefficient  # Ms / Ms0
+    second: Coefficient | None  # Ku of the second anisotropy
+    cubic: cubic.Coefficients | None
+    bulk: list[Coefficient] | None
+    interlayer: list[interlayer.Pair] | None
 
 
 class Drive(NamedTuple):
@@ -111,13 +121,13 @@ class Solver:
         self.thermal = jnp.asarray(thermal.standard_deviation(problem) * thermal.levels(), self.dtype)
         self.zhang_li = zhang_li.prepare(problem)
         # what is absent is not computed: these decide it once, for all replicas of a batch
-        maps = {m.constant for m in problem.maps}.union(*(region.changes for region in problem.regions))
-        if problem.geometry.edge_smoothing:
-            maps.add("Ms_A_per_m")
+        maps = material.varying(problem)
         self.uniform_alpha = "alpha" not in maps and "Ms_A_per_m" not in maps
         self.uniform_ms = "Ms_A_per_m" not in maps
         self.axis = None if "axis" in maps else constants.axis
         self.has_dmi = bool(constants.D_J_per_m2) or "D_J_per_m2" in maps
+        self.has_cubic = bool(constants.Kc1_J_per_m3 or constants.Kc2_J_per_m3) or "Kc1_J_per_m3" in maps
+        self.gaps = [(low, high) for _, low, high, _ in interlayer.layers(problem)]
         waves = [waveform(d) for phase in problem.schedule for d in _drives(problem, phase)]
         self.steady = all(w.start == w.stop and not w.amplitude for w in waves)
         self.has_current = bool(constants.spin_hall_angle)
@@ -140,6 +150,10 @@ class Solver:
             thermal.prepare(problem, constants),
             constants["alpha"],
             constants["Ms_A_per_m"] / problem.material.Ms_A_per_m,
+            anisotropy.second(problem, constants, mask) if problem.material.second_Ku_J_per_m3 else None,
+            cubic.prepare(problem, constants, mask) if self.has_cubic else None,
+            bulk_dmi.prepare(problem, constants, mask) if problem.material.Dbulk_J_per_m2 else None,
+            interlayer.prepare(problem, constants, mask) if self.gaps else None,
         )
         return jax.tree.map(lambda a: jnp.asarray(a, self.dtype), system)
 
@@ -203,7 +217,7 @@ class Solver:
 
     def _local(self, system: System, values: Values, m: Triple) -> dict[str, Triple]:
         """Return the reduced fields, by name, that derive from an energy and need no more than a cell's neighbours."""
-        around = neighbours(m)
+        around = neighbours(m, self.problem.mesh.wraps)
         own, constants = self.kernel.own, self.problem.material
         ku = anisotropy.strength(system.anisotropy, values.ku_factor, values.regions)
         own_x, own_y, own_z = (-float(own[i]) * (m[i] if self.uniform_ms else system.ms * m[i]) for i in range(3))
@@ -216,6 +230,14 @@ class Solver:
         }
         if self.has_dmi:
             terms["dmi"] = dmi.field(around, system.dmi)
+        if system.second is not None:
+            terms["second"] = anisotropy.field(m, system.second, system.anisotropy, constants.second_axis, False)
+        if system.cubic is not None:
+            terms["cubic"] = cubic.field(m, system.cubic)
+        if system.bulk is not None:
+            terms["bulk"] = bulk_dmi.field(around, system.bulk)
+        if system.interlayer is not None:
+            terms["interlayer"] = interlayer.field(m, system.interlayer, self.gaps)
         return terms
 
     def _rate(self, system: System, values: Values, m, extra):
@@ -230,7 +252,9 @@ class Solver:
             )
             h = total(h, torque)
         if self.has_velocity:
-            torque = zhang_li.field(m, neighbours(m), self.zhang_li, values.velocity, constants.zhang_li_beta)
+            torque = zhang_li.field(
+                m, neighbours(m, self.problem.mesh.wraps), self.zhang_li, values.velocity, constants.zhang_li_beta
+            )
             h = total(h, torque)
         alpha = constants.alpha if self.uniform_alpha else system.alpha
         t = cross(m, h)
@@ -303,27 +327,30 @@ class Solver:
     def energies(self, system: System, drive: Drive, m, step=0) -> dict[str, float]:
         """Return the energy of each term and their sum, J; sums in float64.
 
-        E = -1/2 mu0 Ms V sum m.H for exchange, DMI and demag; -mu0 Ms V sum m.H for the applied field; the anisotropy
-        is zero along the axis.
+        E = -1/2 mu0 Ms V sum m.H for exchange (with couplings), both kinds of DMI and demag; -mu0 Ms V sum m.H for the
+        applied field; the anisotropy is the sum of the uniaxial ones, zero along their axes, and the cubic one.
         """
         constants = self.problem.material
         unit = MU0 * constants.Ms_A_per_m**2 * self.problem.mesh.cell_volume_m3
         values = self.values(drive, step)
         fields = {name: np.asarray(h, np.float64) for name, h in self.local(system, values, tuple(m)).items()}
         fields["demag"] = fields.pop("own") + np.asarray(self.stray(m, system.ms), np.float64)
-        del fields["anisotropy"]
-        moment = np.asarray(m, np.float64) * np.asarray(system.ms, np.float64)
-        energies = {
-            name: -unit / (1 if name == "zeeman" else 2) * float((moment * h).sum()) for name, h in fields.items()
-        }
-        ku = np.asarray(anisotropy.strength(system.anisotropy, values.ku_factor, values.regions), np.float64)
-        ku2 = np.asarray(system.anisotropy.ku2, np.float64)
-        axis = np.asarray(constants.axis) if self.axis else np.asarray(system.anisotropy.axis, np.float64)
-        m64 = np.asarray(m, np.float64)
-        along = np.tensordot(axis, m64, 1) if self.axis else (axis * m64).sum(0)
-        s = np.asarray(system.mask, np.float64) * (1 - along**2)
-        density = np.asarray(system.ms, np.float64) * (ku / 2 * s + ku2 / 4 * s * s)
-        energies["anisotropy"] = unit * float(density.sum())
+        m64, ms = np.asarray(m, np.float64), np.asarray(system.ms, np.float64)
+        energies: dict[str, float] = {}
+        for name, h in fields.items():
+            if name in ("anisotropy", "second", "cubic"):
+                continue
+            part = -unit / (1 if name == "zeeman" else 2) * float((m64 * ms * h).sum())
+            term = {"bulk": "dmi", "interlayer": "exchange"}.get(name, name)
+            energies[term] = energies[term] + part if term in energies else part
+        ku = anisotropy.strength(system.anisotropy, values.ku_factor, values.regions)
+        axis = np.asarray(system.anisotropy.axis if self.axis is None else self.axis, np.float64)
+        density = anisotropy.density(m64, ku, system.anisotropy.ku2, axis)
+        if system.second is not None:
+            density = density + anisotropy.density(m64, system.second, 0.0, np.asarray(constants.second_axis))
+        if system.cubic is not None:
+            density = density + cubic.density(m64, system.cubic)
+        energies["anisotropy"] = unit * float((np.asarray(system.mask, np.float64) * ms * density).sum())
         return {**energies, "total": sum(energies.values())}
 
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Drive, Problem, material, waveform
+from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Drive, Problem, couplings, material, waveform
 from spinloom.errors import UserError
 
 # R = 1 + z + z^2/2 + A3 z^3 + A4 z^4 and P = 1 + z/2 + P2 z^2 + P3 z^3 of fdr4, which keep T(x) within 2.1 % of 1 for
@@ -43,16 +43,19 @@ def temperature_ratio(integrator: str, alpha: float, x):
 def largest_step(integrator: str, alpha: float, thermal: bool) -> float:
     """Return the largest x = h omega up to which waves decay and, if thermal, have a temperature right to a quarter."""
     x = np.linspace(0, 4, 4001)[1:]
-    ratio = temperature_ratio(integrator, alpha, x)
-    sound = np.abs(ratio - 1) < 0.25 if thermal else (ratio > 0) & np.isfinite(ratio)
+    if alpha:
+        ratio = temperature_ratio(integrator, alpha, x)
+        sound = np.abs(ratio - 1) < 0.25 if thermal else (ratio > 0) & np.isfinite(ratio)
+    else:  # no wave decays, and none may grow by more than rounding
+        sound = np.abs(sum(a * (1j * x) ** n for n, a in enumerate(GROWTH[integrator]))) < 1 + 1e-15
     return float(x[np.argmin(sound)]) if not sound.all() else float(x[-1])
 
 
 def fastest_waves(problem: Problem) -> list[tuple[float, float]]:
     """Return, for each alpha that occurs, an upper bound of the frequency of its cells' spin waves, rad/s.
 
-    The field is that of the wave that alternates from cell to cell (twice the exchange of all bonds) plus the largest
-    anisotropy, demagnetising and applied fields that the schedule holds.
+    The field is that of the wave that alternates from cell to cell (twice the exchange of all bonds, or more where
+    couplings strengthen them) plus the largest anisotropy, demagnetising and applied fields that the schedule holds.
     """
     mesh, constants = problem.mesh, problem.material
     mask = material.mask(problem)
@@ -64,11 +67,27 @@ def fastest_waves(problem: Problem) -> list[tuple[float, float]]:
     # the harmonic mean in a bond is at most twice the smaller A: with smoothed edges a cell's A is as small as its Ms
     smoothed = bool(problem.geometry.edge_smoothing)
     stiffness = np.minimum(stiffness.max(), 2 * stiffness) if smoothed else np.max(stiffness)
+    bonds = stiffness * curvature + _couplings(problem, mask, values["A_J_per_m"])
+    others = abs(constants.second_Ku_J_per_m3) + abs(constants.Kc2_J_per_m3)
+    others += np.abs(np.broadcast_to(values["Kc1_J_per_m3"], mask.shape)[mask])
+    others += 2 * abs(constants.Dbulk_J_per_m2) * sum(1 / d for d in mesh.cell_m)
     factor = max(_largest(phase.Ku_factor) * _product(phase.region_Ku_factors) for phase in problem.schedule)
     applied = max(np.sqrt(sum(_largest(b) ** 2 for b in phase.field_T)) for phase in problem.schedule)
-    field = (4 * stiffness * curvature + 2 * np.abs(ku) * factor + 4 * abs(constants.Ku2_J_per_m3) * part) / (MU0 * ms)
+    fourth = 4 * abs(constants.Ku2_J_per_m3) * part
+    field = (4 * bonds + 2 * np.abs(ku) * factor + fourth + 2 * others) / (MU0 * ms)
     rate = GAMMA0 * (field + ms + applied / MU0) / (1 + alpha**2)
     return [(float(a), float(rate[alpha == a].max())) for a in np.unique(alpha)]
+
+
+def _couplings(problem: Problem, mask: np.ndarray, A: float | np.ndarray) -> float:
+    """Return by how much couplings may exceed the exchange of a film without them, J/m3."""
+    if couplings.exchange_is_plain(problem):
+        return 0.0
+    stiffest, mesh = np.max(A), problem.mesh
+    excess = sum(abs(gap.J_J_per_m2) for gap in couplings.gaps(problem, mask)) / mesh.cell_m[2]
+    for bond, d in zip(couplings.stiffness(problem, mask, A), reversed(mesh.cell_m)):
+        excess += 2 / d**2 * max(0.0, float(np.abs(bond).max() - stiffest))
+    return excess
 
 
 def check(problem: Problem) -> None:
@@ -92,9 +111,19 @@ def _check(problem: Problem) -> None:
     if numerics.integrator == ADAPTIVE:
         _check_adaptive(problem)
         return
-    limit, alpha, rate = min(
-        (largest_step(numerics.integrator, a, thermal) / r, a, r) for a, r in fastest_waves(problem)
-    )
+    waves = fastest_waves(problem)
+    if any(a == 0 for a, _ in waves):
+        if thermal:
+            raise UserError(
+                f"temperature_K: found {problem.temperature_K:g} with cells of alpha 0, which no noise reaches; "
+                "allowed: temperature_K 0, or alpha above 0"
+            )
+        if largest_step(numerics.integrator, 0.0, False) < 0.1:
+            raise UserError(
+                f"numerics.integrator: found '{numerics.integrator}' with alpha 0, where it makes waves grow; allowed: "
+                f"rk4, {ADAPTIVE}"
+            )
+    limit, alpha, rate = min((largest_step(numerics.integrator, a, thermal) / r, a, r) for a, r in waves)
     if numerics.dt_s > limit:
         what = "whose temperature would be wrong" if thermal else "which would grow"
         raise UserError(

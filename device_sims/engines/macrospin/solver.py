@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import erfinv
 
-from device_sims.engines import Result
+from device_sims.engines import Result, refuse_terms
 from device_sims.problem import BOLTZMANN, ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Phase, Problem, waveform
 from device_sims.problem.body import demag_tensor, volume_m3
 from spinloom import streams
@@ -107,6 +107,7 @@ def _check(problem: Problem) -> None:
         ("material.D_J_per_m2", material.D_J_per_m2, 0.0, "DMI acts on gradients"),
         ("geometry.edge_smoothing", problem.geometry.edge_smoothing, 0, "its cells are whole"),
         ("maps", tuple(m.constant for m in problem.maps), (), "constants are uniform"),
+        ("grains", problem.grains, None, "constants are uniform"),
         ("regions", tuple(r.name for r in problem.regions if r.changes or driven), (), "constants are uniform"),
         ("initial.kind", initial.kind, "uniform", "there is one moment"),
         ("initial.relax_tolerance", initial.relax_tolerance, None, "give it a phase at rest"),
@@ -115,6 +116,7 @@ def _check(problem: Problem) -> None:
     for key, found, allowed, reason in refused:
         if found != allowed:
             raise UserError(f"{key}: found {found!r}, allowed with the macrospin engine: {allowed!r} ({reason})")
+    refuse_terms(problem, "macrospin")
     if any(w.start or w.stop or w.amplitude for w in velocities):
         raise UserError("zhang_li_u_m_per_s: allowed with the macrospin engine: 0 (this torque acts on gradients)")
     if not any(initial.direction):

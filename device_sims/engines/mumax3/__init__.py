@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from device_sims.engines import Result
+from device_sims.engines import Result, refuse_terms
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.engines.mumax3.process import probe, program_version
@@ -38,6 +38,7 @@ def check(problem: Problem) -> None:
     UserError
         Naming the key that it cannot.
     """
+    refuse_terms(problem, "mumax3")
     numerics, constants, mesh = problem.numerics, problem.material, problem.mesh
     if numerics.integrator not in script.SOLVERS:
         raise UserError(

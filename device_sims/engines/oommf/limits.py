@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from device_sims.engines import refuse_terms
 from device_sims.engines.llg import stability
 from device_sims.engines.oommf import program
 from device_sims.problem import ADAPTIVE, LEAST_TOLERANCE, Phase, Problem, waveform
@@ -95,6 +96,7 @@ def check(problem: Problem) -> None:
 
 def check_problem(problem: Problem) -> None:
     """Check what does not depend on the OOMMF that is there; errors as of `check`."""
+    refuse_terms(problem, "oommf")
     for entry in problem.maps:
         if entry.constant == "D_J_per_m2":
             raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")

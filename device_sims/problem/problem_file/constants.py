@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field
 
 from device_sims.problem import parts
 from device_sims.problem.problem_file.common import given_of, unit
@@ -19,7 +22,11 @@ class Maps(Section):
     alpha: str | None = key("Path.", absent=True, min_length=1)
     Ku_J_per_m3: str | None = key("Path.", absent=True, min_length=1)
     D_J_per_m2: str | None = key("Path.", absent=True, min_length=1)
+    Kc1_J_per_m3: str | None = key("Path.", absent=True, min_length=1)
     interpolate: Flag = key("Stretch files of other cells over the box.", False)
+
+
+Direction = Annotated[tuple[Real, ...], Field(min_length=3, max_length=3)]
 
 
 class Material(Section):
@@ -27,7 +34,7 @@ class Material(Section):
 
     Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
     A_J_per_m: Real = key("Exchange stiffness.", ge=0, le=1e-10)
-    alpha: Real = key("Gilbert damping.", gt=0, le=10)
+    alpha: Real = key("Gilbert damping; 0 with rk4 or dopri5 at T = 0.", ge=0, le=10)
     Ku_J_per_m3: Real = key("First uniaxial anisotropy constant.", 0, ge=-1e8, le=1e8)
     Ku2_J_per_m3: Real = key("Second uniaxial anisotropy constant.", 0, ge=-1e8, le=1e8)
     axis: tuple[Real, ...] = key("Axis of the anisotropy, any length.", (0, 0, 1), min_length=3, max_length=3)
@@ -39,6 +46,17 @@ class Material(Section):
     )
     slonczewski_lambda: Real = key("Asymmetry Lambda of the Slonczewski torque.", 1, ge=1, le=100)
     zhang_li_beta: Real = key("Non-adiabaticity of the Zhang-Li torque.", 0, ge=-100, le=100)
+    Kc1_J_per_m3: Real = key("First cubic anisotropy constant, mumax3's Kc1.", 0, ge=-1e8, le=1e8)
+    Kc2_J_per_m3: Real = key("Second cubic anisotropy constant, mumax3's Kc2.", 0, ge=-1e8, le=1e8)
+    cubic_axes: tuple[Direction, ...] = key(
+        "Two cubic axes at right angles, any length; the third is their cross product.",
+        ((1, 0, 0), (0, 1, 0)),
+        min_length=2,
+        max_length=2,
+    )
+    second_Ku_J_per_m3: Real = key("Constant of a second uniaxial anisotropy.", 0, ge=-1e8, le=1e8)
+    second_axis: tuple[Real, ...] = key("Its axis, any length.", (1, 0, 0), min_length=3, max_length=3)
+    Dbulk_J_per_m2: Real = key("Bulk DMI, mumax3's Dbulk, the D of ubermag's class T.", 0, ge=-0.02, le=0.02)
     maps: Maps = key("Constants read from scalar OVF files with the mesh's number of cells, SI units.", Maps)
 
 
@@ -47,9 +65,10 @@ class Constants(Section):
 
     Ms_A_per_m: Real | None = key("Saturation magnetisation.", absent=True, gt=0)
     A_J_per_m: Real | None = key("Exchange stiffness.", absent=True, ge=0)
-    alpha: Real | None = key("Gilbert damping.", absent=True, gt=0)
+    alpha: Real | None = key("Gilbert damping.", absent=True, ge=0)
     Ku_J_per_m3: Real | None = key("First uniaxial anisotropy constant.", absent=True)
     D_J_per_m2: Real | None = key("Interfacial DMI.", absent=True)
+    Kc1_J_per_m3: Real | None = key("First cubic anisotropy constant.", absent=True)
 
 
 class Values(Constants):
@@ -103,3 +122,15 @@ def region_of(
         shape, (x0, x1), (y0, y1) = shape_of(given.shape, f"{where}.shape"), (0.0, 0.0), (0.0, 0.0)
     pairs = tuple(sorted(factors.items()))
     return parts.Region((x0, x1), (y0, y1), pairs, given.name, shape, tuple(sorted(values.items())), axis)
+
+
+def material_of(given: Material) -> parts.Material:
+    """Return the uniform constants; `UserError` if a direction is zero or the cubic axes are not at right angles."""
+    uniform = given.model_dump(exclude={"maps"})
+    for name in ("axis", "polarisation", "second_axis"):
+        uniform[name] = unit(uniform[name], f"material.{name}")
+    first, second = (unit(axis, f"material.cubic_axes.{i}") for i, axis in enumerate(given.cubic_axes))
+    if abs(sum(a * b for a, b in zip(first, second))) > 1e-6:
+        raise UserError(f"material.cubic_axes: found {list(first)} and {list(second)}, allowed: two at right angles")
+    uniform["cubic_axes"] = first, second
+    return parts.Material(**uniform)

@@ -9,13 +9,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from device_sims.problem import material, parts
+from device_sims.problem import couplings, material, parts
 from device_sims.problem.initial import initial_magnetisation
-from device_sims.problem.parts import ADAPTIVE, LEAST_TOLERANCE, Map, Material, Numerics
+from device_sims.problem.parts import ADAPTIVE, LEAST_TOLERANCE, Map, Numerics
 from device_sims.problem.problem import Problem
-from device_sims.problem.problem_file.common import data_file, unit
+from device_sims.problem.problem_file.common import data_file
 from device_sims.problem.problem_file.constants import Material as MaterialKeys
-from device_sims.problem.problem_file.constants import Region, region_of
+from device_sims.problem.problem_file.constants import Region, material_of, region_of
+from device_sims.problem.problem_file.couplings import Coupling, Grains, check_grains, coupling_of, grains_of
 from device_sims.problem.problem_file.mesh import Mesh, mesh_of
 from device_sims.problem.problem_file.other_names import hints
 from device_sims.problem.problem_file.schedule import Phase, phase_of
@@ -83,6 +84,12 @@ class ProblemFile(Section):
         (),
         max_length=1000,
     )
+    couplings: tuple[Coupling, ...] = key(
+        "Exchange between regions or layers, in place of the harmonic mean of the cells' A; in this order.",
+        (),
+        max_length=1000,
+    )
+    grains: Grains | None = key("Voronoi grains of the film.", absent=True)
     initial: Initial = key("The state at t = 0.")
     schedule: tuple[Phase, ...] = key("Phases, one after the other.", min_length=1, max_length=10000)
     numerics: NumericsKeys = key("How time is stepped.")
@@ -140,8 +147,6 @@ def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
     maps = content.material.maps.model_dump(exclude={"interpolate"})
     stretch = content.material.maps.interpolate
     uniform = content.material.model_dump(exclude={"maps"})
-    for name in ("axis", "polarisation"):
-        uniform[name] = unit(uniform[name], f"material.{name}")
     mesh = mesh_of(content.mesh)
 
     def shape(given: Shape, where: str) -> parts.Shape:
@@ -150,7 +155,7 @@ def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
     return Problem(
         mesh=mesh,
         geometry=geometry_of(content.geometry, mesh, seed, folder),
-        material=Material(**uniform),
+        material=material_of(content.material),
         schedule=tuple(phase_of(given, i) for i, given in enumerate(content.schedule)),
         initial=initial_of(content.initial, folder),
         temperature_K=content.temperature_K,
@@ -159,6 +164,8 @@ def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
         stream=(seed, "thermal field", "run"),
         regions=tuple(region_of(r, f"regions.{i}", uniform, maps, shape) for i, r in enumerate(content.regions)),
         maps=tuple(Map(name, data_file(maps[name], f"material.maps.{name}", folder, stretch)) for name in sorted(maps)),
+        couplings=tuple(coupling_of(given, i) for i, given in enumerate(content.couplings)),
+        grains=grains_of(content.grains, seed) if content.grains is not None else None,
     )
 
 
@@ -210,5 +217,7 @@ def _check(problem: Problem) -> None:
         if not material.region_mask(problem.mesh, region).any():
             raise UserError(f"regions.{index}: holds the centre of no cell, allowed: at least one")
     mask = material.mask(problem)
-    material.constants(problem, mask)
+    constants = material.constants(problem, mask)
+    couplings.stiffness(problem, mask, constants["A_J_per_m"])
+    check_grains(problem, constants)
     initial_magnetisation(problem, mask)

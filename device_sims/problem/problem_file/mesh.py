@@ -12,6 +12,7 @@ from spinloom.declare import Real, Section, Whole, key
 from spinloom.errors import UserError
 
 MAX_CELLS = 2**22  # beyond it a slip of the keyboard
+MAX_REPEATED = 2**25  # cells whose stray field is summed, which takes minutes
 
 
 class Mesh(Section):
@@ -34,6 +35,9 @@ class Mesh(Section):
         min_length=3,
         max_length=3,
     )
+    periodic: tuple[Annotated[Whole, Field(ge=0, le=1000)], ...] = key(
+        "Repetitions along x and y, as in mumax3's SetPBC; 0 where the box ends.", (0, 0), min_length=2, max_length=2
+    )
 
 
 def mesh_of(given: Mesh) -> parts.Mesh:
@@ -51,4 +55,8 @@ def mesh_of(given: Mesh) -> parts.Mesh:
             raise UserError(f"mesh.size_m: found {found}, allowed: whole multiples of mesh.cell_m = {cell}")
     if math.prod(counts) > MAX_CELLS:
         raise UserError(f"mesh: found {math.prod(counts)} cells, allowed: at most {MAX_CELLS}")
-    return parts.Mesh(counts[0], counts[1], (cell[0], cell[1], cell[2]), counts[2])
+    periodic = given.periodic[0], given.periodic[1]
+    repeated = math.prod(count * max(1, n) for count, n in zip(counts, (*periodic, 1)))
+    if repeated > MAX_REPEATED:
+        raise UserError(f"mesh.periodic: found {repeated} cells with all repetitions, allowed: at most {MAX_REPEATED}")
+    return parts.Mesh(counts[0], counts[1], (cell[0], cell[1], cell[2]), counts[2], periodic)

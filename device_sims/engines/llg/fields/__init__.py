@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from device_sims.problem import Vector
 
@@ -24,7 +24,10 @@ Coefficient = Scalar | Cells  # a number where the material is uniform
 
 
 class Neighbours(NamedTuple):
-    """m of the cells at the six sides of each cell, zero beyond the box; None along z if there is one layer."""
+    """m of the cells at the six sides of each cell; None along z if there is one layer.
+
+    Beyond the box m is zero, or in a periodic direction that of the other end.
+    """
 
     left: Triple
     right: Triple
@@ -34,10 +37,14 @@ class Neighbours(NamedTuple):
     over: Triple | None
 
 
-def neighbours(m: Triple) -> Neighbours:
+Wraps = tuple[bool, bool, bool]  # `Mesh.wraps`: whether the box goes on at its other end, along z, y, x
+OPEN = (False, False, False)
+
+
+def neighbours(m: Triple, wraps: Wraps = OPEN) -> Neighbours:
     """Return m of the neighbours."""
     layers = m[0].shape[0]
-    p = [jnp.pad(c, ((int(layers > 1),) * 2, (1, 1), (1, 1))) for c in m]
+    p = [_padded(c, int(layers > 1), wraps) for c in m]
     z = slice(1, -1) if layers > 1 else slice(None)
 
     def cut(*window: slice) -> Triple:
@@ -54,8 +61,21 @@ def neighbours(m: Triple) -> Neighbours:
     )
 
 
+def _padded(c: Cells, layers: int, wraps: Wraps) -> Array:
+    if not any(wraps):
+        return jnp.pad(c, ((layers, layers), (1, 1), (1, 1)))
+    c = jnp.pad(c, ((layers, layers), (0, 0), (0, 0)))
+    for axis in (1, 2):
+        width = [(int(axis == i),) * 2 for i in range(3)]
+        c = jnp.pad(c, width, mode="wrap" if wraps[axis] else "constant")
+    return c
+
+
 def bonds(
-    values: Coefficient, mask: Bool[np.ndarray, "nz ny nx"], mean: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    values: Coefficient,
+    mask: Bool[np.ndarray, "nz ny nx"],
+    mean: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    wraps: Wraps = OPEN,
 ) -> list[Coefficient]:
     """Return the value of the bond at each side, in the order of `Neighbours`.
 
@@ -64,14 +84,24 @@ def bonds(
     """
     if not isinstance(values, np.ndarray):
         return [values] * 6
-    inside, padded = np.pad(mask, 1), np.pad(values, 1)
-    inner = (slice(1, -1),) * 3
     sides = []
-    for axis in (2, 1, 0):
-        for shift in (1, -1):
-            there = np.roll(inside, shift, axis)[inner] & mask
-            sides.append(np.where(there, mean(values, np.roll(padded, shift, axis)[inner]), 0.0))
+    for axis, shift in SIDES:
+        there = beside(mask, axis, shift, wraps) & mask
+        sides.append(np.where(there, mean(values, beside(values, axis, shift, wraps)), 0.0))
     return sides
+
+
+SIDES = tuple((axis, shift) for axis in (2, 1, 0) for shift in (1, -1))  # of an array, in the order of `Neighbours`
+
+
+def beside(
+    values: Shaped[np.ndarray, "nz ny nx"], axis: int, shift: int, wraps: Wraps
+) -> Shaped[np.ndarray, "nz ny nx"]:
+    """Return the values of the cells at one of the `SIDES`, zero (or False) beyond the box's ends."""
+    there = np.roll(values, shift, axis)
+    if not wraps[axis]:
+        there[(slice(None),) * axis + (0 if shift > 0 else -1,)] = 0
+    return there
 
 
 def cross(a: Triple, b: Triple | Vector) -> Triple:

@@ -1,4 +1,7 @@
-"""Uniaxial anisotropy, w = Ku f(t) s + Ku2 s^2 with s = 1 - (m.u)^2 and u the axis; f also by region."""
+"""Uniaxial anisotropy, w = Ku f(t) s + Ku2 s^2 with s = 1 - (m.u)^2 and u the axis; f also by region.
+
+The axis may differ from cell to cell. A second anisotropy has a Ku and an axis of its own, uniform and constant.
+"""
 
 from typing import NamedTuple
 
@@ -43,6 +46,12 @@ def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"
     )
 
 
+def second(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"]) -> Coefficient:
+    """Return the reduced Ku of the second anisotropy."""
+    unit = material.part(problem, mask) / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
+    return 2 * problem.material.second_Ku_J_per_m3 * unit
+
+
 def driven_regions(problem: Problem) -> tuple[str, ...]:
     """Return the names of the regions whose Ku any phase drives, sorted."""
     return tuple(sorted({name for phase in problem.schedule for name, _ in phase.region_Ku_factors}))
@@ -71,3 +80,13 @@ def field(m: Triple, ku: Coefficient, coefficients: Coefficients, axis: Vector |
     c = u[0] * m[0] + u[1] * m[1] + u[2] * m[2]
     along = (ku + coefficients.ku2 * (1 - c * c)) * c if fourth else ku * c
     return u[0] * along, u[1] * along, u[2] * along
+
+
+def density(
+    m: Float[np.ndarray, "3 nz ny nx"], ku: Coefficient, ku2: Coefficient, axis: Float[np.ndarray, "3 ..."]
+) -> Float[np.ndarray, "nz ny nx"]:
+    """Return the energy density over ``mu0 Ms0 Ms``, in float64; zero along the axis."""
+    ku, ku2 = (np.asarray(value, np.float64) for value in (ku, ku2))
+    along = np.tensordot(axis, m, 1) if axis.ndim == 1 else (axis * m).sum(0)
+    s = 1 - along**2
+    return ku / 2 * s + ku2 / 4 * s * s

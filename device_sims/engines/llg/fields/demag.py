@@ -1,7 +1,10 @@
-"""Magnetostatic field of all cells by FFT with Newell's tensor (`newell.py`), open boundaries.
+"""Magnetostatic field of all cells by FFT with Newell's tensor (`newell.py`).
 
 The tensor is split into the cell's own part (diagonal, local) and that of all other cells (the convolution), so that
 the integrator may evaluate them at different rates; their sum is the full field, nothing is truncated.
+
+In a periodic direction the tensor is summed over the repetitions (`newell.repeated`) and the transform needs no
+padding: the field of a state that is moved along is the field moved along.
 """
 
 from typing import NamedTuple
@@ -13,7 +16,7 @@ from jaxtyping import Float
 from scipy.fft import next_fast_len
 
 from device_sims.problem import Mesh
-from device_sims.problem.newell import tensor
+from device_sims.problem.newell import repeated, tensor
 
 FLAT = ("xx", "yy", "zz", "xy")  # in one layer xz and yz vanish
 FULL = (*FLAT, "xz", "yz")
@@ -29,11 +32,13 @@ class Kernel(NamedTuple):
 
 def kernel(mesh: Mesh) -> Kernel:
     """Return the kernel of a mesh in float64."""
+    wraps = mesh.wraps
     pz, py, px = (
-        1 if n == 1 and axis == 0 else next_fast_len(2 * n - 1, real=True) for axis, n in enumerate(mesh.shape)
+        n if wraps[axis] or n == 1 and axis == 0 else next_fast_len(2 * n - 1, real=True)
+        for axis, n in enumerate(mesh.shape)
     )
     padded = pz, py, px
-    parts = tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
+    parts = repeated(mesh) if any(wraps) else tensor(mesh.nx, mesh.ny, mesh.cell_m, mesh.nz)
     own = np.array([parts[name][0, 0, 0] for name in ("xx", "yy", "zz")])
     spectra = []
     for name in FLAT if mesh.nz == 1 else FULL:
@@ -41,8 +46,8 @@ def kernel(mesh: Mesh) -> Kernel:
         part[0, 0, 0] = 0.0
         full = np.zeros(padded)
         for signs in np.ndindex(2, 2, 2):
-            # the mirror images: negative displacements lie at the far end of the padded box
-            if any(s and n == 1 for s, n in zip(signs, mesh.shape)):
+            # the mirror images: negative displacements lie at the far end of the padded box, or are there already
+            if any(s and (n == 1 or wraps) for s, n, wraps in zip(signs, mesh.shape, mesh.wraps)):
                 continue
             mirrored = part
             for axis, sign in enumerate(signs):

@@ -18,7 +18,7 @@ Coefficients = tuple[Coefficient, Coefficient, Coefficient, Coefficient]  # left
 def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"]) -> Coefficients:
     """Return ``D / (mu0 Ms0 Ms d)`` for the bonds of each cell in the plane."""
     unit = 1 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
-    strengths = bonds(constants["D_J_per_m2"], mask, lambda a, b: (a + b) / 2)
+    strengths = bonds(constants["D_J_per_m2"], mask, lambda a, b: (a + b) / 2, problem.mesh.wraps)
     left, right, below, above = (s * unit / problem.mesh.cell_m[axis] for s, axis in zip(strengths, (0, 0, 1, 1)))
     return left, right, below, above
 

@@ -1,6 +1,7 @@
 """Exchange: H = 2 A / (mu0 Ms) laplacian m, six-neighbour differences, free surface.
 
-Between cells of different A a bond has their harmonic mean, as the flux through two slabs in series has.
+Between cells of different A a bond has their harmonic mean, as the flux through two slabs in series has. Couplings and
+boundaries of grains change it (`problem/couplings.py`).
 """
 
 from typing import NamedTuple
@@ -8,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from device_sims.engines.llg.fields import Cells, Coefficient, Neighbours, Triple, bonds
-from device_sims.problem import MU0, Problem
+from device_sims.engines.llg.fields import SIDES, Cells, Coefficient, Neighbours, Triple, beside, bonds
+from device_sims.problem import MU0, Problem, couplings
 
 
 class Coefficients(NamedTuple):
@@ -21,14 +22,18 @@ class Coefficients(NamedTuple):
 
 def prepare(problem: Problem, constants: dict, mask: Bool[np.ndarray, "nz ny nx"]) -> Coefficients:
     """Return ``2 A / (mu0 Ms0 Ms d^2)`` for each bond, and their sum for each cell."""
-    cell = problem.mesh.cell_m
+    cell, wraps = problem.mesh.cell_m, problem.mesh.wraps
     unit = 2 / (MU0 * problem.material.Ms_A_per_m * constants["Ms_A_per_m"])
-    stiffness = bonds(constants["A_J_per_m"], mask, lambda a, b: 2 * a * b / (a + b + 1e-300))
-    sides = [s * unit / cell[axis] ** 2 for s, axis in zip(stiffness, (0, 0, 1, 1, 2, 2))]
-    inside = np.pad(mask.astype(float), 1)
+    A = constants["A_J_per_m"]
+    if couplings.exchange_is_plain(problem):
+        stiffness = bonds(A, mask, lambda a, b: 2 * a * b / (a + b + 1e-300), wraps)
+    else:
+        following = couplings.stiffness(problem, mask, A)
+        stiffness = [np.roll(following[axis], max(shift, 0), axis) for axis, shift in SIDES]
+    sides = [s * unit / cell[2 - axis] ** 2 for s, (axis, _) in zip(stiffness, SIDES)]
     total = np.zeros(mask.shape)
-    for index, (axis, shift) in enumerate((axis, shift) for axis in (2, 1, 0) for shift in (1, -1)):
-        total += sides[index] * np.roll(inside, shift, axis)[1:-1, 1:-1, 1:-1]
+    for side, (axis, shift) in zip(sides, SIDES):
+        total += side * beside(mask.astype(float), axis, shift, wraps)
     return Coefficients(sides, total * mask)
 
 

@@ -37,6 +37,8 @@ def standard_deviation(problem: Problem) -> float:
 def prepare(problem: Problem, constants: dict) -> Coefficient:
     """Return the factor on the standard deviation in each cell (1.0 in a uniform material)."""
     material = problem.material
+    if not problem.temperature_K:
+        return 1.0
     relative = constants["alpha"] / material.alpha * material.Ms_A_per_m / constants["Ms_A_per_m"]
     return np.sqrt(relative)
 
