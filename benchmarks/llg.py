@@ -68,7 +68,7 @@ def seconds_per_step(case: Problem, replicas: int, together: bool, repeats: int,
             def many(tree):
                 return jax.tree.map(lambda leaf: jnp.stack([leaf] * replicas), tree)
 
-            advance = jax.jit(jax.vmap(solver._advance, in_axes=(0, 0, 0, 0, None, None)))
+            advance = solver.advance_together
             keys = jnp.stack([streams.key(1, "benchmark", index) for index in range(replicas)])
             arguments = many(system), many(drive), many(state), keys
         else:

@@ -10,7 +10,7 @@ from device_sims.problem import Problem
 
 __all__ = ["VERSION", "check", "probe", "run"]
 
-VERSION = "2"
+VERSION = "3"
 
 
 def probe() -> tuple[bool, str]:

@@ -95,7 +95,6 @@ def _together(solver: Solver, problems: Sequence[Problem]) -> list[Result]:
     def stack(trees):
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
-    advance = jax.jit(jax.vmap(solver._advance, in_axes=(0, 0, 0, 0, None, None)))
     systems: list[System] = [solver.system(p) for p in problems]
     drives = [_drives(solver, p) for p in problems]
     histories = [_History(solver, *of_one) for of_one in zip(problems, systems, drives)]
@@ -112,7 +111,7 @@ def _together(solver: Solver, problems: Sequence[Problem]) -> list[Result]:
 
     keep(state, False)
     for _, count, is_end in problems[0].frames():
-        state = advance(system, by_phase[place], state, keys, taken, count)
+        state = solver.advance_together(system, by_phase[place], state, keys, taken, count)
         taken += count
         keep(state, is_end)
         place += is_end

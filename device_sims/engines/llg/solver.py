@@ -43,6 +43,8 @@ from device_sims.problem import GAMMA0, MU0, Phase, Problem, material, waveform
 from device_sims.problem.initial import initial_magnetisation
 
 MAX_DRIFT = 0.3  # of abs(m)^2 in one step, before it is normalised
+# XLA's own choice is vectors of 256 bits also on a processor that has wider ones; a GPU does not look at it
+OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
 class System(NamedTuple):
@@ -132,7 +134,10 @@ class Solver:
         self.steady = all(w.start == w.stop and not w.amplitude for w in waves)
         self.has_current = bool(constants.spin_hall_angle)
         self.has_velocity = any(_moves(phase.zhang_li_u_m_per_s) for phase in problem.schedule)
-        self.advance = jax.jit(self._advance)
+        self.on_cpu = jax.default_backend() == "cpu"
+        self.advance = jax.jit(self._advance, compiler_options=OPTIONS)
+        together = jax.vmap(self._advance, in_axes=(0, 0, 0, 0, None, None))
+        self.advance_together = jax.jit(together, compiler_options=OPTIONS)
         self.local = jax.jit(self._local)
         self.stray = jax.jit(self._stray)
 
@@ -256,6 +261,11 @@ class Solver:
                 m, neighbours(m, self.problem.mesh.wraps), self.zhang_li, values.velocity, constants.zhang_li_beta
             )
             h = total(h, torque)
+        if self.on_cpu:
+            # Each component of the rate needs the whole field, which XLA would compute again for each of them. It keeps
+            # one array behind a barrier in memory; three it does not.
+            stacked = jax.lax.optimization_barrier(jnp.stack(h))
+            h = stacked[0], stacked[1], stacked[2]
         alpha = constants.alpha if self.uniform_alpha else system.alpha
         t = cross(m, h)
         u = cross(m, t)
@@ -302,13 +312,12 @@ class Solver:
             return field if self.uniform_alpha else field * system.noise
 
         def body(index, carry):
-            # The noise of the next step and the random words of the one after are part of the carry because a loop's
-            # carry lies in memory: used directly, XLA on CPU computes them again inside every consumer.
-            state, field, later = carry
-            state = self._step(system, drive, state, field, index)
-            return state, noise(later), words(index + 2)
+            # The random words of the next step are part of the carry because a loop's carry lies in memory: used
+            # directly, XLA on CPU computes them again inside every consumer.
+            state, drawn = carry
+            return self._step(system, drive, state, noise(drawn), index), words(index + 1)
 
-        start = (state, noise(words(first)), words(first + 1))
+        start = state, words(first)
         return jax.lax.fori_loop(first, first + count, body, start)[0]
 
     def _adapt(self, system: System, drive: Drive, state: State, first, count) -> State:
