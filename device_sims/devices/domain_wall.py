@@ -148,6 +148,7 @@ class Options(Section):
     gate: Gate = key("How a voltage acts on the anisotropy.")
     sot: Sot = key("The spin-orbit torque of a pulse.")
     roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
+    grains: wire.Grains = key("Voronoi grains of the film.", wire.Grains)
     notches: wire.Notches = key("Notches in the edges.", wire.Notches)
     wall: Wall = key("Where and how a write begins and ends.")
     temperature_K: Real = key("Temperature.", ge=0, le=1500)
@@ -186,6 +187,7 @@ def check(section: Simulations) -> None:
             )
     planning.check_axes(axes, f"{where}.pulses")
     planning.check_number(section, len(_plan(options)) * len(_starts(options)))
+    wire.check_grains(options.grains, f"{where}.grains")
     nominal = options.material.Ku_J_per_m3
     found = f"{where}.material.Ku_J_per_m3: found {nominal:g}"
     wire.check_width(options.material, nominal, track.cell_m, found)
@@ -356,4 +358,5 @@ def _problem(section: Simulations, plan: tuple[float, int], instance: int, nomin
         record_interval_s=section.numerics.record_interval_s,
         # values themselves and not their places in the lists, so that reordering the sweep changes nothing
         stream=(seed, "thermal field", "domain_wall", voltage, polarity, nominal_start_m, instance),
+        grains=wire.grains(options.grains, seed, instance),
     )

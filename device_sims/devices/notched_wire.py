@@ -195,6 +195,7 @@ class Options(Section):
     track: wire.Track = key("The strip.")
     material: Constants = key("Constants of the free layer.")
     roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
+    grains: wire.Grains = key("Voronoi grains of the film.", wire.Grains)
     notch: Notch = key("A pair of triangular notches, one on each edge.")
     wall: Wall = key("Where and how a write begins and ends.")
     temperature_K: Real = key("Temperature.", ge=0, le=1500)
@@ -237,6 +238,7 @@ def check(section: Simulations) -> None:
     planning.check_axes(axes, f"{where}.pulses")
     planning.check_number(section, len(values))
     Ku = options.material.Ku_J_per_m3
+    wire.check_grains(options.grains, f"{where}.grains")
     wire.check_width(options.material, Ku, track.cell_m, f"{where}.material.Ku_J_per_m3: found {Ku:g}")
     times = {"wall.rest_s": wall.rest_s, "pulses.duration_s": axes.duration_s, "wall.settle_s": wall.settle_s}
     wire.check_problems(section, lambda instance: _problem(section, values[0], instance), times)
@@ -371,4 +373,5 @@ def _problem(section: Simulations, value: float, instance: int) -> Problem:
         record_interval_s=section.numerics.record_interval_s,
         # the value itself and not its place in the list, so that reordering the sweep changes nothing
         stream=(seed, "thermal field", "notched_wire", drive, value, instance),
+        grains=wire.grains(options.grains, seed, instance),
     )

@@ -13,7 +13,8 @@ from pydantic import Field
 from device_sims.common import Simulations
 from device_sims.devices import planning
 from device_sims.engines import Result
-from device_sims.problem import MU0, Geometry, Mesh, Problem, geometry, observables
+from device_sims.problem import MU0, Geometry, Mesh, Problem, material, observables
+from device_sims.problem import Grains as FilmGrains
 from device_sims.problem import Roughness as RoughEdges
 from device_sims.problem.observables import LOST, MULTIPLE, SINGLE
 from spinloom.declare import Real, Section, key
@@ -65,6 +66,16 @@ class Roughness(Section):
     correlation_length_m: Real = key("Correlation length of the edge.", 2e-08, gt=0, le=1e-06)
 
 
+class Grains(Section):
+    """Voronoi grains of the film."""
+
+    size_m: Real = key("Root of a grain's mean area, drawn once per instance; 0 for a film without.", 0, ge=0, le=1e-06)
+    Ku_spread: Real = key("Standard deviation of Ku from grain to grain, relative.", 0, ge=0, le=0.5)
+    Ms_spread: Real = key("The same of Ms.", 0, ge=0, le=0.25)
+    tilt_rad: Real = key("Standard deviation of the easy axis's lean along x and along y.", 0, ge=0, le=1)
+    exchange_factor: Real = key("Factor on exchange across boundaries of grains.", 1, ge=0, le=10)
+
+
 class Notches(Section):
     """Notches in the edges."""
 
@@ -92,6 +103,29 @@ def strip(track: Track, roughness: Roughness, notches: Notches, seed: int, insta
         notch_depth_m=notches.depth_m,
         notch_width_m=notches.width_m,
     )
+
+
+def grains(given: Grains, seed: int, instance: int) -> FilmGrains | None:
+    """Return the grains of an instance, or None."""
+    return FilmGrains(seed=seed, instance=instance, **given.model_dump()) if given.size_m else None
+
+
+def check_grains(given: Grains, where: str) -> None:
+    """Check that grains differ in something, and that what differs has grains.
+
+    Raises
+    ------
+    UserError
+        If it is one without the other.
+    """
+    plain = Grains()
+    differ = [name for name, value in given if name != "size_m" and value != getattr(plain, name)]
+    if given.size_m and not differ:
+        raise UserError(
+            f"{where}.size_m: found {given.size_m:g} with grains that are all alike; allowed: 0, or a spread"
+        )
+    if differ and not given.size_m:
+        raise UserError(f"{where}.{differ[0]}: found without grains; allowed: with size_m above 0")
 
 
 def rest_width(material: Material) -> float:
@@ -122,7 +156,7 @@ def check_width(material: Material, Ku_J_per_m3: float, cell_m: float, found: st
 
 
 def check_problems(section: Simulations, build: Callable[[int], Problem], times: dict[str, float]) -> None:
-    """Check that times are whole numbers of steps, and that each instance has a track.
+    """Check that times are whole numbers of steps, and that each instance has a track of sound constants.
 
     Parameters
     ----------
@@ -140,7 +174,8 @@ def check_problems(section: Simulations, build: Callable[[int], Problem], times:
     planning.check_times(section, first, times.items())
     for instance in range(section.sweep.instances):
         try:
-            geometry.mask(build(instance).geometry, first.mesh)
+            problem = build(instance)
+            material.constants(problem, material.mask(problem))
         except UserError as error:
             raise UserError(f"device_sims.{section.device}, instance {instance}: {error}") from None
 
