@@ -52,7 +52,15 @@ class Field:
 
 
 def write(
-    path: str | Path, values: np.ndarray, cell_m, *, format: str = "binary4", name: str = "m", time_s=0.0
+    path: str | Path,
+    values: np.ndarray,
+    cell_m,
+    *,
+    format: str = "binary4",
+    name: str = "m",
+    time_s=0.0,
+    unit: str = "1",
+    origin_m=(0.0, 0.0, 0.0),
 ) -> None:
     """Write a field with the header that mumax3 writes, atomically.
 
@@ -68,6 +76,10 @@ def write(
         Title, and stem of the labels (``m_x m_y m_z``).
     time_s : float
         Time of the snapshot, s.
+    unit : str
+        Of the values.
+    origin_m : 3 floats
+        Corner of the first cell, m.
 
     Raises
     ------
@@ -81,7 +93,7 @@ def write(
     components, *counts = values.shape
     title, dtype, check = FORMATS[format]
     labels = [name] if components == 1 else [f"{name}_{'xyz'[i] if components == 3 else i}" for i in range(components)]
-    axes = list(zip("xyz", reversed(counts), map(float, cell_m)))
+    axes = list(zip("xyz", reversed(counts), map(float, cell_m), map(float, origin_m)))
     lines = [
         "OOMMF OVF 2.0",
         "Segment count: 1",
@@ -90,15 +102,15 @@ def write(
         f"Title: {name}",
         "meshtype: rectangular",
         "meshunit: m",
-        *(f"{axis}min: 0" for axis in "xyz"),
-        *(f"{axis}max: {count * edge!r}" for axis, count, edge in axes),
+        *(f"{axis}min: {corner!r}" if corner else f"{axis}min: 0" for axis, _, _, corner in axes),
+        *(f"{axis}max: {corner + count * edge!r}" for axis, count, edge, corner in axes),
         f"valuedim: {components}",
         f"valuelabels: {' '.join(labels)}",
-        f"valueunits: {' '.join(['1'] * components)}",
+        f"valueunits: {' '.join([unit] * components)}",
         f"Desc: Total simulation time:  {float(time_s)!r}  s",
-        *(f"{axis}base: {edge / 2!r}" for axis, _, edge in axes),
-        *(f"{axis}nodes: {count}" for axis, count, _ in axes),
-        *(f"{axis}stepsize: {edge!r}" for axis, _, edge in axes),
+        *(f"{axis}base: {corner + edge / 2!r}" for axis, _, edge, corner in axes),
+        *(f"{axis}nodes: {count}" for axis, count, _, _ in axes),
+        *(f"{axis}stepsize: {edge!r}" for axis, _, edge, _ in axes),
         "End: Header",
         f"Begin: Data {title}",
     ]

@@ -278,14 +278,20 @@ class Phase:
 
 @dataclass(frozen=True)
 class Initial:
-    """The state at t = 0.
+    """The state at t = 0; `device_sims.problem.initial` holds the formulas.
 
     ``uniform`` along ``direction``; a ``wall`` between up (left) and down (right), or the reverse if ``up_left`` is
-    false; a ``vortex`` (circulation counterclockwise, core up) in the middle of the box; or a ``file`` (OVF, three
-    components).
+    false; ``two_domains`` with the ``directions`` left of, in and right of the wall; a ``vortex``, or a
+    ``vortex_wall`` between two domains along x, ``width_m`` long; a ``skyrmion``; ``random``, a draw for each cell
+    from the problem's stream; or a ``file`` (OVF, three components).
 
     The wall is ``m = (sech u cos phi, sech u sin phi, -+ tanh u)`` with the azimuth ``phi`` at its centre and
     ``u = ((x - position) cos(tilt) - (y - middle) sin(tilt)) / width``.
+
+    ``center_m`` is x and y of a vortex or skyrmion, None: the middle of the box; ``core_up`` whether mz is positive in
+    its core; ``circulation`` that of a vortex, 1 counterclockwise; ``radius_m`` that of a skyrmion, or the width of a
+    vortex's core, None: one cell; ``vorticity`` and ``helicity_rad`` those of a skyrmion. ``inside`` are other states
+    in shapes or regions, the last one counting.
 
     ``relax_tolerance``: if not None the state is relaxed, at T = 0 and under the drives of t = 0 without any current,
     until ``max |m x H| / Ms`` is below it.
@@ -300,6 +306,23 @@ class Initial:
     up_left: bool = True
     file: DataFile | None = None
     relax_tolerance: float | None = None
+    directions: tuple[Vector, Vector, Vector] | None = later(None)
+    center_m: tuple[float, float] | None = later(None)
+    radius_m: float | None = later(None)
+    core_up: bool = later(True)
+    circulation: int = later(1)
+    vorticity: int = later(1)
+    helicity_rad: float = later(0.0)
+    inside: tuple[Inside, ...] = later(())
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A state of its own in a shape, or in the region of a name."""
+
+    state: Initial
+    shape: Shape | None = None
+    region: str = ""
 
 
 ADAPTIVE = "dopri5"  # the integrator that chooses its steps

@@ -80,7 +80,7 @@ class Problem:
 
     def identity(self) -> dict[str, Any]:
         """Return `to_dict` without the paths of files, and without what `later` leaves out."""
-        return _plain(self, paths=False)
+        return identity_of(self)
 
     def steps(self, duration_s: float, name: str = "duration_s") -> int:
         """Return how many time steps make ``duration_s``; ``name`` is what to call it in the error.
@@ -112,6 +112,11 @@ class Problem:
     def duration_s(self) -> float:
         """Time that the schedule takes."""
         return sum(phase.duration_s for phase in self.schedule)
+
+
+def identity_of(value: Any) -> Any:
+    """Return a problem, or a part of one, as `Problem.identity` does."""
+    return _plain(value, paths=False)
 
 
 @cache

@@ -17,7 +17,10 @@ import pandas as pd
 from rich.table import Table
 
 from device_sims import engines
-from device_sims.problem import Problem, observables, ovf, problem_file
+from device_sims.problem import Problem, observables, problem_file
+from device_sims.problem.columns import KIND, read_off
+from device_sims.problem.initial import initial_magnetisation
+from device_sims.single import snapshots as snapshots_of
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import Progress, table_console
@@ -42,8 +45,9 @@ def run(
     engine : str
         One of `engines.REGISTRY`.
     output : path
-        Directory for ``problem.json``, ``table.csv`` and ``m000000.ovf``... With replicas those of each lie in
-        ``replica_000000``..., beside ``ensemble.csv`` (last row of each) and ``ensemble_mean.csv``.
+        Directory for ``problem.json``, ``table.csv``, ``m000000.ovf``..., and ``notes.txt`` if there is something to
+        note. With replicas those of each lie in ``replica_000000``..., beside ``ensemble.csv`` (last row of each) and
+        ``ensemble_mean.csv``.
     replicas : int, optional
         Repetitions with a thermal noise of their own; a run without is the replica 0.
     seed : int, optional
@@ -68,7 +72,7 @@ def run(
         "engine": engine,
         "engine_version": engines.version(engine),
         "layout": "single" if replicas is None else "ensemble",
-        "outputs": {"ovf": outputs.ovf, "ovf_format": outputs.ovf_format, "ovf_interval_s": outputs.ovf_interval_s},
+        "outputs": outputs.identity(),
         "problem": problem.identity(),
         "problem_hash": problem.hash(),
         "seed": problem.stream[0],
@@ -106,8 +110,9 @@ def _finish(
         try:
             results = engines.run(engine, problems, raw) if problems else ()
             for number, result in zip(missing, results, strict=True):
-                _write(places[number], problem, outputs, result)
-                for note in result.notes if number == missing[0] else ():
+                notes = (*result.notes, *_relaxation(problem, result))
+                _write(places[number], problem, outputs, result, notes)
+                for note in notes if number == missing[0] else ():
                     print(f"{source}: {engine}: {note}", file=sys.stderr)
                 progress.advance(1)
         except UserError as error:
@@ -173,7 +178,7 @@ def _is_done(place: Path, problem: Problem, outputs: problem_file.Outputs) -> bo
     if not (place / "table.csv").exists():
         return False
     snapshots = outputs.snapshots(_read(place, problem)["t_s"].to_numpy())
-    names = [place / _snapshot(number) for number in range(len(snapshots))]
+    names = [place / name for number in range(len(snapshots)) for name in snapshots_of.names(outputs, number)]
     return all(name.is_file() and name.stat().st_size for name in names)
 
 
@@ -181,8 +186,8 @@ def _read(place: Path, problem: Problem) -> pd.DataFrame:
     name = place / "table.csv"
     table = files.read_table(name)
     columns = {"t_s", "mx", "my", "mz", "energy_total_J", WALL}
-    numbers = set(table.select_dtypes("number"))
-    last_s = table["t_s"].iloc[-1] if columns <= numbers == set(table) and len(table) else math.nan
+    numbers, words = set(table.select_dtypes("number")), {name for name in table if str(name).startswith(KIND)}
+    last_s = table["t_s"].iloc[-1] if columns <= numbers and set(table) <= numbers | words and len(table) else math.nan
     if not abs(last_s - problem.duration_s) < problem.numerics.dt_s:
         raise UserError(
             f"{name}: is damaged, allowed: columns of numbers ({', '.join(sorted(columns))}, ...) to the end of the "
@@ -198,15 +203,33 @@ def read_replicas(output: str | Path, problem: Problem, replicas: int | None) ->
     return [_read(place, problem) for place in places]
 
 
-def _snapshot(number: int) -> str:
-    return f"m{number:06d}.ovf"
+def _relaxation(problem: Problem, result: engines.Result) -> tuple[str, ...]:
+    """Return how far the relaxation of the first state moved a single wall, in a line, if it did."""
+    if problem.initial.relax_tolerance is None or result.m.shape[2:] != problem.mesh.shape:
+        return ()
+    given, cell = initial_magnetisation(problem, result.mask), problem.mesh.cell_m[0]
+    for component in (2, 0, 1):
+        if observables.wall_state(given[component], result.mask, up_left=None) != observables.SINGLE:
+            continue
+        before = observables.wall_position(given[component], result.mask, cell, up_left=None)
+        if observables.wall_state(result.m[0, component], result.mask, up_left=None) != observables.SINGLE:
+            return (f"initial.relax_tolerance: the wall at {before * 1e9:.3g} nm is no single wall once relaxed",)
+        after = observables.wall_position(result.m[0, component], result.mask, cell, up_left=None)
+        if abs(after - before) > cell:
+            return (
+                f"initial.relax_tolerance: relaxation moved the wall by {(after - before) * 1e9:.3g} nm, from "
+                f"{before * 1e9:.4g} to {after * 1e9:.4g} nm",
+            )
+        return ()
+    return ()
 
 
-def _write(place: Path, problem: Problem, outputs: problem_file.Outputs, result: engines.Result) -> None:
-    for number, record in enumerate(outputs.snapshots(result.t_s)):
-        time_s = float(result.t_s[record])
-        cell = problem.mesh.cell_m
-        ovf.write(place / _snapshot(number), result.m[record], cell, format=outputs.ovf_format, time_s=time_s)
+def _write(
+    place: Path, problem: Problem, outputs: problem_file.Outputs, result: engines.Result, notes: tuple[str, ...]
+) -> None:
+    snapshots_of.write(place, problem, outputs, result)
+    if notes:
+        files.write_text("".join(f"{note}\n" for note in notes), place / "notes.txt")
     mean = observables.mean_magnetisation(result.m, result.mask)
     table = pd.DataFrame({"t_s": result.t_s, "mx": mean[:, 0], "my": mean[:, 1], "mz": mean[:, 2]})
     for name in sorted(result.energies_J, key=lambda name: (name == "total", name)):
@@ -215,6 +238,9 @@ def _write(place: Path, problem: Problem, outputs: problem_file.Outputs, result:
     one_wall = [state == observables.SINGLE for state in observables.wall_states(mz, result.mask, up_left=None)]
     position = observables.wall_position(mz, result.mask, problem.mesh.cell_m[0], up_left=None)
     table[WALL] = np.where(one_wall, position, np.nan)
+    for column in outputs.columns:
+        for name, values in read_off(problem, column, result.m, result.mask).items():
+            table[name] = values
     files.write_csv(table, place / "table.csv")
 
 
@@ -234,7 +260,8 @@ def _write_ensemble(output: Path, problem: Problem, outputs: problem_file.Output
     last = pd.concat([table.tail(1) for table in tables], ignore_index=True)
     last.insert(0, "replica", numbers)
     files.write_csv(last, output / "ensemble.csv")
-    stacked = pd.concat(tables).groupby("t_s", sort=True)
+    words = [name for name in tables[0] if str(name).startswith(KIND)]
+    stacked = pd.concat(tables).drop(columns=words).groupby("t_s", sort=True)
     mean, sd = stacked.mean(), stacked.std()
     columns = {f"{name}_{what}": part[name] for name in mean for what, part in (("mean", mean), ("sd", sd))}
     columns["replicas_with_one_wall"] = stacked[WALL].count()

@@ -193,8 +193,8 @@ def test_a_state_from_a_file_is_normalised_and_must_fill_the_shape(tmp_path):
 
 def test_states_that_cannot_be():
     mesh = Mesh(5, 5, (NM, NM, NM))
-    with pytest.raises(UserError, match="initial.kind: found 'skyrmion', allowed: uniform, wall, vortex, file"):
-        start(Initial("skyrmion"), mesh)
+    with pytest.raises(UserError, match="initial.kind: found 'blob', allowed: uniform, wall, two_domains, vortex"):
+        start(Initial("blob"), mesh)
     with pytest.raises(UserError, match="initial.direction: found a zero vector"):
         start(Initial("uniform", (0.0, 0.0, 0.0)), mesh)
 

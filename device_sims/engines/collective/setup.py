@@ -93,6 +93,8 @@ def _prepare(problem: Problem) -> Prepared:
             f"kind '{initial.kind}', tilt {initial.tilt_rad:g}, relax {initial.relax_tolerance}",
             "an upright wall, not relaxed",
         )
+    if initial.inside:
+        _refuse("initial.inside", f"{len(initial.inside)} states", "none")
     if not 0 < initial.position_m < mesh.size_m[0]:
         _refuse("initial.position_m", f"{initial.position_m:g}", f"between 0 and {mesh.size_m[0]:g}")
     mask = material.mask(problem)

@@ -333,6 +333,17 @@ class Solver:
         return state._replace(m=m, step=step)
 
     # -- observables ---------------------------------------------------------------------------------------------
+    def fields_T(self, system: System, drive: Drive, m, step=0) -> dict[str, np.ndarray]:
+        """Return the field B of each term, and of all that derive from an energy (``effective``).
+
+        Each is ``float64[3, nz, ny, nx]`` in T, and zero outside the mask.
+        """
+        local = self.local(system, self.values(drive, step), tuple(m))
+        unit = MU0 * self.problem.material.Ms_A_per_m * np.asarray(system.mask, np.float64)
+        fields = {name: unit * np.asarray(h, np.float64) for name, h in local.items()}
+        fields["stray"] = fields.pop("own") + unit * np.asarray(self.stray(m, system.ms), np.float64)
+        return {**fields, "effective": sum(fields.values(), start=np.zeros(m.shape))}
+
     def energies(self, system: System, drive: Drive, m, step=0) -> dict[str, float]:
         """Return the energy of each term and their sum, J; sums in float64.
 

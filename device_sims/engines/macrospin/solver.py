@@ -110,6 +110,7 @@ def _check(problem: Problem) -> None:
         ("grains", problem.grains, None, "constants are uniform"),
         ("regions", tuple(r.name for r in problem.regions if r.changes or driven), (), "constants are uniform"),
         ("initial.kind", initial.kind, "uniform", "there is one moment"),
+        ("initial.inside", initial.inside, (), "there is one moment"),
         ("initial.relax_tolerance", initial.relax_tolerance, None, "give it a phase at rest"),
         ("numerics.integrator", problem.numerics.integrator, "heun", "its only scheme"),
     )

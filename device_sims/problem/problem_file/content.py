@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
-
-import numpy as np
 
 from device_sims.problem import couplings, material, parts
 from device_sims.problem.initial import initial_magnetisation
@@ -19,6 +18,7 @@ from device_sims.problem.problem_file.constants import Region, material_of, regi
 from device_sims.problem.problem_file.couplings import Coupling, Grains, check_grains, coupling_of, grains_of
 from device_sims.problem.problem_file.mesh import Mesh, mesh_of
 from device_sims.problem.problem_file.other_names import hints
+from device_sims.problem.problem_file.outputs import OutputKeys, Outputs, outputs_of
 from device_sims.problem.problem_file.schedule import Phase, phase_of
 from device_sims.problem.problem_file.shape import Geometry, Shape, geometry_of, shape_of
 from device_sims.problem.problem_file.start import Initial, initial_of
@@ -48,19 +48,6 @@ class NumericsKeys(Section):
         ge=0,
         le=100,
     )
-
-
-class OutputKeys(Section):
-    """What is written."""
-
-    record_interval_s: Real = key("Time between rows of table.csv.", gt=0)
-    ovf: Literal["none", "final", "each record"] = key("Which states are written as OVF files.", "none")
-    ovf_interval_s: Real | None = key(
-        "In place of `ovf`: time between OVF files, taken from the first record at or after it.",
-        None,
-        gt=0,
-    )
-    ovf_format: Literal["text", "binary4", "binary8"] = key("Numbers in OVF files.", "binary4")
 
 
 class ProblemFile(Section):
@@ -96,23 +83,6 @@ class ProblemFile(Section):
     outputs: OutputKeys = key("What is written.")
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What is written of a trajectory besides its table: see `OutputKeys`."""
-
-    ovf: str
-    ovf_interval_s: float | None
-    ovf_format: str
-
-    def snapshots(self, t_s: np.ndarray) -> list[int]:
-        """Return the records to write as OVF files, given the time of each, float64[records]."""
-        if self.ovf_interval_s is None:
-            return {"none": [], "final": [len(t_s) - 1], "each record": list(range(len(t_s)))}[self.ovf]
-        # the number of the interval that a record lies in; times are sums of steps, hence the tolerance
-        number = np.floor(np.asarray(t_s) / self.ovf_interval_s + 1e-6)
-        return [0, *(np.flatnonzero(np.diff(number) > 0) + 1).tolist()]
-
-
 def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
     """Return the problem of a file, and the outputs that it asks for.
 
@@ -136,28 +106,27 @@ def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
     path = Path(path)
     content = ProblemFile.parse(config.read(path), str(path))
     try:
-        problem = _problem(content, content.seed if seed is None else seed, path.parent)
+        seed = content.seed if seed is None else seed
+        shape = partial(shape_of, mesh=mesh_of(content.mesh), seed=seed, folder=path.parent)
+        problem = _problem(content, seed, path.parent, shape)
         _check(problem)
-        return problem, _outputs(content.outputs)
+        return problem, outputs_of(content.outputs, problem, shape)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
+def _problem(content: ProblemFile, seed: int, folder: Path, shape: Callable[[Shape, str], parts.Shape]) -> Problem:
     maps = content.material.maps.model_dump(exclude={"interpolate"})
     stretch = content.material.maps.interpolate
     uniform = content.material.model_dump(exclude={"maps"})
     mesh = mesh_of(content.mesh)
-
-    def shape(given: Shape, where: str) -> parts.Shape:
-        return shape_of(given, where, mesh, seed, folder)
-
+    track_m = content.geometry.width_m or mesh.size_m[1]
     return Problem(
         mesh=mesh,
         geometry=geometry_of(content.geometry, mesh, seed, folder),
         material=material_of(content.material),
         schedule=tuple(phase_of(given, i) for i, given in enumerate(content.schedule)),
-        initial=initial_of(content.initial, folder),
+        initial=initial_of(content.initial, mesh, track_m, folder, shape),
         temperature_K=content.temperature_K,
         numerics=Numerics(**content.numerics.model_dump()),
         record_interval_s=content.outputs.record_interval_s,
@@ -167,15 +136,6 @@ def _problem(content: ProblemFile, seed: int, folder: Path) -> Problem:
         couplings=tuple(coupling_of(given, i) for i, given in enumerate(content.couplings)),
         grains=grains_of(content.grains, seed) if content.grains is not None else None,
     )
-
-
-def _outputs(given: OutputKeys) -> Outputs:
-    interval, record = given.ovf_interval_s, given.record_interval_s
-    if interval is not None and given.ovf != "none":
-        raise UserError("outputs: found both ovf and ovf_interval_s, allowed: one of them")
-    if interval is not None and interval < record * (1 - 1e-6):
-        raise UserError(f"outputs.ovf_interval_s: found {interval:g}, allowed: at least record_interval_s = {record:g}")
-    return Outputs(given.ovf, interval, given.ovf_format)
 
 
 def _check(problem: Problem) -> None:
