@@ -21,6 +21,7 @@ STACK = "\n\ngoroutine 1 [running, locked to thread]:\ngithub.com/mumax/3/engine
 PARAMETERS = {
     "msat": 1, "aex": 1, "alpha": 1, "dind": 1, "ku1": 1, "ku2": 1, "anisu": 3, "pol": 1, "lambda": 1,
     "epsilonprime": 1, "fixedlayer": 3, "freelayerthickness": 1, "xi": 1, "temp": 1, "b_ext": 3, "j": 3,
+    "dbulk": 1, "kc1": 1, "kc2": 1, "anisc1": 3, "anisc2": 3,
 }  # fmt: skip
 VARIABLES = {
     "gammall": 1.7595e11, "enabledemag": True, "openbc": False, "disableslonczewskitorque": False,
@@ -31,6 +32,7 @@ CONSTANTS = {"true": True, "false": False, "ovf2_binary": 4, "fixedlayer_top": 1
 QUANTITIES = {"e_exch": "E_exch", "e_anis": "E_anis", "e_demag": "E_demag", "e_zeeman": "E_Zeeman"}
 FUNCTIONS = {
     "setgridsize", "setcellsize", "ext_initgeomfromovf", "ext_interdind", "tableadd", "tablesave", "save", "steps",
+    "ext_interexchange", "setpbc",
     "run", "relax", "setsolver", "thermseed", "thermreseed", "vector", "sin", "loadfile", "setregion", "for",
 }  # fmt: skip
 OBJECTS = {"regions", "m", "t"}
@@ -79,7 +81,8 @@ class Mumax:
         self.np, self.folder, self.unknown = np, folder, unknown
         self.parameters = {name: Parameter(np, n) for name, n in PARAMETERS.items()}
         self.parameters["pol"].values[:] = self.parameters["lambda"].values[:] = 1.0
-        self.variables, self.inter = dict(VARIABLES), {}
+        self.variables, self.inter, self.inter_exchange = dict(VARIABLES), {}, {}
+        self.periodic = (False, False, False)
         self.time, self.taken, self.saved, self.rows, self.columns = 0.0, 0, 0, 0, []
         self.cell = self.counts = self.m = self.mask = self.regions = None
         self.solver, self.seed, self.random, self.drawn = 5, 0, None, None
@@ -155,6 +158,10 @@ class Mumax:
         self.cell = cell
         self.mesh(self.np.ones(self.counts, bool))
 
+    def setpbc(self, nx, ny, nz):
+        assert self.mask is None, "resizing is not done here"
+        self.periodic = (nz > 0, ny > 0, nx > 0)
+
     def ext_initgeomfromovf(self, name):
         values, self.cell = self.read(name)
         self.mesh(values[0] != 0)
@@ -185,24 +192,37 @@ class Mumax:
         return self.np.moveaxis(values, -1, 0) if PARAMETERS[name] > 1 else values[..., 0]
 
     def exchange_field(self, m):
-        """2A/Ms d^2 (m' - m), and D/Ms d of what interfacial DMI adds; bonds that are missing are missing (OpenBC)."""
+        """2A/Ms d^2 (m' - m), and D/Ms d of what DMI adds; bonds that are missing are missing (OpenBC).
+
+        Interfacial DMI is that of cuda/dmi.cu, bulk DMI that of cuda/dmibulk.cu; mumax3 stops if it is given both.
+        """
         np = self.np
         assert self.variables["openbc"]
-        a, d, ms = self.cells("aex"), self.cells("dind"), self.cells("msat")
+        a, d, bulk, ms = self.cells("aex"), self.cells("dind"), self.cells("dbulk"), self.cells("msat")
+        assert not (d.any() and bulk.any()), "Cannot have interfacial-induced DMI and bulk DMI at the same time"
         field = np.zeros_like(m)
         for axis, edge in zip((2, 1, 0), self.cell):
-            here, there = [(slice(None),) * axis + (cut,) for cut in (slice(None, -1), slice(1, None))]
-            for one, other, sign in ((here, there, 1), (there, here, -1)):
-                both = self.mask[one] & self.mask[other]
-                stiffness = both * 2 / (1 / a[one] + 1 / a[other])
-                m1, m2 = m[(slice(None), *one)], m[(slice(None), *other)]
-                bond = 2 * stiffness / edge**2 * (m2 - m1)
+            for side in (1, -1):
+                exists = self.mask & np.roll(self.mask, -side, axis)
+                if not self.periodic[axis]:
+                    exists[(slice(None),) * axis + (-1 if side > 0 else 0,)] = False
+                regions, there = self.regions, np.roll(self.regions, -side, axis)
+                near, d_near, m2 = np.roll(a, -side, axis), np.roll(d, -side, axis), np.roll(m, -side, axis + 1)
+                mean = 2 / (1 / a + 1 / near)
+                for (one, other), value in self.inter_exchange.items():
+                    mean = np.where(
+                        (regions == one) & (there == other) | (regions == other) & (there == one), value, mean
+                    )
+                bond = exists * 2 * mean / edge**2 * (m2 - m)
                 if axis:
-                    strength = both * self.pair(self.regions[one], self.regions[other], d[one], d[other]) / edge
+                    strength = exists * self.pair(regions, there, d, d_near) / edge
                     lateral = 2 - axis
-                    bond[lateral] += sign * strength * m2[2]
-                    bond[2] -= sign * strength * m2[lateral]
-                field[(slice(None), *one)] += bond / ms[one]
+                    bond[lateral] += side * strength * m2[2]
+                    bond[2] -= side * strength * m2[lateral]
+                along = np.eye(3)[2 - axis].reshape(3, 1, 1, 1) + 0 * m
+                if axis or self.counts[0] > 1:
+                    bond -= side * exists * bulk / edge * np.cross(along, m2, axis=0)
+                field += bond / ms
         return field
 
     def pair(self, one, other, d1, d2):
@@ -215,10 +235,29 @@ class Mumax:
     def ext_interdind(self, a, b, value):
         self.inter[a, b] = value
 
+    def ext_interexchange(self, a, b, value):
+        self.inter_exchange[a, b] = value
+
     def anisotropy_field(self, m, k1, k2):
         axis = self.cells("anisu")
         along = (m * axis).sum(0)
         return (2 * k1 * along + 4 * k2 * along**3) / self.cells("msat") * axis
+
+    def cubic_field(self, m, k1, k2):
+        """As cuda/cubicanisotropy2.cu: its third axis is the cross product of the two that are given."""
+        np = self.np
+        first, second = self.cells("anisc1"), self.cells("anisc2")
+        if not first.any():
+            return 0 * m
+        axes = [axis / np.sqrt((axis**2).sum(0)) for axis in (first, second)]
+        axes.append(np.cross(*axes, axis=0))
+        a, b, c = ((m * axis).sum(0) for axis in axes)
+        along = [
+            -2 * k1 * (b**2 + c**2) * a - 2 * k2 * b**2 * c**2 * a,
+            -2 * k1 * (a**2 + c**2) * b - 2 * k2 * a**2 * c**2 * b,
+            -2 * k1 * (a**2 + b**2) * c - 2 * k2 * a**2 * b**2 * c,
+        ]
+        return sum(part * axis for part, axis in zip(along, axes)) / self.cells("msat")
 
     def thermal_field(self):
         np = self.np
@@ -235,6 +274,7 @@ class Mumax:
         np = self.np
         field = self.exchange_field(m) + self.cells("b_ext")
         field = field + self.anisotropy_field(m, self.cells("ku1"), self.cells("ku2"))
+        field = field + self.cubic_field(m, self.cells("kc1"), self.cells("kc2"))
         if self.parameters["temp"].now(self.time).any() and not self.relaxing:
             field = field + self.thermal_field()
         names = ("ku1", "b_ext", "j")
@@ -270,8 +310,9 @@ class Mumax:
         drift = np.zeros_like(m)
         for component, (axis, edge) in enumerate(zip((3, 2, 1), self.cell)):
             count = m.shape[axis]
-            after = m.take([min(i + 1, count - 1) for i in range(count)], axis)  # clamped at the box's ends
-            before = m.take([max(i - 1, 0) for i in range(count)], axis)
+            mode = "wrap" if self.periodic[axis - 1] else "clip"  # at the box's ends
+            after = np.take(m, np.arange(count) + 1, axis, mode=mode)
+            before = np.take(m, np.arange(count) - 1, axis, mode=mode)
             drift += b / edge * current[component] * (after - before)
         once = np.cross(m, drift, axis=0)
         return -((1 + xi * alpha) * np.cross(m, once, axis=0) + (xi - alpha) * once) / (1 + alpha**2)
@@ -337,6 +378,8 @@ class Mumax:
         elif name == "E_anis":
             terms = [(-1 / 2, self.anisotropy_field(self.m, self.cells("ku1"), zero))]
             terms += [(-1 / 4, self.anisotropy_field(self.m, zero, self.cells("ku2")))]
+            terms += [(-1 / 4, self.cubic_field(self.m, self.cells("kc1"), zero))]
+            terms += [(-1 / 6, self.cubic_field(self.m, zero, self.cells("kc2")))]
         else:
             terms = [(-1, self.cells("b_ext"))] if name == "E_Zeeman" else []
         return math.prod(self.cell) * sum(factor * (full * field).sum() for factor, field in terms)

@@ -16,7 +16,7 @@ from device_sims.engines import Result, refuse_terms
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.engines.mumax3.process import probe, program_version
-from device_sims.problem import LEAST_TOLERANCE, Problem, material, ovf
+from device_sims.problem import LEAST_TOLERANCE, Problem, couplings, material, ovf
 from spinloom import files
 from spinloom.errors import UserError
 
@@ -25,6 +25,10 @@ __all__ = ["GPU", "VERSION", "check", "probe", "program_version", "run"]
 VERSION = "1"
 GPU = True
 
+DOES = (
+    *("mesh.periodic", "material.Kc1_J_per_m3", "material.Kc2_J_per_m3", "material.Dbulk_J_per_m2", "couplings"),
+    *("grains.Kc1_spread", "grains.Ms_spread", "grains.tilt_rad", "grains.random_cubic_axes", "grains.exchange_factor"),
+)
 EVALUATIONS = {"heun": 2, "rk4": 4, "dopri5": 6}  # of the torque, in a step
 LEAST_RELAX_ERROR = 1e-8  # per step, below which single precision makes a relaxation endless (5e-9 did, 2e-8 did not)
 SHORT_STEP_S = 1e-14  # a guess of adaptive steps, for the time limit only
@@ -38,8 +42,17 @@ def check(problem: Problem) -> None:
     UserError
         Naming the key that it cannot.
     """
-    refuse_terms(problem, "mumax3")
+    refuse_terms(problem, "mumax3", DOES)
     numerics, constants, mesh = problem.numerics, problem.material, problem.mesh
+    if constants.Dbulk_J_per_m2 and ("D_J_per_m2" in material.varying(problem) or constants.D_J_per_m2):
+        raise UserError("material.Dbulk_J_per_m2: found beside D_J_per_m2, allowed with mumax3: one of them")
+    if any(mesh.wraps) and problem.geometry.kind != "box":
+        raise UserError(
+            f"mesh.periodic: found with geometry.kind {problem.geometry.kind}, allowed with mumax3: box, because a "
+            "shape read from a file sets the mesh anew"
+        )
+    if couplings.gaps(problem, material.mask(problem)):
+        raise UserError("couplings: found layers with empty cells in between, allowed with mumax3: layers that touch")
     if numerics.integrator not in script.SOLVERS:
         raise UserError(
             f"numerics.integrator: found '{numerics.integrator}', allowed with mumax3: {', '.join(script.SOLVERS)}"
@@ -80,7 +93,7 @@ def check(problem: Problem) -> None:
         stability.check(problem)  # the same schemes, so the same limits
     elif numerics.tolerance < (least := LEAST_TOLERANCE["float32"]):
         raise UserError(f"numerics.tolerance: found {numerics.tolerance:g}, allowed with mumax3: at least {least:g}")
-    if problem.regions or smooth:
+    if problem.regions or smooth or problem.couplings or problem.grains is not None:
         regions.partition(problem, material.mask(problem))
 
 

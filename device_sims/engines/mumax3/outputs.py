@@ -9,7 +9,7 @@ import numpy as np
 
 from device_sims.engines import Result
 from device_sims.engines.mumax3.script import COLUMNS, Script, at, frames, ku_factors
-from device_sims.problem import Problem, ovf
+from device_sims.problem import Problem, couplings, ovf
 from spinloom.errors import UserError
 
 
@@ -74,7 +74,7 @@ def result(problem: Problem, script: Script, folder: Path) -> Result:
 def _energies(problem: Problem, script: Script, columns: dict[str, np.ndarray], m: np.ndarray) -> dict[str, np.ndarray]:
     """Return energies by `Problem`'s names and zeros; mumax3's own total also holds that of the thermal field."""
     energies = {"exchange": columns["E_exch"], "demag": columns["E_demag"], "zeeman": columns["E_Zeeman"]}
-    if script.regions.constants["D_J_per_m2"].any():
+    if script.regions.constants["D_J_per_m2"].any() or problem.material.Dbulk_J_per_m2:
         # mumax3 knows their sum only
         energies["exchange"] = np.array([_exchange_J(problem, script, one.astype(float)) for one in m])
         energies["dmi"] = columns["E_exch"] - energies["exchange"]
@@ -83,16 +83,12 @@ def _energies(problem: Problem, script: Script, columns: dict[str, np.ndarray], 
 
 
 def _exchange_J(problem: Problem, script: Script, m: np.ndarray) -> float:
-    """Return the exchange energy, V sum A (m_i - m_j)^2/d^2 over bonds, A the harmonic mean of the two cells'."""
-    stiffness = script.regions.constants["A_J_per_m"][script.regions.index]
+    """Return the exchange energy, V sum A (m_i - m_j)^2/d^2 over bonds, A that of `couplings.stiffness`."""
+    bonds = couplings.stiffness(problem, script.mask, script.regions.constants["A_J_per_m"][script.regions.index])
     total = 0.0
-    for axis, edge in enumerate(reversed(problem.mesh.cell_m)):
-        count = script.mask.shape[axis]
-        first, second = ([a.take(range(s, count - 1 + s), axis) for a in (script.mask, stiffness)] for s in (0, 1))
-        a, b = first[1], second[1]
-        mean = np.divide(2 * a * b, a + b, out=np.zeros_like(a), where=(a + b > 0) & first[0] & second[0])
-        change = np.diff(m, axis=axis + 1)
-        total += float((mean * (change * change).sum(0)).sum()) / edge**2
+    for axis, (stiffness, edge) in enumerate(zip(bonds, reversed(problem.mesh.cell_m))):
+        change = np.roll(m, -1, axis + 1) - m
+        total += float((stiffness * (change * change).sum(0)).sum()) / edge**2
     return total * problem.mesh.cell_volume_m3
 
 

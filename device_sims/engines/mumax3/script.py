@@ -6,8 +6,9 @@ What of mumax3's this rests on (read in its source):
   moved on, so each change of a drive is first written as its value and then as its function;
 * ``Steps`` counts steps exactly, where ``Run`` compares sums of time steps; only adaptive steps need it;
 * with ``OpenBC`` a missing neighbour is a missing bond of exchange and DMI, which is the discretisation of `Problem`;
-  between regions, exchange has the harmonic mean, and so has DMI unless ``ext_InterDind`` says otherwise;
+  between regions, exchange and DMI have the harmonic mean, or what ``ext_InterExchange`` and ``ext_InterDind`` say;
 * ``Ku2`` multiplies -(m.u)^4 and ``Ku1`` -(m.u)^2, so Ku sin^2 + Ku2 sin^4 is Ku1 = Ku + 2 Ku2, Ku2 = -Ku2;
+* energies of cubic anisotropy are zero along its axes, as ours; it has bulk or interfacial DMI, never both;
 * relaxation lets time run, so drives are constant until it is over.
 
 Torques (cuda/slonczewski2.cu, cuda/zhangli2.cu; the fixed layer on top, its default):
@@ -147,7 +148,8 @@ def _mesh(problem: Problem, mask: np.ndarray) -> list[str]:
     if not mask.all():
         return ['ext_InitGeomFromOVF("mask.ovf")']
     mesh = problem.mesh
-    return [f"SetGridSize({mesh.nx}, {mesh.ny}, {mesh.nz})", f"SetCellSize({_numbers(mesh.cell_m)})"]
+    periodic = [f"SetPBC({mesh.periodic[0]}, {mesh.periodic[1]}, 0)"] if any(mesh.wraps) else []
+    return [*periodic, f"SetGridSize({mesh.nx}, {mesh.ny}, {mesh.nz})", f"SetCellSize({_numbers(mesh.cell_m)})"]
 
 
 def _material(problem: Problem, regions: Regions) -> list[str]:
@@ -158,11 +160,21 @@ def _material(problem: Problem, regions: Regions) -> list[str]:
         "alpha": regions.constants["alpha"],
         "Dind": regions.constants["D_J_per_m2"],
     }
+    if cubic := bool(regions.constants["Kc1_J_per_m3"].any() or constants.Kc2_J_per_m3):
+        by_region["Kc1"] = regions.constants["Kc1_J_per_m3"]
     lines = [f"GammaLL = {_number(GAMMA)}", f"EnableDemag = {_truth(numerics.demag)}", "OpenBC = true"]
     for name, values in by_region.items():
         lines.append(f"{name} = {_number(values[0])}")
         lines += [f"{name}.SetRegion({r}, {_number(v)})" for r, v in enumerate(values) if v != values[0]]
-    lines += [f"ext_InterDind({a}, {b}, {_number(d)})" for a, b, d in _unequal_dmi(regions)]
+    lines += [f"ext_InterDind({a}, {b}, {_number(d)})" for a, b, d in _unequal_dmi(problem, regions)]
+    lines += [f"ext_InterExchange({a}, {b}, {_number(A)})" for a, b, A in regions.bonds]
+    if cubic:
+        lines.append(f"Kc2 = {_number(constants.Kc2_J_per_m3)}")
+        for place, name in enumerate(("anisC1", "anisC2")):
+            axes = regions.cubic_axes[:, place]
+            lines += _assigned(name, _agreed([Value(f"vector({_numbers(axis)})") for axis in axes]))
+    if constants.Dbulk_J_per_m2:
+        lines.append(f"Dbulk = {_number(constants.Dbulk_J_per_m2)}")
     lines += _assigned("anisU", _agreed([Value(f"vector({_numbers(axis)})") for axis in regions.axes]))
     lines.append(f"Ku2 = {_number(0.0 - constants.Ku2_J_per_m3)}")
     torque, drift = bool(constants.spin_hall_angle), moves(problem)
@@ -200,14 +212,16 @@ def moves(problem: Problem) -> bool:
     return any(wave.start or wave.stop or wave.amplitude for wave in waves)
 
 
-def _unequal_dmi(regions: Regions) -> list[tuple[int, int, float]]:
+def _unequal_dmi(problem: Problem, regions: Regions) -> list[tuple[int, int, float]]:
     """Return pairs of neighbouring regions of unlike D, and the mean that their bonds have."""
     d, index = regions.constants["D_J_per_m2"], regions.index
     if (d == d[0]).all():
         return []
     pairs = set()
     for axis in (1, 2):
-        a, b = index.take(range(index.shape[axis] - 1), axis), index.take(range(1, index.shape[axis]), axis)
+        count = index.shape[axis]
+        last = count if problem.mesh.wraps[axis] else count - 1
+        a, b = index.take(range(last), axis), index.take([(i + 1) % count for i in range(last)], axis)
         low, high = np.minimum(a, b), np.maximum(a, b)
         pairs |= {divmod(int(code), regions.count) for code in np.unique(low * regions.count + high)}
     return [(a, b, float((d[a] + d[b]) / 2)) for a, b in sorted(pairs) if d[a] != d[b]]
