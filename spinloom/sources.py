@@ -7,9 +7,12 @@ while a program runs, so the caller names their modules.
 from __future__ import annotations
 
 import hashlib
+import json
 import marshal
+import re
 import sys
 import warnings
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -19,8 +22,11 @@ from types import CodeType
 import grimp
 
 from spinloom.errors import UserError
+from spinloom.files import write_json
 
 ROOT = Path(__file__).parents[1]
+KNOWN = "~/.cache/spinloom/digests.json"  # digests of sources that were compiled before
+MOST_KNOWN = 2000  # the tree has about 200
 PACKAGES = ("spinloom", "device_sims", "calibration", "network", "report", "workflow")
 # modules of ours whose work reaches no result: words, clocks, locks, the choice of a GPU, and this one
 SILENT = {f"spinloom.{name}" for name in ("errors", "explain", "gpus", "progress", "run_lock", "sources", "speed")}
@@ -148,10 +154,39 @@ def digests(*modules: str, root: str | Path = ROOT) -> dict[str, str]:
 
     Comments, the words of docstrings and the layout of a file therefore do not count.
     """
-    return {name: _compiled(path.read_bytes()) for name, path in files(*modules, root=root).items()}
+    known = _known()
+    before = len(known)
+    found = {name: _digest(path.read_bytes(), known) for name, path in files(*modules, root=root).items()}
+    if len(known) > before:
+        _keep(known)
+    return found
 
 
 @cache
+def _known() -> dict[str, str]:
+    """Return the digests that were kept, by the hash of the source and the Python that compiled it.
+
+    They only save time: whatever is lost or no digest is made again.
+    """
+    with suppress(OSError, RuntimeError, ValueError, AttributeError, TypeError):
+        kept = json.loads(Path(KNOWN).expanduser().read_text(encoding="utf-8"))
+        return {key: digest for key, digest in kept.items() if re.fullmatch("[0-9a-f]{64}", digest)}
+    return {}
+
+
+def _keep(known: dict[str, str]) -> None:
+    """Write the digests for the next process, all new ones among them; none without a home that can be written to."""
+    with suppress(OSError, RuntimeError):
+        write_json(dict(list(known.items())[-MOST_KNOWN:]), Path(KNOWN).expanduser())
+
+
+def _digest(source: bytes, known: dict[str, str]) -> str:
+    key = hashlib.sha256(sys.version.encode() + source).hexdigest()
+    if key not in known:
+        known[key] = _compiled(source)
+    return known[key]
+
+
 def _compiled(source: bytes) -> str:
     try:
         with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """Which source files a program consists of."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -80,12 +81,12 @@ def test_a_digest_is_of_what_python_compiles(tmp_path, text, same):
     assert (found[0] == found[1]) == same
 
 
-def test_digests_are_the_same_in_every_process():
-    """Sets of texts have another order in each: what is hashed must not."""
+def test_digests_are_the_same_in_every_process(tmp_path):
+    """Sets of texts have another order in each: what is hashed must not. Homes of their own: nothing is kept."""
     text = "from spinloom import sources; print(sources.digests('network.commands.train'))"
     seen = set()
     for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "HOME": str(tmp_path / seed)}
         done = subprocess.run([sys.executable, "-c", text], env=environment, text=True, capture_output=True, check=True)
         seen.add(done.stdout)
     assert len(seen) == 1 and "network/training/trainer.py" in seen.pop()
@@ -151,3 +152,35 @@ def test_a_card_depends_on_what_it_is_made_of(source, modules, files):
     packages = ("calibration.sources.parametric.", "calibration.sources.importers.")
     assert [one for one in card.modules if one.startswith(packages)] == modules and len(card.files) == files
     assert all(Path(name).exists() for name in card.files)
+
+
+@pytest.mark.parametrize(
+    "kept", [None, "", "[1]", '{"a": 1}', '{"a": "b"}', "no JSON", b"\xff"], ids=lambda kept: repr(kept)
+)
+def test_kept_digests_are_those_of_the_sources_and_may_be_lost_or_damaged(tmp_path, monkeypatch, kept):
+    path = tmp_path / ".cache/spinloom/digests.json"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if kept is not None:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(kept if isinstance(kept, bytes) else kept.encode())
+    rule = sources.files("network.rules.bop")
+    compiled = {name: sources._compiled(file.read_bytes()) for name, file in rule.items()}
+    sources._known.cache_clear()
+    assert sources.digests("network.rules.bop") == compiled
+    assert set(json.loads(path.read_text()).values()) == set(compiled.values())
+
+    def never(source):
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr(sources, "_compiled", never)
+    sources._known.cache_clear()
+    assert sources.digests("network.rules.bop") == compiled
+    sources._known.cache_clear()
+
+
+def test_without_a_home_to_write_to_no_digest_is_kept(tmp_path, monkeypatch):
+    (tmp_path / ".cache").touch()  # no folder
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sources._known.cache_clear()
+    assert sources.digests("network.rules.bop")
+    sources._known.cache_clear()
