@@ -1,0 +1,165 @@
+"""A job's stages as phases of a problem file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from device_sims.engines.mumax3.script import BOHR_MAGNETON, ELECTRON, GAMMA, GAMMA_OF_SOURCE
+from device_sims.translate.constants import Constants, custom_current, ku_factor
+from device_sims.translate.drives import combined, drive, samples
+from device_sims.translate.values import Signal, Unrepresentable
+from device_sims.translate.world import STRAINS, Job, Stage, Values
+
+RELAX_TOLERANCE = 1e-5  # max |m x H|/Ms to which relax and minimize go
+LONGEST_RUN_S = 1e-7  # of a run that ends by a condition
+
+
+def phases(job: Job, found: Constants, notes: list[str]) -> list[dict[str, Any]]:
+    """Return the phases of a job.
+
+    Parameters
+    ----------
+    job : Job
+    found : Constants
+        Of the job.
+    notes : list of str
+        Gets what the reader of the problem should know.
+
+    Raises
+    ------
+    Unrepresentable
+        If the problem file has no counterpart of a drive.
+    """
+    made = []
+    for number, stage in enumerate(job.stages):
+        phase: dict[str, Any] = {"name": f"{number}_{stage.kind}_line_{stage.line}"}
+        if stage.kind == "run":
+            phase["duration_s"] = stage.duration_s or LONGEST_RUN_S
+        else:
+            phase |= {"kind": "relax", "tolerance": RELAX_TOLERANCE}
+        if stage.until is not None:
+            column, side, value = stage.until
+            phase["until"] = {"observable": column, side: value}
+            notes.append(f"line {stage.line}: the run ends after {LONGEST_RUN_S:g} s at the latest")
+        phase |= _drives(job, found, stage, notes)
+        made.append(phase)
+    return made
+
+
+def _drives(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dict[str, Any]:
+    drives: dict[str, Any] = {}
+    for name in STRAINS:
+        if any(value != 0 for value in stage.drives[name].of):
+            raise Unrepresentable(f"{name}: a problem has no strain")
+    field = _field(job, found, stage)
+    if any(component != 0 for component in field):
+        drives["field_T"] = field
+    factors = _ku_factors(job, found, stage)
+    if len(set(map(repr, factors.values()))) == 1:
+        (factor, *_) = factors.values()
+        drives |= {"Ku_factor": factor} if factor != 1 else {}
+    else:
+        drives["region_Ku_factors"] = {found.name(r): factor for r, factor in factors.items() if factor != 1}
+    if stage.kind == "run":
+        drives |= _currents(job, found, stage)
+    elif _current(found, stage.drives["j"]) != (0.0, 0.0, 0.0):
+        notes.append(f"line {stage.line}: the relaxation has no current, mumax3's has its torque")
+    return drives
+
+
+def _uniform(found: Constants, values: Values, what: str) -> Any:
+    """Return a quantity that must be the same in all regions."""
+    own = {values.of[r] for r in found.here}
+    if len(own) > 1 or values.extra:
+        raise Unrepresentable(f"{what} differs from place to place")
+    return own.pop()
+
+
+def _field(job: Job, found: Constants, stage: Stage) -> list[Any]:
+    values = _uniform(found, stage.drives["b_ext"], "B_ext")
+    custom = np.sum([term.constant for term in found.custom] or [(0.0, 0.0, 0.0)], axis=0)
+    return [
+        drive(value if not c else combined([value, float(c)], lambda a, b: a + b), stage)
+        for value, c in zip(values, custom)
+    ]
+
+
+def _ku_factors(job: Job, found: Constants, stage: Stage) -> dict[int, Any]:
+    return {
+        r: _rounded(drive(ku_factor(job, found, stage.drives["ku1"].of[r], r), stage))
+        for r in found.here
+        if found.ku[r] and any(job.constants["anisu"][r])
+    } or {found.base: 1.0}
+
+
+def _rounded(factor: Any) -> Any:
+    return 1.0 if isinstance(factor, float) and abs(factor - 1) < 1e-12 else factor
+
+
+def _current(found: Constants, values: Values) -> tuple[Any, Any, Any]:
+    return _uniform(found, values, "J")
+
+
+def _currents(job: Job, found: Constants, stage: Stage) -> dict[str, Any]:
+    """Return the drives that a current density is: through the film, and along it."""
+    drives: dict[str, Any] = {}
+    thickness_m = job.mesh.size_m[2]
+    if any(any(term.across) for term in found.custom):
+        drives["current_density_A_per_m2"] = custom_current(found, thickness_m)
+        return drives
+    j = _current(found, stage.drives["j"])
+    if found.torque and j[2] != 0:
+        free_m = {job.constants["freelayerthickness"][r] for r in found.here}
+        if len(free_m) > 1:
+            raise Unrepresentable("FreeLayerThickness differs between regions")
+        scale = (
+            (-1.0 if job.settings["fixedlayerposition"] == "bottom" else 1.0)
+            * thickness_m
+            / (free_m.pop() or thickness_m)
+        )
+        drives["current_density_A_per_m2"] = drive(_times(j[2], scale), stage)
+    along = [i for i in (0, 1) if j[i] != 0]
+    if along and not job.settings["disablezhanglitorque"]:
+        if along == [1] or len(along) == 2:
+            raise Unrepresentable("J along y moves textures along y: a problem's Zhang-Li torque is along x")
+        if j[2] != 0 and job.mesh.cells[2] > 1:
+            raise Unrepresentable("J along x and z through several layers: a problem's Zhang-Li torque is along x")
+        drives["zhang_li_u_m_per_s"] = drive(_times(j[0], velocity_per_current(job, found)), stage)
+    return drives
+
+
+def _times(value: Any, factor: float) -> Any:
+    return value.scaled(factor) if isinstance(value, Signal) else value * factor
+
+
+def velocity_per_current(job: Job, found: Constants) -> float:
+    """Return the Zhang-Li velocity along x per current density along x, m3/(A s): below 0, for electrons run against J.
+
+    Raises
+    ------
+    Unrepresentable
+        If Pol or Ms differs between regions.
+    """
+    pols = {job.constants["pol"][r] for r in found.here}
+    moments = {job.constants["msat"][r] for r in found.here}
+    if len(pols) > 1 or len(moments) > 1:
+        raise Unrepresentable("Pol or Msat differs between regions, and with them the velocity of the Zhang-Li torque")
+    xi = found.material.get("zhang_li_beta", 0.0)
+    ms = found.material["Ms_A_per_m"]
+    return -BOHR_MAGNETON * pols.pop() / (ELECTRON * ms * (1 + xi**2)) * GAMMA / GAMMA_OF_SOURCE
+
+
+def temperature(job: Job, found: Constants) -> float:
+    """Return the temperature of a job, K; `Unrepresentable` if it changes or differs between regions."""
+    values = {
+        float(samples(stage.drives["temp"].of[r], stage, 11)[i])
+        for stage in job.stages
+        if stage.kind == "run"
+        for r in found.here
+        for i in range(11)
+    }
+    if len(values) > 1:
+        raise Unrepresentable("Temp changes in time or from region to region")
+    return values.pop() if values else 0.0

@@ -1,0 +1,268 @@
+"""Scripts in mumax3's language as problem files: the language, what scripts set up, and what is refused."""
+
+import numpy as np
+import pytest
+import yaml
+
+from device_sims.problem import problem_file
+from device_sims.translate import terms
+from device_sims.translate.language import parse
+from device_sims.translate.machine import Machine
+from device_sims.translate.problem import common_step, translate
+from spinloom.errors import UserError
+
+HEAD = """
+SetGridSize(16, 8, 1)
+SetCellSize(4e-9, 4e-9, 2e-9)
+Msat = 8e5
+Aex = 1.3e-11
+alpha = 0.1
+m = Uniform(1, 0, 0)
+"""
+
+
+def followed(text: str, folder=None) -> Machine:
+    machine = Machine(folder)
+    machine.run(parse(text, "script"))
+    return machine
+
+
+def variables(text: str) -> dict:
+    machine = followed(text)
+    assert not machine.report.refused
+    return machine._scopes[0]
+
+
+def written(text: str, folder, head: str = HEAD) -> dict:
+    (folder / "script.mx3").write_text(head + text)
+    translate(folder / "script.mx3", folder / "out")
+    return yaml.safe_load((folder / "out" / "problem.yaml").read_text())
+
+
+def loaded(text: str, folder, head: str = HEAD):
+    written(text, folder, head)
+    return problem_file.load(folder / "out" / "problem.yaml")[0]
+
+
+# -- the language --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("x := 1/2", 0.5),  # all arithmetic is that of floating point numbers
+        ("x := 2 + 3*4 - -1", 15),
+        ("x := (2+3)*4 // and a comment", 20),
+        ("x := 0x10 + .5 + 1e1 + 1_000", 1026.5),
+        ("a := 3; x := a\nx++\nx -= 0.5", 3.5),
+        ("x := 0\nfor i := 0; i < 4; i++ {\n\tx += i\n}", 6),
+        ("x := 1; for x < 100 { x = x * 3 }", 243),
+        ("x := 0; if 1 < 2 && !(3 >= 4) || false { x = 1 } else { x = 2 }", 1),
+        ("x := 5\nif x == 4 {\n x = 1 } else if x != 5 { x = 2\n} else {\n x = 3 }", 3),
+        ("x := 1 /* a\n long */ + 2", 3),
+        ("X := pow(2, 3) + Sqrt(16) + mod(7, 4) + MAX(1, 2)", 17),
+        ("x := vector(1, 2,\n 3)[2]", 3),
+        ('x := sprintf("%03d_%.2f %v%%", 7, 1.5, 2)', "007_1.50 2%"),
+        ('x := "a\\tb"', "a\tb"),
+        ("x := heaviside(0) + sinc(0) + hypot(3, 4) + pow10(2)", 106.5),
+        ("x := 1; { x := 2; x = 3 }", 1),
+    ],
+)
+def test_the_language_is_followed(text, value):
+    assert variables(text)["x"] == pytest.approx(value) if not isinstance(value, str) else variables(text)["x"] == value
+
+
+@pytest.mark.parametrize("text", ["x := := 3", "for i := 0 { ", "a b", "x := (1", "func f() { }", "x[ = 3"])
+def test_what_is_no_script_is_one_line(text):
+    with pytest.raises(UserError) as error:
+        parse("y := 1\n" + text, "bad.mx3")
+    assert str(error.value).startswith("bad.mx3: line 2: found") and "\n" not in str(error.value)
+
+
+def test_a_script_without_end_stops():
+    with pytest.raises(UserError, match="more than .* statements, allowed: a script with an end"):
+        followed("x := 0\nfor x < 1 { x = x * 1 }")
+
+
+# -- what is set up ------------------------------------------------------------------------------------------------
+def test_shapes_and_their_algebra_hold_the_cells_that_their_formulas_say(tmp_path):
+    """Each against a formula of the centres; those that a key can name are named."""
+    x, y = np.meshgrid((np.arange(16) - 7.5) * 4e-9, (np.arange(8) - 3.5) * 4e-9)
+    ring = (np.hypot(x, y) <= 15e-9) & ~(np.hypot(x - 3e-9, y) <= 5e-9)
+    turned = np.abs(x * np.cos(0.5) + y * np.sin(0.5)) < 20e-9
+    turned &= np.abs(-x * np.sin(0.5) + y * np.cos(0.5)) < 5e-9
+    stripes = np.abs((x + 6e-9) % 12e-9 - 6e-9) < 3e-9
+    cases = {
+        "Circle(30e-9).Sub(Circle(10e-9).Transl(3e-9, 0, 0))": (ring, "difference"),
+        "Rect(40e-9, 10e-9).RotZ(0.5)": (turned, "rectangle"),
+        "XRange(-inf, -10e-9).Add(YRange(5e-9, inf)).Inverse()": (~((x < -10e-9) | (y >= 5e-9)), "union"),
+        "Rect(6e-9, 1e-3).Repeat(12e-9, 0, 0)": (stripes, "rectangle"),
+        "Triangle(-25e-9, -12e-9, 25e-9, -12e-9, 0, 13e-9)": (
+            (y >= -12e-9) & (y - 13e-9 <= x) & (y - 13e-9 <= -x), "polygon",
+        ),
+        "Square(20e-9).Xor(Circle(20e-9))": (
+            ((np.abs(x) < 10e-9) & (np.abs(y) < 10e-9)) ^ (np.hypot(x, y) <= 10e-9), "file",
+        ),
+    }  # fmt: skip
+    for number, (shape, (cells, kind)) in enumerate(cases.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        problem = loaded(f"SetGeom({shape})\nrun(1e-12)", folder)
+        from device_sims.problem import material
+
+        np.testing.assert_array_equal(material.mask(problem)[0], cells, err_msg=shape)
+        found = yaml.safe_load((folder / "out" / "problem.yaml").read_text())["geometry"]["kind"]
+        assert found == kind, shape
+
+
+def test_constants_by_region_reach_their_cells(tmp_path):
+    from device_sims.problem import material
+
+    problem = loaded(
+        """
+        DefRegion(1, XRange(0, inf))
+        DefRegion(2, Circle(10e-9))
+        DefRegionCell(3, 0, 0, 0)
+        Ku1 = 1e5; AnisU = vector(0, 0, 1)
+        Msat.SetRegion(1, 4e5)
+        Ku1.SetRegion(2, 3e5)
+        AnisU.SetRegion(2, vector(0, 1, 0))
+        Msat.SetRegion(3, 0)
+        run(1e-12)
+        """,
+        tmp_path,
+    )
+    mask = material.mask(problem)
+    constants = material.constants(problem, mask)
+    assert not mask[0, 0, 0] and mask.sum() == 127
+    assert constants["Ms_A_per_m"][0, 0, 15] == 4e5 and constants["Ms_A_per_m"][0, 1, 0] == 8e5
+    assert constants["Ku_J_per_m3"][0, 4, 8] == 3e5 and constants["Ku_J_per_m3"][0, 0, 15] == 1e5
+    assert material.axis(problem)[:, 0, 4, 8].tolist() == [0, 1, 0]
+
+
+def test_a_current_becomes_ours_with_its_signs(tmp_path):
+    """Against the engine that goes the other way: what it writes of the problem is what the script said."""
+    from device_sims.engines.mumax3 import script
+
+    text = """
+    Pol = 0.4; Lambda = 1; EpsilonPrime = 0.05; FixedLayer = vector(0, 1, 0); xi = 0.2
+    J = vector(1e11, 0, 2e11)
+    run(1e-12)
+    """
+    problem = loaded(text, tmp_path)
+    assert problem.material.field_like_ratio == pytest.approx(0.25)
+    assert problem.schedule[0].current_density_A_per_m2 == 2e11
+    assert problem.schedule[0].zhang_li_u_m_per_s < 0  # electrons run against J
+    from dataclasses import replace
+
+    numerics = replace(problem.numerics, precision="float32")
+    again = script.write(replace(problem, numerics=numerics)).text
+    assert "Pol = 0.4" in again and "EpsilonPrime = 0.05" in again and "xi = 0.2" in again
+    j = [line for line in again.splitlines() if line.startswith("J = ")][-1]
+    assert [float(c) for c in j[11:-1].split(",")] == pytest.approx([1e11, 0, 2e11], rel=1e-9)
+
+
+def test_functions_of_time_become_drives(tmp_path):
+    content = written(
+        """
+        run(1e-9)
+        B_ext = vector(1e-3*sin(2*pi*1e9*(t-1e-9)), 5e6*(t - 1e-9), exp(-t/1e-9))
+        run(1e-9)
+        """,
+        tmp_path,
+    )
+    x, y, z = content["schedule"][1]["field_T"]
+    assert x["amplitude"] == 1e-3 and x["frequency_Hz"] == pytest.approx(1e9) and x["offset"] == 0
+    assert np.sin(x["phase_rad"]) == pytest.approx(0, abs=1e-9)
+    assert y == {"from": pytest.approx(0, abs=1e-12), "to": pytest.approx(5e-3)}
+    times, values = np.array(z["points"]).T
+    np.testing.assert_allclose(values, np.exp(-1 - times / 1e-9), rtol=1e-12)
+
+
+def test_relaxations_are_phases_and_a_new_state_is_a_new_problem(tmp_path):
+    (tmp_path / "script.mx3").write_text(
+        HEAD
+        + """
+        for i := 0; i < 2; i++ {
+            m = Uniform(0, 1, i)
+            B_ext = vector(i*1e-3, 0, 0)
+            relax()
+            B_ext = vector(0, 0, 1e-2)
+            run(1e-11)
+        }
+        Aex = 1e-11
+        run(2e-11)
+        """
+    )
+    told = translate(tmp_path / "script.mx3", tmp_path / "out")
+    problems = [yaml.safe_load((tmp_path / "out" / f"problem_{n}.yaml").read_text()) for n in range(3)]
+    kinds = [[phase.get("kind", "run") for phase in problem["schedule"]] for problem in problems]
+    assert kinds == [["relax", "run"], ["relax", "run"], ["run"]]
+    assert problems[1]["schedule"][0]["field_T"] == [1e-3, 0, 0]
+    assert problems[2]["initial"] == {"kind": "file", "file": "problem_1/m000000.ovf"}
+    assert "run that with --output problem_1" in told and problems[1]["outputs"]["ovf"] == "final"
+
+
+def test_custom_fields_are_recognised():
+    p, u = terms.of(0.0, 1.0, 0.0), terms.of(0.0, 0.6, 0.8)
+    torque = terms.recognise(terms.multiply(terms.of(-2e-3), terms.cross(terms.M, p)))
+    assert torque.across == pytest.approx((0, 2e-3, 0)) and not torque.axes
+    easy = terms.recognise(terms.multiply(terms.multiply(terms.of(0.3), terms.dot(terms.M, u)), u))
+    ((strength, axis),) = easy.axes
+    assert strength == pytest.approx(0.3) and np.abs(axis) == pytest.approx((0, 0.6, 0.8))
+    with pytest.raises(Exception, match="neither an applied one"):
+        terms.recognise(terms.cross(terms.M, terms.cross(terms.M, p)))
+
+
+# -- what is left out and refused ----------------------------------------------------------------------------------
+def test_every_line_that_is_not_taken_over_is_in_the_report(tmp_path):
+    text = "TableAdd(E_total)\nTableAdd(ext_dwpos)\nSetSolver(4)\nHeadroom = 0.5\nrun(1e-12)\nprint(m.average())\n"
+    (tmp_path / "script.mx3").write_text(HEAD + text + 'expect("x", 1, 1, 1)\nsnapshot(m)\n')
+    told = translate(tmp_path / "script.mx3", tmp_path / "out")
+    assert told == (tmp_path / "out" / "report.txt").read_text()
+    for line in ("SetSolver(4)", "Headroom = 0.5", "print(m.average())", "snapshot(m)", 'expect("x", 1, 1, 1)'):
+        assert f": {line}\n" in told, line
+    assert "e_total is the column energy_total_J" in told
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("foo(3)\nrun(1e-12)", "line 8: 'foo' is none of mumax3's functions"),
+        ("bar = 3\nrun(1e-12)", "line 8: sets 'bar', which is neither defined"),
+        ("run(1e-12)\nB_ext = vector(m.average()[0], 0, 0)\nrun(1e-12)", "line 9: depends on m.average()[0]"),
+        ("run(1e-12)\nif m.comp(0).average() < 0 { run(1e-12) }", "line 9: depends on m.comp(0).average()"),
+        ("steps(10)", "line 8: takes steps whose length mumax3 chooses"),
+        ("frozenspins = 1\nrun(1e-12)", "line 9: frozenspins: a problem has no spins that are held fixed"),
+        ("J = vector(0, 1e12, 0)\nrun(1e-12)", "line 9: J along y moves textures along y"),
+        ("Msat = 8e5*(1-t/1e-9)\nrun(1e-12)", "line 9: msat changes in time"),
+        ("run(1e-12)\nm.SetRegion(0, Uniform(0, 0, 1))\nrun(1e-12)", "line 9: changes a part of m after a run"),
+        ('m.LoadFile("nowhere.ovf")\nrun(1e-12)', "line 8: "),
+        ("alpha = 0.5", "it runs nothing"),
+        ("run(1e-12, 3)", "line 8: "),
+        ("AddFieldTerm(Cross(m, Cross(m, ConstVector(0, 0, 1))))\nrun(1e-12)", "line 8: adds a field that is neither"),
+    ],
+)
+def test_what_cannot_be_represented_refuses_the_script(text, reason, tmp_path):
+    path = tmp_path / "script.mx3"
+    path.write_text(HEAD.lstrip() + "\n" + text)
+    with pytest.raises(UserError) as error:
+        translate(path, tmp_path / "out")
+    assert str(error.value).startswith(f"{path}: {reason}"), error.value
+    assert "the script is not translated" in str(error.value)
+    assert [found.name for found in (tmp_path / "out").iterdir()] == ["report.txt"]
+    assert "cannot be represented" in (tmp_path / "out" / "report.txt").read_text()
+
+
+def test_a_directory_with_files_is_not_written_to(tmp_path):
+    (tmp_path / "script.mx3").write_text(HEAD + "run(1e-12)")
+    with pytest.raises(UserError, match="is there already and not empty"):
+        translate(tmp_path / "script.mx3", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "times, step", [([1e-9, 2e-11], 1e-13), ([1.5e-13], 7.5e-14), ([3e-10, 7e-12, 1e-13], 1e-13), ([1e-13 / 3], 1e-14)]
+)
+def test_all_times_are_whole_numbers_of_the_step(times, step):
+    found, rounded = common_step(times, 1e-13)
+    assert found == pytest.approx(step, rel=1e-6)
+    for time_s in rounded:
+        assert time_s / found == pytest.approx(round(time_s / found), abs=1e-6)
