@@ -98,8 +98,8 @@ def test_shapes_and_their_algebra_hold_the_cells_that_their_formulas_say(tmp_pat
         "Triangle(-25e-9, -12e-9, 25e-9, -12e-9, 0, 13e-9)": (
             (y >= -12e-9) & (y - 13e-9 <= x) & (y - 13e-9 <= -x), "polygon",
         ),
-        "Square(20e-9).Xor(Circle(20e-9))": (
-            ((np.abs(x) < 10e-9) & (np.abs(y) < 10e-9)) ^ (np.hypot(x, y) <= 10e-9), "file",
+        "Square(20e-9).Xor(Circle(28e-9))": (
+            ((np.abs(x) < 10e-9) & (np.abs(y) < 10e-9)) ^ (np.hypot(x, y) <= 14e-9), "file",
         ),
     }  # fmt: skip
     for number, (shape, (cells, kind)) in enumerate(cases.items()):
