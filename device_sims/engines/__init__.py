@@ -171,6 +171,7 @@ def refuse_terms(problem: Problem, engine: str, able: Collection[str] = ()) -> N
         "material.Kc2_J_per_m3": material.Kc2_J_per_m3,
         "material.second_Ku_J_per_m3": material.second_Ku_J_per_m3,
         "material.Dbulk_J_per_m2": material.Dbulk_J_per_m2,
+        "regions.cubic_axes": any(region.cubic_axes is not None for region in problem.regions),
         "couplings": bool(problem.couplings),
     }
     if grains is not None:

@@ -75,9 +75,21 @@ def axis(problem: Problem) -> np.ndarray:
 
 
 def cubic_axes(problem: Problem) -> np.ndarray:
-    """Return the first two cubic axes, ``float64[2, 3, nz, ny, nx]`` if grains turn them, else ``[2, 3, 1, 1, 1]``."""
+    """Return the first two cubic axes.
+
+    Returns
+    -------
+    float64[2, 3, nz, ny, nx] or [2, 3, 1, 1, 1]
+        The former if grains turn them or a region has its own.
+    """
     if problem.grains is None or not problem.grains.random_cubic_axes:
-        return np.reshape(problem.material.cubic_axes, (2, 3, 1, 1, 1))
+        uniform = np.reshape(problem.material.cubic_axes, (2, 3, 1, 1, 1))
+        turned = [region for region in problem.regions if region.cubic_axes is not None]
+        if turned:
+            uniform = np.broadcast_to(uniform, (2, 3, *problem.mesh.shape)).copy()
+        for region in turned:
+            uniform[:, :, region_mask(problem.mesh, region)] = np.reshape(region.cubic_axes, (2, 3, 1))
+        return uniform
     found = grains.drawn(problem.grains, problem.mesh)
     axes = np.moveaxis(found.cubic_axes[found.number], (2, 3), (0, 1))[:, :, None]
     return np.broadcast_to(axes, (2, 3, *problem.mesh.shape))

@@ -177,8 +177,8 @@ class Region:
     """A rectangle ``x0 <= x < x1, y0 <= y < y1`` (cell centres, m from the box's corner), or any ``shape``.
 
     ``factors`` are pairs of a constant of `MAPPED` and what it is multiplied by there, ``values`` pairs of a constant
-    and what it is there, whatever the material, maps and earlier regions say; Ms 0 means no material. ``axis`` is that
-    of the anisotropy. A phase can drive the Ku of a region by its ``name``.
+    and what it is there, whatever the material, maps and earlier regions say; Ms 0 means no material. ``axis`` and
+    ``cubic_axes`` are those of the anisotropies. A phase can drive the Ku of a region by its ``name``.
     """
 
     x_m: tuple[float, float]
@@ -188,6 +188,7 @@ class Region:
     shape: Shape | None = later(None)
     values: tuple[tuple[str, float], ...] = later(())
     axis: Vector | None = later(None)
+    cubic_axes: tuple[Vector, Vector] | None = later(None)
 
     @property
     def changes(self) -> frozenset[str]:

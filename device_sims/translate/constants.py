@@ -125,12 +125,16 @@ def _axes(job: Job, found: Constants) -> None:
     if any(axis):
         found.material["axis"] = _numbers("anisu", axis)
     if any(job.constants[name][r] for name in ("kc1", "kc2") for r in found.here):
-        first, second = (_same(job, name, found.here) for name in ("anisc1", "anisc2"))
-        if not any(first) or not any(second):
-            raise Unrepresentable("Kc1 without anisC1 and anisC2 has no direction")
-        found.material["cubic_axes"] = [_numbers("anisc1", first), _numbers("anisc2", second)]
+        found.material["cubic_axes"] = _cubic(job, found.base)
     else:
         found.material.pop("Kc2_J_per_m3", None)
+
+
+def _cubic(job: Job, region: int) -> list[list[float]]:
+    first, second = (_numbers(name, job.constants[name][region]) for name in ("anisc1", "anisc2"))
+    if not any(first) or not any(second):
+        raise Unrepresentable("Kc1 without anisC1 and anisC2 has no direction")
+    return [first, second]
 
 
 def _numbers(name: str, values: Any) -> list[float]:
@@ -207,7 +211,7 @@ def _by_region(job: Job, found: Constants, present: list[int]) -> None:
     """Add what differs between regions."""
     base = found.base
     rows: dict[int, dict[str, float]] = {}
-    axes: dict[int, list[float]] = {}
+    axes: dict[int, dict[str, Any]] = {}
     for r in present:
         if not _number(job, "msat", r):
             rows[r] = {"Ms_A_per_m": 0.0}
@@ -217,7 +221,9 @@ def _by_region(job: Job, found: Constants, present: list[int]) -> None:
         rows[r] = {name: value for name, value in own.items() if value != found.material.get(name, 0.0)}
         axis = job.constants["anisu"][r]
         if found.ku[r] and axis != job.constants["anisu"][base]:
-            axes[r] = _numbers("anisu", axis)
+            axes[r] = {"axis": _numbers("anisu", axis)}
+        if job.constants["kc1"][r] and _cubic(job, r) != found.material["cubic_axes"]:
+            axes.setdefault(r, {})["cubic_axes"] = _cubic(job, r)
     coupled = _couplings(job, found, present)
     differ = {r for r in present if rows[r] or r in axes}
     if sum(bool(row) for row in rows.values()) > MOST_REGIONS:
@@ -231,8 +237,7 @@ def _by_region(job: Job, found: Constants, present: list[int]) -> None:
         entry: dict[str, Any] = {"name": found.name(r), "shape": {"kind": "file", "file": "", "values": [float(r)]}}
         if rows[r]:
             entry["values"] = rows[r]
-        if r in axes:
-            entry["axis"] = axes[r]
+        entry |= axes.get(r, {})
         found.regions.append(entry)
 
 

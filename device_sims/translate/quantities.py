@@ -92,6 +92,8 @@ def call_method(functions: Functions, target: Any, name: str, arguments: list[An
         return _array_method(target, name, arguments)
     if isinstance(target, Later):
         return Later(f"{target.what}.{name}()", target.column)
+    if isinstance(target, tuple):
+        return _vector_method(target, name, arguments)
     if not isinstance(target, Quantity):
         raise Unrepresentable(f"a value has no method '{name}'")
     if name == "comp":
@@ -107,6 +109,28 @@ def call_method(functions: Functions, target: Any, name: str, arguments: list[An
     if target.name == "regions" and (done := _regions_method(functions, name, arguments)):
         return done[0]
     return Later(f"{target.text}.{name}()", target.column if name == "average" else None)
+
+
+def _vector_method(v: tuple[Any, ...], name: str, arguments: list[Any]) -> Any:
+    """Return what a method makes of a vector of numbers."""
+    if name in ("x", "y", "z"):
+        return v["xyz".index(name)]
+    own = np.array([number(c) for c in v])
+    if name in ("len", "normalized"):
+        length = float(np.linalg.norm(own))
+        return length if name == "len" else tuple((own / length).tolist())
+    if name in ("mul", "div"):
+        factor = number(arguments[0])
+        return tuple((own * factor if name == "mul" else own / factor).tolist())
+    other = np.array([number(c) for c in vector(arguments[-1])])
+    if name == "dot":
+        return float(own @ other)
+    if name == "madd":
+        other = other * number(arguments[0])
+    made = {"add": own + other, "madd": own + other, "sub": own - other, "cross": np.cross(own, other)}
+    if name not in made:
+        raise Unrepresentable(f"a vector has no method '{name}' here")
+    return tuple(made[name].tolist())
 
 
 def _m_method(functions: Functions, name: str, arguments: list[Any]) -> tuple[Any] | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from device_sims.translate import shapes
 from device_sims.translate.shapes import Config, Shape
+from device_sims.translate.terms import Field
 from device_sims.translate.values import Signal, Unrepresentable
 from spinloom import streams
 
@@ -81,7 +82,7 @@ class Job:
     constants: dict[str, tuple[Any, ...]]
     settings: dict[str, Any]
     exchange: dict[tuple[int, int], tuple[str, float]]
-    field_terms: tuple[Any, ...]
+    field_terms: tuple[Field, ...]
     window: int | None
     start: Start
     follows: int | None
@@ -143,7 +144,7 @@ class World:
         self.extra: dict[str, list[Extra]] = {"b_ext": [], "j": []}
         self.settings = dict(SETTINGS)
         self.exchange: dict[tuple[int, int], tuple[str, float]] = {}
-        self.field_terms: list[Any] = []
+        self.field_terms: list[Field] = []
         self.window: int | None = None
         self.thermal_seed = 0
         self.time_s = 0.0
@@ -282,7 +283,9 @@ class World:
 
     def _agrees(self, job: Job, constants: dict[str, tuple[Any, ...]]) -> bool:
         """Return whether a job's constants are those of now; what relaxations do not feel is brought up to date."""
-        own = (self.exchange == job.exchange, tuple(self.field_terms) == job.field_terms, self.window == job.window)
+        terms = [tuple(term for term in group if not _is_torque(term)) for group in (self.field_terms, job.field_terms)]
+        own = (self.exchange == job.exchange, terms[0] == terms[1], self.window == job.window)
+        torques = tuple(self.field_terms) != job.field_terms
         here = np.unique(self.regions[self.fill > 0]).tolist()
         differ = {
             name
@@ -295,10 +298,11 @@ class World:
         only_relaxed = all(stage.kind != "run" for stage in job.stages)
         if not all(own[:2]) or differ & STATIC.keys() or settings & {"enabledemag"}:
             return False
-        if not only_relaxed and (differ or settings or not own[2]):
+        if not only_relaxed and (differ or settings or torques or not own[2]):
             return False
         if only_relaxed:
             job.constants = {**constants, "ku1": job.constants["ku1"]}
+            job.field_terms = tuple(self.field_terms)
             job.settings, job.window, job.temperature_seed = dict(self.settings), self.window, self.thermal_seed
         return True
 
@@ -308,6 +312,11 @@ FELT = {
     "enabledemag", "disablezhanglitorque", "disableslonczewskitorque", "fixedlayerposition", "doprecess", "gammall",
     "fixdt", "maxerr",
 }  # fmt: skip
+
+
+def _is_torque(term: Field) -> bool:
+    """Return whether a custom field is but a current's torque, which a relaxation does not feel."""
+    return any(term.across) and not any(term.constant) and not term.axes
 
 
 def _shortest(a: float, b: float) -> float:

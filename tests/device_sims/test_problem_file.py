@@ -265,7 +265,11 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         ("material.Msat", 1e6, "material: found unknown key 'Msat' (mumax3's Msat is material.Ms_A_per_m here)"),
         ("material.XI", 1e6, "material: found unknown key 'XI' (mumax3's xi is material.zhang_li_beta here)"),
         ("material.Kc1", 1e4, "material: found unknown key 'Kc1' (mumax3's Kc1 is material.Kc1_J_per_m3 here)"),
-        ("material.Dbulk", 1e-3, "material: found unknown key 'Dbulk' (mumax3's Dbulk is material.Dbulk_J_per_m2 here)"),
+        (
+            "material.Dbulk",
+            1e-3,
+            "material: found unknown key 'Dbulk' (mumax3's Dbulk is material.Dbulk_J_per_m2 here)",
+        ),
         ("schedule.0.B_ext", 1, "schedule.0: found unknown key 'B_ext' (mumax3's B_ext is schedule.field_T here)"),
         ("material.axis", [0, 0, 0], "material.axis: found the zero vector"),
         ("regions", [{"x_m": [1, 2], "y_m": [0, 1]}], "regions.0: holds the centre of no cell"),

@@ -42,6 +42,9 @@ TERMS = {
     "cubic grains": replace(
         with_material(FILM, Kc1_J_per_m3=-6e5), grains=Grains(8e-9, 3, 1, Kc1_spread=0.3, random_cubic_axes=True)
     ),
+    "cubic regions": replace(
+        with_material(FILM, Kc1_J_per_m3=6e5), regions=(replace(HALF, cubic_axes=((0.6, 0.8, 0.0), (0.0, 0.0, 1.0))),)
+    ),
     "second": with_material(FILM, Ku_J_per_m3=3e5, second_Ku_J_per_m3=-5e5, second_axis=(0.6, 0.0, 0.8)),
     "axis": replace(with_material(FILM, Ku_J_per_m3=7e5, Ku2_J_per_m3=2e5), regions=(HALF,)),
     "bulk": with_material(FILM, Dbulk_J_per_m2=2e-3),

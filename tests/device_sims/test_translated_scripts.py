@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from device_sims.engines.mumax3.script import BOHR_MAGNETON, ELECTRON
-from device_sims.problem import material, observables, ovf, problem_file
+from device_sims.problem import material, problem_file
 from device_sims.single.run import run
 from device_sims.translate.problem import translate
 

@@ -94,6 +94,9 @@ class Region(Section):
     axis: tuple[Real, ...] | None = key(
         "Axis of the anisotropy in the region, any length.", absent=True, min_length=3, max_length=3
     )
+    cubic_axes: tuple[Direction, ...] | None = key(
+        "Cubic axes in the region, as those of the material.", absent=True, min_length=2, max_length=2
+    )
 
 
 def region_of(
@@ -109,6 +112,7 @@ def region_of(
     if both:
         raise UserError(f"{where}.values.{both[0]}: found beside a factor on it, allowed: one of them")
     axis = unit(given.axis, f"{where}.axis") if given.axis is not None else None
+    cubic = _cubic(given.cubic_axes, f"{where}.cubic_axes") if given.cubic_axes is not None else None
     if given.shape is None:
         if given.x_m is None or given.y_m is None:
             raise UserError(f"{where}: found no place, allowed: x_m and y_m, or a shape")
@@ -121,7 +125,7 @@ def region_of(
             raise UserError(f"{where}: found a shape beside x_m or y_m, allowed: one of them")
         shape, (x0, x1), (y0, y1) = shape_of(given.shape, f"{where}.shape"), (0.0, 0.0), (0.0, 0.0)
     pairs = tuple(sorted(factors.items()))
-    return parts.Region((x0, x1), (y0, y1), pairs, given.name, shape, tuple(sorted(values.items())), axis)
+    return parts.Region((x0, x1), (y0, y1), pairs, given.name, shape, tuple(sorted(values.items())), axis, cubic)
 
 
 def material_of(given: Material) -> parts.Material:
@@ -129,8 +133,13 @@ def material_of(given: Material) -> parts.Material:
     uniform = given.model_dump(exclude={"maps"})
     for name in ("axis", "polarisation", "second_axis"):
         uniform[name] = unit(uniform[name], f"material.{name}")
-    first, second = (unit(axis, f"material.cubic_axes.{i}") for i, axis in enumerate(given.cubic_axes))
-    if abs(sum(a * b for a, b in zip(first, second))) > 1e-6:
-        raise UserError(f"material.cubic_axes: found {list(first)} and {list(second)}, allowed: two at right angles")
-    uniform["cubic_axes"] = first, second
+    uniform["cubic_axes"] = _cubic(given.cubic_axes, "material.cubic_axes")
     return parts.Material(**uniform)
+
+
+def _cubic(axes: tuple[Direction, ...], where: str) -> tuple[parts.Vector, parts.Vector]:
+    """Return two cubic axes as unit vectors; `UserError` if one is zero or they are not at right angles."""
+    first, second = (unit(axis, f"{where}.{i}") for i, axis in enumerate(axes))
+    if abs(sum(a * b for a, b in zip(first, second))) > 1e-6:
+        raise UserError(f"{where}: found {list(first)} and {list(second)}, allowed: two at right angles")
+    return first, second
