@@ -84,11 +84,11 @@ def cubic_axes(problem: Problem) -> np.ndarray:
     """
     if problem.grains is None or not problem.grains.random_cubic_axes:
         uniform = np.reshape(problem.material.cubic_axes, (2, 3, 1, 1, 1))
-        turned = [region for region in problem.regions if region.cubic_axes is not None]
+        turned = [(region, region.cubic_axes) for region in problem.regions if region.cubic_axes is not None]
         if turned:
             uniform = np.broadcast_to(uniform, (2, 3, *problem.mesh.shape)).copy()
-        for region in turned:
-            uniform[:, :, region_mask(problem.mesh, region)] = np.reshape(region.cubic_axes, (2, 3, 1))
+        for region, own in turned:
+            uniform[:, :, region_mask(problem.mesh, region)] = np.reshape(own, (2, 3, 1))
         return uniform
     found = grains.drawn(problem.grains, problem.mesh)
     axes = np.moveaxis(found.cubic_axes[found.number], (2, 3), (0, 1))[:, :, None]

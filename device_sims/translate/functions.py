@@ -21,10 +21,8 @@ from spinloom import streams
 from spinloom.errors import UserError
 
 # functions that make a quantity of others: a script can only save or tabulate what they return
-READERS = (
-    "crop", "cropx", "cropy", "cropz", "croplayer", "cropregion", "shifted", "masked", "normalized", "runningaverage",
-    "sum", "sumvector", "mulmv", "div",
-)  # fmt: skip
+CROPS = ("crop", "cropx", "cropy", "cropz", "croplayer", "cropregion")
+READERS = (*CROPS, "shifted", "masked", "normalized", "runningaverage", "sum", "sumvector", "mulmv", "div")
 
 
 class Array:
@@ -115,7 +113,7 @@ class Functions:
                 name: (lambda *a, name=name: terms.call(name, list(a)))
                 for name in ("const", "constvector", "add", "madd", "mul", "dot", "cross")
             },
-            **{name: (lambda *a, name=name: Later(f"{name}(...)")) for name in READERS},
+            **{name: (lambda *a, name=name: Later(f"{name}(...)")) for name in READERS if name not in CROPS},
             "addfieldterm": lambda term: world.field_terms.append(terms.recognise(term)),
             "removecustomfields": world.field_terms.clear,
             # time

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from device_sims.translate import terms, values
-from device_sims.translate.functions import READERS, Array, Functions, kind
+from device_sims.translate.functions import CROPS, READERS, Array, Functions, kind
 from device_sims.translate.language import Node
-from device_sims.translate.quantities import OUTPUTS, Quantity, call_method, checked, read
+from device_sims.translate.quantities import FIELDS, OUTPUTS, Quantity, call_method, checked, cropped, read
 from device_sims.translate.shapes import Config
 from device_sims.translate.values import TIME, Later, Signal, Unrepresentable, number, truth, whole
 from device_sims.translate.world import DRIVES, DYNAMIC, SETTINGS, STATIC, STRAINS, World
@@ -223,20 +223,30 @@ class Machine:
 
     def _column(self, arguments: list[Node]) -> None:
         value = self.value(arguments[0], raw=True)
-        text = value.text if isinstance(value, Quantity) else "the variable"
-        column = getattr(value, "column", None)
-        if column:
-            self._note(f"{text} is the column {column}")
+        own = value.output() if isinstance(value, Quantity) else None
+        if own is not None:
+            if own not in self.world.columns:
+                self.world.columns.append(own)
+        elif column := getattr(value, "column", None):
+            self._note(f"is what table.csv calls {column}")
+        elif isinstance(value, Quantity) and value.name in ("b_ext", "j", "temp"):
+            self._note("is what table.csv has of each drive")
+            self.world.tabulates_drives = True
         else:
-            self._left_out(f"{text}: table.csv has no such column")
+            self._left_out("table.csv has no such column")
 
     def _save(self, name: str, arguments: list[Node]) -> None:
         value = self.value(arguments[0], raw=True)
-        if not (isinstance(value, Quantity) and value.name == "m"):
-            self._left_out("only m is saved as OVF files")
+        if not isinstance(value, Quantity) or value.name not in ("m", *FIELDS):
+            self._left_out("OVF files hold m and fields alone")
             return
-        if value != Quantity("m"):
-            self._note("all components of m are saved, in all cells")
+        if value.component is not None or value.region is not None:
+            self._note("all components are saved, in all cells")
+        if value.name in FIELDS:
+            self._note("is saved beside each state of m")
+            self.world.saved_fields.add(FIELDS[value.name])
+        if value.part is not None and value.part not in self.world.crops:
+            self.world.crops.append(value.part)
         if name == "autosave":
             self.world.ovf_s = number(self.value(arguments[1]))
         elif self.world.jobs:
@@ -364,6 +374,9 @@ class Machine:
         function = scope[name] if scope is not None else self.functions.table.get(name)
         if not callable(function):
             raise Unrepresentable(f"'{spelt}' is none of mumax3's functions that are known here")
+        if name in CROPS:
+            quantity = self.value(arguments[0], raw=True)
+            return cropped(self.world.ready(), name, quantity, [whole(self.value(a)) for a in arguments[1:]])
         given: list[Any] = [self.value(a, timed, raw=name in (*terms.FUNCTIONS, *READERS)) for a in arguments]
         if name in terms.FUNCTIONS:
             given = [terms.M if value == Quantity("m") else value for value in given]

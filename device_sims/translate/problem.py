@@ -113,7 +113,8 @@ class Writer:
         self._check_settings()
         found = constants(job)
         self.notes += found.notes
-        content: dict[str, Any] = {"seed": job.temperature_seed}
+        drawn = (job.start.key or {}).get("seed", 0)
+        content: dict[str, Any] = {"seed": job.temperature_seed or drawn}
         if kelvin := temperature(job, found):
             content["temperature_K"] = kelvin
         content["mesh"] = {"cell_m": list(job.mesh.cell_m), "cells": list(job.mesh.cells)}
@@ -193,8 +194,8 @@ class Writer:
         if self.follows is not None:
             self.notes.append(f"starts from the last state of {self.follows}: run that with --output {self.follows}")
             return {"kind": "file", "file": f"{self.follows}/m000000.ovf"}
-        if start.key is not None and start.key["kind"] != "random":
-            return dict(start.key)
+        if start.key is not None:
+            return {name: value for name, value in start.key.items() if name != "seed"}
         norm = np.sqrt((start.m**2).sum(0))
         m = start.m / np.where(norm > 0, norm, 1.0)
         return {"kind": "file", "file": self._file("start.ovf", m, "m")}
@@ -237,12 +238,43 @@ class Writer:
             outputs["ovf_interval_s"] = max(job.ovf_s, record)
         elif job.saves:
             outputs["ovf"] = "each record" if not runs else "final"
+        outputs |= self._outputs("ovf" in outputs or "ovf_interval_s" in outputs)
         numerics = {"integrator": "heun" if kelvin else "dopri5", "dt_s": step}
         if not kelvin:
             numerics["tolerance"] = min(max(float(settings["maxerr"]), 1e-12), 1e-2)
         if not settings["enabledemag"]:
             numerics["demag"] = False
         return {"numerics": numerics, "outputs": outputs}
+
+    def _outputs(self, ovf: bool) -> dict[str, Any]:
+        """Return columns, fields and crop."""
+        job, found = self.job, {}
+        columns = []
+        for number, column in enumerate(job.columns):
+            own = dict(column)
+            if "region" in own:
+                own["region"] = f"region_{own['region']}"
+            if "part" in own:
+                own |= {"shape": self._box(own.pop("part")), "name": f"part_{number}"}
+            columns.append(own)
+        if columns:
+            found["columns"] = columns
+        if job.saved_fields and ovf:
+            found["fields"] = sorted(job.saved_fields)
+        if len(job.crops) == 1 and ovf and not self.followed:
+            (x, y, z), edges = job.crops[0], job.mesh.cell_m
+            found["crop"] = {
+                "x_m": [limit * edges[0] for limit in x], "y_m": [limit * edges[1] for limit in y], "layers": list(z),
+            }  # fmt: skip
+        elif job.crops and ovf:
+            self.notes.append("OVF files hold the whole box: the script saves several parts of it")
+        return found
+
+    def _box(self, part: tuple[tuple[int, int], ...]) -> dict[str, Any]:
+        limits = {
+            f"{axis}_m": [i * edge for i in range_] for axis, edge, range_ in zip("xyz", self.job.mesh.cell_m, part)
+        }
+        return {"kind": "range", **limits}
 
     def _checked(self, content: dict[str, Any], path: Path, kelvin: float) -> None:
         """Write the problem file and load it; with a temperature, shorten its step as the noise needs it."""

@@ -11,7 +11,7 @@ import numpy as np
 from device_sims.translate.functions import Array, Functions, kind
 from device_sims.translate.shapes import Config, Shape, config_method, shape_method, uniform
 from device_sims.translate.values import Later, Signal, Unrepresentable, as_signal, number, vector, whole
-from device_sims.translate.world import DRIVES, DYNAMIC, STATIC, Extra, World
+from device_sims.translate.world import DRIVES, DYNAMIC, STATIC, Extra, Mesh, World
 
 # what mumax3 computes and a script may only read
 OUTPUTS = re.compile(
@@ -23,11 +23,15 @@ OUTPUTS = re.compile(
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity of mumax3 by its name, one component of it or one region of it if so."""
+    """A quantity of mumax3 by its name; one component of it, or its values in one region or a part of the box, if so.
+
+    ``part`` are the first and the end of the cells along x, y and z.
+    """
 
     name: str
     component: int | None = None
     region: int | None = None
+    part: tuple[tuple[int, int], ...] | None = None
 
     @property
     def text(self) -> str:
@@ -38,16 +42,52 @@ class Quantity:
     @property
     def column(self) -> str | None:
         """The column of table.csv that holds its mean, if one does."""
-        if self.name == "m" and self.component is not None and self.region is None:
-            return f"m{'xyz'[self.component]}"
+        if self.name == "m" and self.region is None and self.part is None:
+            return f"m{'xyz'[self.component]}" if self.component is not None else None
         return COLUMNS.get(self.name)
 
+    def output(self) -> dict[str, Any] | None:
+        """Return the entry of `outputs.columns` that writes it, in words of regions and cells; None if none does."""
+        if self.name in OBSERVABLES:
+            return {"kind": OBSERVABLES[self.name]}
+        if self.name == "m" and self.region is not None:
+            return {"kind": "mean", "region": self.region}
+        if self.name == "m" and self.part is not None:
+            return {"kind": "mean", "part": self.part}
+        return None
 
+
+# what a column of `outputs.columns` computes of them
+OBSERVABLES = {
+    "ext_topologicalcharge": "topological_charge", "ext_topologicalchargelattice": "topological_charge",
+    "ext_corepos": "core", "ext_bubblepos": "skyrmion",
+}  # fmt: skip
+# fields that are written beside a state, by what `outputs.fields` calls them
+FIELDS = {
+    "b_eff": "effective", "b_demag": "stray", "b_exch": "exchange", "b_anis": "anisotropy", "b_ext": "zeeman",
+}  # fmt: skip
 # what table.csv has of mumax3's numbers
 COLUMNS = {
+    "m": "mx, my, mz", "ext_dwpos": "wall_position_m", "ext_dwxpos": "wall_position_m",
     "t": "t_s", "e_total": "energy_total_J", "e_exch": "energy_exchange_J", "e_anis": "energy_anisotropy_J",
     "e_demag": "energy_demag_J", "e_zeeman": "energy_zeeman_J",
 }  # fmt: skip
+
+
+def cropped(mesh: Mesh, name: str, quantity: Any, limits: list[int]) -> Any:
+    """Return a part of a quantity, by a function of mumax3 whose name begins with ``crop``; a `Later` of others."""
+    if not isinstance(quantity, Quantity):
+        return Later(f"{name}(...)")
+    if name == "cropregion":
+        return replace(quantity, region=limits[0])
+    part = [(0, n) for n in mesh.cells] if quantity.part is None else list(quantity.part)
+    if name == "croplayer":
+        part[2] = (limits[0], limits[0] + 1)
+    elif name == "crop":
+        part = list(zip(limits[::2], limits[1::2]))
+    else:
+        part["xyz".index(name[-1])] = (limits[0], limits[1])
+    return replace(quantity, part=tuple(part))
 
 
 def is_vector(name: str) -> bool:

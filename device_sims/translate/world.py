@@ -91,6 +91,9 @@ class Job:
     record_s: float = 0.0
     ovf_s: float = 0.0
     saves: bool = False
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    saved_fields: set[str] = field(default_factory=set)
+    crops: list[tuple[tuple[int, int], ...]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ class World:
         self.thermal_seed = 0
         self.time_s = 0.0
         self.record_s = self.ovf_s = 0.0
+        # what is written: of all problems alike
+        self.columns: list[dict[str, Any]] = []
+        self.saved_fields: set[str] = set()
+        self.crops: list[tuple[tuple[int, int], ...]] = []
+        self.tabulates_drives = False
         self.jobs: list[Job] = []
         self._regions: np.ndarray | None = None
         self._fill: np.ndarray | None = None
@@ -277,6 +285,9 @@ class World:
                 temperature_seed=self.thermal_seed,
                 record_s=self.record_s,
                 ovf_s=self.ovf_s,
+                columns=self.columns,
+                saved_fields=self.saved_fields,
+                crops=self.crops,
             )
         )
         return self.jobs[-1]
