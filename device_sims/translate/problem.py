@@ -271,10 +271,8 @@ class Writer:
         return found
 
     def _box(self, part: tuple[tuple[int, int], ...]) -> dict[str, Any]:
-        limits = {
-            f"{axis}_m": [i * edge for i in range_] for axis, edge, range_ in zip("xyz", self.job.mesh.cell_m, part)
-        }
-        return {"kind": "range", **limits}
+        axes = zip(("x_m", "y_m", "z_m"), self.job.mesh.cell_m, part)
+        return {"kind": "range", **{name: [low * edge, high * edge] for name, edge, (low, high) in axes}}
 
     def _checked(self, content: dict[str, Any], path: Path, kelvin: float) -> None:
         """Write the problem file and load it; with a temperature, shorten its step as the noise needs it."""
