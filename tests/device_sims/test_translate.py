@@ -222,7 +222,14 @@ def test_a_directory_with_files_is_not_written_to(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "times, step", [([1e-9, 2e-11], 1e-13), ([1.5e-13], 7.5e-14), ([3e-10, 7e-12, 1e-13], 1e-13), ([1e-13 / 3], 1e-14)]
+    "times, step",
+    [
+        ([1e-9, 2e-11], 1e-13),
+        ([1.5e-13], 7.5e-14),
+        ([3e-10, 7e-12, 1e-13], 1e-13),
+        ([1e-13 / 3], 1e-13 / 3),
+        ([1e-10 / 3, 1e-10], 1e-14),
+    ],
 )
 def test_all_times_are_whole_numbers_of_the_step(times, step):
     found, rounded = common_step(times, 1e-13)
