@@ -5,16 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from device_sims.engines import refuse_terms
 from device_sims.engines.llg import stability
 from device_sims.engines.oommf import program
-from device_sims.problem import ADAPTIVE, LEAST_TOLERANCE, Phase, Problem, waveform
+from device_sims.problem import ADAPTIVE, LEAST_TOLERANCE, Phase, Problem, couplings, material, waveform
 from spinloom.errors import UserError
 
 RUNGE_KUTTA, SLONCZEWSKI, ZHANG_LI = "Oxs_RungeKuttaEvolve", "Oxs_SpinXferEvolve", "Anv_SpinTEvolve"
 THERMAL, THERMAL_SLONCZEWSKI = "Xf_ThermHeunEvolve", "Xf_ThermSpinXferEvolve"
-DMI, QUARTIC = "Oxs_DMI_Cnv_z", "Southampton_UniaxialAnisotropy4"
-EXTENSIONS = (ZHANG_LI, THERMAL, THERMAL_SLONCZEWSKI, DMI, QUARTIC)  # not in NIST's own distribution
+DMI, BULK_DMI, QUARTIC = "Oxs_DMI_Cnv_z", "Oxs_DMI_T", "Southampton_UniaxialAnisotropy4"
+EXTENSIONS = (ZHANG_LI, THERMAL, THERMAL_SLONCZEWSKI, DMI, BULK_DMI, QUARTIC)  # not in NIST's own distribution
+# of what `refuse_terms` knows
+DOES = (
+    *("material.Kc1_J_per_m3", "material.second_Ku_J_per_m3", "material.Dbulk_J_per_m2", "couplings"),
+    *("grains.Kc1_spread", "grains.Ms_spread", "grains.tilt_rad", "grains.random_cubic_axes"),
+)
 # by our name of the integrator, OOMMF's
 METHODS = {
     RUNGE_KUTTA: {"dopri5": "rkf54", "rk4": "rk4", "heun": "rk2heun"},
@@ -68,9 +75,10 @@ def evolver(problem: Problem) -> str:
 def classes(problem: Problem) -> list[str]:
     """Return the extensions that OOMMF must have been built with."""
     used = [evolver(problem)]
-    mapped = {m.constant for m in problem.maps}.union(*(region.changes for region in problem.regions))
-    if problem.material.D_J_per_m2 or "D_J_per_m2" in mapped:
+    if problem.material.D_J_per_m2 or "D_J_per_m2" in material.varying(problem):
         used.append(DMI)
+    if problem.material.Dbulk_J_per_m2:
+        used.append(BULK_DMI)
     if problem.material.Ku2_J_per_m3:
         used.append(QUARTIC)
     return [name for name in used if name in EXTENSIONS]
@@ -96,18 +104,19 @@ def check(problem: Problem) -> None:
 
 def check_problem(problem: Problem) -> None:
     """Check what does not depend on the OOMMF that is there; errors as of `check`."""
-    refuse_terms(problem, "oommf")
+    refuse_terms(problem, "oommf", DOES)
+    _check_terms(problem)
     for entry in problem.maps:
         if entry.constant == "D_J_per_m2":
             raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")
-    material, numerics = problem.material, problem.numerics
+    constants, numerics = problem.material, problem.numerics
     for index, region in enumerate(problem.regions):
         if region.shape is not None and "D_J_per_m2" in region.changes:
             raise UserError(
                 f"regions.{index}: found D_J_per_m2 in a region with a shape, allowed with oommf: D by x_m and y_m"
             )
     smooth = problem.geometry.edge_smoothing
-    for key, value in (("D_J_per_m2", material.D_J_per_m2), ("Ku2_J_per_m3", material.Ku2_J_per_m3)):
+    for key, value in (("D_J_per_m2", constants.D_J_per_m2), ("Ku2_J_per_m3", constants.Ku2_J_per_m3)):
         if smooth and value:
             raise UserError(
                 f"geometry.edge_smoothing: found {smooth} with material.{key}, allowed with oommf: one of them"
@@ -129,15 +138,43 @@ def check_problem(problem: Problem) -> None:
     else:
         stability.check(problem)
     if has_current(problem):
-        if material.slonczewski_lambda < 1:
+        if constants.slonczewski_lambda < 1:
             raise UserError(
-                f"material.slonczewski_lambda: found {material.slonczewski_lambda:g}, allowed with oommf: at least 1"
+                f"material.slonczewski_lambda: found {constants.slonczewski_lambda:g}, allowed with oommf: at least 1"
             )
-        if material.slonczewski_lambda != 1 and material.field_like_ratio:
+        if constants.slonczewski_lambda != 1 and constants.field_like_ratio:
             raise UserError(
-                f"material.field_like_ratio: found {material.field_like_ratio:g} with slonczewski_lambda "
-                f"{material.slonczewski_lambda:g}, allowed with oommf: 0, because its eps_prime knows no angle"
+                f"material.field_like_ratio: found {constants.field_like_ratio:g} with slonczewski_lambda "
+                f"{constants.slonczewski_lambda:g}, allowed with oommf: 0, because its eps_prime knows no angle"
             )
+
+
+def _check_terms(problem: Problem) -> None:
+    """Check what of the terms in `DOES` cannot be said."""
+    varying, mask = material.varying(problem), material.mask(problem)
+    if problem.geometry.edge_smoothing:
+        refuse_terms(problem, "oommf beside geometry.edge_smoothing")
+    if "Kc1_J_per_m3" in varying:
+        least = float(np.min(np.broadcast_to(material.constants(problem, mask)["Kc1_J_per_m3"], mask.shape)[mask]))
+        if least < 0:
+            raise UserError(
+                f"Kc1_J_per_m3: found {least:.3g} in a cell, allowed with oommf where it differs from cell to cell: 0 "
+                "or more, because its fields of numbers have no sign"
+            )
+    if not problem.couplings:
+        return
+    for index, coupling in enumerate(problem.couplings):
+        if coupling.layers is None:
+            raise UserError(f"couplings.{index}.regions: found with engine oommf, allowed: layers, or engine llg")
+    for name in ("A_J_per_m", "D_J_per_m2"):
+        if name in varying:
+            raise UserError(
+                f"couplings: found with a {name} that differs from cell to cell, allowed with oommf: uniform"
+            )
+    gaps = couplings.gaps(problem, mask)
+    facing = all(((gap.part > 0) == (mask[gap.low] & mask[gap.high])).all() for gap in gaps)
+    if len(gaps) > 1 or not facing:
+        raise UserError("couplings: found layers across empty cells, allowed with oommf: one pair, empty in between")
 
 
 def at_start(problem: Problem) -> Problem:

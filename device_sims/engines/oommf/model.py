@@ -30,7 +30,7 @@ import micromagneticmodel as mm  # pyright: ignore[reportMissingImports]: as abo
 import numpy as np
 import oommfc as oc  # pyright: ignore[reportMissingImports]: as above
 
-from device_sims.engines.oommf import limits
+from device_sims.engines.oommf import limits, terms
 from device_sims.problem import GAMMA0, MU0, Problem, material, waveform
 from spinloom import streams
 from spinloom.errors import UserError
@@ -184,19 +184,26 @@ def _statics(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
         p1=(0, 0, 0),
         p2=problem.mesh.size_m,
         n=(problem.mesh.nx, problem.mesh.ny, problem.mesh.nz),
-        subregions=_boxes(problem, D) if isinstance(D, np.ndarray) else None,
+        subregions=_boxes(problem, D) if isinstance(D, np.ndarray) else terms.layers(problem) or None,
     )
     model = Model(mm.System(name=NAME))
     ms = np.where(mask, constants["Ms_A_per_m"], 0.0)
     model.system.m = _field(mesh, m * ms)
     A = constants["A_J_per_m"]
-    energy = mm.Exchange(A=_field(mesh, A) if isinstance(A, np.ndarray) else A)
+    energy = mm.Energy()
+    if problem.couplings:
+        energy += terms.coupled(problem, mask)
+    else:
+        energy += mm.Exchange(A=_field(mesh, A) if isinstance(A, np.ndarray) else A)
     if isinstance(D, np.ndarray):
         energy += mm.DMI(D=_pairs(problem, D), crystalclass="Cnv_z")
     elif D:
         energy += mm.DMI(D=-D, crystalclass="Cnv_z")
     for term in _anisotropies(problem, mask, constants["Ku_J_per_m3"], mesh, model):
         energy += term
+    for term, lacks_J in terms.others(problem, mask, lambda values: _field(mesh, values)):
+        energy += term
+        model.constant_energy_J[term.name] = lacks_J
     Ku2 = problem.material.Ku2_J_per_m3
     if Ku2:
         # Ku2 sin^4 = Ku2 - 2 Ku2 cos^2 + Ku2 cos^4; OOMMF's zero is the axis if K1 > 0, else the plane
@@ -307,7 +314,7 @@ def _anisotropies(problem: Problem, mask: np.ndarray, Ku, mesh: df.Mesh, model: 
 
 
 def _axis(problem: Problem, mesh: df.Mesh) -> tuple[float, ...] | df.Field:
-    if any("axis" in region.changes for region in problem.regions):
+    if "axis" in material.varying(problem):
         return _field(mesh, material.axis(problem))
     return problem.material.axis
 

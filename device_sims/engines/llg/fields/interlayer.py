@@ -1,7 +1,8 @@
 """Coupling of two layers across empty cells: -J m1.m2 per area (RKKY, of either sign), a field J m2/(mu0 Ms d) on 1.
 
-As in OOMMF's ``Oxs_TwoSurfaceExchange`` the energy is zero for parallel moments, so each field has its cell's own m
-subtracted, which turns nothing. Layers that touch are coupled by the bond between them (`exchange.py`).
+As in OOMMF's ``Oxs_TwoSurfaceExchange`` (whose sigma is J/2) the energy is zero for parallel moments, so each field has
+its cell's own m subtracted, which turns nothing. Layers that touch are coupled by the bond between them
+(`exchange.py`).
 """
 
 from typing import NamedTuple
