@@ -68,6 +68,23 @@ def uncoupled_cells():
         yield Row(name, "KS of the azimuth", None, "uniform", float(p), ALARM, "p_value")
 
 
+def langevin():
+    """Moments without any anisotropy in a field, on meshes whose numbers of cells are odd: <mz> = coth x - 1/x."""
+    side, moment = 101, 1e6 * 3e-9 * 3e-9 * 1e-9
+    for x in (0.5, 2.0):
+        schedule = (Phase("wait", 2e-10, field_T=(0.0, 0.0, x * BOLTZMANN * T / moment)),)
+        problem = _uniaxial(0.0, Mesh(side, side, (3e-9, 3e-9, 1e-9)), 0.5, schedule=schedule)
+        (result,) = ensemble.run([problem])
+        mx, my, mz = result.m[-1].reshape(3, -1)
+        exact = 1 / math.tanh(x) - 1 / x
+        scatter = math.sqrt((1 - exact**2 - 2 * exact / x) / side**2)
+        name = f"{side} x {side} uncoupled moments, mu B/kT = {x:g}"
+        note = f"scatter {scatter:.4f}"
+        yield Row(name, "mean of mz", exact, "Langevin: coth x - 1/x", float(mz.mean()), 4 * scatter, note=note)
+        p = kstest(np.arctan2(my, mx), "uniform", args=(-math.pi, 2 * math.pi)).pvalue
+        yield Row(name, "KS of the azimuth", None, "uniform", float(p), ALARM, "p_value")
+
+
 def macrospin_engine():
     for delta in (1.0, 3.0):
         one = _uniaxial(delta, Mesh(1, 1, (10e-9, 10e-9, 1e-9)), 0.3, numerics=Numerics(1e-12, "heun", demag=False))
@@ -182,5 +199,5 @@ def escape():
         yield Row(name, quantity, 1e9 / well.escape_rate(), source, 2e9 / decay, 1.5, "factor")
 
 
-CHECKS = (uncoupled_cells, macrospin_engine, disc, escape)
-QUICK = (macrospin_engine,)
+CHECKS = (uncoupled_cells, langevin, macrospin_engine, disc, escape)
+QUICK = (langevin, macrospin_engine)

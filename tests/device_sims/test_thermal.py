@@ -9,6 +9,7 @@ from scipy.stats import kstest
 from device_sims.engines.llg import ensemble, integrators, stability
 from device_sims.engines.llg.solver import Solver
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from device_sims.validation import boltzmann
 from spinloom import streams
 from spinloom.errors import UserError
 
@@ -112,6 +113,13 @@ def test_steps_that_would_heat_are_refused():
         else:
             with pytest.raises(UserError, match=r"numerics.dt_s: found 2e-13, allowed: at most .* s with heun"):
                 list(ensemble.run([replace(problem, numerics=numerics)]))
+
+
+def test_uncoupled_moments_on_an_odd_mesh_obey_langevin():
+    """mu B/kT = 2: <mz> = coth 2 - 1/2 = 0.5373; bounds of four standard errors, and p > 1e-3."""
+    rows = list(boltzmann.langevin())
+    assert [row.expected for row in rows[::2]] == pytest.approx([0.1640, 0.5373], abs=1e-4)
+    assert all(row.passed for row in rows), rows
 
 
 def test_streams_decide_the_noise_and_nothing_else_does():
