@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from device_sims.translate import terms, values
 from device_sims.translate.functions import CROPS, READERS, Array, Functions, kind
 from device_sims.translate.language import Node
 from device_sims.translate.quantities import FIELDS, OUTPUTS, Quantity, call_method, checked, cropped, read
+from device_sims.translate.report import Report
 from device_sims.translate.shapes import Config
 from device_sims.translate.values import TIME, Later, Signal, Unrepresentable, number, truth, whole
 from device_sims.translate.world import DRIVES, DYNAMIC, SETTINGS, STATIC, STRAINS, World
@@ -40,15 +39,6 @@ CONSTANTS: dict[str, Any] = {
     "fixedlayer_top": "top", "fixedlayer_bottom": "bottom",
     **{name.lower(): name for name in ("OVF1_BINARY", "OVF2_BINARY", "OVF1_TEXT", "OVF2_TEXT", "DUMP")},
 }  # fmt: skip
-
-
-@dataclass
-class Report:
-    """What became of statements: left out with a reason, changed as is said, or refused; by line, counted."""
-
-    left_out: Counter[tuple[int, str]] = field(default_factory=Counter)
-    notes: Counter[tuple[int, str]] = field(default_factory=Counter)
-    refused: Counter[tuple[int, str]] = field(default_factory=Counter)
 
 
 class Machine:
@@ -166,12 +156,18 @@ class Machine:
             value = values.binary(sign[0], self.value(target), change)
             if isinstance(value, float) and isinstance(self.value(target), int) and value.is_integer():
                 value = int(value)  # counters stay whole
+        if sign == ":=" and len(self._scopes) == 1 and (name in OWN or name in self.functions.table):
+            raise Unrepresentable(f"defines '{target.parts[1]}', which is mumax3's own name in any case of letters")
         scope = self._scopes[-1] if sign == ":=" else self._scope(name)
         if scope is None:
             if name in OWN:
                 self._put(name, value)
                 return
             raise Unrepresentable(f"sets '{target.parts[1]}', which is neither defined nor one of mumax3's")
+        if sign != ":=" and not _alike(scope[name], value):
+            # in a block, a variable j hides mumax3's J: names do not mind case
+            spelt, before = target.parts[1], values.shown(scope[name])
+            raise Unrepresentable(f"'{spelt}' is {before} here, and is set to another kind")
         scope[name] = value
 
     def _scope(self, name: str) -> dict[str, Any] | None:
@@ -381,6 +377,13 @@ class Machine:
         if name in terms.FUNCTIONS:
             given = [terms.M if value == Quantity("m") else value for value in given]
         return function(*given)
+
+
+def _alike(before: Any, now: Any) -> bool:
+    """Return whether a variable may change from one value to another: its type stays."""
+    later = isinstance(before, Later) or isinstance(now, Later)
+    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (before, now))
+    return later or numbers or type(before) is type(now)
 
 
 SHIFTS = {

@@ -15,7 +15,8 @@ from device_sims.problem import GAMMA0, MU0, Mesh, Problem, geometry, ovf, probl
 from device_sims.problem.problem_file.shape import Geometry, geometry_of
 from device_sims.translate.constants import Constants, constants
 from device_sims.translate.language import parse
-from device_sims.translate.machine import Machine, Report
+from device_sims.translate.machine import Machine
+from device_sims.translate.report import in_words
 from device_sims.translate.schedule import RELAX_TOLERANCE, phases, temperature
 from device_sims.translate.values import Unrepresentable
 from device_sims.translate.world import Job
@@ -339,23 +340,3 @@ def common_step(times_s: list[float], longest_s: float) -> tuple[float, list[flo
         return float(unit), [float(time) for time in exact]
     step = common / math.ceil(common / Fraction(repr(longest_s)))
     return float(step), [float(time) for time in exact]
-
-
-def in_words(report: Report, source: Path, lines: list[str], written: list[Path]) -> str:
-    """Return the report: what was written, and each line that was left out, changed or refused, with the reason."""
-    told = [f"{source.name} -> {', '.join(path.name for path in written) or 'nothing'}"]
-    parts = (
-        ("cannot be represented", report.refused),
-        ("taken over with a change", report.notes),
-        ("left out", report.left_out),
-    )
-    for title, entries in parts:
-        if not entries:
-            continue
-        told += ["", f"{title}:"]
-        for (line, reason), count in sorted(entries.items()):
-            shown = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-            times = f" ({count} times)" if count > 1 else ""
-            told.append(f"  line {line}: {shown}" if line else "  as a whole")
-            told.append(f"      {reason}{times}")
-    return "\n".join(told) + "\n"
