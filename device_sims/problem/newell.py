@@ -147,3 +147,37 @@ def repeated(mesh: Mesh) -> dict[str, np.ndarray]:
             part[(slice(None),) * axis + (slice(0, 1),)] -= parity * origin
         parts[name] = part
     return parts
+
+
+def face_field(nx: int, ny: int, nz: int, cell: tuple[float, float, float]) -> np.ndarray:
+    """Return the mean field in cells of a face of charge density 1: H per M.
+
+    A box that is magnetised along x is two charged faces, so Newell's second difference along x is that of two first
+    differences, each the field of one face.
+
+    Parameters
+    ----------
+    nx, ny, nz : int
+        Number of cells along x, from the face on, and of displacements along y and z, from 0.
+    cell : tuple of float
+        Cell edges, in any unit.
+
+    Returns
+    -------
+    float64[3, nz, ny, nx]
+        Of the face at the low-x side of cell 0. The y and z components are odd in y and in z, all else is even.
+    """
+    scale = min(cell)
+    edges = [_REAL(c / scale) for c in cell]
+    x, y, z = (np.arange(n, dtype=_REAL) * edge for n, edge in zip((nx, ny, nz), edges))
+    x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
+    weights = {-1: -1, 0: 2, 1: -1}
+    found = []
+    for function in (_f, _g, lambda a, b, c: _g(a, c, b)):
+        total = np.zeros((nz, ny, nx), _REAL)
+        for j, wj in weights.items():
+            for k, wk in weights.items():
+                at = y + j * edges[1], z + k * edges[2]
+                total += wj * wk * (function(x, *at) - function(x + edges[0], *at))
+        found.append(total / (4 * _REAL(np.pi) * edges[0] * edges[1] * edges[2]))
+    return np.stack(found).astype(np.float64)

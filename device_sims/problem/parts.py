@@ -124,6 +124,7 @@ class Geometry:
     image stretched over the box, or the cells where an OVF file is not zero); or ``shape``.
 
     ``edge_smoothing`` n > 0 gives a cell the part of its material that lies inside, counted at n^3 points.
+    ``beyond_mx`` is mx of the track to the left and to the right of the box, None: it ends there.
     """
 
     kind: str = "box"
@@ -136,6 +137,7 @@ class Geometry:
     file: DataFile | None = None
     shape: Shape | None = later(None)
     edge_smoothing: int = later(0)
+    beyond_mx: tuple[float, float] | None = later(None)
 
 
 @dataclass(frozen=True)

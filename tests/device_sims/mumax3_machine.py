@@ -33,7 +33,7 @@ QUANTITIES = {"e_exch": "E_exch", "e_anis": "E_anis", "e_demag": "E_demag", "e_z
 FUNCTIONS = {
     "setgridsize", "setcellsize", "ext_initgeomfromovf", "ext_interdind", "tableadd", "tablesave", "save", "steps",
     "ext_interexchange", "setpbc",
-    "run", "relax", "setsolver", "thermseed", "thermreseed", "vector", "sin", "loadfile", "setregion", "for",
+    "run", "relax", "setsolver", "thermseed", "thermreseed", "vector", "sin", "loadfile", "add", "setregion", "for",
 }  # fmt: skip
 OBJECTS = {"regions", "m", "t"}
 
@@ -83,6 +83,7 @@ class Mumax:
         self.parameters["pol"].values[:] = self.parameters["lambda"].values[:] = 1.0
         self.variables, self.inter, self.inter_exchange = dict(VARIABLES), {}, {}
         self.periodic = (False, False, False)
+        self.added = 0.0  # by B_ext.Add
         self.time, self.taken, self.saved, self.rows, self.columns = 0.0, 0, 0, 0, []
         self.cell = self.counts = self.m = self.mask = self.regions = None
         self.solver, self.seed, self.random, self.drawn = 5, 0, None, None
@@ -113,6 +114,8 @@ class Mumax:
                 self.assign(found[1].lower(), [int(found[2])], found[3])
             elif found := re.fullmatch(r"(\w+) = (.+)", line):
                 self.assign(found[1].lower(), range(256), found[2])
+            elif found := re.fullmatch(r"B_ext\.Add\(LoadFile\((.+)\), 1\)", line):
+                self.added = self.read(self.value(found[1]))[0]
             elif found := re.fullmatch(r"(\w+)\.LoadFile\((.+)\)", line):
                 self.load(found[1].lower(), found[2])
             elif found := re.fullmatch(r"(\w+)\((.*)\)", line):
@@ -272,7 +275,7 @@ class Mumax:
 
     def torque(self, m):
         np = self.np
-        field = self.exchange_field(m) + self.cells("b_ext")
+        field = self.exchange_field(m) + self.cells("b_ext") + self.added
         field = field + self.anisotropy_field(m, self.cells("ku1"), self.cells("ku2"))
         field = field + self.cubic_field(m, self.cells("kc1"), self.cells("kc2"))
         if self.parameters["temp"].now(self.time).any() and not self.relaxing:
@@ -381,7 +384,7 @@ class Mumax:
             terms += [(-1 / 4, self.cubic_field(self.m, self.cells("kc1"), zero))]
             terms += [(-1 / 6, self.cubic_field(self.m, zero, self.cells("kc2")))]
         else:
-            terms = [(-1, self.cells("b_ext"))] if name == "E_Zeeman" else []
+            terms = [(-1, self.cells("b_ext") + self.added)] if name == "E_Zeeman" else []
         return math.prod(self.cell) * sum(factor * (full * field).sum() for factor, field in terms)
 
     def tablesave(self):

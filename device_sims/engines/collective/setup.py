@@ -78,6 +78,8 @@ def _prepare(problem: Problem) -> Prepared:
     m, initial, mesh = problem.material, problem.initial, problem.mesh
     if problem.geometry.kind not in ("box", "strip"):
         _refuse("geometry.kind", f"'{problem.geometry.kind}'", "box, strip")
+    if problem.geometry.beyond_mx is not None:
+        _refuse("geometry.beyond_mx", problem.geometry.beyond_mx, "none, because its domains are up and down")
     if problem.geometry.edge_smoothing:
         _refuse("geometry.edge_smoothing", problem.geometry.edge_smoothing, "0")
     if any("axis" in region.changes for region in problem.regions):

@@ -61,8 +61,9 @@ def _shape(problem: Problem):
     phases = tuple(
         (phase.name, phase.duration_s, tuple(name for name, _ in phase.region_Ku_factors)) for phase in problem.schedule
     )
-    # which constants are arrays depends on the smoothing of edges
-    shape = Geometry(edge_smoothing=problem.geometry.edge_smoothing)
+    # what of a geometry decides which terms there are, and which constants are arrays
+    beyond = None if problem.geometry.beyond_mx is None else (0.0, 0.0)
+    shape = Geometry(edge_smoothing=problem.geometry.edge_smoothing, beyond_mx=beyond)
     grains = replace(problem.grains, seed=0, instance=0) if problem.grains is not None else None
     return replace(problem, geometry=shape, initial=None, stream=(), schedule=phases, grains=grains)
 

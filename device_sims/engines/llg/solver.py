@@ -39,9 +39,11 @@ from device_sims.engines.llg.fields import (
 )
 from device_sims.engines.llg.integrators import FIXED, dormand_prince
 from device_sims.engines.llg.minimise import relaxed
-from device_sims.problem import GAMMA0, MU0, Phase, Problem, material, waveform
+from device_sims.problem import GAMMA0, MU0, Phase, Problem, end_charges, material, waveform
 from device_sims.problem.initial import initial_magnetisation
 
+# fields of `_local` that are counted as part of another
+TERMS = {"own": "stray", "bulk": "dmi", "interlayer": "exchange", "second": "anisotropy", "cubic": "anisotropy"}
 MAX_DRIFT = 0.3  # of abs(m)^2 in one step, before it is normalised
 # XLA's own choice is vectors of 256 bits also on a processor that has wider ones; a GPU does not look at it
 OPTIONS = {"xla_cpu_prefer_vector_width": 512}
@@ -65,6 +67,7 @@ class System(NamedTuple):
     cubic: cubic.Coefficients | None
     bulk: list[Coefficient] | None
     interlayer: list[interlayer.Pair] | None
+    beyond: jax.Array | np.ndarray | None = None  # [3, nz, ny, nx] reduced field of the track beyond the box
 
 
 class Drive(NamedTuple):
@@ -159,6 +162,7 @@ class Solver:
             cubic.prepare(problem, constants, mask) if self.has_cubic else None,
             bulk_dmi.prepare(problem, constants, mask) if problem.material.Dbulk_J_per_m2 else None,
             interlayer.prepare(problem, constants, mask) if self.gaps else None,
+            end_charges.reduced(problem, mask) if problem.geometry.beyond_mx is not None else None,
         )
         return jax.tree.map(lambda a: jnp.asarray(a, self.dtype), system)
 
@@ -226,7 +230,8 @@ class Solver:
         own, constants = self.kernel.own, self.problem.material
         ku = anisotropy.strength(system.anisotropy, values.ku_factor, values.regions)
         own_x, own_y, own_z = (-float(own[i]) * (m[i] if self.uniform_ms else system.ms * m[i]) for i in range(3))
-        x, y, z = (values.field[i] + jnp.zeros_like(m[i]) for i in range(3))
+        applied = values.field if system.beyond is None else [values.field[i] + system.beyond[i] for i in range(3)]
+        x, y, z = (applied[i] + jnp.zeros_like(m[i]) for i in range(3))
         terms = {
             "exchange": exchange.field(m, around, system.exchange),
             "anisotropy": anisotropy.field(m, ku, system.anisotropy, self.axis, bool(constants.Ku2_J_per_m3)),
@@ -340,8 +345,10 @@ class Solver:
         """
         local = self.local(system, self.values(drive, step), tuple(m))
         unit = MU0 * self.problem.material.Ms_A_per_m * np.asarray(system.mask, np.float64)
-        fields = {name: unit * np.asarray(h, np.float64) for name, h in local.items()}
-        fields["stray"] = fields.pop("own") + unit * np.asarray(self.stray(m, system.ms), np.float64)
+        fields = {"stray": unit * np.asarray(self.stray(m, system.ms), np.float64)}
+        for name, h in local.items():
+            term = TERMS.get(name, name)
+            fields[term] = fields.get(term, np.zeros(m.shape)) + unit * np.asarray(h, np.float64)
         return {**fields, "effective": sum(fields.values(), start=np.zeros(m.shape))}
 
     def energies(self, system: System, drive: Drive, m, step=0) -> dict[str, float]:
@@ -361,7 +368,7 @@ class Solver:
             if name in ("anisotropy", "second", "cubic"):
                 continue
             part = -unit / (1 if name == "zeeman" else 2) * float((m64 * ms * h).sum())
-            term = {"bulk": "dmi", "interlayer": "exchange"}.get(name, name)
+            term = TERMS.get(name, name)
             energies[term] = energies[term] + part if term in energies else part
         ku = anisotropy.strength(system.anisotropy, values.ku_factor, values.regions)
         axis = np.asarray(system.anisotropy.axis if self.axis is None else self.axis, np.float64)

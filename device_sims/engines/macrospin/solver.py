@@ -105,6 +105,7 @@ def _check(problem: Problem) -> None:
     velocities = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]
     refused = (
         ("material.D_J_per_m2", material.D_J_per_m2, 0.0, "DMI acts on gradients"),
+        ("geometry.beyond_mx", problem.geometry.beyond_mx, None, "its body has no ends"),
         ("geometry.edge_smoothing", problem.geometry.edge_smoothing, 0, "its cells are whole"),
         ("maps", tuple(m.constant for m in problem.maps), (), "constants are uniform"),
         ("grains", problem.grains, None, "constants are uniform"),

@@ -30,7 +30,7 @@ import numpy as np
 
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3.regions import Regions, partition
-from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, material, waveform
+from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, end_charges, material, waveform
 from device_sims.problem.initial import initial_magnetisation
 from spinloom import streams
 
@@ -113,12 +113,17 @@ def write(problem: Problem, version: tuple[int, int] = (3, 11)) -> Script:
     regions = partition(problem, mask)
     fields = {"m0.ovf": initial_magnetisation(problem, mask)}
     lines = ["// One replica. Lengths in m, all other quantities in SI units too.", *_mesh(problem, mask)]
+    if problem.geometry.beyond_mx is not None:
+        fields["beyond.ovf"] = MU0 * end_charges.field(problem, mask)
     if not mask.all():
         fields["mask.ovf"] = mask.astype(float)
     if regions.count > 1:
         fields["regions.ovf"] = regions.index.astype(float)
         lines.append('regions.LoadFile("regions.ovf")')
-    lines += ["", *_material(problem, regions), "", 'm.LoadFile("m0.ovf")', "OutputFormat = OVF2_BINARY"]
+    lines += ["", *_material(problem, regions)]
+    if problem.geometry.beyond_mx is not None:
+        lines.append('B_ext.Add(LoadFile("beyond.ovf"), 1)')
+    lines += ["", 'm.LoadFile("m0.ovf")', "OutputFormat = OVF2_BINARY"]
     lines += [f"TableAdd({column})" for column in COLUMNS]
     known: dict[str, list[Value]] = {}
     if (relax := problem.initial.relax_tolerance) is not None:

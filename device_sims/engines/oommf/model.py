@@ -31,7 +31,7 @@ import numpy as np
 import oommfc as oc  # pyright: ignore[reportMissingImports]: as above
 
 from device_sims.engines.oommf import limits, terms
-from device_sims.problem import GAMMA0, MU0, Problem, material, waveform
+from device_sims.problem import GAMMA0, MU0, Problem, end_charges, material, waveform
 from spinloom import streams
 from spinloom.errors import UserError
 
@@ -212,6 +212,8 @@ def _statics(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
             model.constant_energy_J["anisotropy_fourth"] = Ku2 * float(mask.sum()) * problem.mesh.cell_volume_m3
     if any(limits.moves(b) for phase in problem.schedule for b in phase.field_T):
         energy += _zeeman(problem, model)
+    if problem.geometry.beyond_mx is not None:
+        energy += mm.Zeeman(H=_field(mesh, end_charges.field(problem, mask)), name="zeeman_beyond")
     if problem.numerics.demag:
         energy += mm.Demag()
     model.system.energy = energy

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from device_sims.problem import couplings, material, parts
+from device_sims.problem import couplings, end_charges, material, parts
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.parts import ADAPTIVE, LEAST_TOLERANCE, Map, Numerics
 from device_sims.problem.problem import Problem
@@ -177,6 +177,8 @@ def _check(problem: Problem) -> None:
         if not material.region_mask(problem.mesh, region).any():
             raise UserError(f"regions.{index}: holds the centre of no cell, allowed: at least one")
     mask = material.mask(problem)
+    if problem.geometry.beyond_mx is not None:
+        end_charges.field(problem, mask)
     constants = material.constants(problem, mask)
     couplings.stiffness(problem, mask, constants["A_J_per_m"])
     check_grains(problem, constants)

@@ -147,6 +147,12 @@ class Geometry(Shape):
         ge=0,
         le=8,
     )
+    beyond_mx: tuple[Annotated[Real, Field(ge=-1, le=1)], ...] | None = key(
+        "mx of the track beyond the left and the right end of the box, which removes the charges of its end faces.",
+        absent=True,
+        min_length=2,
+        max_length=2,
+    )
 
 
 def shape_of(given: Shape, where: str, mesh: parts.Mesh, seed: int, folder: Path) -> parts.Shape:
@@ -179,7 +185,7 @@ def shape_of(given: Shape, where: str, mesh: parts.Mesh, seed: int, folder: Path
 
 def _checked(given: Shape, where: str, mesh: parts.Mesh) -> dict[str, Any]:
     """Return what a shape says; `UserError` if its keys do not agree."""
-    said = {name: value for name, value in given_of(given).items() if name != "edge_smoothing"}
+    said = {name: value for name, value in given_of(given).items() if name not in ("edge_smoothing", "beyond_mx")}
     check_kind(given.kind, said, where, KINDS)
     size, solid = given.size_m, given.kind in ("cuboid", "ellipsoid")
     if size and len(size) != (3 if solid else 2):
@@ -212,16 +218,17 @@ def _strip_of(given: Shape, seed: int) -> parts.Geometry:
 
 def geometry_of(given: Geometry, mesh: parts.Mesh, seed: int, folder: Path) -> parts.Geometry:
     """Return where there is material; `UserError` if its keys do not fit its kind or a file cannot be read."""
-    smoothing = given.edge_smoothing
+    beyond = (given.beyond_mx[0], given.beyond_mx[1]) if given.beyond_mx is not None else None
+    options: dict[str, Any] = {"edge_smoothing": given.edge_smoothing, "beyond_mx": beyond}
     said = _checked(given, "geometry", mesh)
     # what a geometry could always be keeps its identity
     if given.kind not in PLAIN or {*MOVES, "values", "colours"} & said.keys():
         shape = shape_of(given, "geometry", mesh, seed, folder)
-        return parts.Geometry("shape", shape=shape, edge_smoothing=smoothing)
+        return parts.Geometry("shape", shape=shape, **options)
     if given.kind == "strip":
-        return replace(_strip_of(given, seed), edge_smoothing=smoothing)
+        return replace(_strip_of(given, seed), **options)
     size = given.size_m
     file = None
     if given.file is not None:
         file = data_file(given.file, "geometry.file", folder, bool(given.interpolate))
-    return parts.Geometry(given.kind, size_m=(size[0], size[1]) if size else None, file=file, edge_smoothing=smoothing)
+    return parts.Geometry(given.kind, size_m=(size[0], size[1]) if size else None, file=file, **options)
