@@ -347,7 +347,7 @@ class Solver:
         unit = MU0 * self.problem.material.Ms_A_per_m * np.asarray(system.mask, np.float64)
         fields = {"stray": unit * np.asarray(self.stray(m, system.ms), np.float64)}
         for name, h in local.items():
-            term = TERMS.get(name, name)
+            term = TERMS[name] if name in TERMS else name
             fields[term] = fields.get(term, np.zeros(m.shape)) + unit * np.asarray(h, np.float64)
         return {**fields, "effective": sum(fields.values(), start=np.zeros(m.shape))}
 
