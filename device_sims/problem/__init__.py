@@ -11,7 +11,6 @@ from device_sims.problem.parts import (
     MU0,
     Coupling,
     DataFile,
-    Drive,
     Geometry,
     Grains,
     Initial,
@@ -24,11 +23,11 @@ from device_sims.problem.parts import (
     Region,
     Roughness,
     Shape,
+    Until,
     Vector,
-    Waveform,
-    waveform,
 )
 from device_sims.problem.problem import Problem
+from device_sims.problem.waveforms import Drive, Waveform, waveform
 
 __all__ = [
     "ADAPTIVE",
@@ -55,6 +54,7 @@ __all__ = [
     "Region",
     "Roughness",
     "Shape",
+    "Until",
     "Vector",
     "Waveform",
     "waveform",

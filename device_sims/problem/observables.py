@@ -8,9 +8,12 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
+from device_sims.problem.parts import Mesh, Until
+
 SATURATION = 0.5  # |mz| beyond which a cell counts as wholly up or down
 SMALLEST_DOMAIN_CELLS = 9  # a smaller island of reversed cells is thermal noise, not a domain
 SINGLE, LOST, MULTIPLE = "single", "lost", "multiple"
+WALL, MEANS = "wall_position_m", ("mx", "my", "mz")  # columns of a trajectory's table
 ANNIHILATED, NUCLEATED, LEFT_TRACK = "annihilated", "nucleated", "left_track"
 
 
@@ -114,6 +117,21 @@ def state_events(t_s: np.ndarray, states: list[str]) -> list[tuple[float, str]]:
         elif order[after] < order[before]:
             events.append((float(t), LEFT_TRACK if before == SINGLE else ANNIHILATED))
     return events
+
+
+def reached(until: Until, m: np.ndarray, mask: np.ndarray, mesh: Mesh) -> bool:
+    """Return whether a state fulfils a condition; ``m`` is ``float[3, *cells]``, ``mask`` ``bool[*cells]``.
+
+    Where there is no single wall, a wall's position is neither above nor below anything.
+    """
+    if until.observable == WALL:
+        single = wall_state(m[2], mask, up_left=None) == SINGLE
+        value = float(wall_position(m[2], mask, mesh.cell_m[0], up_left=None)) if single else np.nan
+    else:
+        value = mean_magnetisation(m, mask)[MEANS.index(until.observable)]
+    if until.above is not None:
+        return bool(value > until.above)
+    return until.below is not None and bool(value < until.below)
 
 
 def mean_magnetisation(m: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from device_sims.problem.waveforms import Drive
+
 MU0 = 1.25663706212e-6  # N/A^2
 HBAR = 1.054571817e-34  # J s
 ELEMENTARY_CHARGE = 1.602176634e-19  # C
@@ -245,29 +247,21 @@ class Coupling:
 
 
 @dataclass(frozen=True)
-class Waveform:
-    """``start + (stop - start) t / duration + amplitude sin(2 pi f t + phase)``, t from the start of the phase."""
+class Until:
+    """The condition that ends a phase: a column of the table ``above`` or ``below`` a value, seen at its records."""
 
-    start: float
-    stop: float
-    amplitude: float = 0.0
-    frequency_Hz: float = 0.0
-    phase_rad: float = 0.0
-
-
-Drive = float | Waveform
-
-
-def waveform(drive: Drive) -> Waveform:
-    """Return a drive as a waveform; a number is a constant."""
-    return drive if isinstance(drive, Waveform) else Waveform(drive, drive)
+    observable: str
+    above: float | None = None
+    below: float | None = None
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of time; each drive is a number or a `Waveform`.
+    """A stretch of time; each drive is a number or a waveform of `device_sims.problem.waveforms`.
 
-    ``region_Ku_factors`` are pairs of a region's name and a factor on the Ku inside it.
+    ``region_Ku_factors`` are pairs of a region's name and a factor on the Ku inside it. With a ``relax_tolerance`` the
+    phase takes no time: its state is the energy minimum below the last one, at T = 0 and under its drives, which are
+    constant, found until ``max |m x H| / Ms`` is below the tolerance. ``until`` ends a phase before its duration.
     """
 
     name: str
@@ -277,6 +271,18 @@ class Phase:
     field_T: tuple[Drive, Drive, Drive] = (0.0, 0.0, 0.0)
     zhang_li_u_m_per_s: Drive = 0.0
     region_Ku_factors: tuple[tuple[str, Drive], ...] = ()
+    relax_tolerance: float | None = later(None)
+    until: Until | None = later(None)
+
+    def drives(self) -> dict[str, Drive]:
+        """Return the drives by their keys."""
+        named = {
+            "Ku_factor": self.Ku_factor,
+            "current_density_A_per_m2": self.current_density_A_per_m2,
+            **{f"field_T.{axis}": drive for axis, drive in enumerate(self.field_T)},
+            "zhang_li_u_m_per_s": self.zhang_li_u_m_per_s,
+        }
+        return {**named, **{f"region_Ku_factors.{name}": drive for name, drive in self.region_Ku_factors}}
 
 
 @dataclass(frozen=True)

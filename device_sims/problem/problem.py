@@ -98,15 +98,28 @@ class Problem:
             )
         return round(count)
 
+    def phase_steps(self, phase: Phase) -> int:
+        """Return how many time steps a phase takes, 0 if it relaxes; `UserError` as of `steps`."""
+        if phase.relax_tolerance is not None:
+            return 0
+        return self.steps(phase.duration_s, f"the duration of phase {phase.name}")
+
     def frames(self) -> Iterator[tuple[Phase, int, bool]]:
         """Yield ``(phase, number of steps, phase ends here)`` for each record after that of t = 0."""
-        every = self.steps(self.record_interval_s, "record_interval_s")
         for phase in self.schedule:
-            left = self.steps(phase.duration_s, f"the duration of phase {phase.name}")
-            while left:
-                count = min(every, left)
-                left -= count
-                yield phase, count, not left
+            for count, is_end in self.frames_of(phase):
+                yield phase, count, is_end
+
+    def frames_of(self, phase: Phase) -> Iterator[tuple[int, bool]]:
+        """Yield ``(number of steps, phase ends here)`` for each record of a phase; one that relaxes has one."""
+        every = self.steps(self.record_interval_s, "record_interval_s")
+        left = self.phase_steps(phase)
+        if not left:
+            yield 0, True
+        while left:
+            count = min(every, left)
+            left -= count
+            yield count, not left
 
     @property
     def duration_s(self) -> float:
@@ -158,7 +171,8 @@ def _built(kind: Any, value: Any) -> Any:
     if get_origin(kind) in (Union, UnionType):
         made_of_fields = [k for k in get_args(kind) if dataclasses.is_dataclass(k)]
         if isinstance(value, dict):
-            return _built(made_of_fields[0], value)
+            fits = (k for k in made_of_fields if value.keys() <= {field.name for field in _fields(k)})
+            return _built(next(fits, made_of_fields[0]), value)
         tuples = [k for k in get_args(kind) if get_origin(k) is tuple]
         return _built(tuples[0], value) if tuples and isinstance(value, list) else value
     return value

@@ -20,12 +20,12 @@ from device_sims import engines
 from device_sims.problem import Problem, observables, problem_file
 from device_sims.problem.columns import KIND, read_off
 from device_sims.problem.initial import initial_magnetisation
+from device_sims.problem.observables import WALL
 from device_sims.single import snapshots as snapshots_of
+from device_sims.single.drive_columns import drive_columns
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import Progress, table_console
-
-WALL = "wall_position_m"
 
 
 def run(
@@ -188,7 +188,9 @@ def _read(place: Path, problem: Problem) -> pd.DataFrame:
     columns = {"t_s", "mx", "my", "mz", "energy_total_J", WALL}
     numbers, words = set(table.select_dtypes("number")), {name for name in table if str(name).startswith(KIND)}
     last_s = table["t_s"].iloc[-1] if columns <= numbers and set(table) <= numbers | words and len(table) else math.nan
-    if not abs(last_s - problem.duration_s) < problem.numerics.dt_s:
+    # a condition may have ended a phase early
+    early_s = sum(phase.duration_s for phase in problem.schedule if phase.until is not None)
+    if not -problem.numerics.dt_s < problem.duration_s - last_s < early_s + problem.numerics.dt_s:
         raise UserError(
             f"{name}: is damaged, allowed: columns of numbers ({', '.join(sorted(columns))}, ...) to the end of the "
             "schedule; remove the file to compute it again"
@@ -234,6 +236,8 @@ def _write(
     table = pd.DataFrame({"t_s": result.t_s, "mx": mean[:, 0], "my": mean[:, 1], "mz": mean[:, 2]})
     for name in sorted(result.energies_J, key=lambda name: (name == "total", name)):
         table[f"energy_{name}_J"] = result.energies_J[name]
+    for name, values in drive_columns(problem, result).items() if outputs.drives else ():
+        table[name] = values
     mz = result.m[:, 2]
     one_wall = [state == observables.SINGLE for state in observables.wall_states(mz, result.mask, up_left=None)]
     position = observables.wall_position(mz, result.mask, problem.mesh.cell_m[0], up_left=None)
@@ -261,8 +265,13 @@ def _write_ensemble(output: Path, problem: Problem, outputs: problem_file.Output
     last.insert(0, "replica", numbers)
     files.write_csv(last, output / "ensemble.csv")
     words = [name for name in tables[0] if str(name).startswith(KIND)]
-    stacked = pd.concat(tables).drop(columns=words).groupby("t_s", sort=True)
+    rows = pd.concat(tables).drop(columns=words)
+    # a phase that relaxes ends at the time at which it begins: there the rows of one place belong together
+    relaxes = any(phase.relax_tolerance is not None for phase in problem.schedule)
+    stacked = rows.groupby(level=0) if relaxes else rows.groupby("t_s", sort=True)
     mean, sd = stacked.mean(), stacked.std()
+    if relaxes:
+        mean, sd = mean.set_index("t_s"), sd.drop(columns="t_s").set_index(mean["t_s"])
     columns = {f"{name}_{what}": part[name] for name in mean for what, part in (("mean", mean), ("sd", sd))}
-    columns["replicas_with_one_wall"] = stacked[WALL].count()
+    columns["replicas_with_one_wall"] = stacked[WALL].count().set_axis(mean.index)
     files.write_csv(pd.DataFrame(columns).reset_index(), output / "ensemble_mean.csv")

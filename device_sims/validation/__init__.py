@@ -18,6 +18,7 @@ GROUPS = (
     "mumax3",
     "analytic",
     "convergence",
+    "pinning",
     "symmetry",
     "shortcuts",
     "thermometer",

@@ -26,16 +26,20 @@ PARAMETERS = {
 VARIABLES = {
     "gammall": 1.7595e11, "enabledemag": True, "openbc": False, "disableslonczewskitorque": False,
     "disablezhanglitorque": False, "fixdt": 0.0, "maxerr": 1e-5, "relaxtorquethreshold": -1.0, "outputformat": 4,
-    "fixedlayerposition": 1,
+    "fixedlayerposition": 1, "maxdt": 0.0,
 }  # fmt: skip
 CONSTANTS = {"true": True, "false": False, "ovf2_binary": 4, "fixedlayer_top": 1, "fixedlayer_bottom": 2}
 QUANTITIES = {"e_exch": "E_exch", "e_anis": "E_anis", "e_demag": "E_demag", "e_zeeman": "E_Zeeman"}
 FUNCTIONS = {
     "setgridsize", "setcellsize", "ext_initgeomfromovf", "ext_interdind", "tableadd", "tablesave", "save", "steps",
-    "ext_interexchange", "setpbc",
+    "ext_interexchange", "setpbc", "exp", "pow", "sinc", "mod", "max", "heaviside",
     "run", "relax", "setsolver", "thermseed", "thermreseed", "vector", "sin", "loadfile", "add", "setregion", "for",
 }  # fmt: skip
 OBJECTS = {"regions", "m", "t"}
+MATHS = {
+    "sin": math.sin, "exp": math.exp, "pow": math.pow, "mod": math.fmod, "max": max,
+    "sinc": lambda x: math.sin(x) / x if x else 1.0, "heaviside": lambda x: 0.5 if x == 0 else float(x > 0),
+}  # fmt: skip
 
 
 def last_words(text: str, code: int) -> None:
@@ -124,7 +128,7 @@ class Mumax:
                 last_words(f"{SOURCE}/cmd/mumax3/main.go:114 script line 1:1: expected statement: ", 1)
 
     def value(self, text: str, t: float = 0.0):
-        names = {"sin": math.sin, "vector": lambda *c: c, "t": t, **CONSTANTS, **{n: n for n in QUANTITIES}, "m": "m"}
+        names = {**MATHS, "vector": lambda *c: c, "t": t, **CONSTANTS, **{n: n for n in QUANTITIES}, "m": "m"}
         return eval(re.sub(r'"[^"]*"|[A-Za-z_]\w+', lambda f: f[0].lower(), text), {"__builtins__": {}}, names)
 
     def arguments(self, text: str) -> tuple:

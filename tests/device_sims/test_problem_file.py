@@ -305,7 +305,7 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         (
             "schedule.0.Ku_factor",
             {"amplitude": 2},
-            "found {amplitude}, allowed: a number, {from, to}, {offset, amplitude, frequency_Hz, phase_rad} or "
+            "found {amplitude}, allowed: a number, {from, to}, {offset, amplitude, frequency_Hz, phase_rad}, "
             "{from, to, amplitude, frequency_Hz, phase_rad}",
         ),
         ("schedule.0.region_Ku_factors", {1: 2, "gate": 2}, "region_Ku_factors: found '1', allowed: the name of a"),
@@ -377,7 +377,7 @@ def test_snapshots():
 @pytest.mark.parametrize("path", sorted((DOCS / "examples").glob("*.yaml")), ids=lambda path: path.stem)
 def test_examples_are_valid(path):
     problem, _ = problem_file.load(path)
-    assert problem.duration_s > 0
+    assert problem.duration_s > 0 or all(phase.relax_tolerance for phase in problem.schedule)
 
 
 def test_every_key_is_documented_and_every_integrator_offered():

@@ -19,6 +19,7 @@ from device_sims.problem import (
     Drive,
     Phase,
     Problem,
+    demands,
     material,
     waveform,
 )
@@ -76,6 +77,7 @@ def prepare(problem: Problem) -> Prepared:
 @lru_cache(maxsize=256)
 def _prepare(problem: Problem) -> Prepared:
     m, initial, mesh = problem.material, problem.initial, problem.mesh
+    demands.refuse(problem, "the collective engine")
     if problem.geometry.kind not in ("box", "strip"):
         _refuse("geometry.kind", f"'{problem.geometry.kind}'", "box, strip")
     if problem.geometry.beyond_mx is not None:

@@ -17,6 +17,8 @@ from device_sims.engines import Result
 from device_sims.engines.llg import stability
 from device_sims.engines.llg.solver import MAX_DRIFT, Drive, Solver, State, System
 from device_sims.problem import ADAPTIVE, Geometry, Problem, material
+from device_sims.problem.observables import reached
+from device_sims.problem.waveforms import packed, simple
 from spinloom import streams
 from spinloom.errors import UserError
 
@@ -44,9 +46,11 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
         stability.check(problem)
     wide = first.numerics.precision == "float64"
     together = batch if batch is not None else jax.default_backend() == "gpu"
+    # such phases end or come to rest in each replica at a time of its own
+    together = together and not any(one.until or one.relax_tolerance for one in first.schedule)
     # no yield inside the context: what the caller does meanwhile must not run in this precision
     with jax.enable_x64(wide):
-        solver = Solver(first)
+        solver = Solver(first, problems[1:])
         results = _together(solver, problems) if together else []
     if together:
         yield from results
@@ -59,7 +63,8 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
 
 def _shape(problem: Problem):
     phases = tuple(
-        (phase.name, phase.duration_s, tuple(name for name, _ in phase.region_Ku_factors)) for phase in problem.schedule
+        (phase.name, phase.duration_s, phase.relax_tolerance, phase.until, [*map(_form, phase.drives().items())])
+        for phase in problem.schedule
     )
     # what of a geometry decides which terms there are, and which constants are arrays
     beyond = None if problem.geometry.beyond_mx is None else (0.0, 0.0)
@@ -68,27 +73,45 @@ def _shape(problem: Problem):
     return replace(problem, geometry=shape, initial=None, stream=(), schedule=phases, grains=grains)
 
 
+def _form(drive):
+    """Return what of a drive, given as its key and itself, decides what is compiled."""
+    key, value = drive
+    return key, None if simple(value) else jax.tree.map(np.shape, packed(value, 1.0))
+
+
 def _drives(solver: Solver, problem: Problem) -> list[Drive]:
     """Return the drive of each phase, in order."""
     drives, begin = [], 0
     for phase in problem.schedule:
         drives.append(solver.drive(problem, phase, begin))
-        begin += problem.steps(phase.duration_s)
+        begin += problem.phase_steps(phase)
     return drives
 
 
 def _alone(solver: Solver, problem: Problem) -> Result:
-    system, state, drives = solver.system(problem), solver.start(problem), _drives(solver, problem)
+    system, state = solver.system(problem), solver.start(problem)
+    drives: list[Drive] = []
     key = streams.key(*problem.stream)
     history = _History(solver, problem, system, drives)
-    history.add(0, 0, np.asarray(state.m), False)
-    place, taken = 0, 0
-    for _, count, is_end in problem.frames():
-        state = solver.advance(system, drives[place], state, key, taken, count)
-        taken += count
-        history.check(state, taken)
-        history.add(place, taken, np.asarray(state.m), is_end)
-        place += is_end
+    taken = 0
+    for place, phase in enumerate(problem.schedule):
+        drives.append(solver.drive(problem, phase, taken))
+        if place == 0:
+            history.add(0, 0, np.asarray(state.m), False)
+        for count, is_end in problem.frames_of(phase):
+            if (tolerance := phase.relax_tolerance) is not None:
+                m = solver.relax(problem, phase, np.asarray(state.m, np.float64), tolerance)
+                state = solver.state(system, jnp.asarray(m, solver.dtype))
+            else:
+                state = solver.advance(system, drives[place], state, key, taken, count)
+            taken += count
+            history.check(state, taken)
+            over = phase.until is not None and reached(phase.until, np.asarray(state.m), history.mask, problem.mesh)
+            history.add(place, taken, np.asarray(state.m), is_end or over)
+            if over:
+                break
+            if is_end and phase.until is not None:
+                history.notes.append(f"phase {phase.name}: {phase.until.observable} did not reach its value")
     return history.result()
 
 
@@ -124,7 +147,8 @@ class _History:
 
     def __init__(self, solver: Solver, problem: Problem, system: System, drives: list[Drive]):
         self.solver, self.problem, self.system, self.drives = solver, problem, system, drives
-        self.m, self.steps, self.energies, self.ends = [], [], [], {}
+        self.mask = material.mask(problem)
+        self.m, self.steps, self.energies, self.ends, self.notes = [], [], [], {}, []
 
     def check(self, state: State, taken: int) -> None:
         """Raise if the state after ``taken`` steps is not sound."""
@@ -157,7 +181,8 @@ class _History:
         return Result(
             t_s=np.asarray(self.steps) * self.problem.numerics.dt_s,
             m=np.stack(self.m),
-            mask=material.mask(self.problem),
+            mask=self.mask,
             phase_end=self.ends,
             energies_J={name: np.array([e[name] for e in self.energies]) for name in self.energies[0]},
+            notes=tuple(self.notes),
         )

@@ -61,7 +61,7 @@ _A = (
 _E = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
 
 
-def dormand_prince(f: Callable, m, start, stop, step, tolerance):
+def dormand_prince(f: Callable, m, start, stop, step, tolerance, longest=None):
     """Advance ``m`` from ``start`` to ``stop`` with steps that keep the error per step below ``tolerance``.
 
     Parameters
@@ -74,6 +74,8 @@ def dormand_prince(f: Callable, m, start, stop, step, tolerance):
         Times, and the first step to try.
     tolerance : float
         Of the largest change of a component by the embedded error.
+    longest : float, optional
+        Largest step; default: none but the error's.
 
     Returns
     -------
@@ -83,6 +85,8 @@ def dormand_prince(f: Callable, m, start, stop, step, tolerance):
 
     def attempt(carry):
         m, k1, t, step, count, smallest = carry
+        if longest is not None:
+            step = jnp.minimum(step, longest)
         # a step that would leave a sliver takes it too
         h = jnp.where(t + 1.01 * step >= stop, stop - t, step)
         k, y = [k1], m

@@ -12,13 +12,16 @@ which is exact for the torques of currents too, because they enter as effective 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from device_sims.engines.llg.descent import descent
 from device_sims.engines.llg.fields import (
     Cells,
     Coefficient,
@@ -39,7 +42,7 @@ from device_sims.engines.llg.fields import (
 )
 from device_sims.engines.llg.integrators import FIXED, dormand_prince
 from device_sims.engines.llg.minimise import relaxed
-from device_sims.problem import GAMMA0, MU0, Phase, Problem, end_charges, material, waveform
+from device_sims.problem import GAMMA0, MU0, Phase, Problem, end_charges, material, waveforms
 from device_sims.problem.initial import initial_magnetisation
 
 # fields of `_local` that are counted as part of another
@@ -79,6 +82,9 @@ class Drive(NamedTuple):
     turns: jax.Array
     phase: jax.Array
     begin: jax.Array  # [] number of the phase's first step
+    # of the rows that are neither numbers nor ramps and sines: their scale and their tree for `waveforms.evaluate`
+    shaped: dict[int, tuple[jax.Array, dict]]
+    longest: jax.Array | None  # step of an adaptive integrator that passes no pulse unseen, if there are pulses
 
 
 class Values(NamedTuple):
@@ -110,10 +116,10 @@ class Solver:
     """A problem made ready for stepping.
 
     Problems that differ only in geometry, drive strengths, initial state or random stream share one compiled program:
-    what differs is passed in as arrays (`System`, `Drive`, key).
+    what differs is passed in as arrays (`System`, `Drive`, key). ``others`` are problems that it also solves.
     """
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: Problem, others: Sequence[Problem] = ()):
         self.problem = problem
         numerics, constants = problem.numerics, problem.material
         self.dtype = jnp.dtype(numerics.precision)
@@ -133,10 +139,11 @@ class Solver:
         self.has_dmi = bool(constants.D_J_per_m2) or "D_J_per_m2" in maps
         self.has_cubic = bool(constants.Kc1_J_per_m3 or constants.Kc2_J_per_m3) or "Kc1_J_per_m3" in maps
         self.gaps = [(low, high) for _, low, high, _ in interlayer.layers(problem)]
-        waves = [waveform(d) for phase in problem.schedule for d in _drives(problem, phase)]
-        self.steady = all(w.start == w.stop and not w.amplitude for w in waves)
+        phases = [(one, phase) for one in (problem, *others) for phase in one.schedule]
+        drives = [drive for one, phase in phases for drive in _drives(one, phase)]
+        self.steady = all(waveforms.steady(drive) is not None for drive in drives)
         self.has_current = bool(constants.spin_hall_angle)
-        self.has_velocity = any(_moves(phase.zhang_li_u_m_per_s) for phase in problem.schedule)
+        self.has_velocity = any(waveforms.moves(phase.zhang_li_u_m_per_s) for _, phase in phases)
         self.on_cpu = jax.default_backend() == "cpu"
         self.advance = jax.jit(self._advance, compiler_options=OPTIONS)
         together = jax.vmap(self._advance, in_axes=(0, 0, 0, 0, None, None))
@@ -168,10 +175,12 @@ class Solver:
 
     def drive(self, problem: Problem, phase: Phase, begin: int = 0) -> Drive:
         """Return the waveforms of a phase that begins with step ``begin``."""
-        waves = [waveform(d) for d in _drives(problem, phase)]
+        drives = _drives(problem, phase)
+        waves = [waveforms.waveform(d) if waveforms.simple(d) else waveforms.Waveform(0.0, 0.0) for d in drives]
         scale = np.ones(len(waves))
         scale[2:5] = 1 / (MU0 * problem.material.Ms_A_per_m)
-        steps = phase.duration_s / problem.numerics.dt_s
+        dt_s = problem.numerics.dt_s
+        steps = phase.duration_s / dt_s or 1.0  # a phase that relaxes takes none, and its drives are constant
         columns = (
             scale * [w.start for w in waves],
             scale * [(w.stop - w.start) / steps for w in waves],
@@ -180,7 +189,14 @@ class Solver:
             np.array([w.phase_rad / (2 * math.pi) for w in waves]),
         )
         start, slope, amplitude, turns, angle = (jnp.asarray(c, self.dtype) for c in columns)
-        return Drive(start, slope, amplitude, turns, angle, jnp.asarray(begin))
+        shaped = {
+            row: (scale[row], waveforms.packed(drive, phase.duration_s, dt_s))
+            for row, drive in enumerate(drives)
+            if not waveforms.simple(drive)
+        }
+        longest = min((waveforms.shortest_s(d) for d in drives), default=math.inf) * self.unit_time if shaped else None
+        shaped, longest = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), (shaped, longest))
+        return Drive(start, slope, amplitude, turns, angle, jnp.asarray(begin), shaped, longest)
 
     def values(self, drive: Drive, step, fraction=0.0) -> Values:
         """Return the drives ``fraction`` of a step after ``step``, an integer counted as the phase's begin is."""
@@ -190,6 +206,8 @@ class Solver:
             t = jnp.asarray(step - drive.begin, self.dtype) + fraction
             turns = drive.turns * t + drive.phase
             now = now + drive.slope * t + drive.amplitude * jnp.sin(2 * jnp.pi * (turns - jnp.floor(turns)))
+            for row, (scale, tree) in drive.shaped.items():
+                now = now.at[row].set(scale * waveforms.evaluate(tree, t, jnp))
         return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6:])
 
     def start(self, problem: Problem) -> State:
@@ -202,9 +220,8 @@ class Solver:
 
     def _relaxed(self, problem: Problem, m: np.ndarray, tolerance: float) -> np.ndarray:
         """Return the minimum below ``m``, float64[3, nz, ny, nx], under the drives of t = 0 but without currents."""
-        numerics = replace(problem.numerics, precision="float64", demag_interval_steps=0)
         with jax.enable_x64(True):
-            wide = Solver(replace(problem, numerics=numerics))
+            wide = Solver(_in_float64(problem))
             system, values = wide.system(problem), wide.values(wide.drive(problem, problem.schedule[0]), 0)
 
             def torque(m):
@@ -212,6 +229,31 @@ class Solver:
                 return jnp.stack(cross(tuple(m), total(tuple(wide._stray(m, system.ms)), *local)))
 
             return relaxed(torque, m, tolerance)
+
+    def relax(self, problem: Problem, phase: Phase, m: np.ndarray, tolerance: float) -> np.ndarray:
+        """Return the minimum below ``m``, float64[3, nz, ny, nx], under the drives of a phase that relaxes.
+
+        Raises
+        ------
+        UserError
+            If the largest torque, abs(m x H)/Ms, does not fall below ``tolerance``.
+        """
+        with jax.enable_x64(True):
+            wide, descend = self._descent
+            system, values = wide.system(problem), wide.values(wide.drive(problem, phase), 0)
+            return descend((system, values), system.ms, m, tolerance, f"phase {phase.name}: tolerance")
+
+    @cached_property
+    def _descent(self):
+        """The solver in float64 and its way down, compiled once for all phases that relax."""
+        wide = Solver(_in_float64(self.problem))
+
+        def torque(arguments, m):
+            system, values = arguments
+            local = wide._local(system, values, tuple(m)).values()
+            return jnp.stack(cross(tuple(m), total(tuple(wide._stray(m, system.ms)), *local)))
+
+        return wide, descent(torque)
 
     def state(self, system: System, m) -> State:
         """Return a state at rest in ``m``: the stray field's past is its present."""
@@ -334,7 +376,8 @@ class Solver:
 
         stop = jnp.asarray(count * self.step_size, self.dtype)
         start = jnp.zeros((), self.dtype)
-        m, step, _, _ = dormand_prince(rate, state.m, start, stop, state.step, self.problem.numerics.tolerance)
+        tolerance = self.problem.numerics.tolerance
+        m, step, _, _ = dormand_prince(rate, state.m, start, stop, state.step, tolerance, drive.longest)
         return state._replace(m=m, step=step)
 
     # -- observables ---------------------------------------------------------------------------------------------
@@ -381,13 +424,13 @@ class Solver:
         return {**energies, "total": sum(energies.values())}
 
 
+def _in_float64(problem: Problem) -> Problem:
+    """Return the problem as it is relaxed."""
+    return replace(problem, numerics=replace(problem.numerics, precision="float64", demag_interval_steps=0))
+
+
 def _drives(problem: Problem, phase: Phase) -> list:
     """Return a phase's drives in the order of `Values`; a region that it does not drive has factor 1."""
     regions = dict(phase.region_Ku_factors)
     own = [regions.get(name, 1.0) for name in anisotropy.driven_regions(problem)]
     return [phase.Ku_factor, phase.current_density_A_per_m2, *phase.field_T, phase.zhang_li_u_m_per_s, *own]
-
-
-def _moves(drive) -> bool:
-    wave = waveform(drive)
-    return bool(wave.start or wave.stop or wave.amplitude)

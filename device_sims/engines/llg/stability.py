@@ -17,7 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Drive, Problem, couplings, material, waveform
+from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Problem, couplings, material
+from device_sims.problem.waveforms import largest
 from spinloom.errors import UserError
 
 # R = 1 + z + z^2/2 + A3 z^3 + A4 z^4 and P = 1 + z/2 + P2 z^2 + P3 z^3 of fdr4, which keep T(x) within 2.1 % of 1 for
@@ -71,8 +72,8 @@ def fastest_waves(problem: Problem) -> list[tuple[float, float]]:
     others = abs(constants.second_Ku_J_per_m3) + abs(constants.Kc2_J_per_m3)
     others += np.abs(np.broadcast_to(values["Kc1_J_per_m3"], mask.shape)[mask])
     others += 2 * abs(constants.Dbulk_J_per_m2) * sum(1 / d for d in mesh.cell_m)
-    factor = max(_largest(phase.Ku_factor) * _product(phase.region_Ku_factors) for phase in problem.schedule)
-    applied = max(np.sqrt(sum(_largest(b) ** 2 for b in phase.field_T)) for phase in problem.schedule)
+    factor = max(largest(phase.Ku_factor) * _product(phase.region_Ku_factors) for phase in problem.schedule)
+    applied = max(np.sqrt(sum(largest(b) ** 2 for b in phase.field_T)) for phase in problem.schedule)
     fourth = 4 * abs(constants.Ku2_J_per_m3) * part
     field = (4 * bonds + 2 * np.abs(ku) * factor + fourth + 2 * others) / (MU0 * ms)
     rate = GAMMA0 * (field + ms + applied / MU0) / (1 + alpha**2)
@@ -151,11 +152,6 @@ def _check_adaptive(problem: Problem) -> None:
         )
 
 
-def _largest(drive: Drive) -> float:
-    wave = waveform(drive)
-    return max(abs(wave.start), abs(wave.stop)) + abs(wave.amplitude)
-
-
 def _product(factors) -> float:
     """Return the largest product of the factors of regions, which may or may not overlap."""
-    return float(np.prod([max(1.0, _largest(factor)) for _, factor in factors]))
+    return float(np.prod([max(1.0, largest(factor)) for _, factor in factors]))

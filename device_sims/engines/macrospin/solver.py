@@ -28,7 +28,7 @@ import numpy as np
 from scipy.special import erfinv
 
 from device_sims.engines import Result, refuse_terms
-from device_sims.problem import BOLTZMANN, ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Phase, Problem, waveform
+from device_sims.problem import BOLTZMANN, ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Phase, Problem, demands, waveform
 from device_sims.problem.body import demag_tensor, volume_m3
 from spinloom import streams
 from spinloom.errors import UserError
@@ -100,6 +100,7 @@ def _timing(problem: Problem):
 
 
 def _check(problem: Problem) -> None:
+    demands.refuse(problem, "the macrospin engine")
     material, initial = problem.material, problem.initial
     driven = any(phase.region_Ku_factors for phase in problem.schedule)
     velocities = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]

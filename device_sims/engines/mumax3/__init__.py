@@ -16,7 +16,7 @@ from device_sims.engines import Result, refuse_terms
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3 import outputs, process, regions, script
 from device_sims.engines.mumax3.process import probe, program_version
-from device_sims.problem import LEAST_TOLERANCE, Problem, couplings, material, ovf
+from device_sims.problem import LEAST_TOLERANCE, Problem, couplings, demands, material, ovf
 from spinloom import files
 from spinloom.errors import UserError
 
@@ -31,6 +31,7 @@ DOES = (
 )
 EVALUATIONS = {"heun": 2, "rk4": 4, "dopri5": 6}  # of the torque, in a step
 LEAST_RELAX_ERROR = 1e-8  # per step, below which single precision makes a relaxation endless (5e-9 did, 2e-8 did not)
+RELAX_EVALUATIONS = 1e5  # of a relaxation, a guess for the time limit only
 SHORT_STEP_S = 1e-14  # a guess of adaptive steps, for the time limit only
 
 
@@ -43,6 +44,7 @@ def check(problem: Problem) -> None:
         Naming the key that it cannot.
     """
     refuse_terms(problem, "mumax3", DOES)
+    demands.refuse(problem, "mumax3", does=(demands.PULSES, demands.RELAX))
     numerics, constants, mesh = problem.numerics, problem.material, problem.mesh
     if constants.Dbulk_J_per_m2 and ("D_J_per_m2" in material.varying(problem) or constants.D_J_per_m2):
         raise UserError("material.Dbulk_J_per_m2: found beside D_J_per_m2, allowed with mumax3: one of them")
@@ -82,13 +84,14 @@ def check(problem: Problem) -> None:
             f"schedule: zhang_li_u_m_per_s: found with a current through {mesh.nz} layers, allowed with mumax3: one of "
             "them or one layer, because its Zhang-Li torque would follow the current along z too"
         )
-    relax = problem.initial.relax_tolerance
-    if relax is not None and (error := script.relax_error(problem, relax)) < LEAST_RELAX_ERROR:
-        least = relax * LEAST_RELAX_ERROR / error
-        raise UserError(
-            f"initial.relax_tolerance: found {relax:g}, allowed with mumax3: at least {least:.2g} on these cells, "
-            "which single precision can reach"
-        )
+    relaxing = [(f"phase {phase.name}: tolerance", phase.relax_tolerance) for phase in problem.schedule]
+    for key, relax in (("initial.relax_tolerance", problem.initial.relax_tolerance), *relaxing):
+        if relax is not None and (error := script.relax_error(problem, relax)) < LEAST_RELAX_ERROR:
+            least = relax * LEAST_RELAX_ERROR / error
+            raise UserError(
+                f"{key}: found {relax:g}, allowed with mumax3: at least {least:.2g} on these cells, which single "
+                "precision can reach"
+            )
     if numerics.integrator not in script.ADAPTIVE:
         stability.check(problem)  # the same schemes, so the same limits
     elif numerics.tolerance < (least := LEAST_TOLERANCE["float32"]):
@@ -144,6 +147,7 @@ def _one(problem: Problem, written: script.Script, folder: Path, kernels: Path, 
     numerics = problem.numerics
     step_s = SHORT_STEP_S if numerics.integrator in script.ADAPTIVE else numerics.dt_s
     evaluations = EVALUATIONS[numerics.integrator] * problem.duration_s / step_s
+    evaluations += RELAX_EVALUATIONS * sum(phase.relax_tolerance is not None for phase in problem.schedule)
     limit_s = process.limit_s(evaluations, int(np.prod(problem.mesh.shape)))
     # no web server; the one GPU that it sees has the number 0
     command = [executable, "-http=", "-gpu=0", f"-cache={kernels}", "-o=out", "run.mx3"]

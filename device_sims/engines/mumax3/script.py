@@ -29,8 +29,9 @@ from typing import NamedTuple
 import numpy as np
 
 from device_sims.engines.llg import stability
+from device_sims.engines.mumax3.functions import function, literal
 from device_sims.engines.mumax3.regions import Regions, partition
-from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, end_charges, material, waveform
+from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, end_charges, material, waveforms
 from device_sims.problem.initial import initial_magnetisation
 from spinloom import streams
 
@@ -71,20 +72,16 @@ def frames(problem: Problem) -> Iterator[tuple[int, int, int, bool]]:
 
     ``(phase, steps since the last record, steps since the phase began, the phase ends here)``.
     """
-    every = problem.steps(problem.record_interval_s, "record_interval_s")
     for number, phase in enumerate(problem.schedule):
-        total, taken = problem.steps(phase.duration_s, f"the duration of phase {phase.name}"), 0
-        while taken < total:
-            count = min(every, total - taken)
+        taken = 0
+        for count, is_end in problem.frames_of(phase):
             taken += count
-            yield number, count, taken, taken == total
+            yield number, count, taken, is_end
 
 
 def at(drive: Drive, phase: Phase, t_s: float) -> float:
     """Return the value of a drive ``t_s`` after its phase began."""
-    wave = waveform(drive)
-    sine = wave.amplitude * math.sin(2 * math.pi * wave.frequency_Hz * t_s + wave.phase_rad)
-    return wave.start + (wave.stop - wave.start) * t_s / phase.duration_s + sine
+    return waveforms.at(drive, t_s, phase.duration_s)
 
 
 def ku_factors(problem: Problem, regions: Regions, phase: Phase) -> list[list[Drive]]:
@@ -127,15 +124,10 @@ def write(problem: Problem, version: tuple[int, int] = (3, 11)) -> Script:
     lines += [f"TableAdd({column})" for column in COLUMNS]
     known: dict[str, list[Value]] = {}
     if (relax := problem.initial.relax_tolerance) is not None:
-        threshold = relax * MU0 * problem.material.Ms_A_per_m
         lines += ["", "// to rest, under the drives of t = 0 but without current"]
         for name, values in _drives(problem, regions, problem.schedule[0], 0.0).items():
             lines += _assigned(name, [Value(value.start) for value in values]) if name != "J" else []
-        lines += [
-            f"RelaxTorqueThreshold = {_number(threshold)}",
-            f"MaxErr = {_number(relax_error(problem, relax))}",
-            "Relax()",
-        ]
+        lines += _relaxed(problem, relax)
     lines += ["", *_stepping(problem, version)]
     begin = 0
     for index, phase in enumerate(problem.schedule):
@@ -145,7 +137,7 @@ def write(problem: Problem, version: tuple[int, int] = (3, 11)) -> Script:
         known = own
         lines += ["TableSave()", "Save(m)"] if index == 0 else []
         lines += _advance(problem, index)
-        begin += problem.steps(phase.duration_s)
+        begin += problem.phase_steps(phase)
     return Script("\n".join(lines) + "\n", fields, mask, regions)
 
 
@@ -167,21 +159,21 @@ def _material(problem: Problem, regions: Regions) -> list[str]:
     }
     if cubic := bool(regions.constants["Kc1_J_per_m3"].any() or constants.Kc2_J_per_m3):
         by_region["Kc1"] = regions.constants["Kc1_J_per_m3"]
-    lines = [f"GammaLL = {_number(GAMMA)}", f"EnableDemag = {_truth(numerics.demag)}", "OpenBC = true"]
+    lines = [f"GammaLL = {literal(GAMMA)}", f"EnableDemag = {_truth(numerics.demag)}", "OpenBC = true"]
     for name, values in by_region.items():
-        lines.append(f"{name} = {_number(values[0])}")
-        lines += [f"{name}.SetRegion({r}, {_number(v)})" for r, v in enumerate(values) if v != values[0]]
-    lines += [f"ext_InterDind({a}, {b}, {_number(d)})" for a, b, d in _unequal_dmi(problem, regions)]
-    lines += [f"ext_InterExchange({a}, {b}, {_number(A)})" for a, b, A in regions.bonds]
+        lines.append(f"{name} = {literal(values[0])}")
+        lines += [f"{name}.SetRegion({r}, {literal(v)})" for r, v in enumerate(values) if v != values[0]]
+    lines += [f"ext_InterDind({a}, {b}, {literal(d)})" for a, b, d in _unequal_dmi(problem, regions)]
+    lines += [f"ext_InterExchange({a}, {b}, {literal(A)})" for a, b, A in regions.bonds]
     if cubic:
-        lines.append(f"Kc2 = {_number(constants.Kc2_J_per_m3)}")
+        lines.append(f"Kc2 = {literal(constants.Kc2_J_per_m3)}")
         for place, name in enumerate(("anisC1", "anisC2")):
             axes = regions.cubic_axes[:, place]
             lines += _assigned(name, _agreed([Value(f"vector({_numbers(axis)})") for axis in axes]))
     if constants.Dbulk_J_per_m2:
-        lines.append(f"Dbulk = {_number(constants.Dbulk_J_per_m2)}")
+        lines.append(f"Dbulk = {literal(constants.Dbulk_J_per_m2)}")
     lines += _assigned("anisU", _agreed([Value(f"vector({_numbers(axis)})") for axis in regions.axes]))
-    lines.append(f"Ku2 = {_number(0.0 - constants.Ku2_J_per_m3)}")
+    lines.append(f"Ku2 = {literal(0.0 - constants.Ku2_J_per_m3)}")
     torque, drift = bool(constants.spin_hall_angle), moves(problem)
     lines += [
         f"DisableSlonczewskiTorque = {str(not torque).lower()}",
@@ -189,16 +181,24 @@ def _material(problem: Problem, regions: Regions) -> list[str]:
     ]
     if torque:
         lines += [
-            f"Pol = {_number(constants.spin_hall_angle)}",
-            f"Lambda = {_number(constants.slonczewski_lambda)}",
-            f"EpsilonPrime = {_number(constants.spin_hall_angle * constants.field_like_ratio / 2)}",
+            f"Pol = {literal(constants.spin_hall_angle)}",
+            f"Lambda = {literal(constants.slonczewski_lambda)}",
+            f"EpsilonPrime = {literal(constants.spin_hall_angle * constants.field_like_ratio / 2)}",
             f"FixedLayer = vector({_numbers(constants.polarisation)})",
             "FixedLayerPosition = FIXEDLAYER_TOP",
-            f"FreeLayerThickness = {_number(problem.mesh.size_m[2])}",
+            f"FreeLayerThickness = {literal(problem.mesh.size_m[2])}",
         ]
     if drift:
-        lines.append(f"xi = {_number(constants.zhang_li_beta)}")
+        lines.append(f"xi = {literal(constants.zhang_li_beta)}")
     return lines
+
+
+def _relaxed(problem: Problem, tolerance: float) -> list[str]:
+    return [
+        f"RelaxTorqueThreshold = {literal(tolerance * MU0 * problem.material.Ms_A_per_m)}",
+        f"MaxErr = {literal(relax_error(problem, tolerance))}",
+        "Relax()",
+    ]
 
 
 def relax_error(problem: Problem, tolerance: float) -> float:
@@ -213,8 +213,7 @@ def relax_error(problem: Problem, tolerance: float) -> float:
 
 def moves(problem: Problem) -> bool:
     """Return whether a phase has a Zhang-Li velocity."""
-    waves = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]
-    return any(wave.start or wave.stop or wave.amplitude for wave in waves)
+    return any(waveforms.moves(phase.zhang_li_u_m_per_s) for phase in problem.schedule)
 
 
 def _unequal_dmi(problem: Problem, regions: Regions) -> list[tuple[int, int, float]]:
@@ -236,12 +235,14 @@ def _stepping(problem: Problem, version: tuple[int, int]) -> list[str]:
     numerics = problem.numerics
     lines = [f"SetSolver({SOLVERS[numerics.integrator]})"]
     if numerics.integrator in ADAPTIVE:
-        lines.append(f"MaxErr = {_number(numerics.tolerance)}")
+        lines.append(f"MaxErr = {literal(numerics.tolerance)}")
+        pulse_s = min(waveforms.shortest_s(drive) for phase in problem.schedule for drive in phase.drives().values())
+        lines += [f"MaxDt = {literal(pulse_s)}"] if math.isfinite(pulse_s) else []
     else:
-        lines.append(f"FixDt = {_number(numerics.dt_s)}")
+        lines.append(f"FixDt = {literal(numerics.dt_s)}")
     # always a seed: the default is the same for every run
     seeded = "ThermReseed" if version >= RESEEDS else "ThermSeed"
-    return [*lines, f"Temp = {_number(problem.temperature_K)}", f"{seeded}({seed(problem)})"]
+    return [*lines, f"Temp = {literal(problem.temperature_K)}", f"{seeded}({seed(problem)})"]
 
 
 def _drives(problem: Problem, regions: Regions, phase: Phase, begin_s: float) -> dict[str, list[Value]]:
@@ -295,35 +296,27 @@ def _vector(components: list[Value]) -> Value:
 def _product(scale: float, drives, offset: float, phase: Phase, begin_s: float) -> Value:
     """Return ``scale`` times drives plus ``offset``: its value at the begin, and its function if it has one."""
     start = scale * math.prod(at(drive, phase, 0.0) for drive in drives) + offset
-    functions = [_function(drive, phase, begin_s) for drive in drives]
+    functions = [function(drive, phase, begin_s) for drive in drives]
     if not scale or all(function is None for function in functions):
-        return Value(_number(start))
+        return Value(literal(start))
     steady = scale * math.prod(at(drive, phase, 0.0) for drive, f in zip(drives, functions) if f is None)
-    text = "*".join([_number(steady), *filter(None, functions)])
-    return Value(_number(start), text + (f"+{_number(offset)}" if offset else ""))
-
-
-def _function(drive: Drive, phase: Phase, begin_s: float) -> str | None:
-    wave = waveform(drive)
-    if wave.start == wave.stop and not wave.amplitude:
-        return None
-    time, terms = f"(t-{_number(begin_s)})" if begin_s else "t", [_number(wave.start)]
-    if wave.stop != wave.start:
-        terms.append(f"{_number((wave.stop - wave.start) / phase.duration_s)}*{time}")
-    if wave.amplitude:
-        turning = f"{_number(2 * math.pi * wave.frequency_Hz)}*{time}+{_number(wave.phase_rad)}"
-        terms.append(f"{_number(wave.amplitude)}*sin({turning})")
-    return f"({'+'.join(terms)})"
+    text = "*".join([literal(steady), *filter(None, functions)])
+    return Value(literal(start), text + (f"+{literal(offset)}" if offset else ""))
 
 
 def _advance(problem: Problem, phase: int) -> list[str]:
     """Return the lines that take a phase's steps and save its records."""
-    counts = [count for number, count, *_ in frames(problem) if number == phase]
-    lines = []
+    lines, tolerance = [], problem.schedule[phase].relax_tolerance
+    if tolerance is not None:
+        lines += _relaxed(problem, tolerance)
+        if problem.numerics.integrator in ADAPTIVE:
+            lines.append(f"MaxErr = {literal(problem.numerics.tolerance)}")
+        return [*lines, "TableSave()", "Save(m)"]
+    counts = [count for count, _ in problem.frames_of(problem.schedule[phase])]
     for count, group in itertools.groupby(counts):
         step = f"Steps({count})"
         if problem.numerics.integrator in ADAPTIVE:
-            step = f"Run({_number(count * problem.numerics.dt_s)})"
+            step = f"Run({literal(count * problem.numerics.dt_s)})"
         body, times = [step, "TableSave()", "Save(m)"], len(list(group))
         lines += [f"for i := 0; i < {times}; i++ {{", *(f"\t{line}" for line in body), "}"] if times > 1 else body
     return lines
@@ -337,9 +330,5 @@ def _truth(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _number(value: float) -> str:
-    return repr(float(value))
-
-
 def _numbers(values) -> str:
-    return ", ".join(map(_number, values))
+    return ", ".join(map(literal, values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 from device_sims.engines import refuse_terms
 from device_sims.engines.llg import stability
 from device_sims.engines.oommf import program
-from device_sims.problem import ADAPTIVE, LEAST_TOLERANCE, Phase, Problem, couplings, material, waveform
+from device_sims.problem import ADAPTIVE, LEAST_TOLERANCE, Phase, Problem, couplings, demands, material
+from device_sims.problem.waveforms import at, moves
 from spinloom.errors import UserError
 
 RUNGE_KUTTA, SLONCZEWSKI, ZHANG_LI = "Oxs_RungeKuttaEvolve", "Oxs_SpinXferEvolve", "Anv_SpinTEvolve"
@@ -40,12 +40,6 @@ def has_current(problem: Problem) -> bool:
 def has_velocity(problem: Problem) -> bool:
     """Return whether a Zhang-Li torque acts at any time."""
     return any(moves(phase.zhang_li_u_m_per_s) for phase in problem.schedule)
-
-
-def moves(drive) -> bool:
-    """Return whether a drive differs from 0 at any time."""
-    wave = waveform(drive)
-    return bool(wave.start or wave.stop or wave.amplitude)
 
 
 def evolver(problem: Problem) -> str:
@@ -105,6 +99,7 @@ def check(problem: Problem) -> None:
 def check_problem(problem: Problem) -> None:
     """Check what does not depend on the OOMMF that is there; errors as of `check`."""
     refuse_terms(problem, "oommf", DOES)
+    demands.refuse(problem, "oommf", does=(demands.PULSES,))
     _check_terms(problem)
     for entry in problem.maps:
         if entry.constant == "D_J_per_m2":
@@ -193,10 +188,3 @@ def at_start(problem: Problem) -> Problem:
         region_Ku_factors=tuple((name, now(drive)) for name, drive in first.region_Ku_factors),
     )
     return replace(problem, schedule=(still,), temperature_K=0.0)
-
-
-def at(drive, time_s: float, duration_s: float) -> float:
-    """Return a drive's value ``time_s`` after the start of its phase."""
-    wave = waveform(drive)
-    turn = math.sin(2 * math.pi * wave.frequency_Hz * time_s + wave.phase_rad)
-    return wave.start + (wave.stop - wave.start) * time_s / duration_s + wave.amplitude * turn

@@ -30,8 +30,9 @@ import micromagneticmodel as mm  # pyright: ignore[reportMissingImports]: as abo
 import numpy as np
 import oommfc as oc  # pyright: ignore[reportMissingImports]: as above
 
-from device_sims.engines.oommf import limits, terms
+from device_sims.engines.oommf import limits, pulses, terms
 from device_sims.problem import GAMMA0, MU0, Problem, end_charges, material, waveform
+from device_sims.problem.waveforms import moves, simple, steady
 from spinloom import streams
 from spinloom.errors import UserError
 
@@ -88,6 +89,8 @@ class Model:
         Length of each stage, if they differ.
     constant_energy_J : dict of float
         To be added to the energy of the term of that name.
+    pulses : bool
+        Whether drives are other than numbers, ramps and sines.
     seed : int or None
         Of OOMMF's random numbers. The evolver's own ``uniform_seed`` has no effect: OOMMF seeds once more when it has
         made all objects.
@@ -100,6 +103,7 @@ class Model:
     lines: dict[str, list[str]] = field(default_factory=dict)
     stopping_times_s: list[float] = field(default_factory=list)
     constant_energy_J: dict[str, float] = field(default_factory=dict)
+    pulses: bool = False
     seed: int | None = None
 
     def amended(self, mif: str) -> str:
@@ -112,7 +116,7 @@ class Model:
         """
         head = "" if self.seed is None else f"RandomSeed {self.seed}\n"
         if self.procedures:
-            head += "".join([TCL, *self.procedures])
+            head += "".join([pulses.extended(TCL) if self.pulses else TCL, *self.procedures])
         mif = _after(mif, "# MIF 2.2\n", head)
         for name, lines in self.lines.items():
             mif = _after(mif, f"Specify {name} {{\n", "".join(f"  {line}\n" for line in lines))
@@ -186,7 +190,7 @@ def _statics(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
         n=(problem.mesh.nx, problem.mesh.ny, problem.mesh.nz),
         subregions=_boxes(problem, D) if isinstance(D, np.ndarray) else terms.layers(problem) or None,
     )
-    model = Model(mm.System(name=NAME))
+    model = Model(mm.System(name=NAME), pulses=pulses.used(problem))
     ms = np.where(mask, constants["Ms_A_per_m"], 0.0)
     model.system.m = _field(mesh, m * ms)
     A = constants["A_J_per_m"]
@@ -210,7 +214,7 @@ def _statics(problem: Problem, mask: np.ndarray, m: np.ndarray) -> Model:
         energy += mm.UniaxialAnisotropy(K1=2 * Ku2, K2=-Ku2, u=_axis(problem, mesh), name="anisotropy_fourth")
         if Ku2 < 0:
             model.constant_energy_J["anisotropy_fourth"] = Ku2 * float(mask.sum()) * problem.mesh.cell_volume_m3
-    if any(limits.moves(b) for phase in problem.schedule for b in phase.field_T):
+    if any(moves(b) for phase in problem.schedule for b in phase.field_T):
         energy += _zeeman(problem, model)
     if problem.geometry.beyond_mx is not None:
         energy += mm.Zeeman(H=_field(mesh, end_charges.field(problem, mask)), name="zeeman_beyond")
@@ -228,16 +232,20 @@ def _field(mesh: df.Mesh, values: np.ndarray) -> df.Field:
 
 
 # -- drives in time ------------------------------------------------------------------------------------------------
-def _rows(problem: Problem, drives: list) -> list[tuple[float, ...]]:
-    """Return the table of a drive for Tcl, given its value or waveform in each phase."""
+def _rows(problem: Problem, drives: list, unit: float = 1.0) -> list[tuple]:
+    """Return the table of a drive over ``unit`` for Tcl, given its value or waveform in each phase."""
     rows, last, begin = [], -1, 0.0
     counts = [0] * len(problem.schedule)
     names = [phase.name for phase in problem.schedule]
     for phase, _, _ in problem.frames():
         counts[names.index(phase.name)] += 1
     for phase, drive, count in zip(problem.schedule, drives, counts):
-        wave, last = waveform(drive), last + count
-        shape = (wave.start, wave.stop, wave.amplitude, wave.frequency_Hz, wave.phase_rad)
+        last += count
+        if simple(drive):
+            wave = waveform(drive)
+            shape = (wave.start / unit, wave.stop / unit, wave.amplitude / unit, wave.frequency_Hz, wave.phase_rad)
+        else:
+            shape = (0.0, 0.0, 0.0, 0.0, 0.0, f"{pulses.expression(drive, phase.duration_s)}/{unit!r}")
         rows.append((last, begin, phase.duration_s, *shape))
         begin += phase.duration_s
     return rows
@@ -245,13 +253,15 @@ def _rows(problem: Problem, drives: list) -> list[tuple[float, ...]]:
 
 def _constant(drives: list) -> float | None:
     """Return the one value of a drive in all phases, or None."""
-    waves = [waveform(drive) for drive in drives]
-    same = all(w.start == w.stop == waves[0].start and not w.amplitude for w in waves)
-    return waves[0].start if same else None
+    values = {steady(drive) for drive in drives}
+    return values.pop() if len(values) == 1 else None
 
 
-def _tcl(rows: list[tuple[float, ...]]) -> str:
-    return "{" + " ".join("{" + " ".join(repr(x) for x in row) + "}" for row in rows) + "}"
+def _tcl(rows: list[tuple]) -> str:
+    def entry(x) -> str:
+        return f"{{{x}}}" if isinstance(x, str) else repr(x)
+
+    return "{" + " ".join("{" + " ".join(map(entry, row)) + "}" for row in rows) + "}"
 
 
 def _procedure(name: str, body: str) -> str:
@@ -272,7 +282,7 @@ def _zeeman(problem: Problem, model: Model) -> mm.Zeeman:
     steady = [b / MU0 for drives in axes if (b := _constant(drives)) is not None]
     if len(steady) == 3:
         return mm.Zeeman(H=tuple(steady))
-    tables = [_tcl([(*row[:3], *(b / MU0 for b in row[3:6]), *row[6:]) for row in _rows(problem, d)]) for d in axes]
+    tables = [_tcl(_rows(problem, drives, MU0)) for drives in axes]
     lines = "".join(f"  lassign [drive {table} $stage $time] H{i} d{i}\n" for i, table in enumerate(tables))
     body = f"{lines}  return [list $H0 $H1 $H2 $d0 $d1 $d2]\n"
     model.procedures.append(f"\nproc applied_field {{ stage time }} {{\n{body}}}\n")
@@ -366,6 +376,8 @@ def _evolver(problem: Problem, name: str) -> mm.Evolver:
     options = {"method": limits.METHODS[name][numerics.integrator], "error_rate": -1, "relative_step_error": -1}
     if numerics.integrator == "dopri5":
         options["absolute_step_error"] = math.degrees(numerics.tolerance)
+        if math.isfinite(longest_s := pulses.longest_step_s(problem)):
+            options["max_timestep"] = longest_s
     else:
         options |= {"absolute_step_error": -1, "min_timestep": numerics.dt_s, "max_timestep": numerics.dt_s}
     return EVOLVERS[name](**options)

@@ -19,7 +19,7 @@ from device_sims.problem.problem_file.couplings import Coupling, Grains, check_g
 from device_sims.problem.problem_file.mesh import Mesh, mesh_of
 from device_sims.problem.problem_file.other_names import hints
 from device_sims.problem.problem_file.outputs import OutputKeys, Outputs, outputs_of
-from device_sims.problem.problem_file.schedule import Phase, phase_of
+from device_sims.problem.problem_file.schedule import Phase, phases_of
 from device_sims.problem.problem_file.shape import Geometry, Shape, geometry_of, shape_of
 from device_sims.problem.problem_file.start import Initial, initial_of
 from spinloom import config
@@ -125,7 +125,7 @@ def _problem(content: ProblemFile, seed: int, folder: Path, shape: Callable[[Sha
         mesh=mesh,
         geometry=geometry_of(content.geometry, mesh, seed, folder),
         material=material_of(content.material),
-        schedule=tuple(phase_of(given, i) for i, given in enumerate(content.schedule)),
+        schedule=tuple(phase for i, given in enumerate(content.schedule) for phase in phases_of(given, i, folder)),
         initial=initial_of(content.initial, mesh, track_m, folder, shape),
         temperature_K=content.temperature_K,
         numerics=Numerics(**content.numerics.model_dump()),
@@ -158,8 +158,9 @@ def _check(problem: Problem) -> None:
         if name not in [region.name for region in problem.regions]:
             raise UserError(f"schedule: region_Ku_factors: found '{name}', allowed: the name of a region")
     for index, phase in enumerate(problem.schedule):
-        problem.steps(phase.duration_s, f"schedule.{index}.duration_s")
-        records += math.ceil(phase.duration_s / problem.record_interval_s - 1e-6)
+        if phase.relax_tolerance is None:
+            problem.steps(phase.duration_s, f"schedule.{index}.duration_s")
+        records += max(1, math.ceil(phase.duration_s / problem.record_interval_s - 1e-6))
         if phase.current_density_A_per_m2 and not problem.material.spin_hall_angle:
             raise UserError(
                 f"schedule.{index}.current_density_A_per_m2: found with material.spin_hall_angle 0, where it does "

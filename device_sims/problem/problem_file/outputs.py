@@ -13,7 +13,7 @@ from device_sims.problem.columns import Column
 from device_sims.problem.problem import Problem, identity_of
 from device_sims.problem.problem_file.common import given_of
 from device_sims.problem.problem_file.shape import Shape
-from spinloom.declare import Real, Section, Whole, key
+from spinloom.declare import Flag, Real, Section, Whole, key
 from spinloom.errors import UserError
 
 BASE = ("t_s", "mx", "my", "mz", "wall_position_m")  # names that every table has, and energies
@@ -64,6 +64,9 @@ class OutputKeys(Section):
         "Fields, in T, that are written beside each state.", (), max_length=6
     )
     crop: Crop = key("The part of the box that OVF files hold.", Crop)
+    drives: Flag | None = key(
+        "Whether table.csv has columns for the drives; if left out, where a phase relaxes.", absent=True
+    )
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Outputs:
     columns: tuple[Column, ...] = ()
     fields: tuple[str, ...] = ()
     crop: tuple[tuple[int, int], ...] | None = None
+    drives: bool = False
 
     def snapshots(self, t_s: np.ndarray) -> list[int]:
         """Return the records to write as OVF files, given the time of each, float64[records]."""
@@ -91,7 +95,7 @@ class Outputs:
     def identity(self) -> dict[str, Any]:
         """Return what a run's files depend on, without what the first outputs did not have and is not asked for."""
         known = {"ovf": self.ovf, "ovf_format": self.ovf_format, "ovf_interval_s": self.ovf_interval_s}
-        more = {"columns": self.columns, "fields": self.fields, "crop": self.crop}
+        more = {"columns": self.columns, "fields": self.fields, "crop": self.crop, "drives": self.drives}
         return known | {name: identity_of(value) for name, value in more.items() if value}
 
 
@@ -106,7 +110,9 @@ def outputs_of(given: OutputKeys, problem: Problem, shape_of: Callable[[Shape, s
         if asked and interval is None and given.ovf == "none":
             raise UserError(f"outputs.{name}: found with ovf none, allowed: with OVF files")
     own = _columns(given.columns, problem, shape_of)
-    return Outputs(given.ovf, interval, given.ovf_format, own, given.fields, _crop(given.crop, problem.mesh))
+    relaxes = any(phase.relax_tolerance is not None for phase in problem.schedule)
+    drives = relaxes if given.drives is None else given.drives
+    return Outputs(given.ovf, interval, given.ovf_format, own, given.fields, _crop(given.crop, problem.mesh), drives)
 
 
 def _columns(
