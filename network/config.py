@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, field_serializer
 
 from network import datasets, rules
+from network.hardware.config import Hardware
 from spinloom.config import Seeded
 from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, follows, key, partial
 from spinloom.explain import short
@@ -158,6 +159,14 @@ class Array(Section):
     sense_resistance_ohm: Real = key("Resistance of each column's amplifier.", 0, ge=0, le=1000000000.0)
     tile_rows: Whole = key("Rows of a tile; a larger layer is cut into tiles.", 64, ge=1, le=100000)
     tile_columns: Whole = key("Columns of a tile.", 64, ge=1, le=100000)
+    partial_sums: Literal["analogue", "digital"] = key(
+        "analogue: the currents of all rows add before a column is converted; digital: each group of rows that is read "
+        "at once is converted by itself, and the groups are added as numbers.",
+        "analogue",
+    )
+    rows_read_at_once: Whole | None = key(
+        "With digital sums: rows of a tile that are read together; null: all of them.", None, ge=1, le=100000
+    )
     half_select: Real | None = key(
         "Share of the write voltage on cells that share a line with the written one, one of the card's "
         "half-select fractions; null: cells have transistors.",
@@ -165,6 +174,13 @@ class Array(Section):
         ge=0,
         le=1,
     )
+
+    @property
+    def group_rows(self) -> int:
+        """Rows whose currents reach a converter together, at most: all of a layer's with analogue sums."""
+        if self.partial_sums == "analogue":
+            return 10**9
+        return min(self.tile_rows, self.rows_read_at_once or self.tile_rows)
 
     @property
     def resistances_ohm(self) -> dict[str, float]:
@@ -279,17 +295,6 @@ class Data(Section):
     cache: str = key("Folder that keeps checked data files.", "~/.cache/spinloom", min_length=1)
 
 
-class Energy(Section):
-    """Constants of the energy model beyond the devices."""
-
-    adc_energy_J: Real = key("One conversion of a column current.", 2e-12, ge=0)
-    dac_energy_J: Real = key("One conversion of a row voltage.", 5e-13, ge=0)
-    line_capacitance_F_per_cell: Real = key("Wire of one cell pitch.", 2e-16, ge=0)
-    float_mac_energy_J: Real = key("Float multiplication and addition.", 4.6e-12, ge=0)
-    float_operation_energy_J: Real = key("Float addition.", 9e-13, ge=0)
-    float_memory_energy_J_per_bit: Real = key("Memory access per bit.", 1.6e-12, ge=0)
-
-
 class Lifetime(Section):
     """What a device lasts, and how fast it learns (docs/lifetime.md)."""
 
@@ -300,8 +305,14 @@ class Lifetime(Section):
 Variant = partial("Variant", Training)
 
 
+# keys of earlier versions, and what became of them
+RENAMED = {"energy": "costs are told for `hardware` now, docs/cost.md"}
+
+
 class Shared(Section):
     """Keys that all variants share."""
+
+    OTHER_NAMES: ClassVar[dict[str, str]] = RENAMED
 
     dataset: Annotated[str, OneOf(datasets.REGISTRY.names)] = key(
         "Data set: a file in network/datasets, or a plug-in (CONTRIBUTING.md)."
@@ -317,7 +328,7 @@ class Shared(Section):
     )
     chips: Whole = key("With card_samples: sets of devices made of each draw.", 2, ge=2, le=1000)
     seeds_per_chip: Whole = key("With card_samples: trainings of each set of devices.", 2, ge=2, le=1000)
-    energy: Energy = key("Constants of the energy model beyond the devices.", Energy)
+    hardware: Hardware = key("The chip that costs are told for (docs/cost.md); no accuracy depends on it.", Hardware)
     lifetime: Lifetime = key("What a device lasts, and how fast it learns (docs/lifetime.md).", Lifetime)
 
 

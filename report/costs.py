@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from report.network import BASELINE, shade
-from report.parts import Figure, Section, Table, words
+from report.parts import Figure, Section, Table, text, words
 from report.plots import FAINT, axis, colour, joules, layout, numbers
 from report.study import Study
 from spinloom.pareto import front
-from spinloom.quantities import PHASES, si
+from spinloom.quantities import OWN, PHASES, si
 
 LEVELS = {"device": "devices", "array": "with the array", "system": "with the whole system"}
 SPOKEN = {"device": "in the devices", "array": "with the array", "system": "in the whole system"}
@@ -39,7 +39,10 @@ def energy(study: Study) -> Section:
             f" Training takes per sample, variant {words(first)}: {', '.join(told)}. The constants behind arrays and "
             "systems are assumptions; each is in the table of terms."
         )
-        blocks += [levels(study), terms(study), _terms(study)]
+        lacks = study.network["costs"]
+        lacks = lacks[(lacks["chip"] == OWN) & lacks["lacks"].notna()].groupby("variant", sort=False)["lacks"].first()
+        sentence += "".join(f" The costs of {words(str(name))} leave out: {told}." for name, told in lacks.items())
+        blocks += [levels(study), terms(study), chips(study), tornado(study), _terms(study), _areas(study)]
     return Section("energy", "Energy", sentence, blocks)
 
 
@@ -115,16 +118,78 @@ def terms(study: Study) -> Figure:
     return Figure("terms", "What costs most", caption, views, menus, 140 + 26 * most)
 
 
+def chips(study: Study) -> Table:
+    """Return the chips at inference, each variant's beside its digital rivals."""
+    table = study.network["costs"]
+    rows = [
+        [
+            words(row["variant"]), row["chip"], si(row["energy_J_mean"], "J"), si(row["time_s"], "s"),
+            text(row["area_m2"] * 1e6, 3), si(row["power_W"], "W"), text(row["operations_per_s"] * 1e-12, 3),
+            text(row["operations_per_J"] * 1e-12, 3), text(row["operations_per_s_per_m2"] * 1e-18, 3),
+        ]
+        for row in table[(table["phase"] == "inference") & (table["level"] == "system")].to_dict("records")
+    ]  # fmt: skip
+    heads = ["variant", "chip", "energy per picture", "time", "area (mm²)", "power", "TOPS", "TOPS/W", "TOPS/mm²"]
+    caption = "Whole systems at inference. A rival has the same layers in numbers; its accuracy is not measured here."
+    return Table("Chips and their digital rivals", heads, rows, caption)
+
+
+def tornado(study: Study) -> Figure:
+    """Return how far the ends of each published number's range move the totals."""
+    table, views = study.network["sensitivity"], []
+    names = {"energy_J": ("energy", "J"), "time_s": ("time", "s"), "area_m2": ("area", "m²")}
+    wanted = [(phase, quantity) for phase in PHASES for quantity in names]
+    wanted = [pair for pair in wanted if pair != ("training", "area_m2")]
+    most = 0
+    for variant in study.variants:
+        for phase, quantity in wanted:
+            own = table[(table["variant"] == variant) & (table["phase"] == phase) & (table["quantity"] == quantity)]
+            most = max(most, len(own))
+            told = [
+                f"{row['constant']} from {row['low']:.3g} to {row['high']:.3g}: "
+                f"{si(row['total_at_low'], names[quantity][1])} to {si(row['total_at_high'], names[quantity][1])}"
+                f"<br>{row['source']}"
+                for row in own.to_dict("records")
+            ]
+            low, high = own["total_at_low"] / own["total"], own["total_at_high"] / own["total"]
+            trace = {
+                "type": "bar", "orientation": "h", "y": own["constant"].tolist(), "x": numbers(high - low, 4),
+                "base": numbers(low, 4), "showlegend": False, "marker": {"color": SHADES["array"]},
+                "customdata": told, "hovertemplate": "%{customdata}<extra></extra>",
+            }  # fmt: skip
+            x = axis(f"{names[quantity][0]} over that with the published values, {phase}", type="log")
+            views.append({"data": [trace], "layout": layout(x, axis("", type="category", autorange="reversed"))})
+    menus = [
+        ("variant", [words(variant) for variant in study.variants]),
+        ("total", [f"{names[quantity][0]}, {phase}" for phase, quantity in wanted]),
+    ]
+    caption = "Each bar moves one number of the cost model from one end of its published range to the other."
+    return Figure("tornado", "How sure the costs are", caption, views, menus, 140 + 26 * most)
+
+
+def _areas(study: Study) -> Table:
+    table = study.network["areas"]
+    rows = [
+        [
+            words(row["variant"]), row["chip"], row["phase"], row["level"], row["block"], text(row["number"], 6),
+            text(row["area_of_each_m2"] * 1e12, 3), text(row["area_m2"] * 1e6, 3), _said(row["assumption"]),
+        ]
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    heads = ["variant", "chip", "phase", "level", "block", "number", "each (µm²)", "area (mm²)", "assumption"]
+    return Table("Areas, block by block", heads, rows, closed=True)
+
+
 def _terms(study: Study) -> Table:
     table = study.network["energy"]
     rows = [
         [
             words(row["variant"]), row["phase"], row["level"], row["term"], si(row["energy_J_mean"], "J"),
-            *(_said(row[name]) for name in ("formula", "inputs", "assumption")),
+            si(row["time_s"], "s"), *(_said(row[name]) for name in ("formula", "inputs", "assumption")),
         ]
         for row in table.to_dict("records")
     ]  # fmt: skip
-    heads = ["variant", "phase", "level", "term", "energy per sample", "formula", "inputs", "assumption"]
+    heads = ["variant", "phase", "level", "term", "energy", "time", "formula", "inputs", "assumption"]
     return Table("All terms with formulas, inputs and assumptions", heads, rows, closed=True)
 
 
@@ -141,6 +206,13 @@ def pareto(study: Study) -> Section:
     for phase in PHASES:
         for level, what in reversed(LEVELS.items()):
             costs[f"{phase} energy per sample, {what} (J)"] = (totals.xs((phase, level), level=(1, 2)), True)
+    chip = study.network["costs"]
+    whole = chip[(chip["chip"] == OWN) & (chip["level"] == "system")]
+    for phase in PHASES:
+        own = whole[whole["phase"] == phase].set_index("variant")
+        costs[f"time of a sample, {phase} (s)"] = (own["time_s"], False)
+        if phase == "inference":
+            costs["area of the chip (m²)"] = (own["area_m2"], False)
     costs |= {title: (last[column], False) for column, title in OTHER_COSTS.items() if last[column].notna().any()}
     views, names = [], []
     for title, (cost, is_energy) in costs.items():

@@ -14,8 +14,8 @@ from spinloom.quantities import pulse_names
 
 DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")
 NETWORK = (
-    "history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "programming.csv", "lifetime.csv",
-    "confusion.csv",
+    "history.csv", "summary.csv", "writes.csv", "energy.csv", "costs.csv", "areas.csv", "rivals.csv", "sensitivity.csv",
+    "evaluations.csv", "programming.csv", "lifetime.csv", "confusion.csv",
 )  # fmt: skip
 
 

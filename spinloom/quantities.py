@@ -48,6 +48,8 @@ WIRE_DRIVES = {"field": "field_T", "sot": "current_density_A_per_m2", "zhang_li"
 
 # of the energy of a network; each level holds those before it
 PHASES = ("training", "inference")
+COST_PHASES = ("first programming", *PHASES)
+OWN = "own"  # the chip of a variant, beside its digital rivals
 LEVELS = ("device", "array", "system")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -109,6 +111,56 @@ def converted(current: jax.Array, converters: Converters, unit: float = 1.0) -> 
     if not converters.adc_bits:
         return current
     return quantise(current, converters.adc_bits, converters.adc_full_scale * unit, signed=True)
+
+
+def in_groups(
+    product: Callable,
+    layer: Layer,
+    x: jax.Array,
+    weights: Any,
+    noise: Noise,
+    rows: int,
+    converters: Converters,
+    unit: float,
+) -> jax.Array:
+    """Return the column values of an array whose rows are read and converted in groups, which are added as numbers.
+
+    The full scale of a group's converter is that of the whole column times the root of the group's share of the rows:
+    the spread of a sum of independent currents.
+
+    Parameters
+    ----------
+    product : callable
+        ``product(layer, x, weights, noise)``: the column values of some rows.
+    layer : Layer
+    x : jax.Array, float32[batch, inputs] or float32[batch, rows, columns, channels]
+    weights : Any
+        A pytree; arrays of two axes are [inputs, outputs].
+    noise : Noise
+        Each group draws noise of its own.
+    rows : int
+        Of a group, less than the layer has.
+    converters : Converters
+    unit : float
+        See `converted`.
+
+    Returns
+    -------
+    jax.Array, float32[batch, outputs] or float32[batch, rows, columns, outputs]
+    """  # fmt: skip
+    entering = x if not layer.kernel else windows(x, layer)
+    dense = replace(layer, kernel=0)
+    starts = range(0, layer.inputs, rows)
+    found = None
+    for number, start in enumerate(starts):
+        stop = min(start + rows, layer.inputs)
+        part = jax.tree.map(lambda leaf, a=start, b=stop: leaf[a:b] if leaf.ndim == 2 else leaf, weights)
+        own = Noise(noise.key, noise.step * len(starts) + number)
+        current = product(dense, entering[..., start:stop], part, own)
+        value = converted(current, converters, unit * ((stop - start) / layer.inputs) ** 0.5)
+        found = value if found is None else found + value
+    assert found is not None
+    return found
 
 
 def pool(x: jax.Array, side: int) -> jax.Array:

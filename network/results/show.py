@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spinloom.files import read_table
-from spinloom.quantities import LEVELS, PHASES
+from spinloom.quantities import LEVELS, OWN, PHASES
 
 
 def show(directory: Path, console: Console) -> None:
@@ -26,7 +26,13 @@ def show(directory: Path, console: Console) -> None:
         console.print(f"{variant} assumes: {assumed}", markup=False, highlight=False)
     for warning in summary["card_warnings"].dropna().unique() if "card_warnings" in summary else ():
         console.print(f"warning: {warning}", style="bold", markup=False, highlight=False)
-    console.print(_energy(read_table(directory / "energy.csv")))
+    costs = read_table(directory / "costs.csv")
+    console.print(_energy(costs))
+    console.print(_chip(costs))
+    lacking = costs[(costs["chip"] == OWN) & costs["lacks"].notna()]
+    for variant, lacks in lacking.groupby("variant", sort=False)["lacks"].first().items():
+        told = f"warning: the costs of {variant} leave out: {lacks}"
+        console.print(told, style="bold", markup=False, highlight=False)
     tests = read_table(directory / "evaluations.csv")
     if len(tests):
         console.print(_evaluations(tests))
@@ -74,12 +80,27 @@ def _summary(rows: pd.DataFrame) -> Table:
 
 
 def _energy(rows: pd.DataFrame) -> Table:
-    total = rows[rows["term"] == "total"].set_index(["variant", "phase", "level"])["energy_J_mean"]
+    total = rows[rows["chip"] == OWN].set_index(["variant", "phase", "level"])["energy_J_mean"]
     heads = [f"{phase}: {level}" for phase in PHASES for level in LEVELS]
     table = _table("energy per sample (J); array holds the devices, system both", "variant", *heads)
     for variant in dict.fromkeys(rows["variant"]):
         known = (total[variant, phase, level] for phase in PHASES for level in LEVELS)
         table.add_row(variant, *("unknown" if pd.isna(value) else f"{value:.3g}" for value in known))
+    return table
+
+
+def _chip(rows: pd.DataFrame) -> Table:
+    """Show the chips at inference, whole systems, each variant's beside its digital rivals."""
+    table = _table(
+        "chips at inference, whole system", "variant", "chip", "energy (J)", "time (s)", "area (mm2)", "power (W)",
+        "TOPS", "TOPS/W", "TOPS/mm2",
+    )  # fmt: skip
+    scales = {
+        "energy_J_mean": 1, "time_s": 1, "area_m2": 1e6, "power_W": 1, "operations_per_s": 1e-12,
+        "operations_per_J": 1e-12, "operations_per_s_per_m2": 1e-18,
+    }  # fmt: skip
+    for row in rows[(rows["phase"] == "inference") & (rows["level"] == LEVELS[-1])].to_dict("records"):
+        table.add_row(row["variant"], row["chip"], *(_number(row[name] * scale) for name, scale in scales.items()))
     return table
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from network.config import Energy
+from network.hardware import costs
+from network.hardware.run import Run
 from network.results import lifetime
-from network.results.energy import statement
 from network.results.meter import Meter
-from network.results.run_tables import PROGRAMMING_COLUMNS, whose
+from network.results.run_tables import PROGRAMMING_COLUMNS
 from network.synapse.device import DeviceModel
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError
@@ -119,22 +119,16 @@ def programming_table(programming: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["variant", "rule", "stage", "pulses", "seeds", *errors])
 
 
-def energy_table(meters: list[Meter], devices: dict[str, DeviceModel], constants: Energy) -> pd.DataFrame:
-    """Return per variant every energy term, the cumulative totals and the programming energy per presentation.
-
-    Inputs shown are those of the first seed; energies are mean and sd over seeds, J per sample.
-    """
-    rows = []
-    for variant in dict.fromkeys(meter.variant for meter in meters):
-        mine, device = [meter for meter in meters if meter.variant == variant], devices[variant]
-        for term, *others in zip(*(statement(meter, device, constants) for meter in mine), strict=True):
-            values = pd.Series([one.energy_J for one in (term, *others)])
-            rows.append({
-                **whose(mine[0]), "phase": term.phase, "level": term.level, "term": term.name,
-                **_spread(values, "energy_J"), "formula": term.formula, "inputs": term.inputs,
-                "assumption": term.assumption,
-            })  # fmt: skip
-    return pd.DataFrame(rows)
+def cost_tables(runs: dict[str, list[Run]]) -> dict[str, pd.DataFrame]:
+    """Return the tables of what the variants' networks cost on a chip, from their runs by variant."""
+    made = {
+        "energy": costs.energy_table,
+        "costs": costs.cost_table,
+        "areas": lambda same: costs.area_table(same[0]),
+        "rivals": lambda same: costs.rivals_table(same[0]),
+        "sensitivity": lambda same: costs.sensitivity_table(same[0]),
+    }
+    return {name: pd.concat([make(same) for same in runs.values()], ignore_index=True) for name, make in made.items()}
 
 
 def summarise(
@@ -188,11 +182,15 @@ def summarise(
         for i in range(1, 1 + len(PARTS))
     )
     confusion = confusion.groupby(["variant", "rule", "true_class", "predicted_class"], sort=False, as_index=False)
+    runs_by_variant = {
+        own.variant: [Run.of(meter, devices[own.variant], own) for meter in meters if meter.variant == own.variant]
+        for own in variants
+    }
     tables = {
         "history": history,
         "summary": summary_table(history, evaluations, meters),
         "writes": writes_table(history),
-        "energy": energy_table(meters, devices, variants[0].energy),
+        **cost_tables(runs_by_variant),
         "evaluations": evaluations_table(evaluations),
         "programming": programming_table(programming),
         "lifetime": lifetime.lifetime_table(meters, evaluations, variants[0].lifetime),

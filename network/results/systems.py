@@ -14,7 +14,7 @@ from network.training import settings
 from spinloom.config import section
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table
-from spinloom.quantities import LEVELS, PHASES
+from spinloom.quantities import LEVELS, OWN, PHASES
 
 # columns of summary.csv, without _mean
 SUMMARY = (
@@ -26,6 +26,7 @@ ENERGIES = (
     *(f"{phase}_energy_J_{level}" for phase in PHASES for level in LEVELS),
     *(f"energy_per_operation_J_{level}" for level in LEVELS),
 )
+RATES = tuple(f"operations_per_J_{phase}_{level}" for phase in PHASES for level in LEVELS)  # 2 for each weight and use
 PREFIXES = {"J": 0, "mJ": 3, "uJ": 6, "nJ": 9, "pJ": 12, "fJ": 15, "aJ": 18}
 COLUMNS = [
     "system", "paper", "study", "quantity", "variant", "published", "unit", "tag", "ours_mean", "ours_sd", "seeds",
@@ -45,7 +46,9 @@ def units(quantity: str) -> dict[str, float]:
         return {unit: 10.0**power for unit, power in PREFIXES.items()}
     if quantity in SUMMARY:
         return {"1": 1.0, "%": 100.0} if "accuracy" in quantity else {"1": 1.0}
-    raise UserError(f"system.published: quantity: found {quantity}, allowed {', '.join((*SUMMARY, *ENERGIES))}")
+    if quantity in RATES:
+        return {"1/J": 1.0, "TOPS/W": 1e-12}
+    raise UserError(f"system.published: quantity: found {quantity}, allowed {', '.join((*SUMMARY, *ENERGIES, *RATES))}")
 
 
 def check(system: dict | None, variants: list[str]) -> None:
@@ -126,7 +129,7 @@ def _study(study: Path, config: dict) -> list[dict]:
 
 def _ours(tables: Path, operations: dict[str, int]) -> tuple[dict[tuple[str, str], tuple], dict[str, dict]]:
     """Return (mean, sd) by variant and quantity after the last epoch, and seeds and epochs by variant."""
-    summary, energy = read_table(tables / "summary.csv"), read_table(tables / "energy.csv")
+    summary, energy, costs = (read_table(tables / f"{name}.csv") for name in ("summary", "energy", "costs"))
     found, runs = {}, {}
     for row in summary[summary["selection"] == "last"].to_dict("records"):
         runs[row["variant"]] = {"seeds": row["seeds"], "epochs": row["epoch_mean"]}
@@ -135,17 +138,25 @@ def _ours(tables: Path, operations: dict[str, int]) -> tuple[dict[tuple[str, str
             found[row["variant"], quantity] = mean, row.get(f"{quantity}_sd")
     if missing := sorted(set(operations) - set(runs)):
         raise UserError(f"{tables / 'summary.csv'}: variant: found no {missing[0]}, allowed only with all variants")
-    for row in energy.to_dict("records"):
-        variant, value = row["variant"], (row["energy_J_mean"], row["energy_J_sd"])
+    programmed = energy[energy["term"] == "programming per presentation"]
+    for row in programmed.to_dict("records"):
+        found[row["variant"], "programming_energy_per_presentation_J"] = row["energy_J_mean"], row["energy_J_sd"]
+    own = costs[(costs["chip"] == OWN) & costs["phase"].isin(PHASES)]
+    for row in own.to_dict("records"):
+        (variant, phase, level), value = (
+            (row[name] for name in ("variant", "phase", "level")),
+            (
+                row["energy_J_mean"],
+                row["energy_J_sd"],
+            ),
+        )
         if not value[0] > 0:  # floats have neither devices nor arrays
             continue
-        if row["term"] == "programming per presentation":
-            found[variant, "programming_energy_per_presentation_J"] = value
-        if row["term"] == "total":
-            found[variant, f"{row['phase']}_energy_J_{row['level']}"] = value
-        if row["term"] == "total" and row["phase"] == "inference":
+        found[variant, f"{phase}_energy_J_{level}"] = value
+        found[variant, f"operations_per_J_{phase}_{level}"] = row["operations_per_J"], None
+        if phase == "inference":
             each = tuple(energy_J / operations[variant] for energy_J in value)
-            found[variant, f"energy_per_operation_J_{row['level']}"] = each
+            found[variant, f"energy_per_operation_J_{level}"] = each
     return {key: tuple(_given(v) for v in value) for key, value in found.items() if _given(value[0]) is not None}, runs
 
 

@@ -27,14 +27,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from network.config import Energy
-from network.results.energy import energy_terms, totals
+from network.hardware.costs import totals
+from network.hardware.run import Run
+from network.hardware.terms import terms
 from network.results.meter import Meter
 from network.synapse.device import DeviceModel
 from network.training.card import read_device
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError
 from spinloom.files import read_table
+from spinloom.quantities import LEVELS, PHASES
 from spinloom.streams import generator
 
 SOURCES = ("card", "devices", "seeds")
@@ -92,16 +94,16 @@ def _solve(squares: np.ndarray, chips: int, seeds: int) -> np.ndarray:
 
 
 def quantities(
-    meter: Meter, history: pd.DataFrame, evaluations: pd.DataFrame, device: DeviceModel, energy: Energy
+    meter: Meter, history: pd.DataFrame, evaluations: pd.DataFrame, device: DeviceModel, settings: Settings
 ) -> dict:
     """Return what is asked of a run: accuracy after the last epoch, writes, energies in J per sample by level."""
     draws = evaluations.loc[evaluations["condition"] == "draw", "test_accuracy"]
     accuracy = draws.mean() if len(draws) else history["test_accuracy"].iloc[int(history["epoch"].argmax())]
-    sums = totals(energy_terms(meter, device, energy))
+    sums = totals(terms(Run.of(meter, device, settings)))
     return {
         "test_accuracy": float(accuracy),
         "writes_per_sample": meter.writes / meter.samples,
-        **{f"{phase}_energy_J_{level}": value for (phase, level), value in sums.items()},
+        **{f"{phase}_energy_J_{level}": sums[phase, level].energy_J for phase in PHASES for level in LEVELS},
     }
 
 
@@ -135,7 +137,7 @@ def split(variants: list[Settings], runs: Path, cards: Path) -> pd.DataFrame:
             if meter.device != device.digest:
                 raise UserError(f"{run}: was trained with another card than {cards / str(place[0])}")
             history, evaluations = (read_table(run / f"{name}.csv") for name in ("history", "evaluations"))
-            for name, value in quantities(meter, history, evaluations, device, settings.energy).items():
+            for name, value in quantities(meter, history, evaluations, device, settings).items():
                 found.setdefault(name, np.zeros(shape))[place] = value
         for name, values in found.items():
             random = generator(settings.seed, "network", "uncertainty", settings.variant, name)

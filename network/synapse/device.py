@@ -58,7 +58,9 @@ class DeviceModel:
     write_energy: np.ndarray  # float64[K], J
     write_voltage: np.ndarray  # float64[K], V
     write_duration: np.ndarray  # float64[K], s
+    write_latency: np.ndarray  # float64[K], s, from the pulse's start to the next access
     read_energy: np.ndarray  # float64[S], J
+    read_latency: np.ndarray  # float64[S], s
     read_voltage: np.ndarray  # float64[S], V
     g_ref: float  # S (siemens)
     g_scale: float  # S (siemens)
@@ -74,8 +76,9 @@ class DeviceModel:
 
     @property
     def digest(self) -> str:
-        """Return a hash of all values: equal for cards and options that train alike."""
-        values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+        """Return a hash of all values that a training depends on: equal for cards and options that train alike."""
+        own = {k: v for k, v in vars(self).items() if not k.endswith("_latency")}
+        values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in own.items()}
         for name in ("write_energy", "write_voltage", "write_duration"):  # unknown of many a measured device
             values[name] = [None if np.isnan(value) else value for value in values[name]]
         values["half_select"] = {str(share): rows.tolist() for share, rows in self.half_select.items()}
@@ -183,7 +186,9 @@ class DeviceModel:
             write_energy=_column(pulses, "energy_mean_J", "pulses.csv", known=False),
             write_voltage=_column(_driven(pulses), "voltage_V", "pulses.csv", known=False),
             write_duration=_column(pulses, "duration_s", "pulses.csv", known=False),
+            write_latency=_column(pulses, "latency_s", "pulses.csv", known=False),
             read_energy=_column(reads, "energy_J", "reads.csv"),
+            read_latency=_column(reads, "latency_s", "reads.csv", known=False),
             read_voltage=_column(reads, "read_voltage_V", "reads.csv"),
             g_ref=float(reference),
             g_scale=float(scale),
@@ -210,7 +215,8 @@ def _none() -> DeviceModel:
         rest=None, occupancy=np.ones(1), state_weight=one, state_spread=one, level=one,
         level_pulse=np.zeros(1, np.int32), instance_gain=np.ones(1, np.float32), instance_weight=one, read_sd=one,
         drive=nothing, write_energy=nothing, write_voltage=nothing, write_duration=nothing,
-        read_energy=nothing, read_voltage=nothing, g_ref=0.0, g_scale=1.0, assumed="", stuck=0.0, laws=(), flags={},
+        write_latency=nothing, read_energy=nothing, read_latency=nothing, read_voltage=nothing, g_ref=0.0,
+        g_scale=1.0, assumed="", stuck=0.0, laws=(), flags={},
     )  # fmt: skip
 
 

@@ -175,12 +175,17 @@ class Machine:
 
         ``keys`` are uint32[2], one per layer.
         """
+        converters = self.settings.converters
 
         def product(number: int, x, weights):
             layer = self.architecture.layers[number]
-            x = layers.driven(x, self.settings.converters, number == 0, self.signed[number > 0])
-            current = self.rule.product(layer, x, weights, layers.Noise(keys[number], step))
-            return layers.converted(current, self.settings.converters, self.rule.column_unit(layer))
+            x = layers.driven(x, converters, number == 0, self.signed[number > 0])
+            noise, unit = layers.Noise(keys[number], step), self.rule.column_unit(layer)
+            if self.lines.group_rows >= layer.inputs:
+                return layers.converted(self.rule.product(layer, x, weights, noise), converters, unit)
+            return layers.in_groups(
+                self.rule.product, layer, x, weights, noise, self.lines.group_rows, converters, unit
+            )
 
         return product
 

@@ -22,8 +22,8 @@ from spinloom.files import read_json
 BASELINE = "float_baseline"
 # how often a variant is trained
 REPEATS = ("seeds", "card_samples", "chips", "seeds_per_chip")
-# numbers that turn counts into joules and years
-ASSUMED = ("energy", "lifetime")
+# what turns counts into joules, seconds and years
+ASSUMED = ("hardware", "lifetime")
 
 
 class Settings(Shared, Training, Seeded):
@@ -120,6 +120,12 @@ class Settings(Shared, Training, Seeded):
             refuse("array.half_select", self.array.half_select, "null")
         if self.array.half_select and getattr(self.options, "pulses", None) == "fractional":
             refuse("array.half_select", self.array.half_select, "null with pulses: fractional")
+        if self.array.rows_read_at_once and self.array.partial_sums == "analogue":
+            refuse("array.rows_read_at_once", self.array.rows_read_at_once, "null with partial_sums: analogue")
+        if self.array.partial_sums == "digital" and (clocked or rule.outer):
+            refuse("array.partial_sums", "'digital'", "analogue")
+        if self.array.rows_read_at_once and self.array.resistive:
+            refuse("array.rows_read_at_once", self.array.rows_read_at_once, "null with resistances of lines")
         if not clocked:
             return
         if self.input.range == "signed":

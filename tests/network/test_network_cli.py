@@ -67,7 +67,8 @@ def test_from_data_to_tables(study, capsys, monkeypatch):
     history = pd.read_csv(folder / "summary" / "history.csv")
     assert len(history) == 6 * 3 and list(dict.fromkeys(history["variant"])) == list(VARIANTS)
     assert not any("per_s" == c or "time" in c for c in history)
-    for name in ("history", "summary", "writes", "energy", "evaluations", "programming", "confusion"):
+    for name in ("history", "summary", "writes", "energy", "costs", "areas", "rivals", "sensitivity", "evaluations",
+                 "programming", "confusion"):  # fmt: skip
         columns = pd.read_csv(folder / "summary" / f"{name}.csv").columns
         assert set(documented(f"summary/{name}.csv")) == set(columns), name
     summary = pd.read_csv(folder / "summary" / "summary.csv")
@@ -90,9 +91,11 @@ def test_from_data_to_tables(study, capsys, monkeypatch):
     assert writes["noisy", 2] == writes["plain", 2] > 0
     energy = pd.read_csv(folder / "summary" / "energy.csv").set_index(["variant", "phase", "term"])
     device = energy.loc[("plain", "training", "programming per presentation")]
-    assert device["energy_J_mean"] == pytest.approx(
-        energy.loc[("plain", "training", "writes"), "energy_J_mean"], abs=0, rel=1e-9
+    first, later = (
+        energy.loc[("plain", phase, "writes"), "energy_J_mean"] for phase in ("first programming", "training")
     )
+    presented = 2 * 600
+    assert device["energy_J_mean"] == pytest.approx(later + first / presented, abs=0, rel=1e-9)
     evaluations = pd.read_csv(folder / "summary" / "evaluations.csv")
     assert evaluations[["variant", "condition", "value", "seeds"]].to_numpy().tolist() == [
         ["noisy", "input_noise_sd", 0.0, 2], ["noisy", "input_noise_sd", 0.5, 2],
@@ -183,7 +186,11 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
             "network.optimizer: found momentum, allowed learning_rate, b1, b2, eps, schedule for adam",
         ),
         ({"optimizer": 5}, "optimizer: found 5, allowed: object"),
-        ({"energy": {"adc_J": 1}}, "energy: found unknown key 'adc_J'"),
+        (
+            {"energy": {"adc_energy_J": 1}},
+            "found unknown key 'energy' (costs are told for `hardware` now, docs/cost.md), allowed: activation",
+        ),
+        ({"hardware": {"adc_J": 1}}, "hardware: found unknown key 'adc_J'"),
         ({"rule_options": {"margin": "x"}}, "network.rule_options.margin: found x, allowed: number"),
         ({"rule_options": [1]}, "rule_options: found [1], allowed: object"),
         ({"array": None}, "array: found null, allowed: object"),

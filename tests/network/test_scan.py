@@ -18,7 +18,7 @@ POINTS = {f"count={n},rule={rule}": {"count": n, "rule": rule} for n in ("2", "1
 def studies(tmp_path):
     """Write what a scan reads of four finished points with two variants each."""
     for number, name in enumerate(POINTS):
-        summary, energy = [], []
+        summary, costs = [], []
         for variant, rule in (("x", "bop"), ("float_baseline", "float_baseline")):
             for selection, shift in (("last", 0.0), ("validation_selected", 0.5)):
                 row = dict.fromkeys(scan_table.COPIED, 1.0)
@@ -28,13 +28,14 @@ def studies(tmp_path):
                 for power, level in enumerate(("device", "array", "system")):
                     none = rule == "float_baseline" and level != "system"
                     value = 0.0 if none else 1e-12 * 10**power * (number + 1)
-                    energy.append((variant, phase, level, "total", value, value / 50))
-                    energy.append((variant, phase, level, "reads", 5.0, 1.0))
+                    row = (phase, level, value, value / 50, 1e-6, 1e-8, 1e12, "ideal ADC, not charged")
+                    costs += [(variant, "own", *row), (variant, "int8 streamed", *row)]
         folder = tmp_path / name / "network" / "summary"
         folder.mkdir(parents=True)
         pd.DataFrame(summary).to_csv(folder / "summary.csv", index=False)
-        columns = ["variant", "phase", "level", "term", "energy_J_mean", "energy_J_sd"]
-        pd.DataFrame(energy, columns=columns).to_csv(folder / "energy.csv", index=False)
+        columns = ["variant", "chip", "phase", "level", "energy_J_mean", "energy_J_sd", "time_s", "area_m2"]
+        columns += ["operations_per_J", "lacks"]
+        pd.DataFrame(costs, columns=columns).to_csv(folder / "costs.csv", index=False)
         make_card().write(tmp_path / name / "calibration" / "card")
     return tmp_path
 
@@ -46,7 +47,9 @@ def test_the_table_has_each_point_with_its_labels(studies):
     third = table[(table["point"] == "count=10,rule=a") & (table["variant"] == "x")].iloc[0]
     assert (third["axis_count"], third["axis_rule"], third["rule"], third["states"]) == ("10", "a", "bop", 5)
     assert third["test_accuracy_mean"] == pytest.approx(0.82, abs=1e-12)  # of the last epoch
-    assert third["training_energy_J_array"] == pytest.approx(3e-11, abs=0, rel=1e-12)  # the total alone
+    assert third["training_energy_J_array"] == pytest.approx(3e-11, abs=0, rel=1e-12)
+    assert (third["inference_time_s"], third["area_m2"]) == (1e-6, 1e-8)
+    assert third["costs_lack"] == "ideal ADC, not charged"
     assert third["training_energy_sd_J_array"] == pytest.approx(6e-13, abs=0, rel=1e-12)
     assert len(third["card_sha256"]) == 64 and third["writes_behind_card"] == 0
 

@@ -47,16 +47,19 @@ def study(folder, published, **changes):
                 "accuracy_below_float_sd": 0.003,
             })  # fmt: skip
     pd.DataFrame(rows).to_csv(tables / "summary.csv", index=False)
-    energy = []
+    energy, costs = [], []
     for variant in ACCURACY:
         if variant != "float_baseline":
             energy.append((variant, "training", "device", "programming per presentation", 13e-12, 1e-12))
         for phase in ("training", "inference"):
             for power, level in enumerate(("device", "array", "system")):
                 none = variant == "float_baseline" and level != "system"
-                energy.append((variant, phase, level, "total", 0.0 if none else 1e-12 * 10**power, None))
+                joule = 0.0 if none else 1e-12 * 10**power
+                costs.append((variant, "own", phase, level, joule, None, None if none else 1e-3 / joule))
     columns = ["variant", "phase", "level", "term", "energy_J_mean", "energy_J_sd"]
     pd.DataFrame(energy, columns=columns).to_csv(tables / "energy.csv", index=False)
+    columns = ["variant", "chip", "phase", "level", "energy_J_mean", "energy_J_sd", "operations_per_J"]
+    pd.DataFrame(costs, columns=columns).to_csv(tables / "costs.csv", index=False)
     return folder
 
 
@@ -106,6 +109,7 @@ def test_energies_per_operation_and_loss(tmp_path):
         entry("energy_per_operation_J_array", 3.0, "fine", "fJ"),
         entry("inference_energy_J_system", 1e-10, "fine"),
         entry("training_energy_J_device", 0.5, "coarse", "pJ"),
+        entry("operations_per_J_inference_system", 18.3, "fine", "TOPS/W"),
         entry("accuracy_below_float", 0.04, "fine"),
     ]
     table = systems.collect([study(tmp_path / "a", published)]).set_index(["quantity", "variant"])
@@ -113,6 +117,7 @@ def test_energies_per_operation_and_loss(tmp_path):
     assert ours["energy_per_operation_J_array", "fine"] == pytest.approx(1e-11 / OPERATIONS * 1e15, rel=1e-9, abs=0)
     assert ours["inference_energy_J_system", "fine"] == pytest.approx(1e-10, rel=1e-9, abs=0)
     assert ours["training_energy_J_device", "coarse"] == pytest.approx(1.0, rel=1e-9, abs=0)
+    assert ours["operations_per_J_inference_system", "fine"] == pytest.approx(1e-3 / 1e-10 * 1e-12, rel=1e-9, abs=0)
     assert ours["accuracy_below_float", "fine"] == pytest.approx(0.05, rel=1e-9, abs=0)
     assert ours["accuracy_below_float", "float_baseline"] == 0
     # floats have no array whose energy could be told, but a system

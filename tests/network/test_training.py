@@ -1,6 +1,7 @@
 """Runs: they learn, repeat to the byte, resume to the byte, and count what they do."""
 
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from network.config import Energy
-from network.results.energy import energy_terms, totals
-from network.training import checkpoint
+from network.hardware.costs import totals
+from network.hardware.run import Run
+from network.hardware.terms import terms
+from network.training import checkpoint, settings
 from network.training.trainer import more
 from spinloom.errors import UserError
 from tests.network.conftest import EVERYTHING, contents, make_card, train, trainer, two_states
@@ -129,44 +131,66 @@ def test_compare_state_costs_reads_and_saves_memory(config, tmp_path):
     assert cost["device_reads_per_sample"] == pytest.approx(240 + 48 + 240 / 20, abs=0, rel=1e-9)
 
 
-def test_energy_terms_by_hand(config, tmp_path):
+def test_a_run_is_charged_for_what_it_did(config, tmp_path):
     result, device = train(config, tmp_path / "run")
-    meter = result["meter"]
-    terms = energy_terms(meter, device, Energy())
-    value = {(t.phase, t.name): t.energy_J for t in terms}
-    by_pulse = np.array(meter.writes_by_pulse)
-    assert value["training", "writes"] == pytest.approx(
-        (by_pulse * 3e-15 * np.arange(1, 6)).sum() / 1800, abs=0, rel=1e-9
-    )
+    run = costs_of(config, result, device)
+    value, meter = {(t.phase, t.name): t.energy_J for t in terms(run)}, result["meter"]
+    energy = (np.array(meter.writes_by_pulse) * 3e-15 * np.arange(1, 6)).sum()
+    first = meter.first_writes / meter.writes
+    assert value["training", "writes"] == pytest.approx(energy * (1 - first) / 1800, abs=0, rel=1e-9)
+    assert value["first programming", "writes"] == pytest.approx(energy * first, abs=0, rel=1e-9)
     read = np.array(meter.devices_by_state) @ (1e-17 * np.arange(1, 6))
     assert value["inference", "reads"] == pytest.approx(read.sum(), abs=0, rel=1e-9)
     assert value["training", "reads"] == pytest.approx(read.sum() + read[1], abs=0, rel=1e-9)
-    assert value["inference", "ADC"] == pytest.approx((12 + 4) * Energy().adc_energy_J, abs=0, rel=1e-9)
-    assert value["training", "DAC"] == pytest.approx((16 + 12 + 4) * Energy().dac_energy_J, abs=0, rel=1e-9)
-    assert value["training", "ADC"] == pytest.approx((12 + 4 + 12) * Energy().adc_energy_J, abs=0, rel=1e-9)
-    assert value["training", "float products"] == pytest.approx(240 * Energy().float_mac_energy_J, abs=0, rel=1e-9)
-    bits = 240 * 99
-    assert value["training", "optimiser memory"] == pytest.approx(
-        2 * bits * Energy().float_memory_energy_J_per_bit / 20, abs=0, rel=1e-9
-    )
-    sums = totals(terms)
-    assert sums["training", "device"] == pytest.approx(
-        value["training", "writes"] + value["training", "reads"], abs=0, rel=1e-9
-    )
-    assert sums["training", "system"] == pytest.approx(
-        sum(v for (p, _), v in value.items() if p == "training"), abs=0, rel=1e-9
-    )
+    assert run.conversions("inference") == 12 + 4 and run.conversions("training") == 12 + 4 + 12
+    assert run.rows_driven("training") == 16 + 12 + 4 and run.digital_products("training") == 240
+    bits, per_bit = 240 * 99, run.hardware.constant("memory_J_per_bit")
+    assert value["training", "optimiser memory"] == pytest.approx(2 * bits * per_bit / 20, abs=0, rel=1e-9)
+    sums = {key: one.energy_J for key, one in totals(terms(run)).items()}
+    device_level = value["training", "writes"] + value["training", "reads"]
+    assert sums["training", "device"] == pytest.approx(device_level, abs=0, rel=1e-9)
+    whole = sum(v for (phase, _), v in value.items() if phase == "training")
+    assert sums["training", "system"] == pytest.approx(whole, abs=0, rel=1e-9)
     assert sums["inference", "device"] < sums["inference", "array"] < sums["inference", "system"]
-    # a constant of the config replaces the default
-    none = energy_terms(meter, device, Energy(adc_energy_J=0))
-    assert {t.name: t.energy_J for t in none if t.phase == "inference"}["ADC"] == 0
+
+
+def costs_of(config, result, device, **changes) -> Run:
+    """Return a run as the tables of costs see it."""
+    return Run.of(result["meter"], device, settings.read(config(**changes)))
 
 
 def test_float_baseline_has_no_device_energy(config, tmp_path):
-    result, device = train(config, tmp_path / "run", rule="float_baseline", rule_options={}, epochs=1)
-    sums = totals(energy_terms(result["meter"], device, Energy()))
+    changes = {"rule": "float_baseline", "rule_options": {}, "epochs": 1}
+    result, device = train(config, tmp_path / "run", **changes)
+    sums = {key: one.energy_J for key, one in totals(terms(costs_of(config, result, device, **changes))).items()}
     assert sums["training", "device"] == sums["training", "array"] == 0 < sums["inference", "system"]
     assert result["meter"].counts()["writes"] == result["meter"].counts()["device_reads_per_sample"] == 0
+
+
+@pytest.mark.parametrize("layers", [[16, 12, 4], ["4x4x1", "5C3", 4]])
+def test_groups_of_rows_that_are_converted_by_themselves_add_up(config, layers):
+    """Ideal converters leave the sum of the groups equal to the column; each bit more leaves a smaller error."""
+
+    def scores(**changes):
+        changes = {"layers": layers, "device": {"read_noise": False}, "epochs": 1, **changes}
+        machine = trainer(config, **changes).machine
+        keys = machine.streams("evaluation", "test")
+        memory, plans = machine.rule.init(machine.streams("rule"), machine.architecture.shapes)
+        arrays = machine.arrays(SimpleNamespace(array=machine.fabricate()[0]))
+        weights = machine.rule.weights(memory, arrays, None)
+        images = machine.shaped(machine.prepare(machine.test[0][:50]))
+        first = machine.architecture.layers[0]
+        x = images if first.kernel else images.reshape(50, -1)
+        return np.asarray(machine.product(keys, 0)(0, x, weights[0]))
+
+    exact = scores()
+    groups = {"partial_sums": "digital", "tile_rows": 5}
+    np.testing.assert_allclose(scores(array=groups), exact, atol=2e-6)
+    errors = [
+        np.sqrt(np.mean((scores(array=groups, converters={"adc_bits": bits}) - exact) ** 2)) for bits in (4, 6, 8)
+    ]
+    assert errors[0] > 3 * errors[1] > 9 * errors[2] > 0
+    assert np.any(scores(converters={"adc_bits": 4}) != scores(array=groups, converters={"adc_bits": 4}))
 
 
 def test_training_ends_when_validation_no_longer_improves(config, tmp_path):
@@ -245,9 +269,9 @@ def test_a_convolutional_network_trains_and_is_counted_by_use(config, tmp_path):
     assert result["meter"].layers == ((9, 5, 4), (5, 4, 1)) and result["meter"].first_writes == 65
     # 45 synapses read at 4 places each, then 20; the backward pass leaves out the first layer
     assert result["meter"].counts()["device_reads_per_sample"] == 4 * 45 + 20 + 20
-    energy = {(t.phase, t.name): t.energy_J for t in energy_terms(result["meter"], device, Energy())}
-    adc = Energy().adc_energy_J
-    assert energy["inference", "ADC"] == pytest.approx((4 * 5 + 4) * adc, rel=1e-9, abs=0)
+    run = costs_of(config, result, device, layers=["4x4x1", "5C3", "MP2", 4])
+    energy = {(t.phase, t.name): t.energy_J for t in terms(run)}
+    assert run.conversions("inference") == 4 * 5 + 4
     read = np.array(result["meter"].devices_by_state) @ device.read_energy
     assert energy["inference", "reads"] == pytest.approx(4 * read[0] + read[1], rel=1e-9, abs=0)
 
@@ -268,10 +292,27 @@ def test_inputs_are_brought_into_their_range(config):
     np.testing.assert_allclose(pooled.ravel() * 255, [255, 128, 0, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("section", [{"adc_J": 1}, {"adc_energy_J": -1}, {"adc_energy_J": True}])
-def test_wrong_energy_constants(config, section):
-    with pytest.raises(UserError, match=r"config.json: energy.*found .*, allowed: "):
-        trainer(config, rule="float_baseline", rule_options={}, energy=section)
+@pytest.mark.parametrize(
+    "section", [{"adc_J": 1}, {"node_nm": 3}, {"constants": {"adc_J": 1}}, {"constants": {"adc_J_per_step": -1}}]
+)
+def test_wrong_hardware(config, section):
+    with pytest.raises(UserError, match=r"config.json: hardware.*found .*, allowed: "):
+        trainer(config, rule="float_baseline", rule_options={}, hardware=section)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"array": {"rows_read_at_once": 8}}, "array.rows_read_at_once: found 8, allowed null with partial_sums"),
+        (
+            {"array": {"partial_sums": "digital", "rows_read_at_once": 8, "wire_resistance_ohm": 1.0}},
+            "array.rows_read_at_once: found 8, allowed null with resistances of lines",
+        ),
+    ],
+)
+def test_groups_of_rows_that_nothing_forms_are_refused(config, changes, message):
+    with pytest.raises(UserError, match=message):
+        trainer(config, **changes)
 
 
 def test_fewer_training_images_are_part_of_more(config):

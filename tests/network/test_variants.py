@@ -12,7 +12,7 @@ BASE = {
     "epochs": 4, "batch_size": 10, "seed": 1, "seeds": 2, "rule": "accumulate_quantise_program",
     "rule_options": {"margin": 0.2, "compare": "state"},
     "optimizer": {"name": "adam", "learning_rate": 0.01, "b1": 0.8}, "array": {"tile_rows": 32, "tile_columns": 16},
-    "converters": {"adc_bits": 6}, "energy": {"adc_energy_J": 1e-12}, "baseline": "float_baseline",
+    "converters": {"adc_bits": 6}, "hardware": {"node_nm": 7}, "baseline": "float_baseline",
 }  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def test_the_baseline_comes_last_and_is_one():
             {"a": {"seeds": 3, "dataset": "mnist"}},
             "variants.a: found unknown key 'seeds', allowed: activation",
         ),
-        ({"a": {"energy": {}}}, "variants.a: found unknown key 'energy', allowed: activation"),
+        ({"a": {"hardware": {}}}, "variants.a: found unknown key 'hardware', allowed: activation"),
         ({"a": {"surprise": 1}}, "variants.a: found unknown key 'surprise'"),
         ({"a": {"layers": [64, 9]}}, "network.layers: found 9 outputs, allowed 10 for digits"),
         ({"a": {"optimizer": {"name": "sgd", "b1": 0.9}}}, "network.optimizer: found b1"),
@@ -94,13 +94,13 @@ def test_a_job_sees_its_own_part_only():
     before = settings.parts({**BASE, "variants": named})
     assert list(before) == ["data", "training_a", "training_b", "training_float_baseline"]
     assert before["data"] == {"dataset": "digits", "data": {"folder": None}}
-    assert all("energy" not in part and "variants" not in part for part in before.values())
+    assert all("hardware" not in part and "variants" not in part for part in before.values())
 
     def touched(**changes):
         after = settings.parts({**BASE, "variants": named, **changes})
         return {name for name in after if after[name] != before.get(name)}
 
-    assert touched(energy={"adc_energy_J": 0.0}) == set()
+    assert touched(hardware={"node_nm": 45}) == set()
     assert touched(variants={"a": None, "b": {"epochs": 3}}) == {"training_b"}
     assert touched(variants={"a": None}) == set()
     assert touched(data={**BASE["data"], "cache": "elsewhere"}) == set()
@@ -131,7 +131,7 @@ def test_whatever_trains_differently_is_another_run(changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"seeds": 9}, {"data": {"folder": "elsewhere"}}, {"energy": {}}, {"evaluation": {"input_noise_sds": [0.1]}},
+        {"seeds": 9}, {"data": {"folder": "elsewhere"}}, {"hardware": {}}, {"evaluation": {"input_noise_sds": [0.1]}},
         {"early_stopping": {"patience": 2}}, {"variant": "renamed"}, {"epochs": 9},
     ],
 )  # fmt: skip

@@ -71,6 +71,7 @@ def simulated(folder: Path, kind: str) -> dict:
 def network(folder: Path) -> None:
     """Write the network stage's tables: 3 variants, 2 seeds, 3 epochs."""
     history, summary, energy, confusion, evaluations = [], [], [], [], []
+    costs, areas, rivals, sensitivity = [], [], [], []
     for place, (variant, accuracy) in enumerate(VARIANTS.items()):
         own = {"variant": variant, "rule": "accumulate_quantise_program"}
         writes = 0 if variant == "float_baseline" else 0.5 + place
@@ -93,6 +94,28 @@ def network(folder: Path) -> None:
             for level, joule in ENERGY_J.items():
                 mean = 0.0 if variant == "float_baseline" and level != "system" else joule * (1 + place)
                 told = {"formula": "N E", "inputs": "N=1", "assumption": "a < b"}
+                costs.append({
+                    **own, "chip": "own", "phase": phase, "level": level, "energy_J_mean": mean, "time_s": 1e-6,
+                    "area_m2": 1e-6, "power_W": mean / 1e-6, "operations_per_s": 1e12, "operations_per_J": 1e13,
+                    "operations_per_s_per_m2": 1e18, "lacks": "ideal ADC, not charged" if level == "array" else None,
+                })  # fmt: skip
+                areas.append(
+                    {
+                        **own,
+                        "chip": "own",
+                        "phase": phase,
+                        "level": level,
+                        "block": "cells",
+                        "number": 9,
+                        "area_m2": 1e-9,
+                    }
+                )
+                sensitivity += [{
+                    **own, "phase": phase, "quantity": quantity, "constant": "adc_J_per_step", "value": 1e-14,
+                    "low": 1e-15, "high": 5e-14, "total": 1.0, "total_at_low": 0.5, "total_at_high": 4.0,
+                    "source": "a < survey",
+                } for quantity in ("energy_J", "time_s", "area_m2")]  # fmt: skip
+                rivals.append({**own, "chip": "int8 streamed", "phase": "inference", "term": "leakage"})
                 energy += [{**own, "phase": phase, "level": level, "term": term, "energy_J_mean": mean, **told}
                            for term in ("reads", "total")]  # fmt: skip
         confusion += [
@@ -113,6 +136,7 @@ def network(folder: Path) -> None:
             for interval in (None, 3600.0) for hold in (1e4, 1e8)
         ]  # fmt: skip
     tables = {"history": history, "summary": summary, "energy": energy, "confusion": confusion}
+    tables |= {"costs": costs, "areas": areas, "rivals": rivals, "sensitivity": sensitivity}
     tables |= {"evaluations": evaluations, "writes": [{"variant": "five", "epoch": 1}]}
     years = {"endurance_writes": 1e12, "samples_per_s": 1e3, "lifetime_years_worst": 321.0}
     tables |= {"programming": [
@@ -181,7 +205,8 @@ def scan(folder: Path, axes: list[dict]) -> Path:
                     for phase in ("training", "inference") for level, mean in ENERGY_J.items()
                     for unit, joule in (("J", mean), ("sd_J", 0.02 * mean))
                 },
-                "states": 5, "writes_behind_card": 160, "card_sha256": files.sha256_text(point),
+                "training_time_s": 2e-6, "inference_time_s": 1e-6, "area_m2": 1e-6, "inference_operations_per_J": 1e13,
+                "costs_lack": None, "states": 5, "writes_behind_card": 160, "card_sha256": files.sha256_text(point),
             })  # fmt: skip
     files.write_csv(pd.DataFrame(rows), folder / "scan.csv")
     return folder

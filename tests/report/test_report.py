@@ -22,7 +22,7 @@ from tests.report.studies import finished
 
 CHAPTERS = ["device", "writes", "table", "network", "energy", "pareto", "validation", "provenance"]
 # which study has which figures, in their order
-TRAINED = ["curves", "confusion", "programming", "conditions", "write_energy", "levels", "terms", "trade"]
+TRAINED = ["curves", "confusion", "programming", "conditions", "write_energy", "levels", "terms", "tornado", "trade"]
 CARD = ["transitions", "rows", "conductance"]
 STUDIES = {
     "domain_wall": (True, ["trajectories", "response", "outcomes", "agreement", *CARD, "spread"]),

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from network.results.scan_table import COPIED, ENERGIES
+from network.results.scan_table import COPIED, COSTS
 from report import scan, scan_figures
 from report.__main__ import main
 from spinloom import files
@@ -115,7 +115,7 @@ def test_the_package_of_a_scan_is_its_own_table_with_units(folder):
     fields = {field["name"]: field for field in table["schema"]["fields"]}
     assert table["path"] == "scan.csv"
     own = {"point", "axis_margin", "axis_levels", "axis_of", "variant", "states", "writes_behind_card", "card_sha256"}
-    assert set(fields) == {*own, *COPIED, *ENERGIES}  # the made-up table has them all
+    assert set(fields) == {*own, *COPIED, *COSTS, "costs_lack"}  # the made-up table has them all
     assert all(field["description"] for field in fields.values())
     assert fields["inference_energy_J_array"]["unit"] == "J" and "label" in fields["axis_levels"]["description"]
 

@@ -51,7 +51,7 @@ SOURCES = [
     ("network/synapse/alias.py", TRAINING),
     ("network/datasets/digits.py", {"data": 1, **TRAINING}),
     ("network/results/summary.py", AFTER),
-    ("network/results/energy.py", AFTER),
+    ("network/hardware/terms.py", AFTER),
     # the ground floor, and what stands above the stages
     ("spinloom/streams.py", {**SIMULATION, "train": 2}),
     ("spinloom/files.py", EVERYTHING),

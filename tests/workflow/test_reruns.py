@@ -74,7 +74,7 @@ KEYS = [
     ({"network.baseline": None}, AFTER),
     ({"network.variants": {"a": None, "b": {"epochs": 1}}}, TRAINING),
     ({"network.variants": {"a": {"rule": "straight_through", "rule_options": {"levels": 2}}}}, ON_CARD),
-    ({"network.energy.adc_energy_J": 0.0}, AFTER),
+    ({"network.hardware.node_nm": 45}, AFTER),
     ({"network.lifetime": {"endurance_writes": 1e6}}, AFTER),
     ({"network.evaluation": {"retention": {"temperatures_K": [300], "holds_s": [1e8]}}}, TRAINING),
     ({"network.dataset": "mnist", "network.layers": [784, 10]}, {"data": 1, **TRAINING}),

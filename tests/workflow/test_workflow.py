@@ -82,7 +82,7 @@ def test_a_change_of_one_variant_repeats_its_trainings_alone(tree, snakemake, jo
     assert jobs(*arguments(**later)) == {"systems": 1, "report_html": 1, "data_package": 1, "all": 1}
     # the data are not looked at again, and a constant of the energies trains nothing
     after = {"summarise": 1, "systems": 1, "report_html": 1, "data_package": 1, "all": 1}
-    constant = {"energy": {"adc_energy_J": 0.0}}
+    constant = {"hardware": {"constants": {"adc_J_per_step": 0.0}}}
     assert jobs(*arguments(constant, **later)) == after
     changed = {**constant, "variants": {"a": None, "b": {"epochs": 3}}}
     assert jobs(*arguments(changed, **later)) == {"train": 2, **after}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from calibration.config import Calibration
 from device_sims.config import DeviceSims
-from network.config import Network
+from network.config import RENAMED, Network
 from spinloom.config import Named, lay_over, layer, read, section
 from spinloom.declare import Real, Section, key, meaning
 from spinloom.explain import check_magnitudes
@@ -75,6 +75,8 @@ class System(Section):
 
 class Study(Named):
     """A study: a device, its card, and the networks that learn with it."""
+
+    OTHER_NAMES: ClassVar[dict[str, str]] = RENAMED
 
     device_sims: DeviceSims = key(  # pyright: ignore[reportInvalidTypeForm]: made of the families' options
         meaning(DeviceSims)
