@@ -208,18 +208,17 @@ def _from_file(
     file: DataFile, values: tuple[float, ...], colours: tuple[str, ...], mesh: Mesh, at: Point
 ) -> np.ndarray:
     fractions = [c / size + 0.5 for c, size in zip(at, mesh.size_m)]
-    content = ovf.contents(file)
-    if ovf.is_ovf(content):
+    field = _field(file, mesh)
+    if field is not None:
         if colours:
             raise UserError(f"{file.path}: found an OVF file with colours, allowed: an image, or values")
-        field = ovf.on_mesh(file, mesh, None, nearest=True)
         if values and len(field) > 1:
             raise UserError(f"{file.path}: found {len(field)} components with values, allowed: one")
         material = np.isin(field[0], values) if values else (field != 0).any(0)
     else:
         if values:
             raise UserError(f"{file.path}: found an image with values, allowed: an OVF file, or colours")
-        material = _pixels(content, file.path, colours)[None]
+        material = _pixels(file, colours)[None]
         fractions[1] = 1 - fractions[1]  # an image's first row is the largest y
     index, inside = [], np.ones((1, 1, 1), bool)
     for axis, (fraction, count) in enumerate(zip(reversed(fractions), material.shape)):
@@ -229,9 +228,15 @@ def _from_file(
     return material[tuple(np.broadcast_arrays(*index))] & inside
 
 
-def _pixels(content: bytes, name: str, colours: tuple[str, ...]) -> np.ndarray:
+@lru_cache(maxsize=4)  # many regions may look at one file
+def _field(file: DataFile, mesh: Mesh) -> np.ndarray | None:
+    """Return the values of an OVF file, None if it is none."""
+    return ovf.on_mesh(file, mesh, None, nearest=True) if ovf.is_ovf(ovf.contents(file)) else None
+
+
+def _pixels(file: DataFile, colours: tuple[str, ...]) -> np.ndarray:
     """Return an image's dark pixels over white, or those of any of the colours, ``bool[rows, columns]``."""
-    rgb, alpha = _image(content, name)
+    rgb, alpha = _image(file)
     if not colours:
         # brightness after ITU-R BT.601
         grey = rgb @ np.array([0.299, 0.587, 0.114]) if rgb.shape[-1] == 3 else rgb[..., 0]
@@ -242,14 +247,16 @@ def _pixels(content: bytes, name: str, colours: tuple[str, ...]) -> np.ndarray:
     return reduce(np.logical_or, near, np.zeros(rgb.shape[:2], bool))
 
 
-def _image(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray | float]:
+@lru_cache(maxsize=4)
+def _image(file: DataFile) -> tuple[np.ndarray, np.ndarray | float]:
     """Return an image as ``float[rows, columns, 1 or 3]``, 0 to 1, and its opacity, ``float[rows, columns]`` or 1."""
     from matplotlib.image import imread  # imported here: shapes without an image need no matplotlib
 
+    content = ovf.contents(file)
     try:
         image = imread(io.BytesIO(content), format="png" if content[1:4] == b"PNG" else "other")
     except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{name}: neither an image nor an OVF file ({error})") from None
+        raise UserError(f"{file.path}: neither an image nor an OVF file ({error})") from None
     if image.dtype.kind != "f":
         image = image / np.iinfo(image.dtype).max
     image = image[..., None] if image.ndim == 2 else image

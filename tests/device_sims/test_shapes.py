@@ -7,8 +7,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from device_sims import engines
+from device_sims.engines import collective, macrospin, mumax3
 from device_sims.engines.llg.solver import Solver
-from device_sims.problem import Geometry, Mesh, Region, Roughness, Shape, geometry, material, ovf, problem_file, shapes
+from device_sims.engines.oommf import limits
+from device_sims.problem import (
+    Geometry,
+    Initial,
+    Mesh,
+    Numerics,
+    Phase,
+    Region,
+    Roughness,
+    Shape,
+    geometry,
+    material,
+    ovf,
+    problem_file,
+    shapes,
+)
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.parts import MU0
 from spinloom.errors import UserError
@@ -279,3 +296,47 @@ def test_states_maps_and_shapes_of_other_cells(tmp_path):
             )
         if path == "material.maps":
             assert (np.asarray(material.constants(problem, mask)["Ku_J_per_m3"]) == 3e5).all()
+
+
+@pytest.mark.parametrize("changes", [{"regions": REGIONS}, {"geometry": Geometry("ellipse", edge_smoothing=2)}])
+def test_a_trajectory_is_the_same_with_the_stand_in_for_mumax3(fake_mumax3, changes):
+    """Axis and Ms 0 by region, smoothed edges; without a stray field, which the stand-in has not."""
+    problem = track(
+        mesh=Mesh(12, 6, (3 * NM, 3 * NM, NM)), initial=Initial("uniform", (0.0, 0.6, 0.8)), record_interval_s=1e-11,
+        schedule=(Phase("run", 2e-11, field_T=(0.1, 0.0, 0.0)),),
+        numerics=Numerics(1e-13, "rk4", "float32", 0, demag=False), **changes,
+    )  # fmt: skip
+    problem = replace(problem, material=replace(problem.material, spin_hall_angle=0.0))
+    (ours,), (theirs,) = engines.run("llg", [problem]), engines.run("mumax3", [problem])
+    assert np.abs(ours.m[-1] - ours.m[0]).max() > 0.1
+    np.testing.assert_array_equal(ours.mask, theirs.mask)
+    np.testing.assert_allclose(theirs.m, ours.m, atol=5e-5)
+    for name, energy in ours.energies_J.items():
+        np.testing.assert_allclose(theirs.energies_J[name], energy, rtol=1e-4, atol=1e-23)
+
+
+def test_what_an_engine_cannot_do_of_shapes_is_one_line():
+    disc = Region((0, 0), (0, 0), shape=DISC, axis=(1.0, 0.0, 0.0))
+    for engine, changes, message in (
+        (macrospin, {"regions": (disc,)}, "regions: found"),
+        (macrospin, {"geometry": Geometry("disc", edge_smoothing=2)}, "geometry.edge_smoothing: found 2"),
+        (collective, {"regions": (disc,)}, "regions: found an axis"),
+        (
+            collective,
+            {"geometry": Geometry("strip", width_m=4e-8, edge_smoothing=2)},
+            "geometry.edge_smoothing: found 2",
+        ),
+    ):
+        with pytest.raises(UserError, match=message):
+            next(engine.run([track(**changes)]))
+    smooth = with_material(track(geometry=Geometry("disc", edge_smoothing=2)), Ku2_J_per_m3=1e5, spin_hall_angle=0.0)
+    smooth = replace(smooth, numerics=Numerics(1e-13, "rk4", "float32"))
+    with pytest.raises(UserError, match="edge_smoothing: found 2 with material.Ku2_J_per_m3, allowed with mumax3: one"):
+        mumax3.check(smooth)
+    by_shape = Region((0, 0), (0, 0), shape=DISC, values=(("D_J_per_m2", 1e-3),))
+    for problem, message in (
+        (smooth, "edge_smoothing: found 2 with material.Ku2_J_per_m3, allowed with oommf"),
+        (track(regions=(by_shape,)), "regions.0: found D_J_per_m2 in a region with a shape, allowed with oommf: D by"),
+    ):
+        with pytest.raises(UserError, match=message):
+            limits.check_problem(problem)

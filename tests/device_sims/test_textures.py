@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from device_sims.engines import collective, macrospin
 from device_sims.engines.llg import ensemble
@@ -21,7 +22,7 @@ from device_sims.problem.initial import initial_magnetisation
 from device_sims.single.run import run
 from spinloom.errors import UserError
 from tests.device_sims.conftest import track
-from tests.device_sims.test_problem_file import changed, write
+from tests.device_sims.test_problem_file import DOCS, changed, write
 from tests.device_sims.test_shapes import loaded
 
 NM = 1e-9
@@ -279,3 +280,19 @@ def test_a_relaxation_that_moves_the_wall_says_how_far(tmp_path, capsys):
     assert moved == pytest.approx(after - before, abs=0.2)
     position = pd.read_csv(tmp_path / "out" / "table.csv")["wall_position_m"].iloc[0]
     assert position == pytest.approx(after * 1e-9, abs=1e-10)
+
+
+def test_notches_hold_a_wall_along_x_up_to_14_or_15_mT(tmp_path):
+    """A Permalloy strip of 100 nm by 5 nm with a pair of notches; the wall is 475 nm from its left end at first."""
+    content = yaml.safe_load((DOCS / "examples" / "in_plane_wall.yaml").read_text())
+    del content["geometry"]["beyond_mx"]
+    content["initial"]["position_m"] = 460e-9
+    content["schedule"] = [
+        {"name": name, "duration_s": duration, "field_T": [{"from": low, "to": high}, 0, 0]}
+        for name, duration, low, high in (("held", 2e-10, 0.013, 0.014), ("ramp", 5e-10, 0.014, 0.0165))
+    ]
+    run(write(tmp_path, content), "llg", tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "table.csv")
+    assert table["wall_position_m"].isna().all() and set(table["wall_kind_x"]) == {"transverse"}
+    assert table["wall_position_x_m"].iloc[2] < 500e-9  # at 14 mT, still in the notch, which ends at 475 nm
+    assert table["wall_position_x_m"].iloc[-1] > 580e-9
