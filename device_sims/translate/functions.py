@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from device_sims.problem import MU0, ovf
+from device_sims.problem import ovf
 from device_sims.translate import shapes, terms
 from device_sims.translate.shapes import Config, Shape
 from device_sims.translate.values import FUNCTIONS, Later, Signal, Unrepresentable, apply, as_signal, number, whole
-from device_sims.translate.world import Extra, Mesh, World
+from device_sims.translate.world import World
 from spinloom import streams
 from spinloom.errors import UserError
 
@@ -238,9 +238,9 @@ class Functions:
         self.world.exchange[low, high] = (how, number(value))
 
     def _rm_charge(self, region: Any, left: Any, right: Any) -> None:
-        ms = number(self.world.values["msat"][_region(region)])
-        field = surface_charges(self.world.ready(), number(left), number(right), MU0 * ms)
-        self.world.extra["b_ext"].append(Extra(field, as_signal(1.0)))
+        if not number(self.world.values["msat"][_region(region)]):
+            raise Unrepresentable(f"Msat is 0 in region {_region(region)}")
+        self.world.beyond_mx = (number(left), number(right))
 
     # -- random numbers --------------------------------------------------------------------------------------------
     def _drawn(self, distribution: str) -> float:
@@ -299,7 +299,7 @@ def formatted(text: Any, values: tuple[Any, ...]) -> Any:
     return re.sub(r"%([-+ 0#]*\d*(?:\.\d+)?)([vdsfFeEgGxXot%])", put, str(text))
 
 
-# -- grains and charges ------------------------------------------------------------------------------------------------
+# -- grains --------------------------------------------------------------------------------------------------------
 def voronoi(size_m: float, regions: int, seed: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Return the function that gives the region of each place, from the middle of the box.
 
@@ -321,20 +321,3 @@ def voronoi(size_m: float, regions: int, seed: int) -> Callable[[np.ndarray, np.
         return np.concatenate(numbers)[nearest]
 
     return region_of
-
-
-def surface_charges(mesh: Mesh, left: float, right: float, ms_T: float) -> np.ndarray:
-    """Return the field, float64[3, nz, ny, nx] in T, of charges that cancel those of a wire's two ends.
-
-    The charge of an end cell of mx = +-1, ``mu0 Ms`` times its face, sits in the middle of its face.
-    """
-    place = np.array(mesh.places())
-    charge = ms_T * mesh.cell_m[1] * mesh.cell_m[2] / (4 * np.pi)
-    field = np.zeros_like(place)
-    for k in range(mesh.cells[2]):
-        for j in range(mesh.cells[1]):
-            _, y, z = mesh.centre(0, j, k)
-            for x, own in ((-mesh.size_m[0] / 2, left), (mesh.size_m[0] / 2, -right)):
-                apart = place - np.array([[x], [y], [z]])
-                field += own * charge * apart / np.sum(apart**2, axis=0) ** 1.5
-    return field.reshape(3, *mesh.shape)

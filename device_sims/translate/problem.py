@@ -123,7 +123,10 @@ class Writer:
             if job.mesh.images[2]:
                 raise Unrepresentable("SetPBC repeats the box along z, which a problem does not")
             content["mesh"]["periodic"] = list(job.mesh.images[:2])
-        if shape := self._geometry(found):
+        shape = self._geometry(found)
+        if job.beyond_mx is not None:
+            shape = (shape or {"kind": "box"}) | {"beyond_mx": list(job.beyond_mx)}
+        if shape:
             content["geometry"] = shape
         content["material"] = found.material
         if found.maps:
@@ -260,6 +263,8 @@ class Writer:
             columns.append(own)
         if columns:
             found["columns"] = columns
+        if job.drives:
+            found["drives"] = True
         if job.saved_fields and ovf:
             found["fields"] = sorted(job.saved_fields)
         if len(job.crops) == 1 and ovf and not self.followed:

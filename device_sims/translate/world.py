@@ -84,6 +84,7 @@ class Job:
     exchange: dict[tuple[int, int], tuple[str, float]]
     field_terms: tuple[Field, ...]
     window: int | None
+    beyond_mx: tuple[float, float] | None
     start: Start
     follows: int | None
     stages: list[Stage] = field(default_factory=list)
@@ -91,6 +92,7 @@ class Job:
     record_s: float = 0.0
     ovf_s: float = 0.0
     saves: bool = False
+    drives: bool = False
     columns: list[dict[str, Any]] = field(default_factory=list)
     saved_fields: set[str] = field(default_factory=set)
     crops: list[tuple[tuple[int, int], ...]] = field(default_factory=list)
@@ -149,6 +151,7 @@ class World:
         self.exchange: dict[tuple[int, int], tuple[str, float]] = {}
         self.field_terms: list[Field] = []
         self.window: int | None = None
+        self.beyond_mx: tuple[float, float] | None = None  # of the track beyond the box, whose charges it takes away
         self.thermal_seed = 0
         self.time_s = 0.0
         self.record_s = self.ovf_s = 0.0
@@ -280,11 +283,13 @@ class World:
                 dict(self.exchange),
                 tuple(self.field_terms),
                 self.window,
+                self.beyond_mx,
                 self.start,
                 None if self._fresh else len(self.jobs) - 1,
                 temperature_seed=self.thermal_seed,
                 record_s=self.record_s,
                 ovf_s=self.ovf_s,
+                drives=self.tabulates_drives,
                 columns=self.columns,
                 saved_fields=self.saved_fields,
                 crops=self.crops,
@@ -295,7 +300,8 @@ class World:
     def _agrees(self, job: Job, constants: dict[str, tuple[Any, ...]]) -> bool:
         """Return whether a job's constants are those of now; what relaxations do not feel is brought up to date."""
         terms = [tuple(term for term in group if not _is_torque(term)) for group in (self.field_terms, job.field_terms)]
-        own = (self.exchange == job.exchange, terms[0] == terms[1], self.window == job.window)
+        fixed = terms[0] == terms[1] and self.beyond_mx == job.beyond_mx
+        own = (self.exchange == job.exchange, fixed, self.window == job.window)
         torques = tuple(self.field_terms) != job.field_terms
         here = np.unique(self.regions[self.fill > 0]).tolist()
         differ = {

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from device_sims.problem import problem_file
-from device_sims.translate import terms
+from device_sims.translate import machine, terms
 from device_sims.translate.language import parse
 from device_sims.translate.machine import Machine
 from device_sims.translate.problem import common_step, translate
@@ -22,15 +22,15 @@ m = Uniform(1, 0, 0)
 
 
 def followed(text: str, folder=None) -> Machine:
-    machine = Machine(folder)
-    machine.run(parse(text, "script"))
-    return machine
+    follower = Machine(folder)
+    follower.run(parse(text, "script"))
+    return follower
 
 
 def variables(text: str) -> dict:
-    machine = followed(text)
-    assert not machine.report.refused
-    return machine._scopes[0]
+    follower = followed(text)
+    assert not follower.report.refused
+    return follower._scopes[0]
 
 
 def written(text: str, folder, head: str = HEAD) -> dict:
@@ -81,7 +81,8 @@ def test_what_is_no_script_is_one_line(text):
     assert str(error.value).startswith("bad.mx3: line 2: found") and "\n" not in str(error.value)
 
 
-def test_a_script_without_end_stops():
+def test_a_script_without_end_stops(monkeypatch):
+    monkeypatch.setattr(machine, "MOST_STATEMENTS", 1000)
     with pytest.raises(UserError, match="more than .* statements, allowed: a script with an end"):
         followed("x := 0\nfor x < 1 { x = x * 1 }")
 
@@ -162,6 +163,47 @@ def test_a_current_becomes_ours_with_its_signs(tmp_path):
     assert "Pol = 0.4" in again and "EpsilonPrime = 0.05" in again and "xi = 0.2" in again
     j = [line for line in again.splitlines() if line.startswith("J = ")][-1]
     assert [float(c) for c in j[11:-1].split(",")] == pytest.approx([1e11, 0, 2e11], rel=1e-9, abs=1.0)
+
+
+def test_functions_of_time_become_drives(tmp_path):
+    content = written(
+        """
+        run(1e-9)
+        B_ext = vector(1e-3*sin(2*pi*1e9*(t-1e-9)), 5e6*(t - 1e-9), exp(-t/1e-9))
+        run(1e-9)
+        """,
+        tmp_path,
+    )
+    x, y, z = content["schedule"][1]["field_T"]
+    assert x["amplitude"] == 1e-3 and x["frequency_Hz"] == pytest.approx(1e9, abs=1) and x["offset"] == 0
+    assert np.sin(x["phase_rad"]) == pytest.approx(0, abs=1e-9)
+    assert y == {"from": pytest.approx(0, abs=1e-12), "to": pytest.approx(5e-3)}
+    times, values = np.array(z["points"]).T
+    np.testing.assert_allclose(values, np.exp(-1 - times / 1e-9), rtol=1e-12)
+
+
+def test_relaxations_are_phases_and_a_new_state_is_a_new_problem(tmp_path):
+    (tmp_path / "script.mx3").write_text(
+        HEAD
+        + """
+        for i := 0; i < 2; i++ {
+            m = Uniform(0, 1, i)
+            B_ext = vector(i*1e-3, 0, 0)
+            relax()
+            B_ext = vector(0, 0, 1e-2)
+            run(1e-11)
+        }
+        Aex = 1e-11
+        run(2e-11)
+        """
+    )
+    told = translate(tmp_path / "script.mx3", tmp_path / "out")
+    problems = [yaml.safe_load((tmp_path / "out" / f"problem_{n}.yaml").read_text()) for n in range(3)]
+    kinds = [[phase.get("kind", "run") for phase in problem["schedule"]] for problem in problems]
+    assert kinds == [["relax", "run"], ["relax", "run"], ["run"]]
+    assert problems[1]["schedule"][0]["field_T"] == [1e-3, 0, 0]
+    assert problems[2]["initial"] == {"kind": "file", "file": "problem_1/m000000.ovf"}
+    assert "run that with --output problem_1" in told and problems[1]["outputs"]["ovf"] == "final"
 
 
 def test_custom_fields_are_recognised():
