@@ -139,3 +139,18 @@ def test_the_schema_has_bounds_defaults_and_no_references():
     }  # fmt: skip
     assert track["properties"]["cells"]["minimum"] == 2 and track["properties"]["cells"]["type"] == ["integer", "null"]
     assert "default" not in track["properties"]["RA_ohm_m2"] and track["properties"]["RA_ohm_m2"]["type"] == "number"
+
+
+class Nested(Section):
+    """A section that may lie in itself."""
+
+    value: Real = key("A number.", 0)
+    of: tuple["Nested", ...] = key("More of it.", ())
+
+
+def test_a_section_may_lie_in_itself():
+    assert Nested.parse({"of": [{"of": [{"value": 1}]}]}, "a").of[0].of[0].value == 1
+    with pytest.raises(UserError, match="a: of.0.of.1.value: found x, allowed: number"):
+        Nested.parse({"of": [{"of": [{}, {"value": "x"}]}]}, "a")
+    once = schema(Nested)["properties"]["of"]["items"]
+    assert once == {"type": "object", "description": "As the nested around it."}
