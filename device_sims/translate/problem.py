@@ -140,6 +140,8 @@ class Writer:
             content["regions"] = found.regions
         if found.couplings:
             content["couplings"] = found.couplings
+        if job.window is not None:
+            content["window"] = {"component": "xyz"[job.window]}
         content["initial"] = self._start()
         content["schedule"] = phases(job, found, self.notes)
         self._first_relaxation(content)
@@ -155,8 +157,6 @@ class Writer:
             raise Unrepresentable("DoPrecess is false: a problem's m precesses")
         if runs and abs(settings["gammall"] * MU0 / GAMMA0 - 1) > 1e-3:
             raise Unrepresentable(f"GammaLL is {settings['gammall']:g}, a problem's is {GAMMA0 / MU0:g} rad/(T s)")
-        if self.job.window is not None:
-            raise Unrepresentable("ext_centerWall moves the window, which a problem does not")
 
     def _file(self, name: str, values: np.ndarray, what: str) -> str:
         name = self.prefix + name

@@ -177,7 +177,7 @@ def test_functions_of_time_become_drives(tmp_path):
     x, y, z = content["schedule"][1]["field_T"]
     assert x["amplitude"] == 1e-3 and x["frequency_Hz"] == pytest.approx(1e9, abs=1) and x["offset"] == 0
     assert np.sin(x["phase_rad"]) == pytest.approx(0, abs=1e-9)
-    assert y == {"from": pytest.approx(0, abs=1e-12), "to": pytest.approx(5e-3)}
+    assert y == {"from": pytest.approx(0, abs=1e-12), "to": pytest.approx(5e-3, abs=1e-12)}
     times, values = np.array(z["points"]).T
     np.testing.assert_allclose(values, np.exp(-1 - times / 1e-9), rtol=1e-12)
 
