@@ -7,6 +7,7 @@ In a periodic direction the tensor is summed over the repetitions (`newell.repea
 padding: the field of a state that is moved along is the field moved along.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -30,8 +31,9 @@ class Kernel(NamedTuple):
     padded: tuple[int, int, int]  # (pz, py, px)
 
 
+@lru_cache(maxsize=4)
 def kernel(mesh: Mesh) -> Kernel:
-    """Return the kernel of a mesh in float64."""
+    """Return the kernel of a mesh in float64; arrays are shared, and cannot be written to."""
     wraps = mesh.wraps
     pz, py, px = (
         n if wraps[axis] or n == 1 and axis == 0 else next_fast_len(2 * n - 1, real=True)
@@ -59,7 +61,9 @@ def kernel(mesh: Mesh) -> Kernel:
             full[place] = parity * mirrored
         # every part is even under inversion, so its transform is real
         spectra.append(np.swapaxes(np.fft.rfftn(full).real, 1, 2))
-    return Kernel(np.stack(spectra), own, padded)
+    spectrum = np.stack(spectra)
+    spectrum.flags.writeable = own.flags.writeable = False
+    return Kernel(spectrum, own, padded)
 
 
 def nonlocal_field(
