@@ -240,7 +240,8 @@ REGIONS = (
 def test_the_field_is_the_gradient_of_the_energy(changes):
     """Also at the outline: with axes by region, cells without material and smoothed edges."""
     problem = track(mesh=Mesh(12, 6, (3 * NM, 3 * NM, NM)), **changes)
-    problem = with_material(problem, D_J_per_m2=1e-3, Ku2_J_per_m3=1e5)
+    problem = with_material(problem, D_J_per_m2=1e-3, Ku2_J_per_m3=1e5, Kc1_J_per_m3=5e4, Kc2_J_per_m3=-4e4)
+    problem = with_material(problem, second_Ku_J_per_m3=3e4, Dbulk_J_per_m2=5e-4)
     mask = material.mask(problem)
     m = np.random.default_rng(1).normal(size=(3, *mask.shape)) * mask
     m /= np.where(mask, np.sqrt((m * m).sum(0)), 1)
@@ -335,6 +336,10 @@ def test_what_an_engine_cannot_do_of_shapes_is_one_line():
     smooth = replace(smooth, numerics=Numerics(1e-13, "rk4", "float32"))
     with pytest.raises(UserError, match="edge_smoothing: found 2 with material.Ku2_J_per_m3, allowed with mumax3: one"):
         mumax3.check(smooth)
+    with pytest.raises(
+        UserError, match="edge_smoothing: found 2 with material.Dbulk_J_per_m2, allowed with mumax3"
+    ):
+        mumax3.check(with_material(smooth, Ku2_J_per_m3=0.0, Dbulk_J_per_m2=1e-3))
     by_shape = Region((0, 0), (0, 0), shape=DISC, values=(("D_J_per_m2", 1e-3),))
     for problem, message in (
         (smooth, "edge_smoothing: found 2 with material.Ku2_J_per_m3, allowed with oommf"),

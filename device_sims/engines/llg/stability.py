@@ -74,9 +74,10 @@ def fastest_waves(problem: Problem) -> list[tuple[float, float]]:
     others += 2 * abs(constants.Dbulk_J_per_m2) * sum(1 / d for d in mesh.cell_m)
     factor = max(largest(phase.Ku_factor) * _product(phase.region_Ku_factors) for phase in problem.schedule)
     applied = max(np.sqrt(sum(largest(b) ** 2 for b in phase.field_T)) for phase in problem.schedule)
+    beyond = ms if problem.geometry.beyond_mx is not None else 0.0
     fourth = 4 * abs(constants.Ku2_J_per_m3) * part
     field = (4 * bonds + 2 * np.abs(ku) * factor + fourth + 2 * others) / (MU0 * ms)
-    rate = GAMMA0 * (field + ms + applied / MU0) / (1 + alpha**2)
+    rate = GAMMA0 * (field + ms + beyond + applied / MU0) / (1 + alpha**2)
     return [(float(a), float(rate[alpha == a].max())) for a in np.unique(alpha)]
 
 

@@ -74,11 +74,12 @@ def check(problem: Problem) -> None:
             f"{constants.slonczewski_lambda:g}, allowed with mumax3: 0, because its field-like torque has no asymmetry"
         )
     smooth = problem.geometry.edge_smoothing
-    if smooth and (torque or constants.Ku2_J_per_m3):
-        raise UserError(
-            f"geometry.edge_smoothing: found {smooth} with material.{'spin_hall_angle' if torque else 'Ku2_J_per_m3'}, "
-            "allowed with mumax3: one of them, because that would differ from cell to cell"
-        )
+    for name in ("spin_hall_angle", "Ku2_J_per_m3", "Kc2_J_per_m3", "Dbulk_J_per_m2"):
+        if smooth and getattr(constants, name):
+            raise UserError(
+                f"geometry.edge_smoothing: found {smooth} with material.{name}, allowed with mumax3: one of them, "
+                "because that would differ from cell to cell"
+            )
     if torque and mesh.nz > 1 and script.moves(problem):
         raise UserError(
             f"schedule: zhang_li_u_m_per_s: found with a current through {mesh.nz} layers, allowed with mumax3: one of "
