@@ -232,7 +232,7 @@ def _by_region(job: Job, found: Constants, present: list[int]) -> None:
             found.maps[ours] = table[job.regions]
             found.material.setdefault(ours, 0.0)
         rows, differ = dict.fromkeys(present, {}), set(axes)
-    tabulated = {column["region"] for column in job.columns if "region" in column}
+    tabulated = {column["region"] for column in job.outputs.columns if "region" in column}
     named = coupled | _driven(job, found) | (tabulated & set(present))
     for r in sorted(differ | named):
         entry: dict[str, Any] = {"name": found.name(r), "shape": {"kind": "file", "file": "", "values": [float(r)]}}

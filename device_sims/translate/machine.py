@@ -221,13 +221,13 @@ class Machine:
         value = self.value(arguments[0], raw=True)
         own = value.output() if isinstance(value, Quantity) else None
         if own is not None:
-            if own not in self.world.columns:
-                self.world.columns.append(own)
+            if own not in self.world.outputs.columns:
+                self.world.outputs.columns.append(own)
         elif column := getattr(value, "column", None):
             self._note(f"is what table.csv calls {column}")
         elif isinstance(value, Quantity) and value.name in ("b_ext", "j", "temp"):
             self._note("is what table.csv has of each drive")
-            self.world.tabulates_drives = True
+            self.world.outputs.drives = True
         else:
             self._left_out("table.csv has no such column")
 
@@ -240,9 +240,9 @@ class Machine:
             self._note("all components are saved, in all cells")
         if value.name in FIELDS:
             self._note("is saved beside each state of m")
-            self.world.saved_fields.add(FIELDS[value.name])
-        if value.part is not None and value.part not in self.world.crops:
-            self.world.crops.append(value.part)
+            self.world.outputs.fields.add(FIELDS[value.name])
+        if value.part is not None and value.part not in self.world.outputs.crops:
+            self.world.outputs.crops.append(value.part)
         if name == "autosave":
             self.world.ovf_s = number(self.value(arguments[1]))
         elif self.world.jobs:
@@ -366,13 +366,13 @@ class Machine:
         if target.kind != "name":
             raise Unrepresentable("calls something that has no name")
         name, spelt = target.parts
+        if name in CROPS:
+            quantity = self.value(arguments[0], raw=True)
+            return cropped(self.world.ready(), name, quantity, [whole(self.value(a)) for a in arguments[1:]])
         scope = self._scope(name)
         function = scope[name] if scope is not None else self.functions.table.get(name)
         if not callable(function):
             raise Unrepresentable(f"'{spelt}' is none of mumax3's functions that are known here")
-        if name in CROPS:
-            quantity = self.value(arguments[0], raw=True)
-            return cropped(self.world.ready(), name, quantity, [whole(self.value(a)) for a in arguments[1:]])
         given: list[Any] = [self.value(a, timed, raw=name in (*terms.FUNCTIONS, *READERS)) for a in arguments]
         if name in terms.FUNCTIONS:
             given = [terms.M if value == Quantity("m") else value for value in given]

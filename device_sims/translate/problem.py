@@ -254,7 +254,7 @@ class Writer:
         """Return columns, fields and crop."""
         job, found = self.job, {}
         columns = []
-        for number, column in enumerate(job.columns):
+        for number, column in enumerate(job.outputs.columns):
             own = dict(column)
             if "region" in own:
                 own["region"] = f"region_{own['region']}"
@@ -263,16 +263,16 @@ class Writer:
             columns.append(own)
         if columns:
             found["columns"] = columns
-        if job.drives:
+        if job.outputs.drives:
             found["drives"] = True
-        if job.saved_fields and ovf:
-            found["fields"] = sorted(job.saved_fields)
-        if len(job.crops) == 1 and ovf and not self.followed:
-            (x, y, z), edges = job.crops[0], job.mesh.cell_m
+        if job.outputs.fields and ovf:
+            found["fields"] = sorted(job.outputs.fields)
+        if len(job.outputs.crops) == 1 and ovf and not self.followed:
+            (x, y, z), edges = job.outputs.crops[0], job.mesh.cell_m
             found["crop"] = {
                 "x_m": [limit * edges[0] for limit in x], "y_m": [limit * edges[1] for limit in y], "layers": list(z),
             }  # fmt: skip
-        elif job.crops and ovf:
+        elif job.outputs.crops and ovf:
             self.notes.append("OVF files hold the whole box: the script saves several parts of it")
         return found
 

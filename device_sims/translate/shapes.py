@@ -62,7 +62,15 @@ def ellipsoid(a: float, b: float, c: float) -> Shape:
 def cylinder(diameter: float, height: float) -> Shape:
     """Return the cylinder along z, lengths in m."""
     d = diameter
-    key = _key("disc", d, d) if math.isinf(height) else None
+
+    def key(box: Sizes) -> dict[str, Any]:
+        disc = {"kind": "disc", "size_m": [d, d]}
+        if height >= 2 * FAR:
+            return disc
+        middle = box[2] / 2
+        between = {"kind": "range", "z_m": [middle - height / 2, middle + height / 2]}
+        return {"kind": "intersection", "of": [disc, between]}
+
     return Shape(lambda x, y, z: (np.abs(z) <= height / 2) & ((x / d) ** 2 + (y / d) ** 2 <= 0.25), key)
 
 

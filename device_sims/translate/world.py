@@ -69,6 +69,16 @@ class Stage:
 
 
 @dataclass
+class Outputs:
+    """What the script wants to have written, of all its problems: `outputs` of a problem file in words of cells."""
+
+    drives: bool = False
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    fields: set[str] = field(default_factory=set)
+    crops: list[tuple[tuple[int, int], ...]] = field(default_factory=list)
+
+
+@dataclass
 class Job:
     """What becomes one problem file.
 
@@ -92,10 +102,7 @@ class Job:
     record_s: float = 0.0
     ovf_s: float = 0.0
     saves: bool = False
-    drives: bool = False
-    columns: list[dict[str, Any]] = field(default_factory=list)
-    saved_fields: set[str] = field(default_factory=set)
-    crops: list[tuple[tuple[int, int], ...]] = field(default_factory=list)
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 @dataclass(frozen=True)
@@ -155,11 +162,7 @@ class World:
         self.thermal_seed = 0
         self.time_s = 0.0
         self.record_s = self.ovf_s = 0.0
-        # what is written: of all problems alike
-        self.columns: list[dict[str, Any]] = []
-        self.saved_fields: set[str] = set()
-        self.crops: list[tuple[tuple[int, int], ...]] = []
-        self.tabulates_drives = False
+        self.outputs = Outputs()
         self.jobs: list[Job] = []
         self._regions: np.ndarray | None = None
         self._fill: np.ndarray | None = None
@@ -289,10 +292,7 @@ class World:
                 temperature_seed=self.thermal_seed,
                 record_s=self.record_s,
                 ovf_s=self.ovf_s,
-                drives=self.tabulates_drives,
-                columns=self.columns,
-                saved_fields=self.saved_fields,
-                crops=self.crops,
+                outputs=self.outputs,
             )
         )
         return self.jobs[-1]
