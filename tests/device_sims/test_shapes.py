@@ -336,9 +336,7 @@ def test_what_an_engine_cannot_do_of_shapes_is_one_line():
     smooth = replace(smooth, numerics=Numerics(1e-13, "rk4", "float32"))
     with pytest.raises(UserError, match="edge_smoothing: found 2 with material.Ku2_J_per_m3, allowed with mumax3: one"):
         mumax3.check(smooth)
-    with pytest.raises(
-        UserError, match="edge_smoothing: found 2 with material.Dbulk_J_per_m2, allowed with mumax3"
-    ):
+    with pytest.raises(UserError, match="edge_smoothing: found 2 with material.Dbulk_J_per_m2, allowed with mumax3"):
         mumax3.check(with_material(smooth, Ku2_J_per_m3=0.0, Dbulk_J_per_m2=1e-3))
     by_shape = Region((0, 0), (0, 0), shape=DISC, values=(("D_J_per_m2", 1e-3),))
     for problem, message in (
