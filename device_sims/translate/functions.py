@@ -15,7 +15,17 @@ from scipy.spatial import cKDTree
 from device_sims.problem import ovf
 from device_sims.translate import shapes, terms
 from device_sims.translate.shapes import Config, Shape
-from device_sims.translate.values import FUNCTIONS, Later, Signal, Unrepresentable, apply, as_signal, number, whole
+from device_sims.translate.values import (
+    FUNCTIONS,
+    Later,
+    Signal,
+    Unrepresentable,
+    apply,
+    as_signal,
+    number,
+    unknown,
+    whole,
+)
 from device_sims.translate.world import World
 from spinloom import streams
 from spinloom.errors import UserError
@@ -265,7 +275,7 @@ class Functions:
 def kind(value: Any, wanted: type, words: str) -> Any:
     """Return a value that must be of a class; `Unrepresentable` if it is not."""
     if isinstance(value, Later):
-        raise Unrepresentable(f"depends on {value.what}, which only the simulation knows")
+        raise unknown(value)
     if not isinstance(value, wanted):
         raise Unrepresentable(f"needs {words}")
     return value

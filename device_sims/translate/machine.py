@@ -32,13 +32,17 @@ SILENT = {
 # settings without a counterpart that change no result that is converged
 UNFELT = {
     "mindt", "headroom", "demagaccuracy", "snapshotformat", "filenameformat", "minimizersamples", "ext_bubblemz",
-    "outputformat", "step",
+    "step",
 }  # fmt: skip
 CONSTANTS: dict[str, Any] = {
     "pi": math.pi, "inf": math.inf, "true": True, "false": False, "mu0": 4e-7 * math.pi,
     "fixedlayer_top": "top", "fixedlayer_bottom": "bottom",
     **{name.lower(): name for name in ("OVF1_BINARY", "OVF2_BINARY", "OVF1_TEXT", "OVF2_TEXT", "DUMP")},
 }  # fmt: skip
+
+
+class Taken(Unrepresentable):
+    """A variable is called as one of mumax3's own names."""
 
 
 class Machine:
@@ -99,18 +103,19 @@ class Machine:
             else:
                 self._left_out("computes a value that nothing uses")
         except Unrepresentable as error:
-            self._line = node.line
-            self.report.refused[node.line, str(error)] += 1
-            self._forget(node)
-        except (ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
+            self._failed(node, str(error), isinstance(error, Taken))
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, OSError) as error:
             # too few or too many arguments, a name in place of a number: mumax3 would not run it either
-            self.report.refused[node.line, f"is no valid use of mumax3 ({error})"] += 1
-            self._forget(node)
+            self._failed(node, f"is no valid use of mumax3 ({error})")
 
-    def _forget(self, node: Node) -> None:
-        """Leave the variable that a refused statement was to set without a value."""
-        if node.kind == "assign" and node.parts[0].kind == "name" and str(node.parts[1]) == ":=":
-            self._scopes[-1].setdefault(node.parts[0].parts[0], Later(f"what line {node.line} could not say"))
+    def _failed(self, node: Node, reason: str, always: bool = False) -> None:
+        """Refuse a statement; one that defines a variable is left out, and what depends on the variable is refused."""
+        if node.kind == "assign" and node.parts[0].kind == "name" and str(node.parts[1]) == ":=" and not always:
+            self.report.left_out[node.line, reason] += 1
+            unknown = Later(f"line {node.line}", why="which could not be followed")
+            self._scopes[-1][node.parts[0].parts[0]] = unknown
+        else:
+            self.report.refused[node.line, reason] += 1
 
     def _if(self, node: Node) -> None:
         condition, block, *other = node.parts
@@ -157,7 +162,7 @@ class Machine:
             if isinstance(value, float) and isinstance(self.value(target), int) and value.is_integer():
                 value = int(value)  # counters stay whole
         if sign == ":=" and len(self._scopes) == 1 and (name in OWN or name in self.functions.table):
-            raise Unrepresentable(f"defines '{target.parts[1]}', which is mumax3's own name in any case of letters")
+            raise Taken(f"defines '{target.parts[1]}', which is mumax3's own name in any case of letters")
         scope = self._scopes[-1] if sign == ":=" else self._scope(name)
         if scope is None:
             if name in OWN:

@@ -44,9 +44,9 @@ def translate(source: str | Path, output: str | Path) -> str:
     """
     source, output = Path(source), Path(output)
     try:
-        text = source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        text = source.read_text(encoding="utf-8-sig", errors="replace")  # comments may be in any encoding
+    except OSError as error:
+        raise UserError(f"{source}: cannot be read ({error.strerror or error})") from None
     if output.exists() and any(output.iterdir()):
         raise UserError(f"{output}: is there already and not empty, allowed: a new or empty directory")
     output.mkdir(parents=True, exist_ok=True)
@@ -242,6 +242,8 @@ class Writer:
             outputs["ovf_interval_s"] = max(job.ovf_s, record)
         elif job.saves:
             outputs["ovf"] = "each record" if not runs else "final"
+        if str(settings["outputformat"]).endswith("_TEXT") and ("ovf" in outputs or "ovf_interval_s" in outputs):
+            outputs["ovf_format"] = "text"
         outputs |= self._outputs("ovf" in outputs or "ovf_interval_s" in outputs)
         numerics = {"integrator": "heun" if kelvin else "dopri5", "dt_s": step}
         if not kelvin:

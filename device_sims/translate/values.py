@@ -22,6 +22,7 @@ class Later:
 
     what: str
     column: str | None = None
+    why: str = "which only the simulation knows"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ def as_signal(value: Any) -> Signal:
     return value if isinstance(value, Signal) else constant(number(value))
 
 
+def unknown(value: Later) -> Unrepresentable:
+    """Return the error of what depends on a value that is not known."""
+    return Unrepresentable(f"depends on {value.what}, {value.why}")
+
+
 def number(value: Any) -> float:
     """Return a value as a number.
 
@@ -87,7 +93,7 @@ def number(value: Any) -> float:
         If it is none.
     """
     if isinstance(value, Later):
-        raise Unrepresentable(f"depends on {value.what}, which only the simulation knows")
+        raise unknown(value)
     if isinstance(value, Signal):
         raise Unrepresentable("a function of time is allowed only as the value of a quantity")
     if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
@@ -106,7 +112,7 @@ def whole(value: Any) -> int:
 def truth(value: Any) -> bool:
     """Return a value as true or false; `Unrepresentable` if it is neither."""
     if isinstance(value, Later):
-        raise Unrepresentable(f"depends on {value.what}, which only the simulation knows")
+        raise unknown(value)
     if not isinstance(value, bool):
         raise Unrepresentable(f"found {shown(value)}, where a condition is needed")
     return value
@@ -115,7 +121,7 @@ def truth(value: Any) -> bool:
 def vector(value: Any) -> tuple[Any, Any, Any]:
     """Return a value as three numbers or functions of time; `Unrepresentable` if it is no vector."""
     if isinstance(value, Later):
-        raise Unrepresentable(f"depends on {value.what}, which only the simulation knows")
+        raise unknown(value)
     if not isinstance(value, tuple) or len(value) != 3:
         raise Unrepresentable(f"found {shown(value)}, where a vector is needed")
     return value

@@ -235,6 +235,7 @@ def test_every_line_that_is_not_taken_over_is_in_the_report(tmp_path):
         ("bar = 3\nrun(1e-12)", "line 8: sets 'bar', which is neither defined"),
         ("run(1e-12)\nB_ext = vector(m.average()[0], 0, 0)\nrun(1e-12)", "line 9: depends on m.average()[0]"),
         ("run(1e-12)\nif m.comp(0).average() < 0 { run(1e-12) }", "line 9: depends on m.comp(0).average()"),
+        ("x := foo(3)\nB_ext = vector(x, 0, 0)\nrun(1e-12)", "line 9: depends on line 8, which could not be followed"),
         ("j := 1e12\nrun(1e-12)", "line 8: defines 'j', which is mumax3's own name in any case of letters"),
         ("if true { j := 1e12; J = vector(j, 0, 0) }\nrun(1e-12)", "line 8: 'J' is 1000000000000.0 here, and is set"),
         ("steps(10)", "line 8: takes steps whose length mumax3 chooses"),
