@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from device_sims import engines
 from device_sims.engines.llg import ensemble, stability
 from device_sims.engines.llg.solver import Solver
 from device_sims.problem import (
@@ -252,3 +253,27 @@ def test_edges_cant_about_their_normal(D):
     at_right = np.polyval(np.polyfit(np.arange(4) + 0.5, my[:-5:-1], 3), 0.0)
     assert at_right == pytest.approx(-D / (2 * np.sqrt(A * K)), abs=1e-4)
     assert my == pytest.approx(-my[::-1], abs=1e-8)
+
+
+# -- engines that lack the terms ---------------------------------------------------------------------------------------
+LACKING = {
+    "mesh.periodic": replace(FILM, mesh=replace(FILM.mesh, periodic=(1, 0))),
+    "material.Kc1_J_per_m3": with_material(FILM, Kc1_J_per_m3=1e4),
+    "material.Kc2_J_per_m3": with_material(FILM, Kc2_J_per_m3=1e4),
+    "material.second_Ku_J_per_m3": with_material(FILM, second_Ku_J_per_m3=1e4),
+    "material.Dbulk_J_per_m2": with_material(FILM, Dbulk_J_per_m2=1e-4),
+    "couplings": replace(FILM, couplings=(Coupling(layers=(0, 1), factor=0.5),)),
+    "grains": replace(FILM, grains=GRAINS),
+}
+
+
+@pytest.mark.parametrize("engine", ["macrospin", "collective"])
+@pytest.mark.parametrize("key", LACKING)
+def test_reduced_engines_refuse_them_by_key(engine, key):
+    problem = LACKING[key]
+    if engine == "collective":
+        problem = with_material(replace(problem, initial=Initial("wall", position_m=9e-9)), Ku_J_per_m3=8e5)
+    else:
+        problem = with_numerics(problem, integrator="heun")
+    with pytest.raises(UserError, match=rf"^{key}[.a-zA-Z_]*: found "):
+        list(engines.run(engine, [problem]))

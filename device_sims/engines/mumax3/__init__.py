@@ -48,10 +48,10 @@ def check(problem: Problem) -> None:
     numerics, constants, mesh = problem.numerics, problem.material, problem.mesh
     if constants.Dbulk_J_per_m2 and ("D_J_per_m2" in material.varying(problem) or constants.D_J_per_m2):
         raise UserError("material.Dbulk_J_per_m2: found beside D_J_per_m2, allowed with mumax3: one of them")
-    if any(mesh.wraps) and problem.geometry.kind != "box":
+    if any(mesh.wraps) and not material.mask(problem).all():
         raise UserError(
-            f"mesh.periodic: found with geometry.kind {problem.geometry.kind}, allowed with mumax3: box, because a "
-            "shape read from a file sets the mesh anew"
+            "mesh.periodic: found with cells without material, allowed with mumax3: a full box, because a shape read "
+            "from a file sets the mesh anew"
         )
     if couplings.gaps(problem, material.mask(problem)):
         raise UserError("couplings: found layers with empty cells in between, allowed with mumax3: layers that touch")
