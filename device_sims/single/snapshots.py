@@ -49,7 +49,7 @@ def _fields(problem: Problem, result: engines.Result, record: int) -> dict[str, 
     from device_sims.engines.llg.solver import Solver
 
     numerics = replace(problem.numerics, precision="float64", demag_interval_steps=0)
-    place, taken, begin = _moment(problem, record)
+    place, taken, begin = _moment(problem, result, record)
     with jax.enable_x64(True):
         solver = Solver(replace(problem, numerics=numerics))
         system = solver.system(problem)
@@ -57,13 +57,13 @@ def _fields(problem: Problem, result: engines.Result, record: int) -> dict[str, 
         return solver.fields_T(system, drive, np.asarray(result.m[record], np.float64), taken)
 
 
-def _moment(problem: Problem, record: int) -> tuple[int, int, int]:
-    """Return the phase that a record lies in, the steps before the record, and those before the phase."""
-    place, taken, begin = 0, 0, 0
-    for number, (_, count, is_end) in enumerate(problem.frames(), start=1):
-        if number > record:
-            break
-        taken += count
-        if is_end and number < record:
-            place, begin = place + 1, taken
+def _moment(problem: Problem, result: engines.Result, record: int) -> tuple[int, int, int]:
+    """Return the phase that a record lies in, the steps before the record, and those before the phase.
+
+    By the records at which phases ended, because a phase may end before its time.
+    """
+    ends = [result.phase_end[phase.name] for phase in problem.schedule]
+    place = next(number for number, end in enumerate(ends) if record <= end)
+    first = ends[place - 1] if place else 0
+    taken, begin = (round(float(result.t_s[one]) / problem.numerics.dt_s) for one in (record, first))
     return place, taken, begin

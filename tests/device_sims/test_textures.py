@@ -296,3 +296,18 @@ def test_notches_hold_a_wall_along_x_up_to_14_or_15_mT(tmp_path):
     assert table["wall_position_m"].isna().all() and set(table["wall_kind_x"]) == {"transverse"}
     assert table["wall_position_x_m"].iloc[2] < 500e-9  # at 14 mT, still in the notch, which ends at 475 nm
     assert table["wall_position_x_m"].iloc[-1] > 580e-9
+
+
+def test_fields_are_those_of_the_phase_that_a_record_lies_in(tmp_path):
+    """Also after a phase that relaxes, which takes no time, and in the middle of a ramp."""
+    content = changed("outputs", {"record_interval_s": 5e-13, "ovf": "each record", "fields": ["zeeman"]})
+    content["initial"] = {"kind": "uniform", "direction": [0, 0, 1]}
+    content["schedule"] = [
+        {"duration_s": 5e-13, "field_T": [0, 0, 0.1]},
+        {"kind": "relax", "field_T": [0, 0, 0.2]},
+        {"duration_s": 1e-12, "field_T": [0, 0, {"from": 0.3, "to": 0.5}]},
+    ]
+    run(write(tmp_path, content), "llg", tmp_path / "out")
+    found = [ovf.read(path).values[2] for path in sorted((tmp_path / "out").glob("B_zeeman*.ovf"))]
+    expected = [0.1, 0.1, 0.2, 0.4, 0.5]
+    np.testing.assert_allclose([one.mean() for one in found], expected, rtol=1e-6)
