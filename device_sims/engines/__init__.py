@@ -56,6 +56,8 @@ class Result:
         Energies at those times, J, by names of `ENERGIES`; a term that is left out is zero.
     notes : tuple of str
         What the engine had to approximate in the problem, a line each.
+    shift_cells : int64[n] or None
+        Of a window that moves with the wall, by how many columns it has moved at those times.
     """
 
     t_s: np.ndarray
@@ -64,6 +66,7 @@ class Result:
     phase_end: dict[str, int]
     energies_J: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
+    shift_cells: np.ndarray | None = None
 
 
 def version(name: str) -> str:

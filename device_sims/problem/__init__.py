@@ -25,6 +25,7 @@ from device_sims.problem.parts import (
     Shape,
     Until,
     Vector,
+    Window,
 )
 from device_sims.problem.problem import Problem
 from device_sims.problem.waveforms import Drive, Waveform, waveform
@@ -57,5 +58,6 @@ __all__ = [
     "Until",
     "Vector",
     "Waveform",
+    "Window",
     "waveform",
 ]

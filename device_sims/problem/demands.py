@@ -8,7 +8,7 @@ from device_sims.problem.problem import Problem
 from device_sims.problem.waveforms import Combined, Drive, Points, Pulse, simple
 from spinloom.errors import UserError
 
-PULSES, RELAX, UNTIL = "pulses", "relax", "until"
+PULSES, RELAX, UNTIL, WINDOW = "pulses", "relax", "until", "window"
 
 
 def refuse(problem: Problem, engine: str, does: tuple[str, ...] = ()) -> None:
@@ -26,6 +26,8 @@ def refuse(problem: Problem, engine: str, does: tuple[str, ...] = ()) -> None:
 
 def _demands(problem: Problem) -> Iterator[tuple[str, str, str, str]]:
     """Yield ``(demand, key, what was found, what is allowed without it)``."""
+    if problem.window is not None:
+        yield WINDOW, "window", f"one that follows m{problem.window.component}", "a box that stays"
     for index, phase in enumerate(problem.schedule):
         where = f"schedule.{index}"
         for name, drive in phase.drives().items():

@@ -127,6 +127,7 @@ class Geometry:
 
     ``edge_smoothing`` n > 0 gives a cell the part of its material that lies inside, counted at n^3 points.
     ``beyond_mx`` is mx of the track to the left and to the right of the box, None: it ends there.
+    ``first_column`` is that of a track's columns which is at the left end of the box: a window moves it.
     """
 
     kind: str = "box"
@@ -140,6 +141,7 @@ class Geometry:
     shape: Shape | None = later(None)
     edge_smoothing: int = later(0)
     beyond_mx: tuple[float, float] | None = later(None)
+    first_column: int = later(0)
 
 
 @dataclass(frozen=True)
@@ -283,6 +285,13 @@ class Phase:
             "zhang_li_u_m_per_s": self.zhang_li_u_m_per_s,
         }
         return {**named, **{f"region_Ku_factors.{name}": drive for name, drive in self.region_Ku_factors}}
+
+
+@dataclass(frozen=True)
+class Window:
+    """The box follows a wall between domains of the ``component`` x, y or z of m, by whole columns of cells."""
+
+    component: str = "z"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from device_sims.problem.parts import (
     Numerics,
     Phase,
     Region,
+    Window,
     later,
 )
 from spinloom.errors import UserError
@@ -64,6 +65,7 @@ class Problem:
     maps: tuple[Map, ...] = ()
     couplings: tuple[Coupling, ...] = later(())
     grains: Grains | None = later(None)
+    window: Window | None = later(None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""

@@ -164,12 +164,22 @@ def _polygon(points_m: tuple[tuple[float, float], ...], x: np.ndarray, y: np.nda
 
 
 # -- strips --------------------------------------------------------------------------------------------------------
-def rough_edge(roughness: Roughness, side: str, nx: int, dx: float) -> np.ndarray:
-    """Return an edge's displacement at each column of length ``dx`` (m), ``float64[nx]``, m.
+def rough_edge(roughness: Roughness, side: str, nx: int, dx: float, first: int = 0) -> np.ndarray:
+    """Return an edge's displacement at ``nx`` columns of length ``dx`` (m) from the ``first`` on, ``float64[nx]``, m.
 
     A stationary Ornstein-Uhlenbeck process sampled exactly at the cell pitch:
-    ``e[i+1] = r e[i] + rms sqrt(1 - r^2) N(0, 1)``, ``r = exp(-dx / correlation length)``.
+    ``e[i+1] = r e[i] + rms sqrt(1 - r^2) N(0, 1)``, ``r = exp(-dx / correlation length)``. What precedes column 0
+    is the process continued backwards with a stream of its own, so a column has one displacement for any ``first``.
     """
+    if first > 0:
+        return rough_edge(roughness, side, first + nx, dx)[first:]
+    if first < 0:
+        known = rough_edge(roughness, side, max(first + nx, 1), dx)
+        rng = streams.generator(roughness.seed, "edge roughness", side, roughness.instance, "before the track")
+        r, before = np.exp(-dx / roughness.correlation_length_m), [known[0] / (roughness.rms_m or 1.0)]
+        for normal in rng.standard_normal(-first):
+            before.append(r * before[-1] + np.sqrt(1 - r * r) * normal)
+        return np.concatenate([roughness.rms_m * np.array(before[:0:-1]), known])[:nx]
     rng = streams.generator(roughness.seed, "edge roughness", side, roughness.instance)
     normal = rng.standard_normal(nx)
     r = np.exp(-dx / roughness.correlation_length_m)
@@ -183,12 +193,12 @@ def rough_edge(roughness: Roughness, side: str, nx: int, dx: float) -> np.ndarra
 @lru_cache(maxsize=64)
 def _edges(strip: Geometry, nx: int, dx: float) -> tuple[np.ndarray, np.ndarray]:
     """Return y of the upper and the lower edge at the middle of each column, m from the strip's axis."""
-    x = (np.arange(nx) + 0.5) * dx
+    x = (strip.first_column + np.arange(nx) + 0.5) * dx
     top = np.full(nx, (strip.width_m or 0.0) / 2)
     bottom = -top
     if strip.roughness is not None:
-        top = top + rough_edge(strip.roughness, "top", nx, dx)
-        bottom = bottom + rough_edge(strip.roughness, "bottom", nx, dx)
+        top = top + rough_edge(strip.roughness, "top", nx, dx, strip.first_column)
+        bottom = bottom + rough_edge(strip.roughness, "bottom", nx, dx, strip.first_column)
     for position in strip.notch_positions_m:
         # triangular notches cut from both edges
         depth = strip.notch_depth_m * np.clip(1 - np.abs(x - position) / (strip.notch_width_m / 2), 0, 1)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from device_sims import engines
 from device_sims.problem import Problem, observables, problem_file
-from device_sims.problem.columns import KIND, read_off
+from device_sims.problem.columns import KIND, Column, read_off
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.observables import WALL
 from device_sims.single import snapshots as snapshots_of
@@ -226,6 +226,21 @@ def _relaxation(problem: Problem, result: engines.Result) -> tuple[str, ...]:
     return ()
 
 
+def _in_window(problem: Problem, result: engines.Result) -> dict[str, np.ndarray]:
+    """Return what a moving window adds to the table, or changes in it: past rough edges each record has its cells."""
+    if problem.window is None or result.shift_cells is None:
+        return {}
+    masks, dx = (result.m != 0).any(1), problem.mesh.cell_m[0]
+    mean = [observables.mean_magnetisation(m, mask) for m, mask in zip(result.m, masks)]
+    column = Column("wall_position", problem.window.component)
+    inside = [read_off(problem, column, m[None], mask)[column.names[0]][0] for m, mask in zip(result.m, masks)]
+    shift = result.shift_cells * dx
+    columns: dict[str, np.ndarray] = dict(zip(("mx", "my", "mz"), np.transpose(mean)))
+    if problem.window.component == "z":
+        columns[WALL] = np.array(inside)
+    return columns | {"window_shift_m": shift, "wall_position_absolute_m": shift + inside}
+
+
 def _write(
     place: Path, problem: Problem, outputs: problem_file.Outputs, result: engines.Result, notes: tuple[str, ...]
 ) -> None:
@@ -242,6 +257,8 @@ def _write(
     one_wall = [state == observables.SINGLE for state in observables.wall_states(mz, result.mask, up_left=None)]
     position = observables.wall_position(mz, result.mask, problem.mesh.cell_m[0], up_left=None)
     table[WALL] = np.where(one_wall, position, np.nan)
+    for name, values in _in_window(problem, result).items():
+        table[name] = values
     for column in outputs.columns:
         for name, values in read_off(problem, column, result.m, result.mask).items():
             table[name] = values

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from device_sims.engines import Result
-from device_sims.engines.llg import stability
-from device_sims.engines.llg.solver import MAX_DRIFT, Drive, Solver, State, System
+from device_sims.engines.llg import stability, window
+from device_sims.engines.llg.drives import Drive
+from device_sims.engines.llg.solver import MAX_DRIFT, Solver, State, System
 from device_sims.problem import ADAPTIVE, Geometry, Problem, material
 from device_sims.problem.observables import reached
 from device_sims.problem.waveforms import packed, simple
@@ -47,7 +48,7 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
     wide = first.numerics.precision == "float64"
     together = batch if batch is not None else jax.default_backend() == "gpu"
     # such phases end or come to rest in each replica at a time of its own
-    together = together and not any(one.until or one.relax_tolerance for one in first.schedule)
+    together = together and not any(one.until or one.relax_tolerance for one in first.schedule) and not first.window
     # no yield inside the context: what the caller does meanwhile must not run in this precision
     with jax.enable_x64(wide):
         solver = Solver(first, problems[1:])
@@ -108,6 +109,11 @@ def _alone(solver: Solver, problem: Problem) -> Result:
             history.check(state, taken)
             over = phase.until is not None and reached(phase.until, np.asarray(state.m), history.mask, problem.mesh)
             history.add(place, taken, np.asarray(state.m), is_end or over)
+            if problem.window is not None and (ahead := window.columns_ahead(problem, history.m[-1], history.mask)):
+                problem = window.moved(problem, ahead)
+                system = history.moved(problem, solver.system(problem))
+                m = window.shifted(problem, history.m[-1], ahead)
+                state = solver.state(system, jnp.asarray(m, solver.dtype))._replace(step=state.step)
             if over:
                 break
             if is_end and phase.until is not None:
@@ -149,6 +155,12 @@ class _History:
         self.solver, self.problem, self.system, self.drives = solver, problem, system, drives
         self.mask = material.mask(problem)
         self.m, self.steps, self.energies, self.ends, self.notes = [], [], [], {}, []
+        self.shifts: list[int] = []
+
+    def moved(self, problem: Problem, system: System) -> System:
+        """Go on with a problem whose window has moved; return its coefficients."""
+        self.problem, self.system, self.mask = problem, system, material.mask(problem)
+        return system
 
     def check(self, state: State, taken: int) -> None:
         """Raise if the state after ``taken`` steps is not sound."""
@@ -175,6 +187,7 @@ class _History:
             self.ends[self.problem.schedule[place].name] = len(self.m)
         self.m.append(m)
         self.steps.append(taken)
+        self.shifts.append(self.problem.geometry.first_column)
         self.energies.append(self.solver.energies(self.system, self.drives[place], m, taken))
 
     def result(self) -> Result:
@@ -185,4 +198,5 @@ class _History:
             phase_end=self.ends,
             energies_J={name: np.array([e[name] for e in self.energies]) for name in self.energies[0]},
             notes=tuple(self.notes),
+            shift_cells=np.array(self.shifts) if self.problem.window is not None else None,
         )

@@ -11,7 +11,6 @@ which is exact for the torques of currents too, because they enter as effective 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,7 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from device_sims.engines.llg import drives
 from device_sims.engines.llg.descent import descent
+from device_sims.engines.llg.drives import Drive, Values
 from device_sims.engines.llg.fields import (
     Cells,
     Coefficient,
@@ -73,30 +74,6 @@ class System(NamedTuple):
     beyond: jax.Array | np.ndarray | None = None  # [3, nz, ny, nx] reduced field of the track beyond the box
 
 
-class Drive(NamedTuple):
-    """The waveforms of a phase, in steps of dt_s from its begin; rows as in `Values`."""
-
-    start: jax.Array  # [6 + driven regions]
-    slope: jax.Array
-    amplitude: jax.Array
-    turns: jax.Array
-    phase: jax.Array
-    begin: jax.Array  # [] number of the phase's first step
-    # of the rows that are neither numbers nor ramps and sines: their scale and their tree for `waveforms.evaluate`
-    shaped: dict[int, tuple[jax.Array, dict]]
-    longest: jax.Array | None  # step of an adaptive integrator that passes no pulse unseen, if there are pulses
-
-
-class Values(NamedTuple):
-    """Drives at a moment."""
-
-    ku_factor: jax.Array
-    current: jax.Array  # A/m2
-    field: tuple[jax.Array, jax.Array, jax.Array]  # B / (mu0 Ms0)
-    velocity: jax.Array  # Zhang-Li u, m/s
-    regions: jax.Array  # factors on the Ku of driven regions
-
-
 class State(NamedTuple):
     """Where a trajectory is.
 
@@ -140,8 +117,8 @@ class Solver:
         self.has_cubic = bool(constants.Kc1_J_per_m3 or constants.Kc2_J_per_m3) or "Kc1_J_per_m3" in maps
         self.gaps = [(low, high) for _, low, high, _ in interlayer.layers(problem)]
         phases = [(one, phase) for one in (problem, *others) for phase in one.schedule]
-        drives = [drive for one, phase in phases for drive in _drives(one, phase)]
-        self.steady = all(waveforms.steady(drive) is not None for drive in drives)
+        moving = [drive for one, phase in phases for drive in drives.of_phase(one, phase)]
+        self.steady = all(waveforms.steady(drive) is not None for drive in moving)
         self.has_current = bool(constants.spin_hall_angle)
         self.has_velocity = any(waveforms.moves(phase.zhang_li_u_m_per_s) for _, phase in phases)
         self.on_cpu = jax.default_backend() == "cpu"
@@ -175,40 +152,11 @@ class Solver:
 
     def drive(self, problem: Problem, phase: Phase, begin: int = 0) -> Drive:
         """Return the waveforms of a phase that begins with step ``begin``."""
-        drives = _drives(problem, phase)
-        waves = [waveforms.waveform(d) if waveforms.simple(d) else waveforms.Waveform(0.0, 0.0) for d in drives]
-        scale = np.ones(len(waves))
-        scale[2:5] = 1 / (MU0 * problem.material.Ms_A_per_m)
-        dt_s = problem.numerics.dt_s
-        steps = phase.duration_s / dt_s or 1.0  # a phase that relaxes takes none, and its drives are constant
-        columns = (
-            scale * [w.start for w in waves],
-            scale * [(w.stop - w.start) / steps for w in waves],
-            scale * [w.amplitude for w in waves],
-            np.array([w.frequency_Hz * problem.numerics.dt_s for w in waves]),
-            np.array([w.phase_rad / (2 * math.pi) for w in waves]),
-        )
-        start, slope, amplitude, turns, angle = (jnp.asarray(c, self.dtype) for c in columns)
-        shaped = {
-            row: (scale[row], waveforms.packed(drive, phase.duration_s, dt_s))
-            for row, drive in enumerate(drives)
-            if not waveforms.simple(drive)
-        }
-        longest = min((waveforms.shortest_s(d) for d in drives), default=math.inf) * self.unit_time if shaped else None
-        shaped, longest = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), (shaped, longest))
-        return Drive(start, slope, amplitude, turns, angle, jnp.asarray(begin), shaped, longest)
+        return drives.prepare(problem, phase, begin, self.dtype)
 
     def values(self, drive: Drive, step, fraction=0.0) -> Values:
         """Return the drives ``fraction`` of a step after ``step``, an integer counted as the phase's begin is."""
-        now = drive.start
-        if not self.steady:
-            # the difference of integers first: a float32 cannot count the steps of a long run
-            t = jnp.asarray(step - drive.begin, self.dtype) + fraction
-            turns = drive.turns * t + drive.phase
-            now = now + drive.slope * t + drive.amplitude * jnp.sin(2 * jnp.pi * (turns - jnp.floor(turns)))
-            for row, (scale, tree) in drive.shaped.items():
-                now = now.at[row].set(scale * waveforms.evaluate(tree, t, jnp))
-        return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6:])
+        return drives.values(drive, step, fraction, self.steady)
 
     def start(self, problem: Problem) -> State:
         """Return the initial state, relaxed if the problem asks for it."""
@@ -427,10 +375,3 @@ class Solver:
 def _in_float64(problem: Problem) -> Problem:
     """Return the problem as it is relaxed."""
     return replace(problem, numerics=replace(problem.numerics, precision="float64", demag_interval_steps=0))
-
-
-def _drives(problem: Problem, phase: Phase) -> list:
-    """Return a phase's drives in the order of `Values`; a region that it does not drive has factor 1."""
-    regions = dict(phase.region_Ku_factors)
-    own = [regions.get(name, 1.0) for name in anisotropy.driven_regions(problem)]
-    return [phase.Ku_factor, phase.current_density_A_per_m2, *phase.field_T, phase.zhang_li_u_m_per_s, *own]

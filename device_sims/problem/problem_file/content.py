@@ -50,6 +50,12 @@ class NumericsKeys(Section):
     )
 
 
+class Window(Section):
+    """The box follows a wall along the track, by whole cells."""
+
+    component: Literal["x", "y", "z"] = key("Component of m by which the domains beside the wall are told.", "z")
+
+
 class ProblemFile(Section):
     """One micromagnetic problem, for `python -m device_sims run`. SI units; docs/problem_file.md explains it."""
 
@@ -80,6 +86,7 @@ class ProblemFile(Section):
     initial: Initial = key("The state at t = 0.")
     schedule: tuple[Phase, ...] = key("Phases, one after the other.", min_length=1, max_length=10000)
     numerics: NumericsKeys = key("How time is stepped.")
+    window: Window | None = key("The box follows a wall.", absent=True)
     outputs: OutputKeys = key("What is written.")
 
 
@@ -130,12 +137,30 @@ def _problem(content: ProblemFile, seed: int, folder: Path, shape: Callable[[Sha
         temperature_K=content.temperature_K,
         numerics=Numerics(**content.numerics.model_dump()),
         record_interval_s=content.outputs.record_interval_s,
+        window=None if content.window is None else parts.Window(content.window.component),
         stream=(seed, "thermal field", "run"),
         regions=tuple(region_of(r, f"regions.{i}", uniform, maps, shape) for i, r in enumerate(content.regions)),
         maps=tuple(Map(name, data_file(maps[name], f"material.maps.{name}", folder, stretch)) for name in sorted(maps)),
         couplings=tuple(coupling_of(given, i) for i, given in enumerate(content.couplings)),
         grains=grains_of(content.grains, seed) if content.grains is not None else None,
     )
+
+
+def _check_window(problem: Problem) -> None:
+    """Check that what a window can move over is a track that goes on."""
+    if problem.window is None:
+        return
+    wrong = {
+        "geometry.kind": problem.geometry.kind not in ("box", "strip") and problem.geometry.kind,
+        "geometry.edge_smoothing": problem.geometry.edge_smoothing,
+        "regions": problem.regions and "regions",
+        "material.maps": problem.maps and "maps",
+        "grains": problem.grains and "grains",
+        "mesh.periodic": problem.mesh.periodic[0],
+    }
+    for name, found in wrong.items():
+        if found:
+            raise UserError(f"{name}: found {found} with a window that moves, allowed: a uniform box or strip")
 
 
 def _check(problem: Problem) -> None:
@@ -147,6 +172,7 @@ def _check(problem: Problem) -> None:
         raise UserError(
             f"numerics.tolerance: found {numerics.tolerance:g}, allowed: at least {least:g} with {numerics.precision}"
         )
+    _check_window(problem)
     records = 1  # that of t = 0
     driven = [name for phase in problem.schedule for name, _ in phase.region_Ku_factors]
     for where, named in (("schedule", problem.schedule), ("regions", problem.regions)):
