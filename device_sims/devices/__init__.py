@@ -24,8 +24,8 @@ that tell them apart, ``KEYS`` the event columns that tell batches of one pulse 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from device_sims.problem import Problem
 from spinloom.registry import Registry
 
 WORDS = (
@@ -45,12 +45,12 @@ class Batch:
 
     pulse: int
     instance: int
-    problem: Problem
+    problem: Any  # a `Problem`, or a `Scripted` of the family that is a script
     replicas: int
     keys: dict[str, float] = field(default_factory=dict)
     first: int = 0
 
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[Any]:
         """Return the problem of each replica."""
         numbers = range(self.first, self.first + self.replicas)
         return [replace(self.problem, stream=(*self.problem.stream, number)) for number in numbers]

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch
+from device_sims.finished.scripted import Scripted
 from device_sims.problem import Problem
 from spinloom.declare import Section
 from spinloom.errors import UserError
@@ -18,7 +19,7 @@ Plan = TypeVar("Plan")
 def batches(
     section: Simulations,
     plans: Sequence[Plan],
-    problem: Callable[..., Problem],
+    problem: Callable[..., Problem | Scripted],
     keys: Iterable[dict[str, float]] = ({},),
 ) -> list[Batch]:
     """Return the batches of a sweep, ordered by pulse, instance and ``keys``.

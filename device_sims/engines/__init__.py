@@ -15,7 +15,9 @@ and, where it applies,
 * ``program_version() -> str``: the version of a program outside of Python that it starts. This version becomes part of
   the engine's, a study that asks for the engine stops at planning time where the program is missing, and ``run`` takes
   a second argument, the folder that keeps the program's files or None;
-* ``GPU = True``: each job needs a GPU.
+* ``GPU = True``: each job needs a GPU;
+* ``SCRIPT``, the ending of the scripts of its program, and ``run_script(path) -> Path``, which runs one where it lies
+  and returns the folder of what it wrote, for the device family that is a script.
 
 Planning a study imports an engine's module, so this must not import a solver before ``run`` or ``probe`` is called.
 """
@@ -30,6 +32,8 @@ from types import ModuleType
 
 import numpy as np
 
+from device_sims.finished import scripted
+from device_sims.finished.scripted import Scripted, Written
 from device_sims.problem import Problem
 from spinloom.errors import UserError
 from spinloom.registry import Registry
@@ -127,7 +131,7 @@ def those(holds: Callable[[ModuleType], bool]) -> list[str]:
     return found
 
 
-def check(name: str, device: str, family: ModuleType, problems: Sequence[Problem]) -> None:
+def check(name: str, device: str, family: ModuleType, problems: Sequence[Problem | Scripted]) -> None:
     """Check, before anything is simulated, that an engine can do the problems of a device's ``family``.
 
     Raises
@@ -143,7 +147,7 @@ def check(name: str, device: str, family: ModuleType, problems: Sequence[Problem
         check_problem(name, problem, "device_sims", ".")
 
 
-def check_problem(name: str, problem: Problem, where: str, separator: str = ": ") -> None:
+def check_problem(name: str, problem: Problem | Scripted, where: str, separator: str = ": ") -> None:
     """Check that an engine can do one problem of its kind; ``where`` precedes the key in the error.
 
     Raises
@@ -152,6 +156,11 @@ def check_problem(name: str, problem: Problem, where: str, separator: str = ": "
         If it cannot; names the first such key.
     """
     engine = REGISTRY.get(name)
+    if isinstance(problem, Scripted):
+        if getattr(engine, "SCRIPT", None) != problem.ending:
+            able = ", ".join(those(lambda engine: getattr(engine, "SCRIPT", None) == problem.ending))
+            raise UserError(f"{where}{separator}engine: found {name} with {problem.script}, allowed: {able}")
+        return
     if hasattr(engine, "check"):
         try:
             engine.check(problem)
@@ -193,3 +202,9 @@ def run(name: str, problems: Sequence[Problem], raw: str | Path | None = None) -
     version(name)
     engine = REGISTRY.get(name)
     return engine.run(problems) if raw is None else engine.run(problems, raw)
+
+
+def run_scripts(name: str, scripts: Sequence[Scripted]) -> Iterator[Written]:
+    """Run scripts with the named engine's program, yielding what each did in order."""
+    version(name)
+    return scripted.run(name, REGISTRY.get(name), scripts)

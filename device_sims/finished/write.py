@@ -19,7 +19,8 @@ from spinloom.errors import UserError
 
 HEAD_BYTES = 4096  # of a snapshot, in which its time stands
 CLOSE = 1e-6  # by which share of itself a time may be off
-LATE = 0.6  # of the time between two records, by which the last may miss the end of the write
+# of the time between two records: a program that saves at intervals saves a step late, and may miss the last record
+SLACK, LATE = 0.05, 1.05
 UNIT = 1e-3  # by which the length of a unit vector may differ from 1 before it is a magnetisation in A/m
 DECIDED = 0.5  # of the mean magnetisation, beyond which a free layer is in one of its states
 _TIME = re.compile(r"total simulation time:\s*([-+.\deE]+)\s*(?:s|seconds?)?\s*$", re.IGNORECASE | re.MULTILINE)
@@ -156,10 +157,10 @@ def see(
         If the column is not there, or a file cannot be read.
     """
     t_s, name = run.t_s, run.files.run
-    start, end = _at(t_s, reading.pulse_start_s), _at(t_s, end_s)
+    gap = float(np.median(np.diff(t_s))) if len(t_s) > 1 else 0.0
+    start, end = (_at(t_s, time_s, gap) for time_s in (reading.pulse_start_s, end_s))
     if start < 0 and before:
         raise Unfit(f"{name}: its first record is at {t_s[0]:g} s, the pulse begins at {reading.pulse_start_s:g} s")
-    gap = float(np.median(np.diff(t_s))) if len(t_s) > 1 else 0.0
     if end_s - t_s[end] > max(LATE * gap, CLOSE * end_s):
         raise Unfit(f"{name}: ended early: its last record is at {t_s[-1]:g} s, the write ends at {end_s:g} s")
     if run.table is not None and reading.state_column is not None:
@@ -187,9 +188,9 @@ def level(value: float) -> str:
     return P if value > DECIDED else AP if value < -DECIDED else UNDECIDED
 
 
-def _at(t_s: np.ndarray, time_s: float) -> int:
+def _at(t_s: np.ndarray, time_s: float, gap_s: float) -> int:
     """Return the last record that is not after a time, -1 if there is none."""
-    return int(np.searchsorted(t_s, time_s + CLOSE * abs(time_s), side="right")) - 1
+    return int(np.searchsorted(t_s, time_s + max(CLOSE * time_s, SLACK * gap_s), side="right")) - 1
 
 
 def _of_column(reading: Reading, table: Table):

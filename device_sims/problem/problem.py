@@ -20,6 +20,7 @@ Conventions (those of the reference data in `docs/device_sims.md`):
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -127,6 +128,19 @@ class Problem:
     def duration_s(self) -> float:
         """Time that the schedule takes."""
         return sum(phase.duration_s for phase in self.schedule)
+
+    @property
+    def cell_steps(self) -> float:
+        """Cells x time steps: the work of a trajectory."""
+        return math.prod(self.mesh.shape) * self.duration_s / self.numerics.dt_s
+
+    def told(self) -> str:
+        """Return its size in a few words."""
+        mesh = self.mesh
+        return (
+            f"{mesh.nx} x {mesh.ny} x {mesh.nz} cells, {self.duration_s * 1e9:.3g} ns in steps of "
+            f"{self.numerics.dt_s * 1e12:.3g} ps"
+        )
 
 
 def identity_of(value: Any) -> Any:

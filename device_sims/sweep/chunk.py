@@ -6,7 +6,7 @@ sweep.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pandas as pd
 
 from device_sims import devices, engines
 from device_sims.devices import Batch
+from device_sims.finished.scripted import Scripted, Written
 from device_sims.problem import Problem
 from spinloom import files
 from spinloom.errors import UserError
@@ -73,13 +74,17 @@ class Chunk:
     @property
     def cell_steps(self) -> float:
         """Cells x time steps x replicas: the chunk's work."""
-        return sum(
-            math.prod(batch.problem.mesh.shape)
-            * batch.problem.duration_s
-            / batch.problem.numerics.dt_s
-            * batch.replicas
-            for batch in self.batches
-        )
+        return sum(batch.problem.cell_steps * batch.replicas for batch in self.batches)
+
+    @property
+    def work(self) -> str:
+        """What kind of work it is, whose speed tells that of others: an engine's, or that of a script."""
+        return f"{self.engine} script" if self.scripted else self.engine
+
+    @property
+    def scripted(self) -> bool:
+        """Whether the user's own script simulates."""
+        return isinstance(self.batches[0].problem, Scripted)
 
     def paths(self, directory: str | Path) -> tuple[Path, Path]:
         """Return the paths of the chunk's events and trajectories."""
@@ -109,7 +114,7 @@ def specified(content: Any, source: str | Path) -> Chunk:
         If it is no specification, or its problems are not those that its hash names.
     """
     try:
-        batches = tuple(Batch(**{**one, "problem": Problem.from_dict(one["problem"])}) for one in content["batches"])
+        batches = tuple(Batch(**{**one, "problem": _problem(one["problem"])}) for one in content["batches"])
         device, engine, drive, found = (str(content[key]) for key in ("device", "engine", "drive", "chunk_hash"))
         pulse = int(content["pulse"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -122,6 +127,10 @@ def specified(content: Any, source: str | Path) -> Chunk:
             "delete the file and run again"
         )
     return chunk
+
+
+def _problem(content: dict[str, Any]) -> Problem | Scripted:
+    return Scripted.from_dict(content) if "script" in content else Problem.from_dict(content)
 
 
 def _spec_hash(engine: str, version: str, batch: Batch) -> str:
@@ -150,9 +159,10 @@ def run(chunk: Chunk, directory: str | Path, log: str | Path | None = None) -> N
         rate_unit="simulated ns/s",
         rate_per=chunk.simulated_s * 1e9 / chunk.replicas,
         log=log,
-        speed=(chunk.engine, chunk.cell_steps),
+        speed=(chunk.work, chunk.cell_steps),
     ) as progress:
-        results = engines.run(chunk.engine, [problem for *_, problem in work])
+        start = engines.run_scripts if chunk.scripted else engines.run
+        results: Iterator[engines.Result | Written] = start(chunk.engine, [problem for *_, problem in work])
         for (batch, spec_hash, replica, problem), result in zip(work, results, strict=True):
             row, record = _observe(family, batch, replica, problem, result)
             rows.append({**row, "spec_hash": spec_hash})
@@ -213,7 +223,7 @@ def _stacked(records: list[dict]) -> pd.DataFrame:
     )
 
 
-def _observe(family, batch: Batch, replica: int, problem, result: engines.Result) -> tuple[dict, dict]:
+def _observe(family, batch: Batch, replica: int, problem, result: engines.Result | Written) -> tuple[dict, dict]:
     names = {"instance": batch.instance, "replica": replica}
     own, track = family.observe(batch, problem, result)
     energies = {f"energy_{name}_J": 0.0 for name in engines.ENERGIES}

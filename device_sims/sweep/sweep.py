@@ -35,7 +35,8 @@ def plan(section: Simulations) -> list[Chunk]:
             place = (batch.pulse, batch.instance // sweep.instances_per_chunk, block.first)
             grouped.setdefault(place, []).append(block)
     drives = [
-        ", ".join(f"{name} {pulse[name]}" for name in family.AXES) for _, pulse in family.pulses(section).iterrows()
+        ", ".join(f"{name} {pulse[name]}" for name in family.AXES if pulse[name] == pulse[name])  # not what is absent
+        for _, pulse in family.pulses(section).iterrows()
     ]
     return [
         Chunk.of(section.device, section.engine, pulse, drives[pulse], tuple(own))

@@ -35,6 +35,7 @@ FUNCTIONS = {
     "ext_interexchange", "setpbc", "exp", "pow", "sinc", "mod", "max", "heaviside",
     "run", "relax", "setsolver", "thermseed", "thermreseed", "vector", "sin", "loadfile", "add", "setregion", "for",
 }  # fmt: skip
+FUNCTIONS |= {"tableautosave", "autosave", "twodomain", "transl"}  # which Spinloom does not write, and users do
 OBJECTS = {"regions", "m", "t"}
 MATHS = {
     "sin": math.sin, "exp": math.exp, "pow": math.pow, "mod": math.fmod, "max": max,
@@ -78,6 +79,23 @@ class Parameter:
         return self.values
 
 
+class Domains:
+    """Two domains and the wall between them, at the middle of the box or beside it."""
+
+    def __init__(self, mumax, m, shift=0.0):
+        self.mumax, self.m, self.shift = mumax, m, shift
+
+    def transl(self, x, y, z):
+        return Domains(self.mumax, self.m, self.shift + x)
+
+    def field(self):
+        np, (nz, ny, nx), edge = self.mumax.np, self.mumax.counts, self.mumax.cell[0]
+        x = (np.arange(nx) + 0.5 - nx / 2) * edge - self.shift
+        left, wall, right = (np.array(self.m[place : place + 3], float)[:, None] for place in (0, 3, 6))
+        line = np.where(x < 0, left, right) + wall * np.exp(-((x / 5e-9) ** 2))
+        return np.broadcast_to(line[:, None, None, :], (3, nz, ny, nx))
+
+
 class Mumax:
     def __init__(self, folder: Path, unknown: set[str] = frozenset()):
         import numpy as np
@@ -91,7 +109,7 @@ class Mumax:
         self.time, self.taken, self.saved, self.rows, self.columns = 0.0, 0, 0, 0, []
         self.cell = self.counts = self.m = self.mask = self.regions = None
         self.solver, self.seed, self.random, self.drawn = 5, 0, None, None
-        self.relaxing, self.evaluations = False, []
+        self.relaxing, self.evaluations, self.saves = False, [], {}
 
     # -- the language ----------------------------------------------------------------------------------------------
     def compile(self, text: str) -> list:
@@ -129,6 +147,7 @@ class Mumax:
 
     def value(self, text: str, t: float = 0.0):
         names = {**MATHS, "vector": lambda *c: c, "t": t, **CONSTANTS, **{n: n for n in QUANTITIES}, "m": "m"}
+        names["twodomain"] = lambda *m: Domains(self, m)
         return eval(re.sub(r'"[^"]*"|[A-Za-z_]\w+', lambda f: f[0].lower(), text), {"__builtins__": {}}, names)
 
     def arguments(self, text: str) -> tuple:
@@ -137,6 +156,9 @@ class Mumax:
     def assign(self, name: str, regions, text: str) -> None:
         if name in self.variables:
             self.variables[name] = self.value(text)
+            return
+        if name == "m":
+            self.m = self.normal(self.value(text).field())
             return
         moving = re.search(r"\bt\b", text) is not None
         self.parameters[name].set(
@@ -359,10 +381,27 @@ class Mumax:
             self.step(self.variables["fixdt"], self.solver)
 
     def run(self, duration):
-        assert not self.variables["fixdt"] and self.solver == 5
-        count = math.ceil(duration / 1e-13)  # as good as adaptive steps at these tolerances
+        fixed = self.variables["fixdt"]
+        assert fixed or self.solver == 5
+        # without a fixed step as good as adaptive steps at these tolerances
+        count = round(duration / fixed) if fixed else math.ceil(duration / 1e-13)
         for _ in range(count):
-            self.step(duration / count, 4)
+            self.autosaves()
+            self.step(fixed or duration / count, self.solver if fixed else 4)
+        self.autosaves()
+
+    def tableautosave(self, period):
+        self.saves["table"] = [self.tablesave, period, self.time, 0]
+
+    def autosave(self, what, period):
+        self.saves[what] = [lambda: self.save(what), period, self.time, 0]
+
+    def autosaves(self):
+        for one in self.saves.values():
+            output, period, start, count = one
+            if self.time - start >= count * period:
+                output()
+                one[3] += 1
 
     def relax(self):
         self.relaxing, t0 = True, self.time

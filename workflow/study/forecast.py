@@ -103,16 +103,14 @@ def _of(left: int, total: int) -> str:
 def _simulations(chunks: list[Chunk], folder: Path, wanted: set[str]) -> Part:
     left = [chunk for chunk in chunks if str(chunk.paths(folder / "device_sims" / "chunks")[0]) in wanted]
     problem = chunks[0].batches[0].problem
-    mesh, engine = problem.mesh, chunks[0].engine
+    engine = chunks[0].engine
     events = sum(chunk.replicas for chunk in chunks)
     records = sum(chunk.simulated_s / problem.record_interval_s for chunk in left)
     line = (
         f"device_sims: {events} write events of {chunks[0].device} in {len(chunks)} chunks"
-        f"{_of(len(left), len(chunks))}; {mesh.nx} x {mesh.ny} x {mesh.nz} cells, "
-        f"{problem.duration_s * 1e9:.3g} ns in steps of "
-        f"{problem.numerics.dt_s * 1e12:.3g} ps, engine {engine}"
+        f"{_of(len(left), len(chunks))}; {problem.told()}, engine {engine}"
     )
-    rate, measured = _rate(engine, engine)
+    rate, measured = _rate(chunks[0].work, chunks[0].work)
     seconds = None if rate is None else sum(START_S + chunk.cell_steps / rate for chunk in left)
     size = EVENT_B * sum(chunk.replicas for chunk in left) + RECORD_B * records
     return Part(line, len(left), seconds, size, measured)

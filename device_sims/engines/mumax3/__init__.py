@@ -20,10 +20,11 @@ from device_sims.problem import LEAST_TOLERANCE, Problem, couplings, demands, ma
 from spinloom import files
 from spinloom.errors import UserError
 
-__all__ = ["GPU", "VERSION", "check", "probe", "program_version", "run"]
+__all__ = ["GPU", "VERSION", "SCRIPT", "check", "probe", "program_version", "run", "run_script"]
 
 VERSION = "1"
 GPU = True
+SCRIPT = ".mx3"
 
 DOES = (
     *("mesh.periodic", "material.Kc1_J_per_m3", "material.Kc2_J_per_m3", "material.Dbulk_J_per_m2", "couplings"),
@@ -32,6 +33,7 @@ DOES = (
 EVALUATIONS = {"heun": 2, "rk4": 4, "dopri5": 6}  # of the torque, in a step
 LEAST_RELAX_ERROR = 1e-8  # per step, below which single precision makes a relaxation endless (5e-9 did, 2e-8 did not)
 RELAX_EVALUATIONS = 1e5  # of a relaxation, a guess for the time limit only
+SCRIPT_EVALUATIONS = 1e8  # of the torque, for the time limit of a script of which nothing is known: a day
 SHORT_STEP_S = 1e-14  # a guess of adaptive steps, for the time limit only
 
 
@@ -150,10 +152,29 @@ def _one(problem: Problem, written: script.Script, folder: Path, kernels: Path, 
     evaluations = EVALUATIONS[numerics.integrator] * problem.duration_s / step_s
     evaluations += RELAX_EVALUATIONS * sum(phase.relax_tolerance is not None for phase in problem.schedule)
     limit_s = process.limit_s(evaluations, int(np.prod(problem.mesh.shape)))
+    _call(folder / "run.mx3", kernels, executable, devices, limit_s)
+    return outputs.result(problem, written, folder / "out")
+
+
+def _call(path: Path, kernels: Path, executable: str, devices: list[str], limit_s: float) -> None:
     # no web server; the one GPU that it sees has the number 0
-    command = [executable, "-http=", "-gpu=0", f"-cache={kernels}", "-o=out", "run.mx3"]
+    command = [executable, "-http=", "-gpu=0", f"-cache={kernels}", "-o=out", path.name]
     with process.gpu(devices) as device:
-        code, _, stderr = process.call(command, folder, device, limit_s)
+        code, _, stderr = process.call(command, path.parent, device, limit_s)
     if code:
         raise UserError(process.reason(code, stderr))
-    return outputs.result(problem, written, folder / "out")
+
+
+def run_script(path: Path) -> Path:
+    """Run a script where it lies and return the folder of its table and snapshots.
+
+    Raises
+    ------
+    UserError
+        If mumax3 is not there, fails or takes too long.
+    """
+    kernels = path.parent.parent / "kernels"  # scripts of one device have the same demagnetising kernel
+    kernels.mkdir(exist_ok=True)
+    limit_s = process.limit_s(SCRIPT_EVALUATIONS, 0)
+    _call(path, kernels, process.executable(), process.gpus(), limit_s)
+    return path.parent / "out"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from device_sims.engines import Result
 from device_sims.engines.oommf.limits import check
-from device_sims.engines.oommf.program import probe, program_version
+from device_sims.engines.oommf.program import probe, program_version, run_script
 from device_sims.problem import Problem
 
-__all__ = ["VERSION", "check", "probe", "program_version", "run"]
+__all__ = ["SCRIPT", "VERSION", "check", "probe", "program_version", "run", "run_script"]
 
 VERSION = "1"
+SCRIPT = ".mif"
 
 
 def run(problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:

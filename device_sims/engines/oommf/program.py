@@ -245,6 +245,21 @@ def _end(group: int) -> None:
         pass
 
 
+def run_script(path: Path) -> Path:
+    """Run a MIF file where it lies and return its folder, which holds what it wrote.
+
+    Raises
+    ------
+    UserError
+        If OOMMF is not there or fails.
+    """
+    with server(found()) as at:
+        code, text = at.boxsi(path)
+    if code:
+        raise UserError(f"oommf: {fault(text)}")
+    return path.parent
+
+
 def fault(text: str) -> str:
     """Return the first error in what boxsi said, as one line; it says each several times, in several wrappings."""
     blocks = re.split(r"^\[[\d:]+\] |^\*\*\* |^(?=ERROR)|See log file", text, flags=re.MULTILINE)

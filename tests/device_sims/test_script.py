@@ -1,0 +1,187 @@
+"""A device that is the user's own script, with the stand-in for mumax3, and with a stand-in for OOMMF."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from device_sims.config import Stage
+from device_sims.sweep import chunk, sweep
+from spinloom import files
+from spinloom.errors import UserError
+from tests.workflows import changed as laid_over
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "script"
+# the example with fewer cells and picoseconds
+SHORT = {
+    "SetGridSize(64, 8, 1)": "SetGridSize(32, 4, 1)", "128e-9": "64e-9", "Run(1e-10)": "Run(2e-12)",
+    "TableAutoSave(1e-11)": "TableAutoSave(1e-12)", "AutoSave(m, 5e-11)": "AutoSave(m, 1e-12)",
+}  # fmt: skip
+
+
+def script_of(folder, changes=(), short=True):
+    text = (EXAMPLE / "track.mx3").read_text()
+    for old, new in [*(SHORT.items() if short else ()), *changes]:
+        assert old in text, old
+        text = text.replace(old, new)
+    path = folder / "track.mx3"
+    path.write_text(text)
+    return path
+
+
+def section_of(path, **changes):
+    content = yaml.safe_load((EXAMPLE / "study.yaml").read_text())["device_sims"]
+    small = {
+        "seed": 3,
+        "script.file": str(path),
+        "script.pulses.voltages_V": [0.5],
+        "script.pulses.fields_T": [-0.03, 0.03],
+        "script.pulses.durations_s": [4e-12],
+        "script.pulses.start_positions_m": [50e-9, 78e-9],
+        "script.reading.length_m": 128e-9,
+        "script.reading.width_m": 16e-9,
+        "script.reading.pulse_start_s": 2e-12,
+        "script.reading.settle_s": 2e-12,
+        "sweep.replicas_per_instance": 2,
+        "numerics": {"dt_s": 1e-13, "record_interval_s": 1e-12},
+    }
+    return Stage.parse(laid_over(content, {**small, **changes}), "a test")
+
+
+def hashes(section):
+    return [one.chunk_hash for one in sweep.plan(section)]
+
+
+def test_a_script_becomes_the_tables_of_any_device(fake_mumax3, tmp_path):
+    section = section_of(script_of(tmp_path))
+    plan = sweep.plan_checked(section)
+    assert [one.drive for one in plan] == [
+        "voltage_V 0.5, field_T -0.03, duration_s 4e-12, start_state -", "voltage_V 0.5, field_T 0.03, duration_s 4e-12, start_state -",
+    ]  # fmt: skip
+    for one in plan:
+        again = chunk.specified(json.loads(json.dumps(one.specification())), "x.json")
+        assert again == one
+        chunk.run(again, tmp_path / "chunks")
+    sweep.collect(section, tmp_path / "chunks", tmp_path / "tables")
+    events = files.read_table(tmp_path / "tables/events.csv")
+    assert len(events) == 8 and set(events["outcome"]) == {"single"}
+    # each write begins where it was told to, up to 2 ps of thermal noise, and no two are alike
+    assert np.abs(events["start_position_m"] - events["nominal_start_m"]).max() < 2e-9
+    assert events["final_position_m"].nunique() == 8
+    moved = (events["final_position_m"] - events["start_position_m"]).groupby(events["pulse"]).mean()
+    assert moved[0] < 0 < moved[1]
+    track = files.read_table(tmp_path / "tables/trajectories.parquet")
+    assert len(track) == 8 * 9 and track["t_s"].max() == pytest.approx(8e-12, rel=1e-3, abs=0)
+    device = files.read_json(tmp_path / "tables/device.json")
+    assert device["family"] == "script" and device["writes"]["states"]["before"] == "start_position_m"
+    assert list(fake_mumax3.iterdir()) == [fake_mumax3 / f"spinloom-{os.getuid()}-gpu-3.lock"]  # no folder is left
+
+
+def test_the_scripts_text_its_files_and_what_is_read_are_the_name_of_a_chunk(fake_mumax3, tmp_path):
+    path = script_of(tmp_path)
+    own = hashes(section_of(path))
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    assert hashes(section_of(script_of(moved))) == own
+    assert not set(hashes(section_of(script_of(moved, [("alpha = 0.3", "alpha = 0.2")])))) & set(own)
+    assert not set(hashes(section_of(path, **{"script.reading.component": "x"}))) & set(own)
+    # what only the calibration uses simulates nothing again
+    same = {"script.reading.width_m": 20e-9, "script.channel": "field", "script.reading.energy": ["line"]}
+    assert hashes(section_of(path, **same)) == own
+    (tmp_path / "start.ovf").write_text("1")
+    read = {"script.files": [str(tmp_path / "start.ovf")]}
+    first = hashes(section_of(path, **read))
+    (tmp_path / "start.ovf").write_text("2")
+    assert not set(first) & set(hashes(section_of(path, **read)))
+    # a voltage more simulates that voltage
+    more = section_of(script_of(tmp_path), **{"script.pulses.voltages_V": [0.5, 0.7]})
+    assert set(own) < set(hashes(more))
+
+
+def test_a_column_of_the_table_is_the_state(fake_mumax3, tmp_path):
+    reading = {"script.reading.state": "share", "script.reading.state_column": "mz ()"}
+    section = section_of(script_of(tmp_path), **reading)
+    own = sweep.plan_checked(section)[0]
+    chunk.run(own, tmp_path)
+    events = files.read_table(own.paths(tmp_path)[0])
+    assert np.abs(events["start_position_m"] - events["nominal_start_m"]).max() < 3e-9
+
+
+def test_two_levels_from_each_of_them(fake_mumax3, tmp_path):
+    down = (
+        "TwoDomain(0, 0, 1, 0, 1, 0, 0, 0, -1).Transl({start_m} - 64e-9, 0, 0)",
+        "TwoDomain(0, 0, {start_sign}, 0, 0, 0, 0, 0, {start_sign})",
+    )
+    path = script_of(tmp_path, [down])
+    levels = {
+        "script.pulses.start_positions_m": [],
+        "script.pulses.start_states": ["AP", "P"],
+        "script.reading": {
+            "state": "levels", "state_column": "mz", "junction_area_m2": 1e-15, "pulse_start_s": 2e-12,
+            "settle_s": 2e-12,
+        },
+    }  # fmt: skip
+    section = section_of(path, **levels)
+    plan = sweep.plan_checked(section)
+    assert len(plan) == 4
+    for one in plan:
+        chunk.run(one, tmp_path / "chunks")
+    sweep.collect(section, tmp_path / "chunks", tmp_path / "tables")
+    summary = files.read_table(tmp_path / "tables/summary.csv")
+    assert list(summary["probability"]) == [0, 0, 0, 0] and (summary["ci_high"] < 1).all()
+    assert "position_mean_m" not in summary
+    wrong = section_of(script_of(tmp_path, [(down[0], down[1].replace("{start_sign}", "1"))]), **levels)
+    with pytest.raises(UserError, match=r"has no placeholder \{start_sign\}, needed for the 2 values of device_sims"):
+        sweep.plan_checked(wrong)
+    wrong = section_of(script_of(tmp_path, [(down[0], down[1].replace("{start_sign}", "-1*{start_sign}"))]), **levels)
+    with pytest.raises(UserError, match=r"begins in state P \(.* before the pulse\), allowed with start_sign -1: AP"):
+        chunk.run(sweep.plan_checked(wrong)[0], tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "text, changes, message",
+    [
+        (("{voltage_V}", "{voltage}"), {}, r"track.mx3: placeholder \{voltage\} has no value, allowed: .*voltage_V"),
+        (("{voltage_V}", "1"), {"script.pulses.voltages_V": [0.5, 1]}, r"has no placeholder \{voltage_V\}, needed for the 2"),
+        (("{seed}", "5"), {}, r"has no placeholder \{seed\}, needed for the 2 of device_sims.sweep.replicas_per_instance"),
+        (None, {"sweep.instances": 2}, r"has no placeholder \{instance\}, needed for the 2 of device_sims.sweep.inst"),
+        (None, {"script.constants": {"width": 3}}, r"has no placeholder \{width\}, needed for .*constants.width"),
+        (None, {"script.constants": {"seed": 3}}, r"constants: found seed, allowed: names that Spinloom does not"),
+        (None, {"script.file": "nowhere.mx3"}, r"script.file: nowhere.mx3: cannot be read \(No such file"),
+        (None, {"script.file": "track.py"}, r"script.file: found track.py, allowed: a script, .mx3 or .mif"),
+        (None, {"script.files": ["nowhere.ovf"]}, r"script.files: nowhere.ovf: cannot be read \(No such file"),
+        (None, {"engine": "llg"}, r"engine: found llg with .*track.mx3, allowed: mumax3"),
+        (None, {"script.reading.settle_s": None}, r"reading.settle_s: found null, allowed with a script: a time"),
+        (None, {"script.reading.length_m": None}, r"reading.length_m: found null, allowed with a script: a number"),
+        (None, {"script.pulses.voltages_V": [], "script.pulses.fields_T": []}, r"found nothing that drives a write"),
+        (None, {"script.pulses.voltages_V": [1, 1]}, r"pulses.voltages_V: found \[1.0, 1.0\], allowed: each once"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_together_is_one_line_before_anything_runs(fake_mumax3, tmp_path, text, changes, message):
+    path = script_of(tmp_path, [] if text is None else [text])
+    with pytest.raises(UserError, match=message) as caught:
+        sweep.plan_checked(section_of(path, **changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, changes, message",
+    [
+        (("alpha = 0.3", "alpa = 0.3"), {}, r"replica 0 \(.*voltage_V 0.5.*\): script line 8: alpa = 0.3: undefined: alpa"),
+        (None, {"script.reading.state_column": "ext_dwpos"}, r"state_column: found no column called 'ext_dwpos', allowed"),
+        (None, {"script.reading.settle_s": 1e-11}, r"ended early: its last record is at 8e-12 s, the write ends at 1.6e-11"),
+        (("AutoSave(m, 1e-12)", ""), {}, r"holds no snapshots, and the state is the position of the wall in them"),
+        (("TableAuto", "//"), {"script.reading.state_column": "mz"}, r"holds no table, and the state is its column 'mz'"),
+    ],
+)  # fmt: skip
+def test_what_a_run_lacks_is_one_line_and_its_files_are_kept(fake_mumax3, tmp_path, text, changes, message):
+    short = [("AutoSave(m", "AutoSave(m")] if text is None else [text]
+    own = sweep.plan_checked(section_of(script_of(tmp_path, short), **changes))[0]
+    with pytest.raises(UserError, match=message) as caught:
+        chunk.run(own, tmp_path / "chunks")
+    assert "\n" not in str(caught.value)
+    (kept,) = [path for path in fake_mumax3.iterdir() if path.name.endswith("-failed")]
+    assert str(kept) in str(caught.value) and (kept / "run.mx3").is_file()
