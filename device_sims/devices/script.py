@@ -74,6 +74,7 @@ SUMMARY_COLUMNS = {
     "lost": _index,
     "position_mean_m": _given,
     "position_sd_m": _given,
+    "position_sem_m": _given,
     "switched": pa.Column(int, pa.Check.ge(0), required=False),
     "probability": _share,
     "ci_low": _share,
@@ -329,7 +330,8 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
         else:
             final = good["final_position_m"]
             sd = float(final.std(ddof=1)) if len(final) > 1 else math.nan
-            rows.append({**row, "position_mean_m": float(final.mean()), "position_sd_m": sd})
+            sem = sd / math.sqrt(max(len(final), 1))
+            rows.append({**row, "position_mean_m": float(final.mean()), "position_sd_m": sd, "position_sem_m": sem})
     return pd.DataFrame(rows)
 
 

@@ -2,13 +2,17 @@
 
 import json
 import os
+import stat
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from device_sims import engines
 from device_sims.config import Stage
+from device_sims.engines.oommf import program
 from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
@@ -58,9 +62,8 @@ def hashes(section):
 def test_a_script_becomes_the_tables_of_any_device(fake_mumax3, tmp_path):
     section = section_of(script_of(tmp_path))
     plan = sweep.plan_checked(section)
-    assert [one.drive for one in plan] == [
-        "voltage_V 0.5, field_T -0.03, duration_s 4e-12, start_state -", "voltage_V 0.5, field_T 0.03, duration_s 4e-12, start_state -",
-    ]  # fmt: skip
+    drives = [f"voltage_V 0.5, field_T {field}, duration_s 4e-12, start_state -" for field in (-0.03, 0.03)]
+    assert [one.drive for one in plan] == drives
     for one in plan:
         again = chunk.specified(json.loads(json.dumps(one.specification())), "x.json")
         assert again == one
@@ -144,9 +147,9 @@ def test_two_levels_from_each_of_them(fake_mumax3, tmp_path):
 @pytest.mark.parametrize(
     "text, changes, message",
     [
-        (("{voltage_V}", "{voltage}"), {}, r"track.mx3: placeholder \{voltage\} has no value, allowed: .*voltage_V"),
-        (("{voltage_V}", "1"), {"script.pulses.voltages_V": [0.5, 1]}, r"has no placeholder \{voltage_V\}, needed for the 2"),
-        (("{seed}", "5"), {}, r"has no placeholder \{seed\}, needed for the 2 of device_sims.sweep.replicas_per_instance"),
+        (("{voltage_V}", "{voltage}"), {}, r"placeholder \{voltage\} has no value, allowed: .*voltage_V"),
+        (("{voltage_V}", "1"), {"script.pulses.voltages_V": [0.5, 1]}, r"placeholder \{voltage_V\}, needed for the 2"),
+        (("{seed}", "5"), {}, r"no placeholder \{seed\}, needed for the 2 of device_sims.sweep.replicas"),
         (None, {"sweep.instances": 2}, r"has no placeholder \{instance\}, needed for the 2 of device_sims.sweep.inst"),
         (None, {"script.constants": {"width": 3}}, r"has no placeholder \{width\}, needed for .*constants.width"),
         (None, {"script.constants": {"seed": 3}}, r"constants: found seed, allowed: names that Spinloom does not"),
@@ -170,11 +173,11 @@ def test_what_does_not_fit_together_is_one_line_before_anything_runs(fake_mumax3
 @pytest.mark.parametrize(
     "text, changes, message",
     [
-        (("alpha = 0.3", "alpa = 0.3"), {}, r"replica 0 \(.*voltage_V 0.5.*\): script line 8: alpa = 0.3: undefined: alpa"),
-        (None, {"script.reading.state_column": "ext_dwpos"}, r"state_column: found no column called 'ext_dwpos', allowed"),
-        (None, {"script.reading.settle_s": 1e-11}, r"ended early: its last record is at 8e-12 s, the write ends at 1.6e-11"),
+        (("alpha = 0.3", "alpa = 0.3"), {}, r"replica 0 \(.*voltage_V 0.5.*\): script line 8: alpa = 0.3: undef"),
+        (None, {"script.reading.state_column": "ext_dwpos"}, r"found no column called 'ext_dwpos', allowed"),
+        (None, {"script.reading.settle_s": 1e-11}, r"ended early: its last record is at 8e-12 s"),
         (("AutoSave(m, 1e-12)", ""), {}, r"holds no snapshots, and the state is the position of the wall in them"),
-        (("TableAuto", "//"), {"script.reading.state_column": "mz"}, r"holds no table, and the state is its column 'mz'"),
+        (("TableAuto", "//"), {"script.reading.state_column": "mz"}, r"holds no table, and the state is its c"),
     ],
 )  # fmt: skip
 def test_what_a_run_lacks_is_one_line_and_its_files_are_kept(fake_mumax3, tmp_path, text, changes, message):
@@ -185,3 +188,90 @@ def test_what_a_run_lacks_is_one_line_and_its_files_are_kept(fake_mumax3, tmp_pa
     assert "\n" not in str(caught.value)
     (kept,) = [path for path in fake_mumax3.iterdir() if path.name.endswith("-failed")]
     assert str(kept) in str(caught.value) and (kept / "run.mx3").is_file()
+
+
+# -- OOMMF -------------------------------------------------------------------------------------------------------------
+MIF = """# MIF 2.1
+# a wall that a field moves, as far as the stand-in knows: at {start_m}, in {field_T}
+Parameter seed {seed}
+Specify Oxs_BoxAtlas:atlas {
+  xrange {0 96e-9}
+}
+proc Wall {x y z} { return [list 0 0 1] }
+"""
+# what boxsi leaves of it: a table over time and magnetisations in A/m
+BOXSI = """
+import re, sys
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, {root!r})
+from device_sims.problem import ovf
+text = Path(sys.argv[1]).read_text()
+start, field = map(float, re.search(r"at ([^,]+), in (\\S+)", text).groups())
+seed = int(re.search(r"Parameter seed (\\d+)", text)[1])
+assert "proc Wall {{x y z}}" in text
+lines = ["# ODT 1.0", "# Table Start", "# Columns: {{Oxs_TimeDriver::Simulation time}} Oxs_TimeDriver::mz"]
+lines.append("# Units: s {{}}")
+for number in range(5):
+    time = number * 1e-11
+    wall = start + field * 2e-7 * max(number - 1, 0) + seed % 3 * 4e-9
+    m = np.zeros((3, 1, 8, 24))
+    m[2] = 8e5 * np.where((np.arange(24) + 0.5) * 4e-9 < wall, 1, -1)
+    ovf.write(f"run-Oxs_TimeDriver-Magnetization-{{number:02d}}-0000000.omf", m, (4e-9, 4e-9, 1e-9), time_s=time)
+    lines.append(f"{{time}} {{m[2].mean() / 8e5}}")
+Path("run.odt").write_text("\\n".join([*lines, "# Table End"]) + "\\n")
+"""
+
+
+@pytest.fixture
+def fake_oommf(tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "boxsi.py").write_text(BOXSI.format(root=str(Path(__file__).parents[2])))
+    path = folder / "oommf"
+    path.write_text(
+        f"""#!/bin/sh
+case "$1" in
++version) echo "OOMMF 2.1a0" ;;
+launchhost) echo 15999 ;;
+boxsi) grep -q broken "$3" && {{ echo "ERROR: no such atlas"; exit 1; }}
+  exec "{sys.executable}" {folder}/boxsi.py "$3" ;;
+esac
+"""
+    )
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.delenv("OOMMFTCL", raising=False)
+    monkeypatch.setattr(program, "PACKAGES", ())
+    monkeypatch.setattr(program.metadata, "version", lambda name: "0.66.0")
+    program._version.cache_clear()
+    yield folder
+    program._version.cache_clear()
+
+
+def test_a_mif_file_is_filled_in_where_a_name_has_a_value_and_read(fake_oommf, tmp_path):
+    path = tmp_path / "wall.mif"
+    path.write_text(MIF)
+    changes = {
+        "engine": "oommf", "script.pulses.voltages_V": [], "script.pulses.durations_s": [2e-11],
+        "script.pulses.start_positions_m": [40e-9], "script.reading.pulse_start_s": 1e-11,
+        "script.reading.settle_s": 1e-11, "script.reading.length_m": 96e-9, "sweep.replicas_per_instance": 3,
+    }  # fmt: skip
+    section = section_of(path, **changes)
+    for one in sweep.plan_checked(section):
+        chunk.run(one, tmp_path / "chunks")
+    sweep.collect(section, tmp_path / "chunks", tmp_path / "tables")
+    events = files.read_table(tmp_path / "tables/events.csv")
+    moved = events["final_position_m"] - events["start_position_m"]
+    assert moved[:3].max() < 0 < moved[3:].min()
+    assert events["spec_hash"].nunique() == 2
+    share = {"script.reading.state": "share", "script.reading.state_column": "Oxs_TimeDriver::mz {}"}
+    own = sweep.plan_checked(section_of(path, **changes, **share))[0]
+    chunk.run(own, tmp_path / "chunks")
+    table = files.read_table(own.paths(tmp_path / "chunks")[0])
+    np.testing.assert_allclose(table["final_position_m"], events["final_position_m"][:3], rtol=1e-9)
+    path.write_text(MIF + "# broken\n")
+    with pytest.raises(UserError, match=r"wall.mif: replica 0 \(.*\): oommf: ERROR: no such atlas; its files are in"):
+        chunk.run(sweep.plan_checked(section_of(path, **changes))[0], tmp_path / "chunks")
+    with pytest.raises(UserError, match=r"engine: found mumax3 with .*wall.mif, allowed: oommf"):
+        engines.check_problem("mumax3", sweep.plan(section_of(path, **changes))[0].batches[0].problem, "x")
