@@ -26,6 +26,8 @@ from spinloom.errors import UserError
 from spinloom.files import read_json, read_table, sha256_file
 from spinloom.write_events import Levels, Line, Position
 
+UNKNOWN = "The energy of a write is not known: nothing says what spends it."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation(Simulated):
@@ -211,7 +213,7 @@ def counted(told: Simulated, config: Stage, where: str) -> Writes:
         where=str(stage.events_file),
         lost=lost,
         meta={**meta, **stage.meta},
-        assumed=stage.assumed,
+        assumed=(*stage.assumed, *([] if any(means.energy.dump().values()) else [UNKNOWN])),
         **own,
     )
 

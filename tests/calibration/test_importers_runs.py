@@ -182,7 +182,11 @@ def test_a_clean_folder_of_runs(tmp_path):
     assert found.facts[0] == "40 writes by 2 pulses on 1 devices"
     assert told.means.reset and told.means.pulse.drives == ("voltage_V",)
     assert [note for note in found.notes if "one wall" in note]
-    assert [text for text in told.assumed if "energy" in text]
+    assert [text for text in told.assumed if "temperature is taken to be 300 K" in text]
+    source = {"source.kind": "import", "source.file": str(tmp_path / "V*.out"), "source.format": "runs"}
+    options = {"source.options": SMALL, "states.method": "nearest_mean", "states.count": None}
+    made, _ = build.make(stage({**source, **options}), "c.json", None)
+    assert [text for text in made.meta.assumed if "energy" in text] and made.pulses["energy_mean_J"].isna().all()
 
 
 @pytest.mark.parametrize(

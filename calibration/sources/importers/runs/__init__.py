@@ -150,7 +150,7 @@ def read(path: str | Path, options: Options) -> Imported:
             raise UserError(f"{path}: volatile: found true with state {options.state}, allowed: with state levels")
         means = means.model_copy(update={"states": means.states.model_copy(update={"volatile": True})})
     pulses, events = _tables(table, drives, options.state == "levels" and not reset)
-    assumed = [] if options.energy else ["The energy of a write is not known (option energy)."]
+    assumed = []
     if "temperature_K" not in gather.told_names(options) and "temperature_K" not in options.model_fields_set:
         assumed.append(f"The temperature is taken to be {options.temperature_K:g} K (option temperature_K).")
     if options.state == "share" or (options.state == "position" and options.state_column is not None):
