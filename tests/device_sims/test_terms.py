@@ -211,7 +211,7 @@ def test_without_damping_the_energy_is_conserved():
             "numerics.integrator: found 'heun' with alpha 0, where it makes waves",
         ),
         (with_numerics(FILM, integrator="fdr4"), "numerics.integrator: found 'fdr4' with alpha 0"),
-        (replace(FILM, temperature_K=300.0), "temperature_K: found 300 with cells of alpha 0"),
+        (replace(FILM, temperature_K=300.0), "temperature_K: found 300 with alpha 0"),
     ],
 )
 def test_what_does_not_go_without_damping(problem, message):

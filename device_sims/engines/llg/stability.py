@@ -114,17 +114,17 @@ def _check(problem: Problem) -> None:
         _check_adaptive(problem)
         return
     waves = fastest_waves(problem)
-    if any(a == 0 for a, _ in waves):
-        if thermal:
-            raise UserError(
-                f"temperature_K: found {problem.temperature_K:g} with cells of alpha 0, which no noise reaches; "
-                "allowed: temperature_K 0, or alpha above 0"
-            )
-        if largest_step(numerics.integrator, 0.0, False) < 0.1:
-            raise UserError(
-                f"numerics.integrator: found '{numerics.integrator}' with alpha 0, where it makes waves grow; allowed: "
-                f"rk4, {ADAPTIVE}"
-            )
+    undamped = any(alpha == 0 for alpha, _ in waves)
+    if thermal and (undamped or not problem.material.alpha):
+        raise UserError(
+            f"temperature_K: found {problem.temperature_K:g} with alpha 0, which no noise reaches; allowed: "
+            "temperature_K 0, or alpha above 0 in the material and in all cells"
+        )
+    if undamped and largest_step(numerics.integrator, 0.0, False) < 0.1:
+        raise UserError(
+            f"numerics.integrator: found '{numerics.integrator}' with alpha 0, where it makes waves grow; allowed: "
+            f"rk4, {ADAPTIVE}"
+        )
     limit, alpha, rate = min((largest_step(numerics.integrator, a, thermal) / r, a, r) for a, r in waves)
     if numerics.dt_s > limit:
         what = "whose temperature would be wrong" if thermal else "which would grow"
