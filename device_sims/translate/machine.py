@@ -224,7 +224,7 @@ class Machine:
 
     def _column(self, arguments: list[Node]) -> None:
         value = self.value(arguments[0], raw=True)
-        own = value.output() if isinstance(value, Quantity) else None
+        own = value.output(self.world.window) if isinstance(value, Quantity) else None
         if own is not None:
             if own not in self.world.outputs.columns:
                 self.world.outputs.columns.append(own)

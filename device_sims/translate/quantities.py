@@ -46,8 +46,13 @@ class Quantity:
             return f"m{'xyz'[self.component]}" if self.component is not None else None
         return COLUMNS.get(self.name)
 
-    def output(self) -> dict[str, Any] | None:
-        """Return the entry of `outputs.columns` that writes it, in words of regions and cells; None if none does."""
+    def output(self, window: int | None) -> dict[str, Any] | None:
+        """Return the entry of `outputs.columns` that writes it, in words of regions and cells; None if none does.
+
+        ``window`` is the component of m that the window follows, if there is one.
+        """
+        if self.name in ("ext_dwpos", "ext_dwxpos") and window in (0, 1):
+            return {"kind": "wall_position", "component": "xyz"[window]}
         if self.name in OBSERVABLES:
             return {"kind": OBSERVABLES[self.name]}
         if self.name == "m" and self.region is not None:
