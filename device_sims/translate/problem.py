@@ -196,7 +196,9 @@ class Writer:
     def _start(self) -> dict[str, Any]:
         start = self.job.start
         if self.follows is not None:
-            self.notes.append(f"starts from the last state of {self.follows}: run that with --output {self.follows}")
+            self.notes.append(
+                f"starts from the last state of {self.follows}: run that in this directory with --output {self.follows}"
+            )
             return {"kind": "file", "file": f"{self.follows}/m000000.ovf"}
         if start.key is not None:
             return {name: value for name, value in start.key.items() if name != "seed"}

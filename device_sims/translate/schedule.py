@@ -63,7 +63,7 @@ def _drives(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dict[
     else:
         drives["region_Ku_factors"] = {found.name(r): factor for r, factor in factors.items() if factor != 1}
     if stage.kind == "run":
-        drives |= _currents(job, found, stage)
+        drives |= _currents(job, found, stage, notes)
     elif _current(found, stage.drives["j"]) != (0.0, 0.0, 0.0):
         notes.append(f"line {stage.line}: the relaxation has no current, mumax3's has its torque")
     return drives
@@ -102,7 +102,7 @@ def _current(found: Constants, values: Values) -> tuple[Any, Any, Any]:
     return _uniform(found, values, "J")
 
 
-def _currents(job: Job, found: Constants, stage: Stage) -> dict[str, Any]:
+def _currents(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dict[str, Any]:
     """Return the drives that a current density is: through the film, and along it."""
     drives: dict[str, Any] = {}
     thickness_m = job.mesh.size_m[2]
@@ -120,12 +120,14 @@ def _currents(job: Job, found: Constants, stage: Stage) -> dict[str, Any]:
             / (free_m.pop() or thickness_m)
         )
         drives["current_density_A_per_m2"] = drive(_times(j[2], scale), stage)
+    if j[2] != 0 and job.mesh.cells[2] > 1 and not job.settings["disablezhanglitorque"]:
+        if not found.torque:
+            raise Unrepresentable("J along z through several layers: a problem's Zhang-Li torque is along x")
+        notes.append(f"line {stage.line}: mumax3 adds a Zhang-Li torque along z here, a problem does not")
     along = [i for i in (0, 1) if j[i] != 0]
     if along and not job.settings["disablezhanglitorque"]:
         if along == [1] or len(along) == 2:
             raise Unrepresentable("J along y moves textures along y: a problem's Zhang-Li torque is along x")
-        if j[2] != 0 and job.mesh.cells[2] > 1:
-            raise Unrepresentable("J along x and z through several layers: a problem's Zhang-Li torque is along x")
         drives["zhang_li_u_m_per_s"] = drive(_times(j[0], velocity_per_current(job, found)), stage)
     return drives
 

@@ -203,7 +203,7 @@ def test_relaxations_are_phases_and_a_new_state_is_a_new_problem(tmp_path):
     assert kinds == [["relax", "run"], ["relax", "run"], ["run"]]
     assert problems[1]["schedule"][0]["field_T"] == [1e-3, 0, 0]
     assert problems[2]["initial"] == {"kind": "file", "file": "problem_1/m000000.ovf"}
-    assert "run that with --output problem_1" in told and problems[1]["outputs"]["ovf"] == "final"
+    assert "run that in this directory with --output problem_1" in told and problems[1]["outputs"]["ovf"] == "final"
 
 
 def test_custom_fields_are_recognised():
