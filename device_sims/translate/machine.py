@@ -228,8 +228,9 @@ class Machine:
         if own is not None:
             if own not in self.world.outputs.columns:
                 self.world.outputs.columns.append(own)
-        elif column := getattr(value, "column", None):
-            self._note(f"is what table.csv calls {column}")
+        elif column := "mx, my, mz" if value == Quantity("m") else getattr(value, "column", None):
+            moved = column == "wall_position_m" and self.world.window is not None
+            self._note(f"is what table.csv calls {'window_shift_m' if moved else column}")
         elif isinstance(value, Quantity) and value.name in ("b_ext", "j", "temp"):
             self._note("is what table.csv has of each drive")
             self.world.outputs.drives = True

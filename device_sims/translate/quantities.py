@@ -73,7 +73,7 @@ FIELDS = {
 }  # fmt: skip
 # what table.csv has of mumax3's numbers
 COLUMNS = {
-    "m": "mx, my, mz", "ext_dwpos": "wall_position_m", "ext_dwxpos": "wall_position_m",
+    "ext_dwpos": "wall_position_m", "ext_dwxpos": "wall_position_m",
     "t": "t_s", "e_total": "energy_total_J", "e_exch": "energy_exchange_J", "e_anis": "energy_anisotropy_J",
     "e_demag": "energy_demag_J", "e_zeeman": "energy_zeeman_J",
 }  # fmt: skip

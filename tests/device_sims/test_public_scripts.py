@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from device_sims import engines
 from device_sims.problem import problem_file
 from device_sims.translate.problem import translate
 
@@ -28,6 +29,7 @@ SHOWN = {
     "Temp": ("mtj_disc.yaml", "temperature_K", "300"),
     "ThermSeed": ("run_while.mx3", "seed", "3"),
     "ZL": ("zhang_li.yaml", "schedule.*.zhang_li_u_m_per_s", ""),
+    "centerwall": ("wall_in_a_window.mx3", "window.component", "z"),
     "comp_autosave": ("smooth_ellipse.mx3", "outputs.ovf_interval_s", ""),
     "corepos": ("smooth_ellipse.mx3", "outputs.columns.*.kind", "core"),
     "crop": ("run_while.mx3", "outputs.crop.layers", ""),
@@ -91,7 +93,6 @@ ABSENT = {
     "Bregion": "a field is the same everywhere",
     "Jregion": "a current is the same everywhere",
     "Temp_time": "the temperature is a constant of a problem",
-    "centerwall": "the box stays",
     "oersted": "a field is the same everywhere",
     "Ms_time": "Ms is a constant of a problem",
     "fork": "needs a changed mumax3, with terms of its own",
@@ -135,6 +136,14 @@ def test_a_feature_of_the_table_is_a_key_that_an_example_uses(word, folder):
     name, path, value = SHOWN[word]
     values = found(content(name, folder), path.split("."))
     assert values and (not value or value in map(str, values)), f"{name}: {path}: {values}"
+
+
+@pytest.mark.parametrize("name", ["layers_in_a_window.yaml", "notch_in_a_window.yaml"])
+def test_a_window_also_goes_along_layers_and_notches(name):
+    """Of scripts 29 and 4: features that by themselves each have an example, together in one problem."""
+    problem, _ = problem_file.load(HERE / "data" / name)
+    assert problem.window is not None
+    engines.check_problem("llg", problem, name)
 
 
 def table() -> str:
