@@ -42,8 +42,10 @@ from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, descend, uniform
 from network.rules.capabilities import Costs
+from network.synapse import sampling
+from network.synapse.apart import apart
 from network.synapse.device import MAX_STATES, DeviceModel, index_type
-from network.synapse.sampling import Array, Plan
+from network.synapse.sampling import Alphabet, Array, Plan
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 
@@ -124,10 +126,15 @@ class AccumulateQuantiseProgram(Rule[Options]):
             raise UserError(f"pulses.csv: found {len(device.level)} pulses, allowed at most {MAX_STATES} levels")
         self.level_bits = max(1, int(np.ceil(np.log2(len(device.level)))))
         self.middle = [float(v) for v in bands(device.level, 0.0)[1][:-1]]
-        self.level_pulse = jnp.asarray(device.level_pulse, dtype=jnp.int16)
         level, margin = device.level, options.margin
         ends = state_bands(device.state_weight, level, margin) if self.by_state else bands(level, margin)
         self.low, self.high = (jnp.asarray(end) for end in ends)
+
+    def alphabet(self) -> Alphabet:
+        """Return the pulse behind each level: a command's number is its level's."""
+        every = sampling.alphabet(self.device)
+        order = self.device.level_pulse
+        return Alphabet(every.transition[..., order, :, :], every.pulses[order])
 
     def quantise(self, accumulator: jax.Array) -> jax.Array:
         """Return the index of the nominal level nearest to each value, as `index_type`, of the same shape."""
@@ -143,7 +150,7 @@ class AccumulateQuantiseProgram(Rule[Options]):
         """Draw the accumulator uniformly in -1 to 1 and ask for every device to be programmed to it."""
         accumulator = uniform(keys, shapes)
         target = tuple(self.quantise(a) for a in accumulator)
-        plans = tuple(Plan(self.level_pulse[t][None], jnp.ones((1, *t.shape), bool)) for t in target)
+        plans = tuple(Plan(t[None], jnp.ones((1, *t.shape), bool)) for t in target)
         return Memory(accumulator, self.optimizer.transform.init(accumulator), () if self.by_state else target), plans
 
     def propose(
@@ -156,12 +163,20 @@ class AccumulateQuantiseProgram(Rule[Options]):
         commands, plans = [], []
         for layer, value in enumerate(accumulator):
             held = arrays[layer].state[0] if self.by_state else memory.command[layer]
-            mask = (value < lookup(self.low, held)) | (value > lookup(self.high, held))
-            target = self.quantise(value)
-            plans.append(Plan(lookup(self.level_pulse, target)[None], mask[None]))
+            wanted = apart(context.step, lambda value=value, held=held: self.wanted(value, held))
+            plans.append(Plan(wanted[None], (wanted >= 0)[None]))
             if not self.by_state:
-                commands.append(jnp.where(mask, target, held))
+                commands.append(jnp.where(wanted >= 0, wanted, held))
         return Memory(accumulator, optimizer, tuple(commands)), tuple(plans)
+
+    def wanted(self, accumulator: jax.Array, held: jax.Array) -> jax.Array:
+        """Return the level to be programmed, -1 where the band has not been left; as `quantise`.
+
+        ``held`` is what the accumulator is compared with, int[inputs, outputs].
+        """
+        outside = (accumulator < lookup(self.low, held)) | (accumulator > lookup(self.high, held))
+        level = self.quantise(accumulator)
+        return jnp.where(outside, level, jnp.full_like(level, -1))
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the accumulator, the optimiser's moments and, if kept, the last command."""

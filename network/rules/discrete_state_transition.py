@@ -32,7 +32,8 @@ from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
 from network.rules.capabilities import Costs
-from network.synapse import pulse_ladder, random_words
+from network.synapse import pulse_ladder
+from network.synapse import turns as turns_
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
 from network.synapse.turns import Turn, Turns
@@ -77,8 +78,9 @@ class DiscreteStateTransition(Rule[Options]):
         super().__init__(device, optimizer, options)
         self.needs(states=2, volatile=False, destructive_read=False)
         self.synapse, self.law, self.steepness = options.synapse, options.law, options.steepness
-        self.mix, self.dither = MIX[options.synapse], options.dither
+        self.mix = MIX[options.synapse]
         self.ladder = pulse_ladder.make(device, options.predistortion, options.voltage_V)
+        self.junctions = turns_.junctions(device, self.ladder, options.dither)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, tuple[Plan, ...]]:
         """Draw weights uniformly, round them to the states, and ask for every junction to be programmed so."""
@@ -128,27 +130,27 @@ class DiscreteStateTransition(Rule[Options]):
 
     def propose(
         self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[Memory, tuple[Plan | Turns, ...]]:
+    ) -> tuple[Memory, tuple[Turns, ...]]:
         """Split the optimiser's change into sure and probable steps and give the pulses."""
         weights = tuple(self.combine(array).value for array in arrays)
         changes, optimizer = self.optimizer.transform.update(signals.gradients, memory.optimizer, weights)
         plans = []
         for stream, array, change in zip(context.keys, arrays, changes, strict=True):
-            words = random_words.words(stream, context.step, change.shape)
-            turns = [self.turn(*turn, words) for turn in self.turns(change, array.state)]
-            plans.append(Turns(*turns) if len(turns) > 1 else Plan(turns[0].pulse[None], turns[0].mask[None]))
-        return Memory(optimizer), tuple(plans)
 
-    def turn(self, second: jax.Array, off: jax.Array, strength: jax.Array, words: tuple[jax.Array, jax.Array]) -> Turn:
-        """Return the pulses of a turn (see `turns`), drawn with two words for each synapse, one for each junction."""
-        word = jnp.where(second, words[1], words[0])
-        # seldom are both junctions of any synapse to be switched
-        pulse, given = jax.lax.cond(
-            jnp.any(strength > 0),
-            lambda: pulse_ladder.choose(self.ladder, off, strength, word, self.dither),
-            lambda: (jnp.zeros(off.shape, self.ladder.command.dtype), jnp.zeros(off.shape, bool)),
-        )
-        return Turn(second, pulse, given)
+            def draw(number: int, stream=stream, change=change, state=array.state) -> Turn:
+                second, off, strength = self.turns(change, state)[number]
+                which = second if self.synapse == "pair" else None
+                return turns_.draw(self.junctions, stream, context.step, off, strength, state, which)
+
+            first = draw(0)
+            if self.synapse == "single":
+                plans.append(Turns(first))
+                continue
+            # seldom are both junctions of any synapse to be switched
+            both = jnp.any(jnp.abs(change) >= 1)
+            nothing = first._replace(code=jnp.zeros_like(first.code))
+            plans.append(Turns(first, jax.lax.cond(both, lambda draw=draw: draw(1), lambda turn=nothing: turn), both))
+        return Memory(optimizer), tuple(plans)
 
     def memory_bits(self, memory: Memory) -> dict[str, int]:
         """Count the optimiser's moments."""

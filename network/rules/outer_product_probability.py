@@ -26,9 +26,10 @@ import jax.numpy as jnp
 from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
-from network.synapse import pulse_ladder, random_words
+from network.synapse import pulse_ladder, turns
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
+from network.synapse.turns import Turns
 from spinloom.declare import Real, Whole, key
 
 
@@ -53,8 +54,9 @@ class OuterProductProbability(Rule[Options]):
         super().__init__(device, optimizer, options)
         self.needs(states=2, volatile=False, destructive_read=False)
         self.mix = (1.0 / options.devices,) * options.devices
-        self.gain, self.normalise, self.dither = options.gain, options.normalise, options.dither
+        self.gain, self.normalise = options.gain, options.normalise
         self.ladder = pulse_ladder.make(device, options.predistortion, options.voltage_V)
+        self.junctions = turns.junctions(device, self.ladder, options.dither)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:
         """Ask for each junction to be programmed on or off, at random."""
@@ -68,20 +70,14 @@ class OuterProductProbability(Rule[Options]):
 
     def propose(
         self, memory: tuple, arrays: tuple[Array, ...], signals: Signals, context: Context
-    ) -> tuple[tuple, tuple[Plan, ...]]:
+    ) -> tuple[tuple, tuple[Turns, ...]]:
         """Give each junction a pulse of the wanted probability."""
-        rate, plans, count = self.gain * self.optimizer.rate(context.step), [], len(self.mix)
-        for stream, gradient in zip(context.keys, signals.gradients, strict=True):
+        rate, plans = self.gain * self.optimizer.rate(context.step), []
+        for stream, array, gradient in zip(context.keys, arrays, signals.gradients, strict=True):
             if self.normalise == "layer":
                 gradient = gradient * jax.lax.rsqrt(jnp.mean(gradient * gradient) + 1e-30)
-            shape = (count, *gradient.shape)
-            half = -(-count // 2)  # two words at a time
-            words = random_words.words(stream, context.step, (half * shape[1], shape[2]))
-            word = jnp.concatenate([w.reshape(half, *shape[1:]) for w in words])[:count]
-            # one aim for all junctions of a weight: without the barrier it would be taken anew for each
-            at = jax.lax.optimization_barrier(pulse_ladder.aim(self.ladder, gradient > 0, rate * jnp.abs(gradient)))
-            at = jax.tree.map(lambda one: one[None], at)
-            plans.append(Plan(*pulse_ladder.take(self.ladder, at, word, self.dither)))
+            strength = rate * jnp.abs(gradient)
+            plans.append(Turns(turns.draw(self.junctions, stream, context.step, gradient > 0, strength, array.state)))
         return memory, tuple(plans)
 
     def memory_bits(self, memory: tuple) -> dict[str, int]:

@@ -68,7 +68,7 @@ class TrainThenDeploy(Rule[Options]):
         if options.tolerance is None:
             levels = accumulate_quantise_program.Options(margin=options.margin)
             self.training, self.loop = AccumulateQuantiseProgram(device, optimizer, levels), None
-            self.level_pulse = self.training.level_pulse
+            self.level_pulse = jnp.asarray(device.level_pulse, jnp.int16)
         else:
             for name, value, alone in (("attempts", options.attempts, 1), ("margin", options.margin, 0)):
                 if value != alone:

@@ -30,7 +30,8 @@ from spinloom.declare import Flag, Real, Section, key
 from spinloom.errors import UserError
 
 LEAST = 0.01  # probability that ends the dead zone
-FIRST = int(np.float32(2**-24).view(np.int32)) >> 16  # see `_bins`
+FINE = (7, 8, 9)  # bits of a float's fraction that may name a bin, see `_bins`
+MOST_PLACES = 2**15
 
 
 class Options(Section):
@@ -52,15 +53,20 @@ class Options(Section):
 
 
 class Ladder(NamedTuple):
-    """Rungs of both directions, the shorter filled up with copies of its last; R + 1 with rung 0."""
+    """Rungs of both directions, the shorter filled up with copies of its last; R + 1 with rung 0.
+
+    A rung's *place* is its number among all rungs of both directions.
+    """
 
     command: jax.Array  # int16[2, R + 1], pulse of each rung; of rung 0 never used
-    coordinate: jax.Array  # float32[2, R + 2], rising from 0, infinite beyond the last rung
+    coordinate: jax.Array  # float32[2, R + 1], rising from 0 to 1
+    gap: jax.Array  # float32[2, R + 1], from a rung's coordinate to the next one's; infinite beyond the last
     start: jax.Array  # float32[2], coordinate of the smallest strength above 0
     stop: jax.Array  # float32[2], coordinate of strength 1
     strongest: jax.Array  # int16[2], pulse of the last rung
-    below: jax.Array  # int16[2, bins], rung at the beginning of each bin of `_bins`
-    crowd: int  # most rungs that begin within a bin
+    bins: jax.Array  # uint32[crowd, 2 * bins], see `_bins`
+    first: int  # of a float in the first bin, the bits that name its bin
+    fine: int  # how many bits of its fraction are among them
 
 
 def make(
@@ -131,39 +137,67 @@ def _ladder(sides: Sequence[tuple[np.ndarray, np.ndarray, float]], full: bool) -
 
     ``full``: a strength is a coordinate; else 1 is that of the last rung.
     """
-    most = max(len(side[0]) for side in sides)
-    command = np.stack([np.pad(side[0], (0, most - len(side[0])), mode="edge") for side in sides])
-    # relative to the last rung, so that one set of bins serves all cards
+    # relative to the last rung, so that 1 is where all ladders end
     units = [side[1][-1] for side in sides]
     scaled = [(side[1] / unit).astype(np.float32) for side, unit in zip(sides, units, strict=True)]
-    coordinate = np.stack([np.pad(c, (0, most + 1 - len(c)), constant_values=np.inf) for c in scaled])
-    edges = _edges()
-    below = np.stack([np.searchsorted(c, edges, side="right") - 1 for c in scaled])
+    # a rung that no float reaches is none
+    reached = [np.concatenate([[True], one[1:] >= np.finfo(np.float32).tiny]) for one in scaled]
+    commands = [side[0][keep] for side, keep in zip(sides, reached, strict=True)]
+    scaled = [one[keep] for one, keep in zip(scaled, reached, strict=True)]
+    most = max(len(one) for one in commands)
+    if 2 * most > MOST_PLACES:
+        raise UserError(f"pulses.csv: found {most - 1} pulses of one direction, allowed {MOST_PLACES // 2 - 1}")
+    command = np.stack([np.pad(one, (0, most - len(one)), mode="edge") for one in commands])
+    coordinate = np.stack([np.pad(one, (0, most - len(one)), mode="edge") for one in scaled])
+    gap = np.stack([np.pad(np.diff(one), (0, most + 1 - len(one)), constant_values=np.inf) for one in scaled])
+    bins, first, fine = _bins(scaled, most)
     return Ladder(
         jnp.asarray(command, jnp.int16),
-        jnp.asarray(coordinate, jnp.float32),
+        jnp.asarray(coordinate),
+        jnp.asarray(gap),
         jnp.asarray([side[2] / unit for side, unit in zip(sides, units, strict=True)], jnp.float32),
         jnp.asarray([1 / unit if full else 1.0 for unit in units], jnp.float32),
         jnp.asarray(command[:, -1], jnp.int16),
-        jnp.asarray(below, jnp.int16),
-        int(max(np.diff(below, axis=1).max(), 1)),
+        jnp.asarray(bins),
+        first,
+        fine,
     )
 
 
-def _bins(value: jax.Array) -> jax.Array:
-    """Return the bin (int32) of values of 0 to 1: sign, exponent and 7 bits of the float, from 2^-24 on.
+def _bins(sides: Sequence[np.ndarray], most: int) -> tuple[np.ndarray, int, int]:
+    """Return tables that tell the rung below a coordinate, ``Ladder.bins``, and what names the bins.
 
-    Bins of equal relative width keep rungs apart that are dense in the logarithm of the probability.
+    A bin holds the floats of one exponent and the same ``fine`` first bits of the fraction: bins of equal relative
+    width keep rungs apart that are dense in the logarithm of the probability. The first table has, for each direction
+    and bin, the place of the last rung before the bin, and below that in the same word the remaining bits of the first
+    rung inside the bin, so that one look finds the rung in nearly all bins. Further tables have those of a second rung
+    inside the bin, and so on. Without one there stands a number that no remaining bits reach.
+
+    Parameters
+    ----------
+    sides : sequence of float32[rungs]
+        Coordinates of each direction, rising from 0 to 1.
+    most : int
+        Rungs that a direction has in the ladder.
     """
-    bits = jax.lax.bitcast_convert_type(jnp.minimum(value, 1), jnp.int32)
-    return jnp.maximum((bits >> 16) - FIRST, 0)
+    bits = [side[1:].view(np.int32) for side in sides]
 
+    def crowd(fine: int) -> int:
+        return max(int(np.unique(one >> (23 - fine), return_counts=True)[1].max()) for one in bits)
 
-def _edges() -> np.ndarray:
-    """Return where the bins begin, float32[bins]; the first holds all smaller values, the last is 1."""
-    last = int(np.float32(1).view(np.int32)) >> 16
-    edges = (np.arange(FIRST, last + 1, dtype=np.int32) << 16).view(np.float32)
-    return np.concatenate([[np.float32(0)], edges[1:]])
+    fine = min(FINE, key=crowd)
+    shift, rungs = 23 - fine, crowd(fine)
+    names = [one >> shift for one in bits]
+    first = min(int(one[0]) for one in names)
+    # bin 0 is of all that is smaller
+    count = (int(np.float32(1).view(np.int32)) >> shift) - first + 2
+    table = np.full((rungs, 2, count), 1 << shift, np.uint32)
+    for side, (name, own) in enumerate(zip(names, bits, strict=True)):
+        before = np.searchsorted(name, np.arange(count) + first - 1)
+        inside = np.arange(len(name)) - np.searchsorted(name, name)
+        table[inside, side, name - first + 1] = own & ((1 << shift) - 1)
+        table[0, side] |= (side * most + before).astype(np.uint32) << (shift + 1)
+    return table.reshape(rungs, -1), first, fine
 
 
 def _rungs(pulses, probability, duration, predistortion) -> tuple[np.ndarray, np.ndarray, float]:
@@ -186,13 +220,10 @@ def _rungs(pulses, probability, duration, predistortion) -> tuple[np.ndarray, np
 
 
 class Aim(NamedTuple):
-    """The two rungs about a strength; all of one shape."""
+    """The two rungs about a strength; both of one shape."""
 
-    gap: jax.Array  # float32, between their coordinates; infinite beyond the last rung
-    excess: jax.Array  # float32, of the wanted coordinate over the lower one
-    place: jax.Array  # int32, of the lower rung in all commands
-    more: jax.Array  # int32, 0 if there is no higher one, otherwise 1
-    above: jax.Array  # bool, whether the lower rung is a pulse
+    place: jax.Array  # int32, of the lower rung
+    share: jax.Array  # float32, of the way to the higher one; 0 if there is none
 
 
 def aim(ladder: Ladder, back: jax.Array, strength: jax.Array) -> Aim:
@@ -206,30 +237,51 @@ def aim(ladder: Ladder, back: jax.Array, strength: jax.Array) -> Aim:
     strength : jax.Array, float32[...]
         0: nothing; 1 and more: the strongest.
     """
-    side = back.astype(jnp.int32)
+
+    def look(table: jax.Array, place: jax.Array) -> jax.Array:
+        return table.ravel().at[place].get(mode="promise_in_bounds")
+
     start, stop = (jnp.where(back, table[1], table[0]) for table in (ladder.start, ladder.stop))
-    wanted = jnp.where(strength > 0, start + jnp.minimum(strength, 1) * (stop - start), 0)
-    wide, bins = ladder.coordinate.shape[1], ladder.below.shape[1]
-    coordinate = ladder.coordinate.ravel()
-    rung = ladder.below.ravel()[side * bins + _bins(wanted)].astype(jnp.int32)
-    low, high = (coordinate[side * wide + rung + i] for i in range(2))
-    for _ in range(ladder.crowd):
-        further = wanted >= high
-        rung, low = rung + further, jnp.where(further, high, low)
-        high = jnp.where(further, coordinate[side * wide + rung + 1], high)
-    place = side * (wide - 1) + rung
-    more = (rung < wide - 2).astype(jnp.int32)  # beyond the last rung there is none to take
-    return Aim(high - low, wanted - low, place, more, rung > 0)
+    wanted = jnp.where(strength > 0, jnp.minimum(start + jnp.minimum(strength, 1) * (stop - start), 1), 0)
+    shift, count = 23 - ladder.fine, ladder.bins.shape[1] // 2
+    bits = jax.lax.bitcast_convert_type(wanted, jnp.int32)
+    number = jnp.maximum((bits >> shift) - (ladder.first - 1), 0) + jnp.where(back, count, 0)
+    rest = bits & ((1 << shift) - 1)
+    found = look(ladder.bins[0], number)
+    place = (found >> (shift + 1)).astype(jnp.int32) + (rest >= (found & ((2 << shift) - 1)).astype(jnp.int32))
+    for further in ladder.bins[1:]:
+        place = place + (rest >= look(further, number).astype(jnp.int32))
+    return Aim(place, (wanted - look(ladder.coordinate, place)) / look(ladder.gap, place))
 
 
-def take(ladder: Ladder, at: Aim, word: jax.Array, dither: bool = True) -> tuple[jax.Array, jax.Array]:
-    """Return the pulse, from `aim` and random words (uint32[...]) for the choice between two rungs.
+def take(at: Aim, word: jax.Array, dither: bool = True) -> jax.Array:
+    """Return the place (int32[...]) of the rung that is taken, with random words (uint32[...]) for the choice.
+
+    With ``dither`` False it is the nearer one.
+    """
+    # 31 bits: the strength may be a millionth of the lowest rung
+    chance = (word >> 1).astype(jnp.int32).astype(jnp.float32) * jnp.float32(2**-31) if dither else jnp.float32(0.5)
+    return at.place + (chance < at.share)
+
+
+def given(ladder: Ladder, place: jax.Array) -> jax.Array:
+    """Return whether the rung at each place (int32[...]) is a pulse at all, bool[...]."""
+    return (place != 0) & (place != ladder.command.shape[1])
+
+
+def choose(
+    ladder: Ladder, back: jax.Array, strength: jax.Array, word: jax.Array, dither: bool = True
+) -> tuple[jax.Array, jax.Array]:
+    """Return the pulse for each strength, drawn with random words.
 
     Parameters
     ----------
     ladder : Ladder
-    at : Aim
-    word : jax.Array, uint32
+    back : jax.Array, bool[...]
+        Whether the direction is 1.
+    strength : jax.Array, float32[...]
+        0: nothing; 1 and more: the strongest.
+    word : jax.Array, uint32[...]
     dither : bool
         See the module text.
 
@@ -239,14 +291,5 @@ def take(ladder: Ladder, at: Aim, word: jax.Array, dither: bool = True) -> tuple
     given : jax.Array, bool[...]
         Whether there is a pulse at all.
     """
-    # 31 bits: the strength may be a millionth of the lowest rung
-    chance = (word >> 1).astype(jnp.int32).astype(jnp.float32) * jnp.float32(2**-31) if dither else jnp.float32(0.5)
-    higher = chance * at.gap < at.excess
-    return ladder.command.ravel()[at.place + higher * at.more], higher | at.above
-
-
-def choose(
-    ladder: Ladder, back: jax.Array, strength: jax.Array, word: jax.Array, dither: bool = True
-) -> tuple[jax.Array, jax.Array]:
-    """Return the pulse for each strength: `take` after `aim`, with arguments and return as of these."""
-    return take(ladder, aim(ladder, back, strength), word, dither)
+    place = take(aim(ladder, back, strength), word, dither)
+    return ladder.command.ravel()[place], given(ladder, place)

@@ -137,7 +137,7 @@ def _find(train: Trains, ends: jax.Array, number: jax.Array) -> tuple[jax.Array,
     bits, outputs = train.rows[row], train.columns.shape[1]
     before = jnp.where(row > 0, ends[jnp.maximum(row - 1, 0)], 0)
     own = _meeting(train._replace(falling_rows=train.falling_rows[row]))  # one line for each of the rows, or for all
-    column = _set_bit(_packed(bits, own), number - before)
+    column = set_bit(_packed(bits, own), number - before)
     column = jnp.clip(column, 0, outputs - 1)
     line = jnp.zeros_like(row) if len(own) == 1 else jnp.arange(len(row))
     times = jax.lax.population_count(bits & own[line, column]).astype(jnp.int32)
@@ -155,7 +155,7 @@ def _packed(rows: jax.Array, columns: jax.Array) -> jax.Array:
     )
 
 
-def _set_bit(words: jax.Array, rank: jax.Array) -> jax.Array:
+def set_bit(words: jax.Array, rank: jax.Array) -> jax.Array:
     """Return the place (int32[n]) of the set bit number ``rank`` (int32[n], from 0) in each row of ``words``."""
     count = jax.lax.population_count(words).astype(jnp.int32)
     ends = jnp.cumsum(count, axis=1)

@@ -33,10 +33,11 @@ from network.synapse.random_words import Key, Step
 from spinloom.errors import UserError
 
 LANES = 128  # columns of the packed array
-COUNTERS = 8  # of each command
+COUNTERS = 8  # of each command, a power of two
 CHUNK_ROWS = 32  # rows that are programmed at once while the rest is left alone
 MAX_ENTRIES = 2**31 - 1  # of the sampler tables: their places are int32
 MANY = 4  # more than one row in so many: program all at once
+WRITTEN = ("state", "weight", "writes")  # fields of an array that a write changes
 
 
 class Array(NamedTuple):
@@ -202,37 +203,41 @@ def program(key: Key, step: Step, array: Array, plan: Plan, table: Tables, pulse
     inputs, lanes = array.state.shape
     hit = jnp.any(plan.mask, axis=1)
     count = jnp.sum(hit, dtype=jnp.int32)
-    nothing = Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0))
+    order = jnp.nonzero(hit, size=-(-inputs // CHUNK_ROWS) * CHUNK_ROWS, fill_value=inputs)[0]
 
     def places(rows):
         return rows[:, None] * lanes + jnp.arange(lanes)[None, :]
 
-    def some():
-        order = jnp.nonzero(hit, size=-(-inputs // CHUNK_ROWS) * CHUNK_ROWS, fill_value=inputs)[0]
+    def written(new):
+        # what is the instance's own never changes, so it is not written back
+        return {name: getattr(new, name) for name in WRITTEN}
 
-        def more(carry):
-            chunk, old, total = carry
-            rows = jax.lax.dynamic_slice(order, (chunk * CHUNK_ROWS,), (CHUNK_ROWS,))
-            part, plan_part = (jax.tree.map(lambda a: a.at[rows].get(mode="clip"), tree) for tree in (old, plan))
-            # rows beyond the count are fillers: nothing may be counted or written there
-            plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
-            part, info = program_at(key, step, places(rows), part, plan_part, table, pulses)
+    def some(carry):
+        chunk, fields, total = carry
+        old = array._replace(**fields)
+        rows = jax.lax.dynamic_slice(order, (chunk * CHUNK_ROWS,), (CHUNK_ROWS,))
+        part, plan_part = (jax.tree.map(lambda a: a.at[rows].get(mode="clip"), tree) for tree in (old, plan))
+        # rows beyond the count are fillers: nothing may be counted or written there
+        plan_part = plan_part._replace(mask=plan_part.mask & (rows < inputs)[:, None])
+        part, info = program_at(key, step, places(rows), part, plan_part, table, pulses)
+        new = {name: fields[name].at[rows].set(value, mode="drop") for name, value in written(part).items()}
+        return chunk + 1, new, jax.tree.map(jnp.add, total, info)
 
-            def put(name):
-                return getattr(old, name).at[rows].set(getattr(part, name), mode="drop")
+    def all_rows(carry):
+        _, fields, total = carry
+        new, info = program_at(key, step, places(jnp.arange(inputs)), array._replace(**fields), plan, table, pulses)
+        return jnp.bool_(False), written(new), jax.tree.map(jnp.add, total, info)
 
-            # what is the instance's own never changes, so it is not written back
-            new = old._replace(**{name: put(name) for name in ("state", "weight", "writes")})
-            return chunk + 1, new, jax.tree.map(jnp.add, total, info)
-
-        left = (jnp.int32(0), array, nothing)
-        return jax.lax.while_loop(lambda carry: carry[0] * CHUNK_ROWS < count, more, left)[1:]
-
-    def all_rows():
-        return program_at(key, step, places(jnp.arange(inputs)), array, plan, table, pulses)
-
-    # Programming is rare: mostly a few rows have anything to do. Both ways give the same result.
-    return jax.lax.cond(count * MANY > inputs, all_rows, some)
+    # Programming is rare: mostly a few rows have anything to do. Both ways give the same result; the other one is a
+    # loop of no round, which leaves the arrays where they are (a conditional copies them).
+    nothing = Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0))
+    many = count * MANY > inputs
+    last = jnp.where(many, 0, count)
+    _, fields, info = jax.lax.while_loop(
+        lambda carry: carry[0] * CHUNK_ROWS < last, some, (jnp.int32(0), written(array), nothing)
+    )
+    _, fields, info = jax.lax.while_loop(lambda carry: carry[0], all_rows, (many, fields, info))
+    return array._replace(**fields), info
 
 
 def program_at(
@@ -270,10 +275,16 @@ def program_at(
 
 def count_commands(plan: Plan, pulses: int) -> Int32[jax.Array, " commands"]:
     """Return how often each command is given."""
+    return tally(jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses), pulses + 1)[:pulses]
+
+
+def tally(number: Int32[jax.Array, "*shape"], numbers: int) -> Int32[jax.Array, " numbers"]:
+    """Return how often each number from 0 to below ``numbers`` is there; others must not be."""
     # counted in turn by one of several counters: additions to one and the same place would wait for each other
-    number = jnp.where(plan.mask, plan.pulse.astype(jnp.int32), pulses).ravel()
-    counters = jnp.zeros((COUNTERS, pulses + 1), jnp.int32)
-    return counters.at[jnp.arange(number.size) % COUNTERS, number].add(1).sum(axis=0)[:pulses]
+    flat = number.ravel()
+    place = flat * COUNTERS + (jax.lax.iota(jnp.int32, flat.size) & (COUNTERS - 1))
+    counters = jnp.zeros(numbers * COUNTERS, jnp.int32).at[place].add(1, mode="promise_in_bounds")
+    return counters.reshape(numbers, COUNTERS).sum(axis=1)
 
 
 def _draw(key, step, place, array, plan, table) -> tuple[jax.Array, jax.Array]:

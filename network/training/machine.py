@@ -20,6 +20,7 @@ from network.datasets import Data
 from network.model import architecture, layer_stack, layers, optimizers
 from network.rules.capabilities import Devices
 from network.synapse import fractions, pulse_trains, random_words, sampling, turns
+from network.synapse.apart import apart
 from network.synapse.device import DeviceModel
 from network.training.settings import Settings
 from spinloom.errors import UserError
@@ -125,12 +126,16 @@ class Machine:
         self, stream: jax.Array, step: Any, array: sampling.Array, plans: tuple
     ) -> tuple[sampling.Array, sampling.Info]:
         """Return the devices after the plans or trains of all layers, and what was counted; keys as of `stream`."""
-        for kind, way in ((pulse_trains.Trains, pulse_trains), (fractions.Fractions, fractions), (turns.Turns, turns)):
+        for kind, way in ((pulse_trains.Trains, pulse_trains), (fractions.Fractions, fractions)):
             if isinstance(plans[0], kind):
                 return way.program(stream, step, array, plans, self.shapes, self.tables, self.commands)
-        # The condition always holds. It keeps XLA from fusing what makes the plans with their packing, whose index
-        # arithmetic would then be done for every element (a step of one image took five times as long).
-        plans = jax.lax.cond(step >= 0, lambda: plans, lambda: jax.tree.map(jnp.zeros_like, plans))
+        if isinstance(plans[0], turns.Turns):
+            if not np.any(self.device.state_spread):
+                return turns.program(array, plans, self.shapes, self.tables, self.commands)
+            # each pulse draws the conductance within the state anew, whether the junction switches or not
+            plans = tuple(turns.plan(one) for one in plans)
+        # joined with their packing, the plans of one image took five times as long
+        plans = apart(step, lambda: plans)
         plan = sampling.Plan(*(sampling.pack(parts) for parts in zip(*plans, strict=True)))
         return sampling.program(stream, step, array, plan, self.tables, self.commands)
 

