@@ -32,8 +32,7 @@ from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, bits, uniform
 from network.rules.capabilities import Costs
-from network.synapse import pulse_ladder
-from network.synapse import turns as turns_
+from network.synapse import junctions, pulse_ladder
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
 from network.synapse.turns import Turn, Turns
@@ -80,7 +79,7 @@ class DiscreteStateTransition(Rule[Options]):
         self.synapse, self.law, self.steepness = options.synapse, options.law, options.steepness
         self.mix = MIX[options.synapse]
         self.ladder = pulse_ladder.make(device, options.predistortion, options.voltage_V)
-        self.junctions = turns_.junctions(device, self.ladder, options.dither)
+        self.junctions = junctions.make(device, self.ladder, options.dither)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Memory, tuple[Plan, ...]]:
         """Draw weights uniformly, round them to the states, and ask for every junction to be programmed so."""
@@ -140,7 +139,7 @@ class DiscreteStateTransition(Rule[Options]):
             def draw(number: int, stream=stream, change=change, state=array.state) -> Turn:
                 second, off, strength = self.turns(change, state)[number]
                 which = second if self.synapse == "pair" else None
-                return turns_.draw(self.junctions, stream, context.step, off, strength, state, which)
+                return junctions.draw(self.junctions, stream, context.step, off, strength, state, which)
 
             first = draw(0)
             if self.synapse == "single":

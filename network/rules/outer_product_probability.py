@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from calibration.card import Kind
 from network.model.optimizers import Optimizer
 from network.rules.base import Context, Keys, Rule, Shapes, Signals, uniform
-from network.synapse import pulse_ladder, turns
+from network.synapse import junctions, pulse_ladder
 from network.synapse.device import DeviceModel
 from network.synapse.sampling import Array, Plan
 from network.synapse.turns import Turns
@@ -56,7 +56,7 @@ class OuterProductProbability(Rule[Options]):
         self.mix = (1.0 / options.devices,) * options.devices
         self.gain, self.normalise = options.gain, options.normalise
         self.ladder = pulse_ladder.make(device, options.predistortion, options.voltage_V)
-        self.junctions = turns.junctions(device, self.ladder, options.dither)
+        self.junctions = junctions.make(device, self.ladder, options.dither)
 
     def init(self, keys: Keys, shapes: Shapes) -> tuple[tuple, tuple[Plan, ...]]:
         """Ask for each junction to be programmed on or off, at random."""
@@ -77,7 +77,9 @@ class OuterProductProbability(Rule[Options]):
             if self.normalise == "layer":
                 gradient = gradient * jax.lax.rsqrt(jnp.mean(gradient * gradient) + 1e-30)
             strength = rate * jnp.abs(gradient)
-            plans.append(Turns(turns.draw(self.junctions, stream, context.step, gradient > 0, strength, array.state)))
+            plans.append(
+                Turns(junctions.draw(self.junctions, stream, context.step, gradient > 0, strength, array.state))
+            )
         return memory, tuple(plans)
 
     def memory_bits(self, memory: tuple) -> dict[str, int]:

@@ -31,7 +31,7 @@ from spinloom.errors import UserError
 
 LEAST = 0.01  # probability that ends the dead zone
 FINE = (7, 8, 9)  # bits of a float's fraction that may name a bin, see `_bins`
-MOST_PLACES = 2**15
+MOST_PLACES = 2**15  # as many bits has a place here and in `network.synapse.turns`
 
 
 class Options(Section):

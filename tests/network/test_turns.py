@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calibration.sources import library
-from network.synapse import pulse_ladder, random_words, sampling, turns
+from network.synapse import junctions, pulse_ladder, random_words, sampling, turns
 from network.synapse.device import DeviceModel
 from tests.network.rule_cards import SURE, enough, fits, junction, quick_compile  # noqa: F401
 
@@ -29,16 +29,16 @@ def test_ordered_words_that_leave_a_state_are_the_smallest():
             # its own inverse, so the words at the border are known
             border = jnp.asarray(np.array(near, np.uint32))
             words = words.at[: len(near)].set(back(border, state))
-            place = np.asarray(turns.ordered(words, now))
+            place = np.asarray(junctions.ordered(words, now))
             assert place[: len(near)].tolist() == near
             left = np.asarray(sampling.draw_state(words, now, jnp.zeros(3000, jnp.int8), table)) != state
             np.testing.assert_array_equal(left, place < count)
-            upper = turns.ordered(words & jnp.uint32(0xFFFF0000), now) >> 16
+            upper = junctions.ordered(words & jnp.uint32(0xFFFF0000), now) >> 16
             np.testing.assert_array_equal(upper, place >> 16)
 
 
 def back(place: jax.Array, state: int) -> jax.Array:
-    """Return the words that `turns.ordered` puts at ``place``."""
+    """Return the words that `junctions.ordered` puts at ``place``."""
     turned = jnp.where(place >> 31, place ^ jnp.uint32(2**31 - 1), place)
     return turned ^ jnp.uint32(2**31 if state == 0 else 0)
 
@@ -83,7 +83,7 @@ def test_all_that_switches_is_drawn(card, devices, most):
     """
     device = DeviceModel.from_card(CARDS[card], scale="states")
     ladder = pulse_ladder.make(device, "full", None)
-    of, table, random = turns.junctions(device, ladder, True), sampling.tables(device), np.random.default_rng(5)
+    of, table, random = junctions.make(device, ladder, True), sampling.tables(device), np.random.default_rng(5)
     number, commands = 2 if devices == "pair" else devices, len(device.pulses)
     shapes = ((number, 301, 65), (number, 65, 4))  # layers that end within a row of lanes
     rows = sampling.packed_shape(shapes)
@@ -100,7 +100,7 @@ def test_all_that_switches_is_drawn(card, devices, most):
         layers = []
         for layer, (one, strength) in enumerate(zip(sampling.views(array, shapes), strengths, strict=True)):
             strength = jnp.asarray(strength, jnp.float32)
-            given = turns.draw(
+            given = junctions.draw(
                 of,
                 random_words.stream(1, layer),
                 step,
@@ -111,7 +111,7 @@ def test_all_that_switches_is_drawn(card, devices, most):
             )
             if pair:
                 rare = jnp.where(strength > 0.8 * 10**most, strength, 0)
-                other = turns.draw(of, given.key, step, fall[layer], rare, one.state, ~second[layer])
+                other = junctions.draw(of, given.key, step, fall[layer], rare, one.state, ~second[layer])
                 layers.append(turns.Turns(given, other, jnp.bool_(True)))
             else:
                 layers.append(turns.Turns(given))
@@ -130,7 +130,7 @@ def test_all_that_switches_is_drawn(card, devices, most):
 def test_the_probability_to_switch_is_the_wanted_one():
     """Chi-square per strength and direction over the whole way, false alarms 0.01 % in all, fixed seed."""
     device = DeviceModel.from_card(junction(*WEAK), scale="states")
-    of = turns.junctions(device, pulse_ladder.make(device, "full", None), True)
+    of = junctions.make(device, pulse_ladder.make(device, "full", None), True)
     strength = np.array([3e-4, 0.004, 0.07, 0.2, 0.5, 0.85], np.float32)
     each, table, shape = 60000, sampling.tables(device), (1, 60000, 6)
     step = jnp.int32(3)
@@ -144,7 +144,7 @@ def test_the_probability_to_switch_is_the_wanted_one():
         def after(array, state=state):
             (one,) = sampling.views(array, (shape,))
             wanted = jnp.broadcast_to(strength, shape[1:])
-            given = turns.draw(of, random_words.stream(2, state), step, wanted < state, wanted, one.state)
+            given = junctions.draw(of, random_words.stream(2, state), step, wanted < state, wanted, one.state)
             new, info = turns.program(array, (turns.Turns(given),), (shape,), table, len(device.pulses))
             return sampling.views(new, (shape,))[0].state, info
 
