@@ -20,7 +20,7 @@ from device_sims.common import Simulations
 from device_sims.devices import Batch, planning
 from device_sims.engines import Result
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Phase, Problem, Vector, observables
-from device_sims.problem.body import demag_tensor, volume_m3
+from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3
 from spinloom import streams
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError

@@ -18,9 +18,9 @@ from rich.table import Table
 
 from device_sims import engines
 from device_sims.problem import Problem, observables, problem_file
-from device_sims.problem.columns import KIND, Column, read_off
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.observables import WALL
+from device_sims.problem.readings.columns import KIND, Column, read_off
 from device_sims.single import snapshots as snapshots_of
 from device_sims.single.drive_columns import drive_columns
 from spinloom import files

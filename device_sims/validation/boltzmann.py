@@ -23,8 +23,8 @@ from device_sims.problem import (
     Phase,
     Problem,
     geometry,
-    newell,
 )
+from device_sims.problem.magnetostatics import newell
 from device_sims.problem.observables import mean_magnetisation
 from device_sims.validation import Curve, Row
 from device_sims.validation.demag import pair

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 
 from device_sims.engines.llg.fields import demag
-from device_sims.problem import Geometry, Mesh, newell
-from device_sims.problem.body import demag_tensor
+from device_sims.problem import Geometry, Mesh
+from device_sims.problem.magnetostatics import newell
+from device_sims.problem.magnetostatics.body import demag_tensor
 from device_sims.validation import Row
 
 AHARONI = "Aharoni, J. Appl. Phys. 83, 3432 (1998)"

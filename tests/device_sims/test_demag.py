@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from device_sims.engines.llg.fields import demag
-from device_sims.problem import Mesh, newell
-from device_sims.problem.newell import tensor
+from device_sims.problem import Mesh
+from device_sims.problem.magnetostatics import newell
+from device_sims.problem.magnetostatics.newell import tensor
 
 
 def test_cube_has_a_third_each_way():

@@ -19,12 +19,12 @@ from device_sims.problem import (
     Numerics,
     Phase,
     Region,
-    end_charges,
     material,
     problem_file,
 )
 from device_sims.problem.initial import initial_magnetisation
-from device_sims.problem.newell import face_field, tensor
+from device_sims.problem.magnetostatics import end_charges
+from device_sims.problem.magnetostatics.newell import face_field, tensor
 from spinloom.errors import UserError
 from tests.device_sims.conftest import track
 from tests.device_sims.test_problem_file import changed, write

@@ -27,8 +27,8 @@ from device_sims.problem import (
     Waveform,
     geometry,
 )
-from device_sims.problem.body import demag_tensor, volume_m3
-from device_sims.problem.newell import tensor
+from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3
+from device_sims.problem.magnetostatics.newell import tensor
 from spinloom.errors import UserError
 
 VOLUME = 1e-24  # 10 x 10 x 10 nm

@@ -9,7 +9,8 @@ import pytest
 
 from device_sims.engines.llg.fields import demag
 from device_sims.engines.llg.solver import Solver
-from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region, newell
+from device_sims.problem import Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region
+from device_sims.problem.magnetostatics import newell
 from device_sims.validation.demag import pair
 from spinloom import streams
 

@@ -16,9 +16,9 @@ from device_sims.problem import (
     observables,
     ovf,
     problem_file,
-    textures,
 )
 from device_sims.problem.initial import initial_magnetisation
+from device_sims.problem.readings import textures
 from device_sims.single.run import run
 from spinloom.errors import UserError
 from tests.device_sims.conftest import track

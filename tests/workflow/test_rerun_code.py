@@ -29,7 +29,7 @@ SOURCES = [
     ("device_sims/sweep/chunk.py", SIMULATION),
     ("device_sims/engines/__init__.py", SIMULATION),
     ("device_sims/engines/macrospin/solver.py", SIMULATION),
-    ("device_sims/problem/body.py", SIMULATION),
+    ("device_sims/problem/magnetostatics/body.py", SIMULATION),
     ("device_sims/problem/observables.py", SIMULATION),
     ("device_sims/devices/stt_mtj.py", SIMULATION),
     ("device_sims/devices/mtj.py", SIMULATION),

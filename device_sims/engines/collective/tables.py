@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from device_sims.problem import MU0
-from device_sims.problem.newell import tensor
+from device_sims.problem.magnetostatics.newell import tensor
 
 SLICES_PER_CELL = 4
 POINTS_PER_CELL = 4

@@ -43,8 +43,9 @@ from device_sims.engines.llg.fields import (
 )
 from device_sims.engines.llg.integrators import FIXED, dormand_prince
 from device_sims.engines.llg.minimise import relaxed
-from device_sims.problem import GAMMA0, MU0, Phase, Problem, end_charges, material, waveforms
+from device_sims.problem import GAMMA0, MU0, Phase, Problem, material, waveforms
 from device_sims.problem.initial import initial_magnetisation
+from device_sims.problem.magnetostatics import end_charges
 
 # fields of `_local` that are counted as part of another
 TERMS = {"own": "stray", "bulk": "dmi", "interlayer": "exchange", "second": "anisotropy", "cubic": "anisotropy"}

@@ -29,7 +29,7 @@ from scipy.special import erfinv
 
 from device_sims.engines import Result, refuse_terms
 from device_sims.problem import BOLTZMANN, ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Phase, Problem, demands, waveform
-from device_sims.problem.body import demag_tensor, volume_m3
+from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3
 from spinloom import streams
 from spinloom.errors import UserError
 

@@ -31,8 +31,9 @@ import numpy as np
 from device_sims.engines.llg import stability
 from device_sims.engines.mumax3.functions import function, literal
 from device_sims.engines.mumax3.regions import Regions, partition
-from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, end_charges, material, waveforms
+from device_sims.problem import GAMMA0, MU0, Drive, Phase, Problem, material, waveforms
 from device_sims.problem.initial import initial_magnetisation
+from device_sims.problem.magnetostatics import end_charges
 from spinloom import streams
 
 RESEEDS = (3, 12)  # the first version with ThermReseed, and with noise on any number of cells

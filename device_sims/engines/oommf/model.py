@@ -31,7 +31,8 @@ import numpy as np
 import oommfc as oc  # pyright: ignore[reportMissingImports]: as above
 
 from device_sims.engines.oommf import limits, pulses, terms
-from device_sims.problem import GAMMA0, MU0, Problem, end_charges, material, waveform
+from device_sims.problem import GAMMA0, MU0, Problem, material, waveform
+from device_sims.problem.magnetostatics import end_charges
 from device_sims.problem.waveforms import moves, simple, steady
 from spinloom import streams
 from spinloom.errors import UserError

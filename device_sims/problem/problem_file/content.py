@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from device_sims.problem import couplings, end_charges, material, parts
+from device_sims.problem import couplings, material, parts
 from device_sims.problem.initial import initial_magnetisation
+from device_sims.problem.magnetostatics import end_charges
 from device_sims.problem.parts import ADAPTIVE, LEAST_TOLERANCE, Map, Numerics
 from device_sims.problem.problem import Problem
 from device_sims.problem.problem_file.common import data_file

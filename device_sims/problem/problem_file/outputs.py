@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from device_sims.problem import columns, material, parts
-from device_sims.problem.columns import Column
+from device_sims.problem import material, parts
 from device_sims.problem.problem import Problem, identity_of
 from device_sims.problem.problem_file.common import given_of
 from device_sims.problem.problem_file.shape import Shape
+from device_sims.problem.readings import columns
+from device_sims.problem.readings.columns import Column
 from spinloom.declare import Flag, Real, Section, Whole, key
 from spinloom.errors import UserError
 

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from scipy.fft import next_fast_len
 
 from device_sims.problem import Mesh
-from device_sims.problem.newell import repeated, tensor
+from device_sims.problem.magnetostatics.newell import repeated, tensor
 
 FLAT = ("xx", "yy", "zz", "xy")  # in one layer xz and yz vanish
 FULL = (*FLAT, "xz", "yz")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from device_sims.problem import material
-from device_sims.problem.newell import face_field
+from device_sims.problem.magnetostatics.newell import face_field
 from device_sims.problem.problem import Problem
 from spinloom.errors import UserError
 

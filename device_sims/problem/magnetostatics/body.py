@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from device_sims.problem import geometry
-from device_sims.problem.newell import tensor
+from device_sims.problem.magnetostatics.newell import tensor
 from device_sims.problem.parts import Geometry, Mesh
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device_sims.problem import material, observables, shapes, textures
+from device_sims.problem import material, observables, shapes
 from device_sims.problem.parts import Mesh, Shape
 from device_sims.problem.problem import Problem
+from device_sims.problem.readings import textures
 from spinloom.errors import UserError
 
 KIND = "wall_kind"  # columns of words, not of numbers
