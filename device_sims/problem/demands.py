@@ -8,7 +8,7 @@ from device_sims.problem.problem import Problem
 from device_sims.problem.waveforms import Combined, Drive, Points, Pulse, simple
 from spinloom.errors import UserError
 
-PULSES, RELAX, UNTIL, WINDOW = "pulses", "relax", "until", "window"
+PULSES, RELAX, UNTIL, WINDOW, MAPS = "pulses", "relax", "until", "window", "maps"
 
 
 def refuse(problem: Problem, engine: str, does: tuple[str, ...] = ()) -> None:
@@ -28,6 +28,8 @@ def _demands(problem: Problem) -> Iterator[tuple[str, str, str, str]]:
     """Yield ``(demand, key, what was found, what is allowed without it)``."""
     if problem.window is not None:
         yield WINDOW, "window", f"one that follows m{problem.window.component}", "a box that stays"
+    if problem.drive_maps:
+        yield MAPS, "drive_maps", problem.drive_maps[0].name, "fields and currents that are uniform"
     for index, phase in enumerate(problem.schedule):
         where = f"schedule.{index}"
         for name, drive in phase.drives().items():

@@ -261,7 +261,8 @@ class Until:
 class Phase:
     """A stretch of time; each drive is a number or a waveform of `device_sims.problem.waveforms`.
 
-    ``region_Ku_factors`` are pairs of a region's name and a factor on the Ku inside it. With a ``relax_tolerance`` the
+    ``region_Ku_factors`` are pairs of a region's name and a factor on the Ku inside it, ``drive_maps`` of the name of a
+    `DriveMap` and what it is multiplied by. With a ``relax_tolerance`` the
     phase takes no time: its state is the energy minimum below the last one, at T = 0 and under its drives, which are
     constant, found until ``max |m x H| / Ms`` is below the tolerance. ``until`` ends a phase before its duration.
     """
@@ -275,6 +276,7 @@ class Phase:
     region_Ku_factors: tuple[tuple[str, Drive], ...] = ()
     relax_tolerance: float | None = later(None)
     until: Until | None = later(None)
+    drive_maps: tuple[tuple[str, Drive], ...] = later(())
 
     def drives(self) -> dict[str, Drive]:
         """Return the drives by their keys."""
@@ -284,7 +286,24 @@ class Phase:
             **{f"field_T.{axis}": drive for axis, drive in enumerate(self.field_T)},
             "zhang_li_u_m_per_s": self.zhang_li_u_m_per_s,
         }
-        return {**named, **{f"region_Ku_factors.{name}": drive for name, drive in self.region_Ku_factors}}
+        named |= {f"region_Ku_factors.{name}": drive for name, drive in self.region_Ku_factors}
+        return {**named, **{f"drive_maps.{name}": drive for name, drive in self.drive_maps}}
+
+
+@dataclass(frozen=True)
+class DriveMap:
+    """A ``field`` or a ``current``, as ``acts`` says, that phases drive by ``name``.
+
+    It is a ``file`` (OVF: three components of a field, one of a current), a ``region`` by name (for a field along
+    ``direction``), or the Oersted field of a current through a ``pillar``, a cylinder along z of x, y and radius.
+    """
+
+    name: str
+    acts: str
+    file: DataFile | None = None
+    region: str = ""
+    direction: Vector = (0.0, 0.0, 0.0)
+    pillar: Vector | None = None
 
 
 @dataclass(frozen=True)

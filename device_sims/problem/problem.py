@@ -29,6 +29,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from device_sims.problem.parts import (
     Coupling,
+    DriveMap,
     Geometry,
     Grains,
     Initial,
@@ -67,6 +68,7 @@ class Problem:
     couplings: tuple[Coupling, ...] = later(())
     grains: Grains | None = later(None)
     window: Window | None = later(None)
+    drive_maps: tuple[DriveMap, ...] = later(())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""

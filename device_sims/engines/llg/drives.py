@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from device_sims.engines.llg.fields import anisotropy
-from device_sims.problem import GAMMA0, MU0, Phase, Problem, waveforms
+from device_sims.problem import GAMMA0, MU0, DriveMap, Phase, Problem, drive_maps, waveforms
 
 
 class Drive(NamedTuple):
@@ -35,12 +35,25 @@ class Values(NamedTuple):
     field: tuple[jax.Array, jax.Array, jax.Array]  # B / (mu0 Ms0)
     velocity: jax.Array  # Zhang-Li u, m/s
     regions: jax.Array  # factors on the Ku of driven regions
+    maps: jax.Array  # factors on the maps of fields, then of currents
+
+
+def maps(problem: Problem) -> list[DriveMap]:
+    """Return a problem's maps, those of fields before those of currents."""
+    return sorted(problem.drive_maps, key=lambda one: (one.acts != "field", one.name))
+
+
+def prepared_maps(problem: Problem) -> list[np.ndarray] | None:
+    """Return the maps per unit of their drives, reduced fields ``[3, nz, ny, nx]`` and currents ``[1, nz, ny, nx]``."""
+    unit = {"field": 1 / (MU0 * problem.material.Ms_A_per_m), "current": 1.0}
+    return [drive_maps.values(problem, one) * unit[one.acts] for one in maps(problem)] or None
 
 
 def of_phase(problem: Problem, phase: Phase) -> list[waveforms.Drive]:
     """Return a phase's drives in the order of `Values`; a region that it does not drive has factor 1."""
     regions = dict(phase.region_Ku_factors)
     own = [regions.get(name, 1.0) for name in anisotropy.driven_regions(problem)]
+    own += [dict(phase.drive_maps).get(one.name, 0.0) for one in maps(problem)]
     return [phase.Ku_factor, phase.current_density_A_per_m2, *phase.field_T, phase.zhang_li_u_m_per_s, *own]
 
 
@@ -69,10 +82,10 @@ def prepare(problem: Problem, phase: Phase, begin: int, dtype: jnp.dtype) -> Dri
     return Drive(start, slope, amplitude, turns, angle, jnp.asarray(begin), shaped, longest)
 
 
-def values(drive: Drive, step, fraction, steady: bool) -> Values:
+def values(drive: Drive, step, fraction, steady: bool, maps: int) -> Values:
     """Return the drives ``fraction`` of a step after ``step``, an integer counted as the phase's begin is.
 
-    ``steady`` says that none of them changes within a phase.
+    ``steady`` says that none of them changes within a phase, ``maps`` how many maps there are.
     """
     now = drive.start
     if not steady:
@@ -82,4 +95,5 @@ def values(drive: Drive, step, fraction, steady: bool) -> Values:
         now = now + drive.slope * t + drive.amplitude * jnp.sin(2 * jnp.pi * (turns - jnp.floor(turns)))
         for row, (scale, tree) in drive.shaped.items():
             now = now.at[row].set(scale * waveforms.evaluate(tree, t, jnp))
-    return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6:])
+    regions = len(now) - maps
+    return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6:regions], now[regions:])

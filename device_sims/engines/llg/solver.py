@@ -73,6 +73,8 @@ class System(NamedTuple):
     bulk: list[Coefficient] | None
     interlayer: list[interlayer.Pair] | None
     beyond: jax.Array | np.ndarray | None = None  # [3, nz, ny, nx] reduced field of the track beyond the box
+    # of the maps per unit of their drives, in the order of `drives.maps`: reduced fields, then currents
+    maps: list[jax.Array] | list[np.ndarray] | None = None
 
 
 class State(NamedTuple):
@@ -148,6 +150,7 @@ class Solver:
             bulk_dmi.prepare(problem, constants, mask) if problem.material.Dbulk_J_per_m2 else None,
             interlayer.prepare(problem, constants, mask) if self.gaps else None,
             end_charges.reduced(problem, mask) if problem.geometry.beyond_mx is not None else None,
+            drives.prepared_maps(problem),
         )
         return jax.tree.map(lambda a: jnp.asarray(a, self.dtype), system)
 
@@ -157,7 +160,7 @@ class Solver:
 
     def values(self, drive: Drive, step, fraction=0.0) -> Values:
         """Return the drives ``fraction`` of a step after ``step``, an integer counted as the phase's begin is."""
-        return drives.values(drive, step, fraction, self.steady)
+        return drives.values(drive, step, fraction, self.steady, len(self.problem.drive_maps))
 
     def start(self, problem: Problem) -> State:
         """Return the initial state, relaxed if the problem asks for it."""
@@ -222,6 +225,9 @@ class Solver:
         ku = anisotropy.strength(system.anisotropy, values.ku_factor, values.regions)
         own_x, own_y, own_z = (-float(own[i]) * (m[i] if self.uniform_ms else system.ms * m[i]) for i in range(3))
         applied = values.field if system.beyond is None else [values.field[i] + system.beyond[i] for i in range(3)]
+        for place, own_map in enumerate(system.maps or ()):
+            if len(own_map) == 3:
+                applied = [applied[i] + values.maps[place] * own_map[i] for i in range(3)]
         x, y, z = (applied[i] + jnp.zeros_like(m[i]) for i in range(3))
         terms = {
             "exchange": exchange.field(m, around, system.exchange),
@@ -247,7 +253,10 @@ class Solver:
         m = (m[0], m[1], m[2])
         h = total((extra[0], extra[1], extra[2]), *self._local(system, values, m).values())
         if self.has_current:
-            amplitude = system.torque * values.current
+            current = values.current
+            for place, own_map in enumerate(system.maps or ()):
+                current = current + values.maps[place] * own_map[0] if len(own_map) == 1 else current
+            amplitude = system.torque * current
             torque = spin_torque.field(
                 m, constants.polarisation, amplitude, constants.field_like_ratio, constants.slonczewski_lambda
             )

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Problem, couplings, material
+from device_sims.problem import ADAPTIVE, GAMMA0, LEAST_TOLERANCE, MU0, Problem, couplings, drive_maps, material
 from device_sims.problem.waveforms import largest
 from spinloom.errors import UserError
 
@@ -74,6 +74,9 @@ def fastest_waves(problem: Problem) -> list[tuple[float, float]]:
     others += 2 * abs(constants.Dbulk_J_per_m2) * sum(1 / d for d in mesh.cell_m)
     factor = max(largest(phase.Ku_factor) * _product(phase.region_Ku_factors) for phase in problem.schedule)
     applied = max(np.sqrt(sum(largest(b) ** 2 for b in phase.field_T)) for phase in problem.schedule)
+    peaks = {one.name: np.sqrt((drive_maps.values(problem, one) ** 2).sum(0)).max() for one in problem.drive_maps}
+    fields = [one.name for one in problem.drive_maps if one.acts == "field"]
+    applied += sum(peaks[n] * max(largest(dict(p.drive_maps).get(n, 0.0)) for p in problem.schedule) for n in fields)
     beyond = ms if problem.geometry.beyond_mx is not None else 0.0
     fourth = 4 * abs(constants.Ku2_J_per_m3) * part
     field = (4 * bonds + 2 * np.abs(ku) * factor + fourth + 2 * others) / (MU0 * ms)

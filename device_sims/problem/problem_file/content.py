@@ -17,6 +17,7 @@ from device_sims.problem.problem_file.common import data_file
 from device_sims.problem.problem_file.constants import Material as MaterialKeys
 from device_sims.problem.problem_file.constants import Region, material_of, region_of
 from device_sims.problem.problem_file.couplings import Coupling, Grains, check_grains, coupling_of, grains_of
+from device_sims.problem.problem_file.drive_maps import DriveMap, check_maps, map_of
 from device_sims.problem.problem_file.mesh import Mesh, mesh_of
 from device_sims.problem.problem_file.other_names import hints
 from device_sims.problem.problem_file.outputs import OutputKeys, Outputs, outputs_of
@@ -87,6 +88,9 @@ class ProblemFile(Section):
     initial: Initial = key("The state at t = 0.")
     schedule: tuple[Phase, ...] = key("Phases, one after the other.", min_length=1, max_length=10000)
     numerics: NumericsKeys = key("How time is stepped.")
+    drive_maps: tuple[DriveMap, ...] = key(
+        "Fields and currents that differ from place to place, which the schedule drives.", (), max_length=100
+    )
     window: Window | None = key("The box follows a wall.", absent=True)
     outputs: OutputKeys = key("What is written.")
 
@@ -138,6 +142,7 @@ def _problem(content: ProblemFile, seed: int, folder: Path, shape: Callable[[Sha
         temperature_K=content.temperature_K,
         numerics=Numerics(**content.numerics.model_dump()),
         record_interval_s=content.outputs.record_interval_s,
+        drive_maps=tuple(map_of(given, f"drive_maps.{i}", folder) for i, given in enumerate(content.drive_maps)),
         window=None if content.window is None else parts.Window(content.window.component),
         stream=(seed, "thermal field", "run"),
         regions=tuple(region_of(r, f"regions.{i}", uniform, maps, shape) for i, r in enumerate(content.regions)),
@@ -157,6 +162,7 @@ def _check_window(problem: Problem) -> None:
         "regions": problem.regions and "regions",
         "material.maps": problem.maps and "maps",
         "grains": problem.grains and "grains",
+        "drive_maps": problem.drive_maps and "drive_maps",
         "mesh.periodic": problem.mesh.periodic[0],
     }
     for name, found in wrong.items():
@@ -176,11 +182,16 @@ def _check(problem: Problem) -> None:
     _check_window(problem)
     records = 1  # that of t = 0
     driven = [name for phase in problem.schedule for name, _ in phase.region_Ku_factors]
-    for where, named in (("schedule", problem.schedule), ("regions", problem.regions)):
+    for where, named in (
+        ("schedule", problem.schedule),
+        ("regions", problem.regions),
+        ("drive_maps", problem.drive_maps),
+    ):
         names = [item.name for item in named]
         twice = {name for name in names if name and names.count(name) > 1}
         if twice:
             raise UserError(f"{where}: found two of the name '{min(twice)}', allowed: each name once")
+    check_maps(problem)
     for name in driven:
         if name not in [region.name for region in problem.regions]:
             raise UserError(f"schedule: region_Ku_factors: found '{name}', allowed: the name of a region")

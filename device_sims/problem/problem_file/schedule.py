@@ -75,6 +75,10 @@ class Phase(Section):
         "Drives of the anisotropy in regions, by the region's name.",
         dict,
     )
+    drive_maps: dict[Annotated[str, BeforeValidator(str)], Drive] = key(
+        "What the maps of `drive_maps` are multiplied by, by the map's name; 0 for those left out.",
+        dict,
+    )
 
 
 def phases_of(given: Phase, index: int, folder: Path) -> list[parts.Phase]:
@@ -163,6 +167,9 @@ def _phase(given: Phase, where: str, name: str, folder: Path) -> parts.Phase:
         region_Ku_factors=tuple(
             (region, drive(value, f"region_Ku_factors.{region}", "Ku_factor"))
             for region, value in sorted(given.region_Ku_factors.items())
+        ),
+        drive_maps=tuple(
+            (one, drive(value, f"drive_maps.{one}", "Ku_factor")) for one, value in sorted(given.drive_maps.items())
         ),
         relax_tolerance=(given.tolerance or RELAX_TOLERANCE) if relaxes else None,
         until=None if given.until is None else _until(given.until, f"{where}.until"),
