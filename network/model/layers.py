@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from network.config import Converters
 from network.crossbar.converters import quantise
 from network.model.architecture import Layer
-from network.synapse import random_words
+from network.model.read_noise import deviates
 
 MOMENTUM = 0.9  # of the running statistics
 EPSILON = 1e-5
@@ -49,15 +49,18 @@ class Statistics(NamedTuple):
 def windows(x: jax.Array, layer: Layer) -> jax.Array:
     """Return what enters a convolution's array at each place, float32[batch, rows, columns, inputs].
 
-    That is how an array computes a convolution. It is also much faster than XLA's convolution here, which falls back
-    to a plain loop when it stands in the body of a scan on a CPU (30 times slower).
+    That is how an array computes a convolution. It is also much faster than XLA's convolution here: the gradient of
+    its weights falls back to a plain loop on a CPU (40 times slower).
     """
     side = layer.kernel
     if layer.padded:
         before = (side - 1) // 2
         x = jnp.pad(x, ((0, 0), (before, side - 1 - before), (before, side - 1 - before), (0, 0)))
     rows, columns = layer.places
-    return jnp.concatenate([x[:, i : i + rows, j : j + columns, :] for i in range(side) for j in range(side)], axis=-1)
+    # along the columns first: copies of a few channels each are slow, and only a part of them is left
+    x = jnp.concatenate([x[:, :, j : j + columns, :] for j in range(side)], axis=-1)
+    x = jax.lax.optimization_barrier(x)  # else both copies are fused into one
+    return jnp.concatenate([x[:, i : i + rows] for i in range(side)], axis=-1)
 
 
 def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Array:
@@ -80,13 +83,16 @@ def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Ar
     jax.Array, float32[batch, outputs] or float32[batch, rows, columns, outputs]
     """
     entering = x if not layer.kernel else windows(x, layer)
+    places = entering.shape[:-1]
+    # as a matrix: where XLA has to contract several axes, the gradient of the weights takes up to three times as long
+    entering = entering.reshape(-1, entering.shape[-1])
     current = entering @ synapses.value
     variance = synapses.variance
     if variance is not None:
         square = jax.lax.stop_gradient(entering * entering)
         total = square.sum(-1, keepdims=True) * variance if variance.ndim == 0 else square @ variance
-        current = current + jnp.sqrt(total) * random_words.normal(noise.key, noise.step, current.shape)
-    return jnp.float32(layer.scale) * current
+        current = current + jnp.sqrt(total) * deviates(noise.key, noise.step, current.shape)
+    return jnp.float32(layer.scale) * current.reshape(*places, -1)
 
 
 def driven(x: jax.Array, converters: Converters, first: bool, signed: bool) -> jax.Array:
