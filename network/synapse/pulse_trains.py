@@ -9,10 +9,12 @@ result as programming the dense `Plan` (`plan`).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt32
 
 from network.synapse import random_words, sampling
@@ -97,26 +99,13 @@ def program(
     array : Array
     info : Info
     """
-    flat = jax.tree.map(jnp.ravel, array)
-    total, first = Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0)), 0
-    for train, (devices, inputs, outputs) in zip(of_layers, shapes, strict=True):
-        flat, total = _layer(key, step, flat, total, train, first, table, pulses)
-        first += devices * inputs * outputs
-    return jax.tree.map(lambda new, old: new.reshape(old.shape), flat, array), total
-
-
-def _layer(key, step, flat, total, train, first, table, pulses):
-    """Program one layer, whose devices begin at ``first`` of the flat array."""
-    inputs, outputs = len(train.rows), train.columns.shape[1]
-    met = jnp.sum((_meeting(train).T & train.rows[None, :]) != 0, axis=0, dtype=jnp.int32)
-    ends = jnp.cumsum(met)
+    lines = _lines(step, of_layers, shapes)
 
     def more(carry):
         chunk, old, total = carry
         number = chunk * EVENTS + jnp.arange(EVENTS, dtype=jnp.int32)
-        row, column, command = _find(train, ends, number)
-        mask = number < ends[-1]
-        place = first + (train.device * inputs + row) * outputs + column
+        place, command = _find(lines, number)
+        mask = number < lines.ends[-1]
         place = jnp.where(mask, place, old.state.size)  # fillers: nothing is read or written there
         part = jax.tree.map(lambda a: a.at[place].get(mode="clip"), old)
         new, info = sampling.program_at(key, step, place, part, Plan(command, mask), table, pulses)
@@ -127,45 +116,112 @@ def _layer(key, step, flat, total, train, first, table, pulses):
         }
         return chunk + 1, old._replace(**kept), jax.tree.map(jnp.add, total, info)
 
-    left = (jnp.int32(0), flat, total)
-    return jax.lax.while_loop(lambda carry: carry[0] * EVENTS < ends[-1], more, left)[1:]
+    nothing = Info(jnp.zeros(pulses, jnp.int32), jnp.int32(0))
+    left = (jnp.int32(0), jax.tree.map(jnp.ravel, array), nothing)
+    _, flat, total = jax.lax.while_loop(lambda carry: carry[0] * EVENTS < lines.ends[-1], more, left)
+    return jax.tree.map(lambda new, old: new.reshape(old.shape), flat, array), total
 
 
-def _find(train: Trains, ends: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return row, column (int32[n]) and command (int16[n]) of events; those before the end of row i are ``ends[i]``."""
-    row = jnp.minimum(jnp.searchsorted(ends, number, side="right"), len(ends) - 1).astype(jnp.int32)
-    bits, outputs = train.rows[row], train.columns.shape[1]
-    before = jnp.where(row > 0, ends[jnp.maximum(row - 1, 0)], 0)
-    own = _meeting(train._replace(falling_rows=train.falling_rows[row]))  # one line for each of the rows, or for all
-    column = set_bit(_packed(bits, own), number - before)
-    column = jnp.clip(column, 0, outputs - 1)
-    line = jnp.zeros_like(row) if len(own) == 1 else jnp.arange(len(row))
-    times = jax.lax.population_count(bits & own[line, column]).astype(jnp.int32)
-    falling = train.falling_rows[row] == train.falling_columns[column]
-    command = train.commands[falling.astype(jnp.int32)] + jnp.maximum(times, 1) - 1
-    return row, column, command.astype(jnp.int16)
+class _Lines(NamedTuple):
+    """The lines of all layers, one layer after the other, and where their trains meet."""
+
+    trains: Trains  # ``device`` as int32[rows]: of each row; ``commands`` as int32[layers, 2]
+    meets: jax.Array  # uint32[words, rows], the columns that meet each row, as bits
+    ends: jax.Array  # int32[rows], events up to and with each row
+    starts: jax.Array  # int32[rows], events before
+    first: np.ndarray  # int32[rows], place of the row's first synapse's first device in the packed array
+    size: np.ndarray  # int32[rows], synapses of the row's layer
+    column: np.ndarray  # int32[rows], the first column of the row's layer
+    layer: np.ndarray  # int32[rows]
 
 
-def _packed(rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Return which ``columns``, uint32[rows or 1, outputs], meet each row, as bits: uint32[rows, words]."""
-    groups = jnp.pad(columns, ((0, 0), (0, -columns.shape[1] % BITS))).reshape(len(columns), -1, BITS)
-    meets = (rows[:, None, None] & groups) != 0
-    return jnp.sum(
-        meets.astype(jnp.uint32) << jnp.arange(BITS, dtype=jnp.uint32)[None, None], axis=-1, dtype=jnp.uint32
+def _lines(step: Step, of_layers: tuple[Trains, ...], shapes: tuple[tuple[int, int, int], ...]) -> _Lines:
+    words = -(-max(outputs for _, _, outputs in shapes) // BITS)
+    # The condition always holds. It keeps XLA from fusing the draw of the trains into this, which would draw them anew
+    # for each pair of lines (a step then took ten times as long).
+    meets = jax.lax.cond(
+        jnp.asarray(step) >= 0,
+        lambda: jnp.concatenate([_packed(train, words) for train in of_layers], axis=1),
+        lambda: jnp.zeros((words, sum(inputs for _, inputs, _ in shapes)), jnp.uint32),
     )
+    met = jnp.sum(jax.lax.population_count(meets).astype(jnp.int32), axis=0, dtype=jnp.int32)
+    ends = jnp.cumsum(met)
+    inputs, outputs = [np.array([shape[axis] for shape in shapes]) for axis in (1, 2)]
+    sizes = np.array([math.prod(shape) for shape in shapes])
+    devices, columns = np.cumsum(sizes) - sizes, np.cumsum(outputs) - outputs
+    row = np.concatenate([np.arange(count) for count in inputs])
+
+    def each(of_layer):
+        return np.repeat(of_layer, inputs).astype(np.int32)
+
+    def joined(lines):
+        return jnp.concatenate(lines, axis=-1)
+
+    trains = Trains(
+        joined([train.rows for train in of_layers]),
+        joined([train.columns for train in of_layers]),
+        joined([train.falling_rows for train in of_layers]),
+        joined([train.falling_columns for train in of_layers]),
+        joined([jnp.broadcast_to(train.device, train.rows.shape) for train in of_layers]),
+        jnp.stack([train.commands for train in of_layers]),
+    )
+    return _Lines(
+        trains,
+        meets,
+        ends,
+        ends - met,
+        each(devices) + row.astype(np.int32) * each(outputs),
+        each(inputs * outputs),
+        each(columns),
+        each(np.arange(len(shapes))),
+    )
+
+
+def _packed(train: Trains, words: int) -> jax.Array:
+    """Return which columns meet each row, as bits: uint32[words, rows]."""
+    kinds, outputs = train.columns.shape
+    own = -(-outputs // BITS)
+    columns = jnp.pad(train.columns, ((0, 0), (0, own * BITS - outputs))).reshape(kinds, own, BITS)
+    lines = columns[0, :, :, None]
+    if kinds == 2:
+        lines = jnp.where(train.falling_rows[None, None, :], columns[1, :, :, None], lines)
+    bit = jnp.uint32(1) << jnp.arange(BITS, dtype=jnp.uint32)
+    meets = jnp.where((lines & train.rows[None, None, :]) != 0, bit[None, :, None], jnp.uint32(0))
+    return jnp.pad(jnp.sum(meets, axis=1, dtype=jnp.uint32), ((0, words - own), (0, 0)))
+
+
+def _find(lines: _Lines, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return place (int32[n]) and command (int16[n]) of the events ``number``."""
+    trains = lines.trains
+    row = jnp.searchsorted(lines.ends, number, side="right", method="scan_unrolled").astype(jnp.int32)
+    row = jnp.minimum(row, len(lines.ends) - 1)
+    column = set_bit(lines.meets[:, row].T, number - lines.starts[row])
+    line = jnp.minimum(jnp.asarray(lines.column)[row] + column, trains.columns.shape[1] - 1)
+    falls = trains.falling_rows[row]
+    bits = trains.columns[0, line]
+    if len(trains.columns) == 2:
+        bits = jnp.where(falls, trains.columns[1, line], bits)
+    times = jax.lax.population_count(trains.rows[row] & bits).astype(jnp.int32)
+    falling = (falls == trains.falling_columns[line]).astype(jnp.int32)
+    command = trains.commands[jnp.asarray(lines.layer)[row], falling] + jnp.maximum(times, 1) - 1
+    place = jnp.asarray(lines.first)[row] + trains.device[row] * jnp.asarray(lines.size)[row] + column
+    return place, command.astype(jnp.int16)
 
 
 def set_bit(words: jax.Array, rank: jax.Array) -> jax.Array:
     """Return the place (int32[n]) of the set bit number ``rank`` (int32[n], from 0) in each row of ``words``."""
-    count = jax.lax.population_count(words).astype(jnp.int32)
-    ends = jnp.cumsum(count, axis=1)
-    word = jnp.minimum(jnp.sum(ends <= rank[:, None], axis=1, dtype=jnp.int32), words.shape[1] - 1)
-    take = word[:, None]
-    rank = rank - (jnp.take_along_axis(ends - count, take, axis=1)[:, 0])
-    bits, place = jnp.take_along_axis(words, take, axis=1)[:, 0], jnp.zeros_like(word)
+    before = place = jnp.zeros_like(rank)
+    bits, left = words[:, 0], rank
+    for number, word in enumerate(words.T):
+        count = jax.lax.population_count(word).astype(jnp.int32)
+        here = (rank >= before) & (rank < before + count)
+        bits, left, place = (
+            jnp.where(here, new, old) for new, old in ((word, bits), (rank - before, left), (number * BITS, place))
+        )
+        before = before + count
     for half in (16, 8, 4, 2, 1):  # is it among the lower bits that are left, or beyond them?
         low = jax.lax.population_count(bits & jnp.uint32(2**half - 1)).astype(jnp.int32)
-        beyond = rank >= low
-        bits, rank = jnp.where(beyond, bits >> half, bits), jnp.where(beyond, rank - low, rank)
+        beyond = left >= low
+        bits, left = jnp.where(beyond, bits >> half, bits), jnp.where(beyond, left - low, left)
         place = place + jnp.where(beyond, half, 0)
-    return word * BITS + place
+    return place
