@@ -33,7 +33,8 @@ class Constants:
     """The parts of a problem file that hold constants, and what the schedule has to know of them.
 
     ``here`` are the regions with material, ``base`` the one whose constants are the uniform ones, ``ku`` the Ku of each
-    region that the schedule's factors are of, ``torque`` whether a current through the film acts.
+    region that the schedule's factors are of, ``torque`` whether a current through the film acts. ``drive_maps`` and
+    ``files``, both by name, are what the schedule adds.
     """
 
     material: dict[str, Any]
@@ -44,6 +45,8 @@ class Constants:
     regions: list[dict[str, Any]] = field(default_factory=list)
     couplings: list[dict[str, Any]] = field(default_factory=list)
     maps: dict[str, np.ndarray] = field(default_factory=dict)
+    drive_maps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, np.ndarray] = field(default_factory=dict)
     custom: list[Field] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -233,7 +236,7 @@ def _by_region(job: Job, found: Constants, present: list[int]) -> None:
             found.material.setdefault(ours, 0.0)
         rows, differ = dict.fromkeys(present, {}), set(axes)
     tabulated = {column["region"] for column in job.outputs.columns if "region" in column}
-    named = coupled | _driven(job, found) | (tabulated & set(present))
+    named = coupled | _driven(job, found) | _apart(job, found) | (tabulated & set(present))
     for r in sorted(differ | named):
         entry: dict[str, Any] = {"name": found.name(r), "shape": {"kind": "file", "file": "", "values": [float(r)]}}
         if rows[r]:
@@ -253,6 +256,12 @@ def _driven(job: Job, found: Constants) -> set[int]:
         if len(set(ways.values())) > 1:
             driven |= {r for r, way in ways.items() if way != (1.0,) * 11}
     return driven
+
+
+def _apart(job: Job, found: Constants) -> set[int]:
+    """Return the regions whose field or current is another than that of the largest region."""
+    drives = [stage.drives[name].of for stage in job.stages for name in ("b_ext", "j")]
+    return {r for of in drives for r in found.here if of[r] != of[found.base]}
 
 
 def ku_factor(job: Job, found: Constants, value: Any, region: int) -> Any:

@@ -144,6 +144,10 @@ class Writer:
             content["window"] = {"component": "xyz"[job.window]}
         content["initial"] = self._start()
         content["schedule"] = phases(job, found, self.notes)
+        for name, values in found.files.items():
+            self._file(name, values, name.removesuffix(".ovf"))
+        if found.drive_maps:
+            content["drive_maps"] = [self._prefixed(entry) for entry in found.drive_maps.values()]
         self._first_relaxation(content)
         content |= self._numerics(content, kelvin)
         path = self.folder / f"{self.name}.yaml"
@@ -162,6 +166,10 @@ class Writer:
         name = self.prefix + name
         ovf.write(self.folder / name, values, self.job.mesh.cell_m, format="binary8", name=what)
         return name
+
+    def _prefixed(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return an entry of `drive_maps` with its file's full name."""
+        return {key: self.prefix + value if key in ("field", "current") else value for key, value in entry.items()}
 
     def _geometry(self, found: Constants) -> dict[str, Any] | None:
         """Return the shape: by its key if that holds the same cells, else by a file; None for the whole box."""

@@ -10,7 +10,7 @@ from device_sims.engines.mumax3.script import BOHR_MAGNETON, ELECTRON, GAMMA, GA
 from device_sims.translate.constants import Constants, custom_current, ku_factor
 from device_sims.translate.drives import combined, drive, samples
 from device_sims.translate.values import Signal, Unrepresentable
-from device_sims.translate.world import STRAINS, Job, Stage, Values
+from device_sims.translate.world import STRAINS, Job, Stage
 
 RELAX_TOLERANCE = 1e-5  # max |m x H|/Ms to which relax and minimize go
 LONGEST_RUN_S = 1e-7  # of a run that ends by a condition
@@ -53,7 +53,8 @@ def _drives(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dict[
     for name in STRAINS:
         if any(value != 0 for value in stage.drives[name].of):
             raise Unrepresentable(f"{name}: a problem has no strain")
-    field = _field(job, found, stage)
+    maps: dict[str, Any] = {}
+    field = _field(found, stage, maps)
     if any(component != 0 for component in field):
         drives["field_T"] = field
     factors = _ku_factors(job, found, stage)
@@ -63,27 +64,46 @@ def _drives(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dict[
     else:
         drives["region_Ku_factors"] = {found.name(r): factor for r, factor in factors.items() if factor != 1}
     if stage.kind == "run":
-        drives |= _currents(job, found, stage, notes)
-    elif _current(found, stage.drives["j"]) != (0.0, 0.0, 0.0):
+        drives |= _currents(job, found, stage, notes, maps)
+    elif any(stage.drives["j"].of[r] != (0.0, 0.0, 0.0) for r in found.here):
         notes.append(f"line {stage.line}: the relaxation has no current, mumax3's has its torque")
-    return drives
+    return drives | ({"drive_maps": maps} if maps else {})
 
 
-def _uniform(found: Constants, values: Values, what: str) -> Any:
-    """Return a quantity that must be the same in all regions."""
-    own = {values.of[r] for r in found.here}
-    if len(own) > 1 or values.extra:
-        raise Unrepresentable(f"{what} differs from place to place")
-    return own.pop()
-
-
-def _field(job: Job, found: Constants, stage: Stage) -> list[Any]:
-    values = _uniform(found, stage.drives["b_ext"], "B_ext")
+def _field(found: Constants, stage: Stage, maps: dict[str, Any]) -> list[Any]:
+    """Return the uniform field of a stage, and add to ``maps`` the drives of what differs from it."""
+    values = stage.drives["b_ext"]
+    base = values.of[found.base]
+    for r in found.here:
+        for i, axis in enumerate("xyz"):
+            if (apart := _difference(values.of[r][i], base[i])) != 0:
+                name = f"field_{axis}_{found.name(r)}"
+                direction = [float(axis == other) for other in "xyz"]
+                found.drive_maps[name] = {"name": name, "region": found.name(r), "direction": direction}
+                maps[name] = drive(apart, stage)
+    for extra in values.extra:
+        name = _mapped(found, "field", extra.mask)
+        maps[name] = drive(extra.times, stage)
     custom = np.sum([term.constant for term in found.custom] or [(0.0, 0.0, 0.0)], axis=0)
     return [
         drive(value if not c else combined([value, float(c)], lambda a, b: a + b), stage)
-        for value, c in zip(values, custom)
+        for value, c in zip(base, custom)
     ]
+
+
+def _difference(a: Any, b: Any) -> Any:
+    return 0.0 if a == b else combined([a, b], lambda a, b: a - b)
+
+
+def _mapped(found: Constants, kind: str, values: np.ndarray) -> str:
+    """Return the name of a map of a file, which is added if it is new."""
+    for name, known in found.files.items():
+        if known.shape == values.shape and (known == values).all():
+            return name.removesuffix(".ovf")
+    name = f"{kind}_map_{len(found.files)}"
+    found.files[f"{name}.ovf"] = values
+    found.drive_maps[name] = {"name": name, kind: f"{name}.ovf"}
+    return name
 
 
 def _ku_factors(job: Job, found: Constants, stage: Stage) -> dict[int, Any]:
@@ -98,19 +118,17 @@ def _rounded(factor: Any) -> Any:
     return 1.0 if isinstance(factor, float) and abs(factor - 1) < 1e-12 else factor
 
 
-def _current(found: Constants, values: Values) -> tuple[Any, Any, Any]:
-    return _uniform(found, values, "J")
-
-
-def _currents(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dict[str, Any]:
+def _currents(job: Job, found: Constants, stage: Stage, notes: list[str], maps: dict[str, Any]) -> dict[str, Any]:
     """Return the drives that a current density is: through the film, and along it."""
     drives: dict[str, Any] = {}
     thickness_m = job.mesh.size_m[2]
     if any(any(term.across) for term in found.custom):
         drives["current_density_A_per_m2"] = custom_current(found, thickness_m)
         return drives
-    j = _current(found, stage.drives["j"])
-    if found.torque and j[2] != 0:
+    values = stage.drives["j"]
+    j = values.of[found.base]
+    unlike = [r for r in found.here if values.of[r] != j]
+    if found.torque and (j[2] != 0 or unlike or values.extra):
         free_m = {job.constants["freelayerthickness"][r] for r in found.here}
         if len(free_m) > 1:
             raise Unrepresentable("FreeLayerThickness differs between regions")
@@ -119,11 +137,21 @@ def _currents(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dic
             * thickness_m
             / (free_m.pop() or thickness_m)
         )
-        drives["current_density_A_per_m2"] = drive(_times(j[2], scale), stage)
+        if j[2] != 0:
+            drives["current_density_A_per_m2"] = drive(_times(j[2], scale), stage)
+        for r in unlike:
+            name = f"current_{found.name(r)}"
+            found.drive_maps[name] = {"name": name, "region": found.name(r)}
+            maps[name] = drive(_times(_difference(values.of[r][2], j[2]), scale), stage)
+        for extra in values.extra:
+            maps[_mapped(found, "current", extra.mask[2])] = drive(extra.times.scaled(scale), stage)
     if j[2] != 0 and job.mesh.cells[2] > 1 and not job.settings["disablezhanglitorque"]:
         if not found.torque:
             raise Unrepresentable("J along z through several layers: a problem's Zhang-Li torque is along x")
         notes.append(f"line {stage.line}: mumax3 adds a Zhang-Li torque along z here, a problem does not")
+    in_plane = any(values.of[r][:2] != j[:2] for r in unlike) or any(extra.mask[:2].any() for extra in values.extra)
+    if in_plane and not job.settings["disablezhanglitorque"]:
+        raise Unrepresentable("J along the film differs from place to place, a problem's Zhang-Li torque does not")
     along = [i for i in (0, 1) if j[i] != 0]
     if along and not job.settings["disablezhanglitorque"]:
         if along == [1] or len(along) == 2:

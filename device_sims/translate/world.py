@@ -313,6 +313,13 @@ class World:
             differ.add("ku1")  # nothing times a factor
         settings = {name for name, value in self.settings.items() if job.settings[name] != value and name in FELT}
         only_relaxed = all(stage.kind != "run" for stage in job.stages)
+        if not torques and not any(_flows(stage) for stage in job.stages):  # no current has felt them yet
+            job.constants = {**job.constants, **{name: constants[name] for name in CURRENT}}
+            job.settings = {**job.settings, **{name: self.settings[name] for name in CURRENT_SETTINGS}}
+            differ, settings = differ - CURRENT, settings - CURRENT_SETTINGS
+        warm = [stage.drives["temp"].of for stage in job.stages if stage.kind == "run"]
+        if warm and any(warm[-1][r] != self.values["temp"][r] for r in here):
+            return False  # a problem has one temperature
         if not all(own[:2]) or differ & STATIC.keys() or settings & {"enabledemag"}:
             return False
         if not only_relaxed and (differ or settings or torques or not own[2]):
@@ -329,6 +336,17 @@ FELT = {
     "enabledemag", "disablezhanglitorque", "disableslonczewskitorque", "fixedlayerposition", "doprecess", "gammall",
     "fixdt", "maxerr",
 }  # fmt: skip
+
+
+# constants and settings that act with a current alone
+CURRENT = {"pol", "lambda", "epsilonprime", "fixedlayer", "freelayerthickness", "xi"}
+CURRENT_SETTINGS = {"disablezhanglitorque", "disableslonczewskitorque", "fixedlayerposition"}
+
+
+def _flows(stage: Stage) -> bool:
+    """Return whether a current flows in a stage that runs."""
+    j = stage.drives["j"]
+    return stage.kind == "run" and (bool(j.extra) or any(of != (0.0, 0.0, 0.0) for of in j.of))
 
 
 def _is_torque(term: Field) -> bool:
