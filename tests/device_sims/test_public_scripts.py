@@ -18,9 +18,12 @@ ROWS = pd.read_csv(HERE / "data" / "public_scripts.csv").set_index("script")["fe
 # word of the table -> (a problem file of docs/examples, or a script here that is translated; its key; the key's value)
 SHOWN = {
     "3D": ("zhang_li.yaml", "mesh.cells.2", "4"),
+    "Bmask": ("current_by_region.mx3", "drive_maps.*.field", ""),
+    "Bregion": ("picture.mx3", "drive_maps.*.direction", ""),
     "Bramp": ("in_plane_wall.yaml", "schedule.*.field_T.0.to", ""),
     "Btime": ("thermal_wall.yaml", "schedule.*.field_T.2.frequency_Hz", ""),
     "Dind": ("periodic_film.yaml", "material.D_J_per_m2", ""),
+    "Jregion": ("current_by_region.mx3", "drive_maps.*.region", "region_1"),
     "Jtime": ("racetrack.yaml", "schedule.*.current_density_A_per_m2.from", ""),
     "Kc1": ("cubic_grains.mx3", "regions.*.cubic_axes", ""),
     "Kuregion_pulse": ("anisotropy_pulse.mx3", "schedule.*.region_Ku_factors.region_1.points", ""),
@@ -54,6 +57,7 @@ SHOWN = {
     "minimize": ("depinning.yaml", "schedule.*.kind", "relax"),
     "mregion": ("coupled_layers.yaml", "initial.inside", ""),
     "notch": ("in_plane_wall.yaml", "geometry.notches", ""),
+    "oersted": ("current_by_region.mx3", "schedule.*.drive_maps.field_map_0.frequency_Hz", ""),
     "ovf1": ("zhang_li.yaml", "outputs.ovf_format", "text"),
     "ovfauto": ("racetrack.yaml", "outputs.ovf_interval_s", ""),
     "phases": ("racetrack.yaml", "schedule.*.name", "settle"),
@@ -89,11 +93,7 @@ SHOWN = {
 }
 # words without a key, and why
 ABSENT = {
-    "Bmask": "a field is the same everywhere",
-    "Bregion": "a field is the same everywhere",
-    "Jregion": "a current is the same everywhere",
     "Temp_time": "the temperature is a constant of a problem",
-    "oersted": "a field is the same everywhere",
     "Ms_time": "Ms is a constant of a problem",
     "fork": "needs a changed mumax3, with terms of its own",
     "shift": "moves the window by hand",

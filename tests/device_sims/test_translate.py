@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from device_sims.problem import problem_file
+from device_sims.problem import drive_maps, problem_file
 from device_sims.translate import machine, terms
 from device_sims.translate.language import parse
 from device_sims.translate.machine import Machine
@@ -163,6 +163,35 @@ def test_a_current_becomes_ours_with_its_signs(tmp_path):
     assert "Pol = 0.4" in again and "EpsilonPrime = 0.05" in again and "xi = 0.2" in again
     j = [line for line in again.splitlines() if line.startswith("J = ")][-1]
     assert [float(c) for c in j[11:-1].split(",")] == pytest.approx([1e11, 0, 2e11], rel=1e-9, abs=1.0)
+
+
+def test_fields_by_region_and_by_map_add_up_to_the_scripts(tmp_path):
+    problem = loaded(
+        """
+        DefRegion(4, XRange(12e-9, inf))
+        B_ext = vector(0, 0, 0.01)
+        B_ext.SetRegion(4, vector(0, 0.02, 0.03))
+        mask := NewVectorMask(16, 8, 1)
+        mask.SetVector(3, 2, 0, vector(1, 2, 0))
+        B_ext.Add(mask, 0.5)
+        Pol = 0.4; FixedLayer = vector(0, 1, 0)
+        DisableZhangLiTorque = true
+        J.SetRegion(4, vector(0, 0, 1e11))
+        run(1e-12)
+        """,
+        tmp_path,
+    )
+    (phase,) = problem.schedule
+    drives, maps = dict(phase.drive_maps), {one.name: one for one in problem.drive_maps}
+    field = np.zeros((3, *problem.mesh.shape)) + np.reshape(phase.field_T, (3, 1, 1, 1))
+    current = np.zeros(problem.mesh.shape) + phase.current_density_A_per_m2
+    for name, one in maps.items():
+        values = drive_maps.values(problem, one) * drives[name]
+        field, current = (field + values, current) if one.acts == "field" else (field, current + values[0])
+    np.testing.assert_allclose(field[:, 0, 0, 0], (0, 0, 0.01), atol=1e-15)
+    np.testing.assert_allclose(field[:, 0, 0, 15], (0, 0.02, 0.03), atol=1e-15)
+    np.testing.assert_allclose(field[:, 0, 2, 3], (0.5, 1, 0.01), atol=1e-15)
+    assert current[0, 0, 15] == 1e11 and current[0, 0, 0] == 0
 
 
 def test_functions_of_time_become_drives(tmp_path):
