@@ -1,6 +1,6 @@
 """How fast a training step is: a rule against the float step of the same network, on one thread.
 
-    python benchmarks/network.py --card results/default/calibration/card [--rule NAME] [--batch-size 100 128]
+    python benchmarks/network.py --card results/default/calibration/card [--rule NAME] [--batch-size 100 128] [--aihwkit PYTHON]
 
 Prints medians of CPU time over the repeats; the two rules take turns, so that a change of the machine's load hits both.
 """
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -72,6 +73,17 @@ def measure(arguments: argparse.Namespace, batch: int) -> None:
     for name, step_s in median.items():
         print(f"batch {batch}, {name}: {step_s * 1e3:.2f} ms per step, {batch / step_s:.0f} images/s")
     print(f"batch {batch}, ratio to the float step: {median[arguments.rule] / median[BASELINE]:.2f}")
+    if arguments.aihwkit:
+        step_s = peer(arguments, batch)
+        print(f"batch {batch}, aihwkit: {step_s * 1e3:.2f} ms per step, {batch / step_s:.0f} images/s")
+        print(f"batch {batch}, times as fast as aihwkit: {step_s / median[arguments.rule]:.2f}")
+
+
+def peer(arguments: argparse.Namespace, batch: int) -> float:
+    """Return the seconds of aihwkit's step, of the same network and batch (`benchmarks/peers.py`)."""
+    program = [arguments.aihwkit, str(Path(__file__).with_name("peers.py")), "--layers", *map(str, arguments.layers)]
+    steps = ["--batch-size", str(batch), "--steps", str(min(arguments.steps, 100))]
+    return float(subprocess.run([*program, *steps], check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
@@ -82,6 +94,7 @@ def main() -> None:
     parser.add_argument("--options", type=json.loads, default={}, help="options of the rule, as JSON")
     parser.add_argument("--layers", type=int, nargs="+", default=[PIXELS, 256, 10])
     parser.add_argument("--batch-size", type=int, nargs="+", default=[100, 128])
+    parser.add_argument("--aihwkit", help="Python of an environment that has aihwkit: compare with it too")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
