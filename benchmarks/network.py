@@ -1,6 +1,7 @@
 """How fast a training step is: a rule against the float step of the same network, on one thread.
 
-    python benchmarks/network.py --card results/default/calibration/card [--rule NAME] [--batch-size 100 128] [--aihwkit PYTHON]
+    python benchmarks/network.py --card results/default/calibration/card [--rule NAME] [--batch-size 100 128]
+        [--aihwkit PYTHON]
 
 Prints medians of CPU time over the repeats; the two rules take turns, so that a change of the machine's load hits both.
 """
