@@ -22,6 +22,7 @@ MAPPED = {
     "kc1": "Kc1_J_per_m3",
 }  # fmt: skip
 UNIFORM = {"kc2": "Kc2_J_per_m3", "dbulk": "Dbulk_J_per_m2", "xi": "zhang_li_beta", "ku2": "Ku2_J_per_m3"}
+CUBIC = ("kc1", "kc2")
 ABSENT = {
     "kc3": "the third cubic constant", "b1": "magneto-elastic coupling", "b2": "magneto-elastic coupling",
     "frozenspins": "spins that are held fixed", "nodemagspins": "cells without a stray field",
@@ -95,6 +96,8 @@ NEEDED = ("Ms_A_per_m", "A_J_per_m", "alpha")
 
 
 def _number(job: Job, name: str, region: int) -> float:
+    if name in CUBIC and not _has_cubic_axes(job, region):
+        return 0.0  # as in mumax3
     value = job.constants[name][region]
     if isinstance(value, Signal):
         if name == "ku1":
@@ -104,7 +107,7 @@ def _number(job: Job, name: str, region: int) -> float:
 
 
 def _same(job: Job, name: str, here: list[int]) -> Any:
-    values = {job.constants[name][r] for r in here}
+    values = {_number(job, name, r) if name in CUBIC else job.constants[name][r] for r in here}
     if len(values) > 1:
         raise Unrepresentable(f"{name} differs between regions, which a problem does not allow")
     (value,) = values
@@ -127,17 +130,29 @@ def _axes(job: Job, found: Constants) -> None:
     axis = job.constants["anisu"][found.base]
     if any(axis):
         found.material["axis"] = _numbers("anisu", axis)
-    if any(job.constants[name][r] for name in ("kc1", "kc2") for r in found.here):
-        found.material["cubic_axes"] = _cubic(job, found.base)
-    else:
-        found.material.pop("Kc2_J_per_m3", None)
+    cubic = [r for r in (found.base, *found.here) if _is_cubic(job, r)]
+    if cubic:
+        found.material["cubic_axes"] = _cubic(job, cubic[0])
+    for names, axes, has_axes in (
+        (("ku1", "ku2"), "anisU", lambda r: any(job.constants["anisu"][r])),
+        (CUBIC, "anisC1 and anisC2", lambda r: _has_cubic_axes(job, r)),
+    ):
+        without = sum(any(job.constants[name][r] for name in names) and not has_axes(r) for r in found.here)
+        if without:
+            where = f" in {without} of {len(found.here)} regions" if len(found.here) > 1 else ""
+            found.notes.append(f"{names[0]} without {axes} has no effect{where}, as in mumax3")
+
+
+def _has_cubic_axes(job: Job, region: int) -> bool:
+    return all(any(job.constants[name][region]) for name in ("anisc1", "anisc2"))
+
+
+def _is_cubic(job: Job, region: int) -> bool:
+    return any(_number(job, name, region) for name in CUBIC)
 
 
 def _cubic(job: Job, region: int) -> list[list[float]]:
-    first, second = (_numbers(name, job.constants[name][region]) for name in ("anisc1", "anisc2"))
-    if not any(first) or not any(second):
-        raise Unrepresentable("Kc1 without anisC1 and anisC2 has no direction")
-    return [first, second]
+    return [_numbers(name, job.constants[name][region]) for name in ("anisc1", "anisc2")]
 
 
 def _numbers(name: str, values: Any) -> list[float]:
@@ -225,7 +240,7 @@ def _by_region(job: Job, found: Constants, present: list[int]) -> None:
         axis = job.constants["anisu"][r]
         if found.ku[r] and axis != job.constants["anisu"][base]:
             axes[r] = {"axis": _numbers("anisu", axis)}
-        if job.constants["kc1"][r] and _cubic(job, r) != found.material["cubic_axes"]:
+        if _is_cubic(job, r) and _cubic(job, r) != found.material["cubic_axes"]:
             axes.setdefault(r, {})["cubic_axes"] = _cubic(job, r)
     coupled = _couplings(job, found, present)
     differ = {r for r in present if rows[r] or r in axes}

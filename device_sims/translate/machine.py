@@ -31,8 +31,8 @@ SILENT = {
 }
 # settings without a counterpart that change no result that is converged
 UNFELT = {
-    "mindt", "headroom", "demagaccuracy", "snapshotformat", "filenameformat", "minimizersamples", "ext_bubblemz",
-    "step",
+    "mindt", "maxdt", "relaxtorquethreshold", "minimizerstop", "headroom", "demagaccuracy", "snapshotformat",
+    "filenameformat", "minimizersamples", "ext_bubblemz", "step",
 }  # fmt: skip
 CONSTANTS: dict[str, Any] = {
     "pi": math.pi, "inf": math.inf, "true": True, "false": False, "mu0": 4e-7 * math.pi,
@@ -195,6 +195,9 @@ class Machine:
             world.time_s = number(value)
         elif name in UNFELT:
             self._left_out("changes no result, or only its numerical error")
+        elif name == "edgesmooth" and world.shape is not None:
+            self._left_out("comes after SetGeom, whose edges it does not change in mumax3 either")
+            world.settings[name] = number(value)
         elif name in SHIFTS:
             self._left_out("the window that moves fills new cells with the state of its edge")
         elif isinstance(world.settings[name], bool):
@@ -252,7 +255,7 @@ class Machine:
         if name == "autosave":
             self.world.ovf_s = number(self.value(arguments[1]))
         elif self.world.jobs:
-            self.world.jobs[-1].saves = True
+            self.world.jobs[-1].saves.append(len(self.world.jobs[-1].stages))
         else:
             self._left_out("the start is the first of the OVF files, if there are any")
 

@@ -252,10 +252,22 @@ class Writer:
             outputs["ovf_interval_s"] = max(job.ovf_s, record)
         elif job.saves:
             outputs["ovf"] = "each record" if not runs else "final"
+        if outputs.get("ovf") != "each record":
+            for stages in sorted({after for after in job.saves if after < len(job.stages)}):
+                self.notes.append(
+                    f"the state saved after line {job.stages[stages - 1].line} is not written: with `ovf: each record` "
+                    "there is one for every row of the table"
+                )
+        if self.followed and job.ovf_s:
+            self.notes.append("autosave is left out: the last state is written, which the next problem starts from")
+        if str(settings["outputformat"]).startswith("OVF1") and ("ovf" in outputs or "ovf_interval_s" in outputs):
+            self.notes.append("OVF files are of version 2.0")
         if str(settings["outputformat"]).endswith("_TEXT") and ("ovf" in outputs or "ovf_interval_s" in outputs):
             outputs["ovf_format"] = "text"
         outputs |= self._outputs("ovf" in outputs or "ovf_interval_s" in outputs)
         numerics = {"integrator": "heun" if kelvin else "dopri5", "dt_s": step}
+        if settings["fixdt"] and not kelvin:
+            self.notes.append("FixDt is left out: the steps are those that MaxErr needs")
         if not kelvin:
             numerics["tolerance"] = min(max(float(settings["maxerr"]), 1e-12), 1e-2)
         if not settings["enabledemag"]:

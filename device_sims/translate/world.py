@@ -101,7 +101,7 @@ class Job:
     temperature_seed: int = 0
     record_s: float = 0.0
     ovf_s: float = 0.0
-    saves: bool = False
+    saves: list[int] = field(default_factory=list)  # after how many stages a state is saved
     outputs: Outputs = field(default_factory=Outputs)
 
 
@@ -166,6 +166,7 @@ class World:
         self.jobs: list[Job] = []
         self._regions: np.ndarray | None = None
         self._fill: np.ndarray | None = None
+        self._smooth = 0  # EdgeSmooth as of when the geometry was set
         self._start: Start | None = None
         self._fresh = True  # whether m was set as a whole since the last stage
 
@@ -188,7 +189,7 @@ class World:
     def set_shape(self, shape: Shape) -> None:
         """Set the geometry."""
         self.ready()
-        self.shape, self._fill = shape, None
+        self.shape, self._fill, self._smooth = shape, None, int(self.settings["edgesmooth"])
         if self.jobs:
             raise Unrepresentable("changes the geometry after the first run")
 
@@ -200,7 +201,7 @@ class World:
             if self.shape is None:
                 self._fill = np.ones(mesh.shape)
             else:
-                self._fill = filled(self.shape, mesh, int(self.settings["edgesmooth"]))
+                self._fill = filled(self.shape, mesh, self._smooth)
         return self._fill
 
     def set_fill(self, fill: np.ndarray) -> None:
@@ -282,7 +283,7 @@ class World:
                 self.fill.copy(),
                 self.regions.copy(),
                 constants,
-                dict(self.settings),
+                self.settings | {"edgesmooth": self._smooth},
                 dict(self.exchange),
                 tuple(self.field_terms),
                 self.window,
@@ -327,7 +328,8 @@ class World:
         if only_relaxed:
             job.constants = {**constants, "ku1": job.constants["ku1"]}
             job.field_terms = tuple(self.field_terms)
-            job.settings, job.window, job.temperature_seed = dict(self.settings), self.window, self.thermal_seed
+            job.settings = self.settings | {"edgesmooth": self._smooth}
+            job.window, job.temperature_seed = self.window, self.thermal_seed
         return True
 
 

@@ -310,3 +310,30 @@ def test_all_times_are_whole_numbers_of_the_step(times, step):
     assert found == pytest.approx(step, rel=1e-6, abs=0)
     for time_s in rounded:
         assert time_s / found == pytest.approx(round(time_s / found), abs=1e-6)
+
+
+def test_cubic_anisotropy_without_axes_is_none_in_that_region(tmp_path):
+    text = """
+DefRegion(1, XRange(0, inf))
+Kc1 = 2e4
+AnisC1.SetRegion(1, vector(0, 0, 1))
+AnisC2.SetRegion(1, vector(1, 0, 0))
+Run(1e-12)
+"""
+    found = written(text, tmp_path)
+    assert "Kc1_J_per_m3" not in found["material"] and found["material"]["cubic_axes"] == [[0, 0, 1], [1, 0, 0]]
+    assert [(r["name"], r["values"]) for r in found["regions"]] == [("region_1", {"Kc1_J_per_m3": 2e4})]
+    assert "kc1 without anisC1 and anisC2 has no effect in 1 of 2 regions" in (tmp_path / "out/report.txt").read_text()
+
+
+def test_edge_smooth_after_the_geometry_changes_nothing(tmp_path):
+    assert "edge_smoothing" not in written("SetGeom(Circle(28e-9)); EdgeSmooth = 4\nRun(1e-12)", tmp_path)["geometry"]
+    assert "EdgeSmooth" in (tmp_path / "out/report.txt").read_text()
+
+
+def test_the_report_names_states_and_settings_that_are_left_out(tmp_path):
+    text = "FixDt = 1e-14\nOutputFormat = OVF1_TEXT\nRelax(); Save(m)\nB_ext = vector(0, 0.1, 0)\nRun(1e-12); Save(m)"
+    assert written(text, tmp_path)["outputs"]["ovf"] == "final"
+    report = (tmp_path / "out/report.txt").read_text()
+    assert report.count("is not written") == 1 and "saved after line 10" in report
+    assert "FixDt is left out" in report and "OVF files are of version 2.0" in report
