@@ -16,7 +16,7 @@ import numpy as np
 from spinloom.errors import UserError
 
 PREFIXES = {"": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
-UNITS = ("A/m", "A/m2", "J/m3", "m/s", "V", "T", "J", "K", "s", "m", "")
+UNITS = ("A/m", "A/m2", "J/m3", "m/s", "V", "T", "J", "K", "s", "m")
 TIMES = ("t", "time", "t_s", "time_s", "simulation time")
 
 
@@ -56,9 +56,14 @@ class Table:
                 f"{self.path}: found {len(found)} columns of the time ({_listed(self.columns)}), allowed: one, called "
                 f"{', '.join(TIMES)}"
             )
+        if self.units[found[0]] and _known(self.units[found[0]], "s") is None:
+            raise UserError(
+                f"{self.path}: found the unit '{self.units[found[0]]}' of '{found[0]}', allowed: s, with a prefix or "
+                "without"
+            )
         return self.columns[found[0]]
 
-    def column(self, wanted: str, what: str) -> np.ndarray:
+    def column(self, wanted: str, what: str, si: str) -> np.ndarray:
         """Return a column by its name, float64[n], SI.
 
         The name may come with its unit (``mz ()``), and without what OOMMF puts before it (``Oxs_TimeDriver::mz``).
@@ -69,21 +74,21 @@ class Table:
             As the user writes it.
         what : str
             Option that names the column, for errors.
+        si : str
+            Unit that it has to have, "" for a plain number; one without a unit is taken to have it.
 
         Raises
         ------
         UserError
-            If there is no such column, or there are several.
+            If there is no such column, there are several, or its unit is another.
         """
         name = _split(wanted)[0]
         for same in (name.__eq__, lambda own: _plain(own) == _plain(name)):
             found = [own for own in self.columns if same(own)]
             if len(found) == 1:
-                if _scale(unit := self.units[found[0]]) is None:
-                    raise UserError(
-                        f"{self.path}: {what}: found the unit '{unit}' of '{found[0]}', allowed: with a prefix or "
-                        f"without, {', '.join(UNITS[:-1])}"
-                    )
+                if (unit := self.units[found[0]]) and _known(unit, si) is None:
+                    allowed = f"{si}, with a prefix or without" if si else "a number without a unit"
+                    raise UserError(f"{self.path}: {what}: found the unit '{unit}' of '{found[0]}', allowed: {allowed}")
                 return self.columns[found[0]]
             if found:
                 break
@@ -202,12 +207,16 @@ def _numbers(path: Path, rows: list[list[str]], names: list[str], units: list[st
 
 def _scale(unit: str) -> float | None:
     """Return a unit's size in SI, None if it is not known; what has no unit is a number, or in SI."""
-    plain = unit.strip().replace("²", "2").replace("^", "").replace("**", "").replace("μ", "µ")
-    for known in UNITS:
-        prefix = plain.removesuffix(known) if known else plain
-        if plain.endswith(known) and prefix in PREFIXES and (known or not prefix):
-            return PREFIXES[prefix]
-    return None
+    return next((scale for known in UNITS if (scale := _known(unit, known)) is not None), None)
+
+
+def _known(unit: str, si: str) -> float | None:
+    """Return a unit's size in an SI unit, None if it is another's."""
+    plain = unit.strip()
+    for spelt, ours in (("²", "2"), ("^", ""), ("**", ""), ("μ", "µ")):
+        plain, si = plain.replace(spelt, ours), si.replace(spelt, ours)
+    prefix = plain.removesuffix(si) if si else plain
+    return PREFIXES[prefix] if plain.endswith(si) and prefix in PREFIXES and (si or not prefix) else None
 
 
 def _listed(names) -> str:

@@ -195,7 +195,7 @@ def _at(t_s: np.ndarray, time_s: float, gap_s: float) -> int:
 
 def _of_column(reading: Reading, table: Table):
     """Return the state over time of a column, float64[n], what a value of it is called, and no mesh."""
-    values = table.column(str(reading.state_column), "state_column")
+    values = table.column(str(reading.state_column), "state_column", "m" if reading.state == "position" else "")
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0]) + 1
         if reading.state != "position":

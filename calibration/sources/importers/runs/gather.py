@@ -21,7 +21,7 @@ from device_sims.finished.places import Files
 from device_sims.finished.tables import Unfit
 from device_sims.finished.write import Recorded, Seen
 from spinloom.errors import UserError
-from spinloom.quantities import DRIVES
+from spinloom.quantities import DRIVES, of
 
 ENSEMBLE = "ensemble.csv"  # of `python -m device_sims run --replicas`: the last row of each replica
 DIGITS = 12  # that a difference of times and a product of cells keep: 24 cells of 4 nm are 9.6e-08 m
@@ -115,14 +115,6 @@ def gather(path: Path, options: Any, reset: bool, report: Report) -> Gathered:
         report.total += 1
         told = _told(run, options, pattern, listed)
         present.append(told)
-        if "replica" in told:
-            key = tuple(sorted(told.items()))
-            if key in names:
-                raise UserError(
-                    f"{path}: {run} and {names[key]} are told to be the same write "
-                    f"({', '.join(f'{name} {value}' for name, value in key)}), allowed: each once"
-                )
-            names[key] = str(run)
         try:
             if isinstance(recorded, Unfit):
                 raise recorded
@@ -130,6 +122,14 @@ def gather(path: Path, options: Any, reset: bool, report: Report) -> Gathered:
         except Unfit as error:
             report.drop(run, 0, str(error))
             continue
+        if "replica" in told:
+            key = tuple(sorted((told | {name: row[name] for name in options.columns}).items()))
+            if key in names:
+                raise UserError(
+                    f"{path}: {run} and {names[key]} are told to be the same write "
+                    f"({', '.join(f'{name} {value}' for name, value in key)}), allowed: each once"
+                )
+            names[key] = str(run)
         if seen.mesh is not None:
             if mesh is not None and not _same(seen.mesh, mesh):
                 raise UserError(
@@ -163,7 +163,7 @@ def _recorded(runs: list[Path], options: Any, report: Report) -> Iterator[tuple[
         if run.name == ENSEMBLE:
             content = run.read_bytes()
             whole = tables.read(run, content)
-            numbers = whole.column("replica", "replica").astype(int)
+            numbers = whole.column("replica", "replica", "").astype(int)
             for place, number in enumerate(numbers):
                 one = {name: values[place : place + 1] for name, values in whole.columns.items()}
                 own = replace(whole, columns=one)
@@ -215,13 +215,16 @@ def _told(run: Path, options: Any, pattern: Pattern | None, listed: dict[str, di
 def _row(run: Path, recorded: Recorded, told: dict[str, Any], options: Any, reset: bool) -> tuple[dict, Seen]:
     """Return the row of a run, and what was seen of it."""
     row: dict[str, Any] = {name: getattr(options, name) for name in (*DRIVES, "duration_s", "temperature_K")}
+    given = {name for name, value in row.items() if name in options.model_fields_set and value is not None}
+    for name in sorted(given & (told.keys() | options.columns.keys())):
+        raise UserError(f"{run}: option {name}: is told by the runs too, allowed: one of them")
     row |= told
     if row["duration_s"] is None:
         raise UserError(f"{run}: duration_s: found nothing, allowed: by pattern, manifest or option duration_s")
     for name, column in options.columns.items():
         if name in told:
             raise UserError(f"{run}: columns: {name} is told by its name too, allowed: one of them")
-        row[name] = _during(recorded, column, options.pulse_start_s, row["duration_s"])
+        row[name] = _during(recorded, name, column, options.pulse_start_s, row["duration_s"])
     end = float(recorded.t_s[-1])
     if options.settle_s is not None:
         end = options.pulse_start_s + row["duration_s"] + options.settle_s
@@ -251,11 +254,11 @@ def _row(run: Path, recorded: Recorded, told: dict[str, Any], options: Any, rese
     return {**row, "start_position_m": seen.before, "final_position_m": seen.after}, seen
 
 
-def _during(recorded: Recorded, column: str, start_s: float, duration_s: float) -> float:
+def _during(recorded: Recorded, name: str, column: str, start_s: float, duration_s: float) -> float:
     """Return the one value that a column has during the pulse."""
     if recorded.table is None:
         raise UserError(f"{recorded.files.run}: columns: found no table, allowed: a run with a table")
-    t_s, values = recorded.table.time_s, recorded.table.column(column, "columns")
+    t_s, values = recorded.table.time_s, recorded.table.column(column, f"columns: {name}", of(name).si)
     own = values[(t_s > start_s) & (t_s < (start_s + duration_s) * (1 - write.CLOSE))]
     own = own if own.size else values[(t_s > start_s) & (t_s <= (start_s + duration_s) * (1 + write.CLOSE))]
     if not own.size:
