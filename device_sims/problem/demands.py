@@ -8,7 +8,7 @@ from device_sims.problem.problem import Problem
 from device_sims.problem.waveforms import Combined, Drive, Points, Pulse, simple
 from spinloom.errors import UserError
 
-PULSES, RELAX, UNTIL, WINDOW, MAPS = "pulses", "relax", "until", "window", "maps"
+PULSES, RELAX, UNTIL, WINDOW, MAPS, HEAT = "pulses", "relax", "until", "window", "maps", "heat"
 
 
 def refuse(problem: Problem, engine: str, does: tuple[str, ...] = ()) -> None:
@@ -35,6 +35,8 @@ def _demands(problem: Problem) -> Iterator[tuple[str, str, str, str]]:
         for name, drive in phase.drives().items():
             if not simple(drive):
                 yield PULSES, f"{where}.{name}", _kind(drive), "numbers, ramps and sines"
+        if phase.temperature_factor != 1.0:
+            yield HEAT, f"{where}.temperature_factor", "one that is not 1", "one temperature for all times"
         if phase.relax_tolerance is not None:
             yield RELAX, f"{where}.kind", "relax", "run"
         if phase.until is not None:

@@ -262,9 +262,10 @@ class Phase:
     """A stretch of time; each drive is a number or a waveform of `device_sims.problem.waveforms`.
 
     ``region_Ku_factors`` are pairs of a region's name and a factor on the Ku inside it, ``drive_maps`` of the name of a
-    `DriveMap` and what it is multiplied by. With a ``relax_tolerance`` the
-    phase takes no time: its state is the energy minimum below the last one, at T = 0 and under its drives, which are
-    constant, found until ``max |m x H| / Ms`` is below the tolerance. ``until`` ends a phase before its duration.
+    `DriveMap` and what it is multiplied by. ``temperature_factor`` multiplies the problem's temperature. With a
+    ``relax_tolerance`` the phase takes no time: its state is the energy minimum below the last one, at T = 0 and under
+    its drives, which are constant, found until ``max |m x H| / Ms`` is below the tolerance. ``until`` ends a phase
+    before its duration.
     """
 
     name: str
@@ -277,6 +278,7 @@ class Phase:
     relax_tolerance: float | None = later(None)
     until: Until | None = later(None)
     drive_maps: tuple[tuple[str, Drive], ...] = later(())
+    temperature_factor: Drive = later(1.0)
 
     def drives(self) -> dict[str, Drive]:
         """Return the drives by their keys."""
@@ -285,6 +287,7 @@ class Phase:
             "current_density_A_per_m2": self.current_density_A_per_m2,
             **{f"field_T.{axis}": drive for axis, drive in enumerate(self.field_T)},
             "zhang_li_u_m_per_s": self.zhang_li_u_m_per_s,
+            "temperature_factor": self.temperature_factor,
         }
         named |= {f"region_Ku_factors.{name}": drive for name, drive in self.region_Ku_factors}
         return {**named, **{f"drive_maps.{name}": drive for name, drive in self.drive_maps}}

@@ -65,6 +65,9 @@ def _drives(job: Job, found: Constants, stage: Stage, notes: list[str]) -> dict[
         drives["region_Ku_factors"] = {found.name(r): factor for r, factor in factors.items() if factor != 1}
     if stage.kind == "run":
         drives |= _currents(job, found, stage, notes, maps)
+        if kelvin := temperature(job, found):
+            factor = _rounded(drive(_times(stage.drives["temp"].of[found.base], 1 / kelvin), stage))
+            drives |= {"temperature_factor": factor} if factor != 1 else {}
     elif any(stage.drives["j"].of[r] != (0.0, 0.0, 0.0) for r in found.here):
         notes.append(f"line {stage.line}: the relaxation has no current, mumax3's has its torque")
     return drives | ({"drive_maps": maps} if maps else {})
@@ -182,14 +185,12 @@ def velocity_per_current(job: Job, found: Constants) -> float:
 
 
 def temperature(job: Job, found: Constants) -> float:
-    """Return the temperature of a job, K; `Unrepresentable` if it changes or differs between regions."""
-    values = {
-        float(samples(stage.drives["temp"].of[r], stage, 11)[i])
-        for stage in job.stages
-        if stage.kind == "run"
-        for r in found.here
-        for i in range(11)
-    }
-    if len(values) > 1:
-        raise Unrepresentable("Temp changes in time or from region to region")
-    return values.pop() if values else 0.0
+    """Return the highest temperature of a job, K; `Unrepresentable` if it differs between regions."""
+    highest = 0.0
+    for stage in job.stages:
+        if stage.kind == "run":
+            first, *others = (samples(stage.drives["temp"].of[r], stage) for r in found.here)
+            if any((first != other).any() for other in others):
+                raise Unrepresentable("Temp differs from region to region")
+            highest = max(highest, float(first.max()))
+    return highest

@@ -80,6 +80,7 @@ SHOWN = {
     "skyinit": ("skyrmion.yaml", "initial.kind", "skyrmion"),
     "slon": ("mtj_disc.yaml", "material.slonczewski_lambda", ""),
     "snapshot": ("skyrmion.yaml", "outputs.ovf", ""),
+    "Temp_time": ("heated_junction.mx3", "schedule.*.temperature_factor.from", ""),
     "tableadd_B": ("film_from_random.mx3", "outputs.drives", "True"),
     "tableadd_E": ("sp4.yaml", "outputs.record_interval_s", ""),  # every table has the energies
     "tableauto": ("sp4.yaml", "outputs.record_interval_s", ""),
@@ -93,7 +94,6 @@ SHOWN = {
 }
 # words without a key, and why
 ABSENT = {
-    "Temp_time": "the temperature is a constant of a problem",
     "Ms_time": "Ms is a constant of a problem",
     "fork": "needs a changed mumax3, with terms of its own",
     "shift": "moves the window by hand",

@@ -8,7 +8,7 @@ from scipy.stats import kstest
 
 from device_sims.engines.llg import ensemble, integrators, stability
 from device_sims.engines.llg.solver import Solver
-from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem
+from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Waveform
 from device_sims.validation import boltzmann
 from spinloom import streams
 from spinloom.errors import UserError
@@ -133,3 +133,37 @@ def test_streams_decide_the_noise_and_nothing_else_does():
     # recording more often must not change the path
     finer = next(ensemble.run([replace(problem, record_interval_s=5e-13)]))
     np.testing.assert_array_equal(finer.m[-1], first[0])
+
+
+def test_a_phase_has_the_temperature_that_its_factor_says():
+    """The noise is drawn from the same words, so half of 600 K is 300 K, and nothing of any temperature is T = 0."""
+    mesh, material = Mesh(8, 8, (3e-9, 3e-9, 1e-9)), Material(1e6, 1e-11, 0.5)
+
+    def end(kelvin, factor):
+        problem = equilibrium(material, kelvin, 5e-14, 2e-12, (0.0, 0.0, 0.2), mesh, "rk4", (1, 0, 0.2))
+        phase = replace(problem.schedule[0], temperature_factor=factor)
+        (result,) = ensemble.run([replace(problem, schedule=(phase,), record_interval_s=2e-12)])
+        return result.m[-1]
+
+    np.testing.assert_allclose(end(600.0, 0.5), end(300.0, 1.0), atol=2e-6)
+    np.testing.assert_allclose(end(600.0, 0.0), end(0.0, 1.0), atol=2e-6)
+    assert np.abs(end(600.0, 0.5) - end(600.0, 0.0)).max() > 0.05
+
+
+def test_moments_follow_a_temperature_that_rises():
+    """64 x 64 uncoupled cells in a field: Langevin's function of the temperature that has been reached, 4 sigma.
+
+    The relaxation time is 10 ps, over which the temperature rises by 2 %: within that it may lag behind.
+    """
+    field, volume = 0.3, 9e-27
+    material = Material(1e6, 0.0, 0.5)
+    problem = equilibrium(material, 600.0, 1e-13, 5e-10, (0.0, 0.0, field), scheme="rk4", start=(0.5, 0, 1))
+    phase = replace(problem.schedule[0], temperature_factor=Waveform(0.5, 1.0))
+    (result,) = ensemble.run([replace(problem, schedule=(phase,), record_interval_s=2.5e-10)])
+    for record, kelvin in ((1, 450.0), (2, 600.0)):
+        x = 1e6 * volume * field / (BOLTZMANN * kelvin)
+        mean, spread = (
+            1 / np.tanh(x) - 1 / x,
+            np.sqrt(1 - 2 * (1 / np.tanh(x) - 1 / x) / x - (1 / np.tanh(x) - 1 / x) ** 2),
+        )
+        assert abs(result.m[record][2].mean() - mean) < 0.02 * mean + 4 * spread / 64

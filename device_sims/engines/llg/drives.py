@@ -16,7 +16,7 @@ from device_sims.problem import GAMMA0, MU0, DriveMap, Phase, Problem, drive_map
 class Drive(NamedTuple):
     """The waveforms of a phase, in steps of dt_s from its begin; rows as in `Values`."""
 
-    start: jax.Array  # [6 + driven regions]
+    start: jax.Array  # [7 + driven regions + maps]
     slope: jax.Array
     amplitude: jax.Array
     turns: jax.Array
@@ -34,6 +34,7 @@ class Values(NamedTuple):
     current: jax.Array  # A/m2
     field: tuple[jax.Array, jax.Array, jax.Array]  # B / (mu0 Ms0)
     velocity: jax.Array  # Zhang-Li u, m/s
+    heat: jax.Array  # factor on the temperature
     regions: jax.Array  # factors on the Ku of driven regions
     maps: jax.Array  # factors on the maps of fields, then of currents
 
@@ -54,7 +55,8 @@ def of_phase(problem: Problem, phase: Phase) -> list[waveforms.Drive]:
     regions = dict(phase.region_Ku_factors)
     own = [regions.get(name, 1.0) for name in anisotropy.driven_regions(problem)]
     own += [dict(phase.drive_maps).get(one.name, 0.0) for one in maps(problem)]
-    return [phase.Ku_factor, phase.current_density_A_per_m2, *phase.field_T, phase.zhang_li_u_m_per_s, *own]
+    uniform = [phase.Ku_factor, phase.current_density_A_per_m2, *phase.field_T, phase.zhang_li_u_m_per_s]
+    return [*uniform, phase.temperature_factor, *own]
 
 
 def prepare(problem: Problem, phase: Phase, begin: int, dtype: jnp.dtype) -> Drive:
@@ -96,4 +98,4 @@ def values(drive: Drive, step, fraction, steady: bool, maps: int) -> Values:
         for row, (scale, tree) in drive.shaped.items():
             now = now.at[row].set(scale * waveforms.evaluate(tree, t, jnp))
     regions = len(now) - maps
-    return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6:regions], now[regions:])
+    return Values(now[0], now[1], (now[2], now[3], now[4]), now[5], now[6], now[7:regions], now[regions:])

@@ -124,6 +124,7 @@ class Solver:
         self.steady = all(waveforms.steady(drive) is not None for drive in moving)
         self.has_current = bool(constants.spin_hall_angle)
         self.has_velocity = any(waveforms.moves(phase.zhang_li_u_m_per_s) for _, phase in phases)
+        self.heats = any(phase.temperature_factor != 1.0 for _, phase in phases)
         self.on_cpu = jax.default_backend() == "cpu"
         self.advance = jax.jit(self._advance, compiler_options=OPTIONS)
         together = jax.vmap(self._advance, in_axes=(0, 0, 0, 0, None, None))
@@ -320,7 +321,10 @@ class Solver:
             # The random words of the next step are part of the carry because a loop's carry lies in memory: used
             # directly, XLA on CPU computes them again inside every consumer.
             state, drawn = carry
-            return self._step(system, drive, state, noise(drawn), index), words(index + 1)
+            field = noise(drawn)
+            if self.heats:  # the noise of a step is that of the temperature in its middle
+                field = field * jnp.sqrt(jnp.maximum(self.values(drive, index, 0.5).heat, 0))
+            return self._step(system, drive, state, field, index), words(index + 1)
 
         start = state, words(first)
         return jax.lax.fori_loop(first, first + count, body, start)[0]

@@ -46,7 +46,7 @@ def check(problem: Problem) -> None:
         Naming the key that it cannot.
     """
     refuse_terms(problem, "mumax3", DOES)
-    demands.refuse(problem, "mumax3", does=(demands.PULSES, demands.RELAX))
+    demands.refuse(problem, "mumax3", does=(demands.PULSES, demands.RELAX, demands.HEAT))
     numerics, constants, mesh = problem.numerics, problem.material, problem.mesh
     if constants.Dbulk_J_per_m2 and ("D_J_per_m2" in material.varying(problem) or constants.D_J_per_m2):
         raise UserError("material.Dbulk_J_per_m2: found beside D_J_per_m2, allowed with mumax3: one of them")

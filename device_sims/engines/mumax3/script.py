@@ -127,7 +127,7 @@ def write(problem: Problem, version: tuple[int, int] = (3, 11)) -> Script:
     if (relax := problem.initial.relax_tolerance) is not None:
         lines += ["", "// to rest, under the drives of t = 0 but without current"]
         for name, values in _drives(problem, regions, problem.schedule[0], 0.0).items():
-            lines += _assigned(name, [Value(value.start) for value in values]) if name != "J" else []
+            lines += _assigned(name, [Value(value.start) for value in values]) if name not in ("J", "Temp") else []
         lines += _relaxed(problem, relax)
     lines += ["", *_stepping(problem, version)]
     begin = 0
@@ -265,6 +265,8 @@ def _drives(problem: Problem, regions: Regions, phase: Phase, begin_s: float) ->
             for ms in regions.constants["Ms_A_per_m"]
         ]
         drives["J"] = _agreed([_vector([drifting, product(0.0), through]) for drifting in along])
+    if any(one.temperature_factor != 1.0 for one in problem.schedule):
+        drives["Temp"] = [product(problem.temperature_K, phase.temperature_factor)]
     return drives
 
 

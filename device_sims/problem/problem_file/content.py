@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from device_sims.problem import couplings, material, parts
+import numpy as np
+
+from device_sims.problem import couplings, material, parts, waveforms
 from device_sims.problem.initial import initial_magnetisation
 from device_sims.problem.magnetostatics import end_charges
 from device_sims.problem.parts import ADAPTIVE, LEAST_TOLERANCE, Map, Numerics
@@ -170,6 +172,18 @@ def _check_window(problem: Problem) -> None:
             raise UserError(f"{name}: found {found} with a window that moves, allowed: a uniform box or strip")
 
 
+def _check_heat(problem: Problem, phase: parts.Phase, key_: str) -> None:
+    """Check that a phase's temperature is one: it changes something that there is, and is nowhere negative."""
+    if phase.temperature_factor == 1.0:
+        return
+    if not problem.temperature_K:
+        raise UserError(f"{key_}: found with temperature_K 0, of which any multiple is 0; allowed: a temperature")
+    times = np.linspace(0.0, phase.duration_s, 1001)
+    least = min(waveforms.at(phase.temperature_factor, t, phase.duration_s) for t in times)
+    if least < 0:
+        raise UserError(f"{key_}: found {least:g} within the phase, allowed: 0 or more at all times")
+
+
 def _check(problem: Problem) -> None:
     """Check relations between parts, and that shape, state and constants can be made."""
     problem.steps(problem.record_interval_s, "outputs.record_interval_s")
@@ -199,6 +213,7 @@ def _check(problem: Problem) -> None:
         if phase.relax_tolerance is None:
             problem.steps(phase.duration_s, f"schedule.{index}.duration_s")
         records += max(1, math.ceil(phase.duration_s / problem.record_interval_s - 1e-6))
+        _check_heat(problem, phase, f"schedule.{index}.temperature_factor")
         if phase.current_density_A_per_m2 and not problem.material.spin_hall_angle:
             raise UserError(
                 f"schedule.{index}.current_density_A_per_m2: found with material.spin_hall_angle 0, where it does "

@@ -71,6 +71,7 @@ class Phase(Section):
     )
     zhang_li_u_m_per_s: Drive = key("Drive of the Zhang-Li torque: velocity u along x.", 0)
     Ku_factor: Drive = key("Drive of the anisotropy everywhere.", 1)
+    temperature_factor: Drive = key("Drive of the temperature: what temperature_K is multiplied by; 0 or more.", 1)
     region_Ku_factors: dict[Annotated[str, BeforeValidator(str)], Drive] = key(
         "Drives of the anisotropy in regions, by the region's name.",
         dict,
@@ -171,6 +172,7 @@ def _phase(given: Phase, where: str, name: str, folder: Path) -> parts.Phase:
         drive_maps=tuple(
             (one, drive(value, f"drive_maps.{one}", "Ku_factor")) for one, value in sorted(given.drive_maps.items())
         ),
+        temperature_factor=drive(given.temperature_factor, "temperature_factor", "Ku_factor"),
         relax_tolerance=(given.tolerance or RELAX_TOLERANCE) if relaxes else None,
         until=None if given.until is None else _until(given.until, f"{where}.until"),
     )
