@@ -26,6 +26,7 @@ from spinloom.errors import UserError
 
 SEED = "seed"  # placeholder of the thermal noise: a number of each repetition
 RECORDS = 100  # a guess of how many a run has, for the forecast of disk space
+LENGTH = 1e-6  # by which share of itself the track's length may differ from the mesh's
 STEP_S = 1e-13  # in which the work of a script is counted, since nobody knows its steps
 _NAME = re.compile(r"\{([A-Za-z_]\w*)\}")
 # keys of `Reading` that decide what is read of a run; the others say what it means
@@ -111,7 +112,13 @@ class Scripted:
     def filled(self) -> str:
         """Return the script with the values and the seed in it."""
         values = {**self.values, SEED: self.seed()}
-        return _NAME.sub(lambda found: str(values.get(found[1], found[0])), self.text)
+
+        def put(found: re.Match) -> str:
+            value = str(values.get(found[1], found[0]))
+            behind_minus = value.startswith("-") and self.text[: found.start()].endswith("-")
+            return f" {value}" if behind_minus else value  # mumax3 reads -- as a decrement
+
+        return _NAME.sub(put, self.text)
 
 
 @dataclass(frozen=True)
@@ -189,5 +196,11 @@ def _one(engine: ModuleType, problem: Scripted, folder: Path) -> Written:
     reading = Reading.parse(problem.reading, "device_sims.script.reading")
     recorded = write.record(reading, places.find(engine.run_script(script), reading.table, reading.snapshots))
     seen = write.see(reading, recorded, problem.pulse_s, problem.duration_s, every=True)
+    if seen.mesh is not None and reading.length_m is not None:
+        own = seen.mesh[0][0] * seen.mesh[1][0]
+        if abs(reading.length_m / own - 1) > LENGTH:
+            raise UserError(
+                f"reading.length_m: found {reading.length_m:g}, allowed: {own:.9g}, that of the snapshots' mesh"
+            )
     during = seen.t_s <= problem.duration_s + max(write.CLOSE * problem.duration_s, write.SLACK * seen.gap_s)
     return Written(replace(seen, t_s=seen.t_s[during], values=seen.values[during]))

@@ -13,6 +13,7 @@ import yaml
 from device_sims import engines
 from device_sims.config import Stage
 from device_sims.engines.oommf import program
+from device_sims.finished import scripted
 from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
@@ -176,6 +177,7 @@ def test_what_does_not_fit_together_is_one_line_before_anything_runs(fake_mumax3
         (("alpha = 0.3", "alpa = 0.3"), {}, r"replica 0 \(.*voltage_V 0.5.*\): script line 8: alpa = 0.3: undef"),
         (None, {"script.reading.state_column": "ext_dwpos"}, r"found no column called 'ext_dwpos', allowed"),
         (None, {"script.reading.settle_s": 1e-11}, r"ended early: its last record is at 8e-12 s"),
+        (None, {"script.reading.length_m": 100e-9}, r"length_m: found 1e-07, allowed: 1.28e-07"),
         (("AutoSave(m, 1e-12)", ""), {}, r"holds no snapshots, and the state is the position of the wall in them"),
         (("TableAuto", "//"), {"script.reading.state_column": "mz"}, r"holds no table, and the state is its c"),
     ],
@@ -275,3 +277,9 @@ def test_a_mif_file_is_filled_in_where_a_name_has_a_value_and_read(fake_oommf, t
         chunk.run(sweep.plan_checked(section_of(path, **changes))[0], tmp_path / "chunks")
     with pytest.raises(UserError, match=r"engine: found mumax3 with .*wall.mif, allowed: oommf"):
         engines.check_problem("mumax3", sweep.plan(section_of(path, **changes))[0].batches[0].problem, "x")
+
+
+def test_a_negative_value_behind_a_minus_stays_a_difference():
+    values = {"voltage_V": -0.5}
+    own = scripted.Scripted("a.mx3", "Ku1 = 8e5-{voltage_V} + {voltage_V}", values, (), {}, 1e-9, ("a",))
+    assert own.filled() == "Ku1 = 8e5- -0.5 + -0.5"
