@@ -58,7 +58,7 @@ def test_its_sources_are_inputs_of_the_jobs_that_use_it(tree):
 @pytest.mark.parametrize(
     "site, changes, message",
     [
-        (False, {}, "calibration.source.format: found pulse_log, allowed: crosssim, events, switching"),
+        (False, {}, "calibration.source.format: found pulse_log, allowed: crosssim, events, runs, switching"),
         (True, {"rule_options": {"threshold": -1}}, "rule sign_step: network.rule_options.threshold: found -1, "),
         (True, {"rule": "sign_stepp"}, "network.rule: found sign_stepp, allowed: accumulate_quantise_program, bop"),
     ],

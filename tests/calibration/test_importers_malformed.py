@@ -264,7 +264,7 @@ def test_files_and_folders_in_the_wrong_place(tmp_path):
         ("traces", tmp_path / "none.csv", "none.csv: found nothing, allowed: a file"),
         ("crosssim", tmp_path / "set.csv", "set.csv: found a file, allowed: a folder"),
         ("trains", tmp_path, "reset.csv: found nothing, allowed: a file"),
-        ("csv", tmp_path, "calibration.source.format: found csv, allowed: crosssim, events, switching, traces, "),
+        ("csv", tmp_path, "calibration.source.format: found csv, allowed: crosssim, events, runs, switching, traces, "),
     ):
         with pytest.raises(UserError, match=message):
             import_file(path, format, DIRECTIONS if format in REGISTRY.names() and format != "events" else {})

@@ -171,7 +171,7 @@ def test_a_ladder_takes_the_two_pulses_about_the_wanted_change():
         seen = np.unique(np.round(np.abs(moved[:, k]), 9))
         assert set(seen) <= {round(low, 9), round(rungs[rungs > abs(value)].min(), 9)}
     coordinate = of_rule.ladder.coordinate  # relative to the largest step
-    np.testing.assert_allclose(coordinate[:, :-1], [[0, 1 / 12, 1 / 6, 1 / 3, 2 / 3, 1]] * 2, rtol=1e-5)
+    np.testing.assert_allclose(coordinate, [[0, 1 / 12, 1 / 6, 1 / 3, 2 / 3, 1]] * 2, rtol=1e-5)
 
 
 def test_shorter_pulses_have_the_share_of_mean_and_variance():
@@ -217,7 +217,7 @@ def test_a_ladder_with_pulses_in_between_has_finer_rungs():
     assert device.pulses[:5] == (0, 1, "0 x 0.5", "1 x 0.5", "0 x 0.5 to 0, 1/4") and len(device.pulses) == 10
     np.testing.assert_allclose(device.write_duration[4:7], device.write_duration[0] * np.array([5, 6, 7]) / 8)
     np.testing.assert_allclose(device.write_voltage[4:7], device.write_voltage[0])
-    rungs = of_rule.ladder.coordinate[:, :-1]
+    rungs = of_rule.ladder.coordinate
     np.testing.assert_allclose(rungs, [[0, 1 / 2, 5 / 8, 3 / 4, 7 / 8, 1]] * 2, rtol=1e-5)
     assert device.assumed.endswith("; 3 pulses between each two of a direction, steps and variances in between")
 
