@@ -168,6 +168,8 @@ def variants(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
             start["rule_options"] = {}
         if (change.get("optimizer") or {}).get("name", None) not in (None, (base.get("optimizer") or {}).get("name")):
             start["optimizer"] = {}
+        if name == BASELINE and "converters" not in change:
+            start["converters"] = {}  # as of the baseline that nobody lists, below
         found[name] = {**overlay(start, change), "variant": name}
     baseline = section.get("baseline", BASELINE)
     if baseline:

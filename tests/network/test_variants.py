@@ -61,6 +61,10 @@ def test_another_rule_or_optimiser_has_settings_of_its_own():
 def test_the_baseline_comes_last_and_is_one():
     found = variants(float_baseline={"rule": "float_baseline", "epochs": 9}, mine={})
     assert list(found) == ["mine", "float_baseline"] and found["float_baseline"]["epochs"] == 9
+    # listed or not, floats have the converters of the hardware only if they say so themselves
+    assert not found["float_baseline"]["converters"] and found["mine"]["converters"] == {"adc_bits": 6}
+    own = {"rule": "float_baseline", "converters": {"adc_bits": 4}}
+    assert variants(float_baseline=own, mine={})["float_baseline"]["converters"] == {"adc_bits": 4}
 
 
 @pytest.mark.parametrize(
