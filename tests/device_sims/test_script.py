@@ -280,6 +280,6 @@ def test_a_mif_file_is_filled_in_where_a_name_has_a_value_and_read(fake_oommf, t
 
 
 def test_a_negative_value_behind_a_minus_stays_a_difference():
-    values = {"voltage_V": -0.5}
+    values: dict[str, float | int | str] = {"voltage_V": -0.5}
     own = scripted.Scripted("a.mx3", "Ku1 = 8e5-{voltage_V} + {voltage_V}", values, (), {}, 1e-9, ("a",))
     assert own.filled() == "Ku1 = 8e5- -0.5 + -0.5"
