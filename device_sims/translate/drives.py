@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from device_sims.translate.values import Signal
+from device_sims.translate.values import Signal, Unrepresentable
 from device_sims.translate.world import Stage
 
 POINTS = 1001  # of a function of time that is no line and no sine
+MOST_POINTS = 16_000  # of such a function
+CLOSE = 1e-3  # of its range, to which they follow it
+JUMPS = 0.01  # share of its time in which they may fail to: a step, a kink
+CHECKS = 160_000  # places at which a function is looked at
+GOLDEN = (math.sqrt(5) - 1) / 2  # no period of a function is a multiple of it
 EXACT = 1e-9  # deviation from a line, of the largest value, that is rounding
 
 
@@ -27,11 +32,16 @@ def drive(value: Any, stage: Stage) -> Any:
     if not isinstance(value, Signal):
         return float(value)
     begin, length = stage.begin_s, stage.duration_s
-    found = samples(value, stage)
-    if not length or np.ptp(found) <= EXACT * np.abs(found).max():
+    found, times, there = samples(value, stage), *_checks(value, stage)
+    every = np.concatenate([found, there])
+    if not np.isfinite(every).all():
+        time_s = [*np.linspace(begin, begin + length, POINTS), *(begin + times)][int(np.argmin(np.isfinite(every)))]
+        raise Unrepresentable(f"has a function of time that is no number at {time_s:g} s")
+    largest = np.abs(every).max()
+    if not length or np.ptp(every) <= EXACT * largest:
         return float(found[0])
     line = {"from": float(found[0]), "to": float(found[-1])}
-    if np.abs(found - np.linspace(found[0], found[-1], POINTS)).max() <= EXACT * np.abs(found).max():
+    if np.abs(there - np.interp(times, [0.0, length], [found[0], found[-1]])).max() <= EXACT * largest:
         return line
     if value.closed and len(value.sines) == 1:
         amplitude, omega, phase = value.sines[0]
@@ -51,13 +61,25 @@ def drive(value: Any, stage: Stage) -> Any:
 
 def _needed(value: Signal, stage: Stage) -> int:
     """Return how many points follow a function to a thousandth of its range, 1,001 to 16,001."""
-    count = POINTS - 1
-    while count < 16_000:
-        coarse, fine = samples(value, stage, count + 1), samples(value, stage, 2 * count + 1)
-        if np.abs(fine[1::2] - (coarse[1:] + coarse[:-1]) / 2).max() <= 1e-3 * np.ptp(fine):
-            break
+    (times, there), count = _checks(value, stage), POINTS - 1
+    while True:
+        knots = np.linspace(0.0, stage.duration_s, count + 1)
+        off = np.abs(there - np.interp(times, knots, samples(value, stage, count + 1))) > CLOSE * np.ptp(there)
+        if off.any() and count >= MOST_POINTS and off.mean() > JUMPS:
+            raise Unrepresentable(f"changes too fast for {count:,} points in {stage.duration_s:g} s")
+        if not off.any() or count >= MOST_POINTS:
+            return count + 1
         count *= 2
-    return count + 1
+
+
+def _checks(value: Signal, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
+    """Return times of a stage that no period fits, from its beginning, and a function then: float64[CHECKS] each.
+
+    Evenly spaced times see a wave whose period is their distance as a constant.
+    """
+    shares = (np.arange(CHECKS) + np.modf(np.arange(CHECKS) * GOLDEN)[0]) / CHECKS
+    times = stage.duration_s * shares
+    return times, np.asarray(value.of(stage.begin_s + times), float) * np.ones(CHECKS)
 
 
 def combined(values: list[Any], combine) -> Any:

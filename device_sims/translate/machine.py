@@ -192,7 +192,7 @@ class Machine:
             else:
                 world.set_m(kind(value, Config, "a state"))
         elif name == "t":
-            world.time_s = number(value)
+            world.time_s, world.time_known = number(value), True
         elif name in UNFELT:
             self._left_out("changes no result, or only its numerical error")
         elif name == "edgesmooth" and world.shape is not None:
@@ -267,8 +267,7 @@ class Machine:
         if name in ("relax", "minimize"):
             world.advance(name, 0.0, line)
         elif name == "run":
-            duration_s = number(self.value(arguments[0]))
-            if duration_s > 0:
+            if (duration_s := number(self.value(arguments[0]))) > 0:
                 world.advance("run", duration_s, line)
         elif name == "steps":
             step_s = world.settings["fixdt"]
@@ -291,8 +290,8 @@ class Machine:
             if not a.is_line or not a.slope or (a.slope > 0) != less:
                 raise Unrepresentable("runs while a function of time holds that has no one end")
             end_s = (limit - a.offset) / a.slope
-            if end_s > self.world.time_s:
-                self.world.advance("run", end_s - self.world.time_s, self._line)
+            if end_s > (now_s := number(self.world.now)):
+                self.world.advance("run", end_s - now_s, self._line)
             return
         if not isinstance(a, Later) or not a.column:
             what = a.what if isinstance(a, Later) else "a number"
@@ -346,7 +345,7 @@ class Machine:
         if scope is not None:
             return scope[name]
         if name == "t":
-            return TIME if timed else self.world.time_s
+            return TIME if timed else self.world.now
         if name in CONSTANTS:
             return CONSTANTS[name]
         if name in self.world.settings:

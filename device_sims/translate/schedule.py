@@ -10,10 +10,9 @@ from device_sims.engines.mumax3.script import BOHR_MAGNETON, ELECTRON, GAMMA, GA
 from device_sims.translate.constants import Constants, custom_current, ku_factor
 from device_sims.translate.drives import combined, drive, samples
 from device_sims.translate.values import Signal, Unrepresentable
-from device_sims.translate.world import STRAINS, Job, Stage
+from device_sims.translate.world import LONGEST_RUN_S, STRAINS, Job, Stage
 
 RELAX_TOLERANCE = 1e-5  # max |m x H|/Ms to which relax and minimize go
-LONGEST_RUN_S = 1e-7  # of a run that ends by a condition
 
 
 def phases(job: Job, found: Constants, notes: list[str]) -> list[dict[str, Any]]:
@@ -36,7 +35,7 @@ def phases(job: Job, found: Constants, notes: list[str]) -> list[dict[str, Any]]
     for number, stage in enumerate(job.stages):
         phase: dict[str, Any] = {"name": f"{number}_{stage.kind}_line_{stage.line}"}
         if stage.kind == "run":
-            phase["duration_s"] = stage.duration_s or LONGEST_RUN_S
+            phase["duration_s"] = stage.duration_s
         else:
             phase |= {"kind": "relax", "tolerance": RELAX_TOLERANCE}
         if stage.until is not None:

@@ -164,7 +164,12 @@ def binary(sign: str, a: Any, b: Any) -> Any:
     if sign == "/" and not isinstance(b, Signal):
         return a.scaled(1 / number(b))
     first, second = as_signal(a), as_signal(b)
-    return Signal(lambda t: first.of(t) / second.of(t), closed=False)
+    return Signal(lambda t: _quotient(first.of(t), second.of(t)), closed=False)
+
+
+def _quotient(a, b):
+    with np.errstate(all="ignore"):  # what is no number is refused where it is needed
+        return a / b
 
 
 def _numbers(sign: str, a: float, b: float) -> float:

@@ -14,19 +14,20 @@ import numpy as np
 from device_sims.translate import shapes
 from device_sims.translate.shapes import Config, Shape
 from device_sims.translate.terms import Field
-from device_sims.translate.values import Signal, Unrepresentable
+from device_sims.translate.values import Later, Signal, Unrepresentable
 from spinloom import streams
 
 REGIONS = 256
+LONGEST_RUN_S = 1e-7  # of a run that ends by a condition
 # mumax3's quantities that have a value for each region, and their values at first
 STATIC: dict[str, Any] = {
     "msat": 0.0, "aex": 0.0, "dind": 0.0, "dbulk": 0.0, "ku1": 0.0, "ku2": 0.0, "kc1": 0.0, "kc2": 0.0, "kc3": 0.0,
     "anisu": (0.0, 0.0, 0.0), "anisc1": (0.0, 0.0, 0.0), "anisc2": (0.0, 0.0, 0.0),
-    "nodemagspins": 0.0, "b1": 0.0, "b2": 0.0,
+    "nodemagspins": 0.0, "frozenspins": 0.0, "b1": 0.0, "b2": 0.0,
 }  # fmt: skip
 DYNAMIC: dict[str, Any] = {
     "alpha": 0.0, "xi": 0.0, "pol": 1.0, "lambda": 1.0, "epsilonprime": 0.0, "fixedlayer": (0.0, 0.0, 0.0),
-    "freelayerthickness": 0.0, "frozenspins": 0.0,
+    "freelayerthickness": 0.0,
 }  # fmt: skip
 DRIVES: dict[str, Any] = {"b_ext": (0.0, 0.0, 0.0), "j": (0.0, 0.0, 0.0), "temp": 0.0}
 STRAINS = ("exx", "eyy", "ezz", "exy", "exz", "eyz")
@@ -160,7 +161,7 @@ class World:
         self.window: int | None = None
         self.beyond_mx: tuple[float, float] | None = None  # of the track beyond the box, whose charges it takes away
         self.thermal_seed = 0
-        self.time_s = 0.0
+        self.time_s, self.time_known = 0.0, True  # the latter until a run ends by a condition
         self.record_s = self.ovf_s = 0.0
         self.outputs = Outputs()
         self.jobs: list[Job] = []
@@ -257,13 +258,24 @@ class World:
             raise Unrepresentable(f"found region {region}, allowed: 0 to {REGIONS - 1}")
 
     # -- time ------------------------------------------------------------------------------------------------------
+    @property
+    def now(self) -> float | Later:
+        """Time, s, if it is known."""
+        return (
+            self.time_s if self.time_known else Later("t", why="behind a RunWhile, whose end is not known: set t = 0")
+        )
+
     def advance(self, kind: str, duration_s: float, line: int, until: tuple[str, str, float] | None = None) -> None:
         """Let a stage of time follow what was asked for so far."""
-        stage = Stage(kind, self.time_s, duration_s, line, self._drives(), until)
+        drives, duration_s = self._drives(), LONGEST_RUN_S if until else duration_s
+        if not self.time_known and any(map(_timed, drives.values())):
+            raise Unrepresentable("has a function of t behind a RunWhile, whose end is not known: set t = 0")
+        stage = Stage(kind, self.time_s, duration_s, line, drives, until)
         job = self._job()
         job.stages.append(stage)
         self._fresh = False
         self.time_s += duration_s
+        self.time_known = self.time_known and until is None
 
     def _drives(self) -> dict[str, Values]:
         names = (*DRIVES, "ku1", *STRAINS)
@@ -321,6 +333,8 @@ class World:
         warm = [stage.drives["temp"].of for stage in job.stages if stage.kind == "run"]
         if warm and any(warm[-1][r] != self.values["temp"][r] for r in here):
             return False  # a problem has one temperature
+        if not np.array_equal(self.regions, job.regions):
+            return False
         if not all(own[:2]) or differ & STATIC.keys() or settings & {"enabledemag"}:
             return False
         if not only_relaxed and (differ or settings or torques or not own[2]):
@@ -349,6 +363,12 @@ def _flows(stage: Stage) -> bool:
     """Return whether a current flows in a stage that runs."""
     j = stage.drives["j"]
     return stage.kind == "run" and (bool(j.extra) or any(of != (0.0, 0.0, 0.0) for of in j.of))
+
+
+def _timed(values: Values) -> bool:
+    """Return whether a quantity is a function of time."""
+    own = any(isinstance(c, Signal) for value in values.of for c in (value if isinstance(value, tuple) else (value,)))
+    return own or any(not extra.times.is_line or extra.times.slope for extra in values.extra)
 
 
 def _is_torque(term: Field) -> bool:

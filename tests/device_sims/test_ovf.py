@@ -142,8 +142,10 @@ def test_bad_files_are_one_line_errors(change, message):
 def test_a_wrong_check_value_is_an_error(tmp_path):
     ovf.write(tmp_path / "a.ovf", field(), CELL)
     content = (tmp_path / "a.ovf").read_bytes().replace(bytes.fromhex("38b49649"), bytes.fromhex("4996b438"))
-    with pytest.raises(UserError, match="check value"):
+    with pytest.raises(UserError, match="found numbers in the other byte order, allowed: that of OVF 2.0"):
         ovf.parse(content, "a")
+    with pytest.raises(UserError, match="check value"):
+        ovf.parse(content.replace(bytes.fromhex("4996b438"), bytes(4)), "a")
 
 
 def test_a_problems_file_must_fit_and_stay_as_it_was(tmp_path):
@@ -224,7 +226,7 @@ def test_ovf_1_has_a_multiplier_and_is_cut_short_as_ovf_2_is():
     with pytest.raises(UserError, match="a: found 71 numbers and no end of data, needed 72"):
         ovf.parse(content[: content.index(b"Begin: Data Binary 8") + 21 + 8 * 72 + 4], "a")
     swapped = np.array(123456789012345.0, ">f8").tobytes()
-    with pytest.raises(UserError, match="check value"):
+    with pytest.raises(UserError, match="other byte order, allowed: that of OVF 1.0"):
         ovf.parse(content.replace(swapped, swapped[::-1]), "a")
 
 

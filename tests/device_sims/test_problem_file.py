@@ -57,7 +57,7 @@ def has(rules: dict, path: list[str]) -> bool:
 def test_the_keys_that_stand_for_names_of_other_programs_are_there():
     rules = schema(ProblemFile)
     assert not has(rules, ["material", "Msat"])
-    for key in (*other_names.MUMAX3.values(), *other_names.UBERMAG.values()):
+    for key in (*other_names.MUMAX3.values(), *other_names.UBERMAG.values(), *other_names.OOMMF.values()):
         assert has(rules, key.split(".")), key
 
 
@@ -217,7 +217,11 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("mesh.cell", [1], "mesh: found unknown key 'cell' (did you mean 'cells'?), allowed: cell_m, cells, "),
+        (
+            "mesh.cell",
+            [1],
+            "mesh: found unknown key 'cell' (ubermag's cell is mesh.cell_m here), allowed: cell_m, cells, ",
+        ),
         ("mesh.cells", None, "mesh: found neither of cells and size_m, allowed: one of them"),
         ("mesh.size_m", [8e-8, 1.6e-8, 1e-9], "mesh: found both of cells and size_m"),
         (

@@ -337,3 +337,48 @@ def test_the_report_names_states_and_settings_that_are_left_out(tmp_path):
     report = (tmp_path / "out/report.txt").read_text()
     assert report.count("is not written") == 1 and "saved after line 10" in report
     assert "FixDt is left out" in report and "OVF files are of version 2.0" in report
+
+
+def test_regions_that_change_between_runs_make_another_problem(tmp_path):
+    text = "Msat.SetRegion(1, 4e5)\nRun(1e-12)\nDefRegion(1, XRange(0, inf))\nRun(1e-12)"
+    (tmp_path / "script.mx3").write_text(HEAD + text)
+    translate(tmp_path / "script.mx3", tmp_path / "out")
+    first, second = (yaml.safe_load((tmp_path / f"out/problem_{n}.yaml").read_text()) for n in range(2))
+    assert "regions" not in first and second["regions"][0]["values"] == {"Ms_A_per_m": 4e5}
+
+
+def test_a_field_that_changes_until_a_condition_holds(tmp_path):
+    phases = written("B_ext = vector(0, 0, t*1e8)\nRunWhile(m.comp(2).average() < 0)", tmp_path)["schedule"]
+    ramp = phases[0]["field_T"][2]
+    assert ramp["to"] / phases[0]["duration_s"] == pytest.approx(1e8, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("RunWhile(m.comp(0).average() > 0)\nB_ext = vector(0, 0, 1e8*t)\nRun(1e-12)", "t behind a RunWhile"),
+        ("RunWhile(m.comp(0).average() > 0)\nRunWhile(t < 1e-9)", "depends on t, behind a RunWhile"),
+        ("RunWhile(m.comp(0).average() > 0)\nB_ext = vector(0, 0, t); Run(t)", "depends on t, behind a RunWhile"),
+        ("FrozenSpins.SetRegion(0, 1); Relax(); FrozenSpins.SetRegion(0, 0); Run(1e-12)", "frozenspins"),
+        ("B_ext = vector(0, 0, sin(1e9*t)/t)\nRun(1e-12)", "no number at 0 s"),
+        ("B_ext = vector(0, 0, sin(1e12*t)*exp(-t/1e-8))\nRun(1e-7)", "changes too fast for"),
+    ],
+)
+def test_what_a_problem_would_get_wrong_is_refused(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        written(text, tmp_path)
+
+
+def test_time_that_is_set_again_is_known_again(tmp_path):
+    text = "RunWhile(m.comp(0).average() > 0)\nt = 0; B_ext = vector(0, 0, 1e8*t)\nRun(1e-12)"
+    assert written(text, tmp_path)["schedule"][1]["field_T"][2] == {"from": 0.0, "to": pytest.approx(1e-4, rel=1e-9)}
+
+
+def test_a_wave_whose_period_is_the_distance_of_points_is_not_taken_for_a_constant(tmp_path):
+    # 10 GHz in 100 ns: 1,001 points see the same phase each time, and so do those half way
+    points = written("B_ext = vector(0, 0, 0.01*sin(2*pi*1e10*t)*exp(-t/1e-9))\nRun(1e-8)", tmp_path)
+    values = np.array(points["schedule"][0]["field_T"][2]["points"])[:, 1]
+    assert values.max() == pytest.approx(0.01 * np.exp(-0.025), rel=2e-2, abs=0)
+    with pytest.raises(UserError, match="changes too fast for 16,000 points"):
+        (tmp_path / "long").mkdir()
+        written("B_ext = vector(0, 0, 0.01*sin(2*pi*1e11*t)*(1 + 0.1*sin(1e8*t)))\nRun(1e-7)", tmp_path / "long")

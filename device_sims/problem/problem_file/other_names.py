@@ -60,12 +60,15 @@ UBERMAG = {
     "beta": "material.zhang_li_beta",
     "T": "temperature_K",
     "n": "mesh.cells",
+    "cell": "mesh.cell_m",
+    "P": "material.spin_hall_angle",
 }
+OOMMF = {"cellsize": "mesh.cell_m", "stopping_time": "schedule.duration_s"}
 
 
 def hints() -> dict[str, str]:
     """Return what to say of another program's name, by that name in lower case."""
     told = {}
-    for program, names in (("ubermag", UBERMAG), ("mumax3", MUMAX3)):
+    for program, names in (("OOMMF", OOMMF), ("ubermag", UBERMAG), ("mumax3", MUMAX3)):
         told.update({name.lower(): f"{program}'s {name} is {key} here" for name, key in names.items()})
     return told
