@@ -23,6 +23,7 @@ from device_sims.translate.world import Job
 from spinloom.errors import UserError
 
 REPORT = "report.txt"
+UNTIL_S = 1e-11  # between rows of the table where a run ends by a condition, if the script does not say it
 STEP_S = 1e-13  # first step of dopri5, of which every time is a whole number
 MOST_VALUES = 2e9  # of all records of m
 
@@ -229,7 +230,8 @@ class Writer:
         job, settings = self.job, self.job.settings
         runs = [phase for phase in content["schedule"] if "duration_s" in phase]
         longest = max((phase["duration_s"] for phase in runs), default=1e-10)
-        record = min(filter(None, (job.record_s, job.ovf_s)), default=0.0) or longest / 100
+        whole = UNTIL_S if any(stage.until for stage in job.stages) else longest / 100
+        record = min(filter(None, (job.record_s, job.ovf_s)), default=0.0) or whole
         record = min(record, longest)
         step = min(STEP_S, settings["fixdt"] or STEP_S) if kelvin else STEP_S
         times = [phase["duration_s"] for phase in runs] + [record]
@@ -244,6 +246,12 @@ class Writer:
         if 3 * cells * records > MOST_VALUES:
             record *= math.ceil(3 * cells * records / MOST_VALUES)
             self.notes.append(f"rows of the table come every {record:g} s, since all records are kept in memory")
+        for stage in job.stages:
+            if stage.until is not None:
+                self.notes.append(
+                    f"line {stage.line}: the run ends at the first row of the table (every {record:g} s) at which its "
+                    f"condition no longer holds, and after {stage.duration_s:g} s at the latest"
+                )
         outputs: dict[str, Any] = {"record_interval_s": record}
         if self.followed:
             outputs["ovf"] = "final"

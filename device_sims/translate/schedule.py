@@ -10,7 +10,7 @@ from device_sims.engines.mumax3.script import BOHR_MAGNETON, ELECTRON, GAMMA, GA
 from device_sims.translate.constants import Constants, custom_current, ku_factor
 from device_sims.translate.drives import combined, drive, samples
 from device_sims.translate.values import Signal, Unrepresentable
-from device_sims.translate.world import LONGEST_RUN_S, STRAINS, Job, Stage
+from device_sims.translate.world import STRAINS, Job, Stage
 
 RELAX_TOLERANCE = 1e-5  # max |m x H|/Ms to which relax and minimize go
 
@@ -41,7 +41,6 @@ def phases(job: Job, found: Constants, notes: list[str]) -> list[dict[str, Any]]
         if stage.until is not None:
             column, side, value = stage.until
             phase["until"] = {"observable": column, side: value}
-            notes.append(f"line {stage.line}: the run ends after {LONGEST_RUN_S:g} s at the latest")
         phase |= _drives(job, found, stage, notes)
         made.append(phase)
     return made

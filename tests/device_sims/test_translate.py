@@ -348,7 +348,10 @@ def test_regions_that_change_between_runs_make_another_problem(tmp_path):
 
 
 def test_a_field_that_changes_until_a_condition_holds(tmp_path):
-    phases = written("B_ext = vector(0, 0, t*1e8)\nRunWhile(m.comp(2).average() < 0)", tmp_path)["schedule"]
+    content = written("B_ext = vector(0, 0, t*1e8)\nRunWhile(m.comp(2).average() < 0)", tmp_path)
+    assert content["outputs"]["record_interval_s"] == 1e-11
+    assert "first row of the table (every 1e-11 s)" in (tmp_path / "out/report.txt").read_text()
+    phases = content["schedule"]
     ramp = phases[0]["field_T"][2]
     assert ramp["to"] / phases[0]["duration_s"] == pytest.approx(1e8, rel=1e-12)
 
