@@ -121,8 +121,8 @@ def record(reading: Reading, files: Files, *, columns: bool = False, last_start:
         if not files.snapshots:
             raise Unfit(f"{files.run}: holds no snapshots, and the state is the position of the wall in them")
         t_s = np.array([_time_s(path) for path in files.snapshots])
-        if (np.diff(t_s) <= 0).any():
-            place = int(np.flatnonzero(np.diff(t_s) <= 0)[0])
+        if (np.diff(t_s) < 0).any():  # a state may be saved twice: at an interval and by hand
+            place = int(np.flatnonzero(np.diff(t_s) < 0)[0])
             first, second = files.snapshots[place : place + 2]
             raise Unfit(
                 f"{files.run}: time does not go on from {first.name} ({t_s[place]:g} s) to {second.name} "
@@ -270,7 +270,10 @@ def _time_s(path: Path) -> float:
             head = file.read(HEAD_BYTES).decode("utf-8", "replace")
     except OSError as error:
         raise Unfit(f"{path}: cannot be read ({error.strerror})") from None
-    found = _TIME.search(head.partition("Begin: Data")[0])
+    header, data, _ = head.partition("Begin: Data")
+    found = _TIME.search(header)
+    if not found and not data and len(head) < HEAD_BYTES:
+        raise Unfit(f"{path}: is cut short, there is no line '# Begin: Data'")
     if not found:
         raise UserError(f"{path}: its header has no 'Total simulation time', allowed: snapshots of a run over time")
     return float(found[1])

@@ -1,5 +1,6 @@
 """Finished runs of several programs become the card of the same writes simulated here."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -398,6 +399,12 @@ def test_cells_that_differ_and_damaged_snapshots(tmp_path):
     assert len(found.simulated.events) == 9 and "m000002.ovf: found" in found.report["reason"][0]
     assert found.simulated.events["final_position_m"][0] == pytest.approx(24e-9, rel=1e-9, abs=0)
     assert found.simulated.means.junction.area_m2 == pytest.approx(48e-9 * 24e-9, rel=1e-9, abs=0)
+    (tmp_path / "V1_seed9/m000002.ovf").write_bytes(b"")
+    assert "m000002.ovf: is cut short" in imported(tmp_path / "V*", options).report["reason"][0]
+    shutil.rmtree(tmp_path / "V1_seed9")
+    last = tmp_path / "V1_seed8/m000002.ovf"  # the last state is saved at an interval, and again by hand
+    shutil.copyfile(last, last.with_name("m000003.ovf"))
+    assert len(imported(tmp_path / "V*", options).simulated.events) == 9
     with pytest.raises(UserError, match=r"option length_m: found 1e-07, allowed: 4.8e-08, that of the snapshots"):
         imported(tmp_path / "V*", {**options, "length_m": 1e-7})
     run("V1_seed10", nx=16)
