@@ -9,7 +9,8 @@ from device_sims.problem import Problem
 from device_sims.problem.waveforms import at, steady
 
 NAMES = {"field_T.0": "field_x_T", "field_T.1": "field_y_T", "field_T.2": "field_z_T"}
-AT_REST = {"Ku_factor": 1.0, "region_Ku_factors": 1.0}  # what a drive is if it does nothing, where that is not 0
+# what a drive is if it does nothing, where that is not 0
+AT_REST = {"Ku_factor": 1.0, "region_Ku_factors": 1.0, "temperature_factor": 1.0}
 
 
 def drive_columns(problem: Problem, result: Result) -> dict[str, np.ndarray]:

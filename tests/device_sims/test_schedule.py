@@ -57,6 +57,7 @@ def test_a_moment_switches_on_the_astroid(tmp_path, degrees):
     run(write(tmp_path, content), "llg", tmp_path / "out")
     table = pd.read_csv(tmp_path / "out" / "table.csv")
     assert len(table) == 502 and (table["t_s"] == 0).all()
+    assert not {"temperature_factor", "Ku_factor", "field_y_T"} & set(table)  # drives that no phase uses
     field = -np.hypot(table["field_x_T"], table["field_z_T"]) / full
     forward = table["mz"] * along + table["mx"] * across
     jump = int(forward.diff().argmin())
