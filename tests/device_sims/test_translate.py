@@ -353,7 +353,7 @@ def test_a_field_that_changes_until_a_condition_holds(tmp_path):
     assert "first row of the table (every 1e-11 s)" in (tmp_path / "out/report.txt").read_text()
     phases = content["schedule"]
     ramp = phases[0]["field_T"][2]
-    assert ramp["to"] / phases[0]["duration_s"] == pytest.approx(1e8, rel=1e-12)
+    assert ramp["to"] / phases[0]["duration_s"] == pytest.approx(1e8, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,10 @@ def test_what_a_problem_would_get_wrong_is_refused(tmp_path, text, message):
 
 def test_time_that_is_set_again_is_known_again(tmp_path):
     text = "RunWhile(m.comp(0).average() > 0)\nt = 0; B_ext = vector(0, 0, 1e8*t)\nRun(1e-12)"
-    assert written(text, tmp_path)["schedule"][1]["field_T"][2] == {"from": 0.0, "to": pytest.approx(1e-4, rel=1e-9)}
+    assert written(text, tmp_path)["schedule"][1]["field_T"][2] == {
+        "from": 0.0,
+        "to": pytest.approx(1e-4, rel=1e-9, abs=0),
+    }
 
 
 def test_a_wave_whose_period_is_the_distance_of_points_is_not_taken_for_a_constant(tmp_path):
