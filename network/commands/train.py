@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     total = trainer.machine.samples * config.epochs
     label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    speed = (f"train {config.rule}", config.work(trainer.machine.samples))
+    speed = (f"training {config.rule}", config.work(trainer.machine.samples))
     with Progress(label, total, "images", rate_unit="images/s", log=arguments.log, speed=speed) as progress:
         for line in said:
             progress.say(line)

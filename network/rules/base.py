@@ -108,9 +108,9 @@ class Rule(ABC, Generic[Options]):
         return cls.kinds
 
     @classmethod
-    def effort(cls, options: Options) -> float:
-        """Return the work of a synapse per image, where 1 is a multiplication forward and backward."""
-        return 1.0
+    def effort(cls, options: Options) -> tuple[float, float]:
+        """Return the work of a weight at each use and at each step, in the units of `spinloom.speed`."""
+        return 1.0, 35.0
 
     @classmethod
     def scaled_by(cls, options: Options) -> str:

@@ -156,9 +156,9 @@ class StochasticCoincidence(Rule[Options]):
             self.law = fractions.law(device, pulses, commands, first)
 
     @classmethod
-    def effort(cls, options: Options) -> float:
-        """Return the work of a synapse per image, as measured beside whole pulses."""
-        return {"whole": 1.0, "ladder": 10.0, "fractional": 6.0}[options.pulses]
+    def effort(cls, options: Options) -> tuple[float, float]:
+        """Return the work of a weight at each use, and at each step, as measured with 784-100-10."""
+        return 1.0, {"whole": 25.0, "ladder": 400.0, "fractional": 350.0}[options.pulses]
 
     @classmethod
     def assumes(cls, options: Options) -> str:

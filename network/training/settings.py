@@ -20,6 +20,8 @@ from spinloom.errors import UserError
 from spinloom.files import read_json
 
 BASELINE = "float_baseline"
+# work of a value that an array gives, or that a convolution copies for a use (both forward and backward), measured
+VALUE = 130.0
 # how often a variant is trained
 REPEATS = ("seeds", "card_samples", "chips", "seeds_per_chip")
 # what turns counts into joules, seconds and years
@@ -71,9 +73,14 @@ class Settings(Shared, Training, Seeded):
         return {**self.model_dump(mode="json", exclude=other), "rule_options": self.options.dump()}
 
     def work(self, samples: int) -> float:
-        """Return images x weights of a training on ``samples`` images, in the units of `spinloom.speed`."""
-        weights = sum(layer.inputs * layer.outputs * layer.uses for layer in self.architecture().layers)
-        return float(samples * self.epochs * weights * rules.get(self.rule).effort(self.options))
+        """Return the work of a training on ``samples`` images, in the units of `spinloom.speed`."""
+        use, step = rules.get(self.rule).effort(self.options)
+        image = 0.0
+        for layer in self.architecture().layers:
+            weights = layer.inputs * layer.outputs
+            values = layer.outputs + (layer.inputs if layer.kernel else 0)  # what a use writes to memory
+            image += layer.uses * (use * weights + VALUE * values) + step * weights / self.batch_size
+        return samples * self.epochs * image
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -92,12 +92,22 @@ def test_networks_that_a_rule_can_train(changes):
 
 
 def test_measuring_often_is_told_to_take_long():
-    """What a forecast counts: two wires of 32 measurements are 18 times the mean of one."""
+    """What a forecast counts: two wires of 32 measurements take some 580 times as long as the mean of one."""
     one, many = (settings.check({**DIGITS, **CLOCKED, "rule_options": options}) for options in (
         {"measurements": None}, {"measurements": 32, "signed": True}
     ))  # fmt: skip
-    assert many.work(100) / one.work(100) == pytest.approx(2 * 9.1, abs=1e-9)
-    assert one.work(100) == 100 * one.epochs * 640
+    for section, use, step in ((one, 2, 35), (many, 2.6 * 445, 2.6 * 35)):
+        image = use * 640 + 130 * 10 + step * 640 / section.batch_size
+        assert section.work(100) == pytest.approx(100 * section.epochs * image, rel=1e-12)
+
+
+def test_convolutions_count_the_values_that_they_copy_and_small_batches_their_steps():
+    layers, uses = ["8x8x1", "4C5", "MP2", 10], 16  # 25 by 4 at 4 x 4 places, then 16 by 10
+    section = {**DIGITS, "rule": "float_baseline", "layers": layers}
+    few, many = (settings.check({**section, "batch_size": size}) for size in (2, 20))
+    image = uses * (25 * 4 + 130 * (25 + 4)) + 16 * 10 + 130 * 10
+    assert many.work(100) == pytest.approx(100 * many.epochs * (image + 35 * (100 + 160) / 20), rel=1e-12)
+    assert few.work(100) - many.work(100) == pytest.approx(100 * few.epochs * 35 * 260 * (1 / 2 - 1 / 20), rel=1e-9)
 
 
 def test_an_error_in_one_of_several_variants_says_which():

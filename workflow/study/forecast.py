@@ -126,7 +126,7 @@ def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
                 runs += [f"sampled/{one.variant}_{'_'.join(map(str, place))}" for place in places]
             missing = sum(str(RESULTS / folder / "network" / run / "meter.json") in wanted for run in runs)
             weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
-            rate, known = _rate(f"train {one.rule}", "train")
+            rate, known = _rate(f"training {one.rule}", "training")
             images = datasets.get(one.dataset).train_count
             total, jobs, size = total + len(runs), jobs + missing, size + missing * weights * WEIGHT_B
             if images is None or rate is None or seconds is None:
