@@ -125,9 +125,9 @@ class MeanVarianceProbability(Rule[Options]):
     @classmethod
     def effort(cls, options: Options) -> tuple[float, float]:
         """Return the work of a weight at each use, which is that of drawing, and at each step."""
-        # measured with 196-10 and 196-200-10 in batches of 64, 30 November 2026. Two wires take 1.9 to 3.4 times as long
-        # as one: eight arrays of a value for each image and weight are kept where one wire needs three, and large ones
-        # leave the cache
+        # measured with 196-10 and 196-200-10 in batches of 64, 30 November 2026. Two wires take 1.9 to 3.4 times as
+        # long as one: XLA keeps eight arrays of a value for each image and weight where one wire needs three, and large
+        # ones leave the cache
         wires, number = 2.6 if options.signed else 1.0, options.measurements
         return wires * (2.0 if number is None else 125.0 + 10.0 * number), wires * 35.0
 
