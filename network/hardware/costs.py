@@ -13,7 +13,8 @@ from network.hardware.areas import blocks
 from network.hardware.constants import CONSTANTS
 from network.hardware.rivals import rivals
 from network.hardware.run import Run
-from network.hardware.terms import Drafted, Factor, Term, given, terms
+from network.hardware.term import Drafted, Factor, Term, given
+from network.hardware.terms import terms
 from spinloom.quantities import COST_PHASES, LEVELS, OWN, PHASES
 
 COLUMNS = [
