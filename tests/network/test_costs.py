@@ -46,6 +46,10 @@ def joules(*of, **more) -> dict:
     return {(term.phase, term.name): term.energy_J for term in terms(run(*of, **more))}
 
 
+def joules_of(of: Run) -> dict:
+    return {(term.phase, term.name): term.energy_J for term in terms(of)}
+
+
 def seconds(*of, **more) -> dict:
     return {(term.phase, term.name): term.time_s for term in terms(run(*of, **more))}
 
@@ -127,6 +131,8 @@ def test_rivals_pay_for_their_bits_and_for_fetching_weights_once_a_batch(device)
     energies = {name: total(side, "inference").energy_J for name, side in rivals.rivals(own).items()}
     for way in ("streamed", "stationary"):
         assert energies[f"float32 {way}"] > energies[f"int8 {way}"] > energies[f"int4 {way}"]
+    columns = {name: joules_of(side)["inference", "column arithmetic"] for name, side in rivals.rivals(own).items()}
+    assert set(columns.values()) == {joules_of(own)["inference", "column arithmetic"]}  # one network
     fetched = energies["int8 streamed"] - energies["int8 stationary"]
     assert fetched == pytest.approx(24 * 8 * BIT / 4, rel=1e-6, abs=0)
     areas = {

@@ -10,7 +10,7 @@ import pytest
 from network.config import Converters, Optimizer, Training
 from network.model import activations, layer_stack, optimizers
 from network.model.architecture import Architecture, Layer, parse
-from network.model.layers import EPSILON, MOMENTUM, Noise, Synapses, converted, driven, pool, read
+from network.model.layers import EPSILON, MOMENTUM, Noise, Synapses, converted, driven, in_groups, pool, read
 from network.synapse import random_words
 from spinloom.errors import UserError
 
@@ -242,3 +242,15 @@ def test_learning_rates_fall_over_the_whole_run(schedule, expected):
 def test_wrong_optimisers(section, message):
     with pytest.raises(UserError, match=message):
         Optimizer.parse(section, "config", "network.optimizer")
+
+
+def test_a_group_of_rows_ends_where_its_own_converter_does():
+    """Four groups of four rows, each clipped at the root of a quarter of the column's full scale: 4 x 0.5, not 1."""
+    layer, ones = Layer(16, 1), Synapses(jnp.ones((16, 1)))
+    bits = Converters(adc_bits=8, adc_full_scale=1.0)
+
+    def product(layer, x, weights, noise):
+        return read(x, weights, layer, noise)
+
+    found = in_groups(product, layer, jnp.ones((1, 16)), ones, QUIET, 4, bits, 1.0)
+    np.testing.assert_allclose(found, [[2.0]], rtol=1e-6)

@@ -30,6 +30,12 @@ def test_all_tables_are_shown(folder):
     assert ["test_accuracy", "five", "91", "90", "0.1", "%"] in rows
 
 
+def test_what_the_costs_leave_out_is_a_warning(folder):
+    console = Console(file=io.StringIO(), width=200)
+    show(folder, console)
+    assert "warning: the costs of five leave out: ideal ADC, not charged" in console.file.getvalue()
+
+
 def test_what_a_study_need_not_have_is_left_out(folder):
     (folder / "systems.csv").unlink()
     text = (folder / "evaluations.csv").read_text()

@@ -68,6 +68,11 @@ def test_the_page_tells_its_story_in_order_and_all_figures_are_there(folders, ki
             assert sum(len(trace.x) for trace in drawn.data) > 0
 
 
+def test_what_the_costs_leave_out_is_said(full):
+    text = Page(full.read_text()).text.replace("\u00a0", " ")
+    assert "leave out: ideal ADC, not charged" in text and "Chips and their digital rivals" in text
+
+
 def test_nothing_is_fetched(full):
     text = full.read_text()
     found = Page(text)
