@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache, reduce
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from device_sims.problem.parts import DataFile, Geometry, Mesh, Roughness, Shape
 from spinloom import streams
 from spinloom.errors import UserError
 
-KINDS = (
+Kind = Literal[
     "box",
     "rectangle",
     "cuboid",
@@ -42,7 +43,8 @@ KINDS = (
     "union",
     "intersection",
     "difference",
-)
+]
+KINDS = get_args(Kind)
 OUTLINE = 1 - 1e-9  # the rounding of a centre that lies on the outline must not decide
 COLOUR_DISTANCE = 16 / 255  # in red, green and blue, up to which a pixel has a colour
 

@@ -10,25 +10,10 @@ from pydantic import Field
 
 from device_sims.problem import parts
 from device_sims.problem.problem_file.common import check_kind, data_file, given_of
+from device_sims.problem.shapes import Kind
 from spinloom.declare import Flag, Real, Section, Whole, key
 from spinloom.errors import UserError
 
-Kind = Literal[
-    "box",
-    "rectangle",
-    "cuboid",
-    "disc",
-    "ellipse",
-    "ellipsoid",
-    "polygon",
-    "range",
-    "layers",
-    "strip",
-    "file",
-    "union",
-    "intersection",
-    "difference",
-]
 # the keys that each kind of shape uses, and those that it cannot do without
 KINDS = {
     "box": ((), ()),
