@@ -54,6 +54,8 @@ def network(study: Study) -> Section:
     for variant, own in last.items():
         if isinstance(own["assumed"], str):
             sentence += f" Variant {words(str(variant))} assumes: {own['assumed'].removesuffix('.')}."
+        if isinstance(own["warnings"], str):
+            sentence += f" Warning, variant {words(str(variant))}: {own['warnings']}."
     blocks = [curves(study), _summary(study), confusion(study)]
     if len(study.network["programming"]):
         blocks.append(programming(study))

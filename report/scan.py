@@ -214,9 +214,14 @@ def points(found: Scan) -> Section:
         "writes per sample", "most writes on a device", *(f"{phase}: {' / '.join(LEVELS)}" for phase in PHASES),
         "memory (bit per synapse)", "card",
     ]  # fmt: skip
+    warned = found.table.dropna(subset="warnings")
+    told = "".join(
+        f" Warning, {row['point']}, variant {words(row['variant'])}: {row['warnings']}."
+        for row in warned.to_dict("records")
+    )
     sentence = (
         "Test images after the last epoch, mean ± sd over n seeds; energies per sample. Nothing was selected. "
-        "Who takes the best of many by this table selects by the test: it will do a little worse on new images."
+        "Who takes the best of many by this table selects by the test: it will do a little worse on new images." + told
     )
     note = "The first column leads to the point's folder. scan.csv holds all digits, and the columns left out here."
     return Section("points", "All points", sentence, [Table("Points and variants", heads, rows, note)])

@@ -69,6 +69,17 @@ def quantise(x: jax.Array, bits: int | None, full_scale: float | jax.Array, sign
     return _straight_through(bits, bool(signed))(x, jnp.asarray(full_scale, jnp.float32))
 
 
+def beyond(x: jax.Array, bits: int, full_scale: float | jax.Array, signed: bool) -> jax.Array:
+    """Return the share of ``x`` that a converter ends at a full scale which it passes, float32[].
+
+    Parameters as of `quantise`. A signed converter of one bit has no levels but its ends: nothing passes them.
+    """
+    if signed and bits == 1:
+        return jnp.float32(0)
+    low = -full_scale if signed else 0.0
+    return jnp.mean((x > full_scale) | (x < low), dtype=jnp.float32)
+
+
 def _straight_through(bits: int, signed: bool) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """Return the rounding, with a gradient as if there were none."""
 

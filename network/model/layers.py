@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from network.config import Converters
-from network.crossbar.converters import quantise
+from network.crossbar.converters import beyond, quantise
 from network.model.architecture import Layer
 from network.model.read_noise import deviates
 
@@ -95,7 +95,17 @@ def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Ar
     return jnp.float32(layer.scale) * current.reshape(*places, -1)
 
 
-def driven(x: jax.Array, converters: Converters, first: bool, signed: bool) -> jax.Array:
+class Clipping:
+    """Gathers which shares of a layer's conversions end at full scale; each list has one float32[] per conversion."""
+
+    def __init__(self):
+        self.dac: list[jax.Array] = []
+        self.adc: list[jax.Array] = []
+
+
+def driven(
+    x: jax.Array, converters: Converters, first: bool, signed: bool, clipping: Clipping | None = None
+) -> jax.Array:
     """Return what the rows' converters make of ``x``.
 
     Parameters
@@ -106,17 +116,27 @@ def driven(x: jax.Array, converters: Converters, first: bool, signed: bool) -> j
         Whether ``x`` are pictures (of at most 1) and not hidden values.
     signed : bool
         Whether ``x`` may be negative: if not, the converters have all their levels above 0.
+    clipping : Clipping or None
+        Is told the share that ends at full scale.
     """
     if not converters.dac_bits:
         return x
-    return quantise(x, converters.dac_bits, 1.0 if first else converters.dac_full_scale, signed)
+    full_scale = 1.0 if first else converters.dac_full_scale
+    if clipping is not None:
+        clipping.dac.append(beyond(x, converters.dac_bits, full_scale, signed))
+    return quantise(x, converters.dac_bits, full_scale, signed)
 
 
-def converted(current: jax.Array, converters: Converters, unit: float = 1.0) -> jax.Array:
+def converted(
+    current: jax.Array, converters: Converters, unit: float = 1.0, clipping: Clipping | None = None
+) -> jax.Array:
     """Return the column currents, float32[...], after the converters, whose full scale is in units of ``unit``."""
     if not converters.adc_bits:
         return current
-    return quantise(current, converters.adc_bits, converters.adc_full_scale * unit, signed=True)
+    full_scale = converters.adc_full_scale * unit
+    if clipping is not None:
+        clipping.adc.append(beyond(current, converters.adc_bits, full_scale, signed=True))
+    return quantise(current, converters.adc_bits, full_scale, signed=True)
 
 
 def in_groups(
@@ -128,6 +148,7 @@ def in_groups(
     rows: int,
     converters: Converters,
     unit: float,
+    clipping: Clipping | None = None,
 ) -> jax.Array:
     """Return the column values of an array whose rows are read and converted in groups, which are added as numbers.
 
@@ -149,6 +170,8 @@ def in_groups(
     converters : Converters
     unit : float
         See `converted`.
+    clipping : Clipping or None
+        Is told of each group's conversions.
 
     Returns
     -------
@@ -163,7 +186,7 @@ def in_groups(
         part = jax.tree.map(lambda leaf, a=start, b=stop: leaf[a:b] if leaf.ndim == 2 else leaf, weights)
         own = Noise(noise.key, noise.step * len(starts) + number)
         current = product(dense, entering[..., start:stop], part, own)
-        value = converted(current, converters, unit * ((stop - start) / layer.inputs) ** 0.5)
+        value = converted(current, converters, unit * ((stop - start) / layer.inputs) ** 0.5, clipping)
         found = value if found is None else found + value
     assert found is not None
     return found

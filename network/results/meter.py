@@ -27,6 +27,13 @@ class LayerUse(NamedTuple):
         return self.inputs * self.outputs
 
 
+class Clipped(NamedTuple):
+    """The shares of a layer's conversions that end at full scale; None for ideal converters."""
+
+    dac: float | None
+    adc: float | None
+
+
 class Meter(Section):
     """The counters of one run."""
 
@@ -58,6 +65,7 @@ class Meter(Section):
     verify_reads: int  # of single devices, to see whether a first programming or a deployment has succeeded
     memory_bits: dict[str, int]  # of digital memory that the rule keeps
     weight_bits: int  # of a weight that no device holds
+    clipped: tuple[Clipped, ...]  # by layer, of the trained network with the validation images
 
     @classmethod
     def read(cls, run: Path) -> Self:
@@ -136,8 +144,11 @@ class Meter(Section):
         """Bits of digital memory, all kinds together."""
         return sum(self.memory_bits.values())
 
-    def counts(self) -> dict[str, float]:
-        """Return the counters as the tables state them: per run, per sample and per synapse."""
+    def counts(self) -> dict[str, float | None]:
+        """Return the counters as the tables state them: per run, per sample and per synapse.
+
+        Shares of clipped conversions are those of the worst layer; None where converters are ideal.
+        """
         forward = self.products * self.reads_per_product
         back = 0 if self.clocks else self.back_products
         return {
@@ -153,4 +164,6 @@ class Meter(Section):
             "disturbs": self.disturbs,
             "device_reads_per_sample": self.in_loop * (forward + back) * self.devices_per_synapse + self.single_reads,
             "memory_bits_per_synapse": self.memory / self.synapses,
+            "dac_clipped_share": max((one.dac for one in self.clipped if one.dac is not None), default=None),
+            "adc_clipped_share": max((one.adc for one in self.clipped if one.adc is not None), default=None),
         }

@@ -12,7 +12,7 @@ from spinloom.quantities import LEVELS, OWN, PHASES
 COPIED = (
     "rule", "seeds", "epoch_mean", "test_accuracy_mean", "test_accuracy_sd", "accuracy_below_float_mean",
     "accuracy_below_float_sd", "writes_per_sample_mean", "training_writes_per_sample_mean", "most_writes_on_a_device",
-    "memory_bits_per_synapse", "synapses", "devices", "assumed",
+    "memory_bits_per_synapse", "dac_clipped_share", "adc_clipped_share", "synapses", "devices", "assumed", "warnings",
 )  # fmt: skip
 COSTS = {  # column: phase, level and column of costs.csv
     f"{phase}_energy_{unit}_{level}": (phase, level, column)

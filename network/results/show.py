@@ -26,6 +26,8 @@ def show(directory: Path, console: Console) -> None:
         console.print(f"{variant} assumes: {assumed}", markup=False, highlight=False)
     for warning in summary["card_warnings"].dropna().unique() if "card_warnings" in summary else ():
         console.print(f"warning: {warning}", style="bold", markup=False, highlight=False)
+    for variant, told in summary.dropna(subset="warnings").groupby("variant", sort=False)["warnings"].first().items():
+        console.print(f"warning: {variant}: {told}", style="bold", markup=False, highlight=False)
     costs = read_table(directory / "costs.csv")
     console.print(_energy(costs))
     console.print(_chip(costs))

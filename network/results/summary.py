@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from network.config import Converters
 from network.hardware import costs
 from network.hardware.run import Run
 from network.results import lifetime
-from network.results.meter import Meter
+from network.results.meter import Clipped, Meter
 from network.results.run_tables import PROGRAMMING_COLUMNS
 from network.synapse.device import DeviceModel
 from network.training.settings import BASELINE, Settings
@@ -18,6 +19,7 @@ from spinloom.errors import UserError
 from spinloom.files import read_table, sealed, write_csv
 
 PARTS = ("history", "confusion", "evaluations", "programming")  # tables of a run
+CLIPPED = 0.01  # share of a layer's values beyond a converter's full scale above which a run warns
 REFRESH = ("refresh_writes_per_device", "refresh_energy_J")
 
 
@@ -60,12 +62,37 @@ def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list
                 "device_reads_per_sample": costs["device_reads_per_sample"].mean(),
                 "synapses": costs["synapses"].max(), "devices": costs["devices"].max(),
                 "memory_bits_per_synapse": costs["memory_bits_per_synapse"].mean(),
+                "dac_clipped_share": costs["dac_clipped_share"].mean(),
+                "adc_clipped_share": costs["adc_clipped_share"].mean(),
                 "assumed": next(meter.assumed for meter in meters if meter.variant == variant) or None,
             })  # fmt: skip
     for row in rows:
         own = accuracies[row["variant"], row["selection"]]
         row.update(_spread(accuracies.get((BASELINE, row["selection"]), own * np.nan) - own, "accuracy_below_float"))
     return pd.DataFrame(rows)
+
+
+def clipping_warnings(clipped: list[tuple[Clipped, ...]], converters: Converters) -> list[str]:
+    """Return what to say of converters that cut off more than `CLIPPED` of a layer's values.
+
+    Parameters
+    ----------
+    clipped : list of tuple of Clipped
+        By run of one variant, and by layer.
+    converters : Converters
+        Of these runs.
+    """
+    found = []
+    for kind, full_scale in (("dac", converters.dac_full_scale), ("adc", converters.adc_full_scale)):
+        shares = np.array([[getattr(layer, kind) or 0.0 for layer in run] for run in clipped]).max(axis=0)
+        if shares.max() <= CLIPPED:
+            continue
+        layer = int(shares.argmax())
+        # a row's converter takes pictures of at most 1, whatever the key says
+        remedy = "" if kind == "dac" and layer == 0 else f"; network.converters.{kind}_full_scale is {full_scale:g}"
+        told = f"{100 * shares.max():.2g} % of the values of layer {layer + 1} are beyond the full scale of its"
+        found.append(f"{told} {kind.upper()}{remedy}")
+    return found
 
 
 def writes_table(history: pd.DataFrame) -> pd.DataFrame:
@@ -196,6 +223,11 @@ def summarise(
         "lifetime": lifetime.lifetime_table(meters, evaluations, variants[0].lifetime),
         "confusion": confusion["images"].sum(),
     }
+    said = {
+        own.variant: clipping_warnings([one.clipped for one in meters if one.variant == own.variant], own.converters)
+        for own in variants
+    }
+    tables["summary"]["warnings"] = tables["summary"]["variant"].map(lambda name: "; ".join(said[name]) or None)
     if warnings:
         uses = {settings.variant: settings.uses_card for settings in variants}
         told = tables["summary"]["variant"].map(lambda name: "; ".join(warnings) if uses[name] else None)

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from network.model import layer_stack
-from network.results.meter import LayerUse, Meter
+from network.model.layers import Clipping
+from network.results.meter import Clipped, LayerUse, Meter
 from network.rules.base import Context
 from network.rules.capabilities import Devices
 from network.synapse import resting, sampling, write_verify
@@ -36,6 +37,7 @@ class Evaluator:
         self.holds = self._holds()
         self._deploy = jax.jit(self._deploy_body)
         self._scores = jax.jit(self._scores_body)
+        self._clipped = jax.jit(self._clipped_body)
 
     def _deploy_body(self, memory, array: sampling.Array, keys: dict):
         machine = self.machine
@@ -78,12 +80,43 @@ class Evaluator:
                     found.append((way, kept))
         return found
 
-    def _scores_body(self, state: TrainState, x: jax.Array, streams: dict, factors, chunk: jax.Array) -> jax.Array:
+    def _scores_body(
+        self, state: TrainState, x: jax.Array, streams: dict, factors, chunk: jax.Array, clippings: Any = None
+    ) -> jax.Array:
         machine = self.machine
         arrays = machine.seen(machine.arrays(state), factors)
         weights = self.rule.deployed_weights(state.memory, arrays, Context(streams["rule"], chunk))
-        product = machine.product(streams["read noise"], chunk)
+        product = machine.product(streams["read noise"], chunk, clippings)
         return layer_stack.forward(machine.architecture, product, weights, state.model, machine.shaped(x), False)[0]
+
+    def _clipped_body(self, state: TrainState, x: jax.Array, streams: dict, factors, chunk: jax.Array):
+        clippings = tuple(Clipping() for _ in self.machine.architecture.layers)
+        self._scores_body(state, x, streams, factors, chunk, clippings)
+        return [[sum(part) / len(part) if part else None for part in (one.dac, one.adc)] for one in clippings]
+
+    def clipped(self, state: TrainState, number: int) -> tuple[Clipped, ...]:
+        """Return what the converters of each layer cut off of the validation images, with the devices of `deployed`.
+
+        ``number`` is the epoch, which names the random numbers. A last incomplete batch among others is left out.
+        """
+        machine, converters = self.machine, self.settings.converters
+        if not converters.dac_bits and not converters.adc_bits:
+            return tuple(Clipped(None, None) for _ in machine.architecture.layers)
+        images, _ = machine.validation
+        size = min(EVALUATION_BATCH, len(images))
+        streams = {
+            "read noise": machine.streams("evaluation", "clipping", number),
+            "rule": machine.streams("evaluated rule", "clipping", number),
+        }
+        factors = machine.factors(state)
+        parts = [
+            self._clipped(state, machine.prepare(images[first : first + size]), streams, factors, jnp.int32(chunk))
+            for chunk, first in enumerate(range(0, len(images) - size + 1, size))
+        ]
+        return tuple(
+            Clipped(*(None if one[0] is None else float(np.mean(one)) for one in zip(*layer, strict=True)))
+            for layer in zip(*parts, strict=True)
+        )
 
     def confusion(
         self, state: TrainState, part: str, number: int, draw: int = 0, factors: Any = None, noise_sd: float = 0.0
@@ -201,6 +234,7 @@ class Evaluator:
             for stage, reached in loops.items() if reached is not None
             for row in write_verify.table(reached, machine.device.g_scale)
         ]  # fmt: skip
+        clipped = self.clipped(shown, history[-1]["epoch"])
         looks = deployment.looks + (0 if first is None else int(first.looks))
         counted = Meter(
             variant=self.settings.variant,
@@ -231,6 +265,7 @@ class Evaluator:
             verify_reads=looks * (1 if self.rule.loop is None else self.rule.loop.reads),
             memory_bits=self.rule.memory_bits(state.memory),
             weight_bits=self.rule.costs.weight_bits,
+            clipped=clipped,
         )
         return counted, rows
 

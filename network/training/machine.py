@@ -175,21 +175,23 @@ class Machine:
         ranges = {"unit": x, "signed": 2 * x - 1, "binary": (x > 0.5).astype(jnp.float32)}
         return ranges[self.settings.input.range]
 
-    def product(self, keys: tuple[jax.Array, ...], step: Any) -> Callable:
+    def product(
+        self, keys: tuple[jax.Array, ...], step: Any, clippings: tuple[layers.Clipping, ...] | None = None
+    ) -> Callable:
         """Return ``product(layer, x, weights)``: an array with its converters, as `layer_stack.forward` takes it.
 
-        ``keys`` are uint32[2], one per layer.
+        ``keys`` are uint32[2], one per layer; ``clippings``, one per layer, are told what the converters cut off.
         """
         converters = self.settings.converters
 
         def product(number: int, x, weights):
-            layer = self.architecture.layers[number]
-            x = layers.driven(x, converters, number == 0, self.signed[number > 0])
+            layer, clipping = self.architecture.layers[number], None if clippings is None else clippings[number]
+            x = layers.driven(x, converters, number == 0, self.signed[number > 0], clipping)
             noise, unit = layers.Noise(keys[number], step), self.rule.column_unit(layer)
             if self.lines.group_rows >= layer.inputs:
-                return layers.converted(self.rule.product(layer, x, weights, noise), converters, unit)
+                return layers.converted(self.rule.product(layer, x, weights, noise), converters, unit, clipping)
             return layers.in_groups(
-                self.rule.product, layer, x, weights, noise, self.lines.group_rows, converters, unit
+                self.rule.product, layer, x, weights, noise, self.lines.group_rows, converters, unit, clipping
             )
 
         return product

@@ -244,6 +244,6 @@ def meter(**changes) -> Meter:
         "most_writes_on_a_device": [3, 4], "transitions": 9, "disturbs": 0, "state_reads_per_step": 0,
         "verify_reads": 0, "assumed": "", "normalisation": "batch",
         "devices_by_state": [[18, 0, 0, 0, 0], [0, 0, 0, 0, 6]], "memory_bits": {"optimizer": 24 * 64},
-        "weight_bits": 32, **changes,
+        "weight_bits": 32, "clipped": [[None, None]] * 2, **changes,
     }  # fmt: skip
     return Meter.parse(content, "meter.json")

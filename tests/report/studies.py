@@ -87,7 +87,9 @@ def network(folder: Path) -> None:
              "test_accuracy_sd": 0.001, "writes_per_sample_mean": writes, "most_writes_on_a_device": 7, "devices": 40,
              "memory_bits_per_synapse": 32 + place, "accuracy_below_float_mean": 0.95 - accuracy,
              "accuracy_below_float_sd": 0.002, "device_reads_per_sample": 10 * place,
-             "assumed": "short pulses" if variant == "five" else None}
+             "assumed": "short pulses" if variant == "five" else None, "dac_clipped_share": None,
+             "adc_clipped_share": 0.07 * place,
+             "warnings": "7 % of the values are <beyond>" if variant != "five" else None}
             for selection in ("last", "validation_selected")
         ]  # fmt: skip
         for phase in ("training", "inference"):
@@ -199,7 +201,8 @@ def scan(folder: Path, axes: list[dict]) -> Path:
                 "test_accuracy_sd": 0.001, "accuracy_below_float_mean": 0.95 - accuracy, "synapses": 40,
                 "accuracy_below_float_sd": 0.002, "writes_per_sample_mean": 0.5 + place, "devices": 40,
                 "training_writes_per_sample_mean": 0.1, "most_writes_on_a_device": 7, "memory_bits_per_synapse": 32,
-                "assumed": None,
+                "assumed": None, "dac_clipped_share": None, "adc_clipped_share": 0.07,
+                "warnings": "7 % of the values are <beyond>" if point == "a" else None,
                 **{
                     f"{phase}_energy_{unit}_{level}": joule * (1 + place if variant == "five" else level == "system")
                     for phase in ("training", "inference") for level, mean in ENERGY_J.items()

@@ -73,6 +73,11 @@ def test_what_the_costs_leave_out_is_said(full):
     assert "leave out: ideal ADC, not charged" in text and "Chips and their digital rivals" in text
 
 
+def test_a_warning_of_a_network_is_said(full):
+    text = Page(full.read_text()).text.replace("\u00a0", " ")
+    assert "Warning, variant two </script>: 7 % of the values are <beyond>." in text
+
+
 def test_nothing_is_fetched(full):
     text = full.read_text()
     found = Page(text)
