@@ -25,6 +25,7 @@ VERSION = "7"
 NEW = {
     "device_sims/devices/my_junction.py": ("device_sims/devices/stt_mtj.py", {}),
     "calibration/sources/importers/my_log.py": (f"{TOYS}/pulse_log.py", {'"pulse_log"': '"my_log"'}),
+    "calibration/exports/my_text.py": ("calibration/exports/json.py", {"kernel.json": "mine.json"}),
     "calibration/sources/parametric/my_bit.py": ("calibration/sources/parametric/pbit.py", {}),
     "calibration/laws/my_law.py": (
         "calibration/laws/truncated_normal.py",
@@ -106,3 +107,8 @@ def test_a_parametric_device(tree):
     recipe = (ROOT / "calibration" / "sources" / "library" / "pbit.yaml").read_text().replace("pbit", "my_bit")
     section = calibration(source={"kind": "parametric"}, parametric=yaml.safe_load(recipe))
     assert card_of(tree, "stated", section)["source"]["parameters"]["my_bit"]["beta"] == 2.0
+
+
+def test_a_format_of_exports(tree):
+    call(tree, "python", "-m", "calibration", "export", "pbit", "--format", "my-text", "--output", "out")
+    assert read_json(tree.path / "out" / "mine.json")["format"] == "spinloom kernel arrays"

@@ -85,7 +85,7 @@ def read(path: str, options: Options) -> Imported:
     lattice = np.linspace(ends[:, 0].min(), ends[:, 1].max(), options.states)
     kernels = np.stack([[kernel(table, lattice) for table in pair] for pair in tables])
     # a lattice point next to a device's range is reached from within it
-    pitch = lattice[1] - lattice[0]
+    pitch = (lattice[1] - lattice[0]) * (1 - 1e-9)  # one that is a whole pitch away is none, whatever rounding says
     own = (lattice > ends[:, :1] - pitch) & (lattice < ends[:, 1:] + pitch)
     if not own.any(axis=0).all():
         gap = lattice[~own.any(axis=0)][0]
