@@ -91,6 +91,18 @@ def make(card: KernelCard, options: Options) -> Exported:
 def train(kernel: np.ndarray, conductance: np.ndarray, way: int, options: Options, pulse: int) -> Curve:
     """Return the mean conductance along a train from the end that it leaves, and the fitted law.
 
+    Parameters
+    ----------
+    kernel : ndarray, float64[states, states]
+        Of the pulse.
+    conductance : ndarray, float64[states]
+        S.
+    way : int
+        `UP` or `DOWN`.
+    options : Options
+    pulse : int
+        Its number, for errors.
+
     Raises
     ------
     UserError
@@ -123,7 +135,15 @@ def train(kernel: np.ndarray, conductance: np.ndarray, way: int, options: Option
 
 
 def law(pulses: np.ndarray, bend: float) -> np.ndarray:
-    """Return the share of the range after a share ``pulses`` of the train; ``bend`` is P_max / A."""
+    """Return the share of the range after a share of the train, float64[n].
+
+    Parameters
+    ----------
+    pulses : ndarray, float64[n]
+        Share of the train, 0 to 1.
+    bend : float
+        P_max / A.
+    """
     if abs(bend) < 1e-6:  # to first order: the quotient below is 0 over 0
         return pulses * (1 + bend / 2 * (1 - pulses))
     return np.expm1(-bend * pulses) / np.expm1(-bend)
@@ -141,7 +161,8 @@ def _csv(rows: list[tuple[str, float, str, str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("parameter", "value", "unit", "meaning"))
-    writer.writerows((name, "" if np.isnan(value) else repr(float(value)), unit, told) for name, value, unit, told in rows)
+    for name, value, unit, told in rows:
+        writer.writerow((name, "" if np.isnan(value) else repr(float(value)), unit, told))
     return text.getvalue().encode()
 
 
