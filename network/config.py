@@ -244,10 +244,13 @@ class Evaluation(Section):
     )
 
 
+RULE_OPTIONS = follows("rule_options", "rule", rules.REGISTRY)
+
+
 class Training(Section):
     """Keys a variant may change."""
 
-    model_config = ConfigDict(json_schema_extra=follows("rule_options", "rule", rules.REGISTRY))
+    model_config = ConfigDict(json_schema_extra=RULE_OPTIONS)
 
     layers: tuple[Entry, ...] = key(
         "What comes in (784 or 28x28x1), then widths; convolutions before the first width: 32C5, 32C5p "
@@ -268,7 +271,9 @@ class Training(Section):
     )
     input: Input = key("What the network sees of a picture.", Input)
     augmentation: Augmentation = key("How training pictures are varied.", Augmentation)
-    validation_images: Whole = key("Images taken from the training set for validation.", 5000, ge=1)
+    validation_images: Whole | None = key(
+        "Images taken from the training set for validation; null: 5000, or a tenth if that is less.", None, ge=1
+    )
     training_images: Whole | None = key(
         "Images to train with, those that follow the validation images in the same random order; null: all others.",
         None,
@@ -317,6 +322,9 @@ class Shared(Section):
     dataset: Annotated[str, OneOf(datasets.REGISTRY.names)] = key(
         "Data set: a file in network/datasets, or a plug-in (CONTRIBUTING.md)."
     )
+    dataset_options: dict[str, Value] = key(
+        "What a data set of your own is told: its files, the label, the scaling (docs/datasets.md).", dict
+    )
     data: Data = key("Where the data set lies.", Data)
     seeds: Whole = key("Number of trainings.", 3, ge=1, le=10000)
     card_samples: Whole = key(
@@ -332,8 +340,15 @@ class Shared(Section):
     lifetime: Lifetime = key("What a device lasts, and how fast it learns (docs/lifetime.md).", Lifetime)
 
 
+def _options(rules: dict[str, Any]) -> None:
+    RULE_OPTIONS(rules)
+    follows("dataset_options", "dataset", datasets.REGISTRY)(rules)
+
+
 class Network(Shared, Training):
     """Training with the kernel card, which neither simulates nor calibrates. null: the study ends with the card."""
+
+    model_config = ConfigDict(json_schema_extra=_options)
 
     baseline: Literal["float_baseline"] | None = key("Rule to compare with.", "float_baseline")
     variants: (
@@ -352,5 +367,11 @@ class Network(Shared, Training):
         }
 
 
-class Stage(Network, Seeded):
-    """What the stage sees of a study: its section, and the seed."""
+class Planned(Seeded):
+    """What planning a study adds to the section: the seed, and what the files of the data set hold."""
+
+    found: datasets.Found | None = key("What the files of a data set of your own hold; null: not looked at.", None)
+
+
+class Stage(Network, Planned):
+    """What the stage sees of a study."""

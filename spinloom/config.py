@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from functools import reduce
@@ -48,6 +49,9 @@ MISREAD = re.compile(r"[-+]?0[0-9_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)
 
 
 TEMPLATE = "__use_yte__"
+# keys of network.dataset_options that name files: relative ones begin at the config file that says them
+FILES = ("file", "test_file", "labels_file", "test_labels_file")
+FILE = re.compile(rf"(^|\.)network\.dataset_options\.({'|'.join(FILES)})$")
 
 
 class _Loader(yaml.SafeLoader):
@@ -116,14 +120,30 @@ def read(path: str | Path) -> dict[str, Any]:
             f"{path}: found unknown key '{TEMPLATE}', which makes Snakemake evaluate the file, allowed: data alone"
         )
     check_depth(layer, str(path))
-    return layer
+    return _anchored(layer, Path(path).parent)
+
+
+def _anchored(value: Any, folder: Path, key: str = "") -> Any:
+    """Return a part of a config, which stands under ``key``, with the files of a data set placed in ``folder``."""
+    if isinstance(value, dict):
+        axis = str(value["key"]) if "key" in value else ""  # of a scan, whose values stand under that key
+        return {
+            name: _anchored(below, folder, axis if name == "values" and axis else f"{key}.{name}")
+            for name, below in value.items()
+        }
+    if isinstance(value, list):
+        return [_anchored(below, folder, key) for below in value]
+    if not isinstance(value, str) or not value or not FILE.search(key):
+        return value
+    return value if value.startswith("~") else os.path.normpath(folder / value)
 
 
 def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay ``above`` over ``below``; the options of a learning rule do not outlive the rule."""
+    """Lay ``above`` over ``below``; the options of a learning rule or a data set do not outlive it."""
     old, new = below.get("network"), above.get("network")
-    if isinstance(old, dict) and isinstance(new, dict) and new.get("rule", old.get("rule")) != old.get("rule"):
-        below = {**below, "network": {key: value for key, value in old.items() if key != "rule_options"}}
+    if isinstance(old, dict) and isinstance(new, dict):
+        gone = {f"{kind}_options" for kind in ("rule", "dataset") if new.get(kind, old.get(kind)) != old.get(kind)}
+        below = {**below, "network": {key: value for key, value in old.items() if key not in gone}}
     return overlay(below, above)
 
 

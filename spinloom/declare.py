@@ -179,11 +179,14 @@ def compose(name: str, base: type[Bound], sections: dict[str, type[Section]], ab
 
 
 def options_of(registry: Registry) -> dict[str, type[Section]]:
-    """Return the ``Options`` of all plug-ins by name; one that cannot be imported says so when a config asks for it."""
+    """Return the ``Options`` of all plug-ins by name, of one without any an empty section.
+
+    One that cannot be imported says so when a config asks for it.
+    """
 
     def options(name: str) -> type[Section]:
         try:
-            return registry.get(name).Options
+            return getattr(registry.get(name), "Options", Section)
         except UserError as error:
             return _unusable(str(error))
 
@@ -207,13 +210,13 @@ def follows(options: str, name: str, registry: Registry) -> Callable[[dict[str, 
     """
 
     def complete(rules: dict[str, Any]) -> None:
-        rules["allOf"] = [
+        rules.setdefault("allOf", []).extend(
             {
                 "if": {"properties": {name: {"const": plug_in}}, "required": [name]},
                 "then": {"properties": {options: schema(section)}},
             }
             for plug_in, section in options_of(registry).items()
-        ]
+        )
 
     return complete
 

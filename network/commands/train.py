@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from network import datasets
 from network.results.run_tables import write_run
 from network.training import data, settings
 from network.training.card import read_device
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     device, said = read_device(arguments.card, config), []
     places = data.folders(config.data, arguments.cache)
-    content, data_id = data.load(datasets.get(config.dataset), *places, said.append, arguments.data)
+    content, data_id = data.load(config.data_set, *places, said.append, arguments.data)
     trainer = Trainer(config, device, arguments.replicate, content, chip)
     total = trainer.machine.samples * config.epochs
     label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))

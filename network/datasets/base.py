@@ -15,7 +15,10 @@ from spinloom.files import canonical_json
 
 
 class Data(NamedTuple):
-    """A data set in memory. The pixels of an image are in the order row, column, channel (channel fastest)."""
+    """A data set in memory. The pixels of an image are in the order row, column, channel (channel fastest).
+
+    Images of a data set of the user's may be float32, with values of 0 to 1, where uint8 has 0 to 255.
+    """
 
     train_images: np.ndarray  # uint8[n, rows * columns * channels]
     train_labels: np.ndarray  # uint8[n]
@@ -95,11 +98,13 @@ def check(data: Data, where: str, counts: tuple[int | None, int | None] = (None,
     """
     splits = (("train", data.train_images, data.train_labels), ("test", data.test_images, data.test_labels))
     for (split, images, labels), count in zip(splits, counts, strict=True):
-        if images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != pixels(data.shape):
+        if images.dtype not in (np.uint8, np.float32) or images.ndim != 2 or images.shape[1] != pixels(data.shape):
             raise UserError(
-                f"{where}: {split} images: found {images.dtype}{list(images.shape)}, allowed uint8[n, "
+                f"{where}: {split} images: found {images.dtype}{list(images.shape)}, allowed uint8 or float32[n, "
                 f"{pixels(data.shape)}]"
             )
+        if images.dtype == np.float32 and images.size and not (images.min() >= 0 and images.max() <= 1):
+            raise UserError(f"{where}: {split} images: found {images.min()} to {images.max()}, allowed 0 to 1")
         if labels.dtype != np.uint8 or labels.shape != images.shape[:1] or labels.max(initial=0) >= data.classes:
             raise UserError(
                 f"{where}: {split} labels: found {labels.dtype}{list(labels.shape)} up to {labels.max(initial=0)}, "
@@ -113,9 +118,11 @@ def check(data: Data, where: str, counts: tuple[int | None, int | None] = (None,
 def content_hash(data: Data) -> str:
     """Return the SHA-256 (hexadecimal) of the arrays, their counts, shape and number of classes."""
     head = [data.classes, list(data.shape), len(data.train_labels), len(data.test_labels)]
+    if data.train_images.dtype != np.uint8:
+        head.append(str(data.train_images.dtype))
     name = hashlib.sha256(canonical_json(head).encode())
     for values in data[:4]:
-        name.update(np.ascontiguousarray(values, dtype=np.uint8).data)
+        name.update(np.ascontiguousarray(values).data)
     return name.hexdigest()
 
 

@@ -28,7 +28,9 @@ def read(path: str | Path, cache: str | None = None) -> tuple[datasets.Dataset, 
     section = read_json(path)
     if not isinstance(section, dict) or "dataset" not in section:
         raise UserError(f"{path}: dataset missing, allowed the network section of the config")
-    return datasets.get(section["dataset"]), *folders(Data.parse(section.get("data") or {}, str(path), "data"), cache)
+    own, folder = folders(Data.parse(section.get("data") or {}, str(path), "data"), cache)
+    found = datasets.Found.parse(section["found"], str(path), "found") if section.get("found") else None
+    return datasets.get(section["dataset"], section.get("dataset_options"), found, own), own, folder
 
 
 def load(

@@ -72,7 +72,8 @@ class Machine:
         self.signed = settings.input.range == "signed", settings.activation not in architecture.POSITIVE
 
         order = generator(settings.seed, "network", "validation split").permutation(len(data.train_labels))
-        held, others = order[: settings.validation_images], order[settings.validation_images :]
+        count = settings.held(len(order))
+        held, others = order[:count], order[count:]
         held, kept = np.sort(held), np.sort(others[: settings.training_images])
         self.picture, self.classes = data.shape, data.classes
         self.images = jnp.asarray(data.train_images[kept])
@@ -164,8 +165,9 @@ class Machine:
         return tuple(arrays_.seen(a, f, self.device) for a, f in zip(arrays, factors, strict=True))
 
     def prepare(self, images: jax.Array | np.ndarray) -> jax.Array:
-        """Turn uint8[batch, pixels] into what enters the network, float32[batch, rows, columns, channels]."""
-        x = jnp.asarray(images.reshape(len(images), *self.picture).astype(jnp.float32) / 255)
+        """Turn uint8 or float32[batch, pixels] into pictures in 0 to 1, float32[batch, rows, columns, channels]."""
+        values = images.reshape(len(images), *self.picture).astype(jnp.float32)
+        x = jnp.asarray(values / 255 if images.dtype == np.uint8 else values)
         if self.settings.input.pool > 1:
             x = layers.pool(x, self.settings.input.pool)
         return x

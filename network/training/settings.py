@@ -10,11 +10,11 @@ from typing import Any, NoReturn, Self
 from pydantic import model_validator
 
 from network import datasets, rules
-from network.config import Shared, Stage, Training
+from network.config import Planned, Shared, Stage, Training
 from network.model import architecture, optimizers
 from network.rules.capabilities import Devices
 from network.training import data
-from spinloom.config import Seeded, overlay
+from spinloom.config import overlay
 from spinloom.declare import Section, key
 from spinloom.errors import UserError
 from spinloom.files import read_json
@@ -28,7 +28,7 @@ REPEATS = ("seeds", "card_samples", "chips", "seeds_per_chip")
 ASSUMED = ("hardware", "lifetime")
 
 
-class Settings(Shared, Training, Seeded):
+class Settings(Shared, Training, Planned):
     """The network section of the config for one variant; see docs/network.md for the meaning of every key."""
 
     variant: str = key("Name of the variant.", "")
@@ -37,6 +37,15 @@ class Settings(Shared, Training, Seeded):
     def options(self) -> Section:
         """Options of the rule; `UserError` if it has no such."""
         return rules.options(self.rule, self.rule_options)
+
+    @cached_property
+    def data_set(self) -> datasets.Dataset:
+        """The data set; `UserError` if it has no such options."""
+        return datasets.get(self.dataset, self.dataset_options, self.found, self.data.cache)
+
+    def held(self, images: int) -> int:
+        """Return how many of the training set's images validate."""
+        return self.validation_images or max(min(5000, images // 10), 1)
 
     @property
     def modules(self) -> tuple[str, str]:
@@ -50,7 +59,7 @@ class Settings(Shared, Training, Seeded):
 
     def architecture(self) -> architecture.Architecture:
         """Return the network; `UserError` if its layers do not fit the data set."""
-        rows, columns, channels = datasets.get(self.dataset).shape
+        rows, columns, channels = self.data_set.shape
         side = self.input.pool
         if rows % side or columns % side:
             raise UserError(f"network.input.pool: found {side}, allowed divisors of {rows} and {columns}")
@@ -67,7 +76,7 @@ class Settings(Shared, Training, Seeded):
 
         The number of epochs counts only where the learning rate depends on it: then a longer run is another run.
         """
-        other = {"variant", *REPEATS, "data", *ASSUMED, "evaluation", "early_stopping"}
+        other = {"variant", *REPEATS, "data", "dataset_options", "found", *ASSUMED, "evaluation", "early_stopping"}
         if self.optimizer.schedule is None or self.optimizer.schedule.name == "constant":
             other.add("epochs")
         return {**self.model_dump(mode="json", exclude=other), "rule_options": self.options.dump()}
@@ -85,9 +94,9 @@ class Settings(Shared, Training, Seeded):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         """Refuse what does not fit the data set, the optimiser or the rule."""
-        dataset = datasets.get(self.dataset)
+        dataset = self.data_set
         images = dataset.train_count or 10**9  # of an image folder nobody knows before it is read
-        left, most_px = images - self.validation_images, min(dataset.shape[:2]) - 1
+        left, most_px = images - self.held(images), min(dataset.shape[:2]) - 1
         if left < 1:
             _refuse("validation_images", self.validation_images, f"whole numbers 1 to {images - 1}")
         if self.training_images is not None:
@@ -98,6 +107,8 @@ class Settings(Shared, Training, Seeded):
             _refuse("card_samples", 1, "0 or at least 2: one draw has no spread")
         if self.augmentation.shift_px > most_px:
             _refuse("augmentation.shift_px", self.augmentation.shift_px, f"whole numbers 0 to {most_px}")
+        if self.augmentation.mirror and dataset.shape[0] == 1:
+            _refuse("augmentation.mirror", "true", "false for samples of one row, which are no pictures")
         layers = self.architecture().layers
         if layers[-1].outputs != dataset.classes:
             _refuse("layers", f"{layers[-1].outputs} outputs", f"{dataset.classes} for {dataset.name}")
@@ -196,7 +207,7 @@ def parts(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
     ``data`` names the data set; ``training_NAME`` is the section of a variant without the assumed constants and the
     numbers of repeated runs, which no training depends on. Neither says where the cache is.
     """
-    seen = {"data": {key: section[key] for key in ("dataset", "data") if key in section}}
+    seen = {"data": {key: section[key] for key in ("dataset", "dataset_options", "found", "data") if key in section}}
     for name, own in variants(section).items():
         seen[f"training_{name}"] = {key: value for key, value in own.items() if key not in (*ASSUMED, *REPEATS)}
     return {name: without_cache(part) for name, part in seen.items()}

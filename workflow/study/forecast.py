@@ -14,7 +14,6 @@ from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from device_sims.sweep.chunk import Chunk
-from network import datasets
 from spinloom import speed
 from workflow.study.planning import Plan
 
@@ -127,13 +126,13 @@ def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
             missing = sum(str(RESULTS / folder / "network" / run / "meter.json") in wanted for run in runs)
             weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
             rate, known = _rate(f"training {one.rule}", "training")
-            images = datasets.get(one.dataset).train_count
+            images = one.data_set.train_count
             total, jobs, size = total + len(runs), jobs + missing, size + missing * weights * WEIGHT_B
             if images is None or rate is None or seconds is None:
                 seconds = None
                 continue
             measured = bool(known) if measured is None else measured and bool(known)
-            seconds += missing * (START_S + one.work(images - one.validation_images) / rate)
+            seconds += missing * (START_S + one.work(images - one.held(images)) / rate)
     first = next(iter(plans.values()))
     network = first.network
     line = (

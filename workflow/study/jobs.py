@@ -72,7 +72,7 @@ class Study(Tasks):
                 gpus = int(engines.needs_gpu(chunk.engine))
                 self.simulations[chunk.chunk_hash] = Simulation(code["simulate"], gpus)
             self.studies[folder] = _facts(plan, code)
-        self.upgrades = self._upgrades(digested.values())
+        self.upgrades = [*self._upgrades(digested.values()), *self._new_data()]
         for chunk_hash, chunk in self.chunks.items():
             self.folder.keep_once(f"chunks/{chunk_hash}", chunk.specification)
         if self.points:
@@ -92,6 +92,18 @@ class Study(Tasks):
             f"with {name} {old} it need not"
             for name, old, now in sorted(found)
         ]
+
+    def _new_data(self) -> list[str]:
+        """Return what to tell of data sets whose files are not those of the last run."""
+        told = set()
+        for folder, plan in self.plans.items():
+            path = self.root / Path(folder).relative_to(self.name) / "config" / "data.json"
+            if plan.trains and (given := self.folder.given(path)):
+                before = json.loads(given).get("found") or {}
+                now = plan.sections["data"].get("found") or {}
+                if before and now and before["sha256"] != now["sha256"]:
+                    told.add(f"{now['title']}: {self.root} was begun with {before['title']}: its networks train again")
+        return sorted(told)
 
     def start(self, workflow: Any) -> None:
         """Make ready for a run that Snakemake has planned.

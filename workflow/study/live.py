@@ -22,7 +22,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from network import datasets
 from spinloom import files
 from spinloom.errors import UserError
 from spinloom.progress import STATUS, clock
@@ -156,7 +155,8 @@ def _images(part: Part) -> tuple[float, float]:
     done = total = 0.0
     for one in part.plan.trained:
         # a data set of the user's is counted when it has been read
-        images = (datasets.get(one.dataset).train_count or one.validation_images + 1) - one.validation_images
+        known = one.data_set.train_count
+        images = known - one.held(known) if known else 1
         for replicate in range(one.seeds):
             finished = (part.folder / "network" / "runs" / f"{one.variant}_{replicate}" / "meter.json").exists()
             total += images * one.epochs

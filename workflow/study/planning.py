@@ -12,6 +12,7 @@ from device_sims.common import Simulations
 from device_sims.config import Stage
 from device_sims.sweep import sweep
 from device_sims.sweep.chunk import Chunk
+from network import datasets
 from network.results import systems
 from network.training import settings
 from network.training.card import suits
@@ -100,6 +101,9 @@ class Planner:
         )
         trains, parts, trained = config["network"] is not None, {}, []
         if trains:
+            named = {key: third[key] for key in ("dataset", "dataset_options", "data")}
+            if (found := self._once("found", lambda: datasets.found(third), named)) is not None:
+                third["found"] = found.dump()
             trained = self._once("trained", lambda: settings.check_all(third), third)
             for one in trained:
                 if card is not None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from calibration.sources import importers
 from device_sims.problem.problem_file import ProblemFile
-from network import rules
-from spinloom.declare import Section, allowed, default, schema
+from network import datasets, rules
+from spinloom.declare import Section, allowed, default, options_of, schema
 from spinloom.registry import Registry
 from workflow.study.config import Study
 
@@ -21,9 +21,9 @@ HEAD = """# The config, key by key
 Written by `python -m spinloom reference` from the declarations in the code; do not edit. A study is `config.yaml` with
 a file laid over it; what a key means for the default study, and where its value comes from, is said there beside it. A
 key without a default must be given where its section is needed, or is left out. `[]` is an entry of a list, `NAME` any
-name. What `calibration.source.options` and `network.rule_options` may hold depends on the format and on the rule and is
-listed at the end. Below `network.variants.NAME` stand the keys of `network` once more, but for the data set, the seeds,
-the baseline and the energies.
+name. What `calibration.source.options`, `network.rule_options` and `network.dataset_options` may hold depends on the
+format, the rule and the data set and is listed at the end. Below `network.variants.NAME` stand the keys of `network`
+once more, but for the data set, the seeds, the baseline and the energies.
 """
 SECTIONS = {
     "": "The study",
@@ -58,6 +58,7 @@ def page() -> str:
         tables[first if first in tables else ""].append(row(path, rule))
     parts = [HEAD, *(table(f"## {title}", tables[name]) for name, title in SECTIONS.items())]
     parts += plug_ins(importers.REGISTRY, "calibration.source.options: of each format of imports (docs/import.md)")
+    parts += plug_ins(datasets.REGISTRY, "network.dataset_options: of data sets of your own (docs/datasets.md)")
     parts += plug_ins(rules.REGISTRY, "network.rule_options: what each learning rule can be told (docs/rules.md)")
     return "\n".join(parts)
 
@@ -65,8 +66,8 @@ def page() -> str:
 def plug_ins(registry: Registry, title: str) -> Iterator[str]:
     """Yield a heading and, for each plug-in that has some, the table of its options."""
     yield f"## {title}\n"
-    for name in registry.names():
-        if options := [row(*leaf) for leaf in leaves(schema(registry.get(name).Options))]:
+    for name, section in options_of(registry).items():
+        if options := [row(*leaf) for leaf in leaves(schema(section))]:
             yield table(f"### {name}", options)
 
 

@@ -11,8 +11,9 @@ from pydantic import BeforeValidator, Strict, ValidationInfo, field_validator
 from calibration.card import KernelCard
 from calibration.counting.writes import Simulated, Writes
 from calibration.sources.importers.units import complaint
-from calibration.sources.tabular.options import Tabular, Text
+from calibration.sources.tabular.options import Tabular
 from spinloom.declare import Real, Section, Whole, key
+from spinloom.text_tables import Text
 
 LOOK = 4000  # rows of a file that are looked at before it is read
 

@@ -17,12 +17,12 @@ from calibration.sources.importers.lookup import Device, Step, grids, quantiles
 from calibration.sources.importers.lookup.lattice import Pieces, split
 from calibration.sources.importers.measured import direction_pulses, directions, pulse_row, unknown
 from calibration.sources.importers.reading import Report, folder_of
-from calibration.sources.tabular.options import Text
 from calibration.sources.tabular.units import CONDUCTANCE_UNITS
 from spinloom import quantities
 from spinloom.declare import OneOf, Real, Whole, key
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
+from spinloom.text_tables import Text
 
 MOST_STATES = 1024
 BRINGS_STATES = True

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from calibration.sources.tabular.content import Content
-from calibration.sources.tabular.text import MISSING, numbers
 from spinloom.errors import UserError
+from spinloom.text_tables import MISSING, numbers
 
 LOW, HIGH = 0, 1
 # what a state is called, in lower-case letters and digits

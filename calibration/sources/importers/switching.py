@@ -26,11 +26,12 @@ from calibration.sources.importers.measured import instances, pulse_row, unknown
 from calibration.sources.importers.reading import Report
 from calibration.sources.importers.units import check_values
 from calibration.sources.tabular.content import Content, read_content
-from calibration.sources.tabular.options import Text, Written
+from calibration.sources.tabular.options import Written
 from calibration.sources.tabular.table import Table
 from spinloom.declare import Real, Whole, key
 from spinloom.errors import UserError
 from spinloom.files import sha256_file
+from spinloom.text_tables import Text
 
 BRINGS_STATES = True
 KIND = Kind.SWITCHING

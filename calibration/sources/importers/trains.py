@@ -12,11 +12,11 @@ from calibration.sources.importers.base import Imported, Series
 from calibration.sources.importers.reading import Report, file_of
 from calibration.sources.importers.series.sequence import Sequence, rows
 from calibration.sources.importers.series.writes import imported
-from calibration.sources.tabular.options import Text
 from calibration.sources.tabular.runs import turns
 from calibration.sources.tabular.table import Table, read_table
 from spinloom.declare import Whole, key
 from spinloom.errors import UserError
+from spinloom.text_tables import Text
 
 KIND = Kind.STEPS
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from calibration.sources.tabular import header
 from calibration.sources.tabular.options import Written
-from calibration.sources.tabular.text import COMMENT, cut, decoded, dialect_of, is_number
 from spinloom.errors import UserError
+from spinloom.text_tables import COMMENT, cut, decoded, dialect_of, is_number
 
 BLOCKS = 20  # in which some of a file's rows are taken
 NAMED = {",": "comma", ";": "semicolon", "\t": "tab", " ": "blank", "|": "bar"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from calibration.sources.tabular.text import MISSING, is_number
 from calibration.sources.tabular.units import unit_of
+from spinloom.text_tables import MISSING, is_number
 
 _SAMPLE = 200
 NAMES, UNITS = "long name", "units"  # labels of rows in an export of Origin

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator
+from typing import Annotated
 
 from calibration.sources.tabular.units import (
     CONDUCTANCE_UNITS,
@@ -13,18 +11,8 @@ from calibration.sources.tabular.units import (
     RESISTANCE_UNITS,
     VOLTAGE_UNITS,
 )
-from spinloom.declare import OneOf, Section, Whole, key
-
-
-def _text(value: Any) -> Any:
-    return str(value) if type(value) is int else value
-
-
-Text = Annotated[str, BeforeValidator(_text)]  # a name may be a number
-
-SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "blank": " ", "bar": "|"}
-DECIMALS = {"point": ".", "comma": ","}
-
+from spinloom.declare import OneOf, key
+from spinloom.text_tables import Spelling, Text
 
 ConductanceUnit = Annotated[str, OneOf(lambda: CONDUCTANCE_UNITS)]
 CurrentUnit = Annotated[str, OneOf(lambda: CURRENT_UNITS)]
@@ -33,13 +21,9 @@ VoltageUnit = Annotated[str, OneOf(lambda: VOLTAGE_UNITS)]
 DurationUnit = Annotated[str, OneOf(lambda: DURATION_UNITS)]
 
 
-class Written(Section):
+class Written(Spelling):
     """How a table is written; null is what the file looks like."""
 
-    separator: Literal["comma", "semicolon", "tab", "blank", "bar"] | None = key("What separates columns.", None)
-    decimal: Literal["point", "comma"] | None = key("Decimal sign.", None)
-    encoding: Text | None = key("Encoding of the text, e.g. utf-8, utf-16, latin-1.", None)
-    skip_rows: Whole | None = key("Lines to pass over at the top, before the names of the columns.", None, ge=0)
     missing: Text | None = key("Further marks of a missing number, separated by blanks.", None)
     sheet: Text | None = key("Sheet of a workbook, or variable of a MAT or NPZ file.", None)
 

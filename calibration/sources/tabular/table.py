@@ -10,9 +10,9 @@ import numpy as np
 from calibration.sources.tabular.content import Content, read_content
 from calibration.sources.tabular.options import Tabular
 from calibration.sources.tabular.spellings import QUANTITIES, VALUES, Meaning, meaning_of, read_voltage_of
-from calibration.sources.tabular.text import MISSING, numbers
 from calibration.sources.tabular.waveform import fold
 from spinloom.errors import UserError
+from spinloom.text_tables import MISSING, numbers
 
 LOWEST_S, HIGHEST_S = 1e-12, 1.0  # outside of which a conductance is none of a device
 _SEVERAL = ("pulse_number", "time", "voltage", "duration")  # tables side by side each have their own

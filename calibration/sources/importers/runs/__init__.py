@@ -19,7 +19,6 @@ from calibration.sources.importers.base import Common, Imported, Switch
 from calibration.sources.importers.reading import Report
 from calibration.sources.importers.runs import gather
 from calibration.sources.importers.runs.names import Pattern
-from calibration.sources.tabular.options import Text
 from calibration.sources.tabular.table import Table
 from device_sims.finished import reading
 from device_sims.finished.reading import Reading
@@ -27,6 +26,7 @@ from spinloom.declare import Real, key
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
 from spinloom.quantities import of
+from spinloom.text_tables import Text
 
 
 def _pairs(value: Any) -> Any:

@@ -5,13 +5,24 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pydantic import BeforeValidator
 
-from calibration.sources.tabular.options import DECIMALS, SEPARATORS, Written
+from spinloom.declare import Section, Whole, key
 from spinloom.errors import UserError
+
+
+def _name(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+Text = Annotated[str, BeforeValidator(_name)]  # a name may be a number
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "blank": " ", "bar": "|"}
+DECIMALS = {"point": ".", "comma": ","}
 
 MISSING = frozenset(
     {"", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--", "---", "n.a.", "n.d.", "nd", "?", "*", "missing"}
@@ -19,6 +30,15 @@ MISSING = frozenset(
 COMMENT = re.compile(r"^\s*(#|%|//|!)(?![\t,;|])")  # a cell may be a number sign
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?")
 _SAMPLE = 400  # lines that are looked at
+
+
+class Spelling(Section):
+    """How a text table is written; null is what the file looks like."""
+
+    separator: Literal["comma", "semicolon", "tab", "blank", "bar"] | None = key("What separates columns.", None)
+    decimal: Literal["point", "comma"] | None = key("Decimal sign.", None)
+    encoding: Text | None = key("Encoding of the text, e.g. utf-8, utf-16, latin-1.", None)
+    skip_rows: Whole | None = key("Lines to pass over at the top, before the names of the columns.", None, ge=0)
 
 
 class Dialect(NamedTuple):
@@ -94,7 +114,7 @@ def cut(line: str, separator: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
 
 
-def dialect_of(lines: list[str], options: Written) -> Dialect:
+def dialect_of(lines: list[str], options: Spelling) -> Dialect:
     """Return how the lines are written.
 
     The dialect is the one with which most lines have the same number of cells and most cells are numbers. In a tie,

@@ -1,0 +1,98 @@
+"""Arrays of the user's: an NPZ file, or NPY files of samples and of labels."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from pydantic import model_validator
+
+from network.datasets.own.kept import Files, OwnData
+from network.datasets.own.options import Own
+from network.datasets.own.samples import MOST_VALUES, Samples
+from spinloom.declare import key
+from spinloom.errors import UserError
+
+
+class Options(Own):
+    """Arrays of samples: [samples, features], [samples, rows, columns (, channels)] or [samples, channels, time]."""
+
+    labels_file: str | None = key("NPY file of the labels, beside an NPY file of samples.", None, min_length=1)
+    test_labels_file: str | None = key("NPY file of the labels of the test.", None, min_length=1)
+    features: str = key("Array of an NPZ file that holds the samples.", "x")
+    labels: str = key("Array of an NPZ file that holds the labels.", "y")
+    test_features: str | None = key("Array of the same NPZ file that holds the samples of the test.", None)
+    test_labels: str | None = key("Array of the same NPZ file that holds the labels of the test.", None)
+
+    @property
+    def splits(self) -> bool:
+        """Whether the test samples are a share of the file."""
+        return self.test_file is None and self.test_features is None
+
+    @model_validator(mode="after")
+    def _belong(self) -> Self:
+        """Refuse arrays without their labels, and tests told twice."""
+        if (self.test_features is None) != (self.test_labels is None):
+            raise ValueError("test_features: found without its like, allowed test_features and test_labels, or neither")
+        if self.test_features is not None and self.test_file is not None:
+            raise ValueError("test_file: found it beside test_features, allowed one of them")
+        for file, labels in (("file", "labels_file"), ("test_file", "test_labels_file")):
+            named = getattr(self, file)
+            if (named is not None and not named.endswith(".npz")) != (getattr(self, labels) is not None):
+                raise ValueError(
+                    f"{labels}: found {'none' if getattr(self, labels) is None else 'it'} with {file} {named}, allowed "
+                    "beside an NPY file and there alone"
+                )
+        return self
+
+
+class Arrays(OwnData):
+    """The data set."""
+
+    Options = Options
+    name = "arrays"
+
+    def read(self, files: Files) -> tuple[Samples, Samples | None]:
+        """Return the samples of the files; `UserError` if a file or an array is missing or unreadable."""
+        own = self.options
+        assert isinstance(own, Options)
+        train = _samples(files, own.file, own.labels_file, (own.features, own.labels))
+        if own.test_features is not None and own.test_labels is not None:
+            return train, _samples(files, own.file, None, (own.test_features, own.test_labels))
+        if own.test_file is None:
+            return train, None
+        return train, _samples(files, own.test_file, own.test_labels_file, (own.features, own.labels))
+
+
+def _samples(files: Files, name: str, labels: str | None, named: tuple[str, str]) -> Samples:
+    path = Path(name).expanduser()
+    if labels is None:
+        features, given = _loaded(files, path, named)
+    else:
+        (features,), (given,) = _loaded(files, path), _loaded(files, Path(labels).expanduser())
+    return Samples(path.name, features, given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given)
+
+
+def _loaded(files: Files, path: Path, names: tuple[str, ...] = ()) -> list[np.ndarray]:
+    """Return arrays of an NPZ file by name, or with no names the one of an NPY file."""
+    try:
+        raw = io.BytesIO(files.read(path))
+        if not names:
+            np.lib.format.read_magic(raw)  # an archive is none
+            return [np.load(io.BytesIO(raw.getbuffer()), allow_pickle=False)]
+        with zipfile.ZipFile(raw) as whole:
+            sizes = {one.filename.removesuffix(".npy"): one.file_size for one in whole.infolist()}
+        if missing := [name for name in names if name not in sizes]:
+            raise UserError(f"{path}: found no array {missing[0]!r}, allowed: {', '.join(sizes)}")
+        if (most_B := max(sizes[name] for name in names)) > 8 * MOST_VALUES:
+            raise UserError(f"{path}: found an array of {most_B / 1e9:.1f} GB, allowed {MOST_VALUES:,} values")
+        with np.load(raw, allow_pickle=False) as stored:
+            return [stored[name] for name in names]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: found no readable arrays ({str(error).splitlines()[0]})") from None
+
+
+DATASET = Arrays

@@ -1,0 +1,179 @@
+"""Samples as a file holds them -> a data set: checked, split, scaled, with what is doubtful about it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from network.datasets.base import Data
+from network.datasets.own import labels as labelled
+from network.datasets.own.options import Own
+from network.datasets.own.scaling import scaled, within
+from spinloom.errors import UserError
+
+MOST_VALUES = 100_000_000  # of all samples; as float32 a training holds them twice in memory
+CLIPPED = 0.01  # share of test values outside of the training values from which on it is doubtful
+
+
+class Samples(NamedTuple):
+    """Samples of one file.
+
+    ``features`` are numbers [n, ...], ``labels`` anything [n]; ``columns`` name the features of a table.
+    """
+
+    where: str
+    features: np.ndarray
+    labels: np.ndarray
+    columns: list[str] | None = None
+
+
+class Prepared(NamedTuple):
+    """A data set, the names of its classes, what is doubtful about it, and what was done to its values."""
+
+    data: Data
+    names: list[str]
+    warnings: list[str]
+    notes: list[str]
+
+
+def size(count: int, each: int, where: str) -> None:
+    """Refuse more values than memory is meant to hold; ``count`` samples of ``each`` values."""
+    if count * each > MOST_VALUES:
+        raise UserError(
+            f"{where}: found {count} samples of {each} values, allowed {MOST_VALUES:,} values, since they are kept in "
+            "memory; take fewer samples or features"
+        )
+
+
+def _checked(samples: Samples) -> None:
+    features, where = samples.features, samples.where
+    if not len(features):
+        raise UserError(f"{where}: found no sample, allowed two or more of each class")
+    if features.dtype.kind not in "biuf":
+        raise UserError(f"{where}: found features of type {features.dtype}, allowed numbers")
+    if features.ndim < 2 or features.ndim > 4 or not features[0].size:
+        raise UserError(
+            f"{where}: found features {list(features.shape)}, allowed [samples, features], [samples, rows, columns] or "
+            "[samples, channels, time], [samples, rows, columns, channels]"
+        )
+    if len(samples.labels) != len(features) or samples.labels.ndim != 1:
+        raise UserError(
+            f"{where}: found {len(features)} samples and labels {list(samples.labels.shape)}, allowed a label for each"
+        )
+    size(len(features), features[0].size, where)
+    if features.dtype.kind == "f":
+        finite = np.isfinite(features)
+        if not finite.all():
+            place = np.unravel_index(int(np.argmin(finite)), features.shape)
+            at = samples.columns[place[1]] if samples.columns is not None else list(map(int, place[1:]))
+            raise UserError(
+                f"{where}: sample {place[0] + 1}, feature {at}: found {features[place]}, allowed finite numbers; fill "
+                f"or leave out what is missing ({int(finite.size - finite.sum())} values)"
+            )
+
+
+def _layout(features: np.ndarray, options: Own, where: str) -> tuple[int, int, int]:
+    """Return rows, columns and channels of a sample."""
+    shape = features.shape[1:]
+    if options.picture is not None:
+        if np.prod(options.picture) != np.prod(shape):
+            raise UserError(
+                f"{where}: picture: found {list(options.picture)}, allowed {int(np.prod(shape))} values in all, those "
+                "of a sample"
+            )
+        return options.picture
+    if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > 4:
+        raise UserError(
+            f"{where}: found pictures {list(shape)}, which look like channels first, allowed rows, columns, channels "
+            "(numpy: transpose(0, 2, 3, 1)), or picture: with these numbers if they are"
+        )
+    return (1, *shape, 1) if len(shape) == 1 else (*shape, 1) if len(shape) == 2 else shape  # type: ignore[return-value]
+
+
+def prepare(train: Samples, test: Samples | None, options: Own) -> Prepared:
+    """Return the data set that samples make.
+
+    Parameters
+    ----------
+    train : Samples
+    test : Samples or None
+        None: a share of ``train``.
+    options : Own
+
+    Raises
+    ------
+    UserError
+        If labels are no classes, values are missing or infinite, the samples of the test are of another kind, or no
+        feature says anything.
+    """
+    where = train.where
+    for samples in (train, *((test,) if test is not None else ())):
+        _checked(samples)
+    own = labelled.values(train.labels, where)
+    if test is None:
+        names, numbers, _ = labelled.classes(own, None, where)
+        tests = labelled.split(numbers, names, options.test_share, options.split_seed, where)
+        features, given = train.features[~tests], train.features[tests]
+        numbers, tested = numbers[~tests], numbers[tests]
+    else:
+        if test.features.shape[1:] != train.features.shape[1:]:
+            raise UserError(
+                f"{test.where}: found samples {list(test.features.shape[1:])}, allowed "
+                f"{list(train.features.shape[1:])} as of {where}"
+            )
+        if test.columns != train.columns:
+            raise UserError(f"{test.where}: found columns that are not those of {where}, allowed the same in order")
+        names, numbers, tested = labelled.classes(own, labelled.values(test.labels, test.where), where)
+        features, given = train.features, test.features
+    assert tested is not None
+    shape = _layout(features, options, where)
+    warnings = labelled.doubts(numbers, tested, names)
+    if twice := _twice(features, given):
+        warnings.append(f"{twice} of {len(given)} test samples are training samples too")
+    made, tested_values, notes = _scaled(features, given, options, where, warnings)
+    data = Data(made.reshape(len(made), -1), numbers, tested_values.reshape(len(given), -1), tested, len(names), shape)
+    return Prepared(data, names, warnings, notes)
+
+
+def _scaled(
+    train: np.ndarray, test: np.ndarray, options: Own, where: str, warnings: list[str]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return both as uint8, or as float32 in 0 to 1, and what was done; what is doubtful joins ``warnings``."""
+    bytes_ = train.dtype == np.uint8 and test.dtype == np.uint8
+    method = options.scaling or ("none" if bytes_ or options.limits else "min_max")
+    if method == "none":
+        if bytes_ and options.limits in (None, (0, 255)):
+            return train, test, []
+        limits = options.limits or (0.0, 1.0)
+        return within(train, limits, where), within(test, limits, f"{where}: the test samples"), []
+    flat = train.ndim == 2 and options.picture is None
+    by = options.scale_by or ("feature" if flat else "all")
+    if by == "channel" and options.picture is not None:
+        train, test = (values.reshape(len(values), *options.picture) for values in (train, test))
+    found = scaled(train, test, method, by, options.z_limit, where)
+    notes = [f"scaled by {method.replace('_', '-')} of the training values, {by} by {by}" if by != "all" else
+             f"scaled by {method.replace('_', '-')} of all training values"]  # fmt: skip
+    if found.constant:
+        notes.append(f"{found.constant} of {found.features} features do not change in training")
+    if found.clipped:
+        notes.append(
+            f"{100 * found.clipped:.3g} % of the test values lie outside of the training values and are clipped"
+        )
+    if found.clipped > CLIPPED:
+        warnings.append(notes.pop())
+    return found.train, found.test, notes
+
+
+def _twice(train: np.ndarray, test: np.ndarray) -> int:
+    """Return how many samples of the test are, value by value, samples of the training."""
+
+    def hashed(values: np.ndarray) -> list[bytes]:
+        values = np.ascontiguousarray(values.reshape(len(values), -1))
+        return [hashlib.blake2b(row.data, digest_size=16).digest() for row in values]
+
+    if train.dtype != test.dtype:
+        train, test = train.astype(np.float64), test.astype(np.float64)
+    known = set(hashed(train))
+    return sum(row in known for row in hashed(test))

@@ -1,0 +1,166 @@
+"""Tables of the user's: CSV and other text with any separator, or Parquet; a row is a sample."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from network.datasets.own.kept import Files, OwnData
+from network.datasets.own.options import Own
+from network.datasets.own.samples import Samples, size
+from spinloom.declare import Flag, key
+from spinloom.errors import UserError
+from spinloom.explain import short
+from spinloom.text_tables import COMMENT, SEPARATORS, Spelling, Text, cut, decoded, dialect_of, is_number
+
+LOOK_B = 1 << 20  # of a text, by which it is told how it is written
+Names = Annotated[tuple[Text, ...], Field(max_length=10000)]
+
+
+class Options(Own, Spelling):
+    """A table with a row per sample. A column is named as in the file, or by its number, from 1."""
+
+    label: Text | None = key("Column of the label; null: the labels have a file of their own.", None)
+    labels_file: str | None = key("File with a label in each line, in the order of the samples.", None, min_length=1)
+    test_labels_file: str | None = key("The same for the test.", None, min_length=1)
+    features: Names | None = key("Columns that are features, in this order; null: all others.", None, min_length=1)
+    ignore: Names = key("Columns that are no features, such as numbers or names of samples.", ())
+    header: Flag | None = key("Whether the first line has the names of the columns; null: as it looks.", None)
+
+    @model_validator(mode="after")
+    def _belong(self) -> Self:
+        """Refuse labels that are told twice or not at all."""
+        if (self.label is None) == (self.labels_file is None):
+            told = "neither" if self.label is None else "both"
+            raise ValueError(f"label: found {told} of label and labels_file, allowed one of them")
+        if (self.test_labels_file is not None) != (self.labels_file is not None and self.test_file is not None):
+            raise ValueError("test_labels_file: allowed with test_file and labels_file, and needed then")
+        return self
+
+
+class Table(OwnData):
+    """The data set."""
+
+    Options = Options
+    name = "table"
+
+    def read(self, files: Files) -> tuple[Samples, Samples | None]:
+        """Return the samples of the files; `UserError` if a file or a column is missing, or a cell no number."""
+        own = self.options
+        assert isinstance(own, Options)
+        train = _samples(files, own.file, own.labels_file, own)
+        return train, None if own.test_file is None else _samples(files, own.test_file, own.test_labels_file, own)
+
+
+def _samples(files: Files, name: str, labels: str | None, own: Options) -> Samples:
+    path = Path(name).expanduser()
+    table = _table(files, path, own)
+    size(len(table), table.shape[1], str(path))
+    given = None
+    if labels is not None:
+        apart = Path(labels).expanduser()
+        column = _table(files, apart, own)
+        if column.shape[1] != 1:
+            raise UserError(f"{apart}: found {column.shape[1]} columns, allowed one, of labels")
+        given = column.iloc[:, 0].to_numpy()
+    columns = list(map(str, table.columns))
+    left = set()
+    if own.label is not None:
+        left = {_place(columns, own.label, path, "label")}
+        given = table.iloc[:, min(left)].to_numpy()
+    left |= {_place(columns, column, path, "ignore") for column in own.ignore}
+    chosen = [place for place in range(len(columns)) if place not in left]
+    if own.features is not None:
+        chosen = [_place(columns, column, path, "features") for column in own.features]
+        if twice := left & set(chosen):
+            raise UserError(
+                f"{path}: features: found {columns[min(twice)]!r}, allowed neither the label nor ignored ones"
+            )
+    if not chosen:
+        raise UserError(f"{path}: found no column beside the label, allowed one feature or more")
+    assert given is not None
+    features = table.iloc[:, chosen]
+    _numbers(features, path)
+    return Samples(path.name, features.to_numpy(), given, list(map(str, features.columns)))
+
+
+def _place(columns: list[str], name: str, path: Path, key: str) -> int:
+    """Return the place of a column that is named, or told by its number from 1."""
+    if columns.count(name) == 1:
+        return columns.index(name)
+    if name not in columns and name.isdecimal() and 1 <= int(name) <= len(columns):
+        return int(name) - 1
+    raise UserError(
+        f"{path}: {key}: found {name!r}{' in several columns' if name in columns else ''}, allowed: "
+        f"{short(', '.join(columns))}, or 1..{len(columns)}"
+    )
+
+
+def _numbers(features: pd.DataFrame, path: Path) -> None:
+    """Refuse columns that hold no numbers, and those that count the rows."""
+    for place, name in enumerate(features.columns):
+        column = features.iloc[:, place]
+        if column.dtype.kind not in "biuf":
+            made = pd.to_numeric(column, errors="coerce").to_numpy()
+            row = int(np.argmax(np.isnan(made)))
+            raise UserError(
+                f"{path}: column {name!r}, sample {row + 1}: found {short(str(column.iloc[row]))}, allowed numbers; if "
+                "it is no feature, name it in ignore"
+            )
+        first = column.iloc[0] if len(column) > 2 else -1
+        if first in (0, 1) and np.array_equal(column.to_numpy(), np.arange(len(column)) + first):
+            raise UserError(
+                f"{path}: column {name!r}: found the numbers of the samples, allowed features; name it in ignore"
+            )
+
+
+def _table(files: Files, path: Path, own: Options) -> pd.DataFrame:
+    raw = files.read(path)
+    if path.suffix.lower() == ".parquet":
+        try:
+            return pd.read_parquet(io.BytesIO(raw))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise UserError(f"{path}: found no readable Parquet ({str(error).splitlines()[0]})") from None
+    return _text(raw, path, own)
+
+
+def _text(raw: bytes, path: Path, own: Options) -> pd.DataFrame:
+    """Return the table of a text, whose way of writing is told by its beginning."""
+    begin, encoding = decoded(raw[:LOOK_B].rpartition(b"\n")[0] or raw, path, own.encoding)
+    skipped = own.skip_rows or 0
+    lines = begin.splitlines()[skipped:]
+    comments = next((place for place, line in enumerate(lines) if not COMMENT.match(line)), 0)
+    kept = [line for line in lines[comments:] if line.strip()]
+    if not kept:
+        raise UserError(f"{path}: found no line, allowed a table")
+    written = dialect_of(kept, own)
+    header = own.header if own.header is not None else _named(kept, written.separator, written.decimal)
+    try:
+        return pd.read_csv(
+            io.BytesIO(raw),
+            sep=r"\s+" if written.separator == SEPARATORS["blank"] else written.separator,
+            decimal=written.decimal, encoding=encoding, header=0 if header else None, skiprows=skipped + comments,
+            skipinitialspace=True, skip_blank_lines=True, low_memory=False,
+            names=None if header else list(range(1, 1 + len(cut(kept[0], written.separator)))), index_col=False,
+        )  # fmt: skip
+    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: found no readable table ({str(error).strip().splitlines()[0]})") from None
+
+
+def _named(lines: list[str], separator: str, decimal: str) -> bool:
+    """Return whether the first line has words where those below have numbers."""
+    rows = [cut(line, separator) for line in lines[:50]]
+    for place, cell in enumerate(rows[0]):
+        below = [row[place] for row in rows[1:] if place < len(row)]
+        if below and not is_number(cell, decimal) and sum(is_number(own, decimal) for own in below) > len(below) / 2:
+            return True
+    return False
+
+
+DATASET = Table
