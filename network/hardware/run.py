@@ -15,7 +15,13 @@ from network.results.meter import WORD, LayerUse, Meter
 from network.synapse.device import DeviceModel
 from network.training.settings import Settings
 
-INPUT_BITS = {"unit": 8, "signed": 8, "binary": 1}  # of a picture's value, by `network.input.range`
+
+def input_bits(settings: Settings) -> int:
+    """Return the bits of a picture's value: of floats those of the row converters, if there are any."""
+    if settings.input.range == "binary":
+        return 1
+    found = settings.about_data
+    return 8 if found is None or found.value_bits == 8 else settings.converters.dac_bits or found.value_bits
 
 
 class Arithmetic(NamedTuple):
@@ -107,7 +113,7 @@ class Run:
         rows, columns, channels = settings.architecture().picture
         return cls(
             meter, device, settings.hardware, settings.array, settings.converters, rows * columns * channels,
-            INPUT_BITS[settings.input.range], settings.batch_size,
+            input_bits(settings), settings.batch_size,
         )  # fmt: skip
 
     # -- the array ----------------------------------------------------------------------------------------------

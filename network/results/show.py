@@ -24,6 +24,8 @@ def show(directory: Path, console: Console) -> None:
     console.print(_summary(summary))
     for variant, assumed in summary.dropna(subset="assumed").groupby("variant", sort=False)["assumed"].first().items():
         console.print(f"{variant} assumes: {assumed}", markup=False, highlight=False)
+    if "data" in summary:
+        console.print(f"data set: {summary['data'].iloc[0]}", markup=False, highlight=False)
     for warning in summary["card_warnings"].dropna().unique() if "card_warnings" in summary else ():
         console.print(f"warning: {warning}", style="bold", markup=False, highlight=False)
     for variant, told in summary.dropna(subset="warnings").groupby("variant", sort=False)["warnings"].first().items():

@@ -227,6 +227,9 @@ def summarise(
         own.variant: clipping_warnings([one.clipped for one in meters if one.variant == own.variant], own.converters)
         for own in variants
     }
+    if (data := variants[0].about_data) is not None:  # of all variants
+        said = {name: [*(f"data: {line}" for line in data.warnings), *lines] for name, lines in said.items()}
+        tables["summary"]["data"] = data.title
     tables["summary"]["warnings"] = tables["summary"]["variant"].map(lambda name: "; ".join(said[name]) or None)
     if warnings:
         uses = {settings.variant: settings.uses_card for settings in variants}

@@ -43,6 +43,11 @@ class Settings(Shared, Training, Planned):
         """The data set; `UserError` if it has no such options."""
         return datasets.get(self.dataset, self.dataset_options, self.found, self.data.cache)
 
+    @property
+    def about_data(self) -> datasets.Found | None:
+        """What the files of a data set of the user's hold."""
+        return getattr(self.data_set, "found", None)
+
     def held(self, images: int) -> int:
         """Return how many of the training set's images validate."""
         return self.validation_images or max(min(5000, images // 10), 1)

@@ -134,10 +134,10 @@ def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
             measured = bool(known) if measured is None else measured and bool(known)
             seconds += missing * (START_S + one.work(images - one.held(images)) / rate)
     first = next(iter(plans.values()))
-    network = first.network
+    network, about = first.network, first.trained[0].about_data
     line = (
         f"network: {total} trainings{_of(jobs, total)} ({len(first.variants)} variants, {network['seeds']} seeds, "
-        f"{network['epochs']} epochs) on {network['dataset']}"
+        f"{network['epochs']} epochs) on {about.title if about else network['dataset']}"
     )
     return Part(line, jobs, seconds, size, measured if seconds is not None else None)
 
