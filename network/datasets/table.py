@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -140,16 +141,21 @@ def _text(raw: bytes, path: Path, own: Options) -> pd.DataFrame:
     if not kept:
         raise UserError(f"{path}: found no line, allowed a table")
     written = dialect_of(kept, own)
-    header = own.header if own.header is not None else _named(kept, written.separator, written.decimal)
+    asked = {name for name in (own.label, *(own.features or ()), *own.ignore) if name and not name.isdecimal()}
+    header = own.header
+    if header is None:
+        header = bool(asked & set(cut(kept[0], written.separator))) or _named(kept, written.separator, written.decimal)
     try:
-        return pd.read_csv(
-            io.BytesIO(raw),
-            sep=r"\s+" if written.separator == SEPARATORS["blank"] else written.separator,
-            decimal=written.decimal, encoding=encoding, header=0 if header else None, skiprows=skipped + comments,
-            skipinitialspace=True, skip_blank_lines=True, low_memory=False,
-            names=None if header else list(range(1, 1 + len(cut(kept[0], written.separator)))), index_col=False,
-        )  # fmt: skip
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows with more cells than columns
+            return pd.read_csv(
+                io.BytesIO(raw),
+                sep=r"\s+" if written.separator == SEPARATORS["blank"] else written.separator,
+                decimal=written.decimal, encoding=encoding, header=0 if header else None, skiprows=skipped + comments,
+                skipinitialspace=True, skip_blank_lines=True, low_memory=False,
+                names=None if header else list(range(1, 1 + len(cut(kept[0], written.separator)))), index_col=False,
+            )  # fmt: skip
+    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise UserError(f"{path}: found no readable table ({str(error).strip().splitlines()[0]})") from None
 
 

@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from calibration.card import SCHEMA_VERSION, KernelCard, Meta
 from calibration.card.tables import TRANSITIONS
-from network import datasets, rules
+from network import rules
 from network.datasets.files import idx
 from network.datasets.files.cached import CachedDataset
 from network.results.meter import Meter
@@ -216,7 +216,7 @@ def trainer(config, card=None, replicate=0, **changes) -> Trainer:
     """Return the trainer of the config with changes."""
     section = settings.read(config(**changes))
     device = DeviceModel.from_card(card or make_card(), section.device, rules.get(section.rule).scale)
-    dataset = datasets.get(section.dataset)
+    dataset = section.data_set
     dataset.ensure(*data.folders(section.data), quiet)
     return Trainer(section, device, replicate, dataset.load(*data.folders(section.data)))
 

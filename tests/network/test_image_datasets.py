@@ -224,7 +224,7 @@ def test_registry(name):
     shape = {"digits": (8, 8, 1), "cifar10": (32, 32, 3), "svhn": (32, 32, 3)}.get(name, (28, 28, 1))
     assert (dataset.name, dataset.shape, dataset.classes) == (name, shape, 10) and dataset.title
     assert (dataset.train_count, dataset.test_count) == counts and dataset.inputs == np.prod(shape)
-    with pytest.raises(UserError, match="network.dataset: found nist, allowed: cifar10, .*mnist"):
+    with pytest.raises(UserError, match="network.dataset: found nist, allowed: arrays, .*mnist"):
         datasets.get("nist")
 
 

@@ -104,7 +104,7 @@ def split(labels: np.ndarray, names: list[str], share: float, seed: int, where: 
 
 
 def doubts(train: np.ndarray, test: np.ndarray, names: list[str]) -> list[str]:
-    """Return what is to be said of classes with few training samples or without test samples."""
+    """Return what is to be said of few training samples or no test samples of a class; both are uint8[n], classes."""
     found = []
     counts, tested = (np.bincount(labels, minlength=len(names)) for labels in (train, test))
     if few := [f"{short(name)} ({count})" for name, count in zip(names, counts) if count < FEW]:

@@ -39,7 +39,7 @@ class Prepared(NamedTuple):
 
 
 def size(count: int, each: int, where: str) -> None:
-    """Refuse more values than memory is meant to hold; ``count`` samples of ``each`` values."""
+    """Raise a `UserError` if ``count`` samples of ``each`` values are more than memory is meant to hold."""
     if count * each > MOST_VALUES:
         raise UserError(
             f"{where}: found {count} samples of {each} values, allowed {MOST_VALUES:,} values, since they are kept in "

@@ -89,7 +89,7 @@ def scaled(train: np.ndarray, test: np.ndarray, method: str, by: str, z_limit: f
 
 
 def within(values: np.ndarray, limits: tuple[float, float], where: str) -> np.ndarray:
-    """Return values between ``limits`` as float32 in 0 to 1.
+    """Return values [n, ...] between ``limits`` as float32[n, ...] in 0 to 1.
 
     Raises
     ------

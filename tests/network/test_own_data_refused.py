@@ -1,0 +1,186 @@
+"""What is wrong with a user's data is said in one line, or stays a warning to the last table."""
+
+import struct
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from network.datasets.own import kept, samples
+from spinloom.errors import UserError
+from tests.network.own_files import frame, load
+from tests.network.own_files import samples as drawn
+
+
+def refused(folder, dataset="table", **options) -> str:
+    with pytest.raises(UserError) as error:
+        load(folder, dataset, **options)
+    told = str(error.value)
+    assert "\n" not in told and "found" in told
+    return told
+
+
+def written(folder, table, name="a.csv", **options):
+    table.to_csv(folder / name, index=False, **options)
+    return {"file": name, "label": "kind"}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_missing_and_infinite_values_name_sample_and_feature(tmp_path, value):
+    table = frame()
+    table.loc[[6, 9], "f2"] = value
+    told = refused(tmp_path, **written(tmp_path, table))
+    assert f"a.csv: sample 7, feature f2: found {value}, allowed finite numbers" in told and "(2 values)" in told
+    values, labels = drawn(20, 3)
+    values[4, 1] = value
+    np.savez(tmp_path / "a.npz", x=values, y=labels)
+    assert f"sample 5, feature [1]: found {value}" in refused(tmp_path, "arrays", file="a.npz")
+
+
+def test_labels_that_are_no_classes(tmp_path):
+    table = frame()
+    options = written(tmp_path, table.assign(kind=np.linspace(0, 1, 60)))
+    assert "the labels look continuous" in (told := refused(tmp_path, **options)) and "regression is not among" in told
+    options = written(tmp_path, table.assign(kind=np.arange(60) * 3))
+    assert "the labels look continuous (found 60 different numbers in 60 samples)" in refused(tmp_path, **options)
+    options = written(tmp_path, table.assign(kind=[f"n{number}" for number in range(60)]))
+    assert "class n0: found 1 sample, allowed 2 or more" in refused(tmp_path, **options)
+    options = written(tmp_path, table.assign(kind="oak"))
+    assert "found one class, oak, allowed two or more" in refused(tmp_path, **options)
+    table.loc[3, "kind"] = None
+    assert "sample 4: found no label" in refused(tmp_path, **written(tmp_path, table))
+
+
+def test_labels_of_the_test_are_those_of_the_training(tmp_path):
+    options = written(tmp_path, frame()) | {"test_file": "b.csv"}
+    other = frame(30, name="test")
+    other.loc[2, "kind"] = "yew"
+    written(tmp_path, other, "b.csv")
+    assert "the test samples: found class yew, allowed those of the training samples: ash, elm, oak" in refused(
+        tmp_path, **options
+    )
+    written(tmp_path, frame(30, name="test").query("kind != 'elm'"), "b.csv")
+    assert "classes without a test sample: elm" in load(tmp_path, **options)[1]["warnings"]
+    written(tmp_path, frame(30, name="test")[["f1", "f0", "f2", "f3", "kind"]], "b.csv")
+    assert "b.csv: found columns that are not those of a.csv" in refused(tmp_path, **options)
+    written(tmp_path, frame(30, 5, name="test"), "b.csv")
+    assert "b.csv: found samples [5], allowed [4] as of a.csv" in refused(tmp_path, **options)
+
+
+def test_doubts_are_warnings(tmp_path):
+    train, test = frame(), frame(30, name="test")
+    test.iloc[:3] = train.iloc[:3]
+    options = written(tmp_path, train) | {"test_file": "b.csv"}
+    written(tmp_path, test, "b.csv")
+    assert "3 of 30 test samples are training samples too" in load(tmp_path, **options)[1]["warnings"]
+    few = pd.concat([frame(40, classes=2), frame(60, classes=3).query("kind == 'elm'").iloc[:4]])
+    told = load(tmp_path, **written(tmp_path, few))[1]["warnings"]
+    assert "classes with less than 10 training samples: elm (3)" in told
+    assert not load(tmp_path, **written(tmp_path, frame(300, spread=1)))[1]["warnings"]
+
+
+def test_constant_features_are_told_and_all_constant_ones_refused(tmp_path):
+    for scaling, level in (("min_max", 0.0), ("z_score", 0.5)):
+        options = written(tmp_path, frame().assign(f1=7.1))
+        data, manifest = load(tmp_path, scaling=scaling, **options)
+        assert "1 of 4 features do not change in training" in manifest["notes"]
+        assert (data.train_images[:, 1] == level).all()
+    np.savez(tmp_path / "a.npz", x=np.full((20, 3), 0.1), y=np.arange(20) % 2)
+    assert "found training samples that are all alike" in refused(tmp_path, "arrays", file="a.npz")
+
+
+def test_unscaled_values_outside_of_0_to_1(tmp_path):
+    options = written(tmp_path, frame())
+    told = refused(tmp_path, scaling="none", **options)
+    assert "with scaling none, allowed 0 to 1; say their limits, or scaling: min_max or z_score" in told
+    assert load(tmp_path, scaling="none", limits=[-9, 9], **options)[1]["train_images"] == 48
+    assert "limits: found it with scaling z_score, allowed with none" in refused(
+        tmp_path, scaling="z_score", limits=[0, 1], **options
+    )
+
+
+def test_columns(tmp_path):
+    options = written(tmp_path, frame().assign(place="somewhere"))
+    assert "column 'place', sample 1: found somewhere, allowed numbers; if it is no feature, name it in ignore" in (
+        refused(tmp_path, **options)
+    )
+    plain = load(tmp_path, **written(tmp_path, frame()))[1]["digest"]
+    options = written(tmp_path, frame().assign(place="somewhere"))
+    assert load(tmp_path, ignore=["place"], **options)[1]["digest"] == plain
+    assert load(tmp_path, features=["f0", "f1", "f2", "4"], **options)[1]["digest"] == plain
+    assert "label: found 'sort', allowed: f0, f1, f2, f3, kind" in refused(tmp_path, **{**options, "label": "sort"})
+    assert "features: found 'kind', allowed neither the label" in refused(
+        tmp_path, features=["f0", "kind"], ignore=["place"], **options
+    )
+    assert "found neither of label and labels_file" in refused(tmp_path, file="a.csv")
+    frame().to_csv(tmp_path / "i.csv")  # pandas writes the numbers of the rows as well
+    assert "found the numbers of the samples, allowed features; name it in ignore" in refused(
+        tmp_path, file="i.csv", label="kind"
+    )
+
+
+def test_files_that_cannot_be_read(tmp_path, monkeypatch):
+    assert "none.csv, which cannot be read (No such file or directory)" in refused(
+        tmp_path, file="none.csv", label="kind"
+    )
+    (tmp_path / "empty.csv").write_text("")
+    assert "empty.csv: found no line" in refused(tmp_path, file="empty.csv", label="kind")
+    (tmp_path / "bytes.csv").write_bytes(bytes(range(256)) * 20)
+    assert "bytes that are not text" in refused(tmp_path, file="bytes.csv", label="kind")
+    (tmp_path / "bytes.parquet").write_bytes(b"PAR1")
+    assert "found no readable Parquet" in refused(tmp_path, file="bytes.parquet", label="kind")
+    (tmp_path / "ragged.csv").write_text("a,b,kind\n1,2,x\n1,2,3,4,5,x\n")
+    assert "ragged.csv: found no readable table" in refused(tmp_path, file="ragged.csv", label="kind")
+    (tmp_path / "wide.csv").write_text("a,b,kind\n" + "1,2,3,x\n" * 9)  # cells that no column is named for
+    assert "wide.csv: found no readable table" in refused(tmp_path, file="wide.csv", label="kind")
+    for name, raw in (("a.npz", b"PK\x03\x04"), ("b.npy", b"\x93NUMPY" + struct.pack("<BB", 9, 9))):
+        (tmp_path / name).write_bytes(raw)
+        labels = {"labels_file": "b.npy"} if name.endswith("npy") else {}
+        assert "found no readable arrays" in refused(tmp_path, "arrays", file=name, **labels)
+    np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
+    np.save(tmp_path / "y.npy", np.arange(20) % 2)
+    assert "found no readable arrays" in refused(tmp_path, "arrays", file="objects.npy", labels_file="y.npy")
+    np.savez(tmp_path / "c.npz", a=np.ones(3))
+    assert "found no array 'x', allowed: a" in refused(tmp_path, "arrays", file="c.npz")
+    assert "y.npy, allowed beside an NPY file and there alone" in refused(tmp_path, "arrays", file="y.npy")
+    monkeypatch.setattr(kept, "MOST_B", 10)
+    assert "allowed 1e-08 GB: samples are kept in memory" in refused(tmp_path, "arrays", file="c.npz")
+
+
+def test_more_than_memory_is_meant_to_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "MOST_VALUES", 200)
+    told = refused(tmp_path, **written(tmp_path, frame()))
+    assert "found 60 samples of 5 values, allowed 200 values, since they are kept in memory" in told
+
+
+def test_shapes_of_arrays(tmp_path):
+    values, labels = drawn(20, 6)
+
+    def told(x, y=labels, **options):
+        np.savez(tmp_path / "a.npz", x=x, y=y)
+        return refused(tmp_path, "arrays", file="a.npz", **options)
+
+    assert "found features [20], allowed [samples, features]" in told(values[:, 0])
+    assert "found 20 samples and labels [19], allowed a label for each" in told(values, labels[1:])
+    assert "found 20 samples and labels [20, 3]" in told(values, np.eye(3)[labels])
+    assert "pictures [3, 8, 8], which look like channels first" in told(np.zeros((20, 3, 8, 8)))
+    assert "picture: found [2, 2, 1], allowed 6 values in all" in told(values, picture=[2, 2, 1])
+    assert "scale_by: found 'channel' of samples without channels" in told(values, scale_by="channel")
+    assert "test_share: found it beside test samples of their own" in told(values, test_file="a.npz", test_share=0.3)
+    assert "found no sample" in told(values[:0], labels[:0])
+
+
+def test_pictures_that_are_none(tmp_path):
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    assert "found no pictures, allowed a folder with CLASS/*.png" in refused(tmp_path, "image_folder", file="pets")
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "loose.png")
+    assert "loose.png: found a picture here, allowed in" in refused(tmp_path, "image_folder", file="pets")
+    (folder / "loose.png").unlink()
+    for kind in ("cat", "dog"):
+        (folder / kind).mkdir()
+        Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(folder / kind / "deep.png")
+    assert "deep.png: found a picture of mode I;16, allowed 8 bits" in refused(tmp_path, "image_folder", file="pets")
+    (folder / "cat" / "deep.png").write_bytes(b"no picture")
+    assert "deep.png: found no picture, allowed JPEG or PNG" in refused(tmp_path, "image_folder", file="pets")
