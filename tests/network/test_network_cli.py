@@ -152,7 +152,7 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dataset": "nonesuch"}, "config.json: dataset: found nonesuch, allowed: cifar10, digits, "),
+        ({"dataset": "nonesuch"}, "config.json: dataset: found nonesuch, allowed: arrays, cifar10, digits, "),
         ({"layers": [16, 4, 10]}, "network.layers: found 10 outputs, allowed 4 for toy"),
         ({"layers": [15, 4]}, "network.layers: found 15 inputs, allowed 16 or 4x4x1"),
         ({"input": {"pool": 3}}, "network.input.pool: found 3, allowed divisors of 4 and 4"),
