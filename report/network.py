@@ -163,12 +163,13 @@ def programming(study: Study) -> Figure:
 def confusion(study: Study) -> Figure:
     """Return the confusion matrix of each variant, in per cent of the true class."""
     table, views = study.network["confusion"], []
+    names = study.data.get("class_names")
     for variant in study.variants:
         own = table[table["variant"] == variant].pivot(index="true_class", columns="predicted_class", values="images")
         images = own.to_numpy()
         percent = 100 * images / np.maximum(images.sum(axis=1, keepdims=True), 1)
         wrong = np.where(np.eye(len(percent), dtype=bool), np.nan, percent)
-        labels = [str(name) for name in own.index]
+        labels = [names[number] if names else str(number) for number in own.index]
         trace: dict[str, Any] = {
             "type": "heatmap", "x": labels, "y": labels, "z": matrix(wrong, 3), "colorscale": ORANGES, "xgap": 1,
             "ygap": 1, "zmin": 0, "customdata": images.astype(int).tolist(),

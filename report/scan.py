@@ -99,8 +99,15 @@ def read(folder: Path) -> Scan:
 def lead(found: Scan) -> str:
     """Return the sentence below the title."""
     sizes = [f"{words(name)} ({len(entries)})" for name, entries in found.axes.items() if name in found.varied]
-    data = dict.fromkeys(words(config["network"]["dataset"]) for config in found.points.values())
+    data = dict.fromkeys(_data(found, point) for point in found.points)
     return f"{len(found.labels)} studies that differ along {listed(sizes)}, trained on {listed(list(data))}."
+
+
+def _data(found: Scan, point: str) -> str:
+    """Return the name of a point's data set, of a user's its files and their hash."""
+    own = found.table[found.table["point"] == point]
+    told = own["data"].iloc[0] if "data" in own else None
+    return told if isinstance(told, str) else words(found.points[point]["network"]["dataset"])
 
 
 def listed(names: list[str]) -> str:
@@ -179,7 +186,7 @@ def _behind(found: Scan) -> Table:
         counted = int(first["writes_behind_card"])
         rows.append([
             Link(point, _folder(point)), kind, str(first["states"]), f"{counted:,}" if counted else "none: a law",
-            words(config["network"]["dataset"]), _each(own["seeds"]), _each(own["epoch_mean"]),
+            _data(found, point), _each(own["seeds"]), _each(own["epoch_mean"]),
             Link(first["card_sha256"][:SHORT], _folder(point, "calibration/card")),
         ])  # fmt: skip
     heads = ["point", "device", "states", "writes behind its card", "data set", "seeds", "epochs", "card"]

@@ -57,6 +57,7 @@ def collect(points: dict[str, dict[str, str]], folder: Path) -> pd.DataFrame:
                 "variant": variant, **{column: row[column] for column in COPIED},
                 **{key: totals[variant, *which][column] for key, (*which, column) in COSTS.items()},
                 "costs_lack": totals[variant, PHASES[-1], LEVELS[-1]]["lacks"],
+                **({"data": row["data"]} if "data" in row else {}),  # of the user's own
                 "states": states, "writes_behind_card": written, "card_sha256": card["hash"],
             })  # fmt: skip
     return pd.DataFrame(rows)

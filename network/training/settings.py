@@ -112,6 +112,8 @@ class Settings(Shared, Training, Planned):
             _refuse("card_samples", 1, "0 or at least 2: one draw has no spread")
         if self.augmentation.shift_px > most_px:
             _refuse("augmentation.shift_px", self.augmentation.shift_px, f"whole numbers 0 to {most_px}")
+        if self.data.folder is not None and self.about_data is not None:
+            _refuse("data.folder", repr(self.data.folder), f"null for {dataset.name}: dataset_options name its files")
         if self.augmentation.mirror and dataset.shape[0] == 1:
             _refuse("augmentation.mirror", "true", "false for samples of one row, which are no pictures")
         layers = self.architecture().layers

@@ -188,6 +188,7 @@ def test_layers_are_checked_against_the_file_and_defaults_fit_small_data(tmp_pat
         ({"validation_images": 5000}, "network.validation_images: found 5000, allowed whole numbers 1 to 47"),
         ({"batch_size": 100}, r"network.batch_size: found 100, allowed 1 to 44 \(images to train with\)"),
         ({"augmentation": {"mirror": True}}, "network.augmentation.mirror: found true, allowed false for samples of"),
+        ({"data": {**section["data"], "folder": "x"}}, "network.data.folder: found 'x', allowed null for table"),
         ({"dataset": "digits"}, "network.dataset_options: found file, label, allowed none for digits"),
     ):
         with pytest.raises(UserError, match=line):

@@ -54,6 +54,14 @@ def test_the_table_has_each_point_with_its_labels(studies):
     assert len(third["card_sha256"]) == 64 and third["writes_behind_card"] == 0
 
 
+def test_a_data_set_of_the_users_is_named_at_its_point(studies):
+    first, *others = POINTS
+    path = studies / first / "network" / "summary" / "summary.csv"
+    pd.read_csv(path).assign(data="a.csv (SHA-256 12ab)").to_csv(path, index=False)
+    told = scan_table.collect(POINTS, studies).groupby("point")["data"].first()
+    assert told[first] == "a.csv (SHA-256 12ab)" and told[others].isna().all()
+
+
 def test_the_command_writes_the_table(studies, tmp_path):
     config = tmp_path / "scan.json"
     config.write_text(json.dumps(POINTS))

@@ -128,3 +128,10 @@ def test_a_browser_draws_it(folder):
     assert len(plots) == len(FIGURES) and all("main-svg" in plot for plot in plots)
     # three panels beside each other
     assert set(re.findall(r'class="subplot (x\d?y)"', plots[2])) == {"xy", "x2y", "x3y"}
+
+
+def test_a_data_set_of_the_users_is_named_by_its_files(folder):
+    found = scan.read(folder)
+    found.table["data"] = "a.csv (SHA-256 12ab)"
+    assert "trained on a.csv (SHA-256 12ab)." in scan.lead(found)
+    assert any("a.csv (SHA-256 12ab)" in row for row in scan._behind(found).rows)

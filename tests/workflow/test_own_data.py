@@ -32,6 +32,7 @@ def test_a_table_trains_and_trains_again_when_it_changes(tree):
     assert set(summary["data"]) == {title}
     assert summary["warnings"].str.contains("test samples are training samples too").all()
     page = (tree.results / "report.html").read_text()
+    assert '"ash","elm","oak"' in page  # of the confusion matrix
     assert title in page and "test samples are training samples too" in page
     shown = tree.call("python", "-m", "network", "show", "results/small/network/summary").stdout
     assert f"data set: {title}" in shown and "are training samples too" in shown
