@@ -82,7 +82,7 @@ CONSTANTS: dict[str, Constant] = {
     ),
     "dac_J_per_step": Constant(
         "J", "conversion of a row's voltage over 2^bits", 2e-15, 0.1, 10.0,
-        "assumption: 0.5 pJ with 8 bits; 0.2 pJ a bit in ISAAC",
+        f"assumption: 0.5 pJ with 8 bits, as one bit takes 0.33 pJ in {ISAAC}",
     ),
     "dac_area_m2_per_step": Constant(
         "m2", "area of a row's converter over 2^bits", 1.66e-13 / 2, 0.3, 10.0, f"1 bit: {ISAAC}"
