@@ -69,12 +69,12 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
         column = _table(files, apart, own)
         if column.shape[1] != 1:
             raise UserError(f"{apart}: found {column.shape[1]} columns, allowed one, of labels")
-        given = column.iloc[:, 0].to_numpy()
+        given = _cells(column.iloc[:, 0])
     columns = list(map(str, table.columns))
     left = set()
     if own.label is not None:
         left = {_place(columns, own.label, path, "label")}
-        given = table.iloc[:, min(left)].to_numpy()
+        given = _cells(table.iloc[:, min(left)])
     left |= {_place(columns, column, path, "ignore") for column in own.ignore}
     chosen = [place for place in range(len(columns)) if place not in left]
     if own.features is not None:
@@ -88,7 +88,15 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
     assert given is not None
     features = table.iloc[:, chosen]
     _numbers(features, path)
-    return Samples(path.name, features.to_numpy(), given, list(map(str, features.columns)))
+    plain = all(dtype == np.uint8 for dtype in features.dtypes)
+    values = features.to_numpy() if plain else features.to_numpy(np.float64, na_value=np.nan)
+    return Samples(path.name, values, given, list(map(str, features.columns)))
+
+
+def _cells(column: pd.Series) -> np.ndarray:
+    """Return a column of labels, None where there is none."""
+    plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+    return (column if plain else column.astype(object).where(column.notna(), None)).to_numpy()
 
 
 def _place(columns: list[str], name: str, path: Path, key: str) -> int:

@@ -47,6 +47,24 @@ def test_every_way_of_writing_a_table_is_the_same_data_set(tmp_path):
     assert data.train_images.dtype == np.float32
 
 
+def test_types_of_columns_make_no_difference(tmp_path):
+    table = frame().assign(flag=np.arange(60) % 5 < 2)
+    table["count"] = pd.array(np.arange(60) % 7, "Int64")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.assign(kind=table["kind"].astype("category")).to_parquet(tmp_path / "a.parquet")
+    values = table.drop(columns="kind").to_numpy(np.float64)
+    np.savez(tmp_path / "a.npz", x=values, y=table["kind"].to_numpy("S"))
+    found = [load(tmp_path, file=name, label="kind")[1] for name in ("a.csv", "a.parquet")]
+    found.append(load(tmp_path, "arrays", file="a.npz")[1])
+    assert len({one["digest"] for one in found}) == 1 and found[2]["class_names"] == ["ash", "elm", "oak"]
+    np.savez(tmp_path / "bits.npz", x=values > values.mean(axis=0), y=np.arange(60) % 3)
+    assert set(np.unique(load(tmp_path, "arrays", file="bits.npz")[0].train_images)) == {0, 1}
+    table.loc[4, "count"] = pd.NA
+    table.to_parquet(tmp_path / "gap.parquet")
+    with pytest.raises(UserError, match="sample 5, feature count: found nan"):
+        load(tmp_path, file="gap.parquet", label="kind")
+
+
 def test_the_split_takes_the_share_of_each_class_and_does_not_depend_on_the_order_of_classes(tmp_path):
     values, _ = samples(40, 2)
     labels = np.array(["a"] * 30 + ["b"] * 10)

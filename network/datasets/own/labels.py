@@ -25,6 +25,8 @@ def values(labels: np.ndarray, where: str) -> np.ndarray:
         return labels.astype(np.int64)
     if labels.dtype.kind == "f":
         return _whole(labels, where)
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", "replace")
     texts = []
     for place, label in enumerate(labels.tolist()):
         if label is None or label != label or not str(label).strip():

@@ -111,6 +111,8 @@ def prepare(train: Samples, test: Samples | None, options: Own) -> Prepared:
     where = train.where
     for samples in (train, *((test,) if test is not None else ())):
         _checked(samples)
+    if train.features.dtype == bool:  # has neither mean nor range
+        train = train._replace(features=train.features.astype(np.float32))
     own = labelled.values(train.labels, where)
     if test is None:
         names, numbers, _ = labelled.classes(own, None, where)
