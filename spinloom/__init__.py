@@ -1,9 +1,25 @@
 """Common ground of the three stages: errors, atomic files, random streams, progress, config.
 
-Nothing here knows what a magnet, a table or a network is.
+Nothing here knows what a magnet, a table or a network is. ``import spinloom as sl`` reaches the package `spinloom_api`,
+which does, when one of its names is first used (docs/python.md).
 """
 
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
+
+API = ("UserError", "card", "problem", "run", "study", "train")
 
 if find_spec("fcntl") is None:  # said here, where each command begins, and not by a traceback
     raise SystemExit("error: Spinloom runs on Linux and macOS, whose locks on files it needs; on Windows, use WSL")
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name of the Python API, whose packages take a second to import."""
+    if name not in API:
+        raise AttributeError(f"module 'spinloom' has no attribute '{name}'")
+    return getattr(import_module("spinloom_api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *API})

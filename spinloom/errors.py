@@ -9,6 +9,10 @@ class UserError(Exception):
     def __init__(self, message: str):
         super().__init__(" ".join(str(message).split()))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the one line, as a command does."""
+        return [f"error: {self}"]
+
 
 def refused(error: OSError) -> UserError:
     """Return in one line what the system refuses, as a full disk."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("spinloom", "device_sims", "calibration", "network", "workflow", "report")
+PACKAGES = ("spinloom", "device_sims", "calibration", "network", "workflow", "report", "spinloom_api")
 # an array whose annotation has no shape, as Float[np.ndarray, "n"] has
 BARE = re.compile(r"\b(np\.ndarray|jax\.Array)\b(?!, ')")
 SHAPE = re.compile(r"\[[^\]]+\]|shape|[Aa]s (of|in) (`|these)|[Ss]ee `")

@@ -8,7 +8,7 @@ import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("spinloom", "device_sims", "calibration", "network", "workflow", "report")
+PACKAGES = ("spinloom", "device_sims", "calibration", "network", "workflow", "report", "spinloom_api")
 
 
 def test_no_import_runs_up(monkeypatch):

@@ -16,14 +16,15 @@ from spinloom.files import read_json, write_csv
 from spinloom.progress import Progress
 
 SECTION = "JSON: the calibration section of a study's config (results/STUDY/config/calibration.json)"
+OWN = Path(__file__).parents[2] / "config.yaml"
 DROPPED = ("file", "row", "reason")
 
 
 def section(path: str | None) -> Stage:
-    """Return a checked calibration section: of a JSON file, or config.yaml's."""
+    """Return a checked calibration section: of a JSON file, or config.yaml's, outside of a study's folder our own."""
     if path is not None:
         return Stage.parse(read_json(path), path)
-    whole = read("config.yaml")
+    whole = read("config.yaml" if Path("config.yaml").exists() else OWN)
     return Stage.parse({"seed": whole.get("seed"), **whole.get("calibration", {})}, "config.yaml")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ CLOSE = 1e-6  # by which share of itself a time may be off
 SLACK, LATE = 0.05, 1.05
 UNIT = 1e-3  # by which the length of a unit vector may differ from 1 before it is a magnetisation in A/m
 DECIDED = 0.5  # of the mean magnetisation, beyond which a free layer is in one of its states
-_TIME = re.compile(r"total simulation time:\s*([-+.\deE]+)\s*(?:s|seconds?)?\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -271,7 +269,7 @@ def _time_s(path: Path) -> float:
     except OSError as error:
         raise Unfit(f"{path}: cannot be read ({error.strerror})") from None
     header, data, _ = head.partition("Begin: Data")
-    found = _TIME.search(header)
+    found = ovf.TIME.search(header)
     if not found and not data and len(head) < HEAD_BYTES:
         raise Unfit(f"{path}: is cut short, there is no line '# Begin: Data'")
     if not found:

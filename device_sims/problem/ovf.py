@@ -29,6 +29,8 @@ METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "pm": 1e-12}
 FIRST_LINES = {b"#oommfovf2.0": 2, b"#oommf:rectangularmeshv1.0": 1, b"#oommf:rectangularmeshv0.99": 1}
 LARGEST = 1e9  # of what a header counts and measures
 SAME_CELL = 1e-3  # relative difference up to which a cell's edge is the mesh's: headers are rounded
+# in a header's description, as OOMMF, mumax3 and `write` say it
+TIME = re.compile(r"total simulation time:\s*([-+.\deE]+)\s*(?:s|seconds?)?\s*$", re.IGNORECASE | re.MULTILINE)
 _END = re.compile(rb"^[ \t]*#[ \t]*end[ \t]*:[ \t]*data", re.IGNORECASE | re.MULTILINE)
 
 
@@ -49,6 +51,12 @@ class Field:
     values: np.ndarray
     cell_m: tuple[float, float, float]
     header: dict[str, str]
+
+    @property
+    def time_s(self) -> float:
+        """Time of the snapshot, NaN if the header does not tell."""
+        found = TIME.search(self.header.get("desc", ""))
+        return float(found[1]) if found else float("nan")
 
 
 def write(

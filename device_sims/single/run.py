@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from spinloom.progress import Progress, table_console
 
 
 def run(
-    source: str | Path,
+    source: str | Path | dict[str, Any],
     engine: str,
     output: str | Path,
     replicas: int | None = None,
@@ -40,8 +41,8 @@ def run(
 
     Parameters
     ----------
-    source : path
-        Problem file.
+    source : path or dict
+        Problem file, or what it holds.
     engine : str
         One of `engines.REGISTRY`.
     output : path
@@ -81,7 +82,7 @@ def run(
     places = [output] if replicas is None else [_replica(output, number) for number in range(replicas)]
     try:
         _claim(output, identity)
-        _finish(source, engine, places, problem, outputs, raw)
+        _finish(problem_file.called(source), engine, places, problem, outputs, raw)
         if replicas is not None:
             _write_ensemble(output, problem, outputs)
     except OSError as error:
@@ -89,7 +90,7 @@ def run(
 
 
 def _finish(
-    source: str | Path,
+    source: str,
     engine: str,
     places: list[Path],
     problem: Problem,

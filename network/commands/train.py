@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from calibration.card import KernelCard
 from network.results.run_tables import write_run
-from network.training import data, settings
+from network.training import data as data_sets
+from network.training import settings
 from network.training.card import read_device
 from spinloom import gpus
 from spinloom.command_line import whole_number
@@ -30,21 +32,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    config = settings.read(arguments.config)
     chip = None if arguments.chip is None else (arguments.card_sample or 0, arguments.chip)
+    given = {name: getattr(arguments, name) for name in ("card", "cache", "data", "log")}
+    train(settings.read(arguments.config), arguments.replicate, arguments.output, chip=chip, **given)
+
+
+def train(
+    config: settings.Settings,
+    replicate: int,
+    output: Path,
+    card: KernelCard | Path | None = None,
+    cache: str | None = None,
+    data: Path | None = None,
+    chip: tuple[int, int] | None = None,
+    log: Path | None = None,
+) -> None:
+    """Train one variant with one replicate and write the tables of the run into ``output``; the rest as the options."""
     gpus.claim()
     # imported here: JAX must not start before the GPU is claimed
     from network.training.trainer import Trainer
 
-    device, said = read_device(arguments.card, config), []
-    places = data.folders(config.data, arguments.cache)
-    content, data_id = data.load(config.data_set, *places, said.append, arguments.data)
-    trainer = Trainer(config, device, arguments.replicate, content, chip)
+    device, said = read_device(card, config), []
+    content, data_id = data_sets.load(config.data_set, *data_sets.folders(config.data, cache), said.append, data)
+    trainer = Trainer(config, device, replicate, content, chip)
     total = trainer.machine.samples * config.epochs
-    label = " ".join(map(str, ("train", config.variant, *(chip or ()), arguments.replicate)))
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    label = " ".join(map(str, ("train", config.variant, *(chip or ()), replicate)))
+    output.mkdir(parents=True, exist_ok=True)
     speed = (f"training {config.rule}", config.work(trainer.machine.samples))
-    with Progress(label, total, "images", rate_unit="images/s", log=arguments.log, speed=speed) as progress:
+    with Progress(label, total, "images", rate_unit="images/s", log=log, speed=speed) as progress:
         for line in said:
             progress.say(line)
 
@@ -55,5 +70,5 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{100 * row['validation_accuracy']:.2f} %, test {100 * row['test_accuracy']:.2f} %",
             )
 
-        result = trainer.run(arguments.output, data_id, report, progress.say)
-        write_run(arguments.output, result, device)
+        result = trainer.run(output, data_id, report, progress.say)
+        write_run(output, result, device)

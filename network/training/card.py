@@ -11,13 +11,13 @@ from network.training.settings import Settings
 from spinloom.errors import UserError
 
 
-def read_device(card: Path | None, settings: Settings) -> DeviceModel:
+def read_device(card: KernelCard | Path | None, settings: Settings) -> DeviceModel:
     """Return the devices of a variant.
 
     Parameters
     ----------
-    card : Path or None
-        Directory of the kernel card; not read if the variant's rule uses none.
+    card : KernelCard, Path or None
+        The kernel card, or its directory; not read if the variant's rule uses none.
     settings : Settings
 
     Returns
@@ -35,9 +35,9 @@ def read_device(card: Path | None, settings: Settings) -> DeviceModel:
         return NO_DEVICE
     if card is None:
         raise UserError(f"--card: found nothing, allowed for {settings.rule}: the directory of a kernel card")
-    whole = KernelCard.read(card)
+    whole = card if isinstance(card, KernelCard) else KernelCard.read(card)
     device = DeviceModel.from_card(whole, settings.device, rules.get(settings.rule).scaled_by(settings.options))
-    suits(whole, settings, str(card / "card.json"))
+    suits(whole, settings, f"card {whole.meta.name}" if card is whole else f"{card}/card.json")
     return device
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -97,13 +97,14 @@ class ProblemFile(Section):
     outputs: OutputKeys = key("What is written.")
 
 
-def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
+def load(source: str | Path | dict[str, Any], seed: int | None = None) -> tuple[Problem, Outputs]:
     """Return the problem of a file, and the outputs that it asks for.
 
     Parameters
     ----------
-    path : path
-        YAML; paths inside are relative to its directory.
+    source : path or dict
+        YAML, or what such a file holds; paths inside are relative to the file's directory, those of a dict to the
+        current one.
     seed : int, optional
         In place of the file's.
 
@@ -117,16 +118,21 @@ def load(path: str | Path, seed: int | None = None) -> tuple[Problem, Outputs]:
     UserError
         One line with the file, the key, what was found and what is allowed.
     """
-    path = Path(path)
-    content = ProblemFile.parse(config.read(path), str(path))
+    where, folder = called(source), Path() if isinstance(source, dict) else Path(source).parent
+    content = ProblemFile.parse(source if isinstance(source, dict) else config.read(source), where)
     try:
         seed = content.seed if seed is None else seed
-        shape = partial(shape_of, mesh=mesh_of(content.mesh), seed=seed, folder=path.parent)
-        problem = _problem(content, seed, path.parent, shape)
+        shape = partial(shape_of, mesh=mesh_of(content.mesh), seed=seed, folder=folder)
+        problem = _problem(content, seed, folder, shape)
         _check(problem)
         return problem, outputs_of(content.outputs, problem, shape)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
+
+
+def called(source: str | Path | dict[str, Any]) -> str:
+    """Return what errors call a problem: its file, if it has one."""
+    return "problem" if isinstance(source, dict) else str(source)
 
 
 def _problem(content: ProblemFile, seed: int, folder: Path, shape: Callable[[Shape, str], parts.Shape]) -> Problem:
