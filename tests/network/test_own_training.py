@@ -63,7 +63,7 @@ def pictures(folder):
 
 @pytest.mark.parametrize("kind", [activities, spectra, series, pictures])
 def test_learns(tmp_path, kind):
-    config = partial(write_config, tmp_path)
+    config = partial(write_config, tmp_path, data={"cache": str(tmp_path / "cache")})
     changes = {"validation_images": None, "batch_size": 8, "epochs": 6, **kind(tmp_path)}
     result, _ = train(config, tmp_path / "run", make_card(), **changes)
     classes = len(result["confusion"])
@@ -71,7 +71,7 @@ def test_learns(tmp_path, kind):
 
 
 def machine(folder, **changes):
-    config = partial(write_config, folder)
+    config = partial(write_config, folder, data={"cache": str(folder / "cache")})
     return trainer(config, validation_images=None, batch_size=8, **{**activities(folder), **changes}).machine
 
 
