@@ -18,7 +18,7 @@ from spinloom.registry import Registry
 
 __all__ = ["REGISTRY", "Exported", "Loss", "export", "write"]
 
-REGISTRY = Registry("--format", __name__, words=("Options", "make"), shared=("arrays", "exported", "steps"))
+REGISTRY = Registry("--format", __name__, words=("Options", "make"), shared=("arrays", "circuits", "exported", "steps"))
 
 
 def export(card: KernelCard, format: str, options: dict[str, Any] | None = None) -> Exported:
