@@ -118,7 +118,7 @@ def record(reading: Reading, files: Files, *, columns: bool = False, last_start:
     else:
         if not files.snapshots:
             raise Unfit(f"{files.run}: holds no snapshots, and the state is the position of the wall in them")
-        t_s = np.array([_time_s(path) for path in files.snapshots])
+        t_s = np.array([time_s(path) for path in files.snapshots])
         if (np.diff(t_s) < 0).any():  # a state may be saved twice: at an interval and by hand
             place = int(np.flatnonzero(np.diff(t_s) < 0)[0])
             first, second = files.snapshots[place : place + 2]
@@ -262,7 +262,16 @@ def mesh_told(counts: tuple[int, int, int], cell_m: tuple[float, float, float]) 
     return f"{' x '.join(map(str, counts))} cells of {' x '.join(f'{edge * 1e9:g}' for edge in cell_m)} nm"
 
 
-def _time_s(path: Path) -> float:
+def time_s(path: Path) -> float:
+    """Return the time that the header of an OVF file states, s.
+
+    Raises
+    ------
+    Unfit
+        If the file cannot be read or is cut short.
+    UserError
+        If its header states no time.
+    """
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES).decode("utf-8", "replace")
