@@ -155,14 +155,14 @@ def read(path: str | Path) -> Event:
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            if int(stored["format"]) != FORMAT:
-                raise ValueError(f"format {stored['format']}")
-            found = {one.name: stored[one.name] for one in fields(Event)}
-        return Event(**{**found, "source": str(found["source"])})
+            number, found = int(stored["format"]), {one.name: stored[one.name] for one in fields(Event)}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except Exception as error:  # numpy and zipfile raise a dozen kinds for damaged files
         raise UserError(f"{path}: not a readable event of pictures ({type(error).__name__}: {error})") from None
+    if number != FORMAT:
+        raise UserError(f"{path}: format: found {number}, allowed: {FORMAT}")
+    return Event(**{**found, "source": str(found["source"])})
 
 
 def _driven(phase: Phase) -> bool:
