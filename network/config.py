@@ -254,7 +254,8 @@ class Training(Section):
 
     layers: tuple[Entry, ...] = key(
         "What comes in (784 or 28x28x1), then widths; convolutions before the first width: 32C5, 32C5p "
-        "(padded), MP2 (maximum over squares).",
+        "(padded), 32C5ps2 (strides), MP2 (maximum over squares), AP2 or GAP (means); behind an array +2 (end of a "
+        "residual block of two arrays) and D0.5 (dropout).",
         min_length=2,
         max_length=64,
     )

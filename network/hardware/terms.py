@@ -21,6 +21,7 @@ import numpy as np
 
 from network.hardware.run import Run
 from network.hardware.term import Drafted, Factor, Term, given
+from network.model.architecture import Between
 from network.results.meter import WORD
 from spinloom.quantities import COST_PHASES
 
@@ -29,6 +30,8 @@ COLUMN_OPERATIONS = {
     "batch": ({"training": 10, "inference": 2}, "batch normalisation and activation in float"),
     "none": ({"training": 4, "inference": 2}, "bias and activation in float"),
 }
+# between the arrays: a sum and its scaling forward, and once more backward; a mask is drawn and multiplied in both ways
+BETWEEN_OPERATIONS = {"inference": Between(sums=1, averaged=1), "training": Between(sums=2, averaged=2, dropped=3)}
 OPTIMIZER_OPERATIONS = (2, 12)  # per trained number and step, without moments (sgd) and with them (as Adam)
 NO_DEVICES = "no devices"
 
@@ -233,6 +236,21 @@ def column_arithmetic(run: Run, phase: str) -> Drafted:
     )
 
 
+def between_arrays(run: Run, phase: str) -> Drafted:
+    if phase == "first programming":
+        return Drafted("nothing is computed")
+    between = run.meter.between or Between()
+    number = sum(each * count for each, count in zip(BETWEEN_OPERATIONS[phase], between, strict=True))
+    if not number:
+        return Drafted("nothing is added, averaged or dropped between the arrays")
+    told = "; ".join(f"{name}={count}" for name, count in between._asdict().items() if count)
+    return Drafted(
+        f"sums of residual blocks, means over pictures, masks of dropout, in float: {told}",
+        (given("N_operations", number), _constant(run, "float_addition_J")), None, run.lanes_time_s(number),
+        "all lanes busy",
+    )  # fmt: skip
+
+
 def activation_memory(run: Run, phase: str) -> Drafted:
     """Pictures and columns' values in the buffer: written once, read for each row that is driven or multiplied."""
     if phase == "first programming":
@@ -245,6 +263,9 @@ def activation_memory(run: Run, phase: str) -> Drafted:
     assumed = (
         f"pictures of {run.input_bits} bit, values between layers of {hidden} bit, each written once and read per row"
     )
+    if m.between:
+        fetched += m.between.fetched * hidden
+        assumed += "; what enters a residual block read once more"
     if phase == "training":  # the errors of all columns, and the values again for the gradients
         stored += m.columns * WORD
         fetched += m.columns * WORD + (0 if m.outer else run.input_values * run.input_bits + m.columns * hidden)
@@ -335,7 +356,8 @@ TERMS: tuple[tuple[str, Callable[[Run, str], Drafted]], ...] = (
     ("device", writes), ("device", reads),
     ("array", write_drivers), ("array", write_lines), ("array", read_lines), ("array", dac),
     ("array", sample_and_hold), ("array", adc), ("array", adders),
-    ("system", digital_products), ("system", column_arithmetic), ("system", activation_memory),
+    ("system", digital_products), ("system", column_arithmetic), ("system", between_arrays),
+    ("system", activation_memory),
     ("system", weight_memory), ("system", weight_registers), ("system", optimiser_memory),
     ("system", gradient_memory), ("system", optimiser_arithmetic),
 )  # fmt: skip
@@ -356,7 +378,9 @@ def terms(run: Run) -> list[Term]:
     """
     found = []
     for phase in COST_PHASES:
-        own = [Term(phase, level, _name(make), make(run, phase)) for level, make in TERMS]
+        # most networks have nothing between their arrays, in devices or not: their tables do without the row
+        made = [(level, make) for level, make in TERMS if make is not between_arrays or run.meter.between]
+        own = [Term(phase, level, _name(make), make(run, phase)) for level, make in made]
         time = sum(term.time_s for term in own)
         bits = run.bits_held(phase)
         leak = Drafted("nothing is kept in static memory")

@@ -1,7 +1,8 @@
 """Perceptrons and convolutional networks on arrays of synapses, from the config's list of layers.
 
-A layer is a product, then a maximum over squares if asked for, then batch normalisation (or a bias), then the
-activation; the last layer has no activation. Weights are in units of the device (about -1 to 1). The factor
+A layer is a product, then a maximum over squares if asked for, then batch normalisation (or a bias), then the sum of a
+residual block, then the activation, then means over squares, then dropout; the last layer has no activation. The
+product alone is analogue. Weights are in units of the device (about -1 to 1). The factor
 sqrt(3 / inputs) brings the columns to unit size.
 """
 
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 
 from network.model import activations
 from network.model.architecture import Architecture
-from network.model.layers import Norm, Statistics, batch_norm, pool
+from network.model.layers import Noise, Norm, Statistics, average, batch_norm, drop, pool
 
 
 class Model(NamedTuple):
@@ -44,6 +45,7 @@ def forward(
     x: jax.Array,
     training: bool,
     probes: tuple[jax.Array, ...] | None = None,
+    dropout: tuple[Noise, ...] | None = None,
 ) -> tuple[jax.Array, tuple[Statistics | None, ...], tuple[jax.Array, ...]]:
     """Return the class scores, the new running statistics and what entered each array.
 
@@ -60,6 +62,8 @@ def forward(
         See `network.model.layers.batch_norm`.
     probes : tuple of float32[batch, outputs] or None
         Added to the column values: the gradient with respect to a probe is the error of its column.
+    dropout : tuple of Noise or None
+        Names the random numbers of each layer's dropout; None: nothing is dropped, as in every test.
 
     Returns
     -------
@@ -67,8 +71,10 @@ def forward(
     statistics : tuple of Statistics or None
     inputs : tuple of jax.Array
     """
-    moved, inputs, last = [], [], len(weights) - 1
+    moved, inputs, last, block = [], [], len(weights) - 1, x
     for number, layer in enumerate(architecture.layers):
+        if layer.projects is not None:
+            block, x = x, inputs[layer.projects]
         if not layer.kernel:
             x = x.reshape(len(x), -1)
         inputs.append(x)
@@ -83,8 +89,16 @@ def forward(
         else:
             x, statistics = batch_norm(x, norm.gain, norm.bias, statistics, training)
         moved.append(statistics)
-        if number < last:
+        if layer.adds is not None:
+            x = x + inputs[layer.adds]
+        if layer.projects is not None:
+            x = x + block
+        if number < last and not layer.summed:
             x = activations.REGISTRY[architecture.activation](x)
+        if layer.average != (1, 1):
+            x = average(x, layer.average)
+        if layer.dropout and dropout is not None:
+            x = drop(x, layer.dropout, dropout[number])
     return x, tuple(moved), tuple(inputs)
 
 

@@ -13,6 +13,7 @@ from network.config import Converters
 from network.crossbar.converters import beyond, quantise
 from network.model.architecture import Layer
 from network.model.read_noise import deviates
+from network.synapse import random_words
 
 MOMENTUM = 0.9  # of the running statistics
 EPSILON = 1e-5
@@ -56,11 +57,11 @@ def windows(x: jax.Array, layer: Layer) -> jax.Array:
     if layer.padded:
         before = (side - 1) // 2
         x = jnp.pad(x, ((0, 0), (before, side - 1 - before), (before, side - 1 - before), (0, 0)))
-    rows, columns = layer.places
+    rows, columns = ((side - 1) * layer.stride + 1 for side in layer.places)
     # along the columns first: copies of a few channels each are slow, and only a part of them is left
-    x = jnp.concatenate([x[:, :, j : j + columns, :] for j in range(side)], axis=-1)
+    x = jnp.concatenate([x[:, :, j : j + columns : layer.stride, :] for j in range(side)], axis=-1)
     x = jax.lax.optimization_barrier(x)  # else both copies are fused into one
-    return jnp.concatenate([x[:, i : i + rows] for i in range(side)], axis=-1)
+    return jnp.concatenate([x[:, i : i + rows : layer.stride] for i in range(side)], axis=-1)
 
 
 def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Array:
@@ -196,6 +197,23 @@ def pool(x: jax.Array, side: int) -> jax.Array:
     """Return the maximum over squares of ``side``; x is float32[batch, rows, columns, channels]."""
     batch, rows, columns, channels = x.shape
     return x.reshape(batch, rows // side, side, columns // side, side, channels).max((2, 4))
+
+
+def average(x: jax.Array, sides: tuple[int, int]) -> jax.Array:
+    """Return the mean over rectangles of ``sides`` rows and columns; x is float32[batch, rows, columns, channels]."""
+    batch, rows, columns, channels = x.shape
+    return x.reshape(batch, rows // sides[0], sides[0], columns // sides[1], sides[1], channels).mean((2, 4))
+
+
+def drop(x: jax.Array, share: float, noise: Noise) -> jax.Array:
+    """Return ``x``, float32[batch, ...], with a ``share`` of its values set to 0, the others scaled by 1/(1 - share).
+
+    The mean of each value stays what it is (Srivastava et al., JMLR 15, 1929 (2014)), so nothing is scaled without
+    dropout.
+    """
+    word, _ = random_words.words(noise.key, noise.step, (len(x), x[0].size))
+    kept = random_words.fraction(word).reshape(x.shape) >= share
+    return jnp.where(kept, x / jnp.float32(1 - share), 0.0)
 
 
 def batch_norm(

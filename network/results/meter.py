@@ -8,7 +8,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import model_validator
 
-from spinloom.declare import Section
+from network.model.architecture import Between
+from spinloom.declare import Section, key
 from spinloom.files import read_json, write_json
 
 WORD = 32  # bits of a float
@@ -47,6 +48,7 @@ class Meter(Section):
     samples: int  # presented in training, all epochs together
     steps: int
     layers: tuple[LayerUse, ...]
+    between: Between | None = key("What digital circuits compute between the arrays.", absent=True)
     normalisation: str  # a key of `energy.COLUMN_OPERATIONS`
     devices_per_synapse: int  # 0: the run has no devices
     reads_per_product: int

@@ -188,7 +188,8 @@ class Machine:
 
         def product(number: int, x, weights):
             layer, clipping = self.architecture.layers[number], None if clippings is None else clippings[number]
-            x = layers.driven(x, converters, number == 0, self.signed[number > 0], clipping)
+            first = (number if layer.projects is None else layer.projects) == 0
+            x = layers.driven(x, converters, first, self.signed[not first], clipping)
             noise, unit = layers.Noise(keys[number], step), self.rule.column_unit(layer)
             if self.lines.group_rows >= layer.inputs:
                 return layers.converted(self.rule.product(layer, x, weights, noise), converters, unit, clipping)

@@ -89,8 +89,10 @@ class Settings(Shared, Training, Planned):
     def work(self, samples: int) -> float:
         """Return the work of a training on ``samples`` images, in the units of `spinloom.speed`."""
         use, step = rules.get(self.rule).effort(self.options)
-        image = 0.0
-        for layer in self.architecture().layers:
+        network = self.architecture()
+        # a sum or a mean takes at most what a value of an array does
+        image = VALUE * sum(network.between)
+        for layer in network.layers:
             weights = layer.inputs * layer.outputs
             values = layer.outputs + (layer.inputs if layer.kernel else 0)  # what a use writes to memory
             image += layer.uses * (use * weights + VALUE * values) + step * weights / self.batch_size
@@ -141,6 +143,8 @@ class Settings(Shared, Training, Planned):
             refuse("batch_size", self.batch_size, "1")
         if (rule.outer or clocked) and any(layer.kernel for layer in layers):
             refuse("layers", "a convolution", "dense layers")
+        if clocked and any(layer.dropout or layer.projects is not None or layer.adds is not None for layer in layers):
+            refuse("layers", "a residual block or dropout", "neither")
         if self.array.half_select and rule.devices is not Devices.IN_PLACE and self.rule != BASELINE:
             refuse("array.half_select", self.array.half_select, "null")
         if self.array.half_select and getattr(self.options, "pulses", None) == "fractional":

@@ -18,6 +18,7 @@ from network.crossbar import array_effects as arrays_
 from network.datasets import Data
 from network.model import layer_stack
 from network.model.augmentation import augment
+from network.model.layers import Noise
 from network.rules.base import Context, Signals
 from network.rules.capabilities import Devices
 from network.synapse import pulse_trains, sampling, turns
@@ -107,12 +108,13 @@ class Trainer:
         arrays, context = machine.seen(machine.arrays(state), factors), Context(streams["rule"], state.step)
         weights = self.rule.weights(state.memory, arrays, context)
         product = machine.product(streams["read noise"], state.step)
+        dropout = tuple(Noise(key, state.step) for key in streams["dropout"]) if "dropout" in streams else None
 
         def objective(values, norms, probes):
             # the rest of an entry (the variance of its reads) is no parameter
             entries = tuple(entry._replace(value=value) for entry, value in zip(weights, values, strict=True))
             scores, statistics, inputs = layer_stack.forward(
-                machine.architecture, product, entries, state.model._replace(norms=norms), x, True, probes
+                machine.architecture, product, entries, state.model._replace(norms=norms), x, True, probes, dropout
             )
             return layer_stack.loss(scores, y, self.settings.loss), (statistics, inputs)
 
@@ -219,6 +221,8 @@ class Trainer:
             "disturb": machine.stream("disturb"),
             "augmentation": machine.stream("augmentation"),
         }
+        if machine.architecture.dropped:
+            streams["dropout"] = machine.streams("dropout")
         state, loss, low, high = self._epoch(
             state, machine.images, machine.labels, batches, streams, machine.factors(state)
         )

@@ -309,7 +309,7 @@ def test_sensitivities_are_the_totals_with_one_number_changed(device):
     [
         ({"samples": "many"}, "meter.json: samples: found many, allowed: integer"),
         ({"layers": [[1, 2]]}, "meter.json: layers.0: key '2' is missing"),
-        ({"colour": 1}, "meter.json: top level: found unknown key 'colour', allowed: assumed, clipped"),
+        ({"colour": 1}, "meter.json: top level: found unknown key 'colour', allowed: assumed, between, clipped"),
     ],
 )
 def test_a_meter_that_does_not_fit_is_refused_in_one_line(change, message):

@@ -55,6 +55,7 @@ CONVOLUTION = ["8x8x1", "3C3", 10]
         ({**SINGLE, "layers": CONVOLUTION}, "network.layers: found a convolution, allowed dense layers for stoch"),
         ({**SINGLE, "rule": "tiki_taka", "batch_size": 2}, "network.batch_size: found 2, allowed 1 for tiki_taka"),
         ({**CLOCKED, "layers": CONVOLUTION}, "network.layers: found a convolution, allowed dense layers for mean"),
+        ({**CLOCKED, "layers": [64, 9, "D0.5", 10]}, "network.layers: found a residual block or dropout, allowed n"),
         ({**CLOCKED, "input": {"range": "signed"}}, "network.input.range: found 'signed', allowed unit, binary for "),
         ({**CLOCKED, "layers": [64, 9, 10]}, "network.activation: found 'relu', allowed sigmoid"),
         ({**CLOCKED, "array": {"wire_resistance_ohm": 1.0}}, "array.wire_resistance_ohm: found 1, allowed none for"),
@@ -107,6 +108,10 @@ def test_convolutions_count_the_values_that_they_copy_and_small_batches_their_st
     few, many = (settings.check({**section, "batch_size": size}) for size in (2, 20))
     image = uses * (25 * 4 + 130 * (25 + 4)) + 16 * 10 + 130 * 10
     assert many.work(100) == pytest.approx(100 * many.epochs * (image + 35 * (100 + 160) / 20), abs=1e-6)
+    layers = ["8x8x1", "4C5s2", "GAP", 10]  # at 2 x 2 places, whose 16 values are averaged
+    strided = settings.check({**section, "layers": layers, "batch_size": 20})
+    image = 4 * (25 * 4 + 130 * (25 + 4)) + 4 * 10 + 130 * 10 + 130 * 16
+    assert strided.work(100) == pytest.approx(100 * strided.epochs * (image + 35 * (100 + 40) / 20), abs=1e-6)
     assert few.work(100) - many.work(100) == pytest.approx(100 * few.epochs * 35 * 260 * (1 / 2 - 1 / 20), abs=1e-6)
 
 
