@@ -18,7 +18,9 @@ from spinloom.registry import Registry
 
 __all__ = ["REGISTRY", "Exported", "Loss", "export", "write"]
 
-REGISTRY = Registry("--format", __name__, words=("Options", "make"), shared=("arrays", "circuits", "exported", "steps"))
+REGISTRY = Registry(
+    "--format", __name__, words=("Options", "make"), shared=("arrays", "circuits", "exported", "presets", "steps")
+)
 
 
 def export(card: KernelCard, format: str, options: dict[str, Any] | None = None) -> Exported:
