@@ -236,7 +236,9 @@ class Evaluator:
         ]  # fmt: skip
         clipped = self.clipped(shown, history[-1]["epoch"])
         looks = deployment.looks + (0 if first is None else int(first.looks))
+        between = {"between": machine.architecture.between} if any(machine.architecture.between) else {}
         counted = Meter(
+            **between,
             variant=self.settings.variant,
             rule=self.rule.name,
             replicate=machine.replicate,
@@ -247,7 +249,6 @@ class Evaluator:
             samples=sum(row["samples"] for row in history),
             steps=int(state.step),
             layers=tuple(LayerUse(one.inputs, one.outputs, one.uses) for one in machine.architecture.layers),
-            between=machine.architecture.between if any(machine.architecture.between) else None,
             normalisation=machine.architecture.normalisation,
             devices_per_synapse=len(self.rule.mix) if arrays or self.rule.costs.reads_per_product else 0,
             reads_per_product=self.rule.costs.reads_per_product,
