@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from threadpoolctl import threadpool_limits
+
 from spinloom.command_line import run_cli, run_command
 
 
 def main() -> None:
-    run_command("device_sims", sys.argv[1:])
+    # a matrix product may depend on the number of threads, and a table must not
+    with threadpool_limits(1):
+        run_command("device_sims", sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from device_sims.problem import Problem as Content
 from device_sims.problem import ovf, problem_file
@@ -88,7 +89,9 @@ class Problem:
         """
         kept = tempfile.TemporaryDirectory(prefix="spinloom-") if folder is None else None
         place = Path(kept.name if kept is not None else str(folder))
-        single.run(self._source, engine, place, replicas, seed)
+        # a matrix product may depend on the number of threads, and a table must not
+        with threadpool_limits(1):
+            single.run(self._source, engine, place, replicas, seed)
         return Run(place, replicas, kept)
 
 
