@@ -11,12 +11,12 @@ from pathlib import Path
 from calibration.card import KernelCard
 from report import page, scan, study
 from spinloom import files
-from spinloom.command_line import run_cli
+from spinloom.command_line import called, run_cli
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the report of a study, of a scan or of a card; ``arguments`` default to the command line's."""
-    parser = argparse.ArgumentParser(prog="python -m report", description="A study's files -> one page.")
+    parser = argparse.ArgumentParser(prog=called("report"), description="A study's files -> one page.")
     whose = parser.add_mutually_exclusive_group(required=True)
     whose.add_argument("--study", type=Path, help="folder of the study's results")
     whose.add_argument("--scan", type=Path, help="folder of the scan's results")

@@ -1,24 +1,25 @@
-"""Command line of a whole study.
+"""Command line of a whole study, and of all stages: ``spinloom``, where it is installed, or ``python -m spinloom``.
 
-``check`` its config; ``run`` it with a live display and print where its ``report`` is, or print that alone; write the
-``reference`` of all keys: docs/config.md, and the schemas for editors in workflow/schemas.
-
-    python -m spinloom run [FILE.yaml ...] [TARGET ...] [OPTION ...]
-
-Files are laid over config.yaml, the last on top. Targets and options are Snakemake's, which then shows its own lines.
+Make a folder for a study (``init``), ``check`` its config, ``run`` it with a live display and print where its
+``report`` is, or print that alone; write the ``reference`` of all keys. ``spinloom STAGE COMMAND`` is ``python -m STAGE
+COMMAND``, and ``spinloom report --study`` (or ``--scan``, ``--card``) is ``python -m report``.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from importlib import import_module
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spinloom import config
-from spinloom.command_line import run_cli
+from spinloom.command_line import CONSOLE, called, commands_of, run_cli
 from spinloom.errors import UserError
+from spinloom.stages import STAGES
 
 if TYPE_CHECKING:
     from workflow.study.live import Part
@@ -27,27 +28,70 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml", ".json")  # of config files
 
 
+COMMANDS = {
+    "init": "make a folder with a config.yaml, from which a study runs: init FOLDER [--from CONFIG | --data FILE]",
+    "check": "check a study's config: check [FILE.yaml ...]",
+    "run": "run a study: run [FILE.yaml ...] [TARGET ...] [OPTION of Snakemake ...]",
+    "report": "say where a study's page is: report [FILE.yaml ...]; or make one: report --card FOLDER --output PAGE",
+    "reference": "write docs/config.md and the schemas of workflow/schemas, in a clone",
+}
+# a stage's other name
+SHORT = {"device_sims": "sim", "calibration": "card", "network": "net"}
+
+
 def main() -> None:
+    words = sys.argv[1:]
+    stage = next((stage for stage in STAGES if words[:1] in ([stage], [SHORT[stage]])), None)
+    if words[:1] == ["report"] and words[1:2] and words[1].startswith("-"):
+        stage = "report"
+    if stage is not None:
+        import_module(f"{stage}.__main__").main(words[1:])
+        return
     parser = argparse.ArgumentParser(
-        prog="python -m spinloom", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("command", choices=["check", "run", "report", "reference"])
-    parser.add_argument("overlays", nargs=argparse.REMAINDER, help="configs laid over config.yaml; of run more")
-    arguments = parser.parse_args()
-    overlays, targets, options = arguments.overlays, [], []
-    if arguments.command == "run":
-        overlays, targets, options = split(overlays)
-    if arguments.command == "reference":
+        prog=called(CONSOLE), usage="%(prog)s COMMAND ...", description="From a device to a trained network.",
+        epilog=_listed(), formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="what the command takes")
+    parsed = parser.parse_args(words)
+    _study(parsed.command, parsed.words)
+
+
+def console() -> None:
+    """Start the installed ``spinloom``: what it calls runs with the same Python."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    run_cli(main)
+
+
+def _listed() -> str:
+    """Return the help of all commands."""
+    parts = [("a study (files are laid over config.yaml, the last on top)", "", COMMANDS)]
+    parts += [(f"{stage}, or {SHORT[stage]}", f"{SHORT[stage]} ", commands_of(stage)) for stage in STAGES]
+    lines = []
+    for title, first, commands in parts:
+        lines += [f"{title}:", *(f"  {first + name:18} {text.rstrip('.')}" for name, text in commands.items()), ""]
+    return "\n".join(lines)
+
+
+def _study(command: str, words: list[str]) -> None:
+    """Run a command of the whole study."""
+    if command == "init":
+        from workflow.study import begin
+
+        begin.main(words)
+        return
+    overlays, targets, options = split(words) if command == "run" else (words, [], [])
+    if command == "reference":
         from spinloom import files
         from workflow.study import reference
 
         for path, text in reference.files().items():
             files.write_text(text, path)
-    elif arguments.command == "check":
+    elif command == "check":
         parts(overlays)
     else:
         page = config.results("config.yaml", *overlays) / "report.html"
-        if arguments.command == "run" and (status := run(overlays, targets, options)):
+        if command == "run" and (status := run(overlays, targets, options)):
             raise SystemExit(status if status > 0 else 128 - status)  # as a shell tells what a signal ended
         if targets or options:  # of which the report need be no part
             return

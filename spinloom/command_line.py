@@ -21,6 +21,8 @@ from spinloom.declare import Section, allowed, default, schema
 from spinloom.errors import UserError, refused
 from spinloom.explain import LARGEST
 
+CONSOLE = "spinloom"  # the installed command
+
 
 def run_command(package: str, arguments: Sequence[str]) -> None:
     """Run one command of a stage.
@@ -38,19 +40,32 @@ def run_command(package: str, arguments: Sequence[str]) -> None:
         As of the command.
     """
     compiled.set_up()
-    stage = import_module(package)
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=_first_line(stage.__doc__))
+    parser = argparse.ArgumentParser(prog=called(package), description=_first_line(import_module(package).__doc__))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for path in sorted(Path(*stage.__path__, "commands").glob("[!_]*.py")):
-        # read, not imported: the other commands' libraries take seconds
-        text = _first_line(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
-        own = commands.add_parser(path.stem, help=text, description=text)
-        if path.stem in arguments[:1]:
-            command = import_module(f"{package}.commands.{path.stem}")
+    for name, text in commands_of(package).items():
+        own = commands.add_parser(name, help=text, description=text)
+        if name in arguments[:1]:
+            command = import_module(f"{package}.commands.{name}")
             command.arguments(own)
             own.set_defaults(run=command.run)
     parsed = parser.parse_args(arguments)
     parsed.run(parsed)
+
+
+def commands_of(package: str) -> dict[str, str]:
+    """Return what each command of a stage does, in a line, by its name."""
+    folder = Path(*import_module(package).__path__, "commands")
+    # read, not imported: the libraries of all commands take seconds
+    return {
+        path.stem: _first_line(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in sorted(folder.glob("[!_]*.py"))
+    }
+
+
+def called(package: str) -> str:
+    """Return how the user calls a package's command line: by the installed ``spinloom``, or by Python."""
+    own = "" if package == CONSOLE else f" {package}"
+    return f"{CONSOLE}{own}" if Path(sys.argv[0]).name == CONSOLE else f"python -m {package}"
 
 
 def _first_line(text: str | None) -> str:

@@ -153,6 +153,62 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
 
 
+SHIPPED = Path(__file__).parents[1] / "workflow"  # holds config.yaml and configs/ of this version
+DEFAULT = "default"  # what the first is called
+EXTENDS = "extends"
+
+
+def shipped() -> dict[str, Path]:
+    """Return the configs that come with Spinloom by name, the default study's first."""
+    return {DEFAULT: SHIPPED / "config.yaml", **{path.stem: path for path in sorted(SHIPPED.glob("configs/*.yaml"))}}
+
+
+def named(name: str, source: str) -> Path:
+    """Return the config of that name.
+
+    Raises
+    ------
+    UserError
+        Naming ``source`` and those that there are.
+    """
+    known = shipped()
+    if name not in known:
+        raise UserError(f"{source}: found {short(name)}, allowed: {', '.join(known)}")
+    return known[name]
+
+
+class Stack(NamedTuple):
+    """A complete config, and what lies over it."""
+
+    base: dict[str, Any]
+    above: dict[str, Any]
+
+
+def stack(path: str | Path, above: dict[str, Any]) -> Stack:
+    """Return what a config file rests on, and all that lies over that, ``above`` on top.
+
+    A file that ``extends`` a config of Spinloom's rests on that one and, if it is not the default study, on the default
+    study below; so does a layer, in place of the file. A file that extends nothing is complete.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, or there is no config of that name.
+    """
+    source = str(path)
+    if EXTENDS not in above:
+        content = read(path)
+        if EXTENDS not in content:
+            return Stack(content, above)
+        above = lay_over(content, above)
+    else:
+        source = "config"
+    below = named(str(above[EXTENDS]), f"{source}: {EXTENDS}")
+    above = {key: value for key, value in above.items() if key != EXTENDS}
+    default = shipped()[DEFAULT]
+    return Stack(read(default), above if below == default else lay_over(read(below), above))
+
+
 class Layer(NamedTuple):
     """What is laid over config.yaml, and what to call it in errors."""
 
@@ -182,7 +238,7 @@ def results(path: str | Path, *above: str | Path) -> Path:
         If a file cannot be read, or the study's name or seed is wrong.
     """
     content, source = layer(above)
-    whole = lay_over(read(path), content)
+    whole = lay_over(*stack(path, content))
     known = {key: whole[key] for key in Named.model_fields if key in whole}
     return Path("results") / Named.parse(known, source or str(path)).study
 

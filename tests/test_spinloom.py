@@ -19,6 +19,7 @@ from scipy.stats import kstest
 
 from device_sims.config import Stage
 from spinloom import declare, explain, files, streams
+from spinloom.config import read
 from spinloom.errors import UserError
 from spinloom.progress import Progress
 from workflow.study import config, reference
@@ -153,7 +154,7 @@ def test_a_key_stands_once(tmp_path, text):
     path = tmp_path / "twice.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=r"twice.yaml: line 3: found key 'seed' again, first in line [123], allowed"):
-        config.read(path)
+        read(path)
 
 
 @pytest.mark.parametrize(
@@ -163,15 +164,15 @@ def test_a_value_that_yaml_reads_as_something_else_is_refused(tmp_path, text, me
     path = tmp_path / "misread.yaml"
     path.write_text(f"seed: 1\nnetwork: {{epochs: {text}}}\n")
     with pytest.raises(UserError, match=f"misread.yaml: line 2: found {text}, which YAML reads as {meant}, allowed"):
-        config.read(path)
+        read(path)
     path.write_text(f"a: '{text}'\nb: [0, 0.5, 1e3, 1_000, 0x1f, true]\n")
-    assert config.read(path) == {"a": text, "b": [0, 0.5, "1e3", 1000, 31, True]}
+    assert read(path) == {"a": text, "b": [0, 0.5, "1e3", 1000, 31, True]}
 
 
 def test_aliases_may_be_used_but_not_inside_of_what_they_name(tmp_path):
     path = tmp_path / "alias.yaml"
     path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: *a\n")
-    assert config.read(path) == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 1}}
+    assert read(path) == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 1}}
     for text in ("a: &a [*a]", "x: &x {y: *x}", "x: " + "[" * 200 + "]" * 200):
         path.write_text(text)
         with pytest.raises(
@@ -324,7 +325,7 @@ def test_an_editor_underlines_nothing_that_we_ship():
     named = [ROOT / "config.yaml", *(ROOT / "docs" / "examples").glob("*.yaml")]
     for path in named:
         schema = path.parent / path.read_text().split("\n")[0].removeprefix("# yaml-language-server: $schema=")
-        content = config.read(path)
+        content = read(path)
         validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
         assert [error.message for error in validator.iter_errors(content)] == []
         first, own = next((key, part) for key, part in content.items() if isinstance(part, dict))
@@ -363,7 +364,7 @@ def test_the_page_of_all_keys_tells_each_key():
         assert rule["description"].endswith("."), path
     # the default study has no key without a row
     rows = set(re.findall(r"^\| `([^`]+)` \|", written, re.M))
-    for path, _ in explain.leaves(config.read(ROOT / "config.yaml")):
+    for path, _ in explain.leaves(read(ROOT / "config.yaml")):
         named = re.sub(r"\.\d+(?=\.|$)", "[]", path)
         assert {named, named.removesuffix("[]"), re.sub(r"\.[^.]+$", "", named)} & rows, path
 

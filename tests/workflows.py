@@ -73,7 +73,9 @@ class Tree:
         path.mkdir()
         for part in PARTS:
             source, ignore = ROOT / part, shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, path / part, ignore=ignore) if source.is_dir() else shutil.copy(source, path)
+            shutil.copytree(source, path / part, symlinks=True, ignore=ignore) if source.is_dir() else shutil.copy(
+                source, path
+            )
         (path / "results").mkdir()
         shutil.copy(ROOT / "results" / "README.md", path / "results")
         os.symlink("workflow/profiles", path / "profiles")

@@ -10,21 +10,21 @@ import pandas as pd
 from calibration.card import KernelCard
 from calibration.config import Source, Stage
 from calibration.sources import build, library
-from spinloom.config import read
+from spinloom.config import SHIPPED, lay_over, stack
 from spinloom.errors import UserError
 from spinloom.files import read_json, write_csv
 from spinloom.progress import Progress
 
 SECTION = "JSON: the calibration section of a study's config (results/STUDY/config/calibration.json)"
-OWN = Path(__file__).parents[2] / "config.yaml"
 DROPPED = ("file", "row", "reason")
 
 
 def section(path: str | None) -> Stage:
-    """Return a checked calibration section: of a JSON file, or config.yaml's, outside of a study's folder our own."""
+    """Return a checked calibration section: of a JSON file, config.yaml's, or the default study's."""
     if path is not None:
         return Stage.parse(read_json(path), path)
-    whole = read("config.yaml" if Path("config.yaml").exists() else OWN)
+    own = Path("config.yaml")
+    whole = lay_over(*stack(own if own.exists() else SHIPPED / own, {}))
     return Stage.parse({"seed": whole.get("seed"), **whole.get("calibration", {})}, "config.yaml")
 
 

@@ -14,7 +14,7 @@ rule card:
     log:
         LOGS / "calibration/card.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         device_sims=study.writes_option,
         output=at(CARD),
@@ -34,7 +34,7 @@ rule card_sample:
     wildcard_constraints:
         sample="[0-9]+",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         card=at(CARD),
         seed=study.of(lambda facts: facts.seed),
@@ -55,7 +55,7 @@ rule card_figures:
     log:
         LOGS / "calibration/figures.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         card=at(CARD),
         device_sims=study.writes_option,

@@ -6,6 +6,7 @@ changes: it reruns when its own part of the config or its own code has changed, 
 
 import logging
 from functools import partial
+from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import ExecMode
 
@@ -20,6 +21,9 @@ from workflow.study import cluster
 from workflow.study.tasks import (
     CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, VALIDATION, Tasks, at,
 )  # fmt: skip
+
+# the sources that belong to these rules: a clone, a copy of one, or what is installed
+PLACE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
 
 
 def or_exit(function, *arguments, **options):
@@ -41,7 +45,7 @@ if study is None:
     if workflow.exec_mode == ExecMode.DEFAULT:
         or_exit(told.check_command, sys.argv[1:], ("", workflow.basedir))
     # not by Snakemake's `configfile:`, which would evaluate a file that asks for it, nor as Snakemake read `--configfile`
-    study = or_exit(Study, *or_exit(told.read, workflow.config_settings))
+    study = or_exit(Study, *or_exit(told.read, workflow.config_settings), root=PLACE)
     for line in study.upgrades:
         print(f"note: {line}", file=sys.stderr)
     interrupt.end_jobs()
@@ -56,15 +60,17 @@ wildcard_constraints:
     study=study.folders,
 
 
-onstart:
+def on_start(log):
     or_exit(cluster.check, workflow.executor_settings)
     or_exit(study.start, workflow)
 
 
-onsuccess:
-    study.folder.finish()
-
-
-onerror:
+def on_error(log):
     cluster.cancel(workflow.scheduler)
     study.folder.fail()
+
+
+# not by the directives, which Snakemake passes over in a module: a run without them would hold no lock
+workflow._onstart = on_start
+workflow._onsuccess = lambda log: study.folder.finish()
+workflow._onerror = on_error

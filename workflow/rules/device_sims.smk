@@ -22,7 +22,7 @@ rule simulate:
     wildcard_constraints:
         chunk="[0-9a-f]{64}",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=1500,
         gpu=study.chunk_gpus,
@@ -42,7 +42,7 @@ rule collect:
     log:
         LOGS / "device_sims/collect.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         chunks=CHUNKS,
         output=at(DEVICE_SIMS),

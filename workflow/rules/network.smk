@@ -23,7 +23,7 @@ rule data:
     log:
         LOGS / "network/data.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         cache=study.of(lambda facts: facts.cache),  # a param would be part of the job's identity
     shell:
@@ -44,7 +44,7 @@ rule train:
         variant="[a-z0-9_]+",
         replicate="[0-9]+",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=1800,
         cache=study.of(lambda facts: facts.cache),
@@ -94,7 +94,7 @@ rule uncertainty:
     log:
         LOGS / "network/uncertainty.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         cards=at(STUDY / "calibration/samples"),
         runs=at(NETWORK / "sampled"),
@@ -114,7 +114,7 @@ rule summarise:
     log:
         LOGS / "network/summarise.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         card=at(CARD),
         runs=lambda w: study.runs(w.study),
@@ -136,7 +136,7 @@ rule systems:
     log:
         LOGS / "network/systems.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         study=at(STUDY),
     shell:
@@ -156,7 +156,7 @@ if study.is_scan:  # of any other study nothing is compared
         log:
             ROOT / "logs/scan.log",
         conda:
-            "../../environment.yml"
+            "../environment.yml"
         params:
             studies=ROOT / "points",
         shell:

@@ -28,7 +28,7 @@ rule report_html:
     log:
         LOGS / "report.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         study=at(STUDY),
         validation=EVIDENCE,
@@ -52,7 +52,7 @@ rule data_package:
     log:
         LOGS / "package.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     params:
         study=at(STUDY),
     shell:
@@ -74,7 +74,7 @@ if study.is_scan:  # of any other study these are the files that the rules above
         log:
             ROOT / "logs/report.log",
         conda:
-            "../../environment.yml"
+            "../environment.yml"
         params:
             scan=ROOT,
         shell:
@@ -89,7 +89,7 @@ if study.is_scan:  # of any other study these are the files that the rules above
         log:
             ROOT / "logs/package.log",
         conda:
-            "../../environment.yml"
+            "../environment.yml"
         params:
             study=ROOT,
         shell:

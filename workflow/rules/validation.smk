@@ -10,14 +10,14 @@ rule validation:
 
 rule validate:
     input:
-        evidence,
+        evidence(PLACE),
     output:
         VALIDATION / "validation.csv",
         VALIDATION / "validation.md",
     log:
         VALIDATION / "validation.log",
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=2500,

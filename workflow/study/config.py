@@ -12,7 +12,7 @@ from pydantic import Field
 from calibration.config import Calibration
 from device_sims.config import DeviceSims
 from network.config import RENAMED, Network
-from spinloom.config import Named, lay_over, layer, read, section
+from spinloom.config import Named, lay_over, layer, section, stack
 from spinloom.declare import Real, Section, key, meaning
 from spinloom.explain import check_magnitudes
 from spinloom.stages import STAGES
@@ -87,6 +87,17 @@ class Study(Named):
     system: System | None = key(meaning(System), None)
 
 
+class StudyFile(Study):
+    """What a config file may say: a study, and what it rests on."""
+
+    extends: str | None = key(
+        "Config of Spinloom's that this one lies over: default, or the name of one in configs/; left out: a "
+        "config.yaml is complete, another file lies over config.yaml.",
+        None,
+        max_length=100,
+    )
+
+
 def load(path: str | Path, *overlays: str | Path) -> dict[str, Any]:
     """Return the checked config of ``path`` with the files ``overlays`` laid over it, key by key, the last on top.
 
@@ -100,7 +111,8 @@ def load(path: str | Path, *overlays: str | Path) -> dict[str, Any]:
 
 def laid_over(path: str | Path, layer: dict[str, Any], source: str = "") -> dict[str, Any]:
     """Return the checked config of ``path`` with ``layer`` over it; errors name its ``source``, by default ``path``."""
-    return resolve(_layered(read(path), [layer] if layer else []), source or str(path))
+    base, above = stack(path, layer)
+    return resolve(_layered(base, [above] if above else []), source or str(path))
 
 
 def stacked(base: dict[str, Any], layers: list[dict[str, Any]], source: str) -> dict[str, Any]:

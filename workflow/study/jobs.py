@@ -10,6 +10,7 @@ from typing import Any
 
 from device_sims import engines
 from network.training import data
+from spinloom import sources
 from spinloom.errors import UserError
 from workflow.study import config as study_config
 from workflow.study import planning, scan
@@ -28,6 +29,8 @@ class Study(Tasks):
         What is laid over config.yaml.
     source : str
         What errors call it.
+    root : path
+        Folder of the sources whose digests count.
 
     Attributes
     ----------
@@ -48,7 +51,7 @@ class Study(Tasks):
         If the config cannot be run, or the folder cannot be used.
     """
 
-    def __init__(self, layer: dict[str, Any], source: str = ""):
+    def __init__(self, layer: dict[str, Any], source: str = "", root: str | Path = sources.ROOT):
         self.points = scan.points("config.yaml", layer)
         self.config = config = study_config.laid_over("config.yaml", layer, source)
         name = config["study"]
@@ -63,9 +66,9 @@ class Study(Tasks):
             for part, text in study_config.section_texts(plan.config, plan.sections).items():
                 self.folder.keep(part, text, Path(folder).relative_to(name))
             code = {}
-            for job, start in starts(plan).items():
+            for job, start in starts(plan, root).items():
                 if (job, start) not in digested:
-                    digested[job, start] = self.folder.keep(f"code/{job}-{start.name}", start.identity())
+                    digested[job, start] = self.folder.keep(f"code/{job}-{start.name}", start.identity(root))
                 code[job] = digested[job, start]
             for chunk in plan.chunks:
                 self.chunks[chunk.chunk_hash] = chunk

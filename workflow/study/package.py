@@ -23,7 +23,7 @@ from spinloom.command_line import run_cli
 from spinloom.errors import UserError
 from spinloom.version import VERSION
 
-DICTIONARY = Path(__file__).parents[2] / "results" / "README.md"
+DICTIONARY = Path(__file__).parents[1] / "dictionary.md"  # results/README.md, which is installed under this name
 # what belongs to a resumable computation is no result; a scan's points are studies with packages of their own
 LEFT_OUT = (
     "device_sims/chunks", "calibration/samples", "network/runs", "network/sampled", "config", "logs", "previous",

@@ -14,7 +14,7 @@ from device_sims.problem.problem_file import ProblemFile
 from network import datasets, rules
 from spinloom.declare import Section, allowed, default, options_of, schema
 from spinloom.registry import Registry
-from workflow.study.config import Study
+from workflow.study.config import StudyFile
 
 HEAD = """# The config, key by key
 
@@ -38,7 +38,7 @@ def files() -> dict[str, str]:
     """Return the text of each file by its path from the project's root."""
     return {
         "docs/config.md": page(),
-        "workflow/schemas/config.schema.json": editors(Study),
+        "workflow/schemas/config.schema.json": editors(StudyFile),
         "workflow/schemas/problem.schema.json": editors(ProblemFile),
     }
 
@@ -51,7 +51,7 @@ def editors(model: type[Section]) -> str:
 def page() -> str:
     """Return the page as Markdown: a table for each part of the config."""
     tables: dict[str, list[str]] = {name: [] for name in SECTIONS}
-    for path, rule in leaves(schema(Study)):
+    for path, rule in leaves(schema(StudyFile)):
         if path.startswith("network.variants.NAME."):
             continue
         first = path.split(".")[0]

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
-from spinloom.config import read
+from spinloom.config import SHIPPED, read, stack
 from spinloom.declare import Section, key
 from spinloom.errors import UserError
 from spinloom.stages import STAGES
@@ -68,6 +69,7 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
     UserError
         Naming the point and the key that cannot be.
     """
+    base, layer = stack(path, layer)
     scan = _Axes.parse({"scan": layer.get("scan")}, "config").dump()["scan"]
     if scan is None:
         return []
@@ -81,7 +83,7 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
         total *= len(entries)
     if total > MOST_POINTS:
         raise UserError(f"scan.axes: found {total} points, allowed at most {MOST_POINTS}")
-    base, found = read(path), []
+    found = []
     taken = [{label: _taken(entry) for label, entry in entries.items()} for _, entries in axes]
     for chosen in product(*(entries.items() for _, entries in axes)):
         labels = {name: label for name, (label, _) in zip(names, chosen, strict=True)}
@@ -105,7 +107,9 @@ def _taken(entry: dict[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(source, str):
         raise UserError(f"scan.axes: from: found {source!r}, allowed: a config file")
-    content = read(source)
+    # a file of the user's, or one that comes with Spinloom
+    ours = SHIPPED / source
+    content = read(ours if ours.exists() and not Path(source).exists() else source)
     take = entry.get("take", list(STAGES))
     wrong = [one for one in take if one not in STAGES] if isinstance(take, list) else [take]
     if wrong:

@@ -31,20 +31,20 @@ class Start:
         """Short hash that tells starts of one job apart."""
         return files.sha256_text(files.canonical_json([self.modules, self.files]))[:12]
 
-    def identity(self) -> str:
-        """Return the versions of packages and the digests of all files as JSON."""
-        found = sources.identity(*self.modules, packages=self.packages, root=".")
-        found["files"] |= {name: files.sha256_file(name) for name in self.files}
+    def identity(self, root: str | Path = sources.ROOT) -> str:
+        """Return the versions of packages and the digests of all files below ``root`` as JSON."""
+        found = sources.identity(*self.modules, packages=self.packages, root=root)
+        found["files"] |= {name: files.sha256_file(Path(root, name)) for name in self.files}
         return json.dumps(found, indent=1) + "\n"
 
 
 PICTURES = ("matplotlib", "pillow")  # the bytes of a PNG are theirs
 
 
-def starts(plan: Plan) -> dict[str, Start]:
+def starts(plan: Plan, root: str | Path = sources.ROOT) -> dict[str, Start]:
     """Return where each job of a study starts, by the name of its rule; ``train`` by variant.
 
-    Jobs that the study does not have are left out.
+    Jobs that the study does not have are left out. ``root`` is the folder of the sources.
     """
     # any law may be fitted: by default the best one is chosen
     fitted = [laws.REGISTRY.module(name) for name in laws.REGISTRY.names()]
@@ -54,8 +54,8 @@ def starts(plan: Plan) -> dict[str, Start]:
         "card": Start(command("calibration", "card", *card), recipe),
         "card_figures": Start(command("calibration", "figures", *card), recipe, PICTURES),
         "card_sample": Start(command("calibration", "sample", *fitted)),
-        "report": Start(("report.__main__",), tuple(map(str, sorted(Path("report/page").iterdir()))), ("plotly",)),
-        "data_package": Start(("workflow.study.package",), ("results/README.md",)),
+        "report": Start(("report.__main__",), _below(root, "report/page/*"), ("plotly",)),
+        "data_package": Start(("workflow.study.package",), ("workflow/dictionary.md",)),
     }
     if plan.simulates:
         family = devices.REGISTRY.module(plan.simulations.device)
@@ -93,10 +93,14 @@ def _card(plan: Plan) -> tuple[list[str], tuple[str, ...]]:
     return [], ()
 
 
-def validation() -> Start:
+def _below(root: str | Path, pattern: str) -> tuple[str, ...]:
+    """Return the names of files below ``root``, from there."""
+    return tuple(path.relative_to(root).as_posix() for path in sorted(Path(root).glob(pattern)))
+
+
+def validation(root: str | Path = sources.ROOT) -> Start:
     """Return where the evidence for the engines starts: with every check, engine and device."""
     chosen = [
         name for package in ("validation", "engines", "devices") for name in sources.within(f"device_sims.{package}")
     ]
-    references = sorted(Path("device_sims/validation/reference").glob("*.csv"))
-    return Start(command("device_sims", "validate", *chosen), tuple(map(str, references)))
+    return Start(command("device_sims", "validate", *chosen), _below(root, "device_sims/validation/reference/*.csv"))

@@ -39,14 +39,18 @@ def at(path: str | Path) -> Callable[[Any], str]:
     return lambda wildcards: str(path).format(**dict(wildcards.items()))
 
 
-def evidence(wildcards: Any) -> str:
-    """Return the digests of the sources of the evidence for the engines, an input function: it imports all stages."""
-    from workflow.study.sources import validation
+def evidence(root: str | Path) -> Callable[[Any], str]:
+    """Return the input function for the digests of the evidence for the engines, of sources in ``root``."""
 
-    path, text = VALIDATION / "code.json", validation().identity()
-    if not path.exists() or path.read_text(encoding="utf-8") != text:  # a change of time is a change
-        files.write_text(text, path)
-    return str(path)
+    def digests(wildcards: Any) -> str:
+        from workflow.study.sources import validation  # imports all stages
+
+        path, text = VALIDATION / "code.json", validation(root).identity(root)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:  # a change of time is a change
+            files.write_text(text, path)
+        return str(path)
+
+    return digests
 
 
 @dataclass(frozen=True)
