@@ -13,13 +13,16 @@ from typing import Any
 from calibration.card import KernelCard
 from calibration.exports.exported import LOSSES, Exported, Loss
 from spinloom.errors import UserError
-from spinloom.files import atomic, write_csv
+from spinloom.files import atomic
 from spinloom.registry import Registry
 
 __all__ = ["REGISTRY", "Exported", "Loss", "export", "write"]
 
 REGISTRY = Registry(
-    "--format", __name__, words=("Options", "make"), shared=("arrays", "circuits", "exported", "presets", "steps")
+    "--format",
+    __name__,
+    words=("Options", "make"),
+    shared=("arrays", "circuits", "exported", "presets", "steps", "trains"),
 )
 
 
@@ -55,12 +58,13 @@ def write(exported: Exported, folder: Path) -> None:
         raise UserError(f"{folder}: is a file; allowed is a folder for the export")
     if LOSSES in exported.files:
         raise UserError(f"export: found a file named {LOSSES}, allowed: any other name")
-    for name, content in exported.files.items():
+    # in the same spelling as the files: an older export's losses are not lost either
+    files = {**exported.files, LOSSES: exported.table().to_csv(index=False, lineterminator="\n").encode()}
+    for name, content in files.items():
         path = folder / name
-        if path.exists() and path.read_bytes() != content:
+        if path.exists() and (path.is_dir() or path.read_bytes() != content):
             raise UserError(f"{path}: found another file of this name, allowed: a folder without one (--output)")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in exported.files.items():
+    for name, content in files.items():
         with atomic(folder / name) as temporary:
             temporary.write_bytes(content)
-    write_csv(exported.table(), folder / LOSSES)

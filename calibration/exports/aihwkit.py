@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from calibration.card import KernelCard, Kind
+from calibration.card import KernelCard
 from calibration.exports import presets
 from calibration.exports.exported import Exported, Loss
 from calibration.exports.presets import Fit
@@ -46,12 +46,11 @@ def make(card: KernelCard, options: Options) -> Exported:
     Raises
     ------
     UserError
-        If an outcome of the device is not a step: two states, or a reset before each write.
+        If the device has two states, or as of `chosen`.
     """
     used = chosen(card, options, "aihwkit")
-    if len(card.states) < 3 or Kind.STEPS not in card.kinds(used):
-        found = "two states" if len(card.states) < 3 else "a reset before each write"
-        raise UserError(f"export as aihwkit: found {found}, allowed: a device that pulses move in steps")
+    if len(card.states) < 3:
+        raise UserError("export as aihwkit: found two states, allowed: a device that pulses move in steps")
     conductance = card.states["conductance_S"].to_numpy()
     order = np.argsort(conductance, kind="stable")
     low, high = conductance[order[0]], conductance[order[-1]]

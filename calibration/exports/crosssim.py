@@ -6,7 +6,7 @@ import numpy as np
 
 from calibration.card import KernelCard
 from calibration.exports.exported import Exported, Loss
-from calibration.exports.steps import Directions, chosen, common_losses
+from calibration.exports.steps import Directions, chosen, common_losses, own_kernels, own_states
 from calibration.sources.importers.base import Switch
 from spinloom.declare import Whole, key
 
@@ -34,26 +34,20 @@ def make(card: KernelCard, options: Options) -> Exported:
     options : Options
     """
     used = chosen(card, options, "crosssim")
-    kernels = {"": card.kernel}
-    devices = card.extras.get("by_instance")
+    devices = own_kernels(card) if options.by_instance else None
+    kernels = {"": card.kernel} if devices is None else {str(number): own for number, own in enumerate(devices, 1)}
     losses = common_losses(card, used)
-    if devices is not None and options.by_instance:
-        shape = (devices["instance"].nunique(), *card.kernel.shape)
-        if len(devices) == np.prod(shape):
-            each = devices["probability"].to_numpy().reshape(shape)
-            kernels = {str(number): kernel for number, kernel in enumerate(each, 1)}
     files, worst = {}, {}
     conductance = card.states["conductance_S"].to_numpy()
     for label, kernel in kernels.items():
         # a device's own conductances: what it is never brought to is another's
-        inside = np.flatnonzero(kernel[list(used)].sum(axis=(0, 1)) > 0)
-        own = slice(inside[0], inside[-1] + 1) if label else slice(None)
+        own = own_states(kernel[list(used)]) if label else slice(0, len(kernel[0]))
         for name, pulse in zip(NAMES, used, strict=True):
             rows = kernel[pulse, own, own]
             points, change, told = table(rows, conductance[own], options.cdf_points)
             files[f"{name}{label}.txt"] = _text(conductance[own], points, change)
             distance = 0.5 * np.abs(told - rows).sum(axis=-1)
-            found = (float(distance.max()), f"{name}{label}.txt", int(distance.argmax()) + (own.start or 0))
+            found = (float(distance.max()), f"{name}{label}.txt", int(distance.argmax()) + own.start)
             worst[pulse] = max(worst.get(pulse, found), found)
     for pulse, (distance, file, state) in worst.items():
         meaning = f"largest total variation between a row of the kernel and {file}"
@@ -108,5 +102,6 @@ def table(kernel: np.ndarray, conductance: np.ndarray, most: int) -> tuple[np.nd
 
 
 def _text(conductance: np.ndarray, points: np.ndarray, change: np.ndarray) -> bytes:
-    rows = [conductance, points, *change]
-    return "".join(" ".join(f"{value:.15g}" for value in row) + "\n" for row in rows).encode()
+    """Return a table as text; a change is told to 1e-9 of itself, which moves no outcome to another state."""
+    rows = [("%.15g", conductance), ("%.15g", points), *(("%.10g", row) for row in change)]
+    return "".join(" ".join([form % value for value in row]) + "\n" for form, row in rows).encode()

@@ -7,15 +7,16 @@ import io
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from calibration.card import KernelCard
 from calibration.exports.exported import Exported, Loss
-from calibration.exports.steps import DOWN, UP, Directions, chosen, common_losses
+from calibration.exports.steps import DOWN, UP, Directions, chosen, common_losses, device_spread, own_kernels
+from calibration.exports.trains import Ends, Law, distance, fit
 from spinloom.declare import Real, Whole, key
 from spinloom.errors import UserError
 
-STRAIGHT = 1e3  # of A: the curve differs from a line by less than 1e-3 of the range
+WAYS = ("LTP", "LTD")  # its names of up and down
+TOLD = ("read noise", "spread of devices' factors", "spread of devices' offsets")  # of the common losses
 
 
 class Options(Directions):
@@ -25,20 +26,21 @@ class Options(Directions):
     most_pulses: Whole = key("Longest train.", 10_000, ge=2, le=1_000_000)
 
 
-class Curve(NamedTuple):
-    """The mean conductance along a train of pulses in one direction, and the fitted law."""
+class Parameter(NamedTuple):
+    """A parameter of the cell; NaN is one that the card does not know."""
 
-    mean_S: np.ndarray  # float64[pulses + 1]
-    shape: float  # A over the number of pulses
-    error: float  # rms of the fit over the range
+    name: str
+    value: float
+    unit: str
+    meaning: str
+    setting: str | None = "{}"  # how the program's file writes the value; None: the table alone has it
 
 
 def make(card: KernelCard, options: Options) -> Exported:
     """Return ``neurosim_cell.csv`` and ``neurosim_cell.txt``.
 
-    The law is that of Chen, Peng and Yu, IEEE Trans. Computer-Aided Design 37, 3067 (2018): after P of P_max pulses up
-    G = B (1 - exp(-P / A)) + G_min, with B = (G_max - G_min) / (1 - exp(-P_max / A)); pulses down mirror it. It is
-    fitted to the mean conductance along trains from the lowest and from the highest state.
+    The law of a train is that of Chen, Peng and Yu, IEEE Trans. Computer-Aided Design 37, 3067 (2018)
+    (`calibration.exports.trains`).
 
     Parameters
     ----------
@@ -48,127 +50,134 @@ def make(card: KernelCard, options: Options) -> Exported:
     Raises
     ------
     UserError
-        If a train does not get to its end.
+        If a train does not get to its end, or the ends of both trains enclose no range.
     """
     used = chosen(card, options, "neurosim")
-    conductance, losses = card.states["conductance_S"].to_numpy(), common_losses(card, used)
-    curves = [train(card.kernel[pulse], conductance, way, options, pulse) for way, pulse in enumerate(used)]
-    low = max(curves[UP].mean_S[0], curves[DOWN].mean_S[-1])
-    high = min(curves[DOWN].mean_S[0], curves[UP].mean_S[-1])
+    conductance, occupancy = (card.states[name].to_numpy() for name in ("conductance_S", "occupancy"))
+    ends = Ends(options.reached, options.most_pulses)
+    laws = [fit(card.kernel[pulse], conductance, way == UP, ends, f"pulse {pulse}") for way, pulse in enumerate(used)]
+    # the program has one range for both ways
+    low, high = max(laws[UP].start_S, laws[DOWN].stop_S), min(laws[DOWN].start_S, laws[UP].stop_S)
     span = high - low
-    rows: list[tuple[str, float, str, str]] = [
-        ("maxConductance", high, "S", "mean end of a train of pulses up, or start of one down"),
-        ("minConductance", low, "S", "mean end of a train of pulses down, or start of one up"),
-    ]
-    for name, curve, pulse in zip(("LTP", "LTD"), curves, used, strict=True):
-        told = card.pulses.iloc[pulse]
-        rows += [
-            (f"maxNumLevel{name}", len(curve.mean_S) - 1, "1", f"pulses to {options.reached:g} of the range"),
-            (f"A_{name}", curve.shape, "of P_max", "A of the law over the number of pulses; negative: the other bend"),
-            (f"writeVoltage{name}", float(told["voltage_V"]), "V", f"pulse {pulse} of the card"),
-            (f"writePulseWidth{name}", float(told["duration_s"]), "s", f"pulse {pulse} of the card"),
-        ]
-        losses.append(Loss(f"fit of {name}", curve.error, "of the range", "rms of the law along the train", pulse))
-    row = np.concatenate([card.kernel[pulse] for pulse in used])
-    mean = row @ conductance
-    variance = (row * (conductance - mean[:, None]) ** 2).sum(axis=-1)
-    step_sd = np.sqrt(np.tile(card.states["occupancy"], 2) / 2 @ variance)
-    rows += [
-        ("sigmaCtoC", float(step_sd / span), "of the range", "rms sd of a step over states and both pulses"),
-        ("sigmaDtoD", float(card.population["conductance_factor"].std(ddof=0)), "1",
-         "sd of the devices' conductance factors; the program's own is of the nonlinearity"),
-        ("readVoltage", float(card.reads["read_voltage_V"].mean()), "V", "mean over states"),
-        ("readPulseWidth", float(card.reads["latency_s"].mean()), "s", "mean over states"),
-        ("sigmaReadNoise", float(card.reads["noise_sd_S"].mean() / span), "of the range", "sd of a read"),
-    ]  # fmt: skip
-    # what the spread of steps is where they are largest and smallest, beside the one number for all
-    apart = np.sqrt(np.asarray(variance, float))
-    meaning = "largest less smallest sd of a step by state and pulse, for which one number stands"
-    losses.append(Loss("spread of sigmaCtoC", float((apart.max() - apart.min()) / span), "of the range", meaning))
-    return Exported({"neurosim_cell.csv": _csv(rows), "neurosim_cell.txt": _settings(rows)}, tuple(losses))
-
-
-def train(kernel: np.ndarray, conductance: np.ndarray, way: int, options: Options, pulse: int) -> Curve:
-    """Return the mean conductance along a train from the end that it leaves, and the fitted law.
-
-    Parameters
-    ----------
-    kernel : ndarray, float64[states, states]
-        Of the pulse.
-    conductance : ndarray, float64[states]
-        S.
-    way : int
-        `UP` or `DOWN`.
-    options : Options
-    pulse : int
-        Its number, for errors.
-
-    Raises
-    ------
-    UserError
-        If the train is longer than `Options.most_pulses`, or of one pulse.
-    """
-    at = np.zeros(len(conductance))
-    at[0 if way == UP else -1] = 1.0
-    mean, goal = [float(at @ conductance)], _limit(kernel, at) @ conductance
-    while abs(mean[-1] - goal) > (1 - options.reached) * abs(mean[0] - goal):
-        if len(mean) > options.most_pulses:
-            raise UserError(
-                f"export as neurosim: pulse {pulse}: found {options.most_pulses} pulses that do not reach "
-                f"{options.reached:g} of the range, allowed: fewer (options most_pulses, reached)"
-            )
-        at = at @ kernel
-        mean.append(float(at @ conductance))
-    curve = np.array(mean)
-    if len(curve) < 3:
+    if span <= 0:
         raise UserError(
-            f"export as neurosim: pulse {pulse}: found a single pulse that goes through {options.reached:g} of the "
-            "range, allowed: a device of several levels"
+            f"export as neurosim: found trains up that end at {laws[UP].stop_S:.3g} S and trains down that end at "
+            f"{laws[DOWN].stop_S:.3g} S, allowed: an end above it and one below (options pulse_up, pulse_down)"
         )
-    share = (curve - curve[0]) / (curve[-1] - curve[0])
-    pulses = np.arange(len(curve)) / (len(curve) - 1)
-    # 1/A, as the straight line lies at 0
-    found = least_squares(lambda bend: law(pulses, bend[0]) - share, [1.0], bounds=(-50, 50))
-    bend = float(found.x[0])
-    error = float(np.sqrt(np.mean(found.fun**2)))
-    return Curve(curve, float(np.clip(1 / bend if bend else np.inf, -STRAIGHT, STRAIGHT)), error)
+    after = card.kernel[list(used)] @ conductance
+    variance = card.kernel[list(used)] @ conductance**2 - after**2
+    sd = np.sqrt(np.maximum(variance, 0))
+    cycle = float(np.sqrt((sd**2 @ occupancy).mean()) / span)
+    labels, spread, losses = _devices(card, used, laws, ends)
+    covered = Loss("range", span / float(np.ptp(conductance)), "1", "between the trains' ends, over the card's range")
+    losses = [*(loss for loss in common_losses(card, used) if loss.quantity not in TOLD), covered, *losses]
+    rows = [
+        Parameter("maxConductance", high, "S", "end of a train of pulses up, or start of one down, in the mean"),
+        Parameter("minConductance", low, "S", "end of a train of pulses down, or start of one up, in the mean"),
+        Parameter("Ron", 1 / high, "ohm", "1/maxConductance", None),
+        Parameter("Roff", 1 / low, "ohm", "1/minConductance", None),
+    ]
+    for way, (name, law, pulse) in enumerate(zip(WAYS, laws, used, strict=True)):
+        told = card.pulses.iloc[pulse]
+        sign = 1 if way == UP else -1  # the program runs the way down backwards along its curve
+        rows += [
+            Parameter(f"maxNumLevel{name}", law.pulses, "1", f"pulses to {options.reached:g} of the range"),
+            Parameter(f"NL_{name}", labels[way], "1", "label of the nonlinearity"),
+            Parameter(f"paramA{name}", sign * law.pulses / law.bend, "1", "A of the law, in pulses", None),
+            Parameter(f"writeVoltage{name}", abs(told["voltage_V"]), "V", f"size, of the card's pulse {pulse}"),
+            Parameter(f"writePulseWidth{name}", told["duration_s"], "s", f"of the card's pulse {pulse}"),
+        ]
+        losses += _of_one_way(card, law, pulse, name, (low, high), cycle * span, sd[way])
+    noise = card.reads["noise_sd_S"].to_numpy() / conductance
+    read = float(np.sqrt(occupancy @ noise**2))
+    factor, offset = device_spread(card)
+    ranges = {name: float(np.hypot(factor * end, offset)) for name, end in (("max", high), ("min", low))}
+    share = "{} * (maxConductance - minConductance)"
+    rows += [
+        Parameter("asymmetry", labels[UP] - labels[DOWN], "1", "NL_LTP - NL_LTD; 0: down is up, backwards", None),
+        Parameter("sigmaCtoC", cycle, "of the range", "rms sd of a step, over states and both pulses", share),
+        Parameter("sigmaDtoD", spread, "1", "sd of the labels between devices"),
+        Parameter("conductanceRangeVar", float(factor > 0 or offset > 0), "1", "whether the ends differ", "bool"),
+        *(Parameter(f"{name}ConductanceVar", sd_S, "S", "sd between devices") for name, sd_S in ranges.items()),
+        Parameter("readVoltage", float(card.reads["read_voltage_V"].mean()), "V", "mean over states"),
+        Parameter("readPulseWidth", float(card.reads["latency_s"].mean()), "s", "mean over states"),
+        Parameter("readNoise", float(read > 0), "1", "whether reads are noisy", "bool"),
+        Parameter("sigmaReadNoise", read, "of the conductance", "rms sd of a read over states"),
+    ]
+    if np.ptp(noise) > 1e-9:
+        losses.append(Loss(
+            "spread of sigmaReadNoise", float(np.ptp(noise)), "of the conductance",
+            "largest less smallest noise of a state, for which one number stands",
+        ))  # fmt: skip
+    return Exported({"neurosim_cell.csv": _csv(rows), "neurosim_cell.txt": _settings(rows, card)}, tuple(losses))
 
 
-def law(pulses: np.ndarray, bend: float) -> np.ndarray:
-    """Return the share of the range after a share of the train, float64[n].
+def _of_one_way(
+    card: KernelCard, law: Law, pulse: int, name: str, ends: tuple[float, float], sd: float, own: np.ndarray
+) -> list[Loss]:
+    """Return what the program makes otherwise of a pulse; ``sd`` is its sd of a step, ``own`` that of each state."""
+    conductance, occupancy = (card.states[column].to_numpy() for column in ("conductance_S", "occupancy"))
+    span, told = ends[1] - ends[0], card.pulses.iloc[pulse]
+    apart = distance(card.kernel[pulse], conductance, law, ends, sd) / span
+    worst = int(apart.argmax())
+    spread = float(np.ptp(own) / span)
+    meaning = "between where a step ends by the card and by the program (Wasserstein distance)"
+    losses = [
+        Loss(f"fit of {name}", law.error, "of the range", "rms of the law along the train", pulse),
+        Loss("spread of sigmaCtoC", spread, "of the range", "largest less smallest sd of a step by state", pulse),
+        Loss("distance of steps", float(occupancy @ apart), "of the range", f"mean {meaning}", pulse),
+        Loss("distance of steps", float(apart[worst]), "of the range", f"largest {meaning}", pulse, worst),
+    ]
+    charged = told["voltage_V"] ** 2 * float(occupancy @ conductance) * told["duration_s"]
+    for quantity, value, taken, formula in (
+        ("write energy", told["energy_mean_J"], charged, "V^2 G t of the mean conductance"),
+        ("write latency", told["latency_s"], told["duration_s"], "the width of the pulse"),
+    ):
+        if np.isfinite([value, taken]).all() and taken > 0:
+            losses.append(Loss(quantity, float(value / taken), "1", f"the card's over {formula}, the program's", pulse))
+    return losses
 
-    Parameters
-    ----------
-    pulses : ndarray, float64[n]
-        Share of the train, 0 to 1.
-    bend : float
-        P_max / A.
-    """
-    if abs(bend) < 1e-6:  # to first order: the quotient below is 0 over 0
-        return pulses * (1 + bend / 2 * (1 - pulses))
-    return np.expm1(-bend * pulses) / np.expm1(-bend)
+
+def _devices(
+    card: KernelCard, used: tuple[int, int], laws: list[Law], ends: Ends
+) -> tuple[list[float], float, list[Loss]]:
+    """Return the labels up and down, their sd between devices, and what is lost of the devices."""
+    labels = [laws[UP].label, -laws[DOWN].label]
+    devices, conductance = own_kernels(card), card.states["conductance_S"].to_numpy()
+    if devices is None:
+        return labels, 0.0, []
+    found, unfit = [], 0
+    for kernel in devices:
+        try:
+            own = [fit(kernel[pulse], conductance, way == UP, ends, "") for way, pulse in enumerate(used)]
+        except UserError:
+            unfit += 1
+            continue
+        found.append([law.label for law in own])
+    spread = float(np.sqrt(np.var(found, axis=0, ddof=1).mean())) if len(found) > 1 else 0.0
+    meaning = "whose trains do not get to their ends; sigmaDtoD is of the others"
+    return labels, spread, [Loss("devices without a label", unfit, "1", meaning)] if unfit else []
 
 
-def _limit(kernel: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Return the distribution after very many pulses."""
-    for _ in range(64):  # 2^64 of them
-        kernel = kernel @ kernel
-        kernel /= kernel.sum(axis=-1, keepdims=True)
-    return at @ kernel
-
-
-def _csv(rows: list[tuple[str, float, str, str]]) -> bytes:
+def _csv(rows: list[Parameter]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("parameter", "value", "unit", "meaning"))
-    for name, value, unit, told in rows:
-        writer.writerow((name, "" if np.isnan(value) else repr(float(value)), unit, told))
+    for row in rows:
+        writer.writerow((row.name, "" if np.isnan(row.value) else repr(float(row.value)), row.unit, row.meaning))
     return text.getvalue().encode()
 
 
-def _settings(rows: list[tuple[str, float, str, str]]) -> bytes:
-    lines = [
-        f"{name} = {'unknown' if np.isnan(value) else f'{value:.6g}'};  // {unit}; {told}"
-        for name, value, unit, told in rows
-    ]
+def _settings(rows: list[Parameter], card: KernelCard) -> bytes:
+    """Return the assignments of the cell's definition; what the card does not know stays the program's own."""
+    lines = [f"// {card.meta.name}, card {card.hash}"]
+    for row in rows:
+        told = f"{row.unit}; {row.meaning}"
+        if row.setting is None:
+            continue
+        if np.isnan(row.value):
+            lines.append(f"// {row.name}: the card does not know it ({told})")
+            continue
+        value = str(bool(row.value)).lower() if row.setting == "bool" else row.setting.format(f"{row.value:.6g}")
+        lines.append(f"{row.name} = {value};  // {told}")
     return "".join(f"{line}\n" for line in lines).encode()

@@ -30,10 +30,16 @@ def chosen(card: KernelCard, options: Directions, format: str) -> tuple[int, int
     Raises
     ------
     UserError
-        If the device is volatile, there is no such pulse, or one moves the conductance the other way.
+        If the device is volatile or is reset before each write, there is no such pulse, or one moves the conductance
+        the other way.
     """
     if card.meta.flags.volatile:
         raise UserError(f"export as {format}: found a volatile device, allowed: one that holds its state")
+    if card.rows_repeat:
+        raise UserError(
+            f"export as {format}: found a device that is reset before each write, allowed: one that a pulse moves from "
+            "where it is (docs/exports.md)"
+        )
     step = steps(card)
     given = {"pulse_up": options.pulse_up, "pulse_down": options.pulse_down}
     if None in given.values():
@@ -59,7 +65,7 @@ def steps(card: KernelCard) -> np.ndarray:
 
 def common_losses(card: KernelCard, used: tuple[int, int]) -> list[Loss]:
     """Return what no table of steps up and down says of a card."""
-    states, population = card.states, card.population
+    states = card.states
     span = float(np.ptp(states["conductance_S"]))
     found = []
     if rest := len(card.pulses) - len(set(used)):
@@ -75,17 +81,49 @@ def common_losses(card: KernelCard, used: tuple[int, int]) -> list[Loss]:
     noise = card.reads["noise_sd_S"].to_numpy()
     if noise.any():
         found.append(Loss("read noise", float(noise.mean()) / span, "of the range", "sd of one read, mean over states"))
-    if len(population) > 1:
-        factor, offset = (
-            np.std(population[name].to_numpy(), ddof=1) for name in ("conductance_factor", "conductance_offset_S")
-        )
-        if factor > 0:
-            found.append(Loss("spread of devices' factors", float(factor), "1", "sd of the conductance factor"))
-        if offset > 0:
-            found.append(Loss("spread of devices' offsets", float(offset) / span, "of the range", "sd"))
+    factor, offset = device_spread(card)
+    if factor > 0:
+        found.append(Loss("spread of devices' factors", factor, "1", "sd of the conductance factor"))
+    if offset > 0:
+        found.append(Loss("spread of devices' offsets", offset / span, "of the range", "sd"))
     basis = card.transitions["basis"].to_numpy().reshape(card.kernel.shape)[list(used), :, 0]
     if assumed := int((basis == "assumed").sum()):
         found.append(Loss("assumed rows", assumed, "1", "rows that nobody wrote and that stay where they are"))
     if "retention" in card.extras:
         found.append(Loss("retention", 1, "1", "the card's rates of loss are left out"))
     return found
+
+
+def device_spread(card: KernelCard) -> tuple[float, float]:
+    """Return the standard deviations between devices of the conductance factor and of the conductance offset, in S.
+
+    Offsets of few writes are mostly noise, so what the card estimates of their spread goes before their own.
+    """
+    if len(card.population) < 2:
+        return 0.0, 0.0
+    factor, offset = (
+        float(np.std(card.population[name].to_numpy(), ddof=1))
+        for name in ("conductance_factor", "conductance_offset_S")
+    )
+    between = (card.meta.spread or {}).get("device_to_device_sd_S")
+    return factor, offset if between is None else float(between)
+
+
+def own_kernels(card: KernelCard) -> np.ndarray | None:
+    """Return each device's own kernel, float64[devices, pulses, states, states]; None if the card has none."""
+    table = card.extras.get("by_instance")
+    if table is None:
+        return None
+    shape = (table["instance"].nunique(), *card.kernel.shape)
+    return table["probability"].to_numpy().reshape(shape) if len(table) == np.prod(shape) else None
+
+
+def own_states(kernel: np.ndarray) -> slice:
+    """Return the states between the lowest and the highest that a device is ever brought to.
+
+    Parameters
+    ----------
+    kernel : ndarray, float64[pulses, states, states]
+    """
+    reached = np.flatnonzero(kernel.sum(axis=(0, 1)) > 0)
+    return slice(int(reached[0]), int(reached[-1]) + 1)

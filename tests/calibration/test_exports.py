@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from calibration.__main__ import main
+from calibration.counting.kernel_rows import stated
 from calibration.exports import REGISTRY, Exported, export, write
 from calibration.exports.crosssim import table
-from calibration.exports.neurosim import law
+from calibration.exports.trains import Law, distance, label, law
 from calibration.sources import library
 from calibration.sources.importers import import_file
 from spinloom.errors import UserError
@@ -102,12 +103,64 @@ def test_neurosim_s_law_is_found_again(bend, levels):
     made = export(replaced(card, 1e-6 + 9e-6 * share, kernel), "neurosim", {"reached": 0.9999})
     rows = pd.read_csv(io.BytesIO(made.files["neurosim_cell.csv"])).set_index("parameter")["value"]
     assert rows["maxNumLevelLTP"] == last and rows["maxConductance"] == pytest.approx(1e-5, abs=0, rel=1e-6)
-    assert 1 / rows["A_LTP"] == pytest.approx(bend, abs=2e-3)
-    # on the way down the same curve is run through backwards, which is the mirrored law with the other bend
-    assert 1 / rows["A_LTD"] == pytest.approx(-bend, abs=2e-3)
+    # the way down is the same curve run through backwards, as the program does with one A for both
+    assert rows["NL_LTP"] == pytest.approx(label(bend), abs=0.011)
+    assert rows["asymmetry"] == pytest.approx(0, abs=0.021)
+    if bend:
+        assert rows["paramALTP"] == pytest.approx(last / bend, rel=1e-3)
+        assert rows["paramALTD"] == pytest.approx(last / bend, rel=1e-3)
     assert rows["sigmaCtoC"] == pytest.approx(0, abs=1e-12)
     fits = made.table().query("quantity.str.startswith('fit')")["value"]
     assert (fits < 1e-3).all()
+
+
+@pytest.mark.parametrize("bend", [-30.0, -2.0, 1e-4, 0.5, 8.0])
+def test_the_label_is_the_distance_from_the_straight_line(bend):
+    """Both axes from 0 to 1; in units of 0.07, by trying many points of the curve."""
+    at = np.linspace(0, 1, 200_001)
+    away = (law(at, bend) - at) / np.sqrt(2)
+    assert label(bend) == pytest.approx(away[np.abs(away).argmax()] / 0.07, rel=1e-5)
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_the_distance_of_steps_is_that_of_the_ends(up):
+    """Steps of a lattice that are the law's own, and the same ones moved by a state."""
+    conductance, last = np.linspace(1e-6, 3e-6, 21), 20
+    way = 1 if up else -1
+    straight = Law(up, conductance[0 if up else -1], conductance[-1 if up else 0], last, 1e-5, 0.0)
+    same, longer = np.zeros((2, 21, 21))
+    for state in range(21):
+        same[state, np.clip(state + way, 0, last)] = longer[state, np.clip(state + 2 * way, 0, last)] = 1
+    ends = (conductance[0], conductance[-1])
+    np.testing.assert_allclose(distance(same, conductance, straight, ends, 0.0), 0, atol=1e-12)
+    pitch = 1e-7
+    inner = distance(longer, conductance, straight, ends, 0.0)[2:-2]
+    np.testing.assert_allclose(inner, pitch, rtol=1e-4)
+    # a normal error of the program's that the card does not have: the mean of its size, sd sqrt(2/pi)
+    wide = distance(same, conductance, straight, ends, pitch / 4)[5:-5]
+    np.testing.assert_allclose(wide, pitch / 4 * np.sqrt(2 / np.pi), rtol=0.01)
+
+
+def test_devices_of_their_own_give_neurosim_s_spread_of_labels():
+    card = library.card("memristor_32_levels")
+    devices = []
+    for instance, bend in enumerate((1.0, 2.0, 3.0)):
+        # mean steps that shrink along the law, between neighbouring states
+        kernel, chance = np.zeros((2, 32, 32)), 1 - (1 - np.exp(-bend)) * np.arange(32) / 31
+        for state in range(32):
+            for pulse, (end, moves) in enumerate(((state + 1, chance[state]), (state - 1, chance[31 - state]))):
+                kernel[pulse, state, np.clip(end, 0, 31)] += moves
+                kernel[pulse, state, state] += 1 - moves
+        devices.append(stated(kernel).assign(instance=instance))
+    population = pd.concat([card.population.iloc[:1]] * 3, ignore_index=True).assign(
+        instance=range(3), conductance_factor=[0.9, 1.0, 1.1]
+    )
+    card = replace(card, population=population, extras={"by_instance": pd.concat(devices, ignore_index=True)})
+    made = export(replace(card, meta=card.meta.model_copy(update={"hash": None})).validate(), "neurosim")
+    rows = pd.read_csv(io.BytesIO(made.files["neurosim_cell.csv"])).set_index("parameter")["value"]
+    assert 0.5 < rows["sigmaDtoD"] < 3
+    assert rows["maxConductanceVar"] == pytest.approx(0.1 * rows["maxConductance"], abs=0, rel=1e-9)
+    assert "conductanceRangeVar = true;" in made.files["neurosim_cell.txt"].decode()
 
 
 def replaced(card, conductance, kernel):
@@ -143,14 +196,19 @@ def test_what_the_files_do_not_say_is_a_number(tmp_path):
     ("name", "options", "message"),
     [
         ("ellis_gate", {}, "found a volatile device, allowed: one that holds its state"),
+        ("reset", {}, "found a device that is reset before each write, allowed: one that a pulse moves"),
         ("memristor_32_levels", {"pulse_up": "1"}, "options.pulse_up: found 1, whose mean step is -.* S, allowed: 0"),
         ("memristor_32_levels", {"pulse_up": "7"}, "options.pulse_up: found 7, allowed: 0 to 1"),
         ("memristor_32_levels", {"colour": "7"}, "options: found unknown key 'colour'"),
     ],
 )
 def test_what_a_format_cannot_hold_is_one_line(format, name, options, message):
+    card = library.card("memristor_32_levels" if name == "reset" else name)
+    if name == "reset":
+        flags = card.meta.flags.model_copy(update={"reset_before_write": True})
+        card = replace(card, meta=card.meta.model_copy(update={"flags": flags}))
     with pytest.raises(UserError, match=f"^export as {format}: {message}") as error:
-        export(library.card(name), format, options)
+        export(card, format, options)
     assert "\n" not in str(error.value)
 
 
@@ -170,6 +228,10 @@ def test_the_command_writes_tells_and_never_overwrites(tmp_path, capsys, monkeyp
     with pytest.raises(UserError, match="neurosim_cell.txt: found another file of this name"):
         main(arguments)
     assert (tmp_path / "out" / "neurosim_cell.txt").read_text() == "mine"
+    other = [*arguments[:2], "--format", "crosssim", "--output", str(tmp_path / "out")]
+    with pytest.raises(UserError, match="export.csv: found another file of this name"):
+        main(other)  # its table of losses would take the place of the first one's
+    assert not (tmp_path / "out" / "dG_increasing.txt").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file; allowed is a folder"):
         write(Exported({"a": b""}, ()), tmp_path / "file")
