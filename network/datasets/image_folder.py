@@ -33,7 +33,7 @@ class Options(Own):
 
     def paths(self) -> list[Path]:
         """Return all pictures."""
-        return [path for name in self.named() for path in pictures(Path(name).expanduser())]
+        return [path for folder in self.named().values() for path in pictures(folder)]
 
 
 def pictures(folder: Path) -> list[Path]:

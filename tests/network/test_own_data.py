@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from network import datasets
 from network.datasets import base
 from network.datasets.own import kept
 from network.hardware.run import input_bits
@@ -176,6 +177,23 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
         job.ensure(cache, None, quiet)
     now.ensure(cache, None, quiet)
     assert now.load(cache).classes == 3 and len(reads) == 3
+
+
+def test_files_that_trade_places_are_another_data_set(tmp_path, monkeypatch):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    frame(name="test").to_csv(tmp_path / "b.csv", index=False)
+    there = own(tmp_path, file="a.csv", test_file="b.csv", label="kind")
+    manifest = there.ensure(tmp_path / "cache", None, quiet)
+    _, told = load(tmp_path, file="b.csv", test_file="a.csv", label="kind")
+    assert told["sha256"] != manifest["sha256"]
+    assert there.digest(tmp_path / "cache") == manifest["digest"] != told["digest"]
+    assert (
+        len({load(tmp_path, file="a.csv", label="kind", **test)[1]["sha256"] for test in ({}, {"test_file": "a.csv"})})
+        == 2
+    )
+    monkeypatch.chdir(tmp_path)
+    options = {"file": "b.csv", "test_file": str(tmp_path / "a.csv"), "label": "kind"}
+    assert datasets.get("table", options, cache=tmp_path / "cache").found.sha256 == told["sha256"]
 
 
 def test_what_is_kept_is_checked(tmp_path):

@@ -23,7 +23,7 @@ from network.datasets.own.samples import Prepared, Samples, prepare
 from spinloom.errors import UserError
 from spinloom.files import atomic, canonical_json, read_json, sha256_text, write_json
 
-FORMAT = 1  # goes up when the same files become other arrays
+FORMAT = 2  # goes up when the same files become other arrays
 MOST_B = 4_000_000_000  # of a file
 MOST_LISTED = 10  # files by name; more are a folder
 ARRAYS = Data._fields[:4]
@@ -160,10 +160,16 @@ class OwnData(ABC):
         return found
 
     def _told(self, sha256: dict[Path, str], made: Prepared) -> Found:
-        top = os.path.commonpath([path.parent for path in sha256])
+        top = os.path.commonpath([path.absolute().parent for path in sha256])
         files = {os.path.relpath(path, top): value for path, value in sorted(sha256.items())}
-        whole = next(iter(files.values())) if len(files) == 1 else sha256_text(canonical_json(files))
-        samples = [Path(name).expanduser() for name in (self.options.file, self.options.test_file) if name is not None]
+        given = self.options.named()
+        if len(given) > 1:  # the same files trade places: other samples
+            whole = sha256_text(
+                canonical_json([{key: os.path.relpath(path, top) for key, path in given.items()}, files])
+            )
+        else:
+            whole = next(iter(files.values())) if len(files) == 1 else sha256_text(canonical_json(files))
+        samples = [given[key] for key in ("file", "test_file") if key in given]
         named = " and ".join(os.path.relpath(path, top) if path in sha256 else path.name for path in samples)
         if len(files) > MOST_LISTED:
             files = {named: whole}

@@ -48,14 +48,14 @@ class Own(Section):
         """Whether the test samples are a share of the file."""
         return self.test_file is None
 
-    def named(self) -> list[str]:
-        """Return the paths that are named, as they are written."""
+    def named(self) -> dict[str, Path]:
+        """Return the paths that are named, by key."""
         fields = [name for name in type(self).model_fields if name in FILES]
-        return [getattr(self, name) for name in fields if getattr(self, name) is not None]
+        return {name: Path(path).expanduser() for name in fields if (path := getattr(self, name)) is not None}
 
     def paths(self) -> list[Path]:
         """Return the files that are read."""
-        return [Path(name).expanduser() for name in self.named()]
+        return list(self.named().values())
 
     def told(self) -> dict:
         """Return what decides the arrays besides the content of the files."""
@@ -78,7 +78,7 @@ class Found(Section):
     """What the files of a data set hold, told once when a study is planned."""
 
     title: str = key("The files and the beginning of their hash, for people.")
-    sha256: str = key("SHA-256 of the file; of several, of their names and hashes.")
+    sha256: str = key("SHA-256 of the file; of several, of their keys, names and hashes.")
     files: dict[str, str] = key("SHA-256 of each file, by name.")
     shape: tuple[Whole, Whole, Whole] = key("Rows, columns, channels of a sample.")
     class_names: tuple[str, ...] = key("Names of the classes, in the order of their numbers.")
