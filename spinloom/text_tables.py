@@ -96,7 +96,8 @@ def decoded(content: bytes, path: Path, encoding: str | None) -> tuple[str, str]
     tried = [encoding] if encoding is not None else ["utf-8", "cp1252", "latin-1"]
     for name in tried:
         try:
-            text = content.decode(name)
+            whole = len(content) // 2 * 2 if name.lower().startswith("utf-16") else None  # not half a character
+            text = content[:whole].decode(name)
         except (UnicodeDecodeError, LookupError):
             continue
         # control characters: no text of any encoding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import Annotated, Self
@@ -21,6 +22,8 @@ from spinloom.explain import short
 from spinloom.text_tables import COMMENT, SEPARATORS, Spelling, Text, cut, decoded, dialect_of, is_number
 
 LOOK_B = 1 << 20  # of a text, by which it is told how it is written
+MANY = 20  # so many whole numbers without a repetition, in twice as wide a range, are no chance
+NAMELESS = re.compile(r"\s*|Unnamed: \d+")  # pandas names them so
 Names = Annotated[tuple[Text, ...], Field(max_length=10000)]
 
 
@@ -87,7 +90,7 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
         raise UserError(f"{path}: found no column beside the label, allowed one feature or more")
     assert given is not None
     features = table.iloc[:, chosen]
-    _numbers(features, path)
+    _numbers(features, path, chosen, asked=own.features is not None)
     plain = all(dtype == np.uint8 for dtype in features.dtypes)
     values = features.to_numpy() if plain else features.to_numpy(np.float64, na_value=np.nan)
     return Samples(path.name, values, given, list(map(str, features.columns)))
@@ -111,22 +114,47 @@ def _place(columns: list[str], name: str, path: Path, key: str) -> int:
     )
 
 
-def _numbers(features: pd.DataFrame, path: Path) -> None:
-    """Refuse columns that hold no numbers, and those that count the rows."""
-    for place, name in enumerate(features.columns):
+def _numbers(features: pd.DataFrame, path: Path, places: list[int], asked: bool) -> None:
+    """Refuse columns that hold no numbers; unless asked for, also those that count the rows or have no name."""
+    for place, (name, number) in enumerate(zip(features.columns, places, strict=True)):
         column = features.iloc[:, place]
+        if not asked and NAMELESS.fullmatch(str(name)):
+            raise UserError(
+                f"{path}: column {number + 1}: found no name, as of numbers of the samples, allowed a name; put "
+                f"{number + 1} into ignore, or all that are features into features"
+            )
         if column.dtype.kind not in "biuf":
-            made = pd.to_numeric(column, errors="coerce").to_numpy()
-            row = int(np.argmax(np.isnan(made)))
+            row, odd = _odd(column)
+            cell = column.iloc[row]
             raise UserError(
-                f"{path}: column {name!r}, sample {row + 1}: found {short(str(column.iloc[row]))}, allowed numbers; if "
-                "it is no feature, name it in ignore"
+                f"{path}: column {name!r}, sample {row + 1}: found {short(str(cell))}"
+                f"{'' if odd else ' of type ' + type(cell).__name__}, allowed numbers; if it is no feature, name it in "
+                "ignore"
             )
-        first = column.iloc[0] if len(column) > 2 else -1
-        if first in (0, 1) and np.array_equal(column.to_numpy(), np.arange(len(column)) + first):
+        if not asked and _counts(column.to_numpy(np.float64, na_value=np.nan)):
             raise UserError(
-                f"{path}: column {name!r}: found the numbers of the samples, allowed features; name it in ignore"
+                f"{path}: column {name!r}: found the numbers of the samples, allowed features; name it in ignore, or "
+                "all that are features in features"
             )
+
+
+def _odd(column: pd.Series) -> tuple[int, bool]:
+    """Return the row of the first cell that is no number, and whether there is one."""
+
+    def strange(cell: object, decimal: str) -> bool:
+        return not is_number(cell, decimal) if isinstance(cell, str) else bool(pd.isna(np.asarray(cell, object)).all())
+
+    rows = [np.flatnonzero([strange(cell, decimal) for cell in column]) for decimal in ".,"]
+    fewest = min(rows, key=len)
+    return (int(fewest[0]), True) if len(fewest) else (0, False)
+
+
+def _counts(values: np.ndarray) -> bool:
+    """Return whether values are the numbers of the samples, in order or, of ``MANY``, in any and with gaps."""
+    if len(values) < MANY:
+        return len(values) > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
+    whole = bool((values == np.rint(values)).all()) and len(np.unique(values)) == len(values)
+    return whole and bool(np.ptp(values) < 2 * len(values))
 
 
 def _table(files: Files, path: Path, own: Options) -> pd.DataFrame:
@@ -156,7 +184,7 @@ def _text(raw: bytes, path: Path, own: Options) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows with more cells than columns
-            return pd.read_csv(
+            table = pd.read_csv(
                 io.BytesIO(raw),
                 sep=r"\s+" if written.separator == SEPARATORS["blank"] else written.separator,
                 decimal=written.decimal, encoding=encoding, header=0 if header else None, skiprows=skipped + comments,
@@ -165,6 +193,9 @@ def _text(raw: bytes, path: Path, own: Options) -> pd.DataFrame:
             )  # fmt: skip
     except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise UserError(f"{path}: found no readable table ({str(error).strip().splitlines()[0]})") from None
+    if header and len(names := cut(kept[0], written.separator)) == table.shape[1]:
+        table.columns = names  # as they are written: pandas renames what stands twice
+    return table
 
 
 def _named(lines: list[str], separator: str, decimal: str) -> bool:

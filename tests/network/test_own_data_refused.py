@@ -115,7 +115,9 @@ def test_columns(tmp_path):
     )
     assert "found neither of label and labels_file" in refused(tmp_path, file="a.csv")
     frame().to_csv(tmp_path / "i.csv")  # pandas writes the numbers of the rows as well
-    assert "found the numbers of the samples, allowed features; name it in ignore" in refused(
+    assert "column 1: found no name" in refused(tmp_path, file="i.csv", label="kind")
+    frame().rename_axis("row").to_csv(tmp_path / "i.csv")
+    assert "column 'row': found the numbers of the samples, allowed features; name it in ignore" in refused(
         tmp_path, file="i.csv", label="kind"
     )
 
@@ -184,3 +186,46 @@ def test_pictures_that_are_none(tmp_path):
     assert "deep.png: found a picture of mode I;16, allowed 8 bits" in refused(tmp_path, "image_folder", file="pets")
     (folder / "cat" / "deep.png").write_bytes(b"no picture")
     assert "deep.png: found no picture, allowed JPEG or PNG" in refused(tmp_path, "image_folder", file="pets")
+
+
+def test_columns_that_say_the_label_or_the_row(tmp_path):
+    table = frame().assign(kind=np.arange(60) % 3)
+    twice = pd.concat([table, table[["kind"]]], axis=1)
+    assert "label: found 'kind' in several columns" in refused(tmp_path, **written(tmp_path, twice))
+    mixed = table.sample(frac=1, random_state=1)
+    for rows in (mixed, mixed[:45]):  # with what pandas calls the index, also where some of it is missing
+        rows.to_csv(tmp_path / "i.csv")
+        assert "column 1: found no name" in refused(tmp_path, file="i.csv", label="kind")
+        assert load(tmp_path, file="i.csv", label="kind", ignore=[1])[1]["shape"] == [1, 4, 1]
+        rows.rename_axis("Id").to_csv(tmp_path / "i.csv")
+        assert "column 'Id': found the numbers of the samples" in refused(tmp_path, file="i.csv", label="kind")
+    asked = load(tmp_path, file="i.csv", label="kind", features=["Id", "f0"])[1]
+    assert asked["shape"] == [1, 2, 1]
+    copied = load(tmp_path, **written(tmp_path, table.assign(target=table["kind"] * 2 + 1)))[1]
+    assert any("f0" not in line and "target tells the class" in line for line in copied["warnings"])
+
+
+def test_the_cell_that_is_no_number_is_the_one_that_is_named(tmp_path):
+    lines = frame().to_csv(index=False, sep=";", decimal=",").splitlines()
+    lines[9] = lines[9].replace(",", ".", 1)
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    assert "column 'f0', sample 9: found" in refused(tmp_path, file="a.csv", label="kind")
+    table = frame().assign(f1=[None if row == 3 else row % 2 == 0 for row in range(60)])
+    assert "column 'f1', sample 4: found" in refused(tmp_path, **written(tmp_path, table))
+    frame().assign(f1=frame()["f1"].astype(str)).to_parquet(tmp_path / "a.parquet")
+    assert "sample 1: found -0.1162 of type str, allowed numbers" in refused(tmp_path, file="a.parquet", label="kind")
+    frame().assign(f1=pd.array([None] + [1, 2] * 29 + [1], "Int64")).to_parquet(tmp_path / "a.parquet")
+    assert "sample 1, feature f1: found nan" in refused(tmp_path, file="a.parquet", label="kind")
+
+
+def test_names_with_blanks_and_every_utf_16(tmp_path):
+    text = frame().to_csv(index=False)
+    (tmp_path / "a.csv").write_text(text)
+    plain = load(tmp_path, file="a.csv", label="kind")[1]["digest"]
+    for raw in (
+        text.replace("kind", "kind ", 1).encode(),
+        text.encode("utf-16-be"),
+        b"\xfe\xff" + text.encode("utf-16-be"),
+    ):
+        (tmp_path / "a.csv").write_bytes(raw)
+        assert load(tmp_path, file="a.csv", label="kind")[1]["digest"] == plain

@@ -132,11 +132,26 @@ def prepare(train: Samples, test: Samples | None, options: Own) -> Prepared:
     assert tested is not None
     shape = _layout(features, options, where)
     warnings = labelled.doubts(numbers, tested, names)
+    warnings += _telling(features, numbers, train.columns)
     if twice := _twice(features, given):
         warnings.append(f"{twice} of {len(given)} test samples are training samples too")
     made, tested_values, notes = _scaled(features, given, options, where, warnings)
     data = Data(made.reshape(len(made), -1), numbers, tested_values.reshape(len(given), -1), tested, len(names), shape)
     return Prepared(data, names, warnings, notes)
+
+
+def _telling(features: np.ndarray, numbers: np.ndarray, columns: list[str] | None) -> list[str]:
+    """Return what is to be said of features [n, features] of one value in each class, which may be copies of labels."""
+    if features.ndim > 2:
+        return []
+    groups = [features[numbers == number] for number in np.unique(numbers)]
+    low, high = (np.array([pick(group, axis=0) for group in groups]) for pick in (np.min, np.max))
+    places = np.flatnonzero((low == high).all(axis=0) & (low != low[0]).any(axis=0))
+    return [
+        f"feature {place + 1 if columns is None else columns[place]} tells the class: it has one value in each; if it "
+        "is the label once more, leave it out"
+        for place in places[:1]
+    ]
 
 
 def _scaled(
