@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Self
 
@@ -41,7 +42,7 @@ class Options(Own):
             raise ValueError("test_file: found it beside test_features, allowed one of them")
         for file, labels in (("file", "labels_file"), ("test_file", "test_labels_file")):
             named = getattr(self, file)
-            if (named is not None and not named.endswith(".npz")) != (getattr(self, labels) is not None):
+            if (named is not None and not named.lower().endswith(".npz")) != (getattr(self, labels) is not None):
                 raise ValueError(
                     f"{labels}: found {'none' if getattr(self, labels) is None else 'it'} with {file} {named}, allowed "
                     "beside an NPY file and there alone"
@@ -90,8 +91,11 @@ def _loaded(files: Files, path: Path, names: tuple[str, ...] = ()) -> list[np.nd
         if (most_B := max(sizes[name] for name in names)) > 8 * MOST_VALUES:
             raise UserError(f"{path}: found an array of {most_B / 1e9:.1f} GB, allowed {MOST_VALUES:,} values")
         with np.load(raw, allow_pickle=False) as stored:
-            return [stored[name] for name in names]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = [stored[name] for name in names]
+        if not all(isinstance(array, np.ndarray) for array in arrays):
+            raise ValueError("a file in it is no array")
+        return arrays
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: found no readable arrays ({str(error).splitlines()[0]})") from None
 
 

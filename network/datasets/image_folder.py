@@ -20,6 +20,7 @@ from spinloom.errors import UserError
 Side = Annotated[Whole, Field(ge=1, le=10000)]
 
 
+DEPTH = 24  # byte of a PNG that holds its bits per value; Pillow cuts off those of colours beyond 8
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # others have more bits, which Pillow cuts off
 
 
@@ -42,7 +43,7 @@ def pictures(folder: Path) -> list[Path]:
     Raises
     ------
     UserError
-        If there are none, or one lies in no folder of a class.
+        If there are none, one lies in no folder of a class, or a class has other pictures or none.
     """
     found = sorted(
         path
@@ -54,6 +55,13 @@ def pictures(folder: Path) -> list[Path]:
     for path in found:
         if len(path.relative_to(folder).parts) != 2:
             raise UserError(f"{path}: found a picture here, allowed in {folder}/CLASS, a folder of its class")
+    kinds = set(Image.registered_extensions()) - set(SUFFIXES)
+    classes = {path.parent for path in found}
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if other := sorted(path for path in kind.iterdir() if path.suffix.lower() in kinds):
+            raise UserError(f"{other[0]}: found a picture of this kind, allowed: {', '.join(SUFFIXES)}")
+        if kind not in classes:
+            raise UserError(f"{kind}: found no pictures, allowed one or more of each class")
     return found
 
 
@@ -97,6 +105,10 @@ def _picture(raw: bytes, path: Path, own: Options) -> np.ndarray:
         with Image.open(io.BytesIO(raw), formats=("JPEG", "PNG")) as image:
             if image.mode not in MODES:
                 raise UserError(f"{path}: found a picture of mode {image.mode}, allowed 8 bits: {', '.join(MODES)}")
+            if image.format == "PNG" and raw[DEPTH] > 8:
+                raise UserError(f"{path}: found a picture of {raw[DEPTH]} bits, allowed 8")
+            if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:  # type: ignore[index]
+                raise UserError(f"{path}: found transparent parts, allowed pictures without, laid on a background")
             made = image.convert("L" if own.colours == "grey" else "RGB")
             if own.resize is not None:
                 rows, columns = own.resize

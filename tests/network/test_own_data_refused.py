@@ -1,6 +1,8 @@
 """What is wrong with a user's data is said in one line, or stays a warning to the last table."""
 
 import struct
+import zipfile
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -210,7 +212,7 @@ def test_the_cell_that_is_no_number_is_the_one_that_is_named(tmp_path):
     lines[9] = lines[9].replace(",", ".", 1)
     (tmp_path / "a.csv").write_text("\n".join(lines))
     assert "column 'f0', sample 9: found" in refused(tmp_path, file="a.csv", label="kind")
-    table = frame().assign(f1=[None if row == 3 else row % 2 == 0 for row in range(60)])
+    table = frame().assign(f1=pd.Series([None if row == 3 else row % 2 == 0 for row in range(60)], dtype=object))
     assert "column 'f1', sample 4: found" in refused(tmp_path, **written(tmp_path, table))
     frame().assign(f1=frame()["f1"].astype(str)).to_parquet(tmp_path / "a.parquet")
     assert "sample 1: found -0.1162 of type str, allowed numbers" in refused(tmp_path, file="a.parquet", label="kind")
@@ -229,3 +231,85 @@ def test_names_with_blanks_and_every_utf_16(tmp_path):
     ):
         (tmp_path / "a.csv").write_bytes(raw)
         assert load(tmp_path, file="a.csv", label="kind")[1]["digest"] == plain
+
+
+def test_arrays_that_are_none(tmp_path):
+    values, labels = drawn(60, 4)
+
+    def told(**arrays):
+        np.savez(tmp_path / "a.npz", **arrays)
+        return refused(tmp_path, "arrays", file="a.npz")
+
+    assert "found features [], allowed [samples, features]" in told(x=3, y=labels)
+    assert "found 60 samples and labels [], allowed a label for each" in told(x=values, y=3)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as whole:
+        whole.writestr("x", "1, 2")
+        whole.writestr("y", "1, 2")
+    assert "a file in it is no array" in refused(tmp_path, "arrays", file="a.npz")
+    np.savez_compressed(tmp_path / "a.npz", x=np.tile(values, (50, 1)), y=np.tile(labels, 50))
+    raw = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(raw[:300] + bytes(100) + raw[400:])
+    assert "found no readable arrays" in refused(tmp_path, "arrays", file="a.npz")
+    with (tmp_path / "x.npy").open("wb") as file:  # says that it holds more than any memory does
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (10**13, 5)})
+        file.write(bytes(100))
+    np.save(tmp_path / "y.npy", labels)
+    assert "found no readable arrays" in refused(tmp_path, "arrays", file="x.npy", labels_file="y.npy")
+    np.savez(tmp_path / "b.npz", x=values, y=labels)
+    (tmp_path / "b.npz").rename(tmp_path / "B.NPZ")
+    assert load(tmp_path, "arrays", file="B.NPZ")[1]["classes"] == 3
+    assert "training samples that are all alike" in told(x=np.full((60, 4), 7, np.uint8), y=labels)
+
+
+def test_numbers_that_no_float_tells_apart(tmp_path):
+    for scaling in ("min_max", "z_score"):
+        for factor in (1e308, 1e-320):
+            options = written(tmp_path, frame().assign(f0=np.sign(frame()["f0"]) * factor * 1.5))
+            assert "in size: the squares of others" in refused(tmp_path, scaling=scaling, **options)
+    for labels in (np.arange(60) % 3 * 1e300, np.array(["9007199254740993", "9007199254740995"] * 30)):
+        np.savez(tmp_path / "a.npz", x=drawn(60, 4)[0], y=labels)
+        assert "allowed below 2^53, or words" in refused(tmp_path, "arrays", file="a.npz")
+
+
+@pytest.mark.parametrize("factor", [0.01, 100])
+def test_a_test_file_of_another_unit_is_told(tmp_path, factor):
+    test = frame(30, name="test")
+    test.iloc[:, :4] *= factor
+    options = written(tmp_path, frame()) | {"test_file": "b.csv"}
+    written(tmp_path, test, "b.csv")
+    assert any("another unit?" in line for line in load(tmp_path, **options)[1]["warnings"])
+    written(tmp_path, frame(30, name="test"), "b.csv")
+    assert not any("another unit?" in line for line in load(tmp_path, **options)[1]["warnings"])
+
+
+def png(values) -> bytes:
+    """Return a PNG of 16-bit colours, which Pillow does not write."""
+
+    def part(kind, raw):
+        return struct.pack(">I", len(raw)) + kind + raw + struct.pack(">I", zlib.crc32(kind + raw))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
+
+
+def test_pictures_of_which_something_would_be_lost(tmp_path):
+    random = np.random.default_rng(3)
+    for kind in ("cat", "dog"):
+        (tmp_path / "pets" / kind).mkdir(parents=True)
+        for number in range(4):
+            picture = random.integers(0, 256, (4, 5, 4), dtype=np.uint8)
+            picture[..., 3] = 255
+            Image.fromarray(picture).save(tmp_path / "pets" / kind / f"{number}.png")
+    pets = {"dataset": "image_folder", "file": "pets", "colours": "rgb"}
+    assert load(tmp_path, **pets)[1]["classes"] == 2  # nothing shines through
+    odd = tmp_path / "pets" / "dog" / "odd.png"
+    Image.fromarray(np.zeros((4, 5, 4), np.uint8)).save(odd)
+    assert "odd.png: found transparent parts" in refused(tmp_path, **pets)
+    odd.write_bytes(png(np.full((4, 5, 3), 4095)))
+    assert "odd.png: found a picture of 16 bits, allowed 8" in refused(tmp_path, **pets)
+    odd.unlink()
+    (tmp_path / "pets" / "emu").mkdir()
+    assert "emu: found no pictures, allowed one or more of each class" in refused(tmp_path, **pets)
+    Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "pets" / "emu" / "1.bmp")
+    assert "1.bmp: found a picture of this kind, allowed: .jpg, .jpeg, .png" in refused(tmp_path, **pets)

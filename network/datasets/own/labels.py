@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spinloom.errors import UserError
-from spinloom.explain import short
+from spinloom.explain import LARGEST, short
 from spinloom.streams import generator
 
 MOST_CLASSES = 256  # a label is a byte
@@ -30,7 +30,9 @@ def values(labels: np.ndarray, where: str) -> np.ndarray:
     texts = []
     for place, label in enumerate(labels.tolist()):
         if label is None or label != label or not str(label).strip():
-            raise UserError(f"{where}: sample {place + 1}: found no label, allowed a class for each sample")
+            raise UserError(
+                f"{where}: sample {place + 1}: found no label (nor are None and NA), allowed a class for each"
+            )
         texts.append(str(label).strip())
     try:  # numbers that were read as texts
         return _whole(np.array(texts, dtype=np.float64), where)
@@ -42,6 +44,10 @@ def _whole(labels: np.ndarray, where: str) -> np.ndarray:
     if len(missing := np.flatnonzero(~np.isfinite(labels))):
         raise UserError(
             f"{where}: sample {missing[0] + 1}: found {labels[missing[0]]}, allowed a class for each sample"
+        )
+    if len(large := np.flatnonzero(np.abs(labels) >= LARGEST)):
+        raise UserError(
+            f"{where}: sample {large[0] + 1}: found label {labels[large[0]]:g}, allowed below 2^53, or words"
         )
     if len(broken := np.flatnonzero(labels != np.rint(labels))):
         raise UserError(

@@ -14,6 +14,8 @@ from network.datasets.own.scaling import scaled, within
 from spinloom.errors import UserError
 
 MOST_VALUES = 100_000_000  # of all samples; as float32 a training holds them twice in memory
+UNIT = 10  # times as wide are values of the same kind hardly, unless their unit is another
+FEW = 10  # test samples: less may be of one class
 CLIPPED = 0.01  # share of test values outside of the training values from which on it is doubtful
 
 
@@ -49,7 +51,7 @@ def size(count: int, each: int, where: str) -> None:
 
 def _checked(samples: Samples) -> None:
     features, where = samples.features, samples.where
-    if not len(features):
+    if features.ndim and not len(features):
         raise UserError(f"{where}: found no sample, allowed two or more of each class")
     if features.dtype.kind not in "biuf":
         raise UserError(f"{where}: found features of type {features.dtype}, allowed numbers")
@@ -58,7 +60,7 @@ def _checked(samples: Samples) -> None:
             f"{where}: found features {list(features.shape)}, allowed [samples, features], [samples, rows, columns] or "
             "[samples, channels, time], [samples, rows, columns, channels]"
         )
-    if len(samples.labels) != len(features) or samples.labels.ndim != 1:
+    if samples.labels.ndim != 1 or len(samples.labels) != len(features):
         raise UserError(
             f"{where}: found {len(features)} samples and labels {list(samples.labels.shape)}, allowed a label for each"
         )
@@ -131,13 +133,25 @@ def prepare(train: Samples, test: Samples | None, options: Own) -> Prepared:
         features, given = train.features, test.features
     assert tested is not None
     shape = _layout(features, options, where)
+    if (features == features[0]).all():
+        raise UserError(f"{where}: found training samples that are all alike, allowed features that differ")
     warnings = labelled.doubts(numbers, tested, names)
+    if test is not None:
+        warnings += _unlike(features, given)
     warnings += _telling(features, numbers, train.columns)
     if twice := _twice(features, given):
         warnings.append(f"{twice} of {len(given)} test samples are training samples too")
     made, tested_values, notes = _scaled(features, given, options, where, warnings)
     data = Data(made.reshape(len(made), -1), numbers, tested_values.reshape(len(given), -1), tested, len(names), shape)
     return Prepared(data, names, warnings, notes)
+
+
+def _unlike(train: np.ndarray, test: np.ndarray) -> list[str]:
+    """Return what is to be said of test samples of another unit than the training samples; all [n, ...]."""
+    spreads = [float(np.std(values, dtype=np.float64)) for values in (train, test)]
+    if len(test) < FEW or UNIT * min(spreads) > max(spreads):
+        return []
+    return [f"the test values spread over {spreads[1] / spreads[0]:.2g} of what the training values do: another unit?"]
 
 
 def _telling(features: np.ndarray, numbers: np.ndarray, columns: list[str] | None) -> list[str]:

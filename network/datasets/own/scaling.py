@@ -9,6 +9,7 @@ import numpy as np
 from spinloom.errors import UserError
 
 ROWS = 4096  # samples at once
+MOST = 1e150  # and least; the square of a value and the sum of many are floats
 
 
 class Scaled(NamedTuple):
@@ -59,20 +60,24 @@ def scaled(train: np.ndarray, test: np.ndarray, method: str, by: str, z_limit: f
     Raises
     ------
     UserError
-        If no feature changes in training, or there are no channels.
+        If values are too large or too small, or there are no channels.
     """
     shared = axes(train.ndim, by, where)
+    low, high = (pick(train, axis=shared, keepdims=True).astype(np.float64) for pick in (np.min, np.max))
+    size = np.maximum(abs(low), abs(high))
+    if (wrong := (low != high) & ((size > MOST) | (size < 1 / MOST))).any():
+        raise UserError(
+            f"{where}: found values from {low[wrong][0]:g} to {high[wrong][0]:g}, allowed {1 / MOST:g} to {MOST:g} in "
+            "size: the squares of others are no floats"
+        )
     if method == "min_max":
-        low = train.min(axis=shared, keepdims=True).astype(np.float64)
-        span = train.max(axis=shared, keepdims=True) - low
+        span = high - low
     else:
         middle = train.mean(axis=shared, keepdims=True, dtype=np.float64)
         sd = train.std(axis=shared, keepdims=True, dtype=np.float64)
         sd = np.where(np.ptp(train, axis=shared, keepdims=True) == 0, 0.0, sd)  # rounding gives equal values a spread
         low, span = middle - z_limit * sd, 2 * z_limit * sd
     still = span == 0
-    if still.all():
-        raise UserError(f"{where}: found training samples that are all alike, allowed features that differ")
     low, span = np.where(still, low - (0.5 if method == "z_score" else 0.0), low), np.where(still, 1.0, span)
 
     def placed(values: np.ndarray) -> np.ndarray:
