@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict,
 
 from network import datasets, rules
 from network.hardware.config import Hardware
+from network.pretrained.config import Pretrained
 from spinloom.config import Seeded
 from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, follows, key, partial
 from spinloom.explain import short
@@ -280,7 +281,11 @@ class Training(Section):
         None,
         ge=1,
     )
-    epochs: Whole = key("Passes over the training set.", ge=1, le=100000)
+    pretrained: Pretrained | None = key(
+        "Weights that were trained elsewhere, with epochs: 0 (docs/pretrained.md); null: they are trained here.",
+        None,
+    )
+    epochs: Whole = key("Passes over the training set; 0 with pretrained alone.", ge=0, le=100000)
     batch_size: Whole = key("Images per step.", ge=1)
     optimizer: Optimizer = key("Optimiser of optax, with its settings.", Optimizer)
     early_stopping: EarlyStopping | None = key("null: all epochs are trained.", None)

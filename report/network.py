@@ -56,7 +56,9 @@ def network(study: Study) -> Section:
             sentence += f" Variant {words(str(variant))} assumes: {own['assumed'].removesuffix('.')}."
         if isinstance(own["warnings"], str):
             sentence += f" Warning, variant {words(str(variant))}: {own['warnings']}."
-    blocks = [curves(study), _summary(study), confusion(study)]
+    blocks = [_summary(study), confusion(study)]
+    if study.network["history"]["epoch"].max() > 0:  # else all weights were given, and nothing was learned
+        blocks.insert(0, curves(study))
     if len(study.network["programming"]):
         blocks.append(programming(study))
     evaluations = study.network["evaluations"]

@@ -49,9 +49,9 @@ MISREAD = re.compile(r"[-+]?0[0-9_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)
 
 
 TEMPLATE = "__use_yte__"
-# keys of network.dataset_options that name files: relative ones begin at the config file that says them
+# keys that name files, and of network.dataset_options: relative ones begin at the config file that says them
 FILES = ("file", "test_file", "labels_file", "test_labels_file")
-FILE = re.compile(rf"(^|\.)network\.dataset_options\.({'|'.join(FILES)})$")
+FILE = re.compile(rf"(^|\.)network\.(dataset_options\.({'|'.join(FILES)})|(variants\.[^.]+\.)?pretrained\.file)$")
 
 
 class _Loader(yaml.SafeLoader):

@@ -58,7 +58,7 @@ def train(
     total = trainer.machine.samples * config.epochs
     label = " ".join(map(str, ("train", config.variant, *(chip or ()), replicate)))
     output.mkdir(parents=True, exist_ok=True)
-    speed = (f"training {config.rule}", config.work(trainer.machine.samples))
+    speed = None if not total else (f"training {config.rule}", config.work(trainer.machine.samples))
     with Progress(label, total, "images", rate_unit="images/s", log=log, speed=speed) as progress:
         for line in said:
             progress.say(line)

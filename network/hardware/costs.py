@@ -62,7 +62,7 @@ def statement(run: Run) -> list[Term]:
         )
         for (phase, level), total in totals(found).items()
     ]  # fmt: skip
-    return [*found, *sums, *([programming(run)] if run.meter.writes else [])]
+    return [*found, *sums, *([programming(run)] if run.meter.writes and run.meter.samples else [])]
 
 
 def programming(run: Run) -> Term:

@@ -34,6 +34,7 @@ COLUMN_OPERATIONS = {
 BETWEEN_OPERATIONS = {"inference": Between(sums=1, averaged=1), "training": Between(sums=2, averaged=2, dropped=3)}
 OPTIMIZER_OPERATIONS = (2, 12)  # per trained number and step, without moments (sgd) and with them (as Adam)
 NO_DEVICES = "no devices"
+GIVEN = "nothing is trained: the weights were given"
 
 
 def _constant(run: Run, name: str) -> Factor:
@@ -380,11 +381,12 @@ def terms(run: Run) -> list[Term]:
     for phase in COST_PHASES:
         # most networks have nothing between their arrays, in devices or not: their tables do without the row
         made = [(level, make) for level, make in TERMS if make is not between_arrays or run.meter.between]
-        own = [Term(phase, level, _name(make), make(run, phase)) for level, make in made]
+        none = Drafted(GIVEN) if phase == "training" and not run.meter.samples else None
+        own = [Term(phase, level, _name(make), none or make(run, phase)) for level, make in made]
         time = sum(term.time_s for term in own)
         bits = run.bits_held(phase)
-        leak = Drafted("nothing is kept in static memory")
-        if phase != "first programming":
+        leak = none or Drafted("nothing is kept in static memory")
+        if phase != "first programming" and none is None:
             factors = (given("bits", bits), _constant(run, "leakage_W_per_bit"), given("t", time))
             leak = Drafted("static memory keeps its content for the time of the sample", factors)
         found += [*own, Term(phase, "system", "leakage", leak)]

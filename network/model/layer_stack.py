@@ -8,7 +8,7 @@ sqrt(3 / inputs) brings the columns to unit size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -35,6 +35,15 @@ def init(architecture: Architecture) -> Model:
         tuple(Norm(jnp.ones(n), jnp.zeros(n)) for n in widths),
         tuple(Statistics(jnp.zeros(n), jnp.ones(n)) for n in widths),
     )
+
+
+def given(digital: Iterable[tuple]) -> Model:
+    """Return a model of bias, gain, mean and variance of each layer, the last three None without normalisation."""
+    norms, statistics = [], []
+    for bias, gain, mean, variance in digital:
+        norms.append(Norm(None if gain is None else jnp.asarray(gain), jnp.asarray(bias)))
+        statistics.append(None if gain is None else Statistics(jnp.asarray(mean), jnp.asarray(variance)))
+    return Model(tuple(norms), tuple(statistics))
 
 
 def forward(

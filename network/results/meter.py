@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -45,10 +46,11 @@ class Meter(Section):
     assumed: str  # of the pulses that the card does not hold, in words; empty: nothing
     uses_device: bool  # devices are read and programmed while training
     epochs: int
-    samples: int  # presented in training, all epochs together
+    samples: int  # presented in training, all epochs together; 0: the weights were given
     steps: int
     layers: tuple[LayerUse, ...]
     between: Between | None = key("What digital circuits compute between the arrays.", absent=True)
+    pretrained: str | None = key("SHA-256 of the file that gave the weights.", absent=True)
     normalisation: str  # a key of `energy.COLUMN_OPERATIONS`
     devices_per_synapse: int  # 0: the run has no devices
     reads_per_product: int
@@ -139,7 +141,11 @@ class Meter(Section):
     @property
     def single_reads(self) -> float:
         """Reads of single devices per sample: to decide whether to write them, or to verify a write."""
-        return (self.state_reads_per_step * self.devices * self.steps + self.verify_reads) / self.samples
+        return self.per_sample(self.state_reads_per_step * self.devices * self.steps + self.verify_reads)
+
+    def per_sample(self, count: float) -> float:
+        """Return ``count`` for each sample presented; not a number if the weights were given and none was."""
+        return count / self.samples if self.samples else math.nan
 
     @property
     def memory(self) -> int:
@@ -158,8 +164,8 @@ class Meter(Section):
             "devices": self.devices,
             "writes": self.writes,
             "first_writes": self.first_writes + sum(self.deployment_by_pulse),
-            "writes_per_sample": self.writes / self.samples,
-            "training_writes_per_sample": (sum(self.writes_by_pulse) - self.first_writes) / self.samples,
+            "writes_per_sample": self.per_sample(self.writes),
+            "training_writes_per_sample": self.per_sample(sum(self.writes_by_pulse) - self.first_writes),
             "writes_per_synapse": self.writes / self.synapses,
             "most_writes_on_a_device": max(self.most_writes_on_a_device, default=0),
             "transitions": self.transitions,

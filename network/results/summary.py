@@ -35,7 +35,7 @@ def summary_table(history: pd.DataFrame, evaluations: pd.DataFrame, meters: list
     float baseline is the mean of the seeds' own differences: runs of the same seed share split, batches and start.
     """
     rows, accuracies = [], {}
-    trained = history[history["epoch"] > 0]
+    trained = history[history["test_accuracy"].notna()]  # of given weights epoch 0, which else was not tested
     drawn = evaluations[evaluations["condition"] == "draw"]
     for (variant, rule), mine in trained.groupby(["variant", "rule"], sort=False):
         by_seed = mine.groupby("replicate", sort=True)
@@ -92,6 +92,42 @@ def clipping_warnings(clipped: list[tuple[Clipped, ...]], converters: Converters
         remedy = "" if kind == "dac" and layer == 0 else f"; network.converters.{kind}_full_scale is {full_scale:g}"
         told = f"{100 * shares.max():.2g} % of the values of layer {layer + 1} are beyond the full scale of its"
         found.append(f"{told} {kind.upper()}{remedy}")
+    return found
+
+
+def given_warnings(
+    variants: list[Settings], sha256: dict[str, str | None], confusion: pd.DataFrame
+) -> dict[str, list[str]]:
+    """Return by variant what to say of given weights that classify no better than chance, in floats or in devices.
+
+    Parameters
+    ----------
+    variants : list of Settings
+    sha256 : dict
+        Of the file that gave the weights, by variant; None: they were trained.
+    confusion : pandas.DataFrame
+        Of all variants, in long format.
+    """
+    same: dict[tuple, list[str]] = {}
+    for one in variants:
+        if sha256[one.variant] is not None:
+            same.setdefault((sha256[one.variant], one.activation, repr(one.input)), []).append(one.variant)
+    found: dict[str, list[str]] = {one.variant: [] for one in variants}
+    for names in same.values():
+        own = confusion[confusion["variant"].isin(names)]
+        images = own.groupby(["variant", "true_class"])["images"].sum().unstack()
+        right = own[own["true_class"] == own["predicted_class"]].groupby("variant")["images"].sum()
+        best = float((right / images.sum(axis=1)).max())
+        chance, count = float((images.max(axis=1) / images.sum(axis=1)).max()), float(images.sum(axis=1).min())
+        if best > chance + 3 * (chance * (1 - chance) / count) ** 0.5:
+            continue
+        told = (
+            f"pretrained: the given network is right in {100 * best:.3g} % of the test images, no better than chance "
+            f"({100 * chance:.3g} %): see whether the scaling of the data, network.input.range and the order of "
+            "classes are those of its training"
+        )
+        for name in names:
+            found[name].append(told)
     return found
 
 
@@ -227,6 +263,14 @@ def summarise(
         own.variant: clipping_warnings([one.clipped for one in meters if one.variant == own.variant], own.converters)
         for own in variants
     }
+    sha256 = {meter.variant: meter.pretrained for meter in meters}
+    for name, lines in given_warnings(variants, sha256, tables["confusion"]).items():
+        said[name] += lines
+    if any(sha256.values()):
+        files = {own.variant: Path(own.pretrained.file).name for own in variants if own.pretrained is not None}
+        tables["summary"]["pretrained"] = tables["summary"]["variant"].map(
+            lambda name: f"{files[name]} (SHA-256 {sha256[name]})" if sha256[name] else None
+        )
     if (data := variants[0].about_data) is not None:  # of all variants
         said = {name: [*(f"data: {line}" for line in data.warnings), *lines] for name, lines in said.items()}
         tables["summary"]["data"] = data.title

@@ -102,7 +102,7 @@ def quantities(
     sums = totals(terms(Run.of(meter, device, settings)))
     return {
         "test_accuracy": float(accuracy),
-        "writes_per_sample": meter.writes / meter.samples,
+        "writes_per_sample": meter.per_sample(meter.writes),
         **{f"{phase}_energy_J_{level}": sums[phase, level].energy_J for phase in PHASES for level in LEVELS},
     }
 

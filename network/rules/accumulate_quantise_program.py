@@ -153,6 +153,11 @@ class AccumulateQuantiseProgram(Rule[Options]):
         plans = tuple(Plan(t[None], jnp.ones((1, *t.shape), bool)) for t in target)
         return Memory(accumulator, self.optimizer.transform.init(accumulator), () if self.by_state else target), plans
 
+    def holding(self, weights: tuple[jax.Array, ...]) -> Memory:
+        """Return ``weights`` as accumulator, with the command of the level nearest to each."""
+        command = () if self.by_state else tuple(self.quantise(weight) for weight in weights)
+        return Memory(weights, self.optimizer.transform.init(weights), command)
+
     def propose(
         self, memory: Memory, arrays: tuple[Array, ...], signals: Signals, context: Context
     ) -> tuple[Memory, tuple[Plan, ...]]:

@@ -90,6 +90,7 @@ class Rule(ABC, Generic[Options]):
     mix: tuple[float, ...] = (1.0,)  # weight of each device in its synapse
     interval: int | None = None  # steps between two calls of `maintain`; None: it is never called
     loop: Loop | None = None  # programs what `init` gives targets for
+    takes_weights = False  # whether `holding` makes a memory of weights that were trained elsewhere
     draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
     costs = Costs()
 
@@ -147,6 +148,10 @@ class Rule(ABC, Generic[Options]):
 
         That is a plan, or the weights that ``loop`` is to reach.
         """
+
+    def holding(self, weights: tuple[jax.Array, ...]) -> Any:
+        """Return the memory after a training that ended with ``weights``, float32[inputs, outputs] of -1 to 1."""
+        raise NotImplementedError
 
     def weights(self, memory: Any, arrays: tuple[Array, ...], context: Context) -> tuple[Any, ...]:
         """Return what the forward pass takes as weights, one entry per layer; the first leaf is differentiated.

@@ -50,6 +50,7 @@ class FloatBaseline(Rule[Own]):
 
     name = "float_baseline"
     devices = Devices.NONE
+    takes_weights = True
     costs = Costs(reads_per_product=0)
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Own):
@@ -60,6 +61,10 @@ class FloatBaseline(Rule[Own]):
         """Draw weights uniformly in -1 to 1."""
         weight = uniform(keys, shapes)
         return Memory(weight, self.optimizer.transform.init(weight)), None
+
+    def holding(self, weights: tuple[jax.Array, ...]) -> Memory:
+        """Return the weights as memory."""
+        return Memory(weights, self.optimizer.transform.init(weights))
 
     def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
         """Return the float weights, read without noise."""

@@ -60,6 +60,7 @@ class TrainThenDeploy(Rule[Options]):
     name = "train_then_deploy"
     kinds = (Kind.LEVELS, Kind.STEPS)
     devices = Devices.DEPLOYED
+    takes_weights = True
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)
@@ -100,6 +101,10 @@ class TrainThenDeploy(Rule[Options]):
     def init(self, keys: Keys, shapes: Shapes) -> tuple[Any, None]:
         """Draw the weights uniformly in -1 to 1."""
         return self.training.init(keys, shapes)[0], None
+
+    def holding(self, weights: tuple[jax.Array, ...]) -> Any:
+        """Return the memory of the training, as if it had ended with ``weights``."""
+        return self.training.holding(weights)
 
     def weights(self, memory: Any, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:
         """Draw devices that have just been programmed to the present levels or weights."""

@@ -249,6 +249,7 @@ class Evaluator:
             samples=sum(row["samples"] for row in history),
             steps=int(state.step),
             layers=tuple(LayerUse(one.inputs, one.outputs, one.uses) for one in machine.architecture.layers),
+            pretrained=None if machine.given is None else machine.given.sha256,
             normalisation=machine.architecture.normalisation,
             devices_per_synapse=len(self.rule.mix) if arrays or self.rule.costs.reads_per_product else 0,
             reads_per_product=self.rule.costs.reads_per_product,
@@ -265,7 +266,7 @@ class Evaluator:
             devices_by_state=tuple(map(tuple, self._states(shown))),
             state_reads_per_step=self.rule.costs.state_reads_per_step,
             verify_reads=looks * (1 if self.rule.loop is None else self.rule.loop.reads),
-            memory_bits=self.rule.memory_bits(state.memory),
+            memory_bits=self.rule.memory_bits(state.memory) if machine.given is None else {},
             weight_bits=self.rule.costs.weight_bits,
             clipped=clipped,
         )

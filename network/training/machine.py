@@ -18,6 +18,7 @@ from network import rules
 from network.crossbar import array_effects as arrays_
 from network.datasets import Data
 from network.model import architecture, layer_stack, layers, optimizers
+from network.pretrained import weights as pretrained
 from network.rules.capabilities import Devices
 from network.synapse import fractions, pulse_trains, random_words, sampling, turns
 from network.synapse.apart import apart
@@ -66,7 +67,10 @@ class Machine:
         self.settings, self.device, self.replicate, self.chip = settings, device, replicate, chip
         self.made = (replicate,) if chip is None else ("chip", *chip)
         self.run_names = (replicate,) if chip is None else (*self.made, replicate)
-        self.architecture = settings.architecture()
+        self.architecture, self.given = settings.architecture(), None
+        if settings.pretrained is not None:
+            self.given = pretrained.given(settings.pretrained, self.architecture)
+            self.architecture = self.given.architecture
         self.lines = settings.array
         # whether pictures and hidden values may be negative
         self.signed = settings.input.range == "signed", settings.activation not in architecture.POSITIVE

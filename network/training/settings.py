@@ -82,9 +82,14 @@ class Settings(Shared, Training, Planned):
         The number of epochs counts only where the learning rate depends on it: then a longer run is another run.
         """
         other = {"variant", *REPEATS, "data", "dataset_options", "found", *ASSUMED, "evaluation", "early_stopping"}
+        if self.pretrained is None:
+            other.add("pretrained")
         if self.optimizer.schedule is None or self.optimizer.schedule.name == "constant":
             other.add("epochs")
-        return {**self.model_dump(mode="json", exclude=other), "rule_options": self.options.dump()}
+        told = {**self.model_dump(mode="json", exclude=other), "rule_options": self.options.dump()}
+        if self.pretrained is not None:  # the hash of the file is told by who has read it
+            told["pretrained"] = self.pretrained.model_dump(mode="json", exclude={"file", "sha256"})
+        return told
 
     def work(self, samples: int) -> float:
         """Return the work of a training on ``samples`` images, in the units of `spinloom.speed`."""
@@ -101,6 +106,9 @@ class Settings(Shared, Training, Planned):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         """Refuse what does not fit the data set, the optimiser or the rule."""
+        if (self.pretrained is not None) != (self.epochs == 0):
+            allowed = "1 to 100000, or 0 with network.pretrained" if self.epochs == 0 else "0 with pretrained weights"
+            _refuse("epochs", self.epochs, allowed)
         dataset = self.data_set
         images = dataset.train_count or 10**9  # of an image folder nobody knows before it is read
         left, most_px = images - self.held(images), min(dataset.shape[:2]) - 1
@@ -139,6 +147,12 @@ class Settings(Shared, Training, Planned):
         def refuse(key: str, found: Any, allowed: str) -> NoReturn:
             _refuse(key, found, f"{allowed} for {self.rule}")
 
+        if self.pretrained is not None:
+            if not rule.takes_weights:
+                able = " or ".join(name for name in rules.REGISTRY.own() if rules.get(name).takes_weights)
+                refuse("pretrained", "weights", f"null, or the rule {able},")
+            if self.weight_range != 1:
+                refuse("weight_range", self.weight_range, "1 with pretrained weights, whose range the file has,")
         if rule.outer and self.batch_size != 1:
             refuse("batch_size", self.batch_size, "1")
         if (rule.outer or clocked) and any(layer.kernel for layer in layers):

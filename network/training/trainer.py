@@ -85,6 +85,9 @@ class Trainer:
                 array, info = jax.jit(machine.program)(machine.stream("first programming"), jnp.int32(0), array, plans)
             exposure = None if machine.rates is None else arrays_.nothing(machine.shapes)
         model = layer_stack.init(machine.architecture)
+        if machine.given is not None:
+            memory = self.rule.holding(tuple(map(jnp.asarray, machine.given.weights)))
+            model = layer_stack.given(machine.given.digital)
         state = TrainState(jnp.int32(0), memory, array, model, machine.optimizer.transform.init(model.norms), exposure)
         # leaves that are the same buffer twice could not be donated
         return jax.tree.map(jnp.array, state), Meter(jnp.float32(0), info.writes, info.transitions, jnp.int32(0))
@@ -265,6 +268,10 @@ class Trainer:
         stored = checkpoint.load(path, name, state)
         history = [self._row(0, first, None, None)]
         confusion, stopping = None, self.settings.early_stopping
+        if machine.given is not None:  # there is no epoch: the first programming has the accuracies
+            say(f"weights of a file of SHA-256 {machine.given.sha256}; nothing is trained")
+            (validation, confusion), _ = self.evaluator.evaluate(state, 0, parts=("validation", "test"))
+            history = [self._row(0, first, validation, confusion)]
         if stored is not None and self.passes(stored[1]["history"]):
             state, record = stored
             history, confusion = record["history"], np.array(record["confusion"])
@@ -318,6 +325,7 @@ class Trainer:
             replicate=machine.replicate,
             data=data_id,
             chip=machine.chip,
+            **({} if machine.given is None else {"pretrained": machine.given.sha256}),
         )
 
     def _row(self, number: int, meter: Meter, validation: np.ndarray | None, test: np.ndarray | None) -> dict:

@@ -13,6 +13,7 @@ from device_sims.config import Stage
 from device_sims.sweep import sweep
 from device_sims.sweep.chunk import Chunk
 from network import datasets
+from network.pretrained import files, weights
 from network.results import systems
 from network.training import settings
 from network.training.card import suits
@@ -104,8 +105,13 @@ class Planner:
             named = {key: third[key] for key in ("dataset", "dataset_options", "data")}
             if (found := self._once("found", lambda: datasets.found(third), named)) is not None:
                 third["found"] = found.dump()
+            third = files.hashed(third)
             trained = self._once("trained", lambda: settings.check_all(third), third)
             for one in trained:
+                if (given := one.pretrained) is not None:
+                    network = one.architecture()
+                    said = {"pretrained": given.dump(), "network": repr(network)}
+                    self._once("pretrained", lambda: weights.given(given, network), said)  # noqa: B023 (called at once)
                 if card is not None:
                     suits(card, one, "calibration.source")
             parts = self._once(

@@ -1,0 +1,1 @@
+"""Weights of a network that was trained elsewhere."""
