@@ -42,8 +42,9 @@ def network(study: Study) -> Section:
     last, first = study.last().to_dict("index"), study.variants[0]
     row, title = last[first], study.data.get("title", study.config["network"]["dataset"])
     layers = "-".join(map(str, study.config["network"]["layers"])) if _sizes(study) else "layers of the config"
+    origin = "trained" if row["epoch_mean"] > 0 else "given from elsewhere and tested"
     sentence = (
-        f"A network ({layers}) trained on {title} with weights that are drawn from the card. Variant {words(first)}: "
+        f"A network ({layers}) {origin} on {title} with weights that are drawn from the card. Variant {words(first)}: "
         f"{share(row['test_accuracy_mean'], row['test_accuracy_sd'], row['seeds'])} of the test images are right after "
         f"{row['epoch_mean']:g} epochs (mean ± sd over {row['seeds']} seeds)."
     )

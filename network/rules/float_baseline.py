@@ -63,7 +63,7 @@ class FloatBaseline(Rule[Own]):
         return Memory(weight, self.optimizer.transform.init(weight)), None
 
     def holding(self, weights: tuple[jax.Array, ...]) -> Memory:
-        """Return the weights as memory."""
+        """Return ``weights``, float32[inputs, outputs] each, as memory."""
         return Memory(weights, self.optimizer.transform.init(weights))
 
     def weights(self, memory: Memory, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:

@@ -103,7 +103,7 @@ class TrainThenDeploy(Rule[Options]):
         return self.training.init(keys, shapes)[0], None
 
     def holding(self, weights: tuple[jax.Array, ...]) -> Any:
-        """Return the memory of the training, as if it had ended with ``weights``."""
+        """Return the memory of the training, as if it had ended with ``weights``, float32[inputs, outputs] each."""
         return self.training.holding(weights)
 
     def weights(self, memory: Any, arrays: tuple[Array, ...], context: Context) -> tuple[Synapses, ...]:

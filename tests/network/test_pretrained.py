@@ -1,5 +1,6 @@
 """Weights of a network that was trained elsewhere: the same answers in floats, programmed into devices, or refused."""
 
+import json
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,10 @@ from network.pretrained.config import Pretrained
 from network.results.summary import given_warnings, summarise
 from network.training import settings
 from spinloom.errors import UserError
+from spinloom.files import sha256_file
 from tests.network.conftest import make_card, quiet, train, trainer, write_config
+from workflow.study import planning
+from workflow.study.config import load as config_of_study
 
 DIGITS = {
     "dataset": "digits", "layers": [64, 24, 10], "normalisation": "none", "activation": "relu", "epochs": 0,
@@ -222,6 +226,42 @@ def test_no_file_of_arrays(tmp_path, name, content):
     own = {**CONVOLUTIONAL, "file": str(tmp_path / name), "norm_before_pool": True}
     with pytest.raises(UserError, match="network.pretrained.file: .*(found no|allowed the suffix)"):
         weights.given(Pretrained.parse(own, "c"), network())
+
+
+def test_planned_by_the_hash(tmp_path, elsewhere):
+    """The file lies beside its config, a changed one is another training, and what does not fit is said at once."""
+    section(tmp_path, elsewhere[0])
+    given = {"file": "weights.npz", "names": ["fc0", "fc1"], "dense": "in_out"}
+    third = {"variants": {"given": {"pretrained": given, "epochs": 0}, "trained": {"rule": "float_baseline"}}}
+    study = {
+        "calibration": {"source": {"kind": "library", "name": "ecram_101_levels"}},
+        "network": {
+            **{key: value for key, value in DIGITS.items() if key != "seeds"}, "epochs": 2, "batch_size": 20,
+            "rule": "train_then_deploy", "rule_options": {"tolerance": 0.1}, **third,
+        },
+    }  # fmt: skip
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps(study))
+
+    def sections():
+        return planning.plan(config_of_study("config.yaml", path)).sections
+
+    before = sections()
+    sha256 = before["training_given"]["pretrained"]["sha256"]
+    assert sha256 == sha256_file(tmp_path / "weights.npz")
+    assert before["training_trained"].get("pretrained") is None
+    np.savez(tmp_path / "weights.npz", **{name: 2 * one for name, one in arrays(elsewhere[0]).items()})
+    after = sections()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"network", "training_given"}
+    np.savez(tmp_path / "weights.npz", **{"fc0.weight": np.ones((64, 24))})
+    with pytest.raises(UserError, match=r"weights.npz: fc0.bias: found no such array among fc0.weight, allowed one of"):
+        sections()
+    # a job notices a file that changed after the planning
+    np.savez(tmp_path / "weights.npz", **{name: 3 * one for name, one in arrays(elsewhere[0]).items()})
+    with pytest.raises(UserError, match=f"allowed {sha256}"):
+        weights.given(Pretrained.parse(before["training_given"]["pretrained"], "c"), settings.check(
+            before["training_given"]).architecture())  # fmt: skip
 
 
 @pytest.mark.parametrize("change, told", [
