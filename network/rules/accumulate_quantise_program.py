@@ -154,7 +154,7 @@ class AccumulateQuantiseProgram(Rule[Options]):
         return Memory(accumulator, self.optimizer.transform.init(accumulator), () if self.by_state else target), plans
 
     def holding(self, weights: tuple[jax.Array, ...]) -> Memory:
-        """Return ``weights``, float32[inputs, outputs] each, as accumulator, with the command of the level nearest to each."""
+        """Return ``weights``, float32[inputs, outputs] each, as accumulator, with the command of each level."""
         command = () if self.by_state else tuple(self.quantise(weight) for weight in weights)
         return Memory(weights, self.optimizer.transform.init(weights), command)
 
