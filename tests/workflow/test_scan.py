@@ -77,7 +77,7 @@ def test_sections_of_another_config_lie_underneath(tmp_path):
         ([{"name": "x", "points": {"a": {"from": "no/such.yaml"}}}], "no/such.yaml: cannot be read"),
         ([{"name": "x", "points": {"a": {"from": "config.yaml", "take": ["study"]}}}], "take: found study, allowed"),
         ([{"key": "network.epochz", "values": [1]}], "point epochz=1: .*did you mean 'epochs'"),
-        ([{"key": "network.epochs", "values": [-1]}], "point epochs=-1: .*network.epochs: found -1, allowed: at least 0"),
+        ([{"key": "network.epochs", "values": [-1]}], "point epochs=-1: .*epochs: found -1, allowed: at least 0"),
         ([{"name": "a", "points": {"b": {"network": None}}}], "point a=b: network: found null, allowed in a scan"),
         ([{"key": f"network.{k}", "values": list(range(1, 50))} for k in ("epochs", "batch_size", "seeds")],
          "scan.axes: found 117649 points, allowed at most 2000"),
