@@ -249,7 +249,7 @@ class Evaluator:
             samples=sum(row["samples"] for row in history),
             steps=int(state.step),
             layers=tuple(LayerUse(one.inputs, one.outputs, one.uses) for one in machine.architecture.layers),
-            pretrained=None if machine.given is None else machine.given.sha256,
+            **({} if machine.given is None else {"pretrained": machine.given.sha256}),
             normalisation=machine.architecture.normalisation,
             devices_per_synapse=len(self.rule.mix) if arrays or self.rule.costs.reads_per_product else 0,
             reads_per_product=self.rule.costs.reads_per_product,

@@ -2,7 +2,9 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +32,7 @@ DIGITS = {
 @pytest.fixture(scope="module")
 def elsewhere():
     """Return a network of scikit-learn and what it makes of the test images."""
-    data = datasets.get("digits").load(None)
+    data = datasets.get("digits").load(Path())
     network = MLPClassifier((24,), max_iter=60, random_state=1)
     with pytest.warns(match="Maximum iterations"):
         network.fit(data.train_images / 255, data.train_labels)
@@ -167,7 +169,7 @@ def test_normalisation_and_order_of_axes(tmp_path, before, epsilon):
     given = weights.given(Pretrained.parse(own, "c"), network())
     scores, _, _ = layer_stack.forward(
         given.architecture, lambda number, x, w: product(given.architecture.layers[number], x, w), given.weights,
-        layer_stack.given(given.digital), x.astype(np.float32), False,
+        layer_stack.given(given.digital), jnp.asarray(x, jnp.float32), False,
     )  # fmt: skip
     expected = reference(found, x, before, epsilon)
     np.testing.assert_allclose(scores, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
@@ -182,7 +184,7 @@ def network(**changes):
 def product(layer, x, values):
     from network.model.layers import Noise, Synapses, read
 
-    return read(x, Synapses(values), layer, Noise(None, 0))
+    return read(x, Synapses(jnp.asarray(values)), layer, Noise(jnp.zeros(2, jnp.uint32), 0))
 
 
 @pytest.mark.parametrize("change, told", [
@@ -254,7 +256,7 @@ def test_planned_by_the_hash(tmp_path, elsewhere):
     after = sections()
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"network", "training_given"}
-    np.savez(tmp_path / "weights.npz", **{"fc0.weight": np.ones((64, 24))})
+    np.savez(tmp_path / "weights.npz", allow_pickle=False, **{"fc0.weight": np.ones((64, 24))})
     with pytest.raises(UserError, match=r"weights.npz: fc0.bias: found no such array among fc0.weight, allowed one of"):
         sections()
     # a job notices a file that changed after the planning
