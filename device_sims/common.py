@@ -74,8 +74,16 @@ class Numerics(Section):
         return problem.Numerics(**self.model_dump(exclude={"record_interval_s"}))
 
 
+class Pictures(Section):
+    """Pictures of write events in the report: the first device's first write of a pulse, simulated once more."""
+
+    pulses: Whole = key("Pulses that have one at most, evenly picked.", 6, ge=1, le=1000)
+    snapshots: Whole = key("Snapshots of a write at most.", 6, ge=2, le=100)
+    most_cells: Whole = key("Cells of a layer that are kept at most, evenly picked.", 4000, ge=16, le=1000000)
+
+
 class Common(Section):
-    """Micromagnetic sweep of write events. Whatever is here is seen by the engine."""
+    """Micromagnetic sweep of write events. The engine sees what is here, except for the pictures."""
 
     engine: Annotated[str, OneOf(engines.REGISTRY.names)] = key(
         "Who computes the trajectories. A requested engine is never replaced by another.",
@@ -83,6 +91,11 @@ class Common(Section):
     device: Annotated[str, OneOf(devices.REGISTRY.names)] = key("Device family; its own section has the same name.")
     sweep: Sweep = key("How many devices and writes are simulated, and in which jobs.")
     numerics: Numerics = key("How time is stepped.")
+    pictures: Pictures | None = key(
+        "Pictures of write events in the report, null for none. Only the engine llg makes them, of devices that have"
+        " cells; for the others the key says nothing.",
+        Pictures(),
+    )
 
 
 class Simulations(Common, Seeded):

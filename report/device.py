@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from report import agreement
-from report.parts import Figure, Section, Table, quantity, text, words
+from report.parts import Figure, Pictures, Section, Table, quantity, text, words
 from report.plots import FAINT, INK, axis, colour, errors, layout, numbers, see_through
 from report.study import Study
 from spinloom.quantities import PULSE, of, pulse_names, si, widest
@@ -44,7 +45,27 @@ def device(study: Study) -> Section:
     rows = [list(quantity(key, value)) for key, value in study.device.items() if key not in ("seed", "writes")]
     same = {name: pulses[name].iloc[0] for name in map(str, pulses) if pulses[name].nunique() == 1 and name != "pulse"}
     rows += [list(quantity(name, value)) for name, value in same.items()]
-    return Section("device", "Device", sentence, [trajectories(study), Table("The device", [], rows)])
+    if not study.pictures:
+        sentence += " No pictures of its magnetisation were made (device_sims.pictures; only the engine llg makes them)."
+    shown = [pictures(study)] if study.pictures else []
+    return Section("device", "Device", sentence, [*shown, trajectories(study), Table("The device", [], rows)])
+
+
+def pictures(study: Study) -> Pictures:
+    """Return a write event of each pulse that has one, as a strip and as an animation."""
+    names = pulse_names(study.simulated["pulses"])
+    images = [
+        f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+        for pair in study.pictures.values()
+        for content in pair
+    ]
+    caption = (
+        "The first write on the first device, simulated once more with the random numbers that it has in the sweep. "
+        "Colour is mz or the in-plane angle, arrows are in-plane components, the dashed line is the wall, thin lines "
+        "are boundaries of grains and regions. Titles in bold: a drive is on."
+    )
+    menus = [("pulse", [names[pulse] for pulse in study.pictures]), ("show", ["all snapshots", "one after the other"])]
+    return Pictures("magnetisation", "A write event", caption, images, menus)
 
 
 def origin(study: Study) -> Table:

@@ -13,7 +13,7 @@ import jinja2
 from calibration.card import KernelCard
 from report import costs, device, evidence, network, scan, scan_figures, table
 from report.network import share
-from report.parts import Figure, Link, Listing, Section, Table, text, words
+from report.parts import Figure, Link, Listing, Pictures, Section, Table, text, words
 from report.study import Study
 from spinloom.quantities import si
 
@@ -47,13 +47,12 @@ def _html(kind: str, name: str, lead: str, tiles: list[tuple[str, str]], section
         loader=jinja2.PackageLoader("report", "page"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.tests |= {each.__name__.lower(): _is(each) for each in (Figure, Table, Listing, Link)}
+    environment.tests |= {each.__name__.lower(): _is(each) for each in (Figure, Pictures, Table, Listing, Link)}
     scripts = [_read("plotly", "package_data/plotly.min.js"), _read("report", "page/page.js")]
     return environment.get_template("page.html").render(
         policy=_policy(scripts), scripts=scripts, kind=kind, title=words(name), lead=lead,
         tiles=tiles, sections=sections,
-        figures=_json({name: {"views": figure.views, "sizes": [len(m[1]) for m in figure.menus]}
-                       for name, figure in figures.items()}),
+        figures=_json({name: {"views": figure.views} for name, figure in figures.items()}),
     )  # fmt: skip
 
 

@@ -36,6 +36,17 @@ class Figure:
 
 
 @dataclass
+class Pictures:
+    """Pictures as many as its menus have choices: ``images`` are data URIs, in the order of a `Figure`'s views."""
+
+    name: str
+    title: str
+    caption: str
+    images: list[str]
+    menus: list[tuple[str, list[str]]]
+
+
+@dataclass
 class Link:
     """A text that leads to a file or folder; its address is relative to the page's folder."""
 
@@ -69,7 +80,7 @@ class Section:
     name: str
     title: str
     text: str
-    blocks: Sequence[Figure | Table | Listing] = ()
+    blocks: Sequence[Figure | Pictures | Table | Listing] = ()
 
 
 def text(value: Any, digits: int = 4) -> str:

@@ -10,9 +10,11 @@ import pandas as pd
 
 from calibration.card import KernelCard
 from spinloom import files
+from spinloom.errors import UserError
 from spinloom.quantities import pulse_names
 
 DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.csv")
+PICTURES = ("_strip.webp", ".webp")  # strip and animation
 NETWORK = (
     "history.csv", "summary.csv", "writes.csv", "energy.csv", "costs.csv", "areas.csv", "rivals.csv", "sensitivity.csv",
     "evaluations.csv", "programming.csv", "lifetime.csv", "confusion.csv",
@@ -33,6 +35,8 @@ class Study:
         ``device.json`` of a simulated device; else empty.
     simulated, network : dict of DataFrame
         Tables of stages 1 and 3 by file name without ending; empty if the stage had no part.
+    pictures : dict of list of bytes
+        Strip and animation of a write event, by number of its pulse.
     data : dict
         Manifest of the data set; else empty.
     validation : DataFrame or None
@@ -45,6 +49,7 @@ class Study:
     device: dict[str, Any] = field(default_factory=dict)
     simulated: dict[str, pd.DataFrame] = field(default_factory=dict)
     network: dict[str, pd.DataFrame] = field(default_factory=dict)
+    pictures: dict[int, list[bytes]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     validation: pd.DataFrame | None = None
 
@@ -85,6 +90,9 @@ def read(folder: Path, validation: Path | None = None) -> Study:
         tables = folder / "device_sims"
         parts["device"] = files.read_json(tables / "device.json")
         parts["simulated"] = {name.split(".")[0]: files.read_table(tables / name) for name in DEVICE_SIMS}
+        asked = folder / "config" / "pictures.json"  # studies of versions without pictures have none
+        pulses = files.read_json(asked)["pulses"] if asked.exists() else []
+        parts["pictures"] = {pulse: _pictures(tables / "pictures", pulse) for pulse in pulses}
     if config["network"] is not None:
         names = [*NETWORK, "systems.csv"] if config.get("system") else NETWORK
         summary = folder / "network" / "summary"
@@ -93,3 +101,11 @@ def read(folder: Path, validation: Path | None = None) -> Study:
     if validation is not None:
         parts["validation"] = files.read_table(validation)
     return Study(config["study"], config, KernelCard.read(folder / "calibration" / "card"), **parts)
+
+
+def _pictures(folder: Path, pulse: int) -> list[bytes]:
+    paths = [folder / f"pulse_{pulse}{ending}" for ending in PICTURES]
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file")
+    return [path.read_bytes() for path in paths]

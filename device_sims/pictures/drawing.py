@@ -153,7 +153,29 @@ def save(event: Event, path: str | Path, colour: Colour | None = None, layers: t
         return
     if path.suffix.lower() not in ANIMATIONS:
         raise UserError(f"--output: found {path.name}, allowed: a name that ends in {', '.join(STRIPS + ANIMATIONS)}")
-    frames = _frames(event, colour or colouring(event), _layers(event, layers))
+    _animate(_frames(event, colour or colouring(event), _layers(event, layers)), path)
+
+
+def save_small(event: Event, strip_path: str | Path, animation_path: str | Path) -> None:
+    """Write strip and animation as WebP of few colours, to stand in a page; the same event, same bytes."""
+    colour = colouring(event)
+    palette, frames = _palette(colour), _frames(event, colour, _layers(event, None))
+    for images, path in (([_image(strip(event))], strip_path), (frames, animation_path)):
+        _animate([image.quantize(palette=palette, dither=0).convert("RGB") for image in images], Path(path))
+
+
+def _palette(colour: Colour):
+    """Return even steps of a map, and of grey for lines and texts: one of the picture's own would bend the map."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    steps = [colormaps[name](np.linspace(0, 1, count))[:, :3] for name, count in ((MAPS[colour][0], 33), ("gray", 9))]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.rint(255 * np.concatenate(steps)).astype(int).ravel().tolist())
+    return palette
+
+
+def _animate(frames: list, path: Path) -> None:
     with files.atomic(path) as temporary:
         frames[0].save(
             temporary, format=path.suffix[1:], save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0,
@@ -161,23 +183,28 @@ def save(event: Event, path: str | Path, colour: Colour | None = None, layers: t
         )  # fmt: skip
 
 
-def _frames(event: Event, colour: Colour, layers: tuple[int, ...]) -> list:
+def _image(figure: Figure):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _frames(event: Event, colour: Colour, layers: tuple[int, ...]) -> list:
+    from matplotlib.figure import Figure
 
     ny, nx = event.m.shape[-2:]
     aspect = min(ny * event.cell_m[1] / (nx * event.cell_m[0]), 3.0)
     frames = []
     for record in range(len(event.t_s)):
         figure = Figure(figsize=(8.0, 6.8 / len(layers) * aspect + 1.1), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
         axes = figure.subplots(1, len(layers), squeeze=False)
         for ax, layer in zip(axes.flat, layers):
             panel(ax, event, record, layer, colour)
         _bar(figure, axes, colour)
-        canvas.draw()
-        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
+        frames.append(_image(figure))
     return frames
 
 

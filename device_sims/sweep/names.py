@@ -3,3 +3,4 @@
 TABLES = (
     "events.parquet", "events.csv", "trajectories.parquet", "pulses.csv", "summary.csv", "points.csv", "device.json",
 )  # fmt: skip
+PICTURES = (".npz", "_strip.webp", ".webp")  # of a write event: the snapshots, their strip, their animation

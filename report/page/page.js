@@ -12,19 +12,23 @@ const config = {
 };
 const plots = [...document.querySelectorAll(".plot")];
 
+const menusOf = (name) => [...document.querySelectorAll(`select[data-figure="${name}"]`)];
+// the last menu runs fastest
+const placeOf = (name) => menusOf(name).reduce((sum, menu) => sum * menu.options.length + Number(menu.value), 0);
+
 function draw(plot) {
-  const figure = figures[plot.dataset.figure];
-  const menus = document.querySelectorAll(`select[data-figure="${plot.dataset.figure}"]`);
-  // the last menu runs fastest
-  const place = [...menus].reduce((sum, menu, k) => sum * figure.sizes[k] + Number(menu.value), 0);
-  const view = figure.views[place];
+  const view = figures[plot.dataset.figure].views[placeOf(plot.dataset.figure)];
   return Plotly.react(plot, view.data, { ...common, ...view.layout }, config);
 }
 
 for (const plot of plots) {
   draw(plot);
-  document.querySelectorAll(`select[data-figure="${plot.dataset.figure}"]`)
-    .forEach((menu) => menu.addEventListener("change", () => draw(plot)));
+  menusOf(plot.dataset.figure).forEach((menu) => menu.addEventListener("change", () => draw(plot)));
+}
+for (const shown of document.querySelectorAll(".pictures")) {
+  const show = () => [...shown.children].forEach((image, k) => { image.hidden = k !== placeOf(shown.dataset.figure); });
+  menusOf(shown.dataset.figure).forEach((menu) => menu.addEventListener("change", show));
+  show();
 }
 // a plot is as wide as the screen; paper is not
 addEventListener("beforeprint", () => plots.forEach((plot) => Plotly.relayout(plot, { width: 640, autosize: false })));

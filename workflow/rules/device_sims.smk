@@ -5,7 +5,7 @@ Each chunk of the sweep is a job of its own, at a path that is the hash of what 
 the chunks.
 """
 
-from device_sims.sweep.names import TABLES
+from device_sims.sweep.names import PICTURES, TABLES
 
 CHUNKS = ROOT / "device_sims/chunks"
 
@@ -49,6 +49,28 @@ rule collect:
     shell:
         "python -m device_sims collect --config {input.section:q} --chunks {params.chunks:q}"
         " --output {params.output:q} 2>&1 | tee {log:q}"
+
+
+rule picture:
+    input:
+        study.code("picture"),
+        spec=ancient(study.of_pulse(ROOT / "config/chunks/{chunk}.json")),
+        section=SECTION["pictures"],
+    output:
+        [DEVICE_SIMS / f"pictures/pulse_{{pulse}}{ending}" for ending in PICTURES],
+    log:
+        LOGS / "device_sims/pulse_{pulse}.log",
+    wildcard_constraints:
+        pulse="[0-9]+",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        stem=at(DEVICE_SIMS / "pictures/pulse_{pulse}"),
+    shell:
+        "python -m device_sims event --spec {input.spec:q} --config {input.section:q} --output {params.stem:q}"
+        " > {log:q} 2>&1 || (cat {log:q} >&2; exit 1)"
 
 
 rule device_sims:

@@ -19,10 +19,12 @@ rule report_html:
     input:
         study.code("report"),
         study.made(lambda facts: facts.simulates, rules.collect.output),
+        study.pictures(rules.picture.output),
         rules.card.output,
         study.made(lambda facts: facts.trains, [*rules.data.output, *rules.summarise.output]),
         study.made(lambda facts: facts.trains and facts.compares, rules.systems.output),
         SECTION["resolved"],
+        SECTION["pictures"],
     output:
         STUDY / "report.html",
     log:

@@ -171,6 +171,7 @@ def _facts(plan: Plan, code: dict[str, str]) -> Facts:
         trains=plan.trains,
         compares=bool(plan.config["system"]),
         chunks=[chunk.chunk_hash for chunk in plan.chunks],
+        pictured={str(pulse): chunk for pulse, chunk in plan.pictured.items()},
         card_inputs=plan.card_inputs,
         variants={one.variant: one.uses_card for one in plan.trained},
         sampled_variants=plan.sampled_variants,

@@ -10,6 +10,7 @@ from calibration.config import Stage as Calibration
 from calibration.sources import build
 from device_sims.common import Simulations
 from device_sims.config import Stage
+from device_sims.pictures import of_sweep
 from device_sims.sweep import sweep
 from device_sims.sweep.chunk import Chunk
 from network import datasets
@@ -39,8 +40,11 @@ class Plan:
         Whether stages 1 and 3 have a part in it.
     card_inputs : list of str
         Files of the user's that the card is made from.
+    pictured : dict of str
+        Hashes of the chunks whose first event is drawn, by number of the pulse.
     sections : dict of dict
-        What the jobs of stage 3 see of the config, by file name (see `network.training.settings.parts`).
+        What single jobs see of the config, by file name: those of stage 3 (see `network.training.settings.parts`) and
+        the pictures.
     trained : list of Settings
         What stage 3 trains, the baseline last.
     """
@@ -51,6 +55,7 @@ class Plan:
     simulates: bool
     trains: bool
     card_inputs: list[str]
+    pictured: dict[int, str]
     sections: dict[str, dict[str, Any]]
     trained: list[Settings]
 
@@ -118,7 +123,9 @@ class Planner:
                 "parts", lambda: {"network": settings.without_cache(third), **settings.parts(third)}, third
             )
         systems.check(config.get("system"), [one.variant for one in trained])
-        return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), parts, trained)
+        pictured = of_sweep.pictured(device, chunks)
+        sections = {**parts, "pictures": {"options": first["pictures"], "pulses": list(pictured)}}
+        return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), pictured, sections, trained)
 
     def _once(self, name: str, make: Callable[[], Any], *sections: dict[str, Any]) -> Any:
         key = (name, *map(canonical_json, sections))

@@ -63,6 +63,7 @@ def starts(plan: Plan, root: str | Path = sources.ROOT) -> dict[str, Start]:
         found |= {
             "simulate": Start(command("device_sims", "chunk", family, engine)),
             "collect": Start(command("device_sims", "collect", family, engine)),
+            "picture": Start(command("device_sims", "event", engine), packages=PICTURES),
         }
     if plan.trains:
         (dataset,), rules = ({one.modules[place] for one in plan.trained} for place in (1, 0))

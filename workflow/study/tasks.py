@@ -27,7 +27,7 @@ VALIDATION = Path("results/validation")
 DEVICE_SIMS = STUDY / "device_sims"
 CARD = STUDY / "calibration" / "card"
 NETWORK = STUDY / "network"
-SECTION = {part: STUDY / f"config/{part}.json" for part in ("resolved", "data", *STAGES)}
+SECTION = {part: STUDY / f"config/{part}.json" for part in ("resolved", "data", "pictures", *STAGES)}
 WRITES = ("events.parquet", "pulses.csv", "device.json")  # what stage 2 reads of stage 1
 CARD_FILES = ("states.csv", "pulses.csv", "transitions.csv", "population.csv", "reads.csv", "card.json")
 RUN_FILES = ("history.csv", "confusion.csv", "evaluations.csv", "programming.csv", "meter.json", files.SUMS)
@@ -66,6 +66,8 @@ class Facts:
         Whether stages 1 and 3 have a part in it, and whether it stands for a published system.
     chunks : list of str
         Hashes of what stage 1 simulates.
+    pictured : dict of str
+        Of the chunks whose first event is drawn, by number of the pulse.
     card_inputs : list of str
         Files of the user's that the card is made from.
     variants : dict of bool
@@ -86,6 +88,7 @@ class Facts:
     trains: bool
     compares: bool
     chunks: list[str]
+    pictured: dict[str, str]
     card_inputs: list[str]
     variants: dict[str, bool]
     sampled_variants: list[str]
@@ -187,6 +190,17 @@ class Tasks:
     def made(self, holds: Callable[[Facts], Any], paths: Iterable[str | Path]) -> Callable[[Any], list[str]]:
         """Return the input function that asks for files if it holds of the study."""
         return lambda wildcards: self._in(wildcards.study, paths) if holds(self.studies[wildcards.study]) else []
+
+    def of_pulse(self, path: str | Path) -> Callable[[Any], str]:
+        """Return the input function that puts the chunk whose event is drawn into a path."""
+        return lambda wildcards: str(path).replace("{chunk}", self.studies[wildcards.study].pictured[wildcards.pulse])
+
+    def pictures(self, paths: Iterable[str | Path]) -> Callable[[Any], list[str]]:
+        """Return the input function for the files of all pictures; ``paths`` have the wildcard ``pulse``."""
+        return lambda wildcards: self._in(
+            wildcards.study,
+            [str(path).replace("{pulse}", one) for one in self.studies[wildcards.study].pictured for path in paths],
+        )
 
     def writes(self, wildcards: Any) -> list[str]:
         """Return the tables of stage 1 that stage 2 reads, if the study simulates."""
