@@ -46,7 +46,9 @@ def device(study: Study) -> Section:
     same = {name: pulses[name].iloc[0] for name in map(str, pulses) if pulses[name].nunique() == 1 and name != "pulse"}
     rows += [list(quantity(name, value)) for name, value in same.items()]
     if not study.pictures:
-        sentence += " No pictures of its magnetisation were made (device_sims.pictures; only the engine llg makes them)."
+        sentence += (
+            " No pictures of the magnetisation were made (device_sims.pictures; only the engine llg makes them)."
+        )
     shown = [pictures(study)] if study.pictures else []
     return Section("device", "Device", sentence, [*shown, trajectories(study), Table("The device", [], rows)])
 

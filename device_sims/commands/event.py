@@ -7,7 +7,7 @@ import argparse
 from device_sims.common import Pictures
 from device_sims.pictures import of_sweep
 from device_sims.sweep import chunk
-from spinloom import files
+from spinloom import files, gpus
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    gpus.claim()
     own = chunk.specified(files.read_json(arguments.spec), arguments.spec)
     options = Pictures.parse(files.read_json(arguments.config)["options"], arguments.config, "options")
     of_sweep.draw(own, options, arguments.output)

@@ -17,6 +17,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.sections, self.plots, self.addresses, self.texts, self.scripts = [], [], [], [], []
+        self.menus, self.pictures = {}, []  # numbers of choices by figure; data URIs
         self.inside = None
         self.feed(text)
 
@@ -29,6 +30,13 @@ class Page(html.parser.HTMLParser):
             self.plots.append(attributes["data-figure"])
         if tag == "script":
             self.scripts.append("")
+        if tag == "select":
+            self.menu = self.menus.setdefault(attributes["data-figure"], [])
+            self.menu.append(0)
+        if tag == "option":
+            self.menu[-1] += 1
+        if tag == "img":
+            self.pictures.append(attributes.pop("src"))
         self.addresses += [attributes[name] for name in ("src", "href") if name in attributes]
 
     def handle_data(self, data):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from calibration.consequences.derive import with_derived
 from calibration.sources import library
@@ -171,7 +172,18 @@ def finished(folder: Path, kind: str, trains: bool) -> Path:
     else:
         config["network"] = None
     files.write_json(config, folder / "config" / "resolved.json")
+    if kind == "domain_wall":
+        pictures(folder, [0, 2])
     return folder
+
+
+def pictures(folder: Path, pulses: list[int]) -> None:
+    """Write pictures of write events of these pulses, each of one colour."""
+    place = folder / "device_sims" / "pictures"
+    place.mkdir()
+    for number, name in enumerate(f"pulse_{pulse}{ending}" for pulse in pulses for ending in ("_strip.webp", ".webp")):
+        Image.new("RGB", (4, 3), (40 * number, 0, 0)).save(place / name, lossless=True)
+    files.write_json({"options": {}, "pulses": pulses}, folder / "config" / "pictures.json")
 
 
 MARGINS, LEVELS = [0.0, 0.1, 0.5], {"2": [0, 4], "010": [0, 1, 2, 3, 4], "wall": [0, 2, 4]}

@@ -61,11 +61,26 @@ def test_the_page_tells_its_story_in_order_and_all_figures_are_there(folders, ki
     assert len(found.scripts) == 3
     figures = json.loads(found.scripts[0])
     assert list(figures) == found.plots
-    for figure in figures.values():
-        assert len(figure["views"]) == int(np.prod(figure["sizes"]))
+    for name, figure in figures.items():
+        assert len(figure["views"]) == int(np.prod(found.menus.get(name, [])))
         for view in (figure["views"][0], figure["views"][-1]):
             drawn = go.Figure(view)  # refuses what plotly.js does not know
             assert sum(len(trace.x) for trace in drawn.data) > 0
+
+
+def test_pictures_of_writes_stand_in_the_page(folders, full, tmp_path):
+    found, own = Page(full.read_text()), folders["domain_wall"] / "device_sims" / "pictures"
+    names = [f"pulse_{pulse}{ending}" for pulse in (0, 2) for ending in ("_strip.webp", ".webp")]
+    assert [base64.b64decode(one.split("base64,")[1]) for one in found.pictures] == [
+        (own / name).read_bytes() for name in names
+    ]
+    assert found.menus["magnetisation"] == [2, 2] and "No pictures" not in found.text
+    without = Page(page.render(study.read(folders["stt_mtj"])))
+    assert not without.pictures and "No pictures of the magnetisation were made" in without.text
+    copy = shutil.copytree(folders["domain_wall"], tmp_path / "copy")
+    (copy / "device_sims" / "pictures" / names[3]).unlink()
+    with pytest.raises(UserError, match=r"pulse_2\.webp: no such file"):
+        study.read(copy)
 
 
 def test_what_the_costs_leave_out_is_said(full):
@@ -191,6 +206,8 @@ def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_pat
       menu.value = menu.options[menu.options.length - 1].value; menu.dispatchEvent(new Event("change"));
     }
     const probe = document.querySelector('.plot[data-figure="rows"]');
+    const images = [...document.querySelectorAll(".pictures img")].filter((image) => image.offsetParent);
+    document.documentElement.dataset.seen = images.map((image) => `${image.src.length} ${image.naturalWidth}`).join();
     document.documentElement.dataset.chosen = JSON.stringify(probe.data[0].y);"""
     used, allowed = tmp_path / "used.html", base64.b64encode(hashlib.sha256(choose.encode()).digest()).decode()
     page_ = full.read_text()
@@ -203,6 +220,7 @@ def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_pat
     assert f'data-ready="{len(plots)}"' in text and all("main-svg" in plot for plot in plots)
     chosen = json.loads(re.search(r'data-chosen="(.*?)"', text)[1])
     np.testing.assert_allclose(chosen, study.read(full.parent).card.kernel[-1, 0], rtol=0, atol=5e-4)
+    assert f'data-seen="{len(Page(page_).pictures[-1])} 4"' in text  # the last alone, decoded
     # what is not the page's own does not run
     (tmp_path / "foreign.html").write_text(with_it)
     text, said = browse(tmp_path / "foreign.html")

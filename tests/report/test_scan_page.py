@@ -41,8 +41,8 @@ def figures(found):
 def test_every_point_and_every_figure_is_there(folder, found, figures):
     assert found.sections == ["scan", "axes", "pareto", "points", "provenance"]
     assert found.plots == list(figures) == FIGURES and len(found.scripts) == 3
-    for figure in figures.values():
-        assert len(figure["views"]) == int(np.prod(figure["sizes"]))
+    for name, figure in figures.items():
+        assert len(figure["views"]) == int(np.prod(found.menus.get(name, [])))
         for view in (figure["views"][0], figure["views"][-1]):
             assert sum(len(trace.x) for trace in go.Figure(view).data) > 0  # refuses what plotly.js does not know
     points = json.loads((folder / "config" / "scan.json").read_text())

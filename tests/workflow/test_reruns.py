@@ -53,9 +53,14 @@ KEYS = [
     ({"device_sims.sweep.instances": 2}, {"simulate": 4, **TABLES}),
     # the engine, and the seed of everything
     (
-        {"device_sims.engine": "llg", "device_sims.numerics": {"integrator": "fdr4", "dt_s": 2e-13}},
-        SIMULATION,
+        {"device_sims.engine": "llg", "device_sims.numerics": NUMERICS},
+        {"picture": 4, **SIMULATION},
     ),
+    (
+        {"device_sims.engine": "llg", "device_sims.numerics": NUMERICS, "device_sims.pictures": {"pulses": 2}},
+        {"picture": 2, **SIMULATION},
+    ),
+    ({"device_sims.engine": "llg", "device_sims.numerics": NUMERICS, "device_sims.pictures": None}, SIMULATION),
     ({"seed": 1}, {**SIMULATION, "train": 2}),
     # values that change places within a section, and back
     ({"device_sims.stt_mtj.wait": {"rest_s": 0.2e-9, "relax_s": 0.1e-9}}, SIMULATION),

@@ -111,7 +111,8 @@ def test_packages_that_a_plug_in_imports_count(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name, jobs",
     [
-        ("device_sims/engines/llg/solver.py", {"simulate", "collect"}),
+        ("device_sims/engines/llg/solver.py", {"simulate", "collect", "picture"}),
+        ("device_sims/pictures/drawing.py", {"picture"}),
         ("device_sims/devices/domain_wall.py", {"simulate", "collect"}),
         ("device_sims/engines/oommf/program.py", set()),
         ("device_sims/engines/macrospin/solver.py", set()),

@@ -43,7 +43,7 @@ def jobs(snakemake):
 
 def test_default_study_plans_all_stages(jobs):
     assert jobs() == {
-        "simulate": 10, "collect": 1, "card": 1, "card_figures": 1, "data": 1, "train": 6,
+        "simulate": 10, "collect": 1, "picture": 5, "card": 1, "card_figures": 1, "data": 1, "train": 6,
         "summarise": 1, "data_package": 1, "report_html": 1, "all": 1,
     }  # fmt: skip
 
