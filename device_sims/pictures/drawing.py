@@ -158,10 +158,13 @@ def save(event: Event, path: str | Path, colour: Colour | None = None, layers: t
 
 def save_small(event: Event, strip_path: str | Path, animation_path: str | Path) -> None:
     """Write strip and animation as WebP of few colours, to stand in a page; the same event, same bytes."""
+    from PIL import Image
+
     colour = colouring(event)
-    palette, frames = _palette(colour), _frames(event, colour, _layers(event, None))
+    palette, plain = _palette(colour), Image.Dither.NONE
+    frames = _frames(event, colour, _layers(event, None))
     for images, path in (([_image(strip(event))], strip_path), (frames, animation_path)):
-        _animate([image.quantize(palette=palette, dither=0).convert("RGB") for image in images], Path(path))
+        _animate([image.quantize(palette=palette, dither=plain).convert("RGB") for image in images], Path(path))
 
 
 def _palette(colour: Colour):
