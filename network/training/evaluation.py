@@ -236,7 +236,7 @@ class Evaluator:
         ]  # fmt: skip
         clipped = self.clipped(shown, history[-1]["epoch"])
         looks = deployment.looks + (0 if first is None else int(first.looks))
-        between = {"between": machine.architecture.between} if any(machine.architecture.between) else {}
+        between: dict[str, Any] = {"between": machine.architecture.between} if any(machine.architecture.between) else {}
         counted = Meter(
             **between,
             variant=self.settings.variant,
