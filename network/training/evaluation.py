@@ -236,9 +236,13 @@ class Evaluator:
         ]  # fmt: skip
         clipped = self.clipped(shown, history[-1]["epoch"])
         looks = deployment.looks + (0 if first is None else int(first.looks))
-        between: dict[str, Any] = {"between": machine.architecture.between} if any(machine.architecture.between) else {}
+        absent: dict[str, Any] = {}  # where a network has no such parts, as the section asks
+        if any(machine.architecture.between):
+            absent["between"] = machine.architecture.between
+        if machine.given is not None:
+            absent["pretrained"] = machine.given.sha256
         counted = Meter(
-            **between,
+            **absent,
             variant=self.settings.variant,
             rule=self.rule.name,
             replicate=machine.replicate,
@@ -249,7 +253,6 @@ class Evaluator:
             samples=sum(row["samples"] for row in history),
             steps=int(state.step),
             layers=tuple(LayerUse(one.inputs, one.outputs, one.uses) for one in machine.architecture.layers),
-            **({} if machine.given is None else {"pretrained": machine.given.sha256}),
             normalisation=machine.architecture.normalisation,
             devices_per_synapse=len(self.rule.mix) if arrays or self.rule.costs.reads_per_product else 0,
             reads_per_product=self.rule.costs.reads_per_product,
