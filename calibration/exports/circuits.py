@@ -140,6 +140,15 @@ def bisect(leaves: list[str], edges: np.ndarray, choose: Callable[[float, str, s
     return choose(float(edges[middle - 1]), below, above)
 
 
+def by_number(number: str, leaves: list[str]) -> str:
+    """Return an expression that chooses one of the leaves by a whole number, itself an expression."""
+    return bisect(
+        leaves,
+        np.arange(1, len(leaves)) - 0.5,
+        lambda edge, below, above: f"({number} < {float(edge)!r} ? {below} : {above})",
+    )
+
+
 def identifier(card: KernelCard) -> str:
     """Return the name of the model: that of a card's hash, so that two cards do not collide in a circuit."""
     return f"spinloom_{card.hash[:8]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.card import KernelCard
-from calibration.exports.circuits import Circuit, Device, bisect, device, identifier, outcome
+from calibration.exports.circuits import Circuit, Device, by_number, device, identifier, outcome
 from calibration.exports.exported import Exported
 
 MOST = 50_000
@@ -106,9 +106,4 @@ def _choose(edge: float, below: str, above: str) -> str:
 
 
 def _by_number(number: str, values: np.ndarray) -> str:
-    """Return an expression of a value by a whole number."""
-    return bisect(
-        [repr(float(value)) for value in values],
-        np.arange(1, len(values)) - 0.5,
-        lambda edge, below, above: f"({number} < {float(edge)!r} ? {below} : {above})",
-    )
+    return by_number(number, [repr(float(value)) for value in values])
