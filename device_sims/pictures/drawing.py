@@ -131,6 +131,7 @@ def panel(ax: Axes, event: Event, record: int, layer: int, colour: Colour) -> No
         f"{event.t_s[record] * 1e9:.3g} ns{told}" + (f", layer {layer}" if event.m.shape[2] > 1 else ""),
         fontsize=8, loc="left", pad=2, fontweight="bold" if told else "normal",
     )  # fmt: skip
+    ax.set_facecolor("white")  # cells without material, whatever style other code has set
     ax.set_xlim(0, nx * dx)
     ax.set_ylim(0, ny * dy)
     ax.set_xlabel("x (nm)", fontsize=8)

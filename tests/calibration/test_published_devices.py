@@ -10,13 +10,14 @@ from calibration.config import Stage
 from calibration.sources import build, library
 from device_sims.config import Stage as Simulations
 from device_sims.sweep import sweep
+from spinloom import config
 from workflow.study import config as study_config
 
 ROOT = Path(__file__).parents[2]
 
 
 def section(name, stage="calibration", **lattice):
-    layer = study_config.read(ROOT / "configs" / f"{name}.yaml")
+    layer = config.read(ROOT / "configs" / f"{name}.yaml")
     if lattice:
         layer["calibration"]["parametric"]["lattice"].update(lattice)
     return study_config.section(study_config.laid_over(ROOT / "config.yaml", layer), stage)
