@@ -1,5 +1,6 @@
 """Pictures of the magnetisation: what they show is what was simulated, and the same event gives the same bytes."""
 
+import matplotlib
 import numpy as np
 import pytest
 import yaml
@@ -84,7 +85,8 @@ def test_a_rotated_state_has_the_rotated_hue(degrees):
     np.testing.assert_allclose(drawing.shown(found, 0, 0, "angle"), degrees, atol=0.5)
 
 
-def test_cells_without_material_are_background_and_outlined():
+def test_cells_without_material_are_background_and_outlined(monkeypatch):
+    monkeypatch.setitem(matplotlib.rcParams, "axes.facecolor", "#eaeaf2")  # of a style that other code has set
     m = np.zeros((1, 3, 1, 4, 6))
     m[:, 2, :, 1:3, 1:5] = 1
     found = states(m)
