@@ -1,10 +1,10 @@
-# make run | test | lint | smoke | clean.  STUDY=configs/NAME.yaml chooses another study for `run`.
+# make run | test | lint | smoke | docs | clean.  STUDY=configs/NAME.yaml chooses another study for `run`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
 
-.PHONY: run smoke test lint lock clean
+.PHONY: run smoke test lint docs lock clean
 
 run: $(VENV)/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom run $(STUDY)
@@ -22,16 +22,21 @@ lint: $(VENV)/test.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
+# the site, build/site/index.html; a warning, as of a link that leads nowhere, is an error
+docs: $(VENV)/docs.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/site
+	@echo "build/site/index.html"
+
 # the pins of all requirements with the hashes of their files for every platform; needs uv, and a network
 lock:
-	for file in requirements requirements-slurm requirements-test; do \
+	for file in requirements requirements-slurm requirements-test requirements-docs; do \
 	  { grep -E '^(#|-r )' $$file.txt; \
 	    grep -vE '^(#|-r )' $$file.txt | uv pip compile --quiet --universal --python-version 3.11 --no-deps \
 	      --generate-hashes --no-header --no-annotate --no-emit-index-url -; } > $$file.new && mv $$file.new $$file.txt || exit 1; \
 	done
 
 clean:
-	rm -rf $(VENV) .snakemake .cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build .snakemake .cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "results/ stays; rm -r results/STUDY deletes a study"
 
@@ -44,4 +49,8 @@ $(VENV)/run.stamp: requirements.txt
 
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements-test.txt requirements-slurm.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/test.stamp requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	@touch $@

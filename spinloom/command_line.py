@@ -40,16 +40,24 @@ def run_command(package: str, arguments: Sequence[str]) -> None:
         As of the command.
     """
     compiled.set_up()
+    parser, _ = parser_of(package, arguments[:1])
+    parsed = parser.parse_args(arguments)
+    parsed.run(parsed)
+
+
+def parser_of(
+    package: str, chosen: Sequence[str]
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of a stage, and those of its commands by name; the ``chosen`` have their options."""
     parser = argparse.ArgumentParser(prog=called(package), description=_first_line(import_module(package).__doc__))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text in commands_of(package).items():
         own = commands.add_parser(name, help=text, description=text)
-        if name in arguments[:1]:
+        if name in chosen:
             command = import_module(f"{package}.commands.{name}")
             command.arguments(own)
             own.set_defaults(run=command.run)
-    parsed = parser.parse_args(arguments)
-    parsed.run(parsed)
+    return parser, commands.choices
 
 
 def commands_of(package: str) -> dict[str, str]:
