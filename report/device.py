@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from report import agreement
 from report.parts import Figure, Pictures, Section, Table, quantity, text, words
@@ -56,18 +58,33 @@ def device(study: Study) -> Section:
 def pictures(study: Study) -> Pictures:
     """Return a write event of each pulse that has one, as a strip and as an animation."""
     names = pulse_names(study.simulated["pulses"])
-    images = [
-        f"data:image/webp;base64,{base64.b64encode(content).decode()}"
-        for pair in study.pictures.values()
-        for content in pair
-    ]
+    films = {pulse: _film(animation) for pulse, (_, animation) in study.pictures.items()}
+    images = [shown for pulse, (strip, _) in study.pictures.items() for shown in ([_uri(strip)], films[pulse][0])]
     caption = (
         "The first write on the first device, simulated once more with the random numbers that it has in the sweep. "
         "Colour is mz or the in-plane angle, arrows are in-plane components, the dashed line is the wall, thin lines "
         "are boundaries of grains and regions. Titles in bold: a drive is on."
     )
     menus = [("pulse", [names[pulse] for pulse in study.pictures]), ("show", ["all snapshots", "one after the other"])]
-    return Pictures("magnetisation", "A write event", caption, images, menus)
+    frame_ms = max(each_ms for _, each_ms in films.values())
+    return Pictures("magnetisation", "A write event", caption, images, frame_ms, menus)
+
+
+def _uri(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+
+
+def _film(animation: bytes) -> tuple[list[str], int]:
+    """Return the frames of an animation as data URIs, and for how long each is shown in ms: no browser stops a WebP."""
+    with Image.open(io.BytesIO(animation)) as film:
+        frames, each_ms = [], 0
+        for number in range(getattr(film, "n_frames", 1)):
+            film.seek(number)
+            one = io.BytesIO()
+            film.convert("RGB").save(one, format="webp", lossless=True)
+            each_ms = max(each_ms, int(film.info.get("duration", 0)))
+            frames.append(_uri(one.getvalue()))
+    return frames, each_ms
 
 
 def origin(study: Study) -> Table:

@@ -10,6 +10,7 @@ import pandas as pd
 from report.parts import Figure, Section, Table, text, words
 from report.plots import INK, ORANGES, axis, colour, errors, layout, matrix, numbers, see_through
 from report.study import Study
+from spinloom import border
 
 CURVES = {
     "test_accuracy": ("test accuracy (%)", 100),
@@ -57,7 +58,7 @@ def network(study: Study) -> Section:
             sentence += f" Variant {words(str(variant))} assumes: {own['assumed'].removesuffix('.')}."
         if isinstance(own["warnings"], str):
             sentence += f" Warning, variant {words(str(variant))}: {own['warnings']}."
-    blocks = [_summary(study), confusion(study)]
+    blocks = [_summary(study), _layers(study), confusion(study)]
     if study.network["history"]["epoch"].max() > 0:  # else all weights were given, and nothing was learned
         blocks.insert(0, curves(study))
     if len(study.network["programming"]):
@@ -132,6 +133,15 @@ def _summary(study: Study) -> Table:
     ]  # fmt: skip
     note = "Rows that were selected are selected by the validation images, never by the test."
     return Table("Accuracy and writes", heads, rows, note)
+
+
+def _layers(study: Study) -> Table:
+    note = (
+        "Where the products of each layer are formed, and the digital circuits behind its array, in their order. "
+        "The optimiser and what the learning rule keeps are digital."
+    )
+    rows = border.shown(study.network["layers"])
+    return Table("What devices compute, and what is digital", list(border.SHOWN), rows, note)
 
 
 def programming(study: Study) -> Figure:

@@ -37,12 +37,16 @@ class Figure:
 
 @dataclass
 class Pictures:
-    """Pictures as many as its menus have choices: ``images`` are data URIs, in the order of a `Figure`'s views."""
+    """Pictures as many as its menus have choices, in the order of a `Figure`'s views.
+
+    Each is a list of data URIs: one image, or the frames of a film with a slider, each shown for ``frame_ms``.
+    """
 
     name: str
     title: str
     caption: str
-    images: list[str]
+    images: list[list[str]]
+    frame_ms: int
     menus: list[tuple[str, list[str]]]
 
 

@@ -17,7 +17,7 @@ DEVICE_SIMS = ("events.parquet", "trajectories.parquet", "pulses.csv", "summary.
 PICTURES = ("_strip.webp", ".webp")  # strip and animation
 NETWORK = (
     "history.csv", "summary.csv", "writes.csv", "energy.csv", "costs.csv", "areas.csv", "rivals.csv", "sensitivity.csv",
-    "evaluations.csv", "programming.csv", "lifetime.csv", "confusion.csv",
+    "evaluations.csv", "programming.csv", "lifetime.csv", "confusion.csv", "layers.csv",
 )  # fmt: skip
 
 

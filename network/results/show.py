@@ -8,12 +8,13 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from spinloom import border
 from spinloom.files import read_table
 from spinloom.quantities import LEVELS, OWN, PHASES
 
 
 def show(directory: Path, console: Console) -> None:
-    """Print accuracy, writes, energies, further tests, lifetimes, published numbers: as far as ``directory`` has them.
+    """Print accuracy, writes, layers, energies, tests, lifetimes, published numbers: as far as ``directory`` has them.
 
     Raises
     ------
@@ -30,6 +31,7 @@ def show(directory: Path, console: Console) -> None:
         console.print(f"warning: {warning}", style="bold", markup=False, highlight=False)
     for variant, told in summary.dropna(subset="warnings").groupby("variant", sort=False)["warnings"].first().items():
         console.print(f"warning: {variant}: {told}", style="bold", markup=False, highlight=False)
+    console.print(_layers(read_table(directory / "layers.csv")))
     costs = read_table(directory / "costs.csv")
     console.print(_energy(costs))
     console.print(_chip(costs))
@@ -80,6 +82,15 @@ def _summary(rows: pd.DataFrame) -> Table:
             _number(row["writes_per_sample_mean"]), f"{row['most_writes_on_a_device']:g}", str(row["devices"]),
             f"{row['memory_bits_per_synapse']:g}",
         )  # fmt: skip
+    return table
+
+
+def _layers(rows: pd.DataFrame) -> Table:
+    table = Table(title="what devices compute, and what is digital", title_justify="left")
+    for name in border.SHOWN:
+        table.add_column(name, overflow="fold")
+    for row in border.shown(rows):
+        table.add_row(*row)
     return table
 
 

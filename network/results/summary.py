@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from network.config import Converters
-from network.hardware import costs
+from network.hardware import border, costs
 from network.hardware.run import Run
 from network.results import lifetime
 from network.results.meter import Clipped, Meter
@@ -201,7 +201,7 @@ def summarise(
     output: Path,
     warnings: tuple[str, ...] = (),
 ) -> None:
-    """Write history, summary, writes, energy, evaluations, programming, lifetime and confusion (.csv) for some runs.
+    """Write history, summary, layers, writes, costs, evaluations, programming, confusion and more (.csv) for some runs.
 
     Parameters
     ----------
@@ -254,6 +254,9 @@ def summarise(
         "summary": summary_table(history, evaluations, meters),
         "writes": writes_table(history),
         **cost_tables(runs_by_variant),
+        "layers": pd.concat(
+            [border.layer_table(runs_by_variant[own.variant][0], own) for own in variants], ignore_index=True
+        ),
         "evaluations": evaluations_table(evaluations),
         "programming": programming_table(programming),
         "lifetime": lifetime.lifetime_table(meters, evaluations, variants[0].lifetime),

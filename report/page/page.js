@@ -30,6 +30,19 @@ for (const shown of document.querySelectorAll(".pictures")) {
   menusOf(shown.dataset.figure).forEach((menu) => menu.addEventListener("change", show));
   show();
 }
+for (const film of document.querySelectorAll(".film")) {
+  const images = [...film.querySelectorAll("img")], button = film.querySelector("button"), slider = film.querySelector("input");
+  const show = () => images.forEach((image, k) => { image.hidden = k !== Number(slider.value); });
+  let timer = null;
+  const play = (on) => {
+    clearInterval(timer);
+    timer = on ? setInterval(() => { slider.value = (Number(slider.value) + 1) % images.length; show(); }, Number(film.dataset.ms)) : null;
+    button.textContent = on ? "pause" : "play";
+  };
+  button.addEventListener("click", () => play(timer === null));
+  slider.addEventListener("input", () => { play(false); show(); });
+  play(!matchMedia("(prefers-reduced-motion: reduce)").matches);
+}
 // a plot is as wide as the screen; paper is not
 addEventListener("beforeprint", () => plots.forEach((plot) => Plotly.relayout(plot, { width: 640, autosize: false })));
 addEventListener("afterprint", () => plots.forEach((plot) => Plotly.relayout(plot, { width: null, autosize: true })));

@@ -60,6 +60,22 @@ def test_crosssim_s_tables_come_back_as_the_same_card(name, tmp_path):
     assert told["distance of the kernels"].max() < 1e-7
 
 
+@pytest.mark.parametrize("name", ["memristor_32_levels", "sot_mtj_80nm_a"])
+def test_crosssim_s_tables_are_laid_out_as_the_program_reads_them(name):
+    """A line of text, then numbers with commas; both files with the same CDF points; devices from 0 on."""
+    files = export(library.card(name), "crosssim").files
+    label = "" if name.startswith("memristor") else "0"
+    heads = []
+    for way in ("increasing", "decreasing"):
+        lines = files[f"dG_{way}{label}.txt"].decode().splitlines()
+        assert lines[0][0].isalpha()
+        conductance, points = (np.array(line.split(","), float) for line in lines[1:3])
+        changes = np.array([line.split(",") for line in lines[3:]], float)
+        assert changes.shape == (len(points), len(conductance)) and (np.diff(points) > 0).all()
+        heads.append(lines[:3])
+    assert heads[0] == heads[1]
+
+
 @pytest.mark.parametrize("kind", ["DWMTJ_SOT", "DWMTJ_STT"])
 def test_published_tables_of_three_devices_come_back(kind, tmp_path):
     if not ARCHIVE.exists():
@@ -78,7 +94,7 @@ def test_a_table_of_few_points_says_how_far_it_is_off():
     """Rounded CDFs: the distance that is told is the one between the kernel and the quantiles, drawn through again."""
     random = generator(4, "kernel")
     kernel, conductance = random.dirichlet(np.ones(9), 9), np.linspace(1e-6, 9e-6, 9)
-    points, change, told = table(kernel, conductance, 20)
+    points, (change,), (told,) = table(kernel[None], conductance, 20)
     assert len(points) <= 20 and np.all(np.diff(points) > 0) and (points[0], points[-1]) == (0, 1)
     draws = np.linspace(0, 1, 200_001)
     for state in range(9):
@@ -86,7 +102,7 @@ def test_a_table_of_few_points_says_how_far_it_is_off():
         nearest = np.abs(landed[:, None] - conductance).argmin(axis=1)
         np.testing.assert_allclose(np.bincount(nearest, minlength=9) / len(draws), told[state], atol=2e-5)
     assert 1e-3 < 0.5 * np.abs(told - kernel).sum(axis=1).max() < 0.5
-    exact = table(kernel, conductance, 4096)[2]
+    exact = table(kernel[None], conductance, 4096)[2][0]
     np.testing.assert_allclose(exact, kernel, atol=1e-7)
 
 
@@ -184,6 +200,9 @@ def test_what_the_files_do_not_say_is_a_number(tmp_path):
     told = made.table().set_index("quantity")["value"]
     noise = card.reads["noise_sd_S"].mean() / np.ptp(card.states["conductance_S"])
     assert told["pulses left out"] == len(card.pulses) - 2
+    assert told["no mean step"] == 1 and "no mean step" not in set(
+        export(library.card(STEPS[0]), "crosssim").table()["quantity"]
+    )
     assert told["read noise"] == pytest.approx(noise, abs=0, rel=1e-12)
     assert len(made.files) == 2 * len(card.population)
     write(made, tmp_path / "out")

@@ -68,7 +68,7 @@ def test_from_data_to_tables(study, capsys, monkeypatch):
     assert len(history) == 6 * 3 and list(dict.fromkeys(history["variant"])) == list(VARIANTS)
     assert not any("per_s" == c or "time" in c for c in history)
     for name in ("history", "summary", "writes", "energy", "costs", "areas", "rivals", "sensitivity", "evaluations",
-                 "programming", "confusion"):  # fmt: skip
+                 "programming", "confusion", "layers"):  # fmt: skip
         columns = pd.read_csv(folder / "summary" / f"{name}.csv").columns
         assert set(documented(f"summary/{name}.csv")) == set(columns), name
     summary = pd.read_csv(folder / "summary" / "summary.csv")

@@ -36,6 +36,14 @@ def test_what_the_costs_leave_out_is_a_warning(folder):
     assert "warning: the costs of five leave out: ideal ADC, not charged" in console.file.getvalue()
 
 
+def test_what_devices_compute_is_said_by_layer(folder):
+    rows = shown(folder)
+    array = ["1: dense", "5 x 3"]
+    devices = ["five, two </script>", *array, "devices", "forward", "gradient", "ideal / ideal", "bias; <relu>"]
+    assert devices in rows
+    assert ["float_baseline", *array, "digital", "-", "forward, gradient", "-", "bias; <relu>"] in rows
+
+
 def test_what_a_study_need_not_have_is_left_out(folder):
     (folder / "systems.csv").unlink()
     text = (folder / "evaluations.csv").read_text()

@@ -72,7 +72,7 @@ def simulated(folder: Path, kind: str) -> dict:
 def network(folder: Path) -> None:
     """Write the network stage's tables: 3 variants, 2 seeds, 3 epochs."""
     history, summary, energy, confusion, evaluations = [], [], [], [], []
-    costs, areas, rivals, sensitivity = [], [], [], []
+    costs, areas, rivals, sensitivity, layers = [], [], [], [], []
     for place, (variant, accuracy) in enumerate(VARIANTS.items()):
         own = {"variant": variant, "rule": "accumulate_quantise_program"}
         writes = 0 if variant == "float_baseline" else 0.5 + place
@@ -121,6 +121,11 @@ def network(folder: Path) -> None:
                 rivals.append({**own, "chip": "int8 streamed", "phase": "inference", "term": "leakage"})
                 energy += [{**own, "phase": phase, "level": level, "term": term, "energy_J_mean": mean, **told}
                            for term in ("reads", "total")]  # fmt: skip
+        held = "digital" if variant == "float_baseline" else "devices"
+        layers.append({
+            **own, "layer": 1, "kind": "dense", "inputs": 5, "outputs": 3, "uses": 1, "devices": 40, "inference": held,
+            "training_forward": held, "training_backward": "none", "gradient": "digital", "after": "bias; <relu>",
+        })  # fmt: skip
         confusion += [
             {**own, "true_class": true, "predicted_class": answer, "images": 90 if true == answer else 5}
             for true in range(3)
@@ -139,7 +144,7 @@ def network(folder: Path) -> None:
             for interval in (None, 3600.0) for hold in (1e4, 1e8)
         ]  # fmt: skip
     tables = {"history": history, "summary": summary, "energy": energy, "confusion": confusion}
-    tables |= {"costs": costs, "areas": areas, "rivals": rivals, "sensitivity": sensitivity}
+    tables |= {"costs": costs, "areas": areas, "rivals": rivals, "sensitivity": sensitivity, "layers": layers}
     tables |= {"evaluations": evaluations, "writes": [{"variant": "five", "epoch": 1}]}
     years = {"endurance_writes": 1e12, "samples_per_s": 1e3, "lifetime_years_worst": 321.0}
     tables |= {"programming": [
@@ -178,11 +183,15 @@ def finished(folder: Path, kind: str, trains: bool) -> Path:
 
 
 def pictures(folder: Path, pulses: list[int]) -> None:
-    """Write pictures of write events of these pulses, each of one colour."""
+    """Write a strip and an animation of three frames for each of these pulses, in colours of their own."""
     place = folder / "device_sims" / "pictures"
     place.mkdir()
-    for number, name in enumerate(f"pulse_{pulse}{ending}" for pulse in pulses for ending in ("_strip.webp", ".webp")):
-        Image.new("RGB", (4, 3), (40 * number, 0, 0)).save(place / name, lossless=True)
+    for pulse in pulses:
+        Image.new("RGB", (4, 3), (40 * pulse, 0, 0)).save(place / f"pulse_{pulse}_strip.webp", lossless=True)
+        first, *others = (Image.new("RGB", (5, 3), (40 * pulse, 0, 50 * n)) for n in range(1, 4))
+        first.save(
+            place / f"pulse_{pulse}.webp", lossless=True, save_all=True, append_images=others, duration=350, loop=0
+        )
     files.write_json({"options": {}, "pulses": pulses}, folder / "config" / "pictures.json")
 
 

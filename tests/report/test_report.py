@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import io
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from report import agreement, evidence, page, study
 from report.__main__ import main
@@ -70,15 +72,19 @@ def test_the_page_tells_its_story_in_order_and_all_figures_are_there(folders, ki
 
 def test_pictures_of_writes_stand_in_the_page(folders, full, tmp_path):
     found, own = Page(full.read_text()), folders["domain_wall"] / "device_sims" / "pictures"
-    names = [f"pulse_{pulse}{ending}" for pulse in (0, 2) for ending in ("_strip.webp", ".webp")]
-    assert [base64.b64decode(one.split("base64,")[1]) for one in found.pictures] == [
-        (own / name).read_bytes() for name in names
+    contents = [base64.b64decode(one.split("base64,")[1]) for one in found.pictures]
+    assert [contents[place] for place in (0, 4)] == [(own / f"pulse_{n}_strip.webp").read_bytes() for n in (0, 2)]
+    frames = [Image.open(io.BytesIO(content)) for content in contents]
+    assert all(frame.format == "WEBP" and frame.n_frames == 1 for frame in frames)
+    assert [frame.convert("RGB").getpixel((4, 2)) for place, frame in enumerate(frames) if place not in (0, 4)] == [
+        (40 * pulse, 0, 50 * n) for pulse in (0, 2) for n in (1, 2, 3)
     ]
+    assert full.read_text().count('class="film" data-ms="350"') == full.read_text().count('<input type="range"') == 2
     assert found.menus["magnetisation"] == [2, 2] and "No pictures" not in found.text
     without = Page(page.render(study.read(folders["stt_mtj"])))
     assert not without.pictures and "No pictures of the magnetisation were made" in without.text
     copy = shutil.copytree(folders["domain_wall"], tmp_path / "copy")
-    (copy / "device_sims" / "pictures" / names[3]).unlink()
+    (copy / "device_sims" / "pictures" / "pulse_2.webp").unlink()
     with pytest.raises(UserError, match=r"pulse_2\.webp: no such file"):
         study.read(copy)
 
@@ -207,6 +213,14 @@ def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_pat
     }
     const probe = document.querySelector('.plot[data-figure="rows"]');
     const images = [...document.querySelectorAll(".pictures img")].filter((image) => image.offsetParent);
+    const film = [...document.querySelectorAll(".film")].find((one) => one.offsetParent);
+    const [slider, button] = [film.querySelector("input"), film.querySelector("button")];
+    const at = () => [...film.querySelectorAll("img")].findIndex((image) => image.offsetParent);
+    const before = [button.textContent, at()];
+    slider.value = 2; slider.dispatchEvent(new Event("input"));
+    const moved = [button.textContent, at()];
+    button.click(); const again = button.textContent; button.click();
+    document.documentElement.dataset.film = [...before, ...moved, again, button.textContent].join();
     document.documentElement.dataset.seen = images.map((image) => `${image.src.length} ${image.naturalWidth}`).join();
     document.documentElement.dataset.chosen = JSON.stringify(probe.data[0].y);"""
     used, allowed = tmp_path / "used.html", base64.b64encode(hashlib.sha256(choose.encode()).digest()).decode()
@@ -220,7 +234,9 @@ def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_pat
     assert f'data-ready="{len(plots)}"' in text and all("main-svg" in plot for plot in plots)
     chosen = json.loads(re.search(r'data-chosen="(.*?)"', text)[1])
     np.testing.assert_allclose(chosen, study.read(full.parent).card.kernel[-1, 0], rtol=0, atol=5e-4)
-    assert f'data-seen="{len(Page(page_).pictures[-1])} 4"' in text  # the last alone, decoded
+    assert re.search(r'data-seen="\d+ 5"', text)  # one frame of the last film alone, decoded
+    played = re.search(r'data-film="(.*?)"', text)[1].split(",")
+    assert played[0] == "pause" and played[2:] == ["play", "2", "pause", "play"]  # plays; the slider stops it
     # what is not the page's own does not run
     (tmp_path / "foreign.html").write_text(with_it)
     text, said = browse(tmp_path / "foreign.html")

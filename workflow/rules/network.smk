@@ -6,7 +6,8 @@ Each variant and each seed trains in a job of its own, which sees only that vari
 
 SUMMARY = NETWORK / "summary"
 TABLES = ["history.csv", "summary.csv", "writes.csv", "energy.csv", "evaluations.csv", "programming.csv"]
-TABLES += ["lifetime.csv", "confusion.csv", "costs.csv", "areas.csv", "rivals.csv", "sensitivity.csv", SUMS]
+TABLES += ["lifetime.csv", "confusion.csv", "costs.csv", "areas.csv", "rivals.csv", "sensitivity.csv", "layers.csv"]
+TABLES += [SUMS]
 
 
 # compute nodes often have no network
