@@ -1,10 +1,14 @@
 """The pinned requirements: complete, each with the hashes of its files, from nowhere in particular."""
 
+import ast
 import re
+import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -48,3 +52,33 @@ def test_a_study_needs_nothing_of_the_tests():
     project = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE)
     wanted = {canonicalize_name(Requirement(text).name) for text in re.findall('"(.+?)"', project[1])}
     assert len(wanted) > 15 and wanted <= own.keys()
+
+
+def imported(*folders: str) -> set[str]:
+    """Return the packages, by the names of their distributions, that modules of these folders import."""
+    found, owners = set(), metadata.packages_distributions()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [str(node.module)]
+            found |= {name.split(".")[0] for name in names}
+    own = {path.parent.name for path in ROOT.glob("*/__init__.py")} | sys.stdlib_module_names
+    return {canonicalize_name(name) for module in found - own for name in owners.get(module, [])}
+
+
+def test_conda_s_environment_has_what_a_study_its_tests_and_lint_need():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    names = [*filter(lambda entry: isinstance(entry, str), listed), *listed[-1]["pip"]]
+    there = {canonicalize_name(re.split("[=<>]", name)[0].removesuffix("-base")) for name in names}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    study = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    # all that Makefile's lint calls, and what gives the types of other packages to it
+    lint = {
+        name for name in pins("requirements-test.txt") if name in ("ruff", "snakefmt", "pyright") or "stubs" in name
+    }
+    assert {"pandas-stubs", "snakefmt"} <= lint and "pillow" in study
+    # ubermag brings its own parts, snakemake its interfaces
+    brought = {"discretisedfield", "micromagneticmodel", "micromagneticdata", "oommfc", "ubermagutil"}
+    tests = {name for name in imported("tests") - brought if not name.startswith("snakemake-interface")}
+    assert "pytest" in tests and not (study | tests | lint) - there
