@@ -77,6 +77,8 @@ class Line(Section):
 
     width_m: Real = key("Width.", gt=0)
     length_m: Real = key("Length.", gt=0)
+    thickness_m: Real | None = key("Thickness, if the device says it; else calibration's.", absent=True, gt=0)
+    resistivity_ohm_m: Real | None = key("Resistivity, if the device says it; else calibration's.", absent=True, gt=0)
 
 
 class Plates(Section):

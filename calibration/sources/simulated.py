@@ -307,8 +307,8 @@ def _pulses(
 
 
 def _line(stage: Simulation, line: Line, current: Any, duration: Any) -> Any:
-    resistivity = stage.constant("write_energy.resistivity_ohm_m")
-    thickness = stage.constant("write_energy.heavy_metal_thickness_m")
+    resistivity = line.resistivity_ohm_m or stage.constant("write_energy.resistivity_ohm_m")
+    thickness = line.thickness_m or stage.constant("write_energy.heavy_metal_thickness_m")
     return line_energy(current, duration, resistivity, line.width_m, thickness, line.length_m)
 
 

@@ -24,7 +24,7 @@ from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3
 from spinloom import streams
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
-from spinloom.write_events import Barrier, Energy, Heat, Junction, Levels, Outcome, Plates, Pulse, Writes
+from spinloom.write_events import Barrier, Energy, Junction, Levels, Outcome, Pulse, Writes
 
 P, AP, UNDECIDED = "P", "AP", "undecided"
 DIRECTIONS = {"P_to_AP": 1, "AP_to_P": -1}  # the sign of mz at the start
@@ -146,6 +146,11 @@ def disc(layer: Layer) -> tuple[Mesh, Geometry]:
     return Mesh(cells, cells, (layer.cell_m, layer.cell_m, layer.thickness_m)), Geometry("disc")
 
 
+def area_m2(layer: Layer) -> float:
+    """Return the area of a free layer."""
+    return math.pi / 4 * layer.diameter_m**2
+
+
 def anisotropy_field(options: Options, Ku_J_per_m3: float | None = None) -> float:
     """Return ``Hk = 2 Ku/(mu0 Ms) - (Nz - Nx) Ms`` of the disc as one moment, A/m."""
     Ms = options.material.Ms_A_per_m
@@ -163,15 +168,17 @@ def stability(options: Options) -> float:
     return energy / (BOLTZMANN * temperature) if temperature else float("inf")
 
 
-def material(section: Simulations, instance: int, **torque) -> Material:
-    """Return an instance's material: its Ku is drawn from ``spread.Ku_relative_sd`` about the nominal one."""
+def material(section: Simulations, instance: int, **own) -> Material:
+    """Return an instance's material: its Ku is drawn from ``spread.Ku_relative_sd`` about the nominal one.
+
+    ``own`` are the constants of a family; the spin polarisation is along the normal if it says nothing of it.
+    """
     options = section.options
     normal = streams.generator(section.seed, "device spread", section.device, instance).standard_normal()
     factor = 1 + options.spread.Ku_relative_sd * normal
     nominal = options.material.model_dump()
-    return Material(
-        **{**nominal, "Ku_J_per_m3": nominal["Ku_J_per_m3"] * factor}, polarisation=(0.0, 0.0, 1.0), **torque
-    )
+    drawn = {"Ku_J_per_m3": nominal["Ku_J_per_m3"] * factor, "polarisation": (0.0, 0.0, 1.0)}
+    return Material(**{**nominal, **drawn, **own})
 
 
 def problem(section: Simulations, plan: Plan, instance: int, body: Material, pulse: dict, field_T: Vector) -> Problem:
@@ -340,7 +347,13 @@ def describe(section: Simulations) -> dict:
 
 
 def writes(
-    section: Simulations, channel: str, *, favours: bool, gate_m: float | None, critical_V: dict | None
+    section: Simulations,
+    channel: str,
+    *,
+    favours: bool,
+    energy: Energy,
+    critical_V: dict | None,
+    delta: float | None = None,
 ) -> Writes:
     """Return what the write events mean: two states, AP and P, and a pulse that is one for both directions.
 
@@ -350,13 +363,14 @@ def writes(
         What is pulsed.
     favours : bool
         Whether a pulse favours one state: a device that is in it, if no write was simulated from there, stays.
-    gate_m : float or None
-        Thickness of the gate's dielectric, if the voltage charges one.
+    energy : Energy
+        What a write spends.
     critical_V : dict or None
         Critical voltage by direction, if there is one.
+    delta : float or None
+        Barrier of the less stable state over kB T; None: that of `stability`.
     """
     options = section.options
-    area = math.pi / 4 * options.layer.diameter_m**2
     return Writes(
         outcome=Outcome(
             column="final_state",
@@ -377,13 +391,14 @@ def writes(
             polarity="current_density_A_per_m2",
             settle="relax_s",
         ),
-        junction=Junction(area_m2=area, RA_ohm_m2=options.junction.RA_ohm_m2, TMR=options.junction.TMR),
-        energy=Energy(
-            junction=Heat(mz="mz_pulse_mean"),
-            gate=None if gate_m is None else Plates(area_m2=area, dielectric_thickness_m=gate_m),
-        ),
-        # of one moment in axial symmetry, on which the torque acts as a field along its axis
-        barrier=Barrier(thermal_stability=stability(options), critical_voltage_V=critical_V, exponent=2)
+        junction=Junction(area_m2=area_m2(options.layer), RA_ohm_m2=options.junction.RA_ohm_m2, TMR=options.junction.TMR),
+        energy=energy,
+        # the exponent is that of one moment in axial symmetry, on which the torque acts as a field along its axis
+        barrier=Barrier(
+            thermal_stability=stability(options) if delta is None else delta,
+            critical_voltage_V=critical_V,
+            exponent=2,
+        )
         if options.temperature_K
         else None,
     )

@@ -45,7 +45,7 @@ from device_sims.devices.mtj import (  # noqa: F401  (part of this family's prot
 )
 from device_sims.problem import ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Problem
 from spinloom.declare import Real, Section, key
-from spinloom.write_events import Writes
+from spinloom.write_events import Energy, Heat, Writes
 
 _law = pa.Column(float, pa.Check.between(-1e-9, 1 + 1e-9), nullable=True)
 SUMMARY_COLUMNS = {
@@ -266,7 +266,8 @@ def writes(section: Simulations) -> Writes:
     """Return what the write events mean; a current favours one state."""
     options = section.options
     favours = any(options.pulses.voltages_V)
-    return mtj.writes(section, "junction", favours=favours, gate_m=None, critical_V=_critical(options))
+    energy = Energy(junction=Heat(mz="mz_pulse_mean"))
+    return mtj.writes(section, "junction", favours=favours, energy=energy, critical_V=_critical(options))
 
 
 def _critical(options: Options) -> dict[str, float]:

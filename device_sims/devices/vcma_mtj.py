@@ -32,7 +32,7 @@ from device_sims.devices.mtj import (  # noqa: F401  (part of this family's prot
 from device_sims.problem import GAMMA0, MU0, Problem
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
-from spinloom.write_events import Writes
+from spinloom.write_events import Energy, Heat, Plates, Writes
 
 SUMMARY_COLUMNS = {
     **mtj.SUMMARY_COLUMNS,
@@ -90,6 +90,12 @@ def half_period(options: Options) -> float:
     return math.pi * (1 + options.material.alpha**2) * MU0 / (GAMMA0 * options.bias_field_T)
 
 
+def stability(options: Options) -> float:
+    """Return the barrier in the bias field over kB T, ``Delta (1 - H/Hk)^2`` (Stoner-Wohlfarth); inf at T = 0."""
+    lean = options.bias_field_T / MU0 / mtj.anisotropy_field(options)
+    return mtj.stability(options) * (1 - lean) ** 2
+
+
 def check(section: Simulations) -> None:
     """Check what a declaration cannot; errors as of `mtj.check`, and a bias field that leaves no two states."""
     options = section.options
@@ -131,14 +137,17 @@ def describe(section: Simulations) -> dict:
     own = {
         "half_period_s": half_period(section.options),
         "gate_dielectric_thickness_m": section.options.gate.dielectric_thickness_m,
+        "thermal_stability": stability(section.options) if section.options.temperature_K else None,
     }
     return {**mtj.describe(section), **own}
 
 
 def writes(section: Simulations) -> Writes:
     """Return what the write events mean; a voltage favours no state."""
-    gate_m = section.options.gate.dielectric_thickness_m
-    return mtj.writes(section, "gate", favours=False, gate_m=gate_m, critical_V=None)
+    options = section.options
+    plates = Plates(area_m2=mtj.area_m2(options.layer), dielectric_thickness_m=options.gate.dielectric_thickness_m)
+    energy = Energy(junction=Heat(mz="mz_pulse_mean"), gate=plates)
+    return mtj.writes(section, "gate", favours=False, energy=energy, critical_V=None, delta=stability(options))
 
 
 def _problem(section: Simulations, plan: mtj.Plan, instance: int) -> Problem:

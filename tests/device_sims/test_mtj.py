@@ -12,10 +12,10 @@ from scipy.stats import binomtest
 
 from device_sims.common import Simulations
 from device_sims.config import Stage
-from device_sims.devices import Batch, mtj, stt_mtj, vcma_mtj
+from device_sims.devices import Batch, landscape, mtj, stt_mtj, vcma_mtj
 from device_sims.engines import Result
 from device_sims.engines.macrospin import solver as macrospin
-from device_sims.problem import GAMMA0, MU0
+from device_sims.problem import BOLTZMANN, GAMMA0, MU0
 from device_sims.sweep import tables
 from spinloom.errors import UserError
 from tests.device_sims.conftest import changed
@@ -187,6 +187,18 @@ def test_odd_half_turns_switch_and_even_ones_do_not(temperature, tolerance):
     assert len(summary) == 8
     assert np.abs(summary["probability"] - turns % 2).max() <= tolerance
     assert summary["anisotropy_field_A_per_m"].abs().max() < 1e-3
+
+
+def test_bias_field_lowers_the_barrier_that_the_card_tells():
+    """Delta (1 - h)^2, which is the pass of the moment's energy in the field."""
+    given = section("vcma_mtj")
+    h = 0.03 / MU0 / mtj.anisotropy_field(given.options)
+    barrier = vcma_mtj.writes(given).barrier
+    assert barrier is not None and 0.1 < h < 0.3
+    assert barrier.thermal_stability == pytest.approx(mtj.stability(given.options) * (1 - h) ** 2, rel=1e-9, abs=0)
+    body = vcma_mtj.batches(given)[0].problem.material
+    found = landscape.barrier_J(body, *mtj.disc(given.options.layer), (0.03, 0.0, 0.0), 1) / (BOLTZMANN * 300)
+    assert barrier.thermal_stability == pytest.approx(found, rel=1e-5, abs=0)
 
 
 # -- what both share -------------------------------------------------------------------------------------------------
