@@ -371,6 +371,7 @@ def writes(
         Barrier of the less stable state over kB T; None: that of `stability`.
     """
     options = section.options
+    read = options.junction
     return Writes(
         outcome=Outcome(
             column="final_state",
@@ -391,7 +392,7 @@ def writes(
             polarity="current_density_A_per_m2",
             settle="relax_s",
         ),
-        junction=Junction(area_m2=area_m2(options.layer), RA_ohm_m2=options.junction.RA_ohm_m2, TMR=options.junction.TMR),
+        junction=Junction(area_m2=area_m2(options.layer), RA_ohm_m2=read.RA_ohm_m2, TMR=read.TMR),
         energy=energy,
         # the exponent is that of one moment in axial symmetry, on which the torque acts as a field along its axis
         barrier=Barrier(
