@@ -32,7 +32,7 @@ WORDS = (
     *("Options", "check", "pulses", "batches", "observe", "summarise", "describe", "writes"),
     *("AXES", "KEYS", "PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
-REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("landscape", "mtj", "planning", "wire"))
+REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("landscape", "mtj", "passing", "planning", "wire"))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandera.pandas as pa
@@ -84,8 +84,15 @@ class Notches(Section):
     width_m: Real = key("Width of a notch at the edge.", 2e-08, gt=0)
 
 
-def strip(track: Track, roughness: Roughness, notches: Notches, seed: int, instance: int) -> tuple[Mesh, Geometry]:
-    """Return the mesh and the shape of a track."""
+def strip(
+    track: Track,
+    roughness: Roughness,
+    notches: Notches,
+    seed: int,
+    instance: int,
+    beyond_mx: tuple[float, float] | None = None,
+) -> tuple[Mesh, Geometry]:
+    """Return the mesh and the shape of a track; ``beyond_mx`` as of `Geometry`."""
     cell = track.cell_m
     rough = None
     if roughness.rms_m > 0:
@@ -102,15 +109,16 @@ def strip(track: Track, roughness: Roughness, notches: Notches, seed: int, insta
         notch_positions_m=notches.positions_m,
         notch_depth_m=notches.depth_m,
         notch_width_m=notches.width_m,
+        beyond_mx=beyond_mx,
     )
 
 
-def grains(given: Grains, seed: int, instance: int) -> FilmGrains | None:
-    """Return the grains of an instance, or None."""
+def grains(given: Any, seed: int, instance: int) -> FilmGrains | None:
+    """Return the grains of an instance, or None; ``given`` is `Grains`, or some of its keys."""
     return FilmGrains(seed=seed, instance=instance, **given.model_dump()) if given.size_m else None
 
 
-def check_grains(given: Grains, where: str) -> None:
+def check_grains(given: Any, where: str) -> None:
     """Check that grains differ in something, and that what differs has grains.
 
     Raises
@@ -118,7 +126,7 @@ def check_grains(given: Grains, where: str) -> None:
     UserError
         If it is one without the other.
     """
-    plain = Grains()
+    plain = type(given)()
     differ = [name for name, value in given if name != "size_m" and value != getattr(plain, name)]
     if given.size_m and not differ:
         raise UserError(
@@ -186,15 +194,16 @@ def outcome(counted: tuple[str, ...], what: str, advice: str) -> Outcome:
     return Outcome(column="wall_state", counted=counted, left_out=left_out, what=what, advice=advice)
 
 
-def observe(problem: Problem, result: Result) -> tuple[dict, dict]:
+def observe(problem: Problem, result: Result, component: int = 2) -> tuple[dict, dict]:
     """Return the row of `EVENT_COLUMNS` and the arrays of `TRAJECTORY_COLUMNS` of a trajectory.
 
-    Its phases must be called ``rest`` and ``pulse``, in this order, whatever follows them. A position is absent in
-    every record that has not one wall.
+    Its phases must be called ``rest`` and ``pulse``, in this order, whatever stands beside them. A position is absent
+    in every record that has not one wall. ``component`` is that of m along the domains: 2 where they are up and down,
+    0 where they are head to head.
     """
-    up_left, mz = problem.initial.up_left, result.m[:, 2]
-    states = observables.wall_states(mz, result.mask, up_left)
-    position = observables.wall_position(mz, result.mask, problem.mesh.cell_m[0], up_left)
+    up_left, along = problem.initial.up_left, result.m[:, component]
+    states = observables.wall_states(along, result.mask, up_left)
+    position = observables.wall_position(along, result.mask, problem.mesh.cell_m[0], up_left)
     position[np.array(states) != SINGLE] = np.nan
     changes = observables.state_events(result.t_s, states)
     row = {

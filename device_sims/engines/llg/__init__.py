@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from device_sims.engines import Result
-from device_sims.engines.llg.stability import check
+from device_sims.engines.llg import extrapolation, stability
 from device_sims.problem import Problem
 
 __all__ = ["VERSION", "check", "probe", "run"]
 
 VERSION = "3"
+
+
+def check(problem: Problem) -> None:
+    """Check that the integrator, its step and the evaluations of the stray field suit the problem.
+
+    Raises
+    ------
+    UserError
+        As of `stability.check` and `extrapolation.check`.
+    """
+    stability.check(problem)
+    extrapolation.check(problem)
 
 
 def probe() -> tuple[bool, str]:

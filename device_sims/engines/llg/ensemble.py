@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from device_sims.engines import Result
-from device_sims.engines.llg import stability, window
+from device_sims.engines.llg import extrapolation, stability, window
 from device_sims.engines.llg.drives import Drive
 from device_sims.engines.llg.solver import MAX_DRIFT, Solver, State, System
 from device_sims.problem import ADAPTIVE, Geometry, Problem, material
@@ -45,6 +45,7 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
         if _shape(problem) != _shape(first):
             raise UserError("the llg engine runs problems together only if mesh, numerics, material and timing agree")
         stability.check(problem)
+        extrapolation.check(problem)
     wide = first.numerics.precision == "float64"
     together = batch if batch is not None else jax.default_backend() == "gpu"
     # such phases end or come to rest in each replica at a time of its own
