@@ -1,8 +1,8 @@
 """A head-to-head wall of an in-plane wire, clocked past a notch by a field: it passes or is pinned.
 
-The wire of Ellis et al. (arXiv 2303.01886) is soft, so its shape alone turns the magnetisation along it, and two domains
-meet head to head in a transverse or a vortex wall. A pulse of field along the wire drives the wall to the right;
-whether it has passed the notches when all is quiet again is the wire's answer (`passing`).
+The wire of Ellis et al. (arXiv 2303.01886) is soft, so its shape alone turns the magnetisation along it, and two
+domains meet head to head in a transverse or a vortex wall. A pulse of field along the wire drives the wall to the
+right; whether it has passed the notches when all is quiet again is the wire's answer (`passing`).
 
 The wire goes on beyond the box at both ends (`Geometry.beyond_mx`), so no end reverses by itself, and a wall that comes
 to the far end stays there.

@@ -54,9 +54,14 @@ def test_an_overlay_scans_the_programming_spread(spread):
     np.testing.assert_allclose(sd[:, middle], spread, atol=1e-6)
 
 
-def test_simulated_wire_is_the_notched_wire():
-    own, other = (section(name, "device_sims") for name in ("nanowire_simulated", "notched_wire"))
+def test_simulated_wire_trains_as_the_published_one():
+    own, other = (section(name, "network") for name in ("nanowire_simulated", "nanowire_binary"))
+    for name in [name for name in other["variants"] if name.startswith("two_layers")]:
+        del other["variants"][name]
     assert json.dumps(own, sort_keys=True) == json.dumps(other, sort_keys=True)
+    device = Simulations.parse(section("nanowire_simulated", "device_sims"), "nanowire_simulated")
+    device.family.check(device)
+    assert device.family.describe(device)["wall_kind"] == "transverse"
 
 
 @pytest.mark.parametrize(("name", "least", "most"), [("mtj_ternary", 1e-3, 0.99), ("mtj_crossbar", 1e-3, 0.98)])

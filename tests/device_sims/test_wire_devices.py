@@ -11,7 +11,7 @@ from scipy import integrate
 
 from device_sims import engines
 from device_sims.config import Stage
-from device_sims.devices import domain_wall, notched_wire, wire
+from device_sims.devices import domain_wall, notched_wire, passing, wire
 from device_sims.engines import Result
 from device_sims.validation import same_writes
 from spinloom.errors import UserError
@@ -211,13 +211,13 @@ def test_the_fit_finds_the_published_law():
     """
     law = (4.63168, 2.72741, 0.97813)
     np.testing.assert_allclose(
-        notched_wire.passing_law([3, 4, law[0], 5, 6, 7], *law), [0.0332, 0.170, 0.511, 0.738, 0.977, 0.9985], atol=6e-4
+        passing.passing_law([3, 4, law[0], 5, 6, 7], *law), [0.0332, 0.170, 0.511, 0.738, 0.977, 0.9985], atol=6e-4
     )
     w, rng = np.linspace(2, 7, 11), np.random.default_rng(4)
     pulls = []
     for _ in range(40):
-        passed = rng.binomial(2000, notched_wire.passing_law(w, *law))
-        found = notched_wire.fit(w * 1e-3, passed, np.full(11, 2000))
+        passed = rng.binomial(2000, passing.passing_law(w, *law))
+        found = passing.fit(w * 1e-3, passed, np.full(11, 2000))
         values = np.array([found.w0 * 1e3, found.b * 1e-3, found.a])
         pulls.append((values - law) / [found.w0_se * 1e3, found.b_se * 1e-3, found.a_se])
     pulls = np.array(pulls)
@@ -227,13 +227,13 @@ def test_the_fit_finds_the_published_law():
 
 def test_a_fit_that_the_data_do_not_tell_is_absent():
     writes = np.full(4, 50)
-    assert notched_wire.fit([1, 2, 3, 4], [0, 0, 0, 0], writes) is None
-    assert notched_wire.fit([1, 2, 3, 4], [50, 50, 50, 50], writes) is None
-    assert notched_wire.fit([1, 2], [10, 40], writes[:2]) is None
+    assert passing.fit([1, 2, 3, 4], [0, 0, 0, 0], writes) is None
+    assert passing.fit([1, 2, 3, 4], [50, 50, 50, 50], writes) is None
+    assert passing.fit([1, 2], [10, 40], writes[:2]) is None
     # a step has no finite b
-    assert notched_wire.fit([1, 2, 3, 4], [0, 0, 50, 50], writes) is None
+    assert passing.fit([1, 2, 3, 4], [0, 0, 50, 50], writes) is None
     # nothing at the low end: a = 1, held there, has no error
-    law = notched_wire.fit([1, 2, 3, 4, 5], [0, 3, 25, 47, 50], np.full(5, 50))
+    law = passing.fit([1, 2, 3, 4, 5], [0, 3, 25, 47, 50], np.full(5, 50))
     assert law.w0 == pytest.approx(3, abs=0.1) and law.a == 1 and np.isnan(law.a_se) and law.w0_se < 0.2
 
 

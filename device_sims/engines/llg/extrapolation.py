@@ -1,11 +1,11 @@
 """What a stray field that is extrapolated for some steps does to the temperature of spin waves.
 
-The stray field of other cells is evaluated every n steps and extrapolated in between (`Numerics`). A wave that turns far
-within n steps meets a field that lags behind it, which damps the wave or drives it. Where the Gilbert damping is large
-that is nothing; in Permalloy (alpha 0.02) with n = 2 steps of 0.8 ps the film takes 940 K instead of 300.
+The stray field of other cells is evaluated every n steps and extrapolated in between (`Numerics`). A wave that turns
+far within n steps meets a field that lags behind it, which damps the wave or drives it. Where the Gilbert damping is
+large that is nothing; in Permalloy (alpha 0.02) with n = 2 steps of 0.8 ps the film takes 940 K instead of 300.
 
-As in `stability`, a wave is dz/dt = lambda z + noise, but the part of lambda that other cells' stray field makes acts on
-the extrapolated z. A period of n steps is a linear map of z now and a period ago, whose stationary variance is the
+As in `stability`, a wave is dz/dt = lambda z + noise, but the part of lambda that other cells' stray field makes acts
+on the extrapolated z. A period of n steps is a linear map of z now and a period ago, whose stationary variance is the
 temperature.
 """
 
