@@ -30,10 +30,10 @@ def test_without_a_stray_field_it_is_the_temperature_of_the_scheme(scheme):
         assert np.isinf(found[~sound]).all()
 
 
-@pytest.mark.parametrize("share", [-0.06, 0.06])
+@pytest.mark.parametrize("share", [-0.04, 0.04])
 def test_the_ratio_is_that_of_simulated_waves(share):
     """20,000 waves over 400 periods: their variance scatters by 1 %, a false alarm is a four-sigma event."""
-    alpha, x, interval = 0.1, 1.2, 2
+    alpha, x, interval = 0.2, 0.6, 2
     whole, part = (1j - alpha) * x, (1j - alpha) * share
     rng = np.random.default_rng(8)
     z = before = np.zeros(20_000, complex)
@@ -52,10 +52,9 @@ def test_the_ratio_is_that_of_simulated_waves(share):
             z = z + (first + rate(z + first, 1.0, 1.0)) / 2
         before = now
     (expected,) = extrapolation.temperature_ratio("heun", alpha, np.array([x]), np.array([share]), interval)
-    if np.isfinite(expected):
-        assert (np.abs(z) ** 2).mean() == pytest.approx(expected, rel=0.04)
-    else:
-        assert (np.abs(z) ** 2).mean() > 1e6
+    assert (np.abs(z) ** 2).mean() == pytest.approx(expected, rel=0.04, abs=0)
+    # without the lag it would be another temperature
+    assert abs(expected / stability.temperature_ratio("heun", alpha, x) - 1) > 0.1
 
 
 @pytest.mark.parametrize("turns", [(1, 0), (0, 1), (1, 1)])
