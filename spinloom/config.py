@@ -197,6 +197,11 @@ def stack(path: str | Path, above: dict[str, Any]) -> Stack:
     """
     source = str(path)
     if EXTENDS not in above:
+        if not Path(path).exists() and Path(path).name == "config.yaml":
+            raise UserError(
+                f"{path}: found none here, allowed: a folder of `spinloom init`, or a file that says "
+                f"`{EXTENDS}: {DEFAULT}`"
+            )
         content = read(path)
         if EXTENDS not in content:
             return Stack(content, above)

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from pydantic import model_validator
 
+from network.datasets.own import groups
 from network.datasets.own.kept import Files, OwnData
 from network.datasets.own.options import Own
 from network.datasets.own.samples import MOST_VALUES, Samples
@@ -25,6 +26,11 @@ class Options(Own):
     test_labels_file: str | None = key("NPY file of the labels of the test.", None, min_length=1)
     features: str = key("Array of an NPZ file that holds the samples.", "x")
     labels: str = key("Array of an NPZ file that holds the labels.", "y")
+    groups: str | None = key(
+        "Array of an NPZ file that says which samples belong together, such as the person: none of a group's samples "
+        "trains while others validate or test. null: each sample is alone.",
+        None,
+    )
     test_features: str | None = key("Array of the same NPZ file that holds the samples of the test.", None)
     test_labels: str | None = key("Array of the same NPZ file that holds the labels of the test.", None)
 
@@ -40,6 +46,8 @@ class Options(Own):
             raise ValueError("test_features: found without its like, allowed test_features and test_labels, or neither")
         if self.test_features is not None and self.test_file is not None:
             raise ValueError("test_file: found it beside test_features, allowed one of them")
+        if self.groups is not None and self.labels_file is not None:
+            raise ValueError("groups: found it with an NPY file, allowed with an NPZ file, which holds several arrays")
         for file, labels in (("file", "labels_file"), ("test_file", "test_labels_file")):
             named = getattr(self, file)
             if (named is not None and not named.lower().endswith(".npz")) != (getattr(self, labels) is not None):
@@ -60,21 +68,29 @@ class Arrays(OwnData):
         """Return the samples of the files; `UserError` if a file or an array is missing or unreadable."""
         own = self.options
         assert isinstance(own, Options)
-        train = _samples(files, own.file, own.labels_file, (own.features, own.labels))
+        train = _samples(files, own.file, own.labels_file, (own.features, own.labels), own.groups)
         if own.test_features is not None and own.test_labels is not None:
             return train, _samples(files, own.file, None, (own.test_features, own.test_labels))
         if own.test_file is None:
             return train, None
-        return train, _samples(files, own.test_file, own.test_labels_file, (own.features, own.labels))
+        return train, _samples(files, own.test_file, own.test_labels_file, (own.features, own.labels), own.groups)
 
 
-def _samples(files: Files, name: str, labels: str | None, named: tuple[str, str]) -> Samples:
-    path = Path(name).expanduser()
-    if labels is None:
+def _samples(
+    files: Files, name: str, labels: str | None, named: tuple[str, str], together: str | None = None
+) -> Samples:
+    path, of = Path(name).expanduser(), None
+    if labels is not None:
+        (features,), (given,) = _loaded(files, path), _loaded(files, Path(labels).expanduser())
+    elif together is None:
         features, given = _loaded(files, path, named)
     else:
-        (features,), (given,) = _loaded(files, path), _loaded(files, Path(labels).expanduser())
-    return Samples(path.name, features, given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given)
+        features, given, of = _loaded(files, path, (*named, together))
+        if of.ndim != 1 or len(of) != len(features):
+            raise UserError(f"{path}: groups: found {list(of.shape)}, allowed one for each of {len(features)} samples")
+        of = groups.texts(of, str(path))
+    given = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    return Samples(path.name, features, given, groups=of)
 
 
 def _loaded(files: Files, path: Path, names: tuple[str, ...] = ()) -> list[np.ndarray]:

@@ -26,6 +26,7 @@ class Data(NamedTuple):
     test_labels: np.ndarray  # uint8[m]
     classes: int
     shape: tuple[int, int, int]  # rows, columns, channels
+    train_groups: np.ndarray | None = None  # int32[n], of samples that train or validate together; None: each alone
 
 
 class Dataset(Protocol):
@@ -120,8 +121,10 @@ def content_hash(data: Data) -> str:
     head = [data.classes, list(data.shape), len(data.train_labels), len(data.test_labels)]
     if data.train_images.dtype != np.uint8:
         head.append(str(data.train_images.dtype))
+    if data.train_groups is not None:
+        head.append("groups")
     name = hashlib.sha256(canonical_json(head).encode())
-    for values in data[:4]:
+    for values in (*data[:4], *(() if data.train_groups is None else (data.train_groups,))):
         name.update(np.ascontiguousarray(values).data)
     return name.hexdigest()
 

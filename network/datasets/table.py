@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from network.datasets.own import groups
 from network.datasets.own.kept import Files, OwnData
 from network.datasets.own.options import Own
 from network.datasets.own.samples import Samples, size
@@ -33,6 +34,11 @@ class Options(Own, Spelling):
     label: Text | None = key("Column of the label; null: the labels have a file of their own.", None)
     labels_file: str | None = key("File with a label in each line, in the order of the samples.", None, min_length=1)
     test_labels_file: str | None = key("The same for the test.", None, min_length=1)
+    group: Text | None = key(
+        "Column that says which samples belong together, such as the person: none of a group's samples trains while "
+        "others validate or test. null: each sample is alone.",
+        None,
+    )
     features: Names | None = key("Columns that are features, in this order; null: all others.", None, min_length=1)
     ignore: Names = key("Columns that are no features, such as numbers or names of samples.", ())
     header: Flag | None = key("Whether the first line has the names of the columns; null: as it looks.", None)
@@ -78,13 +84,20 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
     if own.label is not None:
         left = {_place(columns, own.label, path, "label")}
         given = _cells(table.iloc[:, min(left)])
+    together = None
+    if own.group is not None:
+        if (place := _place(columns, own.group, path, "group")) in left:
+            raise UserError(f"{path}: group: found {own.group!r}, allowed another column than the label's")
+        together = groups.texts(_cells(table.iloc[:, place]), str(path))
+        left.add(place)
     left |= {_place(columns, column, path, "ignore") for column in own.ignore}
     chosen = [place for place in range(len(columns)) if place not in left]
     if own.features is not None:
         chosen = [_place(columns, column, path, "features") for column in own.features]
         if twice := left & set(chosen):
             raise UserError(
-                f"{path}: features: found {columns[min(twice)]!r}, allowed neither the label nor ignored ones"
+                f"{path}: features: found {columns[min(twice)]!r}, allowed neither the label, the group nor an "
+                "ignored one"
             )
     if not chosen:
         raise UserError(f"{path}: found no column beside the label, allowed one feature or more")
@@ -93,7 +106,7 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
     _numbers(features, path, chosen, asked=own.features is not None)
     plain = all(dtype == np.uint8 for dtype in features.dtypes)
     values = features.to_numpy() if plain else features.to_numpy(np.float64, na_value=np.nan)
-    return Samples(path.name, values, given, list(map(str, features.columns)))
+    return Samples(path.name, values, given, list(map(str, features.columns)), together)
 
 
 def _cells(column: pd.Series) -> np.ndarray:
@@ -177,7 +190,9 @@ def _text(raw: bytes, path: Path, own: Options) -> pd.DataFrame:
     if not kept:
         raise UserError(f"{path}: found no line, allowed a table")
     written = dialect_of(kept, own)
-    asked = {name for name in (own.label, *(own.features or ()), *own.ignore) if name and not name.isdecimal()}
+    asked = {
+        name for name in (own.label, own.group, *(own.features or ()), *own.ignore) if name and not name.isdecimal()
+    }
     header = own.header
     if header is None:
         header = bool(asked & set(cut(kept[0], written.separator))) or _named(kept, written.separator, written.decimal)

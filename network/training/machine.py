@@ -24,8 +24,8 @@ from network.synapse import fractions, pulse_trains, random_words, sampling, tur
 from network.synapse.apart import apart
 from network.synapse.device import DeviceModel
 from network.training.settings import Settings
+from network.training.split import split
 from spinloom.errors import UserError
-from spinloom.streams import generator
 
 
 class TrainState(NamedTuple):
@@ -75,9 +75,7 @@ class Machine:
         # whether pictures and hidden values may be negative
         self.signed = settings.input.range == "signed", settings.activation not in architecture.POSITIVE
 
-        order = generator(settings.seed, "network", "validation split").permutation(len(data.train_labels))
-        count = settings.held(len(order))
-        held, others = order[:count], order[count:]
+        held, others = split(settings, data)
         held, kept = np.sort(held), np.sort(others[: settings.training_images])
         self.picture, self.classes = data.shape, data.classes
         self.images = jnp.asarray(data.train_images[kept])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from calibration.config import Stage
-from calibration.sources import build
+from calibration.sources import build, library
 from network.training import settings
 from network.training.card import suits
 from spinloom.config import section as study_section
@@ -108,6 +108,23 @@ def test_a_look_at_a_long_file_sees_all_of_it(tmp_path):
     table.to_csv(tmp_path / "writes.csv", index=False)
     made = study({"kind": "import", "file": str(tmp_path / "writes.csv")})
     assert made["network"]["rule"] == "accumulate_quantise_program"
+
+
+@pytest.mark.parametrize("kind", ["library", "card"])
+def test_a_ready_card_of_steps_has_a_rule_that_can_use_it(kind, tmp_path):
+    source = {"kind": "library", "name": "ecram_101_levels"}
+    if kind == "card":
+        library.card("ecram_101_levels").write(tmp_path / "card")
+        source = {"kind": "card", "file": str(tmp_path / "card")}
+    made = study(source)
+    assert made["network"]["rule"] == "stochastic_coincidence" and made["network"]["batch_size"] == 1
+    # what a layer says stands
+    above = {"calibration": {"source": source}, "network": {"rule": "tiki_taka", "batch_size": 1}}
+    assert config.laid_over(ROOT / "config.yaml", above)["network"]["optimizer"] == WALL["network"]["optimizer"]
+
+
+def test_a_ready_card_of_levels_has_the_default_network():
+    assert study({"kind": "library", "name": "nyu_stochastic_write_40nm"})["network"] == WALL["network"]
 
 
 def test_other_studies_stay_as_they_are(tmp_path):

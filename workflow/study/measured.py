@@ -1,13 +1,14 @@
-"""What a study of a measured device has where it says nothing: not the states and the rule of the default wall."""
+"""What a study of another device than the default wall has where it says nothing: states and a rule that suit it."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
-from calibration.card import Kind
-from calibration.sources import importers
+from calibration.card import KernelCard, Kind
+from calibration.sources import importers, library
 from calibration.sources.importers.networks import NETWORKS
 from network import rules
 from spinloom.config import overlay
@@ -15,10 +16,10 @@ from spinloom.errors import UserError
 
 
 def beneath(whole: dict[str, Any], layers: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what lies between the default study and the layers over it, both unchecked; empty unless a layer imports.
+    """Return what lies between the default study and the layers over it, both unchecked; empty if nothing does.
 
-    States are found in the data. Where no layer names a learning rule, the network is the one that suits the devices in
-    the file.
+    Where a layer imports, states are found in the data. Where no layer names a learning rule, the network is the one
+    that suits the devices in the file, or those of a card that is moved in steps: the default rule has no use for them.
 
     Parameters
     ----------
@@ -34,7 +35,12 @@ def beneath(whole: dict[str, Any], layers: list[dict[str, Any]]) -> dict[str, An
     """
     source = _mapping(_mapping(whole, "calibration"), "source")
     kinds = [_mapping(_mapping(layer, "calibration"), "source").get("kind") for layer in layers]
-    if source.get("kind") != "import" or "import" not in kinds:
+    if source.get("kind") not in kinds:
+        return {}
+    chosen = whole.get("network") is None or any(map(_names_rule, layers))
+    if source["kind"] in ("library", "card"):
+        return {} if chosen or _kinds(source) != (Kind.STEPS,) else {"network": deepcopy(NETWORKS[Kind.STEPS])}
+    if source["kind"] != "import":
         return {}
     format = source.get("format")
     if format is None:
@@ -50,11 +56,20 @@ def beneath(whole: dict[str, Any], layers: list[dict[str, Any]]) -> dict[str, An
         states = {"method": "auto", "count": None}
         under["calibration"] = {"states": states}
         states = reduce(overlay, [_mapping(_mapping(layer, "calibration"), "states") for layer in layers], states)
-    if whole.get("network") is not None and not any(map(_names_rule, layers)):
+    if not chosen:
         network = _network(format, source, states)
         if network is not None:
             under["network"] = deepcopy(network)
     return under
+
+
+def _kinds(source: dict[str, Any]) -> tuple[Kind, ...]:
+    """Return what the devices of a ready card can be used as; nothing if it is none, which is told where it is read."""
+    name = source.get("name" if source["kind"] == "library" else "file")
+    try:
+        return (library.card(str(name)) if source["kind"] == "library" else KernelCard.read(Path(str(name)))).kinds()
+    except UserError:
+        return ()
 
 
 def _network(format: str, source: dict[str, Any], states: dict[str, Any]) -> dict[str, Any] | None:

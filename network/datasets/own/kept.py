@@ -23,10 +23,11 @@ from network.datasets.own.samples import Prepared, Samples, prepare
 from spinloom.errors import UserError
 from spinloom.files import atomic, canonical_json, read_json, sha256_text, write_json
 
-FORMAT = 2  # goes up when the same files become other arrays
+FORMAT = 3  # goes up when the same files become other arrays
 MOST_B = 4_000_000_000  # of a file
 MOST_LISTED = 10  # files by name; more are a folder
 ARRAYS = Data._fields[:4]
+GROUPS = "train_groups"  # empty: there are none
 
 
 class Files:
@@ -152,6 +153,7 @@ class OwnData(ABC):
         found = self._told(files.sha256, made)
         base.check(made.data, found.title)
         arrays = dict(zip(ARRAYS, made.data[:4], strict=True))
+        arrays[GROUPS] = made.data.train_groups if made.data.train_groups is not None else np.zeros(0, np.int32)
         with atomic(self._entry(cache, found)) as temporary:
             digest = np.array(base.content_hash(made.data))
             np.savez(
@@ -222,9 +224,10 @@ class OwnData(ABC):
             raise UserError(f"{path}: damaged ({error}); delete it") from None
 
     def _stored(self, cache: Path) -> tuple[Data, str]:
-        a, b, c, d, digest = self._arrays(cache, *ARRAYS, "digest")
+        a, b, c, d, groups, digest = self._arrays(cache, *ARRAYS, GROUPS, "digest")
         where = str(self._entry(cache, self.found))
-        data = base.check(Data(a, b, c, d, self.classes, self.shape), where, (self.train_count, self.test_count))
+        data = Data(a, b, c, d, self.classes, self.shape, groups if len(groups) else None)
+        data = base.check(data, where, (self.train_count, self.test_count))
         if (now := base.content_hash(data)) != str(digest):
             raise UserError(f"{where}: SHA-256 of the arrays: found {now}, allowed {digest}; delete it")
         return data, str(digest)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from network.datasets.base import Data
+from network.datasets.own import groups as grouped
 from network.datasets.own import labels as labelled
 from network.datasets.own.options import Own
 from network.datasets.own.scaling import scaled, within
@@ -22,13 +23,15 @@ CLIPPED = 0.01  # share of test values outside of the training values from which
 class Samples(NamedTuple):
     """Samples of one file.
 
-    ``features`` are numbers [n, ...], ``labels`` anything [n]; ``columns`` name the features of a table.
+    ``features`` are numbers [n, ...], ``labels`` anything [n]; ``columns`` name the features of a table. ``groups`` are
+    texts [n], the same of samples that must not be on both sides of a split.
     """
 
     where: str
     features: np.ndarray
     labels: np.ndarray
     columns: list[str] | None = None
+    groups: np.ndarray | None = None
 
 
 class Prepared(NamedTuple):
@@ -115,10 +118,16 @@ def prepare(train: Samples, test: Samples | None, options: Own) -> Prepared:
         _checked(samples)
     if train.features.dtype == bool:  # has neither mean nor range
         train = train._replace(features=train.features.astype(np.float32))
-    own = labelled.values(train.labels, where)
+    own, notes, both = labelled.values(train.labels, where), [], []
+    groups = None if train.groups is None else grouped.numbers(train.groups)
     if test is None:
         names, numbers, _ = labelled.classes(own, None, where)
-        tests = labelled.split(numbers, names, options.test_share, options.split_seed, where)
+        if groups is None:
+            tests = labelled.split(numbers, names, options.test_share, options.split_seed, where)
+        else:
+            tests = grouped.split(numbers, groups, options.test_share, options.split_seed, where)
+            notes.append(grouped.told(groups, tests, options.test_share))
+            groups = groups[~tests]
         features, given = train.features[~tests], train.features[tests]
         numbers, tested = numbers[~tests], numbers[tests]
     else:
@@ -131,19 +140,23 @@ def prepare(train: Samples, test: Samples | None, options: Own) -> Prepared:
             raise UserError(f"{test.where}: found columns that are not those of {where}, allowed the same in order")
         names, numbers, tested = labelled.classes(own, labelled.values(test.labels, test.where), where)
         features, given = train.features, test.features
+        both = grouped.on_both_sides(train.groups, test.groups)
     assert tested is not None
     shape = _layout(features, options, where)
     if (features == features[0]).all():
         raise UserError(f"{where}: found training samples that are all alike, allowed features that differ")
-    warnings = labelled.doubts(numbers, tested, names)
+    if groups is not None:
+        groups = grouped.validates(numbers, groups, where)
+    warnings = labelled.doubts(numbers, tested, names) + both
     if test is not None:
         warnings += _unlike(features, given)
     warnings += _telling(features, numbers, train.columns)
     if twice := _twice(features, given):
         warnings.append(f"{twice} of {len(given)} test samples are training samples too")
-    made, tested_values, notes = _scaled(features, given, options, where, warnings)
-    data = Data(made.reshape(len(made), -1), numbers, tested_values.reshape(len(given), -1), tested, len(names), shape)
-    return Prepared(data, names, warnings, notes)
+    made, tested_values, done = _scaled(features, given, options, where, warnings)
+    made, tested_values = made.reshape(len(made), -1), tested_values.reshape(len(given), -1)
+    data = Data(made, numbers, tested_values, tested, len(names), shape, groups)
+    return Prepared(data, names, warnings, [*notes, *done])
 
 
 def _unlike(train: np.ndarray, test: np.ndarray) -> list[str]:
