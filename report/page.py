@@ -1,4 +1,4 @@
-"""The page of a study, of a scan or of a card: all sections as one HTML file that needs no network."""
+"""The page of a study, of a scan, of a search or of a card: all sections as one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import jinja2
 
 from calibration.card import KernelCard
 from report import costs, device, evidence, network, scan, scan_figures, table
+from report.design import chapters, figures
+from report.design.found import Found
 from report.network import share
 from report.parts import Figure, Link, Listing, Pictures, Section, Table, text, words
 from report.study import Study
@@ -20,6 +22,10 @@ from spinloom.quantities import si
 SECTIONS = (
     device.device, device.writes, table.table, network.network, costs.energy, costs.pareto, evidence.validation,
     evidence.provenance,
+)  # fmt: skip
+OF_A_SEARCH = (
+    figures.front, chapters.ends, figures.history, figures.matters, chapters.worth, chapters.points,
+    chapters.provenance,
 )  # fmt: skip
 OF_A_SCAN = (scan.scanned, scan_figures.along, scan_figures.pareto, scan.points, scan.provenance)
 
@@ -32,6 +38,13 @@ def render(study: Study) -> str:
 def render_scan(found: scan.Scan) -> str:
     """Return the page of a scan."""
     return _html("scan", found.name, scan.lead(found), scan.tiles(found), [build(found) for build in OF_A_SCAN])
+
+
+def render_design(found: Found) -> str:
+    """Return the page of a search."""
+    return _html(
+        "search", found.name, chapters.lead(found), chapters.tiles(found), [build(found) for build in OF_A_SEARCH]
+    )
 
 
 def render_card(card: KernelCard) -> str:

@@ -32,6 +32,7 @@ COMMANDS = {
     "init": "make a folder with a config.yaml, from which a study runs: init FOLDER [--from CONFIG | --data FILE]",
     "check": "check a study's config: check [FILE.yaml ...]",
     "run": "run a study: run [FILE.yaml ...] [TARGET ...] [OPTION of Snakemake ...]",
+    "design": "search for a device, its pulses and its training: design FILE.yaml ... [OPTION of Snakemake ...]",
     "report": "say where a study's page is: report [FILE.yaml ...]; or make one: report --card FOLDER --output PAGE",
     "reference": "write docs/config.md and the schemas of workflow/schemas, in a clone",
 }
@@ -80,7 +81,14 @@ def _study(command: str, words: list[str]) -> None:
 
         begin.main(words)
         return
-    overlays, targets, options = split(words) if command == "run" else (words, [], [])
+    overlays, targets, options = split(words) if command in ("run", "design") else (words, [], [])
+    if command == "design" or (command == "run" and not targets and searches(overlays)):
+        from workflow.design import command as design
+
+        if targets:
+            raise UserError(f"design: found the target {targets[0]}, allowed: config files, then options of Snakemake")
+        design.run(overlays, options)
+        return
     if command == "reference":
         from spinloom import files
         from workflow.study import reference
@@ -88,7 +96,12 @@ def _study(command: str, words: list[str]) -> None:
         for path, text in reference.files().items():
             files.write_text(text, path)
     elif command == "check":
-        parts(overlays)
+        if searches(overlays):
+            from workflow.design import command as design
+
+            design.check(overlays)
+        else:
+            parts(overlays)
     else:
         page = config.results("config.yaml", *overlays) / "report.html"
         if command == "run" and (status := run(overlays, targets, options)):
@@ -105,6 +118,12 @@ def split(words: list[str]) -> tuple[list[str], list[str], list[str]]:
     own = list(takewhile(lambda word: not word.startswith("-"), words))
     files = [word for word in own if word.endswith(SUFFIXES)]
     return files, [word for word in own if word not in files], words[len(own) :]
+
+
+def searches(overlays: list[str]) -> bool:
+    """Return whether config files, or those below them, have a search."""
+    stack = config.stack("config.yaml", config.layer(overlays).content)
+    return any(layer.get("design") is not None for layer in stack)
 
 
 def run(overlays: list[str], targets: list[str], options: list[str]) -> int:

@@ -16,6 +16,7 @@ from spinloom.config import Named, lay_over, layer, section, stack
 from spinloom.declare import Real, Section, key, meaning
 from spinloom.explain import check_magnitudes
 from spinloom.stages import STAGES
+from workflow.design.config import Design
 from workflow.study import measured
 
 
@@ -85,6 +86,7 @@ class Study(Named):
     network: Network | None = key(meaning(Network))
     scan: Scan | None = key(meaning(Scan), None)
     system: System | None = key(meaning(System), None)
+    design: Design | None = key(meaning(Design), absent=True)
 
 
 class StudyFile(Study):

@@ -54,6 +54,8 @@ class Study(Tasks):
     def __init__(self, layer: dict[str, Any], source: str = "", root: str | Path = sources.ROOT):
         self.points = scan.points("config.yaml", layer)
         self.config = config = study_config.laid_over("config.yaml", layer, source)
+        if config.get("design"):
+            raise UserError("design: found a search, allowed: python -m spinloom design FILE, which makes its points")
         name = config["study"]
         wholes = {f"{name}/points/{point.name}": point.config for point in self.points} or {name: config}
         planner = planning.Planner()

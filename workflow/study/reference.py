@@ -31,6 +31,7 @@ SECTIONS = {
     "calibration": "calibration: from writes to the kernel card",
     "network": "network: training on the card",
     "system": "system: the paper beside ours",
+    "design": "design: a search",
 }
 
 

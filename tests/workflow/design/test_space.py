@@ -1,0 +1,172 @@
+"""What a search may vary, and what is refused before anything runs."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+
+from spinloom.errors import UserError
+from tests.workflow.design.conftest import WANTED, layer
+from tests.workflows import changed
+from workflow.design import derived, expressions, objectives
+from workflow.design.space import Space, label
+from workflow.study import config
+
+WALL = {"study": "wall"}
+KU, DMI = "device_sims.domain_wall.material.Ku_J_per_m3", "device_sims.domain_wall.material.D_J_per_m2"
+VOLTAGE = "device_sims.domain_wall.pulses.voltages_V.0"
+
+
+def wall(**design):
+    variables = {"Ku": {"key": KU, "range": [6e5, 1.2e6]}, "D": {"key": DMI, "range": [1e-4, 4e-3], "log": True}}
+    return Space(
+        "config.yaml", {**WALL, "design": {"variables": variables, "objectives": WANTED, "points": 4, **design}}
+    )
+
+
+def test_values_become_keys_and_entries_of_lists():
+    variables = {
+        "top": {"key": VOLTAGE, "range": [1.0, 2.0]},
+        "margin": {"key": "network.rule_options.margin", "range": [0.01, 1], "log": True},
+        "epochs": {"key": "network.epochs", "range": [1, 9], "whole": True},
+        "act": {"key": "network.activation", "choices": ["relu", "tanh"]},
+    }
+    space = wall(variables=variables, ties={"device_sims.domain_wall.pulses.voltages_V.4": "-top"})
+    values = space.values([0.5, 0.5, 0.99, 0.5])
+    assert values == {"top": 1.5, "margin": 0.1, "epochs": 9, "act": "tanh"}
+    changes = space.changes(values)
+    assert changes["device_sims"]["domain_wall"]["pulses"]["voltages_V"] == [1.5, 0.05, -0.55, -1.0, -1.5]
+    whole = space.config(changes)
+    assert whole["network"]["rule_options"]["margin"] == 0.1 and whole["network"]["activation"] == "tanh"
+    assert space.base["device_sims"]["domain_wall"]["pulses"]["voltages_V"][0] == 1.25  # nothing is changed in place
+    np.testing.assert_allclose(space.unit(values), [0.5, 0.5, 1.0, 0.75], atol=1e-12)
+    assert label(changes) != label(space.changes({**values, "top": 1.6}))
+
+
+def test_ranges_are_met_evenly():
+    """Whole numbers and steps reach both ends; 6 standard deviations of a binomial, 1e-8 false alarms."""
+    variables = {
+        "epochs": {"key": "network.epochs", "range": [2, 5], "whole": True},
+        "start": {"key": "device_sims.domain_wall.wall.start_m", "range": [4e-8, 8e-8], "step": 1e-8},
+    }
+    space, random = wall(variables=variables), np.random.default_rng(3)
+    drawn = [space.drawn(random) for _ in range(2000)]
+    for name, known in (("epochs", [2, 3, 4, 5]), ("start", [4e-8, 5e-8, 6e-8, 7e-8, 8e-8])):
+        found, counts = np.unique([values[name] for values in drawn], return_counts=True)
+        np.testing.assert_allclose(found, known, rtol=1e-9)
+        share = 1 / len(known)
+        assert np.all(np.abs(counts - 2000 * share) < 6 * math.sqrt(2000 * share * (1 - share)))
+
+
+def test_a_variable_without_its_condition_takes_no_part():
+    variables = {
+        "rule": {"key": "network.rule", "choices": ["accumulate_quantise_program", "bop"]},
+        "margin": {"key": "network.rule_options.margin", "range": [0.01, 1], "when": "rule != 'bop'"},
+    }
+    space = wall(variables=variables)
+    on, off = space.values([0.2, 0.5]), space.values([0.9, 0.5])
+    assert space.active(on) == on and space.active(off) == {"rule": "bop"}
+    assert "rule_options" not in space.changes(off)["network"]
+    assert space.unit(space.active(off))[1] == 0.5
+
+
+def test_derived_quantities_are_the_textbooks():
+    base = config.load("config.yaml")
+    effective = 8.8e5 - 2e-7 * math.pi * 1e12
+    assert derived.value("K_eff_J_per_m3", base) == pytest.approx(effective, rel=1e-8, abs=0)
+    assert derived.value("D_critical_J_per_m2", base) == pytest.approx(
+        4 * math.sqrt(2e-11 * effective) / math.pi, rel=1e-8, abs=0
+    )
+    assert derived.value("exchange_length_m", base) == pytest.approx(
+        math.sqrt(4e-11 / (4e-7 * math.pi)) / 1e6, rel=1e-9, abs=0
+    )
+    junction = config.load("config.yaml", "configs/mtj_ternary.yaml")
+    assert derived.value("thermal_stability", junction) == pytest.approx(41, abs=0.5)  # as the config says
+    with pytest.raises(UserError, match="found thermal_stability, allowed: of a device that has these constants"):
+        derived.value("thermal_stability", base)
+
+
+def test_constraints_are_told_before_anything_runs():
+    space = wall(constraints=["K_eff_J_per_m3 > 1e4", f"{DMI} < 0.9 * D_critical_J_per_m2"])
+    assert space.broken({"Ku": 6e5, "D": 1e-4}) == "K_eff_J_per_m3 > 1e4"
+    assert space.broken({"Ku": 8.8e5, "D": 3.9e-3}).startswith(DMI)
+    assert space.broken({"Ku": 8.8e5, "D": 1.1e-3}) == ""
+    assert 0.1 < space.check_feasible(np.random.default_rng(0)) < 0.9
+    # what only a stage knows
+    assert "turns the film's easy axis into the plane" in wall().refused({"Ku": 6e5, "D": 1e-4})
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"variables.Ku.key": "device_sims.domain_wall.matter.Ku"}, "matter.Ku, which the study does not"),
+        ({"variables.Ku.key": "network.epochz"}, "variables.Ku: .*did you mean 'epochs'"),
+        ({"variables.Ku.key": "study"}, "found the key study, allowed: keys of device_sims, calibration and network"),
+        ({"variables.Ku.key": DMI}, f"found the key {DMI} twice"),
+        ({"variables.Ku.key": VOLTAGE.replace(".0", ".7")}, "which the study does not have"),
+        ({"variables.Ku.range": [2e5, 1e5]}, r"Ku.range: found \[200000, 100000\], allowed: two numbers"),
+        ({"variables.Ku.range": [5, 5]}, r"range: found \[5, 5\], allowed: two numbers"),
+        ({"variables.Ku.range": [1e5, 1e12]}, "design.variables.Ku: .*Ku_J_per_m3: found 1000000000000.0"),
+        ({"variables.D.range": [0, 1e-3]}, "found 0 with log, allowed: a range above 0"),
+        ({"variables.D.choices": [1, 2]}, "found range and choices, or neither"),
+        ({"variables": {}}, "variables: found {}, allowed: at least 1"),
+        ({"objectives": [{"quantity": "speed"}]}, "objectives.0.quantity: found speed, allowed: validation_accuracy, "),
+        ({"objectives": [{"quantity": "test_accuracy"}]}, "found test_accuracy, which is of the test images"),
+        ({"objectives": [{"quantity": "area_m2", "variant": "x"}]}, "objectives.0.variant: found x, allowed: v"),
+        ({"objectives": WANTED[:1] * 2}, "found an objective twice"),
+        ({"points": None}, "found neither points nor hours"),
+        ({"constraints": ["K_eff > 0"]}, r"constraints.0: found K_eff, allowed: a variable \(Ku, D\), a key"),
+        ({"constraints": ["Ku > "]}, "constraints.0: found Ku > , allowed: numbers, names"),
+        ({"constraints": ["__import__('os').system('ls')"]}, "constraints.0: found __import__"),
+        ({"constraints": ["Ku > 1e6", "Ku < 9e5"]}, r"no point among 2000 that keeps them \(\d+ break Ku > 1e6"),
+        ({"fidelities": {"cheap": {"network": {"epochz": 1}}}}, "did you mean 'epochs'"),
+        ({"fidelities": {"full": {}}}, "found the fidelity full, allowed: another name"),
+        ({"fidelities": {"cheap": {"study": "x"}}}, "found study, allowed: changes of the stages"),
+    ],
+)  # fmt: skip
+def test_bad_sections_are_one_line(changes, message):
+    variables = {"Ku": {"key": KU, "range": [6e5, 1.2e6]}, "D": {"key": DMI, "range": [1e-4, 4e-3], "log": True}}
+    section = changed({"variables": variables, "objectives": WANTED, "points": 4}, changes)
+    with pytest.raises(UserError, match=message) as error:
+        space = Space("config.yaml", {**WALL, "design": section})
+        objectives.goals(space.design, ["v"])
+        space.check_feasible(np.random.default_rng(0))
+    assert "\n" not in str(error.value)
+
+
+def test_a_search_is_no_scan_and_needs_a_network():
+    both = copy.deepcopy(layer())
+    both["scan"] = {"axes": [{"key": "network.epochs", "values": [1, 2]}]}
+    with pytest.raises(UserError, match="found no network, or a scan beside it"):
+        Space("config.yaml", both)
+    with pytest.raises(UserError, match="found no network"):
+        Space("config.yaml", {**layer(), "network": None})
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("2 + 3 * x ** 2", 14.0), ("-x / 4", -0.5), ("sqrt(x * 8) == 4", True), ("1 < x <= 2 and not x > 2", True),
+        ("x == 'a' or a.b[1] >= 5", True), ("min(x, 1, a.b[0]) + round(pi)", 4.0), ("max(abs(-3), log10(100))", 3.0),
+    ],
+)  # fmt: skip
+def test_expressions(text, value):
+    names = {"x": 2.0, "a.b.1": 5, "a.b.0": 7}
+    assert expressions.parse(text, "k").value(names.__getitem__) == pytest.approx(value, rel=1e-8, abs=0)
+
+
+@pytest.mark.parametrize(
+    "text", ["x; y", "lambda: 1", "[1, 2]", "x if y else z", "open('f')", "x.__class__()", "f'{x}'", "x[y]"]
+)
+def test_expressions_run_nothing_else(text):
+    with pytest.raises(UserError, match="^k: found .*, allowed: numbers, names"):
+        expressions.parse(text, "k")
+
+
+def test_an_expression_without_a_value_does_not_hold():
+    found = expressions.parse("sqrt(x) < 1", "k")
+    assert not found.holds(lambda name: -1.0) and found.holds(lambda name: 0.5)
+    for text in ("1 / x", "9 ** 9 ** 9 ** x"):
+        with pytest.raises(UserError, match="^k: found .*, which has no value"):
+            expressions.parse(text, "k").value({"x": 0.0 if "/" in text else 9.0}.__getitem__)

@@ -1,0 +1,155 @@
+"""Which points are tried next: Optuna asks, each trial with a random stream of its own.
+
+The study lies in memory and is made again whenever a search goes on: asked in the same order and told the same values,
+it chooses the same points. What `keep` writes is for people and for optuna-dashboard.
+"""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spinloom import streams
+from spinloom.errors import UserError
+from workflow.design.config import Variable
+from workflow.design.objectives import Goal
+from workflow.design.space import Space, Values, rounded
+
+if TYPE_CHECKING:
+    import optuna
+
+MOST_REFUSED = 300  # points in a row that cannot be
+
+
+class Asked(NamedTuple):
+    """A point that was chosen: its trial's number at Optuna, and the values of the variables that take part."""
+
+    number: int
+    values: Values
+
+
+class Chooser:
+    """A study of Optuna.
+
+    Parameters
+    ----------
+    space : Space
+    goals : list of Goal
+    name : str
+        Of the study.
+    seed : int
+
+    Raises
+    ------
+    UserError
+        If the sampler needs a package that is not installed.
+    """
+
+    def __init__(self, space: Space, goals: list[Goal], name: str, seed: int):
+        import optuna  # half a second that no other command needs
+
+        if space.design.sampler == "gp" and find_spec("torch") is None:
+            raise UserError("design.sampler: found gp, which needs the package torch, allowed: tpe, nsga2, random")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.optuna, self.space, self.goals, self.name, self.seed = optuna, space, goals, name, seed
+        self.study = optuna.create_study(
+            study_name=name, directions=[optuna.study.StudyDirection.MAXIMIZE] * len(goals)
+        )
+        self.ranges = {name: _distribution(optuna, one) for name, one in space.variables.items()}
+        self.trials: dict[int, optuna.Trial] = {}
+        self.refused = 0
+
+    def ask(self) -> Asked:
+        """Return the next point that can be.
+
+        Raises
+        ------
+        UserError
+            If Optuna asks for none that can be.
+        """
+        why = ""
+        for _ in range(MOST_REFUSED):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what is experimental at Optuna
+                self.study.sampler = self._sampler(len(self.study.trials))
+                trial = self.study.ask(self.ranges)
+            values = {name: self._value(name, trial.params[name]) for name in self.ranges}
+            if not (why := self.space.refused(values)):
+                self.trials[trial.number] = trial
+                return Asked(trial.number, self.space.active(values))
+            self.refused += 1
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+        raise UserError(f"design: found {MOST_REFUSED} points in a row that cannot be, the last because of {why}")
+
+    def tell(self, number: int, values: list[float] | None, label: str) -> None:
+        """Tell what came out of a point, in the units of the tables; None if it failed."""
+        trial = self.trials.pop(number)
+        trial.set_user_attr("point", label)
+        if values is None:
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+            return
+        pairs = list(zip(self.goals, values, strict=True))
+        if any(goal.bounded for goal in self.goals):
+            trial.set_user_attr("violations", [goal.violation(value) for goal, value in pairs if goal.bounded])
+        self.study.tell(trial, [float(goal.scaled(value)) for goal, value in pairs])
+
+    def keep(self, storage: str | None, folder: Path) -> None:
+        """Write the study where optuna-dashboard finds it; one of the same name is replaced.
+
+        Raises
+        ------
+        UserError
+            If the database cannot be written to.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        url = storage or f"sqlite:///{folder / 'optuna.db'}"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                kept = self.optuna.storages.RDBStorage(url)
+                names = [one.study_name for one in self.optuna.get_all_study_summaries(kept)]
+                if self.name in names:
+                    self.optuna.delete_study(study_name=self.name, storage=kept)
+                study = self.optuna.create_study(study_name=self.name, directions=self.study.directions, storage=kept)
+                study.set_metric_names([goal.scale for goal in self.goals])
+                study.add_trials([trial for trial in self.study.trials if trial.state.is_finished()])
+        except Exception as error:  # whatever the database's driver raises
+            raise UserError(f"design.storage: {url}: {str(error).splitlines()[0]}") from None
+
+    def _value(self, name: str, value: Any) -> Any:
+        one = self.space.variables[name]
+        return one.choices[value] if one.choices is not None else rounded(one, value)
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        seed = int(streams.digest(self.seed, "design", "choice", number)[0])
+        samplers, generation = self.optuna.samplers, self.space.design.generation
+        bounds = {"constraints_func": _violations} if any(goal.bounded for goal in self.goals) else {}
+        match self.space.design.sampler:
+            case "nsga2":
+                return samplers.NSGAIISampler(population_size=generation, seed=seed, **bounds)
+            case "gp":
+                return samplers.GPSampler(n_startup_trials=2 * generation, seed=seed, **bounds)
+            case "random":
+                return samplers.RandomSampler(seed=seed)
+            case _:
+                return samplers.TPESampler(
+                    n_startup_trials=2 * generation, constant_liar=True, multivariate=False, seed=seed, **bounds
+                )
+
+
+def _violations(trial: optuna.trial.FrozenTrial) -> list[float]:
+    return trial.user_attrs["violations"]
+
+
+def _distribution(optuna: Any, one: Variable) -> Any:
+    if one.choices is not None:
+        return optuna.distributions.CategoricalDistribution(list(range(len(one.choices))))
+    assert one.range is not None
+    low, high = one.range
+    if one.whole:
+        return optuna.distributions.IntDistribution(int(low), int(high), log=one.log, step=int(one.step or 1))
+    if one.step:
+        high = low + one.step * int((high - low) / one.step + 1e-9)
+    return optuna.distributions.FloatDistribution(low, high, log=one.log, step=one.step)

@@ -1,0 +1,67 @@
+"""What a cheap form of a study is worth: how it ranks points, and what it says of the next form."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEAST = 6  # points made at both fidelities before the cheap one is trusted
+LEAST_SHARE = 0.25  # of a generation that goes on, however good the cheap one is
+Z = 1.2816  # of the 80 % interval whose lower end decides
+
+
+class Agreement(NamedTuple):
+    """Spearman's rank correlation of an objective at two fidelities, its 80 % interval and the number of points."""
+
+    rho: float
+    low: float
+    high: float
+    points: int
+
+
+def agreement(cheap: np.ndarray, dear: np.ndarray) -> Agreement:
+    """Return how alike two fidelities rank the points that both have seen, float[points] each.
+
+    The interval is Fisher's, with the standard error of Bonett and Wright, Psychometrika 65, 23 (2000). With fewer than
+    four points, or where one of them does not vary, nothing is known: the correlation is NaN.
+    """
+    n = len(cheap)
+    if n < 4 or np.ptp(cheap) == 0 or np.ptp(dear) == 0:
+        return Agreement(math.nan, -1.0, 1.0, n)
+    rho = float(stats.spearmanr(cheap, dear).statistic)
+    centre, half = math.atanh(min(max(rho, -0.999999), 0.999999)), Z * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return Agreement(rho, math.tanh(centre - half), math.tanh(centre + half), n)
+
+
+def share(cheap: np.ndarray, dear: np.ndarray) -> float:
+    """Return the share of a generation that goes on to the dear fidelity, by what the cheap one was worth so far.
+
+    Parameters
+    ----------
+    cheap, dear : ndarray, float[points, objectives]
+        Of the points that both have seen.
+
+    Returns
+    -------
+    float
+        1 less the lower end of the interval of the correlation, of the objective that is ranked worst; all until
+        `LEAST` points are known, and at least `LEAST_SHARE`.
+    """
+    if len(cheap) < LEAST:
+        return 1.0
+    lows = [agreement(a, b).low for a, b in zip(np.transpose(cheap), np.transpose(dear), strict=True)]
+    return min(max(1 - min(lows), LEAST_SHARE), 1.0)
+
+
+def predicted(cheap: np.ndarray, dear: np.ndarray, value: float) -> float:
+    """Return what a cheap value says of the dear one: by the line through the points that both have seen.
+
+    ``cheap`` and ``dear`` are float[points]. A line that would turn the ranking round is level.
+    """
+    if len(cheap) < 2 or np.ptp(cheap) == 0:
+        return float(np.mean(dear)) if len(dear) else float(value)
+    slope = max(float(np.cov(cheap, dear)[0, 1] / np.var(cheap, ddof=1)), 0.0)
+    return float(np.mean(dear) + slope * (value - np.mean(cheap)))
