@@ -17,6 +17,7 @@ from network.synapse import random_words
 
 MOMENTUM = 0.9  # of the running statistics
 EPSILON = 1e-5
+WINDOWS = 2**18  # values of windows that are cut at once on a CPU: 1 MB, about its cache
 
 
 class Synapses(NamedTuple):
@@ -83,17 +84,57 @@ def read(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Ar
     -------
     jax.Array, float32[batch, outputs] or float32[batch, rows, columns, outputs]
     """
-    entering = x if not layer.kernel else windows(x, layer)
-    places = entering.shape[:-1]
-    # as a matrix: where XLA has to contract several axes, the gradient of the weights takes up to three times as long
-    entering = entering.reshape(-1, entering.shape[-1])
-    current = entering @ synapses.value
+    if layer.kernel:
+        return jnp.float32(layer.scale) * _convolved(x, synapses, layer, noise)
+    return jnp.float32(layer.scale) * _noisy(x @ synapses.value, _read_variance(x, synapses), noise)
+
+
+def _read_variance(entering: jax.Array, synapses: Synapses) -> jax.Array | None:
+    """Return the variance of the columns' noise, float32[rows, outputs] or float32[rows, 1]; None without noise."""
     variance = synapses.variance
-    if variance is not None:
-        square = jax.lax.stop_gradient(entering * entering)
-        total = square.sum(-1, keepdims=True) * variance if variance.ndim == 0 else square @ variance
-        current = current + jnp.sqrt(total) * deviates(noise.key, noise.step, current.shape)
-    return jnp.float32(layer.scale) * current.reshape(*places, -1)
+    if variance is None:
+        return None
+    square = jax.lax.stop_gradient(entering * entering)
+    return square.sum(-1, keepdims=True) * variance if variance.ndim == 0 else square @ variance
+
+
+def _noisy(current: jax.Array, variance: jax.Array | None, noise: Noise) -> jax.Array:
+    if variance is None:
+        return current
+    return current + jnp.sqrt(variance) * deviates(noise.key, noise.step, current.shape)
+
+
+def _convolved(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> jax.Array:
+    """Return the column currents of a convolution; parameters and return as of `read`.
+
+    A CPU takes a few images at a time: their windows stay in its cache, and the backward pass cuts them again instead
+    of reading them from memory.
+    """
+
+    def some(images: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        # as a matrix: where XLA has to contract several axes, the gradient of the weights takes up to three times as long
+        entering = windows(images, layer).reshape(-1, layer.inputs)
+        return entering @ value, _read_variance(entering, synapses)
+
+    batch, count = len(x), together(len(x), layer)
+    if count == batch:
+        current, variance = some(x, synapses.value)
+    else:
+        again = jax.checkpoint(some)
+        parts = x.reshape(batch // count, count, *x.shape[1:])
+        current, variance = jax.lax.map(lambda images: again(images, synapses.value), parts)
+        current, variance = (None if a is None else a.reshape(-1, a.shape[-1]) for a in (current, variance))
+    return _noisy(current, variance, noise).reshape(batch, *layer.places, -1)
+
+
+def together(batch: int, layer: Layer) -> int:
+    """Return how many of ``batch`` images' windows are cut at once: a divisor that fills `WINDOWS`, else all.
+
+    A GPU has no such cache and wants large products.
+    """
+    most = max(1, WINDOWS // (layer.uses * layer.inputs))
+    fitting = [count for count in range(1, batch + 1) if batch % count == 0 and most / 4 <= count <= most]
+    return max(fitting, default=batch) if jax.default_backend() == "cpu" else batch
 
 
 class Clipping:
