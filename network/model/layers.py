@@ -112,7 +112,7 @@ def _convolved(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> 
     """
 
     def some(images: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        # as a matrix: where XLA has to contract several axes, the gradient of the weights takes up to three times as long
+        # as a matrix: where XLA has to contract several axes, the weights' gradient takes up to three times as long
         entering = windows(images, layer).reshape(-1, layer.inputs)
         return entering @ value, _read_variance(entering, synapses)
 
@@ -123,7 +123,7 @@ def _convolved(x: jax.Array, synapses: Synapses, layer: Layer, noise: Noise) -> 
         again = jax.checkpoint(some)
         parts = x.reshape(batch // count, count, *x.shape[1:])
         current, variance = jax.lax.map(lambda images: again(images, synapses.value), parts)
-        current, variance = (None if a is None else a.reshape(-1, a.shape[-1]) for a in (current, variance))
+        current, variance = jax.tree.map(lambda a: a.reshape(-1, a.shape[-1]), (current, variance))
     return _noisy(current, variance, noise).reshape(batch, *layer.places, -1)
 
 

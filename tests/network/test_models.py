@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from network.config import Converters, Optimizer, Training
-from network.model import activations, layer_stack, optimizers
+from network.model import activations, layer_stack, layers, optimizers
 from network.model.architecture import Architecture, Layer, parse
 from network.model.layers import EPSILON, MOMENTUM, Noise, Synapses, converted, driven, in_groups, pool, read
 from network.synapse import random_words
@@ -91,6 +91,37 @@ def test_noise_of_a_convolution_has_the_variance_of_its_windows():
         flat = drawn.reshape(4000, -1)
         r = np.corrcoef(flat.T) - np.eye(8)
         assert np.abs(r).max() < 5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("variance", ["none", "one", "each"])
+@pytest.mark.parametrize("step", ["", "s2"])
+def test_images_in_parts_are_read_as_all_at_once(step, variance, monkeypatch):
+    """Currents with their noise, and gradients of both factors: the same random numbers, another order of sums."""
+    layer = parse(["6x6x2", f"4C3p{step}", 10], (6, 6, 2))[0]
+    x, weight = (jnp.asarray(uniform(seed, *shape)) for seed, shape in ((1, (12, 6, 6, 2)), (2, layer.shape)))
+    noise = {"none": None, "one": jnp.float32(0.1), "each": jnp.asarray(uniform(3, *layer.shape) ** 2)}[variance]
+    out = jnp.asarray(uniform(4, 12, *layer.places, 4))
+
+    def both(images):
+        monkeypatch.setattr(layers, "WINDOWS", images * layer.uses * layer.inputs)
+        product = lambda x, weight: read(x, Synapses(weight, noise), layer, QUIET)  # noqa: E731
+        found, back = jax.vjp(product, x, weight)
+        return layers.together(len(x), layer), (found, *back(out))
+
+    (few, parts), (whole, once) = both(5), both(12)
+    assert (few, whole) == (4, 12)
+    for one, other in zip(parts, once, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_a_batch_without_a_divisor_that_fills_the_cache_stays_whole(monkeypatch):
+    layer = parse(["6x6x2", "4C3p", 10], (6, 6, 2))[0]
+    monkeypatch.setattr(layers, "WINDOWS", 100 * layer.uses * layer.inputs)
+    assert [layers.together(batch, layer) for batch in (90, 100, 101, 202, 300, 505)] == [90, 100, 101, 202, 100, 505]
+    monkeypatch.setattr(layers, "WINDOWS", 1)  # an image alone is larger
+    assert layers.together(500, layer) == 1
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert layers.together(500, layer) == 500
 
 
 def test_pooling():
