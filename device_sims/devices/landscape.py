@@ -55,7 +55,7 @@ def barrier_J(body: Material, mesh: Mesh, shape: Geometry, field_T: Vector, side
     up, down = (rest(body, mesh, shape, field_T, one) for one in (1, -1))
     low = density(body, mesh, shape, field_T, up if side > 0 else down)
 
-    def energy(polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    def energy(polar: float | np.ndarray, azimuth: float | np.ndarray) -> np.ndarray:
         sine = np.sin(polar)
         m = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), np.cos(polar) + 0 * azimuth], -1)
         return density(body, mesh, shape, field_T, m)
@@ -67,7 +67,7 @@ def barrier_J(body: Material, mesh: Mesh, shape: Geometry, field_T: Vector, side
     def ridge(at: float) -> float:
         highest = polar[np.argmax(energy(polar, np.full(polar.shape, at)))]
         inside = (highest - width, highest + width)
-        return -minimize_scalar(lambda p: -energy(np.array(p), np.array(at)), bounds=inside, method="bounded").fun
+        return -minimize_scalar(lambda p: -float(energy(p, at)), bounds=inside, method="bounded").fun
 
     lowest = azimuth[np.argmin(energy(polar[:, None], azimuth[None, :] + 0 * polar[:, None]).max(0))]
     around = (lowest - azimuth[1], lowest + azimuth[1])

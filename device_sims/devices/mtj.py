@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import scipy
-from pydantic import Field
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, planning
+from device_sims.devices.junction import Layer, Options, Pulses  # noqa: F401  (families take them from here)
 from device_sims.engines import Result
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Phase, Problem, Vector, observables
 from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3
 from spinloom import streams
-from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
 from spinloom.write_events import Barrier, Energy, Junction, Levels, Outcome, Pulse, Writes
 
@@ -32,6 +31,7 @@ DECIDED = 0.5  # of mz
 
 Plan = tuple[str, float, float]  # direction, voltage as listed, duration of a pulse
 Build = Callable[[Simulations, Plan, int], Problem]
+Power = Callable[[Any, str, float], float]  # options, direction, voltage
 
 AXES = ("direction", "voltage_V", "duration_s")
 KEYS = ()
@@ -75,68 +75,9 @@ SUMMARY_COLUMNS = {
     "switching_time_mean_s": pa.Column(float, pa.Check.ge(0), nullable=True),
     "switching_time_sd_s": pa.Column(float, pa.Check.ge(0), nullable=True),
     "write_energy_mean_J": pa.Column(float, pa.Check.ge(0)),
+    # with `heating` alone
+    "temperature_end_K": pa.Column(float, pa.Check.ge(0), required=False),
 }
-
-
-# -- what a study may say ------------------------------------------------------------------------------------------
-class Layer(Section):
-    """The free layer, a disc."""
-
-    diameter_m: Real = key("Diameter of the disc.", gt=0, le=5e-07)
-    thickness_m: Real = key("Thickness of the free layer.", gt=0, le=1e-08)
-    cell_m: Real = key(
-        "Cell edge in the plane; must divide the diameter. One moment has the volume and the shape of these cells.",
-        ge=5e-10,
-        le=1e-08,
-    )
-
-
-class Constants(Section):
-    """The free layer's constants."""
-
-    Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
-    A_J_per_m: Real = key("Exchange stiffness, used by engine llg.", ge=1e-13, le=1e-10)
-    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal at zero voltage.", gt=0, le=100000000.0)
-    alpha: Real = key("Gilbert damping.", gt=0, le=1)
-
-
-class Spread(Section):
-    """Spread between devices, drawn once per instance."""
-
-    Ku_relative_sd: Real = key("Relative standard deviation of Ku (normal).", 0, ge=0, le=0.5)
-
-
-class Wait(Section):
-    """Waiting times around the pulse."""
-
-    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
-    relax_s: Real = key("Relaxation after the pulse before the state counts as written.", gt=0, le=1e-06)
-
-
-class Pulses(Section):
-    """The axes of the sweep; the pulses are all their combinations."""
-
-    durations_s: tuple[Annotated[Real, Field(gt=0, le=1e-06)], ...] = key(
-        "Pulse widths.",
-        min_length=1,
-        max_length=1000,
-    )
-    directions: tuple[Literal["P_to_AP", "AP_to_P"], ...] = key(
-        "Where a write begins and should end; P is parallel to the reference layer, up.",
-        ("P_to_AP", "AP_to_P"),
-        min_length=1,
-        max_length=2,
-    )
-
-
-class Options(Section):
-    """What all tunnel junctions have."""
-
-    layer: Layer = key("The free layer, a disc.")
-    material: Constants = key("The free layer's constants.")
-    spread: Spread = key("Spread between devices, drawn once per instance.", Spread)
-    wait: Wait = key("Waiting times around the pulse.")
-    temperature_K: Real = key("Temperature.", ge=0, le=1500)
 
 
 # -- the device ----------------------------------------------------------------------------------------------------
@@ -181,21 +122,28 @@ def material(section: Simulations, instance: int, **own) -> Material:
     return Material(**{**nominal, **drawn, **own})
 
 
-def problem(section: Simulations, plan: Plan, instance: int, body: Material, pulse: dict, field_T: Vector) -> Problem:
+def problem(
+    section: Simulations, plan: Plan, instance: int, body: Material, pulse: dict, field_T: Vector, power_W: float
+) -> Problem:
     """Return the problem of one pulse on one instance.
 
-    ``pulse`` holds the drives of the pulse's phase besides the field, which acts at all times.
+    ``pulse`` holds the drives of the pulse's phase besides the field, which acts at all times; ``power_W`` is what
+    heats the free layer, if it is heated.
     """
     options, (direction, voltage, duration) = section.options, plan
     mesh, shape = disc(options.layer)
+    hot, cooling = {}, {}
+    if options.heating is not None and options.temperature_K:
+        factors = options.heating.factors(power_W, duration, options.temperature_K)
+        hot, cooling = ({"temperature_factor": factor} for factor in factors)
     return Problem(
         mesh=mesh,
         geometry=shape,
         material=body,
         schedule=(
             Phase("rest", options.wait.rest_s, field_T=field_T),
-            Phase("pulse", duration, field_T=field_T, **pulse),
-            Phase("relax", options.wait.relax_s, field_T=field_T),
+            Phase("pulse", duration, field_T=field_T, **pulse, **hot),
+            Phase("relax", options.wait.relax_s, field_T=field_T, **cooling),
         ),
         initial=Initial("uniform", direction=(0.0, 0.0, float(DIRECTIONS[direction]))),
         temperature_K=options.temperature_K,
@@ -244,6 +192,8 @@ def check(section: Simulations, build: Build) -> None:
     """
     options, where, pulses = section.options, f"device_sims.{section.device}", plan(section.options)
     planning.check_cells(f"{where}.layer", options.layer.cell_m, diameter_m=options.layer.diameter_m)
+    if options.heating is not None and not options.temperature_K:
+        raise UserError(f"{where}.heating: found one at temperature_K 0, allowed: null, or temperature_K above 0")
     planning.check_axes(options.pulses, f"{where}.pulses")
     planning.check_number(section, len(pulses))
     for instance in range(section.sweep.instances):
@@ -301,8 +251,16 @@ def interval(switched, writes, mass: float = 0.95):
     return low, high
 
 
-def summarise(options: Any, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+def power_W(options: Any, direction: str, voltage_V: float) -> float:
+    """Return the power of a voltage on the junction in the state that a write starts from."""
+    resistance = options.junction.RA_ohm_m2 / area_m2(options.layer)
+    return voltage_V**2 / (resistance if DIRECTIONS[direction] > 0 else resistance * (1 + options.junction.TMR))
+
+
+def summarise(options: Any, pulses: pd.DataFrame, events: pd.DataFrame, power: Power = power_W) -> pd.DataFrame:
     """Return the columns of `SUMMARY_COLUMNS`, one row per pulse.
+
+    ``power(options, direction, voltage)`` is what heats the free layer, W, if it is heated.
 
     The write's energy is ``V^2 t A G`` with the conductance per area linear in mz,
     ``G = (1 + mz)/(2 RA) + (1 - mz)/(2 RA (1 + TMR))``, so that the mean of mz over the pulse is all that it needs.
@@ -330,7 +288,15 @@ def summarise(options: Any, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.Da
                 "write_energy_mean_J": float(pulse["voltage_V"] ** 2 * pulse["duration_s"] * conductance),
             }
         )
+        if options.heating is not None:
+            heat = power(options, pulse["direction"], pulse["voltage_V"])
+            rows[-1]["temperature_end_K"] = pulse["temperature_K"] + options.heating.rise_K(heat, pulse["duration_s"])
     return pd.DataFrame(rows)
+
+
+def ordered(table: pd.DataFrame, columns: dict) -> pd.DataFrame:
+    """Return the columns of a table in the order of ``columns``, without those that it does not have."""
+    return table[[name for name in columns if name in table]]
 
 
 def describe(section: Simulations) -> dict:

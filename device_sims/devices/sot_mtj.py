@@ -195,19 +195,17 @@ def batches(section: Simulations) -> list[Batch]:
 def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Return the statistics of each pulse, with the heat of the line as its energy, and the threshold at T = 0."""
     options = section.options
-    table = mtj.summarise(options, pulses, events)
+    table = mtj.summarise(options, pulses, events, _power_W)
     heat = pulses["voltage_V"] ** 2 * pulses["duration_s"] / options.heavy_metal.resistance_ohm
-    critical = [
-        critical_current_density(options, pulse.direction, int(np.sign(pulse.voltage_V)))
-        for pulse in pulses.itertuples()
-    ]
+    starts = zip(pulses["direction"].tolist(), np.sign(pulses["voltage_V"]).tolist())
+    critical = [critical_current_density(options, direction, int(sign)) for direction, sign in starts]
     own = {
         "write_energy_mean_J": heat,
         "current_density_A_per_m2": pulses["current_density_A_per_m2"],
         "critical_current_density_A_per_m2": critical,
         "thermal_stability": [stability(options, mtj.DIRECTIONS[direction]) for direction in pulses["direction"]],
     }
-    return table.assign(**own)[list(SUMMARY_COLUMNS)]
+    return mtj.ordered(table.assign(**own), SUMMARY_COLUMNS)
 
 
 def describe(section: Simulations) -> dict:
@@ -238,6 +236,10 @@ def _current_density(options: Options, voltage_V: float) -> float:
     return voltage_V / (options.heavy_metal.resistivity_ohm_m * options.heavy_metal.length_m)
 
 
+def _power_W(options: Options, direction: str, voltage_V: float) -> float:
+    return voltage_V**2 / options.heavy_metal.resistance_ohm
+
+
 def _nominal(options: Options) -> Material:
     return Material(**{**options.material.model_dump(), **_own(options)})
 
@@ -246,4 +248,4 @@ def _problem(section: Simulations, plan: mtj.Plan, instance: int) -> Problem:
     options = section.options
     body = mtj.material(section, instance, **_own(options))
     drives = {"current_density_A_per_m2": _current_density(options, plan[1])}
-    return mtj.problem(section, plan, instance, body, drives, _field(options))
+    return mtj.problem(section, plan, instance, body, drives, _field(options), _power_W(options, *plan[:2]))

@@ -43,10 +43,11 @@ from device_sims.devices.mtj import (  # noqa: F401  (part of this family's prot
     TRAJECTORY_COLUMNS,
     observe,
 )
-from device_sims.problem import ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Problem
+from device_sims.problem import ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Problem, waveforms
 from spinloom.declare import Real, Section, key
 from spinloom.write_events import Energy, Heat, Writes
 
+STRETCHES = 24  # of one temperature each, in a heated pulse and after it
 _law = pa.Column(float, pa.Check.between(-1e-9, 1 + 1e-9), nullable=True)
 SUMMARY_COLUMNS = {
     **mtj.SUMMARY_COLUMNS,
@@ -150,13 +151,13 @@ class Axial(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def propagator(axial: Axial, t: float) -> np.ndarray:
+def propagator(axial: Axial, t: float, modes: int | None = None) -> np.ndarray:
     """Return what a time t (s) does to the Legendre coefficients of the density of x, ``float64[modes, modes]``.
 
     Fokker-Planck equation ``dp/dt = d/dx (1 - x^2) [w/(2 Delta) dp/dx + w (i g(x) - h - x) p]`` by Galerkin's method;
     the modes resolve Boltzmann's distribution about a pole, ``exp(-2 Delta (1 - x))``, to about 1e-9.
     """
-    modes = _modes(axial.delta)
+    modes = modes or _modes(axial.delta)
     x, weight = legendre.leggauss(2 * modes)
     values = legendre.legvander(x, modes - 1)
     slopes = legendre.legval(x, legendre.legder(np.eye(modes))).T
@@ -174,10 +175,15 @@ def fokker_planck(rest: Axial, pulse: Axial, times: tuple[float, float, float]) 
 
     ``times`` are the durations of the three, s.
     """
-    modes = _modes(rest.delta)
+    return crossed([(rest, times[0]), (pulse, times[1]), (rest, times[2])])
+
+
+def crossed(stretches: list[tuple[Axial, float]]) -> float:
+    """Return the probability to end beyond ``x = -1/2`` after stretches of time (s) from x = 1, the coldest first."""
+    modes = _modes(stretches[0][0].delta)
     density = np.arange(modes) + 0.5  # of a point at the pole
-    for axial, t in zip((rest, pulse, rest), times):
-        density = propagator(axial, t) @ density
+    for axial, t in stretches:
+        density = propagator(axial, t, modes) @ density
     beyond = legendre.legval([-mtj.DECIDED, -1.0], legendre.legint(density))
     return float(np.clip(beyond[0] - beyond[1], 0, 1))
 
@@ -236,24 +242,37 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
     options = section.options
     table = mtj.summarise(options, pulses, events)
     laws = [_laws(options, pulse) for pulse in pulses.itertuples()]
-    return pd.concat([table, pd.DataFrame(laws)], axis=1)[list(SUMMARY_COLUMNS)]
+    return mtj.ordered(pd.concat([table, pd.DataFrame(laws)], axis=1), SUMMARY_COLUMNS)
 
 
 def _laws(options: Options, pulse) -> dict:
     rest, driven = axial(options, pulse.direction, 0.0), axial(options, pulse.direction, pulse.voltage_V)
     absent, t = float("nan"), pulse.duration_s
     hot, above = pulse.temperature_K > 0, driven.drive - driven.offset > 1
+    steps = [(rest, pulse.rest_s), (driven, t), (rest, pulse.relax_s)]
+    if options.heating is not None:
+        power_W = mtj.power_W(options, pulse.direction, pulse.voltage_V)
+        factors = options.heating.factors(power_W, t, options.temperature_K)
+        steps = [steps[0], *(part for step, factor in zip(steps[1:], factors) for part in _stretches(*step, factor))]
+    closed = hot and options.heating is None  # closed laws are of one temperature
     barrier = driven.delta * (1 - driven.drive + driven.offset) ** 2
     return {
         "critical_voltage_V": critical_voltage(options, pulse.direction),
         "thermal_stability": rest.delta,
-        "probability_fokker_planck": fokker_planck(rest, driven, (pulse.rest_s, t, pulse.relax_s)) if hot else absent,
+        "probability_fokker_planck": crossed(steps) if hot else absent,
         "probability_neel_brown": -math.expm1(-t * driven.escape_rate())
-        if hot and not above and barrier > 3
+        if closed and not above and barrier > 3
         else absent,
-        "probability_butler": driven.butler(t) if hot and above else absent,
-        "probability_precessional": driven.precessional(t) if hot and above else absent,
+        "probability_butler": driven.butler(t) if closed and above else absent,
+        "probability_precessional": driven.precessional(t) if closed and above else absent,
     }
+
+
+def _stretches(axial: Axial, t: float, factor: waveforms.Drive) -> list[tuple[Axial, float]]:
+    """Return a time t (s) cut into stretches of one temperature each, that in their middle."""
+    middles = [(part + 0.5) * t / STRETCHES for part in range(STRETCHES)]
+    heat = [waveforms.at(factor, middle, t) for middle in middles]
+    return [(axial._replace(delta=axial.delta / now), t / STRETCHES) for now in heat]
 
 
 def describe(section: Simulations) -> dict:
@@ -285,4 +304,5 @@ def _problem(section: Simulations, plan: mtj.Plan, instance: int) -> Problem:
         slonczewski_lambda=junction.slonczewski_lambda,
     )
     drives = {"current_density_A_per_m2": -mtj.DIRECTIONS[direction] * voltage / junction.RA_ohm_m2}
-    return mtj.problem(section, plan, instance, body, drives, (0.0, 0.0, options.stray_field_T))
+    power_W = mtj.power_W(options, direction, voltage)
+    return mtj.problem(section, plan, instance, body, drives, (0.0, 0.0, options.stray_field_T), power_W)

@@ -129,7 +129,8 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
     table = mtj.summarise(options, pulses, events)
     nominal = options.material.Ku_J_per_m3
     fields = [mtj.anisotropy_field(options, nominal + change) for change in pulses["Ku_change_J_per_m3"]]
-    return table.assign(anisotropy_field_A_per_m=fields, half_period_s=half_period(options))[list(SUMMARY_COLUMNS)]
+    table = table.assign(anisotropy_field_A_per_m=fields, half_period_s=half_period(options))
+    return mtj.ordered(table, SUMMARY_COLUMNS)
 
 
 def describe(section: Simulations) -> dict:
@@ -155,4 +156,5 @@ def _problem(section: Simulations, plan: mtj.Plan, instance: int) -> Problem:
     body = mtj.material(section, instance)
     # the gate adds to each instance's own Ku
     drives = {"Ku_factor": 1 + Ku_change(options, plan[1]) / body.Ku_J_per_m3}
-    return mtj.problem(section, plan, instance, body, drives, (options.bias_field_T, 0.0, 0.0))
+    power_W = mtj.power_W(options, *plan[:2])
+    return mtj.problem(section, plan, instance, body, drives, (options.bias_field_T, 0.0, 0.0), power_W)

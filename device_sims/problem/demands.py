@@ -33,7 +33,8 @@ def _demands(problem: Problem) -> Iterator[tuple[str, str, str, str]]:
     for index, phase in enumerate(problem.schedule):
         where = f"schedule.{index}"
         for name, drive in phase.drives().items():
-            if not simple(drive):
+            # an engine that heats does so with any drive
+            if not simple(drive) and name != "temperature_factor":
                 yield PULSES, f"{where}.{name}", _kind(drive), "numbers, ramps and sines"
         if phase.temperature_factor != 1.0:
             yield HEAT, f"{where}.temperature_factor", "one that is not 1", "one temperature for all times"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from device_sims.engines.macrospin import noise
 from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import (
     BOLTZMANN,
@@ -62,16 +63,16 @@ def test_threefry_gives_the_known_answers():
         (zero, (0x9C6CA96A, 0xE17EAE66, 0xFC10ECD4, 0x5256A7D8)),
         (ones, (0x2A881696, 0x57012287, 0xF6C7446E, 0xA16A6732)),
     ):
-        assert tuple(int(w[0]) for w in macrospin.threefry([word] * 4, [word] * 4)) == expected
+        assert tuple(int(w[0]) for w in noise.threefry([word] * 4, [word] * 4)) == expected
 
 
 def test_noise_is_normal_and_white():
     """Of 12,288 normals: KS at 1e-4, and correlations between components and successive steps at 5 sigma."""
     keys = jnp.asarray(np.arange(4 * 256, dtype=np.uint32).reshape(4, 256))
-    noise = np.asarray(macrospin._normals(keys, jnp.asarray(3), jnp.float32), np.float64)
-    assert noise.shape == (macrospin.BLOCK, 3, 256)
-    assert kstest(noise.ravel(), "norm").pvalue > 1e-4
-    pairs = [(noise[:, 0], noise[:, 1]), (noise[:, 1], noise[:, 2]), (noise[:-1], noise[1:]), (noise[:-2], noise[2:])]
+    drawn = np.asarray(noise.normals(keys, jnp.asarray(3), jnp.float32), np.float64)
+    assert drawn.shape == (noise.BLOCK, 3, 256)
+    assert kstest(drawn.ravel(), "norm").pvalue > 1e-4
+    pairs = [(drawn[:, 0], drawn[:, 1]), (drawn[:, 1], drawn[:, 2]), (drawn[:-1], drawn[1:]), (drawn[:-2], drawn[2:])]
     for a, b in pairs:
         assert abs((a * b).mean()) < 5 / math.sqrt(a.size)
 

@@ -25,17 +25,26 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import erfinv
 
 from device_sims.engines import Result, refuse_terms
-from device_sims.problem import BOLTZMANN, ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Phase, Problem, demands, waveform
+from device_sims.engines.macrospin.noise import BLOCK, normals
+from device_sims.problem import (
+    BOLTZMANN,
+    ELEMENTARY_CHARGE,
+    GAMMA0,
+    HBAR,
+    MU0,
+    Phase,
+    Problem,
+    demands,
+    waveform,
+    waveforms,
+)
 from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3
 from spinloom import streams
 from spinloom.errors import UserError
 
 LANES = 256  # a lane costs the same from here to 1024; fewer pay for the loop
-BLOCK = 16  # steps whose noise is drawn at once
-SCALE = np.float32(1 / np.sqrt((erfinv((np.arange(65536) - 32767.5) / 32768) ** 2).mean()))
 MAX_ANGLE_PER_STEP = 0.3  # rad; Heun's error per turn is then below 3 %, and falls with the square
 
 
@@ -85,12 +94,18 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
         if timing != timings[0]:
             raise UserError("the macrospin engine runs problems together only if timing and precision agree")
     # what is compiled depends on the lane alone, and so do its results
-    for kind, group in groupby(problems, lambda p: (p.temperature_K > 0, _lane(replace(p, stream=())).steady)):
+    for (thermal, steady, _), group in groupby(problems, _kind):
         members = list(group)
         for first in range(0, len(members), LANES):
             with jax.enable_x64(problems[0].numerics.precision == "float64"):
-                results = _together(members[first : first + LANES], *kind)
+                results = _together(members[first : first + LANES], thermal, steady)
             yield from results
+
+
+def _kind(problem: Problem) -> tuple[bool, bool, str]:
+    """Return what decides the program of a lane: thermal or not, steady or not, the form of its heating."""
+    lane = _lane(replace(problem, stream=()))
+    return problem.temperature_K > 0, lane.steady, str(jax.tree.map(np.shape, lane.heat))
 
 
 def _timing(problem: Problem):
@@ -100,7 +115,7 @@ def _timing(problem: Problem):
 
 
 def _check(problem: Problem) -> None:
-    demands.refuse(problem, "the macrospin engine")
+    demands.refuse(problem, "the macrospin engine", (demands.HEAT,))
     material, initial = problem.material, problem.initial
     driven = any(phase.region_Ku_factors for phase in problem.schedule)
     velocities = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]
@@ -159,13 +174,17 @@ class _Lane(NamedTuple):
     units: np.ndarray
     waves: np.ndarray  # [phases, 5 parameters, 5 drives]
     steady: bool
+    heat: list[dict] | None  # of each phase the factor on the temperature, for `waveforms.evaluate` with times in steps
 
 
 @lru_cache(maxsize=256)
 def _lane(problem: Problem) -> _Lane:
     _check(problem)
-    waves = np.stack([_waves(problem, phase) for phase in problem.schedule])
-    return _Lane(_spin(problem), _units(problem), waves, not waves[:, 1:3].any())
+    waves, heat = np.stack([_waves(problem, phase) for phase in problem.schedule]), None
+    if problem.temperature_K and any(phase.temperature_factor != 1.0 for phase in problem.schedule):
+        dt = problem.numerics.dt_s
+        heat = [waveforms.packed(phase.temperature_factor, phase.duration_s, dt) for phase in problem.schedule]
+    return _Lane(_spin(problem), _units(problem), waves, not waves[:, 1:3].any(), heat)
 
 
 def _spin(problem: Problem) -> Spin:
@@ -255,62 +274,12 @@ def _step(spin: Spins, at, m, noise, step):
     return jnp.stack([m[i] / norm for i in range(3)])
 
 
-ROTATIONS = np.array([[[10, 26], [11, 21]], [[13, 27], [23, 5]], [[6, 20], [17, 11]], [[25, 10], [18, 20]]], np.uint32)
-
-
-def threefry(key, counter):
-    """Return 128 random bits per counter: Threefry-4x32 with 20 rounds (Salmon et al., SC'11).
-
-    Four rounds at a time in a loop, because XLA on CPU would compute earlier rounds again in each later one.
-
-    Parameters
-    ----------
-    key, counter : sequences of four uint32 arrays of one shape
-
-    Returns
-    -------
-    list of four uint32 arrays
-    """
-    key = [jnp.asarray(k) for k in key]
-    key.append(key[0] ^ key[1] ^ key[2] ^ key[3] ^ jnp.uint32(0x1BD11BDA))
-    rotations = jnp.asarray(ROTATIONS.reshape(2, 2, 2, 2))
-
-    def turned(x, by):
-        return (x << by) | (x >> (32 - by))
-
-    def four_rounds(index, carry):
-        x, key = carry
-        for pair in rotations[index % 2]:
-            x = [x[0] + x[1], x[1], x[2] + x[3], x[3]]
-            x = [x[0], turned(x[1], pair[0, 0]) ^ x[0], x[2], turned(x[3], pair[0, 1]) ^ x[2]]
-            x = [x[0] + x[3], x[1], x[2] + x[1], x[3]]
-            x = [x[0], turned(x[1], pair[1, 1]) ^ x[2], x[2], turned(x[3], pair[1, 0]) ^ x[0]]
-        key = key[1:] + key[:1]
-        x = [word + k for word, k in zip(x, key)]
-        return [*x[:3], x[3] + (index + 1).astype(jnp.uint32)], key
-
-    start = [jnp.asarray(c) + k for c, k in zip(counter, key)]
-    return jax.lax.fori_loop(0, 5, four_rounds, (start, key))[0]
-
-
-def _normals(keys, block, dtype):
-    """Return the normals of a block of steps, ``[BLOCK, 3, lanes]``.
-
-    Six halves of words, of 16 bits each, serve two steps: the midpoints of 65536 equally likely intervals of the normal
-    distribution, scaled to variance 1 (the largest is 4.3, the kurtosis 2.999).
-    """
-    shape = (BLOCK // 2, keys.shape[1])
-    count = jax.lax.broadcasted_iota(jnp.uint32, shape, 0) + (block * (BLOCK // 2)).astype(jnp.uint32)
-    zero = jnp.zeros(shape, jnp.uint32)
-    words = threefry([jnp.broadcast_to(k, shape) for k in keys], [count, zero, zero, zero])
-    halves = jnp.stack([half for word in words[:3] for half in (word >> 16, word & 0xFFFF)], 1)
-    quantile = (halves.astype(jnp.float32) - np.float32(32767.5)) / np.float32(32768)
-    return (SCALE * jax.lax.erf_inv(quantile)).reshape(BLOCK, 3, -1).astype(dtype)
-
-
 @partial(jax.jit, static_argnames=("thermal", "steady"))
-def _advance(spin: Spins, waves, keys, m, begin, first, count, thermal: bool, steady: bool):
-    """Take ``count`` steps from number ``first`` on, in the phase that began with step ``begin``."""
+def _advance(spin: Spins, waves, heat, keys, m, begin, first, count, thermal: bool, steady: bool):
+    """Take ``count`` steps from number ``first`` on, in the phase that began with step ``begin``.
+
+    ``heat`` is None, or the lanes' factors on the temperature with an axis of lanes first.
+    """
 
     def at(step):
         return waves[0] if steady else _values(waves, (step - begin).astype(waves.dtype), jnp.sin)
@@ -318,10 +287,20 @@ def _advance(spin: Spins, waves, keys, m, begin, first, count, thermal: bool, st
     if not thermal:
         return jax.lax.fori_loop(first, first + count, lambda i, m: _step(spin, at, m, jnp.zeros_like(m), i), m)
 
+    def heated(noise, step):
+        if heat is None:
+            return noise
+        # the noise of a step is that of the temperature in its middle
+        middle = (step - begin).astype(noise.dtype) + 0.5
+        factor = jax.vmap(lambda tree: waveforms.evaluate(tree, middle, jnp))(heat)
+        return noise * jnp.sqrt(jnp.maximum(factor, 0))
+
     def block(index, m):
-        noise = _normals(keys, index, m.dtype)
+        noise = normals(keys, index, m.dtype)
         start, stop = jnp.maximum(first, index * BLOCK), jnp.minimum(first + count, (index + 1) * BLOCK)
-        return jax.lax.fori_loop(start, stop, lambda i, m: _step(spin, at, m, noise[i - index * BLOCK], i), m)
+        return jax.lax.fori_loop(
+            start, stop, lambda i, m: _step(spin, at, m, heated(noise[i - index * BLOCK], i), i), m
+        )
 
     return jax.lax.fori_loop(first // BLOCK, (first + count - 1) // BLOCK + 1, block, m)
 
@@ -336,6 +315,9 @@ def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Resu
     def stacked(arrays):
         return jnp.asarray(np.stack(arrays, -1), dtype)
 
+    def heats(*parts):
+        return jnp.asarray(np.stack(parts), dtype)
+
     spin = Spins(*(stacked(column) for column in zip(*(lane.spin for lane in lanes))))
     keys = jnp.asarray(np.stack([streams.digest(*p.stream) for p in padded], -1))
     m = stacked([np.array(p.initial.direction) / np.linalg.norm(p.initial.direction) for p in padded])
@@ -347,11 +329,13 @@ def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Resu
         on_device = waves.copy()
         on_device[:3] *= units
         on_device, begin, left = jnp.asarray(on_device, dtype), taken, first.steps(phase.duration_s)
+        trees = [lane.heat[place] for lane in lanes if lane.heat is not None]
+        heat = jax.tree.map(heats, *trees) if trees else None
         if not values:
             values.append(_values(waves, 0.0, np.sin))
         while left:
             count = min(every, left)
-            m = _advance(spin, on_device, keys, m, begin, taken, count, thermal, steady)
+            m = _advance(spin, on_device, heat, keys, m, begin, taken, count, thermal, steady)
             taken, left = taken + count, left - count
             records.append(np.asarray(m))
             steps.append(taken)
