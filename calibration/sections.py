@@ -16,9 +16,10 @@ class States(Section):
     """How a position or a conductance becomes a state."""
 
     method: Literal[
-        "device", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice", "auto"
+        "device", "wells", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice", "auto"
     ] = key(
-        "device: the device has states by nature (junctions, notched wire). Of a wall's position or a "
+        "device: the device has states by nature (junctions, notched wire). wells: where the walls of a notched track "
+        "settle. Of a wall's position or a "
         "measured conductance: nearest_mean (a state per pulse), equal_width, equal_population, mixture "
         "(Gaussian components; of series of readings, levels), edges (given), lattice (equal parts of the whole "
         "range), auto (levels if series of readings have some, otherwise a lattice).",
@@ -39,7 +40,7 @@ class States(Section):
 
 
 # of positions and of measured conductances
-METHODS = [name for name in get_args(States.model_fields["method"].annotation) if name != "device"]
+METHODS = [name for name in get_args(States.model_fields["method"].annotation) if name not in ("device", "wells")]
 
 
 class Posterior(Section):

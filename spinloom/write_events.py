@@ -34,6 +34,7 @@ class Position(Section):
     before: str | None = key("Column of the position before a write; null: the device is reset before each.", None)
     after: str = key("Column of the position after it.")
     start: str | None = key("Column of the start that a write was prepared in; null: all are prepared alike.", None)
+    wells_m: tuple[Real, ...] = key("Positions where a wall rests by design, rising; none: anywhere.", ())
 
 
 class Levels(Section):

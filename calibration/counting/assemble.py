@@ -19,6 +19,7 @@ from calibration.counting import estimator, kernel_rows
 from calibration.counting.estimator import Rows
 from calibration.counting.spread import as_dict, device_offsets, random_effects
 from calibration.counting.states import assign_states, resolved, state_edges
+from calibration.counting.wells import well_edges
 from calibration.counting.writes import Writes
 from calibration.readout.conductance import assumed_of_reads, read_table_of, readout_of
 from spinloom import quantities
@@ -64,7 +65,12 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         method = resolved(config.states, events["after"].to_numpy(), writes.flags["reset_before_write"])
         config = config.model_copy(update={"states": method})
         kind = pulse if config.states.method == "nearest_mean" else repeated
-        edges = state_edges(events["after"].to_numpy(), kind, config.states, writes.bounds, suffix, where)
+        after = events["after"].to_numpy()
+        edges = (
+            well_edges(after, writes.wells, writes.bounds, suffix, where)
+            if config.states.method == "wells"
+            else state_edges(after, kind, config.states, writes.bounds, suffix, where)
+        )
     reset, pulses, size = writes.flags["reset_before_write"], len(writes.pulses), len(edges) - 1
     state = assign_states(events["after"].to_numpy(), edges)
     start = np.zeros_like(state) if reset else assign_states(events["before"].to_numpy(), edges)

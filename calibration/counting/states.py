@@ -16,7 +16,7 @@ MOST_COMPONENTS = 16  # of a mixture whose number is not given
 FEW_STATES = 16  # of a lattice whose number is not given
 
 
-def check(options: States, pulses: int, where: str = "calibration") -> None:
+def check(options: States, pulses: int, where: str = "calibration", wells: int = 0) -> None:
     """Check that the keys of ``states`` go together.
 
     Parameters
@@ -26,6 +26,8 @@ def check(options: States, pulses: int, where: str = "calibration") -> None:
         Number of pulses.
     where : str
         Begins the error.
+    wells : int
+        Number of the device's wells.
 
     Raises
     ------
@@ -38,6 +40,8 @@ def check(options: States, pulses: int, where: str = "calibration") -> None:
         raise UserError(f"{where}.states.edges: found edges, allowed: null (states.method {method})")
     if method == "nearest_mean" and count not in (None, pulses):
         raise UserError(f"{where}.states.count: found {count}, allowed: {pulses}, the number of pulses (nearest_mean)")
+    if method == "wells" and count not in (None, wells):
+        raise UserError(f"{where}.states.count: found {count}, allowed: {wells}, the number of notches (wells)")
 
 
 def _complete(options: States, begin: str) -> None:
@@ -120,7 +124,7 @@ def state_edges(
     else:
         inner = _parts(values, method, count or _most(values, pulse, method, z, unit, where))[1:-1]
     edges = np.concatenate([[bounds[0]], inner, [bounds[1]]])
-    _apart(edges, edges, "edges", method, unit, where)
+    apart(edges, edges, "edges", method, unit, where)
     return edges
 
 
@@ -167,15 +171,17 @@ def assign_states(
     return np.searchsorted(edges[1:-1], values, side="left").astype(np.int64)
 
 
-def _shown(values, unit: str) -> str:
+def shown(values: np.ndarray | list[float], unit: str) -> str:
+    """Return values, float64[n], with their unit, for an error."""
     return ", ".join(f"{value:g}" for value in values) + ("" if unit == "1" else f" {unit}")
 
 
-def _apart(values: np.ndarray, scale: np.ndarray, what: str, method: str, unit: str, where: str) -> None:
+def apart(values: np.ndarray, scale: np.ndarray, what: str, method: str, unit: str, where: str) -> None:
+    """Raise `UserError` if two of the rising ``values``, float64[n], coincide on the ``scale``, float64[n]."""
     # differences below rounding error mean that the values coincide
     if np.any(np.diff(values) <= 1e-12 * (scale[-1] - scale[0])):
         raise UserError(
-            f"{where}: states.count: found {len(scale) - 1} but {what} coincide ({_shown(values, unit)}, states.method "
+            f"{where}: states.count: found {len(scale) - 1} but {what} coincide ({shown(values, unit)}, states.method "
             f"{method}), allowed: fewer states, because what was written is too much alike"
         )
 
@@ -195,8 +201,8 @@ def given_edges(options: States, bounds: tuple[float, float], unit: str, where: 
     inside = np.all(np.isfinite(edges)) and np.all((edges > bounds[0]) & (edges < bounds[1]))
     if not len(edges) or not inside or np.any(np.diff(edges) <= 0):
         raise UserError(
-            f"{where}: states.edges: found {_shown(edges, unit)}, allowed: one or more inner edges, increasing, "
-            f"between {_shown(bounds, unit)} (or all edges, those two included)"
+            f"{where}: states.edges: found {shown(edges, unit)}, allowed: one or more inner edges, increasing, "
+            f"between {shown(bounds, unit)} (or all edges, those two included)"
         )
     if len(edges) + 1 > MOST or count not in (None, len(edges) + 1):
         raise UserError(
@@ -232,7 +238,7 @@ def _midways(values: np.ndarray, pulse: np.ndarray, count: int | None, z: float,
             "(states.method nearest_mean)"
         )
     # two pulses with one mean still leave an edge, but no way to tell which of them a value belongs to
-    _apart(mean, np.append(mean, values[-1]), "pulse means", "nearest_mean", unit, where)
+    apart(mean, np.append(mean, values[-1]), "pulse means", "nearest_mean", unit, where)
     return (mean[1:] + mean[:-1]) / 2
 
 
@@ -279,14 +285,14 @@ def _most(values: np.ndarray, pulse: np.ndarray, method: str, z: float, unit: st
         inside = (mean - z * sd >= edges[:-1, None]) & (mean + z * sd <= edges[1:, None])
         if inside.any(axis=1).all():
             return count
-    raise _single(f"parts of {_shown(values[[0, -1]], unit)}", where)
+    raise _single(f"parts of {shown(values[[0, -1]], unit)}", where)
 
 
 def _mixture_edges(values: np.ndarray, count: int | None, z: float, unit: str, where: str) -> np.ndarray:
     # in units of the spread: the library's floor of 1e-6 on variances is meant for numbers of order 1
     centre, scale = values.mean(), values.std()
     if not scale > 0:
-        raise UserError(f"{where}: states.method: found mixture with one value only, {_shown(values[:1], unit)}")
+        raise UserError(f"{where}: states.method: found mixture with one value only, {shown(values[:1], unit)}")
     scaled = (values - centre) / scale
     components = _fit_mixture(scaled, count)[1] if count else _best_mixture(scaled, z)
     if len(components) < 2:

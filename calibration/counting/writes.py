@@ -48,6 +48,8 @@ class Writes:
         Writes left out because their outcome is not of the device's states.
     edges : ndarray or None
         float64[K + 1], edges of states by nature, in the coordinate; None where the calibration chooses them.
+    wells : tuple of float
+        Where the device rests by design, rising, in the coordinate; empty: anywhere.
     labels : tuple of str
         Names of states by nature; empty otherwise.
     missing : str
@@ -82,6 +84,7 @@ class Writes:
     where: str
     lost: int = 0
     edges: np.ndarray | None = None
+    wells: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
     missing: str = "error"
     laws: tuple[str, ...] = ()

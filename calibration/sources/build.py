@@ -79,8 +79,10 @@ def _check_source(config: Stage, where: str) -> None:
         format = source.format or importers.recognised(source.needed("file"), source.options)[0]
         importers.check(format, source.options, f"format {format}", f"{where}.source.options")
         if not importers.brings_states(format):
-            if states.method == "device":
-                raise UserError(f"{where}.states.method: found 'device', allowed for an import: {', '.join(METHODS)}")
+            if states.method not in METHODS:
+                raise UserError(
+                    f"{where}.states.method: found '{states.method}', allowed for an import: {', '.join(METHODS)}"
+                )
             # how many pulses a file holds is not known before it is read
             check_states(states, states.count or 2, where)
     if config.kernel.form == "law" and config.posterior.pooling == "instances":

@@ -50,11 +50,13 @@ def check(family: str, means: write_events.Writes, config: Stage, pulses: int, w
         If ``states.method`` is not for this device, or does not go with the number of pulses.
     """
     method = config.states.method
-    allowed = METHODS if isinstance(means.states, Position) else ("device",)
+    walls = isinstance(means.states, Position)
+    wells = len(means.states.wells_m) if isinstance(means.states, Position) else 0
+    allowed = [*(("wells",) if wells else ()), *METHODS] if walls else ["device"]
     if method not in allowed:
         raise UserError(f"{where}.states.method: found '{method}', allowed for {family}: {', '.join(allowed)}")
     if method != "device":
-        check_states(config.states, pulses, where)
+        check_states(config.states, pulses, where, wells)
 
 
 def read(folder: str | Path, config: Stage, where: str) -> Writes:
@@ -190,6 +192,7 @@ def counted(told: Simulated, config: Stage, where: str) -> Writes:
         events, kinds, bounds = _walls(stage, kept, means.states), stage.pulses, (0.0, length)
         own: dict[str, Any] = {"coordinate": "position_m"}
         meta: dict[str, Any] = {"junction": {**conducts, "track_length_m": length}}
+        own["wells"] = means.states.wells_m
         whole, volatile = length, False  # behind the wall, 0..x, the free layer is parallel to the reference layer
     else:
         events, kinds = _levels(stage, kept, means.states)

@@ -7,25 +7,19 @@ answer (`passing`). The wire of Ellis et al. (arXiv 2303.01886) is magnetised in
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Literal
 
 import pandas as pd
 import pandera.pandas as pa
-from pydantic import Field
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, passing, planning, wire
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem
 from spinloom.declare import Real, Section, key
-from spinloom.errors import UserError
 from spinloom.quantities import WIRE_DRIVES
 from spinloom.write_events import Writes
 
-# kind of drive -> list of the config
-LISTS = {"field": "fields_T", "sot": "current_densities_A_per_m2", "zhang_li": "zhang_li_u_m_per_s"}
 AXES = tuple(WIRE_DRIVES.values())
 KEYS = ()
 BODY = "wall"
@@ -42,38 +36,9 @@ TRAJECTORY_COLUMNS = wire.TRAJECTORY_COLUMNS
 SUMMARY_COLUMNS = passing.summary_columns(AXES)
 
 
-class Constants(wire.Material):
-    """Constants of the free layer, and of what drives the wall."""
-
-    D_J_per_m2: Real = key("Interfacial DMI, sign of mumax3's Dind.", 0, ge=-0.02, le=0.02)
-    spin_hall_angle: Real = key(
-        "Effective spin Hall angle, for drive sot; with D > 0 a negative product with J drives the wall to the right.",
-        0,
-        ge=-1,
-        le=1,
-    )
-    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
-    zhang_li_beta: Real = key("Non-adiabaticity, for drive zhang_li.", 0, ge=-10, le=10)
-
-
-class Pulses(Section):
+class Pulses(wire.Drives):
     """Axes of the sweep; the one list of drives that belongs to `drive` is given."""
 
-    fields_T: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
-        "Field along z, drive field; positive values drive to the right.",
-        (),
-        max_length=10000,
-    )
-    current_densities_A_per_m2: tuple[Annotated[Real, Field(ge=-10000000000000.0, le=10000000000000.0)], ...] = key(
-        "Current density in the heavy metal, drive sot.",
-        (),
-        max_length=10000,
-    )
-    zhang_li_u_m_per_s: tuple[Annotated[Real, Field(ge=-10000, le=10000)], ...] = key(
-        "Velocity u of the Zhang-Li torque, drive zhang_li; positive values drive to the right.",
-        (),
-        max_length=10000,
-    )
     duration_s: Real = key("Length of the pulse.", gt=0, le=1e-06)
 
 
@@ -81,7 +46,7 @@ class Options(Section):
     """Domain wall clocked past a pair of notches: it passes or is pinned."""
 
     track: wire.Track = key("The strip.")
-    material: Constants = key("Constants of the free layer.")
+    material: wire.Driven = key("Constants of the free layer.")
     roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
     grains: wire.Grains = key("Voronoi grains of the film.", wire.Grains)
     notch: passing.Notch = key("A pair of triangular notches, one on each edge.")
@@ -94,7 +59,7 @@ class Options(Section):
 
 
 def _values(options: Options) -> tuple[float, ...]:
-    return getattr(options.pulses, LISTS[options.drive])
+    return getattr(options.pulses, wire.LISTS[options.drive])
 
 
 def check(section: Simulations) -> None:
@@ -109,13 +74,7 @@ def check(section: Simulations) -> None:
     track, wall, notch, axes = options.track, options.wall, options.notch, options.pulses
     planning.check_cells(f"{where}.track", track.cell_m, length_m=track.length_m, width_m=track.width_m)
     passing.check_places(track, notch, wall, where)
-    wanted, values = LISTS[options.drive], _values(options)
-    for name in LISTS.values():
-        if bool(getattr(axes, name)) != (name == wanted):
-            raise UserError(
-                f"{where}.pulses.{name}: found {len(getattr(axes, name))} values, "
-                f"allowed with drive {options.drive}: {'one or more' if name == wanted else 'none'}"
-            )
+    values = wire.values(options.drive, axes, f"{where}.pulses")
     planning.check_axes(axes, f"{where}.pulses")
     planning.check_number(section, len(values))
     Ku = options.material.Ku_J_per_m3
@@ -184,9 +143,7 @@ def _problem(section: Simulations, value: float, instance: int) -> Problem:
     material, wall, notch, drive = options.material, options.wall, options.notch, options.drive
     notches = wire.Notches(positions_m=(notch.position_m,), depth_m=notch.depth_m, width_m=notch.width_m)
     mesh, shape = wire.strip(options.track, options.roughness, notches, seed, instance)
-    driven = {"field_T": (0.0, 0.0, value)} if drive == "field" else {WIRE_DRIVES[drive]: value}
-    pulse = replace(Phase("pulse", options.pulses.duration_s), **driven)
-    D = material.D_J_per_m2
+    pulse = wire.driven(Phase("pulse", options.pulses.duration_s), drive, value)
     return Problem(
         mesh=mesh,
         geometry=shape,
@@ -200,8 +157,7 @@ def _problem(section: Simulations, value: float, instance: int) -> Problem:
             "wall",
             position_m=wall.start_m,
             width_m=wire.rest_width(material),
-            # Neel of the chirality that the DMI prefers, or Bloch
-            azimuth_rad=math.pi / 2 if D == 0 else math.pi if D > 0 else 0.0,
+            azimuth_rad=wire.azimuth_rad(material),
         ),
         temperature_K=options.temperature_K,
         numerics=section.numerics.of_problem(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,14 +14,17 @@ from pydantic import Field
 from device_sims.common import Simulations
 from device_sims.devices import planning
 from device_sims.engines import Result
-from device_sims.problem import MU0, Geometry, Mesh, Problem, material, observables
+from device_sims.problem import MU0, Geometry, Mesh, Phase, Problem, material, observables
 from device_sims.problem import Grains as FilmGrains
 from device_sims.problem import Roughness as RoughEdges
 from device_sims.problem.observables import LOST, MULTIPLE, SINGLE
 from spinloom.declare import Real, Section, key
 from spinloom.errors import UserError
+from spinloom.quantities import WIRE_DRIVES
 from spinloom.write_events import Outcome
 
+# kind of drive -> its list in `Drives`
+LISTS = {"field": "fields_T", "sot": "current_densities_A_per_m2", "zhang_li": "zhang_li_u_m_per_s"}
 EDGE_MARGIN_CELLS = 1  # room beside the nominal width for edges that bulge outward
 
 INDEX = pa.Column(int, pa.Check.ge(0))
@@ -59,6 +63,40 @@ class Material(Section):
     alpha: Real = key("Gilbert damping.", gt=0, le=1)
 
 
+class Driven(Material):
+    """Constants of the free layer, and of what drives the wall."""
+
+    D_J_per_m2: Real = key("Interfacial DMI, sign of mumax3's Dind.", 0, ge=-0.02, le=0.02)
+    spin_hall_angle: Real = key(
+        "Effective spin Hall angle, for drive sot; with D > 0 a negative product with J drives the wall to the right.",
+        0,
+        ge=-1,
+        le=1,
+    )
+    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
+    zhang_li_beta: Real = key("Non-adiabaticity, for drive zhang_li.", 0, ge=-10, le=10)
+
+
+class Drives(Section):
+    """Axes of the sweep; the one list of drives that belongs to `drive` is given."""
+
+    fields_T: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
+        "Field along z, drive field; positive values drive to the right.",
+        (),
+        max_length=10000,
+    )
+    current_densities_A_per_m2: tuple[Annotated[Real, Field(ge=-10000000000000.0, le=10000000000000.0)], ...] = key(
+        "Current density in the heavy metal, drive sot.",
+        (),
+        max_length=10000,
+    )
+    zhang_li_u_m_per_s: tuple[Annotated[Real, Field(ge=-10000, le=10000)], ...] = key(
+        "Velocity u of the Zhang-Li torque, drive zhang_li; positive values drive to the right.",
+        (),
+        max_length=10000,
+    )
+
+
 class Roughness(Section):
     """Rough edges."""
 
@@ -91,8 +129,9 @@ def strip(
     seed: int,
     instance: int,
     beyond_mx: tuple[float, float] | None = None,
+    profile: str = "triangular",
 ) -> tuple[Mesh, Geometry]:
-    """Return the mesh and the shape of a track; ``beyond_mx`` as of `Geometry`."""
+    """Return the mesh and the shape of a track; ``beyond_mx`` and ``profile`` as of `Geometry`."""
     cell = track.cell_m
     rough = None
     if roughness.rms_m > 0:
@@ -110,7 +149,29 @@ def strip(
         notch_depth_m=notches.depth_m,
         notch_width_m=notches.width_m,
         beyond_mx=beyond_mx,
+        notch_profile=profile,
     )
+
+
+def place_along(position_m: float, mask: np.ndarray, dx: float) -> float:
+    """Return the place along the track, m, of a wall at an area-equivalent position, m (`observables.wall_position`).
+
+    ``mask`` is ``bool[nz, ny, nx]``, ``dx`` the length of a cell, m. The two differ where the width does.
+    """
+    return float(np.interp(position_m, *_by_area(mask, dx)))
+
+
+def place_by_area(place_m: np.ndarray, mask: np.ndarray, dx: float) -> np.ndarray:
+    """Return the area-equivalent positions, ``float64[n]``, m, of walls at places along the track."""
+    areas, places = _by_area(mask, dx)
+    return np.interp(place_m, places, areas)
+
+
+def _by_area(mask: np.ndarray, dx: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return area-equivalent position and place along the track at each border of two columns, m."""
+    columns = mask.sum((0, 1))
+    area = np.concatenate([[0.0], np.cumsum(columns)]) / columns.sum()
+    return area * len(columns) * dx, np.arange(len(columns) + 1) * dx
 
 
 def grains(given: Any, seed: int, instance: int) -> FilmGrains | None:
@@ -134,6 +195,34 @@ def check_grains(given: Any, where: str) -> None:
         )
     if differ and not given.size_m:
         raise UserError(f"{where}.{differ[0]}: found without grains; allowed: with size_m above 0")
+
+
+def values(drive: str, axes: Drives, where: str) -> tuple[float, ...]:
+    """Return the values of the list that belongs to a drive.
+
+    Raises
+    ------
+    UserError
+        If it is empty, or another one is not; ``where`` is the lists' part of the config.
+    """
+    for kind, name in LISTS.items():
+        if bool(getattr(axes, name)) != (kind == drive):
+            raise UserError(
+                f"{where}.{name}: found {len(getattr(axes, name))} values, "
+                f"allowed with drive {drive}: {'one or more' if kind == drive else 'none'}"
+            )
+    return getattr(axes, LISTS[drive])
+
+
+def driven(phase: Phase, drive: str, value: float) -> Phase:
+    """Return a phase under a drive of `LISTS`; ``value`` in the unit of its list."""
+    return replace(phase, **({"field_T": (0.0, 0.0, value)} if drive == "field" else {WIRE_DRIVES[drive]: value}))
+
+
+def azimuth_rad(material: Driven) -> float:
+    """Return the angle of a wall's centre that the DMI prefers: Neel of its chirality, or Bloch."""
+    D = material.D_J_per_m2
+    return math.pi / 2 if D == 0 else math.pi if D > 0 else 0.0
 
 
 def rest_width(material: Material) -> float:

@@ -128,6 +128,7 @@ class Geometry:
     ``edge_smoothing`` n > 0 gives a cell the part of its material that lies inside, counted at n^3 points.
     ``beyond_mx`` is mx of the track to the left and to the right of the box, None: it ends there.
     ``first_column`` is that of a track's columns which is at the left end of the box: a window moves it.
+    ``notch_profile`` is ``triangular`` or ``rounded`` (a raised cosine of the same depth and width).
     """
 
     kind: str = "box"
@@ -142,6 +143,7 @@ class Geometry:
     edge_smoothing: int = later(0)
     beyond_mx: tuple[float, float] | None = later(None)
     first_column: int = later(0)
+    notch_profile: str = later("triangular")
 
 
 @dataclass(frozen=True)

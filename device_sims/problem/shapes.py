@@ -202,10 +202,16 @@ def _edges(strip: Geometry, nx: int, dx: float) -> tuple[np.ndarray, np.ndarray]
         top = top + rough_edge(strip.roughness, "top", nx, dx, strip.first_column)
         bottom = bottom + rough_edge(strip.roughness, "bottom", nx, dx, strip.first_column)
     for position in strip.notch_positions_m:
-        # triangular notches cut from both edges
-        depth = strip.notch_depth_m * np.clip(1 - np.abs(x - position) / (strip.notch_width_m / 2), 0, 1)
+        # cut from both edges
+        depth = strip.notch_depth_m * _notch(np.abs(x - position) / (strip.notch_width_m / 2), strip.notch_profile)
         top, bottom = top - depth, bottom + depth
     return top, bottom
+
+
+def _notch(away: np.ndarray, profile: str) -> np.ndarray:
+    """Return a notch's depth over its deepest; ``away`` is the distance from its centre over half of its width."""
+    inside = np.clip(1 - away, 0, 1)
+    return inside if profile == "triangular" else np.sin(np.pi / 2 * inside) ** 2
 
 
 def _strip(strip: Geometry, mesh: Mesh, at: Point) -> np.ndarray:

@@ -47,11 +47,12 @@ class Roughness(Section):
 
 
 class Notches(Section):
-    """Triangular notches in both edges of the strip."""
+    """Notches in both edges of the strip."""
 
     positions_m: tuple[Annotated[Real, Field(ge=0, le=0.01)], ...] = key("Centres.", min_length=1, max_length=10000)
     depth_m: Real = key("Depth from each edge.", gt=0, le=1e-06)
     width_m: Real = key("Width at the edge.", gt=0, le=1e-05)
+    profile: Literal["triangular", "rounded"] = key("Their outline; rounded is a raised cosine.", "triangular")
 
 
 class Shape(Section):
@@ -81,7 +82,7 @@ class Shape(Section):
     )
     width_m: Real | None = key("Width of the strip.", absent=True, gt=0, le=0.01)
     roughness: Roughness | None = key("Line-edge roughness of the strip.", absent=True)
-    notches: Notches | None = key("Triangular notches in both edges of the strip.", absent=True)
+    notches: Notches | None = key("Notches in both edges of the strip.", absent=True)
     file: str | None = key(
         "Image (dark is material, first row is largest y) or OVF file (what is not zero is material).",
         absent=True,
@@ -198,6 +199,7 @@ def _strip_of(given: Shape, seed: int) -> parts.Geometry:
         notches.positions_m if notches else (),
         notches.depth_m if notches else 0.0,
         notches.width_m if notches else 0.0,
+        notch_profile=notches.profile if notches else "triangular",
     )
 
 
