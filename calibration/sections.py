@@ -16,13 +16,13 @@ class States(Section):
     """How a position or a conductance becomes a state."""
 
     method: Literal[
-        "device", "wells", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice", "auto"
+        "device", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice", "auto", "wells"
     ] = key(
-        "device: the device has states by nature (junctions, notched wire). wells: where the walls of a notched track "
-        "settle. Of a wall's position or a "
+        "device: the device has states by nature (junctions, notched wire). Of a wall's position or a "
         "measured conductance: nearest_mean (a state per pulse), equal_width, equal_population, mixture "
         "(Gaussian components; of series of readings, levels), edges (given), lattice (equal parts of the whole "
-        "range), auto (levels if series of readings have some, otherwise a lattice).",
+        "range), auto (levels if series of readings have some, otherwise a lattice). wells: where the walls of a "
+        "notched track settle.",
     )
     count: Whole | None = key("Number of states; null: as many as can be told apart.", None, ge=2, le=1024)
     edges: tuple[Real, ...] | None = key(

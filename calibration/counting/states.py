@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import scipy
 from jaxtyping import Float, Int64, Integer
@@ -171,7 +173,7 @@ def assign_states(
     return np.searchsorted(edges[1:-1], values, side="left").astype(np.int64)
 
 
-def shown(values: np.ndarray | list[float], unit: str) -> str:
+def shown(values: Iterable[float], unit: str) -> str:
     """Return values, float64[n], with their unit, for an error."""
     return ", ".join(f"{value:g}" for value in values) + ("" if unit == "1" else f" {unit}")
 

@@ -52,7 +52,7 @@ def check(family: str, means: write_events.Writes, config: Stage, pulses: int, w
     method = config.states.method
     walls = isinstance(means.states, Position)
     wells = len(means.states.wells_m) if isinstance(means.states, Position) else 0
-    allowed = [*(("wells",) if wells else ()), *METHODS] if walls else ["device"]
+    allowed = [*METHODS, *(("wells",) if wells else ())] if walls else ["device"]
     if method not in allowed:
         raise UserError(f"{where}.states.method: found '{method}', allowed for {family}: {', '.join(allowed)}")
     if method != "device":
