@@ -38,7 +38,7 @@ def well_edges(
         if len(empty):
             raise UserError(
                 f"{where}: states.method: found wells, but no write ended in well {empty[0]} "
-                f"({shown([centres[empty[0]]], unit)}), allowed: writes that reach each of the {len(wells)}"
+                f"({shown([float(centres[empty[0]])], unit)}), allowed: writes that reach each of the {len(wells)}"
             )
         settled = np.array([np.median(values[of == number]) for number in range(len(centres))])
         if np.array_equal(settled, centres):

@@ -267,10 +267,10 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
     share its edges.
     """
     options = section.options
-    known, centres = pulses.set_index("pulse"), centres_m(options)
+    known, centres = pulses.set_index("pulse").to_dict("index"), centres_m(options)
     rows = []
     for (pulse, start), own in events.groupby(["pulse", "nominal_start_m"], sort=True):
-        told, after = known.loc[pulse], own["notch_after"].to_numpy()
+        told, after = known[pulse], own["notch_after"].to_numpy()
         begin, direction = int(np.argmin(np.abs(centres - start))), int(told["polarity"])
         wanted = int(np.clip(begin + direction, 0, len(centres) - 1))
         if options.write_mode == "reset":

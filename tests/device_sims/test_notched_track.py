@@ -84,7 +84,7 @@ def test_barriers_are_the_energy_of_the_wall_that_the_notch_saves(still):
         found.energy_J[np.argmin(np.abs(found.place_m - 1000e-9))]
         / found.area_m2[np.argmin(np.abs(found.place_m - 1e-6))]
     )
-    assert found.barriers_J[:2] == pytest.approx(top * 1e-9 * 40e-9, rel=0.05, abs=0)
+    assert found.barriers_J[:2] == pytest.approx(top * problem.mesh.cell_m[2] * 40e-9, rel=0.05, abs=0)
     deeper = pinning.pinning(
         notched_track.batches(family(section, track__length_m=1600e-9, notches__depth_m=40e-9))[0].problem
     )

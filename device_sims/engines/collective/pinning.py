@@ -1,8 +1,8 @@
 """What holds a wall in the 1-D model: its energy along the track, wells and barriers, and the drives that free it.
 
-At rest the energy of the module `engine`, ``E(q) = min over phi of S(q) sigma(q, phi) + E_end(q)``, is a landscape whose
-minima are wells. Where the angle is held (by DMI or the stray field) a drive adds a force, and the wall is free once the
-force exceeds the steepest slope on its way,
+At rest the energy of the module `engine`, ``E(q) = min over phi of S(q) sigma(q, phi) + E_end(q)``, is a landscape
+whose minima are wells. Where the angle is held (by DMI or the stray field) a drive adds a force, and the wall is free
+once the force exceeds the steepest slope on its way,
 
     field         2 mu0 Ms S Hz                      >= dE/dq
     spin-orbit    pi mu0 Ms S a |cos phi|            >= dE/dq,  a = hbar theta J / (2 e mu0 Ms t)
