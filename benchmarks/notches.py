@@ -3,12 +3,14 @@
     python -m benchmarks.notches steps    [--engine llg] [--set KEY=VALUE ...] [--output TABLE.csv]
     python -m benchmarks.notches depth    [--depths_m ...] [--widths_m ...] [--factors ...] [--set ...] [--output ...]
     python -m benchmarks.notches barriers [--set ...] [--output ...]
+    python -m benchmarks.notches cards CARD ... [--output ...]
 
 All begin with configs/notched_synapse.yaml, or ``--config``; ``--set notches.count=5`` changes a key of its device (or
 ``sweep.``, ``numerics.``, ``seed``). ``steps`` counts how each pulse moves walls by one notch. ``depth`` does so for
 notches of several depths and widths, driven at multiples of the current that frees the wall of a straight track by the
 closed form. ``barriers`` searches the saddle between the first two notches of each device by the nudged elastic band of
-the llg engine, beside the pinning energy of the 1-D model. Prints a table.
+the llg engine, beside the pinning energy of the 1-D model. ``cards`` sets the steps of cards side by side: how
+large, how even, how alike up and down. Prints a table.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from calibration.card import KernelCard
+from calibration.consequences.figures_of_merit import conductance_steps
 from device_sims.barriers import Settings, between
 from device_sims.common import Simulations
 from device_sims.config import Stage
@@ -133,10 +137,45 @@ def barriers(section: Simulations) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def cards(folders: list[str]) -> pd.DataFrame:
+    """Return, of the strongest pulse up and down of each card in the inner half of its conductances, how it steps.
+
+    ``step_of_range`` is the mean step over the range; ``slope`` its change from a quarter to three quarters of the
+    range over its mean, 0 if it is linear; ``sd_of_step`` the spread of a step over its mean; ``asymmetry`` the root of the
+    mean square of (up + down) / (up - down).
+    """
+    rows = []
+    for folder in folders:
+        card = KernelCard.read(folder)
+        G = card.states["conductance_S"].to_numpy()
+        share = (G - G.min()) / np.ptp(G)
+        inner = (share >= 0.25) & (share <= 0.75)
+        mean, sd = conductance_steps(card.kernel, G, card.states["conductance_sd_S"].to_numpy())
+        strongest = mean[:, inner].mean(1)
+        up, down = int(np.argmax(strongest)), int(np.argmin(strongest))
+        total, apart = mean[up] + mean[down], mean[up] - mean[down]
+        row: dict[str, Any] = {
+            "card": folder,
+            "states": len(G),
+            "range_uS": 1e6 * np.ptp(G),
+            "ratio": G.max() / G.min(),
+        }
+        for name, pulse in (("up", up), ("down", down)):
+            step = mean[pulse, inner]
+            line = np.polyfit(share[inner], step, 1)
+            row[f"{name}_step_of_range"] = abs(step.mean()) / np.ptp(G)
+            row[f"{name}_slope"] = line[0] / 2 / step.mean()
+            row[f"{name}_sd_of_step"] = np.sqrt((sd[pulse, inner] ** 2).mean()) / abs(step.mean())
+        row["asymmetry"] = np.sqrt(np.mean((total[inner] / apart[inner]) ** 2))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     """Read the command line, make one table, print it and write it where it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["steps", "depth", "barriers"])
+    parser.add_argument("table", choices=["steps", "depth", "barriers", "cards"])
+    parser.add_argument("cards", nargs="*", metavar="CARD")
     parser.add_argument("--config", default=str(ROOT / "configs/notched_synapse.yaml"))
     parser.add_argument("--engine", help="default: the config's")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -148,6 +187,8 @@ def main() -> None:
     settings = {key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in given.set)}
     if given.table == "depth":
         table = depth(given.config, settings, given.depths_m, given.widths_m, given.factors)
+    elif given.table == "cards":
+        table = cards(given.cards)
     else:
         section = section_of(given.config, settings)
         table = steps(section, given.engine) if given.table == "steps" else barriers(section)
