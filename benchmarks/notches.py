@@ -120,7 +120,7 @@ def barriers(section: Simulations) -> pd.DataFrame:
         states = [initial_magnetisation(problem, mask) for problem in problems]
         # the path needs no more than to bring Newton's method to the saddle
         found = between(problems[0], states[0], states[1], Settings(start="wall", images=14, tolerance=0.05))
-        wall = pinning.pinning(problems[0]).barriers_J[0]
+        wall = upright(problems[0], section.family.centres_m(section.options))
         rates = {T: sum(found.rates_per_s(T)) / 2 for T in (300.0, 400.0)}
         rows.append(
             {
@@ -137,12 +137,20 @@ def barriers(section: Simulations) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def upright(problem: Any, centres_m: np.ndarray) -> tuple[float, float]:
+    """Return the 1-D model's barriers between the first two notches, up and down, J, over shallow minima in between."""
+    found, reach = pinning.pinning(problem), (centres_m[1] - centres_m[0]) / 4
+    lowest = [found.energy_J[np.abs(found.place_m - centre) < reach].min() for centre in centres_m[:2]]
+    top = found.energy_J[(found.place_m > centres_m[0]) & (found.place_m < centres_m[1])].max()
+    return top - lowest[0], top - lowest[1]
+
+
 def cards(folders: list[str]) -> pd.DataFrame:
     """Return, of the strongest pulse up and down of each card in the inner half of its conductances, how it steps.
 
     ``step_of_range`` is the mean step over the range; ``slope`` its change from a quarter to three quarters of the
-    range over its mean, 0 if it is linear; ``sd_of_step`` the spread of a step over its mean; ``asymmetry`` the root of the
-    mean square of (up + down) / (up - down).
+    range over its mean, 0 if it is linear; ``sd_of_step`` the spread of a step over its mean; ``asymmetry`` the root
+    of the mean square of (up + down) / (up - down).
     """
     rows = []
     for folder in folders:

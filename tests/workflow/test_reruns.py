@@ -251,6 +251,7 @@ def test_an_edit_that_only_a_dry_run_saw_leaves_no_trace(moved):
 BLIND = {
     "config": {"gate.magnetostriction", "gate.stress_Pa_per_V"},
     "configs/notched_wire": set(),
+    "configs/notched_synapse": set(),
     "configs/stt_mtj": {"junction.TMR"},
     "configs/vcma_mtj": {"junction.RA_ohm_m2", "junction.TMR"},
 }
