@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from device_sims.problem import MU0, Geometry, Mesh
+from device_sims.problem.magnetostatics.stack import normal_factor
 from device_sims.problem.waveforms import Pulse
 from spinloom.declare import Real, Section, key
 
@@ -82,6 +84,61 @@ class Heating(Section):
             Pulse("exponential", -full, 0.0, self.time_constant_s, offset=1 + full),
             Pulse("exponential", left, 0.0, self.time_constant_s, offset=1.0),
         )
+
+
+class Pinned(Section):
+    """A rigid layer of the reference stack, with the free layer's outline, magnetised along the normal."""
+
+    thickness_m: Real = key("Thickness.", gt=0, le=1e-07)
+    Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
+    gap_m: Real = key("From the layer below it, for the first from the free layer, to its lower face.", ge=0, le=1e-07)
+    direction: Literal["up", "down"] = key("Direction of its magnetisation.")
+
+
+class Reference(Section):
+    """The reference stack above the free layer, a synthetic antiferromagnet for example, instead of an assumed field.
+
+    Its stray field is the mean over the free layer.
+    """
+
+    layers: tuple[Pinned, ...] = key(
+        "From the free layer on; the first is the reference layer, which points up.", min_length=1, max_length=8
+    )
+    coupling_J_per_m2: Real = key(
+        "Coupling J of free and reference layer across the barrier (RKKY, orange peel): -J m1.m2 per area, positive "
+        "favours P.",
+        0,
+        ge=-0.01,
+        le=0.01,
+    )
+
+    @model_validator(mode="after")
+    def _reference_is_up_and_apart(self) -> Self:
+        first = self.layers[0]
+        if first.direction != "up" or not first.gap_m:
+            raise ValueError(
+                f"found a first layer that points {first.direction} at gap_m {first.gap_m:g}, allowed: up, where P is "
+                "parallel to it, and beyond a barrier"
+            )
+        return self
+
+    def fields_T(self, mesh: Mesh, shape: Geometry, Ms_A_per_m: float) -> tuple[float, float]:
+        """Return the mean stray field along the normal and the coupling's ``J/(Ms t)`` in a free layer, T.
+
+        Parameters
+        ----------
+        mesh, shape : Mesh, Geometry
+            Of the free layer.
+        Ms_A_per_m : float
+            Its magnetisation.
+        """
+        stray, gap = 0.0, 0.0
+        for layer in self.layers:
+            gap += layer.gap_m
+            moment = layer.Ms_A_per_m if layer.direction == "up" else -layer.Ms_A_per_m
+            stray += MU0 * moment * normal_factor(shape, mesh, gap, layer.thickness_m)
+            gap += layer.thickness_m
+        return stray, self.coupling_J_per_m2 / (Ms_A_per_m * mesh.size_m[2])
 
 
 class Options(Section):

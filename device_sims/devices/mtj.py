@@ -17,7 +17,7 @@ import scipy
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, planning
-from device_sims.devices.junction import Layer, Options, Pulses  # noqa: F401  (families take them from here)
+from device_sims.devices.junction import Layer, Options, Pulses, Reference  # noqa: F401  (families take them from here)
 from device_sims.engines import Result
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Phase, Problem, Vector, observables
 from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3
@@ -77,6 +77,8 @@ SUMMARY_COLUMNS = {
     "write_energy_mean_J": pa.Column(float, pa.Check.ge(0)),
     # with `heating` alone
     "temperature_end_K": pa.Column(float, pa.Check.ge(0), required=False),
+    # with `reference` alone
+    "offset_field_T": pa.Column(float, required=False),
 }
 
 
@@ -90,6 +92,16 @@ def disc(layer: Layer) -> tuple[Mesh, Geometry]:
 def area_m2(layer: Layer) -> float:
     """Return the area of a free layer."""
     return math.pi / 4 * layer.diameter_m**2
+
+
+def offset_T(options: Any) -> float:
+    """Return the field along the normal that acts on the free layer at all times, positive towards P.
+
+    It is ``stray_field_T``, or what ``reference`` makes.
+    """
+    if options.reference is None:
+        return options.stray_field_T
+    return sum(options.reference.fields_T(*disc(options.layer), options.material.Ms_A_per_m))
 
 
 def anisotropy_field(options: Options, Ku_J_per_m3: float | None = None) -> float:
@@ -192,6 +204,10 @@ def check(section: Simulations, build: Build) -> None:
     """
     options, where, pulses = section.options, f"device_sims.{section.device}", plan(section.options)
     planning.check_cells(f"{where}.layer", options.layer.cell_m, diameter_m=options.layer.diameter_m)
+    if getattr(options, "reference", None) is not None and options.stray_field_T:
+        raise UserError(
+            f"{where}.stray_field_T: found {options.stray_field_T:g} beside reference, which makes it; allowed: 0"
+        )
     if options.heating is not None and not options.temperature_K:
         raise UserError(f"{where}.heating: found one at temperature_K 0, allowed: null, or temperature_K above 0")
     planning.check_axes(options.pulses, f"{where}.pulses")
@@ -291,7 +307,8 @@ def summarise(options: Any, pulses: pd.DataFrame, events: pd.DataFrame, power: P
         if options.heating is not None:
             heat = power(options, pulse["direction"], pulse["voltage_V"])
             rows[-1]["temperature_end_K"] = pulse["temperature_K"] + options.heating.rise_K(heat, pulse["duration_s"])
-    return pd.DataFrame(rows)
+    offset = {"offset_field_T": offset_T(options)} if getattr(options, "reference", None) is not None else {}
+    return pd.DataFrame(rows).assign(**offset)
 
 
 def ordered(table: pd.DataFrame, columns: dict) -> pd.DataFrame:
@@ -302,6 +319,10 @@ def ordered(table: pd.DataFrame, columns: dict) -> pd.DataFrame:
 def describe(section: Simulations) -> dict:
     """Return what there is to know of the junction."""
     options = section.options
+    own = {}
+    if getattr(options, "reference", None) is not None:
+        fields = options.reference.fields_T(*disc(options.layer), options.material.Ms_A_per_m)
+        own = dict(zip(("reference_stray_field_T", "reference_coupling_field_T"), fields))
     return {
         "diameter_m": options.layer.diameter_m,
         "film_thickness_m": options.layer.thickness_m,
@@ -309,6 +330,7 @@ def describe(section: Simulations) -> dict:
         "TMR": options.junction.TMR,
         "anisotropy_field_A_per_m": anisotropy_field(options),
         "thermal_stability": stability(options) if options.temperature_K else None,
+        **own,
     }
 
 

@@ -87,6 +87,7 @@ class Options(mtj.Options):
     junction: Junction = key("The tunnel junction, which reads the state; no voltage is on it during a write.")
     in_plane_field_T: Real = key("Field along the current, at all times.", 0, ge=-10, le=10)
     stray_field_T: Real = key("Field of the reference layers along the normal; positive favours P.", 0, ge=-10, le=10)
+    reference: mtj.Reference | None = key("The layers that make the stray field; null: stray_field_T.", None)
     tilt_rad: Real = key("Angle between the easy axis and the normal.", 0, ge=0, le=1.2)
     tilt_azimuth_rad: Real = key(
         "Where the easy axis leans to, from the current's direction; pi/2 is along the spins' polarisation.",
@@ -116,7 +117,7 @@ def critical_current_density(options: Options, direction: str, polarity: int) ->
     It is for the damping-like torque alone, an axis along the normal and a field along the current.
     """
     metal, Hk = options.heavy_metal, mtj.anisotropy_field(options)
-    if options.tilt_rad or options.stray_field_T or metal.field_like_ratio or not metal.spin_hall_angle * polarity:
+    if options.tilt_rad or mtj.offset_T(options) or metal.field_like_ratio or not metal.spin_hall_angle * polarity:
         return float("nan")
     favours_up = np.sign(polarity * metal.spin_hall_angle * options.in_plane_field_T)
     b = -mtj.DIRECTIONS[direction] * favours_up * abs(options.in_plane_field_T) / MU0 / Hk
@@ -143,7 +144,7 @@ def _axis(options: Options) -> Vector:
 
 
 def _field(options: Options) -> Vector:
-    return options.in_plane_field_T, 0.0, options.stray_field_T
+    return options.in_plane_field_T, 0.0, mtj.offset_T(options)
 
 
 def _own(options: Options) -> dict:
@@ -172,7 +173,7 @@ def check(section: Simulations) -> None:
         if side * mz <= mtj.DECIDED:
             raise UserError(
                 f"{where}.in_plane_field_T: found {options.in_plane_field_T:g} with tilt_rad {options.tilt_rad:g} and "
-                f"stray_field_T {options.stray_field_T:g}, allowed: values that leave two states with |mz| > "
+                f"{mtj.offset_T(options):g} T along the normal, allowed: values that leave two states with |mz| > "
                 f"{mtj.DECIDED:g} (here {state} rests at mz = {mz:.3g})"
             )
 

@@ -45,6 +45,7 @@ from device_sims.devices.mtj import (  # noqa: F401  (part of this family's prot
 )
 from device_sims.problem import ELEMENTARY_CHARGE, GAMMA0, HBAR, MU0, Problem, waveforms
 from spinloom.declare import Real, Section, key
+from spinloom.errors import UserError
 from spinloom.write_events import Energy, Heat, Writes
 
 STRETCHES = 24  # of one temperature each, in a heated pulse and after it
@@ -95,6 +96,7 @@ class Options(mtj.Options):
 
     junction: Junction = key("The tunnel junction.")
     stray_field_T: Real = key("Field of the reference layers along the normal; positive favours P.", 0, ge=-10, le=10)
+    reference: mtj.Reference | None = key("The layers that make the stray field; null: stray_field_T.", None)
     pulses: Pulses = key("The axes of the sweep; the pulses are all their combinations.")
 
 
@@ -199,7 +201,7 @@ def axial(options: Options, direction: str, voltage_V: float) -> Axial:
     return Axial(
         rate=alpha * GAMMA0 * field / (1 + alpha**2),
         delta=mtj.stability(options),
-        offset=side * options.stray_field_T / MU0 / field,
+        offset=side * mtj.offset_T(options) / MU0 / field,
         drive=a * start * (1 + alpha * junction.field_like_ratio) / (alpha * field),
         lean=side * (square - 1) / (square + 1),
     )
@@ -219,6 +221,12 @@ def critical_voltage(options: Options, direction: str) -> float:
 def check(section: Simulations) -> None:
     """Check what a declaration cannot; errors as of `mtj.check`."""
     mtj.check(section, _problem)
+    offset, limit = mtj.offset_T(section.options), MU0 * mtj.anisotropy_field(section.options)
+    if abs(offset) >= limit:
+        raise UserError(
+            f"device_sims.{section.device}.stray_field_T: found {offset:.3g} T (with reference: of its layers), "
+            f"allowed: less than {limit:.3g}, beyond which there is one state"
+        )
 
 
 def pulses(section: Simulations) -> pd.DataFrame:
@@ -286,7 +294,10 @@ def writes(section: Simulations) -> Writes:
     options = section.options
     favours = any(options.pulses.voltages_V)
     energy = Energy(junction=Heat(mz="mz_pulse_mean"))
-    return mtj.writes(section, "junction", favours=favours, energy=energy, critical_V=_critical(options))
+    # of the state that the offset field makes the less stable one
+    lower = 1 - abs(mtj.offset_T(options)) / MU0 / mtj.anisotropy_field(options)
+    delta = mtj.stability(options) * lower**2
+    return mtj.writes(section, "junction", favours=favours, energy=energy, critical_V=_critical(options), delta=delta)
 
 
 def _critical(options: Options) -> dict[str, float]:
@@ -305,4 +316,4 @@ def _problem(section: Simulations, plan: mtj.Plan, instance: int) -> Problem:
     )
     drives = {"current_density_A_per_m2": -mtj.DIRECTIONS[direction] * voltage / junction.RA_ohm_m2}
     power_W = mtj.power_W(options, direction, voltage)
-    return mtj.problem(section, plan, instance, body, drives, (0.0, 0.0, options.stray_field_T), power_W)
+    return mtj.problem(section, plan, instance, body, drives, (0.0, 0.0, mtj.offset_T(options)), power_W)

@@ -77,6 +77,40 @@ def _far(component, x, y, z, cell):
     return total * volume / (4 * real(np.pi))
 
 
+def between(
+    nx: int, ny: int, edges: tuple[float, float], inner: tuple[float, float], outer: tuple[float, float]
+) -> np.ndarray:
+    """Return the mean normal field in a box of another one that is magnetised along the normal: H per M.
+
+    Newell's difference with two intervals of any length along z: ``F(t1 - s0) - F(t1 - s1) - F(t0 - s0) + F(t0 - s1)``
+    of the target's faces t and the source's s, where boxes of one thickness have a second difference.
+
+    Parameters
+    ----------
+    nx, ny : int
+        Number of displacements along x and y, from 0.
+    edges : tuple of float
+        Edges of both boxes along x and y, in any unit.
+    inner, outer : tuple of float
+        Lower and upper face of the box in which the field is, and of the magnetised one, in the same unit.
+
+    Returns
+    -------
+    float64[ny, nx]
+    """
+    scale = min(*edges, inner[1] - inner[0], outer[1] - outer[0])
+    dx, dy = (_REAL(edge / scale) for edge in edges)
+    (t0, t1), (s0, s1) = ([_REAL(face / scale) for face in pair] for pair in (inner, outer))
+    x, y = (np.arange(nx, dtype=_REAL) * dx)[None, :], (np.arange(ny, dtype=_REAL) * dy)[:, None]
+    weights = {-1: -1, 0: 2, 1: -1}
+    total = np.zeros((ny, nx), _REAL)
+    for i, wi in weights.items():
+        for j, wj in weights.items():
+            for z, sign in ((t1 - s0, 1), (t1 - s1, -1), (t0 - s0, -1), (t0 - s1, 1)):
+                total += sign * wi * wj * _f(z + 0 * x + 0 * y, y + j * dy + 0 * x, x + i * dx + 0 * y)
+    return (total / (4 * _REAL(np.pi) * dx * dy * (t1 - t0))).astype(np.float64)
+
+
 FAR = 24  # in longest cell edges; both forms agree there to about 1e-8
 
 
