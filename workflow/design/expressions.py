@@ -16,13 +16,22 @@ from device_sims.problem import MU0
 from spinloom.errors import UserError
 from spinloom.explain import short
 
+
+
+def _product(a: float, b: float) -> float:
+    """Return a product of numbers; a text times a number could fill the memory."""
+    if isinstance(a, str) or isinstance(b, str):
+        raise TypeError("a text has no product")
+    return a * b
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "log10": math.log10, "abs": abs, "min": min, "max": max,
     "round": round,
 }  # fmt: skip
 CONSTANTS = {"pi": math.pi, "mu0": MU0}
 ARITHMETIC: dict[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: _product, ast.Div: operator.truediv,
     ast.Pow: lambda base, exponent: float(base) ** exponent,  # of whole numbers it could have no end
     ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_,
 }  # fmt: skip
