@@ -17,7 +17,6 @@ from spinloom.errors import UserError
 from spinloom.explain import short
 
 
-
 def _product(a: float, b: float) -> float:
     """Return a product of numbers; a text times a number could fill the memory."""
     if isinstance(a, str) or isinstance(b, str):
