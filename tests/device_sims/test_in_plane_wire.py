@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from device_sims import engines
@@ -11,6 +12,9 @@ from device_sims.devices import in_plane_wire, passing, wire
 from device_sims.problem import GAMMA0, MU0, Phase
 from device_sims.problem.observables import wall_position
 from device_sims.problem.readings import textures
+from device_sims.sweep import sweep
+from device_sims.sweep.chunk import run
+from spinloom import files
 from spinloom.errors import UserError
 from tests.device_sims.conftest import changed
 from tests.device_sims.test_wire_devices import fewer, study, tables
@@ -125,7 +129,7 @@ def test_without_noise_a_wall_passes_above_the_field_that_frees_it(section):
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
-def test_the_tables_of_a_short_sweep(section):
+def test_the_tables_of_a_short_sweep(tmp_path):
     own = study("nanowire_simulated")
     for path, value in (
         ("track", in_plane_wire.Track(length_m=300e-9, width_m=40e-9, thickness_m=5e-9, cell_m=CELL)),
@@ -134,8 +138,12 @@ def test_the_tables_of_a_short_sweep(section):
         ("pulses.fields_T", [1e-4, 2e-2]),
     ):  # fmt: skip
         own = changed(own, f"in_plane_wire.{path}", value)
-    made = tables(fewer(own, 2, 2))
-    events, summary = made["events"], made["summary"]
+    own = fewer(own, 2, 2)
+    for chunk in sweep.plan_checked(own):
+        run(chunk, tmp_path / "chunks")
+    sweep.collect(own, tmp_path / "chunks", tmp_path)
+    events, paths = (files.read_table(tmp_path / f"{name}.parquet") for name in ("events", "trajectories"))
+    summary = pd.read_csv(tmp_path / "summary.csv")
     assert len(events) == 8 and events["start_kind"].eq("transverse").all()
     assert list(summary["passed"]) == list(events.groupby("pulse")["passed"].sum()) and list(summary["writes"]) == [
         4,
@@ -143,6 +151,9 @@ def test_the_tables_of_a_short_sweep(section):
     ]
     assert summary["passed"].iloc[0] == 0 < summary["passed"].iloc[1] and set(summary["law_unit"]) == {"T"}
     assert (events["passing_time_s"].isna() == ~events["passed"]).all()
+    # relaxation takes no time: a time has one record, the first of them after it
+    one = paths[(paths["pulse"] == 0) & (paths["instance"] == 0) & (paths["replica"] == 0)]
+    assert one["t_s"].is_monotonic_increasing and one["t_s"].is_unique and one["t_s"].iloc[0] == 0
     # a wall that is at the far end has no position: devices differ by edges and grains, replicas by noise
     assert events.loc[events["pulse"] == 0, "final_position_m"].nunique() == 4
     means: Any = in_plane_wire.writes(own)
