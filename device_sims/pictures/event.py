@@ -103,6 +103,12 @@ def of_result(problem: Problem, result: Result, source: str, snapshots: int, mos
     return _made(result.t_s[chosen], result.m[chosen], problem.mesh.cell_m, on, parts, source, most_cells)
 
 
+def of_states(problem: Problem, m: np.ndarray, most_cells: int = 20000) -> Event:
+    """Return states of one problem, float64[n, 3, nz, ny, nx], as snapshots without times."""
+    none = np.zeros(m.shape[3:], int)
+    return _made(np.zeros(len(m)), m, problem.mesh.cell_m, (), none, "states", most_cells)
+
+
 def of_files(run: Path, snapshots: int, most_cells: int) -> Event:
     """Return snapshots from the OVF files of a finished run, of this program, mumax3, OOMMF or ubermag.
 

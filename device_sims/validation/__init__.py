@@ -24,6 +24,7 @@ GROUPS = (
     "thermometer",
     "boltzmann",
     "diffusion",
+    "barriers",
     "reproducibility",
     "devices",
 )

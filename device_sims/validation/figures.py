@@ -18,6 +18,8 @@ FIGURES = {
     "thermometer": ("field evaluations per ps", "temperature read / set", {"xscale": "log", "ylim": (0.7, 1.3)}),
     "boltzmann_disc": ("mean mz of the disc", "share of states below", {}),
     "wall_diffusion": ("t (ns)", "sd of the wall's displacement (nm)", {}),
+    "barrier_of_a_disc": ("diameter (nm)", "barrier (kB T at 300 K)", {}),
+    "escapes_of_a_wall": ("1000 K / T", "rate (1/s)", {"yscale": "log"}),
     "switching": ("voltage (V)", "switching probability", {}),
     "collective": ("voltage (V)", "displacement by the pulse (nm)", {}),
 }
