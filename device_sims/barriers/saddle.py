@@ -1,4 +1,7 @@
-"""From near a saddle to the saddle itself: Newton's method that goes up along one mode and down along all others."""
+"""From near a saddle to the saddle itself: Newton's method that goes up along one mode and down along all others.
+
+A minimum is found in the same way, without the mode that goes up: where a well is shallow, steepest descent is slow.
+"""
 
 from __future__ import annotations
 
@@ -37,16 +40,16 @@ TOLERANCE = 1e-7
 
 
 def refined(
-    family: Curvatures, m: np.ndarray, way: np.ndarray, tolerance: float = TOLERANCE, steps: int = 60
+    family: Curvatures, m: np.ndarray, way: np.ndarray | None, tolerance: float = TOLERANCE, steps: int = 60
 ) -> Saddle:
-    """Return the saddle near a state.
+    """Return the saddle, or without a ``way`` the minimum, near a state.
 
     Parameters
     ----------
     family : Curvatures
     m : ndarray, float64[3, nz, ny, nx]
         Highest state of a path that has converged.
-    way : ndarray, float64[3, nz, ny, nx]
+    way : ndarray, float64[3, nz, ny, nx], or None
         The path's direction there: the mode nearest to it is the one that is climbed.
     tolerance : float
         Largest field at right angles to m that is left, over Ms0.
@@ -66,9 +69,11 @@ def refined(
         if force <= tolerance:
             return Saddle(m, here, values, vectors, force, True)
         start = vectors.sum(1)
-        ahead = here.coordinates(way if followed is None else followed)
-        up = int(np.abs(vectors.T @ ahead).argmax())
-        followed = here.vector(vectors[:, up])
+        up = None
+        if way is not None:
+            ahead = here.coordinates(way if followed is None else followed)
+            up = int(np.abs(vectors.T @ ahead).argmax())
+            followed = here.vector(vectors[:, up])
         x = _step(here, values, vectors, up)
         turn = here.vector(x)
         m = np.asarray(_moved(m, turn * min(1.0, LARGEST_TURN / max(_largest(turn), 1e-30))))
@@ -78,11 +83,12 @@ def refined(
     return Saddle(m, here, values, vectors, force, bool(force <= tolerance))
 
 
-def _step(here: Curvature, values: np.ndarray, vectors: np.ndarray, up: int) -> np.ndarray:
+def _step(here: Curvature, values: np.ndarray, vectors: np.ndarray, up: int | None) -> np.ndarray:
     """Return the step in coordinates: up along one mode, exact in the other lowest ones, by MINRES in what is left."""
     slopes = vectors.T @ here.gradient
     along = -slopes / np.maximum(np.abs(values), LEAST)
-    along[up] *= -1
+    if up is not None:
+        along[up] *= -1
     along[np.abs(values) < FLAT] = 0.0
 
     def rest(x):
