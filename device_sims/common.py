@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import model_validator
 
 from device_sims import devices, engines, problem
+from device_sims.barriers.settings import Settings
 from spinloom.config import Seeded
 from spinloom.declare import OneOf, Real, Section, Whole, key, some_given
 from spinloom.errors import UserError
@@ -82,6 +83,12 @@ class Pictures(Section):
     most_cells: Whole = key("Cells of a layer that are kept at most, evenly picked.", 4000, ge=16, le=1000000)
 
 
+class Barriers(Settings):
+    """Wells of each device at rest and the barriers between them: of a wall along its track, or of a moment."""
+
+    spacing_m: Real = key("Of a wall: distance between the first states along the track.", 1e-8, gt=0, le=1e-6)
+
+
 class Common(Section):
     """Micromagnetic sweep of write events. The engine sees what is here, except for the pictures."""
 
@@ -91,6 +98,10 @@ class Common(Section):
     device: Annotated[str, OneOf(devices.REGISTRY.names)] = key("Device family; its own section has the same name.")
     sweep: Sweep = key("How many devices and writes are simulated, and in which jobs.")
     numerics: Numerics = key("How time is stepped.")
+    barriers: Barriers | None = key(
+        "Wells of each device at rest and the barriers between them, by the llg engine's energy; null for none.",
+        None,
+    )
     pictures: Pictures | None = key(
         "Pictures of write events in the report, null for none. Only the engine llg makes them, of devices that have"
         " cells; for the others the key says nothing.",

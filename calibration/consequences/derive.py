@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from calibration.card import KernelCard, retention
 from calibration.card.meta import Barrier, Derived
 from calibration.config import Stage
-from calibration.consequences import half_select, inversion
+from calibration.consequences import half_select, inversion, loss
 from calibration.consequences.figures_of_merit import derive
 from calibration.consequences.interpolation import AXES, interpolate
 from calibration.counting.estimator import stationary
@@ -28,10 +29,19 @@ EXACT = 1e12  # writes that a stated probability is worth
 HIGH_BARRIER = 5.0  # kB T; above it the rate over a barrier is Arrhenius'
 
 
-def add(card: KernelCard, config: Stage, where: str) -> KernelCard:
+def add(card: KernelCard, config: Stage, where: str, barriers: str | Path | None = None) -> KernelCard:
     """Return the card with the pulses, tables and figures that a calibration section asks for.
 
     Tables that the card has already, stated by its source, stay.
+
+    Parameters
+    ----------
+    card : KernelCard
+    config : Stage
+    where : str
+        Its file, for errors.
+    barriers : str or Path, optional
+        The device stage's table of barriers at rest.
 
     Raises
     ------
@@ -40,33 +50,37 @@ def add(card: KernelCard, config: Stage, where: str) -> KernelCard:
     """
     if config.interpolate.points:
         card = with_pulses(card, config.interpolate, where)
-    extras = dict(card.extras)
+    extras, warnings = dict(card.extras), ()
     for name, key, wanted, column, make in (
         (
             "half_select",
             "fractions",
             config.half_select.fractions,
             "fraction",
-            lambda: _half_select(card, config, where),
+            lambda: (_half_select(card, config, where), ()),
         ),
         (
             "retention",
             "temperatures_K",
             config.retention.temperatures_K,
             "temperature_K",
-            lambda: _retention(card, config.retention, where),
+            lambda: _retention(card, config.retention, where, barriers),
         ),
     ):
         if wanted and name in extras:
             _covers(extras[name][column].unique(), wanted, f"{where}: {name}.{key}", card)
         elif wanted:
-            extras[name] = make()
+            extras[name], told = make()
+            warnings += told
     if "inverse" not in extras:
         inverse = inversion.inverse_of_card(card, where=where)
         if inverse is not None:
             extras["inverse"] = inverse
     flags = card.meta.flags.model_copy(update={"half_select": "half_select" in extras})
-    return with_derived(replace(card, extras=extras, meta=card.meta.model_copy(update={"flags": flags})))
+    meta = card.meta.model_copy(update={"flags": flags})
+    if warnings:
+        meta = meta.model_copy(update={"warnings": (*meta.warnings, *warnings)})
+    return with_derived(replace(card, extras=extras, meta=meta))
 
 
 def _covers(has: np.ndarray, wanted: Sequence[float], key: str, card: KernelCard) -> None:
@@ -311,17 +325,29 @@ def _over_barriers(
     return np.array([[1 - up, up], [down, 1 - down]])
 
 
-def _retention(card: KernelCard, options: Retention, where: str) -> pd.DataFrame:
-    barrier = card.meta.barrier
-    stability = options.thermal_stability or (None if barrier is None else barrier.thermal_stability)
+def _retention(
+    card: KernelCard, options: Retention, where: str, barriers: str | Path | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the rates of loss, and what to tell of them."""
     if card.meta.flags.volatile:
         raise UserError(f"{where}: retention.temperatures_K: found a volatile device, allowed with one: []")
+    if barriers is not None:
+        if options.thermal_stability is not None:
+            raise UserError(
+                f"{where}: retention.thermal_stability: found {options.thermal_stability:g}, allowed with "
+                "device_sims.barriers: null, because these tell the barriers"
+            )
+        return loss.rates(card, barriers, options)
+    barrier = card.meta.barrier
+    stability = options.thermal_stability or (None if barrier is None else barrier.thermal_stability)
     if len(card.states) != 2:
-        raise UserError(f"{where}: retention: found a device of {len(card.states)} states, allowed: 2")
+        raise UserError(
+            f"{where}: retention: found a device of {len(card.states)} states, allowed without device_sims.barriers: 2"
+        )
     if stability is None:
         raise UserError(
             f"{where}: retention.thermal_stability: found null, allowed: a number (of {card.meta.name} no barrier "
             "is known)"
         )
     reference = float(card.pulses["temperature_K"].iloc[0]) if barrier is None else barrier.temperature_K
-    return retention.binary([stability] * 2, reference, options.temperatures_K, options.attempt_time_s)
+    return retention.binary([stability] * 2, reference, options.temperatures_K, options.attempt_time_s), ()

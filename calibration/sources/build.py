@@ -145,7 +145,9 @@ def _counted(imported: Imported, config: Stage, where: str) -> Writes | None:
     return imported.writes if imported.simulated is None else simulated.counted(imported.simulated, config, where)
 
 
-def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[KernelCard, Imported | None]:
+def make(
+    config: Stage, where: str, device_sims: str | Path | None, barriers: str | Path | None = None
+) -> tuple[KernelCard, Imported | None]:
     """Return the card that a calibration section asks for.
 
     Parameters
@@ -156,6 +158,8 @@ def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[Ker
         Name of its file, for errors.
     device_sims : str or Path or None
         Folder of the device stage's tables; needed for kind simulation.
+    barriers : str or Path, optional
+        The device stage's table of barriers at rest.
 
     Returns
     -------
@@ -184,7 +188,7 @@ def make(config: Stage, where: str, device_sims: str | Path | None) -> tuple[Ker
         card = library.card(source.needed("name"), config.seed, source.population)
     else:
         card = KernelCard.read(source.needed("file"))
-    card = derive.add(card, config, where)
+    card = derive.add(card, config, where, barriers)
     if counted is not None:
         card = checked(card, counted, config.seed, config.accept_misfit)
         warnings = (*card.meta.warnings, *rejected_laws(card))

@@ -59,6 +59,7 @@ def make(
     device_sims: str | None = None,
     dropped: str | None = None,
     log: str | None = None,
+    barriers: str | None = None,
 ) -> None:
     """Make the card of the section ``own``, which is in the file ``where``, and say what became of its writes.
 
@@ -74,6 +75,8 @@ def make(
         CSV file for what an import left out and why.
     log : str, optional
         File for progress and errors.
+    barriers : str, optional
+        Table of the devices' barriers at rest.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def make(
         raise UserError(f"--dropped: found {dropped}, a folder, allowed: a file")
     with Progress("calibration", 1, "cards", rate_unit="cards/s", log=log) as progress:
         try:
-            card, imported = build.make(own, where or "calibration", device_sims)
+            card, imported = build.make(own, where or "calibration", device_sims, barriers)
             card.write(output)
             if dropped is not None:
                 empty = pd.DataFrame(columns=list(DROPPED))

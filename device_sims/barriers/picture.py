@@ -37,15 +37,14 @@ def draw(barrier: Barrier, temperature_K: float, path: str | Path) -> None:
     rows = len(chosen) // columns
     height = min(rows * (7.0 / columns * min(aspect, 3.0) + 0.34), 30.0)
     figure = Figure(figsize=(8.0, 3.0 + height), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(3.0, height))
+    upper, lower = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=(3.0, height))))
     ax = upper.subplots()
     images = table["image"] >= 0
     ax.plot(table.loc[images, "length"], energy[images], "o-", markersize=3, linewidth=0.9, color="C0", label="path")
     for number, own in table[images].groupby("leg"):
-        top = own["energy_J"].idxmax()
+        place = own["length"].to_numpy()[own["energy_J"].to_numpy().argmax()]
         saddle = energy[~images & (table["leg"] == number)].iloc[0]
-        label = "saddle" if number == 0 else None
-        ax.plot(own.loc[top, "length"], saddle, "x", color="C3", label=label)
+        ax.plot(place, saddle, "x", color="C3", label="saddle" if number == 0 else None)
     ax.set_xlabel("along the path (rad, root of cells)", fontsize=8)
     ax.set_ylabel(f"energy (kB T at {temperature_K:g} K)", fontsize=8)
     ax.legend(fontsize=8)

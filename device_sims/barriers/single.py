@@ -113,7 +113,7 @@ def _write(found: Barrier, temperature_K: float, output: Path) -> None:
         ovf.write(output / f"{name}.ovf", m, cell_m, format="binary8", name="m", time_s=0.0)
     picture.draw(found, temperature_K, output / "path.png")
     shown = Table("from", "to", "barrier (kB T)", "attempts (1/s)", "rate (1/s)", "ten years up to (K)", "converged")
-    for row in table.itertuples(index=False):
-        numbers = (row.barrier_kT, row.attempts_per_s, row.rate_per_s, row.ten_year_temperature_K)
-        shown.add_row(row.state_from, row.state_to, *(f"{n:.4g}" for n in numbers), str(row.converged))
+    for row in table.to_dict("records"):
+        numbers = (row[name] for name in ("barrier_kT", "attempts_per_s", "rate_per_s", "ten_year_temperature_K"))
+        shown.add_row(row["state_from"], row["state_to"], *(f"{n:.4g}" for n in numbers), str(row["converged"]))
     table_console().print(shown)

@@ -24,9 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     given = {name: getattr(arguments, name) for name in Settings.model_fields}
     numbers = {"tolerance", "well_kT", "temperature_K"}
-    told = {
-        name: _number(value) if name in numbers else value for name, value in given.items() if value is not None
-    }
+    told = {name: _number(value) if name in numbers else value for name, value in given.items() if value is not None}
     settings = Settings.parse(told, "the command line")
     barrier(arguments.problem, arguments.second, arguments.output, settings, arguments.phase, arguments.trajectory)
 

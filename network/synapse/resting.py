@@ -25,6 +25,8 @@ from scipy.linalg import expm
 from calibration.card import retention_rates
 from spinloom.errors import UserError
 
+OFTEN = 1e3  # hops from one state up to which the matrix exponential is taken as it is
+
 
 class Held(NamedTuple):
     """What a device goes through, by the state that it was put into."""
@@ -56,8 +58,22 @@ def rates(table: pd.DataFrame | None, temperature_K: float, states: int, where: 
 
 
 def rest(rate: np.ndarray, duration_s: float) -> np.ndarray:
-    """Return ``exp(Q t)``, float64[S, S], rows sum to 1."""
-    kernel = np.clip(expm(rate * float(duration_s)), 0, None)
+    """Return ``exp(Q t)``, float64[S, S], rows sum to 1.
+
+    Where a device hops very often in t, it is a power of two of a short time's kernel: the rows are made to sum to 1
+    at each squaring, because their rounding errors double with it.
+    """
+    hops = float(-np.diag(rate).min()) * float(duration_s)
+    squarings = math.ceil(math.log2(hops / OFTEN)) if hops > OFTEN else 0
+    kernel = expm(rate * (float(duration_s) / 2**squarings))
+    for _ in range(squarings):
+        kernel = _stochastic(kernel)
+        kernel = kernel @ kernel
+    return _stochastic(kernel)
+
+
+def _stochastic(kernel: np.ndarray) -> np.ndarray:
+    kernel = np.clip(kernel, 0, None)
     return kernel / kernel.sum(axis=1, keepdims=True)
 
 

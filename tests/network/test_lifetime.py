@@ -32,6 +32,25 @@ def test_a_rest_without_refresh_is_the_exponential_of_the_rates():
         np.testing.assert_array_equal(resting.hold(rate, np.stack([np.eye(2)] * 2), 1200.0, interval, 5)[0], kernel)
 
 
+def test_a_rest_of_very_many_hops_ends_where_detailed_balance_says():
+    """1e17 hops of a chain of eight states: a stationary distribution that is known, and a slow pair that is not."""
+    energy = np.array([0.0, 1.5, 0.4, 2.0, 0.1, 1.1, 0.7, 0.2])  # kB T
+    rate = np.zeros((8, 8))
+    for low in range(7):
+        rate[low, low + 1] = 1e9 * np.exp(-max(energy[low + 1] - energy[low], 0))
+        rate[low + 1, low] = 1e9 * np.exp(-max(energy[low] - energy[low + 1], 0))
+    rate -= np.diag(rate.sum(axis=1))
+    weights = np.exp(-energy)
+    np.testing.assert_allclose(resting.rest(rate, 3.2e8), np.tile(weights / weights.sum(), (8, 1)), rtol=1e-6)
+    # two fast pairs, between which a device hops once in an hour
+    rate = np.zeros((4, 4))
+    rate[0, 1] = rate[1, 0] = rate[2, 3] = rate[3, 2] = 2e9
+    rate[1, 2] = rate[2, 1] = 2 / HOUR
+    rate -= np.diag(rate.sum(axis=1))
+    left = (1 - np.exp(-2 * 1.0)) / 2  # each pair is left at half of that rate
+    np.testing.assert_allclose(resting.rest(rate, HOUR)[0], [(1 - left) / 2] * 2 + [left / 2] * 2, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("hold", "refreshes"), [(3 * HOUR, 2), (3.5 * HOUR, 3), (0.1 * 3 / 0.1 * HOUR, 2)])
 def test_sure_writes_bring_every_device_back(hold, refreshes):
     """What is left is the loss since the last refresh, and each period takes as many writes as devices were lost."""

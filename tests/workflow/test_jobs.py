@@ -55,6 +55,26 @@ def test_a_study_that_simulates_and_one_that_does_not(study):
     assert other.made(lambda facts: facts.simulates, ["results/{study}/a"])(small()) == []
 
 
+def test_barriers_are_searched_once_for_each_device(study):
+    plain = study()
+    assert plain.barriers(small()) == [] and plain.barriers_option(small()) == ""
+    asked = {"device_sims.barriers": {"attempt": "none"}}
+    one = study(asked)
+    names = one.studies["small"].wells
+    assert len(set(names)) == one.config["device_sims"]["sweep"]["instances"]
+    for name in names:
+        assert (Path("results/small/config/wells") / f"{name}.json").exists()
+        assert one.wells_code(Wildcards(search=name)) == one.studies["small"].code["wells"]
+    table = "results/small/device_sims/barriers.csv"
+    assert one.barriers(small()) == [table] and one.barriers_option(small()) == f"--barriers {table}"
+    # the sweep does not know of them, and they not of the sweep
+    assert "barriers" not in json.loads(Path("results/small/config/device_sims.json").read_text())
+    assert list(one.chunks) == list(plain.chunks)
+    more = study(asked | {"device_sims.sweep.replicas_per_instance": 3})
+    assert more.studies["small"].wells == names
+    assert study(LIBRARY | asked).barriers(small()) == []
+
+
 def test_only_rules_that_use_the_card_are_given_it(study):
     digital = {"a": {"rule": "straight_through", "rule_options": {"levels": 3}}, "b": {"rule": "straight_through"}}
     one = study({"network.variants": {"on_card": None, **digital}, "network.rule_options": {}})

@@ -5,6 +5,7 @@ rule card:
     input:
         study.code("card"),
         study.writes,
+        study.barriers,
         study.of(lambda facts: facts.card_inputs),
         section=SECTION["calibration"],
     output:
@@ -17,9 +18,10 @@ rule card:
         "../environment.yml"
     params:
         device_sims=study.writes_option,
+        barriers=study.barriers_option,
         output=at(CARD),
     shell:
-        "python -m calibration card --config {input.section:q} {params.device_sims}"
+        "python -m calibration card --config {input.section:q} {params.device_sims} {params.barriers}"
         " --dropped {output.dropped:q} --output {params.output:q} --log {log:q}"
 
 

@@ -19,7 +19,7 @@ from spinloom.errors import UserError, refused
 from spinloom.files import SEAL, SUMS, sha256_file
 from workflow.study import cluster
 from workflow.study.tasks import (
-    CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, VALIDATION, Tasks, at,
+    BARRIERS, CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, VALIDATION, Tasks, at,
 )  # fmt: skip
 
 # the sources that belong to these rules: a clone, a copy of one, or what is installed

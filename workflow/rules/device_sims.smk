@@ -51,6 +51,42 @@ rule collect:
         " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
+rule wells:
+    input:
+        study.wells_code,
+        spec=ancient(ROOT / "config/wells/{search}.json"),
+    output:
+        ROOT / "device_sims/wells/{search}.csv",
+    log:
+        ROOT / "logs/device_sims/wells_{search}.log",
+    wildcard_constraints:
+        search="[0-9a-f]{64}",
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=3000,
+    shell:
+        "python -m device_sims wells --spec {input.spec:q} --output {output:q} > {log:q} 2>&1"
+        " || (cat {log:q} >&2; exit 1)"
+
+
+rule barriers:
+    input:
+        study.code("barriers"),
+        tables=study.of(lambda facts: [str(ROOT / f"device_sims/wells/{one}.csv") for one in facts.wells]),
+    output:
+        BARRIERS,
+        f"{BARRIERS}{SEAL}",
+    log:
+        LOGS / "device_sims/barriers.log",
+    conda:
+        "../environment.yml"
+    params:
+        output=at(BARRIERS),
+    shell:
+        "python -m device_sims collect_wells {input.tables:q} --output {params.output:q} 2>&1 | tee {log:q}"
+
+
 rule picture:
     input:
         study.code("picture"),

@@ -154,7 +154,8 @@ def section_texts(config: dict[str, Any], more: dict[str, dict[str, Any]] | None
     ``more`` are further files by name: what single jobs of a stage see of its section.
     """
     stages = {stage: section(config, stage) for stage in STAGES}
-    stages["device_sims"].pop("pictures", None)  # a file of their own: no table depends on them
+    for name in ("pictures", "barriers"):  # files of their own: no table of the sweep depends on them
+        stages["device_sims"].pop(name, None)
     parts = {"resolved": config, **stages, **(more or {})}
     return {name: json.dumps(_in_order(content), indent=1) + "\n" for name, content in parts.items()}
 

@@ -80,6 +80,9 @@ class Study(Tasks):
         self.upgrades = [*self._upgrades(digested.values()), *self._new_data()]
         for chunk_hash, chunk in self.chunks.items():
             self.folder.keep_once(f"chunks/{chunk_hash}", chunk.specification)
+        for plan in self.plans.values():
+            for search in plan.searches:
+                self.folder.keep_once(f"wells/{search.name}", search.specification)
         if self.points:
             labels = {point.name: point.labels for point in self.points}
             self.labels = self.folder.keep("scan", json.dumps(labels, indent=1) + "\n")
@@ -173,6 +176,7 @@ def _facts(plan: Plan, code: dict[str, str]) -> Facts:
         trains=plan.trains,
         compares=bool(plan.config["system"]),
         chunks=[chunk.chunk_hash for chunk in plan.chunks],
+        wells=[search.name for search in plan.searches],
         pictured={str(pulse): chunk for pulse, chunk in plan.pictured.items()},
         card_inputs=plan.card_inputs,
         variants={one.variant: one.uses_card for one in plan.trained},

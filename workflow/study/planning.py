@@ -8,6 +8,8 @@ from typing import Any
 
 from calibration.config import Stage as Calibration
 from calibration.sources import build
+from device_sims.barriers.rest import search
+from device_sims.barriers.rest.search import Search
 from device_sims.common import Simulations
 from device_sims.config import Stage
 from device_sims.pictures import of_sweep
@@ -38,6 +40,8 @@ class Plan:
         What stage 1 simulates; none if the card comes from elsewhere.
     simulates, trains : bool
         Whether stages 1 and 3 have a part in it.
+    searches : list of Search
+        Of wells at rest, one for each instance; none if the study does not ask for them.
     card_inputs : list of str
         Files of the user's that the card is made from.
     pictured : dict of str
@@ -54,6 +58,7 @@ class Plan:
     chunks: list[Chunk]
     simulates: bool
     trains: bool
+    searches: list[Search]
     card_inputs: list[str]
     pictured: dict[int, str]
     sections: dict[str, dict[str, Any]]
@@ -125,7 +130,9 @@ class Planner:
         systems.check(config.get("system"), [one.variant for one in trained])
         pictured = of_sweep.pictured(device, chunks)
         sections = {**parts, "pictures": {"options": first["pictures"], "pulses": list(pictured)}}
-        return Plan(config, device, chunks, simulates, trains, build.inputs(calibration), pictured, sections, trained)
+        searches = self._once("barriers", lambda: search.searches(device), first) if simulates else []
+        inputs = build.inputs(calibration)
+        return Plan(config, device, chunks, simulates, trains, searches, inputs, pictured, sections, trained)
 
     def _once(self, name: str, make: Callable[[], Any], *sections: dict[str, Any]) -> Any:
         key = (name, *map(canonical_json, sections))

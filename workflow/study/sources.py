@@ -65,6 +65,9 @@ def starts(plan: Plan, root: str | Path = sources.ROOT) -> dict[str, Start]:
             "collect": Start(command("device_sims", "collect", family, engine)),
             "picture": Start(command("device_sims", "event", engine), packages=PICTURES),
         }
+    if plan.searches:
+        found["wells"] = Start(command("device_sims", "wells"))
+        found["barriers"] = Start(command("device_sims", "collect_wells"))
     if plan.trains:
         (dataset,), rules = ({one.modules[place] for one in plan.trained} for place in (1, 0))
         used = [dataset, *sorted(rules)]

@@ -25,6 +25,7 @@ from spinloom.stages import STAGES
 STUDY = Path("results/{study}")
 VALIDATION = Path("results/validation")
 DEVICE_SIMS = STUDY / "device_sims"
+BARRIERS = DEVICE_SIMS / "barriers.csv"
 CARD = STUDY / "calibration" / "card"
 NETWORK = STUDY / "network"
 SECTION = {part: STUDY / f"config/{part}.json" for part in ("resolved", "data", "pictures", *STAGES)}
@@ -66,6 +67,8 @@ class Facts:
         Whether stages 1 and 3 have a part in it, and whether it stands for a published system.
     chunks : list of str
         Hashes of what stage 1 simulates.
+    wells : list of str
+        Hashes of the searches for wells at rest, one for each instance; none without ``device_sims.barriers``.
     pictured : dict of str
         Of the chunks whose first event is drawn, by number of the pulse.
     card_inputs : list of str
@@ -88,6 +91,7 @@ class Facts:
     trains: bool
     compares: bool
     chunks: list[str]
+    wells: list[str]
     pictured: dict[str, str]
     card_inputs: list[str]
     variants: dict[str, bool]
@@ -164,6 +168,10 @@ class Tasks:
         """Return the digests of a chunk's sources."""
         return self.simulations[wildcards.chunk].code
 
+    def wells_code(self, wildcards: Any) -> str:
+        """Return the digests of the sources of a search for wells."""
+        return next(facts.code["wells"] for facts in self.studies.values() if wildcards.search in facts.wells)
+
     def chunk_gpus(self, wildcards: Any) -> int:
         """Return how many GPUs a chunk needs."""
         return self.simulations[wildcards.chunk].gpus
@@ -210,6 +218,14 @@ class Tasks:
     def writes_option(self, wildcards: Any) -> str:
         """Return the option that names their folder."""
         return f"--device-sims {at(DEVICE_SIMS)(wildcards)}" if self.writes(wildcards) else ""
+
+    def barriers(self, wildcards: Any) -> list[str]:
+        """Return the table of barriers between wells at rest, if the study asks for them."""
+        return self._in(wildcards.study, [BARRIERS]) if self.studies[wildcards.study].wells else []
+
+    def barriers_option(self, wildcards: Any) -> str:
+        """Return the option that names it."""
+        return f"--barriers {at(BARRIERS)(wildcards)}" if self.barriers(wildcards) else ""
 
     def card(self, folder: str | Path) -> Callable[[Any], list[str]]:
         """Return the input function for the card in a folder, if the variant that is trained uses one."""
