@@ -20,118 +20,22 @@ from spinloom.files import read_table
 from spinloom_api.card import Card, read
 from spinloom_api.shown import facts, with_units
 from workflow.study import config as study_config
-from workflow.study import interrupt, planning, told
+from workflow.study import interrupt, planning, scan, told
 
-__all__ = ["Study", "study"]
+__all__ = ["Point", "Study", "Tables", "study"]
 
 FOLDERS = ("network/summary", "device_sims", "calibration", ".")  # where a table's short name is looked for
 
 
-class Study:
-    """A study: its checked config and, once it has run, its tables; made by `study`.
+class Tables:
+    """The card and the tables in a folder of results: those of a study, or of a point of a scan.
 
     Attributes
     ----------
-    folder : Path
-        Holds config.yaml, the Snakefile and ``results``.
-    config : dict
-        Complete, with every default.
+    results : Path
     """
 
-    def __init__(self, files: Sequence[str | Path], settings: Mapping[str, Any], folder: Path):
-        self.folder = folder.absolute()
-        # names as a command in the folder is told them: the places of a data set's files begin there
-        self._files = [os.path.relpath(file, self.folder) for file in files]
-        self._settings = dict(settings)
-        with chdir(self.folder):
-            content = lay_over(layer(self._files).content, self._settings)
-            source = ", ".join([*self._files, *(["study"] if self._settings else [])])
-            self.config = study_config.laid_over("config.yaml", content, source)
-
-    def __repr__(self) -> str:
-        """Return name and place."""
-        return f"<study {self.name}: {self.results}>"
-
-    def _repr_html_(self) -> str:
-        device, source, network = (
-            self.config["device_sims"],
-            self.config["calibration"]["source"],
-            self.config["network"],
-        )
-        simulated = f"{device['device']}, simulated by {device['engine']}"
-        made = self.report.exists()
-        return facts(
-            f"Study: {self.name}",
-            {
-                "device": simulated if source["kind"] == "simulation" else f"{source['kind']} of a card",
-                "network": None if network is None else " - ".join(map(str, network["layers"])),
-                "data set": None if network is None else network["dataset"],
-                "rule": None if network is None else network["rule"],
-                "seed": self.config["seed"],
-                "results": self.results,
-                "report": self.report if made else "not there yet; call run()",
-                "tables": ", ".join(self.tables) if made else None,
-            },
-        )
-
-    @property
-    def name(self) -> str:
-        """Name of the study."""
-        return self.config["study"]
-
-    @property
-    def results(self) -> Path:
-        """Folder of the results."""
-        return self.folder / "results" / self.name
-
-    @property
-    def report(self) -> Path:
-        """The page that says it all; open it in a browser."""
-        return self.results / "report.html"
-
-    def run(self, *targets: str, options: Sequence[str] = ()) -> Study:
-        """Run the study as ``snakemake`` does in its folder; only what a change touches runs again.
-
-        Parameters
-        ----------
-        *targets : str
-            Stages or files; none: all of the study.
-        options : sequence of str
-            Of Snakemake, as ``["--cores", "4"]``.
-
-        Returns
-        -------
-        Study
-            Itself.
-
-        Raises
-        ------
-        UserError
-            Says what is wrong, or where the log of the run is.
-        """
-        words = [*targets]
-        words += ["--configfile", *self._files] if self._files else []
-        words += ["--config", *map(_said, self._settings.items())] if self._settings else []
-        words += options
-        with chdir(self.folder):
-            told.check_command(words)
-        log = self.results / "logs" / "snakemake.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # the jobs are commands of `python`: that of this process
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-        with open(log, "w", encoding="utf-8") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", *words],
-                cwd=self.folder, env={**os.environ, "PATH": path}, stdout=stream, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            main = threading.current_thread() is threading.main_thread()  # signals are its alone
-            with interrupt.passed_on(process) if main else nullcontext():
-                status = process.wait()
-        if status:
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            wrong = [line.strip().removeprefix("error: ") for line in lines if line.strip().startswith("error: ")]
-            raise UserError(wrong[0] if wrong else f"study {self.name}: the run has failed; its log: {log}")
-        return self
+    results: Path
 
     @property
     def card(self) -> Card:
@@ -195,6 +99,143 @@ class Study:
     def events(self) -> pd.DataFrame:
         """One row per simulated write event."""
         return self.table("device_sims/events.parquet")
+
+
+class Point(Tables):
+    """A point of a scan: a study of its own, whose tables are in the scan's folder; made by `Study.points`.
+
+    Attributes
+    ----------
+    name : str
+    labels : dict of str
+        Label of its entry by axis.
+    config : dict
+        Complete.
+    results : Path
+        Folder of its results.
+    """
+
+    def __init__(self, point: scan.Point, results: Path):
+        self.name, self.labels, self.config, self.results = point.name, point.labels, point.config, results
+
+    def __repr__(self) -> str:
+        """Return name and place."""
+        return f"<point {self.name}: {self.results}>"
+
+
+class Study(Tables):
+    """A study: its checked config and, once it has run, its tables; made by `study`.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds config.yaml, the Snakefile and ``results``.
+    config : dict
+        Complete, with every default.
+    """
+
+    def __init__(self, files: Sequence[str | Path], settings: Mapping[str, Any], folder: Path):
+        self.folder = folder.absolute()
+        # names as a command in the folder is told them: the places of a data set's files begin there
+        self._files = [os.path.relpath(file, self.folder) for file in files]
+        self._settings = dict(settings)
+        with chdir(self.folder):
+            content = lay_over(layer(self._files).content, self._settings)
+            source = ", ".join([*self._files, *(["study"] if self._settings else [])])
+            self.config = study_config.laid_over("config.yaml", content, source)
+        self._layer = content
+
+    def __repr__(self) -> str:
+        """Return name and place."""
+        return f"<study {self.name}: {self.results}>"
+
+    def _repr_html_(self) -> str:
+        device, source, network = (
+            self.config["device_sims"],
+            self.config["calibration"]["source"],
+            self.config["network"],
+        )
+        simulated = f"{device['device']}, simulated by {device['engine']}"
+        made = self.report.exists()
+        return facts(
+            f"Study: {self.name}",
+            {
+                "device": simulated if source["kind"] == "simulation" else f"{source['kind']} of a card",
+                "network": None if network is None else " - ".join(map(str, network["layers"])),
+                "data set": None if network is None else network["dataset"],
+                "rule": None if network is None else network["rule"],
+                "seed": self.config["seed"],
+                "results": self.results,
+                "report": self.report if made else "not there yet; call run()",
+                "tables": ", ".join(self.tables) if made else None,
+            },
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.config["study"]
+
+    @property
+    def results(self) -> Path:  # type: ignore[override]
+        """Folder of the results."""
+        return self.folder / "results" / self.name
+
+    @property
+    def points(self) -> dict[str, Point]:
+        """The points of a scan by name, in the order of its axes; empty without one. `UserError` if one is wrong."""
+        with chdir(self.folder):
+            found = scan.points("config.yaml", self._layer)
+        return {point.name: Point(point, self.results / "points" / point.name) for point in found}
+
+    @property
+    def report(self) -> Path:
+        """The page that says it all; open it in a browser."""
+        return self.results / "report.html"
+
+    def run(self, *targets: str, options: Sequence[str] = ()) -> Study:
+        """Run the study as ``snakemake`` does in its folder; only what a change touches runs again.
+
+        Parameters
+        ----------
+        *targets : str
+            Stages or files; none: all of the study.
+        options : sequence of str
+            Of Snakemake, as ``["--cores", "4"]``.
+
+        Returns
+        -------
+        Study
+            Itself.
+
+        Raises
+        ------
+        UserError
+            Says what is wrong, or where the log of the run is.
+        """
+        words = [*targets]
+        words += ["--configfile", *self._files] if self._files else []
+        words += ["--config", *map(_said, self._settings.items())] if self._settings else []
+        words += options
+        with chdir(self.folder):
+            told.check_command(words)
+        log = self.results / "logs" / "snakemake.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # the jobs are commands of `python`: that of this process
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        with open(log, "w", encoding="utf-8") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "snakemake", *words],
+                cwd=self.folder, env={**os.environ, "PATH": path}, stdout=stream, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            main = threading.current_thread() is threading.main_thread()  # signals are its alone
+            with interrupt.passed_on(process) if main else nullcontext():
+                status = process.wait()
+        if status:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            wrong = [line.strip().removeprefix("error: ") for line in lines if line.strip().startswith("error: ")]
+            raise UserError(wrong[0] if wrong else f"study {self.name}: the run has failed; its log: {log}")
+        return self
 
     def training(self, variant: str | None = None) -> dict[str, Any]:
         """Return what the job that trains a variant sees of the config; `train` takes it.

@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from calibration.card import KernelCard
 from calibration.exports.arrays import FORMAT, VERSION, arrays
 from calibration.exports.exported import Exported
 from spinloom.declare import Section
+
+DENSE = 10_000  # values up to which an array is nested lists
 
 
 class Options(Section):
@@ -18,7 +21,11 @@ class Options(Section):
 
 
 def make(card: KernelCard, options: Options) -> Exported:
-    """Return ``kernel.json``, which loses nothing; what the card does not know is null."""
+    """Return ``kernel.json``, which loses nothing; what the card does not know is null.
+
+    An array of more than `DENSE` values, most of which are the same, is its shape, that value (``fill``), and the
+    others (``value``) by their places in the flat array (``index``): a large kernel is zeros nearly everywhere.
+    """
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -30,6 +37,20 @@ def make(card: KernelCard, options: Options) -> Exported:
 
 
 def _lists(values: np.ndarray) -> Any:
+    if values.size > DENSE:
+        flat = values.ravel()
+        # by hash, which takes texts too; NaN is a value
+        places, _ = pd.factorize(flat if flat.dtype.kind in "biuf" else flat.astype(object), use_na_sentinel=False)
+        counts = np.bincount(places)
+        if counts.max() > flat.size / 2:
+            often = counts.argmax()
+            index, first = np.flatnonzero(places != often), int(np.argmax(places == often))
+            fill = _plain(flat[first : first + 1])[0]
+            return {"shape": list(values.shape), "fill": fill, "index": index.tolist(), "value": _plain(flat[index])}
+    return _plain(values)
+
+
+def _plain(values: np.ndarray) -> list[Any]:
     if values.dtype.kind != "f":
         return values.tolist()
     known = values.astype(object)

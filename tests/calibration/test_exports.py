@@ -48,6 +48,31 @@ def test_arrays_hold_the_card(name):
     assert export(card, "npz").files == export(card, "npz").files  # the same bytes
 
 
+def test_a_large_array_of_one_value_is_told_by_what_differs():
+    """Read back by the words of docs/exports.md; small arrays stay lists."""
+    card, levels = library.card("memristor_32_levels"), 128
+    kernel = np.zeros((2, levels, levels))
+    kernel[0], kernel[1] = np.eye(levels) * 0.5 + np.eye(levels, k=-1) * 0.5, np.eye(levels)
+    kernel /= kernel.sum(axis=-1, keepdims=True)
+    made = replaced(card, np.linspace(1e-6, 1e-5, levels), kernel)
+    content = export(made, "json").files["kernel.json"]
+    assert len(content) < 200_000
+    arrays = json.loads(content)["arrays"]
+
+    def whole(told):
+        if isinstance(told, list):
+            return np.array(told)
+        array = np.full(np.prod(told["shape"]), told["fill"], dtype=object)
+        array[told["index"]] = told["value"]
+        return array.reshape(told["shape"])
+
+    np.testing.assert_array_equal(whole(arrays["transitions_probability"]).astype(float), made.kernel)
+    assert set(whole(arrays["transitions_basis"]).ravel()) == set(made.transitions["basis"])
+    assert isinstance(arrays["states_conductance_S"], list)
+    known = made.transitions["effective_count"].to_numpy(float)
+    np.testing.assert_array_equal(whole(arrays["transitions_effective_count"]).astype(float).ravel(), known)
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_crosssim_s_tables_come_back_as_the_same_card(name, tmp_path):
     card = library.card(name)

@@ -1,5 +1,6 @@
 """A study in a folder of the user's: what is written there, that it runs as in a clone, and what is installed."""
 
+import fnmatch
 import subprocess
 import sys
 import tomllib
@@ -104,6 +105,17 @@ def test_all_files_that_are_no_code_are_installed():
     # links to what lies elsewhere in a clone
     assert {(ROOT / "workflow" / name).exists() for name in declared["workflow"] if "*" not in name} == {True}
     assert len(list((ROOT / "workflow" / "configs").glob("*.yaml"))) > 20
+
+
+def test_all_code_is_in_packages_that_are_installed():
+    """By `pip install .` and by `-e .`, which take the packages that these patterns find."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    own = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+    folders = {path.parent for name in own for path in (ROOT / name).rglob("*.py")}
+    assert {"workflow", "spinloom_api"} <= own and len(folders) > 40
+    for folder in folders:
+        assert (folder / "__init__.py").exists(), folder
+        assert any(fnmatch.fnmatchcase(".".join(folder.relative_to(ROOT).parts), one) for one in patterns), folder
 
 
 def test_the_help_names_every_command():

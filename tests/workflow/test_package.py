@@ -74,6 +74,23 @@ def test_every_table_opens_with_its_types(study):
     )
 
 
+def test_pictures_are_listed_as_the_config_asks_for_them(study):
+    folder = study / "device_sims" / "pictures"
+    folder.mkdir()
+    for pulse in (0, 3):
+        for ending in ("_strip.webp", ".webp"):
+            (folder / f"pulse_{pulse}{ending}").write_bytes(b"RIFF" + bytes([pulse]))
+    files.write_json({"options": {}, "pulses": [3]}, study / "config" / "pictures.json")
+    path = write(study)
+    assert frictionless.Package(str(path)).validate().valid
+    pictures = [own for own in json.loads(path.read_text())["resources"] if own["format"] == "webp"]
+    assert [own["path"] for own in pictures] == [
+        "device_sims/pictures/pulse_3_strip.webp",
+        "device_sims/pictures/pulse_3.webp",
+    ]
+    assert pictures[0]["title"] == "strip of snapshots of a write event of pulse 3" and pictures[0]["bytes"] == 5
+
+
 def test_a_table_that_was_touched_is_found(study):
     path = write(study)
     table = study / "network" / "summary" / "writes.csv"

@@ -27,7 +27,7 @@ from tests.workflow.expected import (
     TRAINING,
     without,
 )  # fmt: skip
-from tests.workflows import SMALL, changed
+from tests.workflows import SMALL, Tree, changed
 from workflow.study import config, planning
 
 JUNCTION = "device_sims.stt_mtj"
@@ -96,6 +96,33 @@ KEYS = [
 def test_a_key_reruns_what_it_reaches(tree, changes, expected):
     tree.configure(changes)
     assert tree.jobs() == expected
+
+
+def test_other_pictures_are_drawn_anew_and_nothing_is_simulated(server, tmp_path):
+    """A study of the engine llg, run to its page; then its key of pictures changes."""
+    tree = Tree.of_sources(tmp_path / "tree", server)
+    study = {
+        "network": None,
+        "device_sims.engine": "llg",
+        "device_sims.numerics": {**NUMERICS, "demag_interval_steps": 1},
+        "device_sims.sweep.replicas_per_instance": 2,
+        f"{JUNCTION}.wait": {"rest_s": 2e-11, "relax_s": 2e-11},
+        f"{JUNCTION}.pulses": {"voltages_V": [2.0], "durations_s": [1e-10]},
+    }
+    tree.configure(study)
+    done = tree.snakemake()
+    assert done.returncode == 0, done.stderr
+    assert tree.jobs() == NOTHING
+    pictures = sorted((tree.results / "device_sims" / "pictures").glob("*.webp"))
+    assert len(pictures) == 4
+    kept = [*tree.results.glob("device_sims/chunks/*.parquet"), tree.results / "device_sims" / "events.csv"]
+    kept += [*tree.results.glob("calibration/card/*")]
+    before, drawn = {path: path.stat().st_mtime_ns for path in kept}, [path.read_bytes() for path in pictures]
+    tree.configure({**study, "device_sims.pictures": {"snapshots": 3}})
+    assert tree.jobs() == {"picture": 2, **REPORT}
+    assert tree.snakemake().returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    assert all(path.read_bytes() != old for path, old in zip(pictures, drawn, strict=True))
 
 
 def test_an_earlier_config_reruns_nothing(tree):

@@ -1,6 +1,6 @@
 """The report. In: the tables of all stages, the config. Out: report.html, one page that needs no network.
 
-And the data package. In: every table. Out: datapackage.json, with their types and units. A scan has both too, of its
+And the data package. In: every table and picture. Out: datapackage.json, with their types and units. A scan has both too, of its
 own table.
 """
 
@@ -43,12 +43,14 @@ rule report_html:
 rule data_package:
     input:
         study.made(lambda facts: facts.simulates, rules.collect.output),
+        study.pictures(rules.picture.output),
         rules.card.output,
         rules.card_figures.output,
         study.made(lambda facts: facts.trains, rules.summarise.output),
         study.made(lambda facts: facts.trains and facts.compares, rules.systems.output),
         study.made(lambda facts: facts.trains and facts.samples[0], rules.uncertainty.output),
         study.code("data_package"),
+        SECTION["pictures"],
     output:
         STUDY / "datapackage.json",
     log:

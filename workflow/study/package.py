@@ -3,8 +3,8 @@
     python -m workflow.study.package --study results/NAME --output results/NAME/datapackage.json
 
 A descriptor after the Data Package standard, version 1 (https://specs.frictionlessdata.io): a resource for each CSV and
-Parquet table, with its hash, and of each column the type, the unit and what it means. Types are those of the values,
-units and meanings those of the data dictionary, results/README.md.
+Parquet table, with its hash, and of each column the type, the unit and what it means; and one for each picture. Types
+are those of the values, units and meanings those of the data dictionary, results/README.md.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ def describe(study: str | Path) -> dict:
         "title": f"Spinloom study {study.name}",
         "description": "Tables of a study; results/README.md says more of each.",
         "generator": f"Spinloom {VERSION}",
-        "resources": [resource(path, names[path], family) for path in tables],
+        "resources": [
+            *(resource(path, names[path], family) for path in tables),
+            *(picture(path, path.relative_to(study).as_posix()) for path in _pictures(study)),
+        ],
     }
 
 
@@ -112,7 +115,7 @@ def resource(path: Path, name: str, family: str) -> dict:
     known = _meanings(path, family)
     fields = [_field(table[name], next((one for one in known if one.names(name)), None)) for name in map(str, table)]
     return {
-        "name": re.sub(r"[^a-z0-9._-]", "-", name.lower().replace("/", ".")),
+        "name": _plain(name),
         "path": name,
         "profile": "tabular-data-resource" if kind == "csv" else "data-resource",
         "format": kind,
@@ -122,6 +125,33 @@ def resource(path: Path, name: str, family: str) -> dict:
         "hash": f"sha256:{files.sha256_file(path)}",
         "schema": {"fields": fields, "missingValues": MISSING},
     }
+
+
+def _pictures(study: Path) -> list[Path]:
+    """Return the pictures that the study's config asks for; others are left from an earlier one."""
+    asked = study / "config" / "pictures.json"
+    pulses = files.read_json(asked)["pulses"] if asked.exists() else []
+    folder = study / "device_sims" / "pictures"
+    return [folder / f"pulse_{pulse}{ending}" for pulse in pulses for ending in ("_strip.webp", ".webp")]
+
+
+def picture(path: Path, name: str) -> dict:
+    """Return the descriptor of a picture of the magnetisation; ``name`` is its path in the package."""
+    what = "strip of snapshots" if path.stem.endswith("_strip") else "animation"
+    return {
+        "name": _plain(name),
+        "path": name,
+        "profile": "data-resource",
+        "title": f"{what} of a write event of pulse {path.stem.split('_')[1]}",
+        "format": "webp",
+        "mediatype": "image/webp",
+        "bytes": path.stat().st_size,
+        "hash": f"sha256:{files.sha256_file(path)}",
+    }
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9._-]", "-", name.lower().replace("/", "."))
 
 
 def _meanings(path: Path, family: str) -> list[Column]:
