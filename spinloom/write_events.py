@@ -87,6 +87,7 @@ class Plates(Section):
 
     area_m2: Real = key("Area.", gt=0)
     dielectric_thickness_m: Real = key("Thickness of the dielectric.", gt=0)
+    relative_permittivity: Real | None = key("Of the dielectric; left out: calibration's.", absent=True, ge=1)
 
 
 class Heat(Section):

@@ -91,7 +91,7 @@ def test_shipped_configs_are_valid_and_complete():
             float("nan"),
             "network.optimizer.learning_rate: found NaN, allowed: finite",
         ),
-        ("device_sims.domain_wall.gate.magnetostriction", 10**400, "magnetostriction: found 1000"),
+        ("device_sims.domain_wall.gate.dielectric_thickness_m", 10**400, "dielectric_thickness_m: found 1000"),
         ("device_sims.domain_wall.material.alpha", float("inf"), "material.alpha: found Infinity"),
         ("network.optimizer.learning_rat", 0.1, "did you mean 'learning_rate'?"),
         ("study", "abc\n", "study: found abc\\n, allowed: letters, digits"),

@@ -59,8 +59,8 @@ def check(family: str, means: write_events.Writes, config: Stage, pulses: int, w
         check_states(config.states, pulses, where, wells)
 
 
-def read(folder: str | Path, config: Stage, where: str) -> Writes:
-    """Read the device stage's ``device.json``, ``pulses.csv`` and ``events.parquet`` in ``folder`` as writes.
+def told(folder: str | Path) -> Simulated:
+    """Return the device stage's ``device.json``, ``pulses.csv`` and ``events.parquet`` in ``folder``.
 
     Raises
     ------
@@ -75,8 +75,6 @@ def read(folder: str | Path, config: Stage, where: str) -> Writes:
     table = read_table(folder / "pulses.csv")
     pulses = conform(table, _plan(means, table), folder / "pulses.csv")
     contiguous(pulses["pulse"], folder / "pulses.csv")
-    family = entry(device, "family", folder / "device.json", str)
-    check(family, means, config, len(pulses), f"{where}: calibration")
     events = conform(read_table(folder / "events.parquet"), _events(means), folder / "events.parquet")
     _check_pulses(events, pulses, folder / "events.parquet")
     source = {
@@ -85,10 +83,27 @@ def read(folder: str | Path, config: Stage, where: str) -> Writes:
         "spec_hashes": sorted(set(events["spec_hash"])),
         "events_sha256": sha256_file(folder / "events.parquet"),
     }
-    told = Simulated(
-        name=family, source=source, events_file=folder / "events.parquet", means=means, pulses=pulses, events=events
+    return Simulated(
+        name=entry(device, "family", folder / "device.json", str),
+        source=source,
+        events_file=folder / "events.parquet",
+        means=means,
+        pulses=pulses,
+        events=events,
     )
-    return counted(told, config, where)
+
+
+def read(folder: str | Path, config: Stage, where: str) -> Writes:
+    """Read the device stage's tables in ``folder`` as writes.
+
+    Raises
+    ------
+    UserError
+        If a file is absent or unfit, or the calibration section does not go with the device.
+    """
+    known = told(folder)
+    check(known.name, known.means, config, len(known.pulses), f"{where}: calibration")
+    return counted(known, config, where)
 
 
 def _plan(means: write_events.Writes, table: pd.DataFrame) -> pa.DataFrameSchema:
@@ -293,8 +308,9 @@ def _pulses(
         mz = kept[energy.junction.mz].to_numpy()
         parts["junction"], spread = _heat(mz, events, kinds, junction, len(states.labels))
     if energy.gate is not None:
-        permittivity = stage.constant("write_energy.gate_relative_permittivity")
         plates = energy.gate
+        # a gate of another material than calibration's says so itself
+        permittivity = plates.relative_permittivity or stage.constant("write_energy.gate_relative_permittivity")
         parts["gate"] = gate_energy(kinds["voltage_V"], permittivity, plates.area_m2, plates.dielectric_thickness_m)
     if energy.reset is not None:
         current = stage.constant("write_energy.reset_current_density_A_per_m2")

@@ -32,8 +32,12 @@ WORDS = (
     *("Options", "check", "pulses", "batches", "observe", "summarise", "describe", "writes"),
     *("AXES", "KEYS", "PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
-SHARED = ("junction", "landscape", "mtj", "passing", "planning", "wire")
-REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=SHARED)
+REGISTRY = Registry(
+    "device_sims.device",
+    __name__,
+    WORDS,
+    shared=("gate"),
+)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,7 @@ held during the pulse decides, through the anisotropy, how far the wall travels 
 and 2111.07284). Below the DMI speed limit a wall's speed goes with its width sqrt(A / K_eff), and that is what the
 voltage changes.
 
-The gate acts by one of two mechanisms:
-
-* ``vcma``: dKu = xi V / (d t), xi the coefficient (J/(V m)), d the dielectric's and t the film's thickness;
-* ``strain``: dKu = 3/2 lambda_s (stress per volt) V, after a piezoelectric layer.
+The gate acts by charge (VCMA) or by strain (`device_sims.devices.gate`).
 
 A write begins in one of two ways: with ``write_mode: reset`` the wall waits at ``wall.start_m``; with ``present_state``
 it is wherever the last write left it, so each of ``pulses.start_positions_m`` is simulated, under current of each of
@@ -18,20 +15,21 @@ it is wherever the last write left it, so each of ``pulses.start_positions_m`` i
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pandas as pd
 import pandera.pandas as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, planning, wire
+from device_sims.devices.gate import Gate
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem
 from device_sims.problem.observables import SINGLE
 from spinloom.declare import OneOf, Real, Section, Whole, key
 from spinloom.errors import UserError
-from spinloom.write_events import Energy, Junction, Line, Plates, Position, Pulse, Writes
+from spinloom.write_events import Energy, Junction, Line, Position, Pulse, Writes
 
 AXES = ("voltage_V",)
 KEYS = ("nominal_start_m",)
@@ -63,36 +61,6 @@ SUMMARY_COLUMNS = {
 }
 
 
-class Gate(Section):
-    """How a voltage acts on the anisotropy."""
-
-    mechanism: Literal["vcma", "strain"] = key("How the voltage changes Ku.")
-    vcma_coefficient_J_per_V_m: Real = key(
-        "VCMA coefficient xi, dKu = xi V / (d t); 1e-13 is 100 fJ/(V m).",
-        1e-13,
-        ge=-1e-09,
-        le=1e-09,
-    )
-    dielectric_thickness_m: Real = key(
-        "Thickness d of the gate dielectric, of the piezoelectric for strain.",
-        1.2e-09,
-        gt=0,
-        le=0.001,
-    )
-    magnetostriction: Real = key(
-        "Saturation magnetostriction lambda_s, dKu = 3/2 lambda_s sigma.",
-        0.00025,
-        ge=-1,
-        le=1,
-    )
-    stress_Pa_per_V: Real = key(
-        "Stress that the piezoelectric exerts per volt.",
-        100000000.0,
-        ge=-1000000000000.0,
-        le=1000000000000.0,
-    )
-
-
 class Sot(Section):
     """The spin-orbit torque of a pulse."""
 
@@ -121,8 +89,16 @@ class Wall(Section):
 class Pulses(Section):
     """Axes of the sweep."""
 
-    voltages_V: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] = key(
-        "Gate voltage of each pulse; the pulses are numbered in this order.",
+    voltages_V: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] | None = key(
+        "Gate voltage of each pulse; the pulses are numbered in this order. null with stresses_Pa.",
+        None,
+        min_length=1,
+        max_length=10000,
+    )
+    stresses_Pa: tuple[Annotated[Real, Field(ge=-10000000000.0, le=10000000000.0)], ...] | None = key(
+        "Instead of voltages, with gate.mechanism strain: the stress of each pulse, sign as of "
+        "gate.strain.stress_Pa_per_V.",
+        None,
         min_length=1,
         max_length=10000,
     )
@@ -138,6 +114,14 @@ class Pulses(Section):
         min_length=1,
         max_length=2,
     )
+
+    @model_validator(mode="after")
+    def _one_axis(self) -> Self:
+        given = [name for name in ("voltages_V", "stresses_Pa") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "neither voltages_V nor stresses_Pa"
+            raise ValueError(f"found {found}, allowed: one of voltages_V and stresses_Pa, the other null")
+        return self
 
 
 class Options(Section):
@@ -158,6 +142,11 @@ class Options(Section):
         "reset",
     )
     pulses: Pulses = key("Axes of the sweep.")
+
+    @model_validator(mode="after")
+    def _gate_exerts_stresses(self) -> Self:
+        _voltages(self)
+        return self
 
 
 # -- the sweep ---------------------------------------------------------------------------------------------------------
@@ -191,9 +180,10 @@ def check(section: Simulations) -> None:
     nominal = options.material.Ku_J_per_m3
     found = f"{where}.material.Ku_J_per_m3: found {nominal:g}"
     wire.check_width(options.material, nominal, track.cell_m, found)
-    for voltage in axes.voltages_V:
+    axis = "voltages_V" if axes.stresses_Pa is None else "stresses_Pa"
+    for voltage in _voltages(options):
         change = Ku_change(options, voltage)
-        found = f"{where}.pulses.voltages_V: found {voltage:g} V, which changes Ku by {change:.3g} J/m3"
+        found = f"{where}.pulses.{axis}: found {voltage:g} V, which changes Ku by {change:.3g} J/m3"
         wire.check_width(options.material, nominal + change, track.cell_m, found)
     for position in options.notches.positions_m:
         if position > track.length_m:
@@ -209,17 +199,17 @@ def check(section: Simulations) -> None:
 
 def Ku_change(options: Options, voltage_V: float) -> float:
     """Return the change of Ku by the gate, J/m3."""
-    gate = options.gate
-    if gate.mechanism == "vcma":
-        area_energy = gate.vcma_coefficient_J_per_V_m * voltage_V / gate.dielectric_thickness_m
-        return area_energy / options.track.thickness_m
-    return 1.5 * gate.magnetostriction * gate.stress_Pa_per_V * voltage_V
+    return options.gate.Ku_change(voltage_V, options.track.thickness_m)
+
+
+def _voltages(options: Options) -> list[float]:
+    axes = options.pulses
+    return list(axes.voltages_V or [options.gate.voltage(stress) for stress in axes.stresses_Pa or ()])
 
 
 def _plan(options: Options) -> list[tuple[float, int]]:
     """Return voltage and polarity of each pulse."""
-    axes = options.pulses
-    return [(voltage, polarity) for polarity in axes.polarities for voltage in axes.voltages_V]
+    return [(voltage, polarity) for polarity in options.pulses.polarities for voltage in _voltages(options)]
 
 
 def _starts(options: Options) -> list[float]:
@@ -287,14 +277,13 @@ def summarise(section: Simulations, pulses: pd.DataFrame, events: pd.DataFrame) 
 
 def describe(section: Simulations) -> dict:
     """Return what there is to know of the device."""
-    track, gate = section.options.track, section.options.gate
+    track = section.options.track
     return {
-        "gate_mechanism": gate.mechanism,
+        **section.options.gate.describe(),
         "reset_before_write": section.options.write_mode == "reset",
         "track_length_m": track.length_m,
         "track_width_m": track.width_m,
         "film_thickness_m": track.thickness_m,
-        "gate_dielectric_thickness_m": gate.dielectric_thickness_m,
     }
 
 
@@ -320,7 +309,7 @@ def writes(section: Simulations) -> Writes:
         junction=Junction(area_m2=area),
         energy=Energy(
             sot=line,
-            gate=Plates(area_m2=area, dielectric_thickness_m=section.options.gate.dielectric_thickness_m),
+            gate=section.options.gate.plates(area),
             reset=line,
         ),
     )

@@ -117,8 +117,6 @@ def racetrack(voltages: tuple, temperature_K: float, replicas: int) -> Simulatio
                 "mechanism": "vcma",
                 "vcma_coefficient_J_per_V_m": 2.5e-13,
                 "dielectric_thickness_m": 1.5e-9,
-                "magnetostriction": 2.5e-4,
-                "stress_Pa_per_V": 1e8,
             },
             "sot": {
                 "current_density_A_per_m2": 3.5e11,

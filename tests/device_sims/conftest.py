@@ -62,8 +62,6 @@ def section() -> Simulations:
                 "mechanism": "vcma",
                 "vcma_coefficient_J_per_V_m": 1e-13,
                 "dielectric_thickness_m": 1e-9,
-                "magnetostriction": 2.5e-4,
-                "stress_Pa_per_V": 1e8,
             },
             "sot": {
                 "current_density_A_per_m2": 2e11,

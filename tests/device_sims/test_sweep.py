@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from device_sims.common import Replica
-from device_sims.devices import domain_wall
 from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
@@ -44,8 +43,6 @@ def test_a_chunk_is_named_by_what_the_engine_sees(section):
         ("domain_wall.wall.start_m", 47e-9),
     ]:
         assert not set(hashes(changed(section, path, value))) & set(own), path
-    # the strain constants say nothing while the gate works by VCMA
-    assert hashes(changed(section, "domain_wall.gate.magnetostriction", 3e-4)) == own
 
 
 def test_a_chunk_travels_as_json(section):
@@ -126,13 +123,6 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
     with pytest.raises(UserError, match="has been changed"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
-
-
-def test_gate_mechanisms(section):
-    assert domain_wall.Ku_change(section.options, 0.9) == pytest.approx(9e4, abs=0, rel=1e-9)
-    strain = changed(section.options, "gate.mechanism", "strain")
-    # 3/2 lambda_s sigma with 250 ppm and 100 MPa
-    assert domain_wall.Ku_change(strain, 1.0) == pytest.approx(3.75e4, abs=0, rel=1e-9)
 
 
 @pytest.mark.parametrize(

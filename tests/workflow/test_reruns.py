@@ -274,9 +274,9 @@ def test_an_edit_that_only_a_dry_run_saw_leaves_no_trace(moved):
     assert moved.jobs("calibration") == {"card": 1, "card_figures": 1, "calibration": 1}
 
 
-# keys of a device that no engine sees, because of the mechanism chosen or because they are for the write's energy
+# keys of a device that no engine sees, because they are for the write's energy
 BLIND = {
-    "config": {"gate.magnetostriction", "gate.stress_Pa_per_V"},
+    "config": set(),
     "configs/notched_wire": set(),
     "configs/notched_synapse": set(),
     "configs/stt_mtj": {"junction.TMR"},
