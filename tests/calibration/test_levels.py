@@ -7,31 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.coverage_levels import information, normal_levels
 from calibration.consequences.levels import Levels, distance, interval, levels, scores, summary, table
 from calibration.sources.simulated import told
 from spinloom.command_line import run_command
 from spinloom.errors import UserError
-from spinloom.streams import generator
 from tests.calibration.conftest import CYCLE_SD, DEVICE_SD, MEANS, WALL, Study, changed, walking
-
-DEVICES, REPLICAS, DEVICE_SHARE = 8, 8, 0.3
-
-
-def normal_levels(step: float, number: int = 5, seed: int = 1, devices: int = DEVICES) -> Levels:
-    """Return levels ``step`` apart with sd 1, of which ``DEVICE_SHARE`` is the device's."""
-    level, device, _ = np.indices((number, devices, REPLICAS)).reshape(3, -1)
-    rng = generator(seed, "levels", step)
-    own = rng.normal(0, DEVICE_SHARE, devices)[device]
-    return Levels(level, device, level * step + own + rng.normal(0, np.sqrt(1 - DEVICE_SHARE**2), level.size))
-
-
-def information(step: float, number: int = 5) -> float:
-    """Return the mutual information of normal levels of sd 1 with their position, bits."""
-    x = np.linspace(-9, (number - 1) * step + 9, 40_001)
-    density = stats.norm.pdf(x, step * np.arange(number)[:, None])
-    share = density / density.sum(axis=0)
-    integrand = np.where(density > 0, density * np.log2(np.maximum(number * share, 1e-300)), 0).mean(axis=0)
-    return float(np.trapezoid(integrand, x))
 
 
 def test_information_by_hand():
