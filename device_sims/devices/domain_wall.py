@@ -102,6 +102,12 @@ class Pulses(Section):
         min_length=1,
         max_length=10000,
     )
+    current_factors: tuple[Annotated[Real, Field(gt=0, le=1000)], ...] = key(
+        "Factors on sot.current_density_A_per_m2: all voltages are pulsed with the first, then with the second.",
+        (1.0,),
+        min_length=1,
+        max_length=1000,
+    )
     start_positions_m: tuple[Annotated[Real, Field(gt=0)], ...] = key(
         "Where the wall is when a write begins, with write_mode present_state only.",
         (),
@@ -207,9 +213,15 @@ def _voltages(options: Options) -> list[float]:
     return list(axes.voltages_V or [options.gate.voltage(stress) for stress in axes.stresses_Pa or ()])
 
 
-def _plan(options: Options) -> list[tuple[float, int]]:
-    """Return voltage and polarity of each pulse."""
-    return [(voltage, polarity) for polarity in options.pulses.polarities for voltage in _voltages(options)]
+def _plan(options: Options) -> list[tuple[float, int, float]]:
+    """Return voltage, polarity and factor on the current of each pulse."""
+    axes = options.pulses
+    return [
+        (v, polarity, factor)
+        for polarity in axes.polarities
+        for factor in axes.current_factors
+        for v in _voltages(options)
+    ]
 
 
 def _starts(options: Options) -> list[float]:
@@ -217,7 +229,7 @@ def _starts(options: Options) -> list[float]:
 
 
 def pulses(section: Simulations) -> pd.DataFrame:
-    """Return one row per pulse of the sweep: the voltages in the config's order, for each polarity in turn."""
+    """Return one row per pulse of the sweep: the voltages as the config has them, for each current and polarity."""
     options = section.options
     return pd.DataFrame(
         [
@@ -227,12 +239,12 @@ def pulses(section: Simulations) -> pd.DataFrame:
                 "voltage_V": voltage,
                 "polarity": polarity,
                 "Ku_change_J_per_m3": Ku_change(options, voltage),
-                "current_density_A_per_m2": polarity * options.sot.current_density_A_per_m2,
+                "current_density_A_per_m2": polarity * factor * options.sot.current_density_A_per_m2,
                 "duration_s": options.sot.duration_s,
                 "settle_s": options.wall.settle_s,
                 "temperature_K": options.temperature_K,
             }
-            for index, (voltage, polarity) in enumerate(_plan(options))
+            for index, (voltage, polarity, factor) in enumerate(_plan(options))
         ]
     )
 
@@ -315,8 +327,8 @@ def writes(section: Simulations) -> Writes:
     )
 
 
-def _problem(section: Simulations, plan: tuple[float, int], instance: int, nominal_start_m: float) -> Problem:
-    options, seed, (voltage, polarity) = section.options, section.seed, plan
+def _problem(section: Simulations, plan: tuple[float, int, float], instance: int, nominal_start_m: float) -> Problem:
+    options, seed, (voltage, polarity, factor) = section.options, section.seed, plan
     material, wall, sot = options.material, options.wall, options.sot
     mesh, shape = wire.strip(options.track, options.roughness, options.notches, seed, instance)
     return Problem(
@@ -331,7 +343,7 @@ def _problem(section: Simulations, plan: tuple[float, int], instance: int, nomin
                 "pulse",
                 sot.duration_s,
                 Ku_factor=1 + Ku_change(options, voltage) / material.Ku_J_per_m3,
-                current_density_A_per_m2=polarity * sot.current_density_A_per_m2,
+                current_density_A_per_m2=polarity * factor * sot.current_density_A_per_m2,
             ),
             Phase("settle", wall.settle_s),
         ),
@@ -346,6 +358,10 @@ def _problem(section: Simulations, plan: tuple[float, int], instance: int, nomin
         numerics=section.numerics.of_problem(),
         record_interval_s=section.numerics.record_interval_s,
         # values themselves and not their places in the lists, so that reordering the sweep changes nothing
-        stream=(seed, "thermal field", "domain_wall", voltage, polarity, nominal_start_m, instance),
+        # (a factor of 1 leaves the name as it was before there were factors)
+        stream=(
+            *(seed, "thermal field", "domain_wall", voltage, polarity, nominal_start_m, instance),
+            *(() if factor == 1 else (factor,)),
+        ),
         grains=wire.grains(options.grains, seed, instance),
     )

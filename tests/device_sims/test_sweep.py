@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from device_sims.common import Replica
+from device_sims.devices import domain_wall
 from device_sims.sweep import chunk, sweep
 from spinloom import files
 from spinloom.errors import UserError
@@ -43,6 +44,17 @@ def test_a_chunk_is_named_by_what_the_engine_sees(section):
         ("domain_wall.wall.start_m", 47e-9),
     ]:
         assert not set(hashes(changed(section, path, value))) & set(own), path
+
+
+def test_currents_are_pulses_of_their_own(section):
+    """With a factor of 1 a pulse is the one that it was without factors."""
+    more = changed(section, "domain_wall.pulses.current_factors", [2.0, 1.0])
+    table = domain_wall.pulses(more)
+    assert list(table["current_density_A_per_m2"]) == [4e11, 4e11, 2e11, 2e11]
+    assert list(table["voltage_V"]) == [-0.5, 0.5] * 2
+    assert hashes(more)[4:] == hashes(section) and not set(hashes(more)[:4]) & set(hashes(section))
+    seen = {batch.pulse: batch.problem.schedule[1].current_density_A_per_m2 for batch in domain_wall.batches(more)}
+    assert seen == {0: 4e11, 1: 4e11, 2: 2e11, 3: 2e11}
 
 
 def test_a_chunk_travels_as_json(section):
@@ -132,6 +144,7 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
         ("domain_wall.track.cell_m", 2e-7, "domain_wall.track.cell_m"),
         ("domain_wall.wall.start_m", 1e-6, "domain_wall.wall.start_m"),
         ("domain_wall.pulses.voltages_V", [1.0, 1.0], "allowed: each once"),
+        ("domain_wall.pulses.current_factors", [2.0, 2.0], r"current_factors: found \[2.0, 2.0\], allowed: each once"),
         ("domain_wall.pulses.voltages_V", [-9.0], "easy axis into the plane"),
         ("numerics.record_interval_s", 1e-13, "device_sims.numerics.record_interval_s: found 1e-13, allowed: a whole"),
         ("numerics.record_interval_s", 1e-25, "record_interval_s: found 1e-25"),
