@@ -63,8 +63,8 @@ def test_positions_without_spread_are_told_exactly():
     assert scores(same)[0] == pytest.approx(0, abs=1e-12)
 
 
-def test_a_devices_own_writes_do_not_tell_it():
-    """Two levels that are far apart on each device, and change places from device to device, tell a reader nothing."""
+def test_levels_that_change_places_from_device_to_device_tell_nothing():
+    """Two levels that are far apart on each device; a reader of another device cannot know which is which."""
     writes = normal_levels(0.0, 2)
     swapped = Levels(
         writes.level, writes.device, np.where((writes.level + writes.device) % 2, 5.0, -5.0) + writes.position
