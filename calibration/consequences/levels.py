@@ -175,7 +175,7 @@ def summary(writes: Levels) -> dict[str, float]:
     """Return what a reader tells of the levels: bits and share of right choices, each with its interval."""
     bits, right = scores(writes)
     bits_low, bits_high = interval(writes, lambda some: scores(some)[0])
-    right_low, right_high = interval(writes, lambda some: scores(some)[1])
+    right_low, right_high = np.clip(interval(writes, lambda some: scores(some)[1]), 0, 1)
     return {
         "levels": writes.number,
         "writes": len(writes.level),
@@ -183,9 +183,9 @@ def summary(writes: Levels) -> dict[str, float]:
         "lost": int(np.isnan(writes.position).sum()),
         "bits": bits,
         "bits_low": bits_low,
-        "bits_high": bits_high,
+        "bits_high": min(bits_high, np.log2(writes.number)),
         "noiseless_levels": 2**bits,
         "right": right,
-        "right_low": right_low,
-        "right_high": right_high,
+        "right_low": float(right_low),
+        "right_high": float(right_high),
     }
