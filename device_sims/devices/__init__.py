@@ -32,12 +32,8 @@ WORDS = (
     *("Options", "check", "pulses", "batches", "observe", "summarise", "describe", "writes"),
     *("AXES", "KEYS", "PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
-REGISTRY = Registry(
-    "device_sims.device",
-    __name__,
-    WORDS,
-    shared=("gate"),
-)
+SHARED = ("gate", "junction", "landscape", "mtj", "passing", "planning", "wire")
+REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=SHARED)
 
 
 @dataclass(frozen=True)
