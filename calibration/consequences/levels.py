@@ -128,7 +128,7 @@ def _chances(known: Levels, position: np.ndarray, number: int) -> np.ndarray:
 
 
 def distance(writes: Levels, level: int) -> float:
-    """Return the distance of ``level`` to the one before it in units of their root mean square sd, of walls not lost."""
+    """Return the distance of ``level`` to the one before it in units of their root mean square sd, of walls kept."""
     below, above = (writes.position[(writes.level == k) & ~np.isnan(writes.position)] for k in (level - 1, level))
     if min(len(below), len(above)) < 2:
         return float("nan")
