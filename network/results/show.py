@@ -31,7 +31,8 @@ def show(directory: Path, console: Console) -> None:
         console.print(f"warning: {warning}", style="bold", markup=False, highlight=False)
     for variant, told in summary.dropna(subset="warnings").groupby("variant", sort=False)["warnings"].first().items():
         console.print(f"warning: {variant}: {told}", style="bold", markup=False, highlight=False)
-    console.print(_layers(read_table(directory / "layers.csv")))
+    if (directory / "layers.csv").exists():  # a summary of an earlier version has none
+        console.print(_layers(read_table(directory / "layers.csv")))
     costs = read_table(directory / "costs.csv")
     console.print(_energy(costs))
     console.print(_chip(costs))

@@ -46,6 +46,7 @@ def test_what_devices_compute_is_said_by_layer(folder):
 
 def test_what_a_study_need_not_have_is_left_out(folder):
     (folder / "systems.csv").unlink()
+    (folder / "layers.csv").unlink()
     text = (folder / "evaluations.csv").read_text()
     (folder / "evaluations.csv").write_text(text.splitlines()[0] + "\n")
     rows = shown(folder)
