@@ -10,7 +10,7 @@ from network import datasets, rules
 from network.hardware.config import Hardware
 from network.pretrained.config import Pretrained
 from spinloom.config import Seeded
-from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, follows, key, partial
+from spinloom.declare import Flag, Number, OneOf, Real, Section, Whole, follows, key, meaning, partial
 from spinloom.explain import short
 
 Entry = Annotated[
@@ -313,6 +313,21 @@ class Lifetime(Section):
     samples_per_s: Real = key("Training samples presented in a second, without pause.", 1000, gt=0)
 
 
+class Tune(Section):
+    """Short trainings find the learning rate and what the rule lets be tuned, on validation images (docs/tuning.md)."""
+
+    trials: Whole = key("Short trainings of each variant, the first as the config says; 0: none.", 8, ge=0, le=1000)
+    epochs: Whole = key("Epochs of each.", 1, ge=1, le=100000)
+    training_images: Whole | None = key("Images of each; null: as the training's.", None, ge=1)
+    keys: tuple[str, ...] | None = key(
+        "What is tuned: learning_rate, batch_size, or an option that the rule says can be; null: the learning rate and "
+        "all such options.",
+        None,
+        min_length=1,
+        max_length=20,
+    )
+
+
 Variant = partial("Variant", Training)
 
 
@@ -343,6 +358,7 @@ class Shared(Section):
     chips: Whole = key("With card_samples: sets of devices made of each draw.", 2, ge=2, le=1000)
     seeds_per_chip: Whole = key("With card_samples: trainings of each set of devices.", 2, ge=2, le=1000)
     hardware: Hardware = key("The chip that costs are told for (docs/cost.md); no accuracy depends on it.", Hardware)
+    tune: Tune | None = key(meaning(Tune), absent=True)
     lifetime: Lifetime = key("What a device lasts, and how fast it learns (docs/lifetime.md).", Lifetime)
 
 

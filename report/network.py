@@ -56,11 +56,15 @@ def network(study: Study) -> Section:
     for variant, own in last.items():
         if isinstance(own["assumed"], str):
             sentence += f" Variant {words(str(variant))} assumes: {own['assumed'].removesuffix('.')}."
+        if isinstance(own.get("tuned"), str):
+            sentence += f" Variant {words(str(variant))} was tuned: {own['tuned']}."
         if isinstance(own["warnings"], str):
             sentence += f" Warning, variant {words(str(variant))}: {own['warnings']}."
     blocks = [_summary(study), _layers(study), confusion(study)]
     if study.network["history"]["epoch"].max() > 0:  # else all weights were given, and nothing was learned
         blocks.insert(0, curves(study))
+    if len(study.tuning):
+        blocks.append(_tuning(study.tuning))
     if len(study.network["programming"]):
         blocks.append(programming(study))
     evaluations = study.network["evaluations"]
@@ -71,6 +75,19 @@ def network(study: Study) -> Section:
     if len(lifetime := study.network["lifetime"]):
         blocks.append(_lifetime(lifetime))
     return Section("network", "Network", sentence, blocks)
+
+
+def _tuning(table: pd.DataFrame) -> Table:
+    rows = []
+    for (variant, trial), own in table.groupby(["variant", "trial"], sort=False):
+        first = own.iloc[0]
+        told = "–" if pd.isna(first["validation_accuracy"]) else f"{100 * first['validation_accuracy']:.2f} %"
+        values = ", ".join(f"{words(row['key'])} {row['value']:.4g}" for row in own.to_dict("records"))
+        became = first["failed"] if isinstance(first["failed"], str) else "chosen" if first["chosen"] else ""
+        rows.append([words(str(variant)), str(trial), values, told, became])
+    note = "Short trainings with a seed of their own. The first of each variant is what the config says."
+    heads = ["variant", "trial", "with", "validation accuracy", ""]
+    return Table("What tuning tried", heads, rows, note, closed=True)
 
 
 def _sizes(study: Study) -> bool:

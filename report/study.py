@@ -39,6 +39,8 @@ class Study:
         Strip and animation of a write event, by number of its pulse.
     data : dict
         Manifest of the data set; else empty.
+    tuning : DataFrame
+        What the tuning of all variants tried; empty if there was none.
     validation : DataFrame or None
         The engines' evidence, if it was computed beside the study.
     """
@@ -51,6 +53,7 @@ class Study:
     network: dict[str, pd.DataFrame] = field(default_factory=dict)
     pictures: dict[int, list[bytes]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
     validation: pd.DataFrame | None = None
 
     @property
@@ -98,6 +101,9 @@ def read(folder: Path, validation: Path | None = None) -> Study:
         summary = folder / "network" / "summary"
         parts["network"] = {name.split(".")[0]: files.read_table(summary / name) for name in names}
         parts["data"] = files.read_json(folder / "network" / "data.json")
+        tuned = [files.read_table(path) for path in sorted((folder / "network" / "tuned").glob("*.csv"))]
+        if tuned and config["network"].get("tune", {}).get("trials"):
+            parts["tuning"] = pd.concat(tuned, ignore_index=True)
     if validation is not None:
         parts["validation"] = files.read_table(validation)
     return Study(config["study"], config, KernelCard.read(folder / "calibration" / "card"), **parts)

@@ -200,6 +200,7 @@ def summarise(
     devices: dict[str, DeviceModel],
     output: Path,
     warnings: tuple[str, ...] = (),
+    tuned: dict[str, str] | None = None,
 ) -> None:
     """Write history, summary, layers, writes, costs, evaluations, programming, confusion and more (.csv) for some runs.
 
@@ -213,6 +214,8 @@ def summarise(
     output : Path
     warnings : tuple of str
         Of the card; they stand in the summary beside each variant that uses it.
+    tuned : dict of str
+        What tuning found, in words, by variant; none where there was no tuning.
 
     Raises
     ------
@@ -274,6 +277,8 @@ def summarise(
         tables["summary"]["pretrained"] = tables["summary"]["variant"].map(
             lambda name: f"{files[name]} (SHA-256 {sha256[name]})" if sha256[name] else None
         )
+    if tuned:
+        tables["summary"]["tuned"] = tables["summary"]["variant"].map(tuned)
     if (data := variants[0].about_data) is not None:  # of all variants
         said = {name: [*(f"data: {line}" for line in data.warnings), *lines] for name, lines in said.items()}
         tables["summary"]["data"] = data.title

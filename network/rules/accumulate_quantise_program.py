@@ -31,6 +31,7 @@ dead for ever.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import jax
@@ -116,6 +117,7 @@ class AccumulateQuantiseProgram(Rule[Options]):
 
     name = "accumulate_quantise_program"
     kinds = (Kind.LEVELS, Kind.SWITCHING)
+    tunable = MappingProxyType({"margin": (0.01, 1.0)})
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)

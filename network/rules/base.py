@@ -16,7 +16,9 @@ the trainer and the checks of a study treat a rule follows from four things that
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -91,6 +93,8 @@ class Rule(ABC, Generic[Options]):
     interval: int | None = None  # steps between two calls of `maintain`; None: it is never called
     loop: Loop | None = None  # programs what `init` gives targets for
     takes_weights = False  # whether `holding` makes a memory of weights that were trained elsewhere
+    # options that `network.tune` may look for, by name: smallest and largest value of a range divided by its logarithm
+    tunable: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType({})
     draws = 1  # evaluations of a trained network, each with random numbers (and deployed devices) of its own
     costs = Costs()
 

@@ -17,6 +17,7 @@ gets the pulse again in the next step if its average still says so.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -51,6 +52,7 @@ class Bop(Rule[Options]):
     name = "bop"
     kinds = (Kind.LEVELS, Kind.SWITCHING)
     costs = Costs(state_reads_per_step=1)
+    tunable = MappingProxyType({"adaptivity": (1e-6, 1e-2), "threshold": (1e-10, 1e-5)})
 
     def __init__(self, device: DeviceModel, optimizer: Optimizer, options: Options):
         super().__init__(device, optimizer, options)

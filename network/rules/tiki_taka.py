@@ -33,6 +33,7 @@ mean by a transfer between devices of equal steps, to half a step of A. It is a 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Literal
 
 import jax
@@ -98,6 +99,7 @@ class TikiTaka(Rule[Options]):
     """See the module text. The optimiser serves the digital parameters; the devices take its learning rate alone."""
 
     name = "tiki_taka"
+    tunable = MappingProxyType({"transfer_rate": (0.1, 10.0)})
     kinds = (Kind.STEPS, Kind.SWITCHING)
     scale = "states"
     outer = True

@@ -13,7 +13,7 @@ from network import datasets, rules
 from network.config import Planned, Shared, Stage, Training
 from network.model import architecture, optimizers
 from network.rules.capabilities import Devices
-from network.training import data
+from network.training import data, tunable
 from spinloom.config import overlay
 from spinloom.declare import Section, key
 from spinloom.errors import UserError
@@ -76,12 +76,27 @@ class Settings(Shared, Training, Planned):
         layers = tuple(replace(layer, weight_range=own) for layer, own in zip(layers, ranges, strict=True))
         return architecture.Architecture(picture, layers, self.activation, self.normalisation, self.loss)
 
+    @property
+    def tunes(self) -> bool:
+        """Whether short trainings find some of its keys before it is trained."""
+        return self.tune is not None and self.tune.trials > 0 and self.epochs > 0
+
     def identity(self) -> dict[str, Any]:
         """Return what decides the course of a run: not its name, where data lie, how many seeds, nor energies.
 
         The number of epochs counts only where the learning rate depends on it: then a longer run is another run.
         """
-        other = {"variant", *REPEATS, "data", "dataset_options", "found", *ASSUMED, "evaluation", "early_stopping"}
+        other = {
+            "variant",
+            *REPEATS,
+            "tune",
+            "data",
+            "dataset_options",
+            "found",
+            *ASSUMED,
+            "evaluation",
+            "early_stopping",
+        }
         if self.pretrained is None:
             other.add("pretrained")
         if self.optimizer.schedule is None or self.optimizer.schedule.name == "constant":
@@ -143,6 +158,8 @@ class Settings(Shared, Training, Planned):
         rule = rules.get(self.rule)
         clocked = rule.devices is Devices.CLOCKED
         self.options  # noqa: B018  (checked before anything runs)
+        if self.tunes:
+            tunable.ranges(self)
 
         def refuse(key: str, found: Any, allowed: str) -> NoReturn:
             _refuse(key, found, f"{allowed} for {self.rule}")
@@ -244,23 +261,37 @@ def without_cache(section: dict[str, Any]) -> dict[str, Any]:
     return {**section, "data": {key: data[key] for key in data if key != "cache"}} if data else section
 
 
+def with_found(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return a variant's section with what its tuning found, if ``folder`` holds that.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
+    if folder is None or not (path := folder / f"{section['variant']}.json").exists():
+        return section
+    found = read_json(path)
+    return {**section, **{key: found[key] for key in tunable.SECTIONS if key in found}}
+
+
 def read(path: str | Path) -> Settings:
     """Read one variant's section from a JSON file; errors as of `check`."""
     return check(read_json(path), path)
 
 
-def read_all(path: str | Path) -> list[Settings]:
-    """Read all variants of a network section from a JSON file; errors as of `check`."""
-    return check_all(read_json(path), path)
+def read_all(path: str | Path, tuned: Path | None = None) -> list[Settings]:
+    """Read all variants of a network section from a JSON file; the rest as of `check_all`."""
+    return check_all(read_json(path), path, tuned)
 
 
-def check_all(section: Any, path: str | Path = "config") -> list[Settings]:
-    """Return all variants of a network section; errors as of `check`."""
+def check_all(section: Any, path: str | Path = "config", tuned: Path | None = None) -> list[Settings]:
+    """Return all variants of a network section, with what is found in the folder ``tuned``; errors as of `check`."""
     Stage.parse(section, str(path))
     found = []
     for name, one in variants(section).items():
         try:
-            found.append(check(one, path))
+            found.append(check(with_found(one, tuned), path))
         except UserError as error:  # one of many: say which
             raise UserError(f"variant {name}: {error}" if section.get("variants") else str(error)) from None
     return found

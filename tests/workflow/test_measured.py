@@ -46,6 +46,17 @@ def test_what_the_study_says_stands():
     assert study(LTP, network=None)["network"] is None
 
 
+def test_a_learning_rate_that_nobody_chose_is_looked_for():
+    made = study(LTP)
+    assert made["network"]["tune"]["trials"] == 6
+    assert all(one.tunes for one in settings.check_all(study_section(made, "network")))  # the float baseline too
+    assert study(LTP, network={"rule": "train_then_deploy"})["network"]["tune"]["trials"] == 6
+    assert study(LTP, network={"tune": {"trials": 0}})["network"]["tune"]["trials"] == 0
+    for own in ({"optimizer": {"learning_rate": 0.1}}, {"variants": {"a": {"optimizer": {"learning_rate": 0.1}}}}):
+        assert "tune" not in study(LTP, network=own)["network"]
+    assert "tune" not in WALL["network"]
+
+
 def test_counts_of_switching_are_trained_as_junctions():
     file, options = str(ROOT / "docs/examples/import/switching.csv"), {"conductance_low_S": 1e-5}
     made = study({"kind": "import", "file": file, "options": options | {"conductance_high_S": 2e-5}})

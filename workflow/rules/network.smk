@@ -31,12 +31,38 @@ rule data:
         "python -m network data --config {input.section:q} --cache {resources.cache:q} --output {output:q} --log {log:q}"
 
 
+# short trainings, judged by validation images; only of variants that are to be tuned
+rule tune:
+    input:
+        study.code("tune_{variant}"),
+        data=NETWORK / "data.json",
+        card=study.card(CARD),
+        section=STUDY / "config/training_{variant}.json",
+    output:
+        section=NETWORK / "tuned/{variant}.json",
+        table=NETWORK / "tuned/{variant}.csv",
+    log:
+        LOGS / "network/tune_{variant}.log",
+    wildcard_constraints:
+        variant="[a-z0-9_]+",
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1800,
+        cache=study.of(lambda facts: facts.cache),
+    params:
+        card=study.card_option(CARD),
+    shell:
+        "python -m network tune --config {input.section:q} --data {input.data:q} --cache {resources.cache:q}"
+        " {params.card} --output {output.section:q} --table {output.table:q} --log {log:q}"
+
+
 rule train:
     input:
         study.code("train_{variant}"),
         data=NETWORK / "data.json",
         card=study.card(CARD),
-        section=STUDY / "config/training_{variant}.json",
+        section=study.training_section,
     output:
         expand(str(NETWORK / "runs/{variant}_{replicate}/{file}"), file=RUN_FILES, allow_missing=True),
     log:
@@ -64,7 +90,7 @@ use rule train as train_sampled with:
         study.code("train_{variant}"),
         data=NETWORK / "data.json",
         card=study.card(STUDY / "calibration/samples/{sample}"),
-        section=STUDY / "config/training_{variant}.json",
+        section=study.training_section,
     output:
         expand(
             str(NETWORK / "sampled/{variant}_{sample}_{chip}_{replicate}/{file}"), file=RUN_FILES, allow_missing=True
@@ -85,6 +111,7 @@ use rule train as train_sampled with:
 rule uncertainty:
     input:
         study.code("uncertainty"),
+        study.tuned,
         cards=study.sampled_cards,
         section=SECTION["network"],
         runs=study.sampled,
@@ -99,14 +126,16 @@ rule uncertainty:
     params:
         cards=at(STUDY / "calibration/samples"),
         runs=at(NETWORK / "sampled"),
+        tuned=study.tuned_option,
     shell:
         "python -m network uncertainty --config {input.section:q} --sampled {params.runs:q}"
-        " --cards {params.cards:q} --output {output.table:q} --figure {output.figure:q} 2>&1 | tee {log:q}"
+        " --cards {params.cards:q} {params.tuned} --output {output.table:q} --figure {output.figure:q} 2>&1 | tee {log:q}"
 
 
 rule summarise:
     input:
         study.code("summarise"),
+        study.tuned,
         card=rules.card.output,
         section=SECTION["network"],
         runs=lambda w: study.run_files(w.study),
@@ -119,10 +148,11 @@ rule summarise:
     params:
         card=at(CARD),
         runs=lambda w: study.runs(w.study),
+        tuned=study.tuned_option,
         output=at(SUMMARY),
     shell:
         "python -m network summarise --runs {params.runs:q} --config {input.section:q}"
-        " --card {params.card:q} --output {params.output:q} 2>&1 | tee {log:q}"
+        " --card {params.card:q} {params.tuned} --output {params.output:q} 2>&1 | tee {log:q}"
 
 
 rule systems:

@@ -116,7 +116,7 @@ def _simulations(chunks: list[Chunk], folder: Path, wanted: set[str]) -> Part:
 
 
 def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
-    jobs, total, size, seconds, measured = 0, 0, 0.0, 0.0, None
+    jobs, total, size, seconds, measured, trials = 0, 0, 0.0, 0.0, None, 0
     for folder, plan in plans.items():
         for one in plan.trained:
             runs = [f"runs/{one.variant}_{k}" for k in range(one.seeds)]
@@ -132,12 +132,18 @@ def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
                 seconds = None
                 continue
             measured = bool(known) if measured is None else measured and bool(known)
-            seconds += missing * (START_S + one.work(images - one.held(images)) / rate)
+            left = images - one.held(images)
+            seconds += missing * (START_S + one.work(left) / rate)
+            if one.tune and one.tunes and str(RESULTS / folder / f"network/tuned/{one.variant}.json") in wanted:
+                trials += one.tune.trials
+                short = one.work(min(left, one.tune.training_images or left)) * one.tune.epochs / one.epochs
+                seconds += one.tune.trials * (START_S + short / rate)
     first = next(iter(plans.values()))
     network, about = first.network, first.trained[0].about_data
     line = (
         f"network: {total} trainings{_of(jobs, total)} ({len(first.variants)} variants, {network['seeds']} seeds, "
         f"{network['epochs']} epochs) on {about.title if about else network['dataset']}"
+        + (f", tuned first in {trials} short ones" if trials else "")
     )
     return Part(line, jobs, seconds, size, measured if seconds is not None else None)
 

@@ -184,4 +184,5 @@ def _facts(plan: Plan, code: dict[str, str]) -> Facts:
         seeds=network.get("seeds", 0),
         cache=network["data"]["cache"] if network else "",
         samples=[network.get(key, 0) for key in ("card_samples", "chips", "seeds_per_chip")],
+        tuned=[one.variant for one in plan.trained if one.tunes],
     )

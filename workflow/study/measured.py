@@ -14,12 +14,16 @@ from network import rules
 from spinloom.config import overlay
 from spinloom.errors import UserError
 
+# a learning rate that nobody chose for this device is looked for (docs/tuning.md)
+TUNE = {"trials": 6, "epochs": 1, "training_images": 5000}
+
 
 def beneath(whole: dict[str, Any], layers: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what lies between the default study and the layers over it, both unchecked; empty if nothing does.
 
     Where a layer imports, states are found in the data. Where no layer names a learning rule, the network is the one
     that suits the devices in the file, or those of a card that is moved in steps: the default rule has no use for them.
+    Where a layer imports and none names an optimiser, the network is tuned.
 
     Parameters
     ----------
@@ -60,6 +64,8 @@ def beneath(whole: dict[str, Any], layers: list[dict[str, Any]]) -> dict[str, An
         network = _network(format, source, states)
         if network is not None:
             under["network"] = deepcopy(network)
+    if whole.get("network") is not None and not any(map(_names_rate, layers)):
+        under["network"] = {**under.get("network", {}), "tune": dict(TUNE)}
     return under
 
 
@@ -107,3 +113,10 @@ def _names_rule(layer: dict[str, Any]) -> bool:
     network = _mapping(layer, "network")
     variants = _mapping(network, "variants").values()
     return "rule" in network or any(isinstance(variant, dict) and "rule" in variant for variant in variants)
+
+
+def _names_rate(layer: dict[str, Any]) -> bool:
+    network = _mapping(layer, "network")
+    variants = _mapping(network, "variants").values()
+    own = any(isinstance(variant, dict) and "optimizer" in variant for variant in variants)
+    return own or "optimizer" in network or "tune" in network

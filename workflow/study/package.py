@@ -157,6 +157,7 @@ def _plain(name: str) -> str:
 def _meanings(path: Path, family: str) -> list[Column]:
     """Return what the dictionary says of a table, which is told by its file's or its family's name."""
     headings = {"device_sims": (f"{family}: {path.stem}", path.name), "summary": (f"summary/{path.name}",)}
+    headings["tuned"] = ("tuned/VARIANT.csv",)
     for heading in headings.get(path.parent.name, (path.name,)):
         try:
             return documented(heading)

@@ -78,6 +78,11 @@ def starts(plan: Plan, root: str | Path = sources.ROOT) -> dict[str, Start]:
             "systems": Start(command("network", "systems", dataset)),
             "scan": Start(command("network", "scan")),
             **{f"train_{one.variant}": Start(command("network", "train", *one.modules)) for one in plan.trained},
+            **{
+                f"tune_{one.variant}": Start(command("network", "tune", *one.modules))
+                for one in plan.trained
+                if one.tunes
+            },
         }
     return found
 

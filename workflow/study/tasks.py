@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,6 +83,8 @@ class Facts:
         Folder of checked data files.
     samples : list of int
         Draws of the card, chips of each, seeds of each chip.
+    tuned : list of str
+        Names of the variants that short trainings tune first.
     """
 
     code: dict[str, str]
@@ -99,6 +101,7 @@ class Facts:
     seeds: int
     cache: str
     samples: list[int]
+    tuned: list[str] = field(default_factory=list)
 
 
 class Simulation(NamedTuple):
@@ -239,6 +242,21 @@ class Tasks:
 
     def _uses_card(self, wildcards: Any) -> bool:
         return self.studies[wildcards.study].variants[wildcards.variant]
+
+    def training_section(self, wildcards: Any) -> str:
+        """Return the section that a variant is trained with: the config's, or what its tuning found."""
+        tuned = wildcards.variant in self.studies[wildcards.study].tuned
+        place = NETWORK / "tuned/{variant}.json" if tuned else STUDY / "config/training_{variant}.json"
+        return at(place)(wildcards)
+
+    def tuned(self, wildcards: Any) -> list[str]:
+        """Return what the tuning of a study's variants found."""
+        tuned = self.studies[wildcards.study].tuned
+        return self._in(wildcards.study, [NETWORK / f"tuned/{one}.json" for one in tuned])
+
+    def tuned_option(self, wildcards: Any) -> str:
+        """Return the option that names their folder."""
+        return f"--tuned {at(NETWORK / 'tuned')(wildcards)}" if self.tuned(wildcards) else ""
 
     def runs(self, study: str) -> list[str]:
         """Return the folders of a study's trainings."""
