@@ -1,6 +1,6 @@
 """How well a search finds a known front, against points by chance: ZDT problems in place of a study's stages.
 
-    python -m benchmarks.design [--points 80] [--seeds 10] [--sampler tpe ...] [--variables 4]
+    python -m benchmarks.design [--points 80] [--seeds 10] [--sampler tpe ...] [--variables 4] [--problems 1]
 
 The problems are ZDT1, 2 and 3 (Zitzler, Deb and Thiele, Evol. Comput. 8, 173 (2000)): f1 is told as an accuracy of
 1 - f1, f2 as an energy of 10^f2 J, so what is compared is the problem itself. Points by chance are three times as many.
@@ -19,7 +19,7 @@ from workflow.design import fronts, objectives
 from workflow.design.chooser import Chooser
 from workflow.design.objectives import Measured
 from workflow.design.search import Search
-from workflow.design.space import Space, at
+from workflow.design.space import Space, Values, at
 
 REFERENCE = np.array([-1.1, -11.0])
 # any keys will do that no stage refuses between 0 and 1
@@ -62,6 +62,14 @@ class Stage:
         return [Measured(1 - f1), Measured(10.0**f2)]
 
 
+class Known(Space):
+    """A space whose points all can be, so that no stage is asked."""
+
+    def refused(self, values: Values) -> str:
+        """Return which constraint a point breaks."""
+        return self.broken(values)
+
+
 def searched(number: int, sampler: str, points: int, seed: int, variables: int) -> Search:
     """Return a search that has ended."""
     ranges = {f"x{place}": {"key": key, "range": [LOW, 1]} for place, key in enumerate(KEYS[:variables])}
@@ -69,7 +77,7 @@ def searched(number: int, sampler: str, points: int, seed: int, variables: int) 
     design = {"variables": ranges, "objectives": wanted, "points": points, "sampler": sampler}
     layer = {"study": "zdt", "seed": seed, "design": design}
     layer["calibration"] = {"source": {"kind": "library", "name": "sot_mtj_80nm_a"}}
-    space = Space("config.yaml", layer)
+    space = Known("config.yaml", layer)
     goals = objectives.goals(space.design, ["v"])
     search = Search(space, goals, Chooser(space, goals, "zdt", seed), Stage(number, variables), lambda line: None)
     search.run()
@@ -93,8 +101,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--variables", type=int, default=4, help=f"2 to {len(KEYS)} (default: %(default)s)")
     parser.add_argument("--sampler", nargs="+", default=["tpe", "nsga2"])
+    parser.add_argument("--problems", type=int, nargs="+", default=[1, 2, 3], choices=(1, 2, 3))
     told = parser.parse_args()
-    for number in (1, 2, 3):
+    for number in told.problems:
         chance = [by_chance(number, 3 * told.points, seed, told.variables) for seed in range(told.seeds)]
         for sampler in told.sampler:
             start_s = time.process_time()

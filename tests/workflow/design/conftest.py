@@ -2,11 +2,10 @@
 
 import pytest
 
-from benchmarks.design import KEYS, Stage
+from benchmarks.design import KEYS, Known, Stage
 from workflow.design import objectives
 from workflow.design.chooser import Chooser
 from workflow.design.search import Search
-from workflow.design.space import Space
 
 WANTED = [{"quantity": "validation_accuracy"}, {"quantity": "training_energy_J_device"}]
 
@@ -24,7 +23,7 @@ def search():
     """Return a search, not begun."""
 
     def made(stage=None, seed=1, **design):
-        space = Space("config.yaml", layer(seed, **design))
+        space = Known("config.yaml", layer(seed, **design))
         goals = objectives.goals(space.design, ["v"])
         chooser = Chooser(space, goals, "zdt", seed)
         return Search(space, goals, chooser, stage or Stage(1, 3), lambda line: None)
