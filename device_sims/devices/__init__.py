@@ -32,7 +32,7 @@ WORDS = (
     *("Options", "check", "pulses", "batches", "observe", "summarise", "describe", "writes"),
     *("AXES", "KEYS", "PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
-SHARED = ("gate", "junction", "landscape", "mtj", "passing", "planning", "wire")
+SHARED = ("gate", "layers", "mtj", "passing", "planning", "wire")
 REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=SHARED)
 
 

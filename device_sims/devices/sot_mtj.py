@@ -23,7 +23,8 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, landscape, mtj, planning
+from device_sims.devices import Batch, mtj, planning
+from device_sims.devices.layers import landscape
 from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
     AXES,
     BODY,

@@ -28,7 +28,7 @@ from device_sims.problem.parts import (
     Vector,
     Window,
 )
-from device_sims.problem.problem import Problem
+from device_sims.problem.problem import Partner, Problem
 from device_sims.problem.waveforms import Drive, Waveform, waveform
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "Material",
     "Mesh",
     "Numerics",
+    "Partner",
     "Phase",
     "Problem",
     "Region",

@@ -9,6 +9,7 @@ from device_sims.problem.waveforms import Combined, Drive, Points, Pulse, simple
 from spinloom.errors import UserError
 
 PULSES, RELAX, UNTIL, WINDOW, MAPS, HEAT = "pulses", "relax", "until", "window", "maps", "heat"
+PARTNER = "partner"
 
 
 def refuse(problem: Problem, engine: str, does: tuple[str, ...] = ()) -> None:
@@ -26,6 +27,8 @@ def refuse(problem: Problem, engine: str, does: tuple[str, ...] = ()) -> None:
 
 def _demands(problem: Problem) -> Iterator[tuple[str, str, str, str]]:
     """Yield ``(demand, key, what was found, what is allowed without it)``."""
+    if problem.partner is not None:
+        yield PARTNER, "partner", "a second moment", "one body"
     if problem.window is not None:
         yield WINDOW, "window", f"one that follows m{problem.window.component}", "a box that stays"
     if problem.drive_maps:

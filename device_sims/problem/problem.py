@@ -39,11 +39,32 @@ from device_sims.problem.parts import (
     Numerics,
     Phase,
     Region,
+    Vector,
     Window,
     later,
 )
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A second layer of the same outline above the first, one moment as that is.
+
+    Each is the other's spin polarisation: a current that turns the first towards the second drives the second away from
+    the first, with ``torque_ratio`` times the first one's efficiency. They feel each other's mean stray field, a
+    coupling ``-J m1.m2`` per area, and the phases' fields; ``pinning_T`` acts on the partner alone, along z.
+    """
+
+    thickness_m: float
+    gap_m: float
+    Ms_A_per_m: float
+    alpha: float
+    Ku_J_per_m3: float
+    torque_ratio: float = 1.0
+    coupling_J_per_m2: float = 0.0
+    pinning_T: float = 0.0
+    direction: Vector = (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,7 @@ class Problem:
     grains: Grains | None = later(None)
     window: Window | None = later(None)
     drive_maps: tuple[DriveMap, ...] = later(())
+    partner: Partner | None = later(None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as plain JSON-ready data."""

@@ -110,6 +110,8 @@ def check(problem: Problem) -> None:
 @lru_cache(maxsize=4096)
 def _check(problem: Problem) -> None:
     numerics, thermal = problem.numerics, problem.temperature_K > 0
+    if problem.partner is not None:
+        raise UserError("partner: found a second moment, allowed with the llg engine: none (macrospin has it)")
     if numerics.integrator not in (*GROWTH, ADAPTIVE):
         allowed = ", ".join((*GROWTH, ADAPTIVE))
         raise UserError(f"numerics.integrator: found '{numerics.integrator}', allowed: {allowed}")

@@ -47,7 +47,7 @@ def threefry(key, counter):
     return jax.lax.fori_loop(0, 5, four_rounds, (start, key))[0]
 
 
-def normals(keys, block, dtype):
+def normals(keys, block, dtype, moment=0):
     """Return the normals of a block of steps, ``[BLOCK, 3, lanes]``.
 
     Six halves of words, of 16 bits each, serve two steps: the midpoints of 65536 equally likely intervals of the normal
@@ -56,7 +56,7 @@ def normals(keys, block, dtype):
     shape = (BLOCK // 2, keys.shape[1])
     count = jax.lax.broadcasted_iota(jnp.uint32, shape, 0) + (block * (BLOCK // 2)).astype(jnp.uint32)
     zero = jnp.zeros(shape, jnp.uint32)
-    words = threefry([jnp.broadcast_to(k, shape) for k in keys], [count, zero, zero, zero])
+    words = threefry([jnp.broadcast_to(k, shape) for k in keys], [count, zero + np.uint32(moment), zero, zero])
     halves = jnp.stack([half for word in words[:3] for half in (word >> 16, word & 0xFFFF)], 1)
     quantile = (halves.astype(jnp.float32) - np.float32(32767.5)) / np.float32(32768)
     return (SCALE * jax.lax.erf_inv(quantile)).reshape(BLOCK, 3, -1).astype(dtype)

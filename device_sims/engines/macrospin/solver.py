@@ -16,18 +16,20 @@ how many run beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from device_sims.engines import Result, refuse_terms
+from device_sims.engines.macrospin import pair
 from device_sims.engines.macrospin.noise import BLOCK, normals
+from device_sims.engines.macrospin.physics import Spin, Spins, step
 from device_sims.problem import (
     BOLTZMANN,
     ELEMENTARY_CHARGE,
@@ -48,36 +50,8 @@ LANES = 256  # a lane costs the same from here to 1024; fewer pay for the loop
 MAX_ANGLE_PER_STEP = 0.3  # rad; Heun's error per turn is then below 3 %, and falls with the square
 
 
-class Spin(NamedTuple):
-    """What a lane keeps for its whole run, on the host; fields times ``gamma0 dt``, so in radians per step."""
-
-    demag: np.ndarray  # [3, 3]
-    ku: float  # 2 Ku/(mu0 Ms)
-    ku2: float  # 4 Ku2/(mu0 Ms)
-    axis: np.ndarray  # [3]
-    p: np.ndarray  # [3], spin polarisation
-    ratio: float  # field-like over damping-like
-    square: float  # Lambda^2
-    alpha: float
-    noise: float  # sd of the thermal field
-
-
-class Spins(NamedTuple):
-    """The lanes' `Spin`s on the device: each field with a trailing axis of lanes."""
-
-    demag: jax.Array
-    ku: jax.Array
-    ku2: jax.Array
-    axis: jax.Array
-    p: jax.Array
-    ratio: jax.Array
-    square: jax.Array
-    alpha: jax.Array
-    noise: jax.Array
-
-
 def run(problems: Sequence[Problem]) -> Iterator[Result]:
-    """Yield the trajectory of each problem, in order; ``m`` is ``[n, 3, 1, 1, 1]``.
+    """Yield the trajectory of each problem, in order; ``m`` is ``[n, 3, 1, 1, 1]``, with a partner ``[n, 3, 2, 1, 1]``.
 
     Parameters
     ----------
@@ -94,7 +68,7 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
         if timing != timings[0]:
             raise UserError("the macrospin engine runs problems together only if timing and precision agree")
     # what is compiled depends on the lane alone, and so do its results
-    for (thermal, steady, _), group in groupby(problems, _kind):
+    for (thermal, steady, *_), group in groupby(problems, _kind):
         members = list(group)
         for first in range(0, len(members), LANES):
             with jax.enable_x64(problems[0].numerics.precision == "float64"):
@@ -102,10 +76,11 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
             yield from results
 
 
-def _kind(problem: Problem) -> tuple[bool, bool, str]:
-    """Return what decides the program of a lane: thermal or not, steady or not, the form of its heating."""
+def _kind(problem: Problem) -> tuple[bool, bool, bool, str]:
+    """Return what decides the program of a lane: thermal or not, steady, with a partner, the form of its heating."""
     lane = _lane(replace(problem, stream=()))
-    return problem.temperature_K > 0, lane.steady, str(jax.tree.map(np.shape, lane.heat))
+    heating = str(jax.tree.map(np.shape, lane.heat))
+    return problem.temperature_K > 0, lane.steady, lane.mutual is not None, heating
 
 
 def _timing(problem: Problem):
@@ -115,7 +90,7 @@ def _timing(problem: Problem):
 
 
 def _check(problem: Problem) -> None:
-    demands.refuse(problem, "the macrospin engine", (demands.HEAT,))
+    demands.refuse(problem, "the macrospin engine", (demands.HEAT, demands.PARTNER))
     material, initial = problem.material, problem.initial
     driven = any(phase.region_Ku_factors for phase in problem.schedule)
     velocities = [waveform(phase.zhang_li_u_m_per_s) for phase in problem.schedule]
@@ -140,6 +115,9 @@ def _check(problem: Problem) -> None:
     if not any(initial.direction):
         raise UserError("initial.direction: found a zero vector, allowed: vectors of any other length")
     angle = _largest_angle(problem)
+    if problem.partner is not None:
+        own = pair.mutual(problem)
+        angle = max(angle + own.on_free, _largest_angle(pair.second(problem)) + own.on_partner)
     if angle > MAX_ANGLE_PER_STEP:
         limit = problem.numerics.dt_s * MAX_ANGLE_PER_STEP / angle
         raise UserError(
@@ -174,6 +152,8 @@ class _Lane(NamedTuple):
     units: np.ndarray
     waves: np.ndarray  # [phases, 5 parameters, 5 drives]
     steady: bool
+    partner: Spin | None
+    mutual: pair.Mutual | None
     heat: list[dict] | None  # of each phase the factor on the temperature, for `waveforms.evaluate` with times in steps
 
 
@@ -184,7 +164,9 @@ def _lane(problem: Problem) -> _Lane:
     if problem.temperature_K and any(phase.temperature_factor != 1.0 for phase in problem.schedule):
         dt = problem.numerics.dt_s
         heat = [waveforms.packed(phase.temperature_factor, phase.duration_s, dt) for phase in problem.schedule]
-    return _Lane(_spin(problem), _units(problem), waves, not waves[:, 1:3].any(), heat)
+    partner = None if problem.partner is None else _spin(pair.second(problem))
+    mutual = None if problem.partner is None else pair.mutual(problem)
+    return _Lane(_spin(problem), _units(problem), waves, not waves[:, 1:3].any(), partner, mutual, heat)
 
 
 def _spin(problem: Problem) -> Spin:
@@ -238,54 +220,20 @@ def _values(waves, step, sine):
     return start + slope * step + amplitude * sine(2 * math.pi * (angle - angle.round()))
 
 
-# -- physics -----------------------------------------------------------------------------------------------------
-def _cross(a, b):
-    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
-
-
-def _rate(spin: Spins, drives, m, noise):
-    """Return dm per step."""
-    p, axis, n = spin.p, spin.axis, spin.demag
-    c = axis[0] * m[0] + axis[1] * m[1] + axis[2] * m[2]
-    uniaxial = (spin.ku * drives[0] + spin.ku2 * (1 - c * c)) * c
-    along = p[0] * m[0] + p[1] * m[1] + p[2] * m[2]
-    a = drives[1] * 2 * spin.square / (spin.square + 1 + (spin.square - 1) * along)
-    torque = _cross(m, p)
-    h = [
-        uniaxial * axis[i]
-        + a * (torque[i] + spin.ratio * p[i])
-        + drives[2 + i]
-        + noise[i]
-        - (n[i, 0] * m[0] + n[i, 1] * m[1] + n[i, 2] * m[2])
-        for i in range(3)
-    ]
-    t = _cross(m, h)
-    u = _cross(m, t)
-    return [-(t[i] + spin.alpha * u[i]) / (1 + spin.alpha**2) for i in range(3)]
-
-
-def _step(spin: Spins, at, m, noise, step):
-    field = [spin.noise * noise[i] for i in range(3)]
-    m = [m[i] for i in range(3)]
-    k1 = _rate(spin, at(step), m, field)
-    k2 = _rate(spin, at(step + 1), [m[i] + k1[i] for i in range(3)], field)
-    m = [m[i] + (k1[i] + k2[i]) / 2 for i in range(3)]
-    norm = jnp.sqrt(m[0] * m[0] + m[1] * m[1] + m[2] * m[2])
-    return jnp.stack([m[i] / norm for i in range(3)])
-
-
 @partial(jax.jit, static_argnames=("thermal", "steady"))
-def _advance(spin: Spins, waves, heat, keys, m, begin, first, count, thermal: bool, steady: bool):
+def _advance(spin: Any, waves, heat, keys, m, begin, first, count, thermal: bool, steady: bool):
     """Take ``count`` steps from number ``first`` on, in the phase that began with step ``begin``.
 
-    ``heat`` is None, or the lanes' factors on the temperature with an axis of lanes first.
+    ``spin`` is a `Spins` or a `pair.Pair`; ``heat`` is None, or the lanes' factors on the temperature with an axis of
+    lanes first.
     """
+    one_step: Callable = pair.step if isinstance(spin, pair.Pair) else step
 
     def at(step):
         return waves[0] if steady else _values(waves, (step - begin).astype(waves.dtype), jnp.sin)
 
     if not thermal:
-        return jax.lax.fori_loop(first, first + count, lambda i, m: _step(spin, at, m, jnp.zeros_like(m), i), m)
+        return jax.lax.fori_loop(first, first + count, lambda i, m: one_step(spin, at, m, jnp.zeros_like(m), i), m)
 
     def heated(noise, step):
         if heat is None:
@@ -297,9 +245,11 @@ def _advance(spin: Spins, waves, heat, keys, m, begin, first, count, thermal: bo
 
     def block(index, m):
         noise = normals(keys, index, m.dtype)
+        if isinstance(spin, pair.Pair):
+            noise = jnp.concatenate([noise, normals(keys, index, m.dtype, moment=1)], 1)
         start, stop = jnp.maximum(first, index * BLOCK), jnp.minimum(first + count, (index + 1) * BLOCK)
         return jax.lax.fori_loop(
-            start, stop, lambda i, m: _step(spin, at, m, heated(noise[i - index * BLOCK], i), i), m
+            start, stop, lambda i, m: one_step(spin, at, m, heated(noise[i - index * BLOCK], i), i), m
         )
 
     return jax.lax.fori_loop(first // BLOCK, (first + count - 1) // BLOCK + 1, block, m)
@@ -318,9 +268,15 @@ def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Resu
     def heats(*parts):
         return jnp.asarray(np.stack(parts), dtype)
 
-    spin = Spins(*(stacked(column) for column in zip(*(lane.spin for lane in lanes))))
+    def columns(parts):
+        return (stacked(column) for column in zip(*parts))
+
+    spin = Spins(*columns(lane.spin for lane in lanes))
+    if lanes[0].mutual is not None:
+        partner = Spins(*columns(lane.partner for lane in lanes if lane.partner is not None))
+        spin = pair.Pair(spin, partner, pair.Mutual(*columns(lane.mutual for lane in lanes if lane.mutual is not None)))
     keys = jnp.asarray(np.stack([streams.digest(*p.stream) for p in padded], -1))
-    m = stacked([np.array(p.initial.direction) / np.linalg.norm(p.initial.direction) for p in padded])
+    m = stacked([pair.start(p) for p in padded])
     every = first.steps(first.record_interval_s, "record_interval_s")
     units = np.stack([lane.units for lane in lanes], -1)
     records, steps, values, ends, taken = [np.asarray(m)], [0], [], {}, 0
@@ -349,8 +305,8 @@ def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Resu
     return [
         Result(
             t_s=times,
-            m=m[:, :, lane].reshape(-1, 3, 1, 1, 1),
-            mask=np.ones((1, 1, 1), bool),
+            m=m[:, :, lane].reshape(len(m), -1, 3).transpose(0, 2, 1)[..., None, None],
+            mask=np.ones((m.shape[1] // 3, 1, 1), bool),
             phase_end=dict(ends),
             energies_J=_energies(problem, m[:, :, lane].astype(np.float64), values[:, :, lane]),
         )
@@ -359,7 +315,12 @@ def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Resu
 
 
 def _energies(problem: Problem, m: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the energy of each term at each record; ``m`` is ``[n, 3]``, ``values`` the drives, ``[n, 5]``."""
+    """Return the energy of each term at each record; ``m`` is ``[n, 3]`` or ``[n, 6]``, ``values`` ``[n, 5]``."""
+    if problem.partner is not None:
+        constant = np.concatenate([np.ones((len(values), 1)), values[:, 1:]], 1)
+        parts = _energies(replace(problem, partner=None), m[:, :3], values)
+        others = [_energies(pair.second(problem), m[:, 3:], constant), pair.energies(problem, m)]
+        return {name: sum((other[name] for other in others if name in other), start=parts[name]) for name in parts}
     material, volume = problem.material, volume_m3(problem.geometry, problem.mesh)
     s = 1 - (m @ np.array(material.axis)) ** 2
     demag = demag_tensor(problem.geometry, problem.mesh) if problem.numerics.demag else np.zeros((3, 3))
