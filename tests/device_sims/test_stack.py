@@ -108,7 +108,9 @@ def test_a_thicker_upper_layer_compensates():
 
 def test_coupling_is_a_field():
     """J/(Ms t): 1e-5 J/m2 on 1 nm of 1e6 A/m is 10 mT, whatever the area."""
-    assert stack((2e-9, 1e6, 1e-9, "up"), coupling_J_per_m2=1e-5).fields_T(MESH, DISC, 1e6)[1] == pytest.approx(0.01)
+    assert stack((2e-9, 1e6, 1e-9, "up"), coupling_J_per_m2=1e-5).fields_T(MESH, DISC, 1e6)[1] == pytest.approx(
+        0.01, rel=1e-9, abs=0
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
