@@ -137,7 +137,10 @@ def _told(table: pd.DataFrame, options: Retention, generators: np.ndarray, empty
             f"retention.attempt_time_s = {options.attempt_time_s:g}"
         )
     if empty:
-        told.append(f"retention: states {', '.join(map(str, empty))} are no wells on some devices, which leave at once")
+        told.append(
+            f"retention: states {', '.join(map(str, empty))} have no well on some devices, which leave them within "
+            "retention.attempt_time_s"
+        )
     coldest = int(np.argmin(options.temperatures_K))
     leaving = generators[coldest].sum(axis=1)
     if (worst := float(leaving.max())) > 1 / SHORT_S:

@@ -104,7 +104,7 @@ def test_devices_are_averaged_and_states_without_a_well_leave_at_once(table):
     found = retention_rates(made, 300.0)
     assert found[1, 0] == pytest.approx((1e9 + 2e10 * math.exp(-40)) / 2, rel=1e-9, abs=0)
     assert found[0, 2] == pytest.approx(1e9 * math.exp(-40) / 2, rel=1e-9, abs=0)
-    assert any("states 1 are no wells" in line for line in told)
+    assert any("states 1 have no well" in line for line in told)
     assert any("2 of 6 barriers have no attempt time" in line for line in told)
 
 
