@@ -1,6 +1,7 @@
 """States of a device that rests in wells."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from calibration.counting.wells import well_edges
@@ -8,7 +9,7 @@ from calibration.sources import simulated
 from spinloom.errors import UserError
 from spinloom.streams import generator
 from spinloom.write_events import Writes
-from tests.calibration.conftest import WALL, stage
+from tests.calibration.conftest import HASH, WALL, stage, walking
 
 BOUNDS = (0.0, 600.0)
 
@@ -59,3 +60,36 @@ def test_only_a_device_that_states_its_wells_has_them(wells, changes, words):
     fitting = stage({"states.method": "wells", "states.count": None})
     if wells:
         simulated.check("domain_wall", Writes.parse(means, "device.json", "writes"), fitting, 5, "study.yaml")
+
+
+def test_a_card_of_wells_has_the_transitions_that_were_written(tmp_path):
+    """Walls in four wells, stepping by one up or down but where there is none; one in ten stays."""
+    true = np.array([120e-9, 230e-9, 360e-9, 470e-9])
+    begin, pulse, replica = np.indices((4, 2, 40)).reshape(3, -1)
+    step = np.where(replica % 10 == 0, 0, np.where(pulse == 0, 1, -1))
+    end = np.clip(begin + step, 0, 3)
+    rng = generator(3, "settled")
+    before, after = (true[state] + rng.normal(0, 2e-9, len(state)) for state in (begin, end))
+    study = walking(tmp_path, **{"states.method": "wells", "states.count": None, "posterior.pseudocount": 0.5})
+    study.events = pd.DataFrame(
+        {
+            "pulse": pulse, "instance": replica % 4, "replica": np.arange(len(pulse)), "start_position_m": before,
+            "final_position_m": after, "wall_state": "single", "spec_hash": HASH,
+        }
+    )  # fmt: skip
+    # by design they are evenly spaced, which puts a border on none of the true midpoints
+    study.device["writes"]["states"]["wells_m"] = [120e-9, 240e-9, 360e-9, 480e-9]
+    card = study.card()
+    assert card.meta.states.method == "wells" and len(card.states) == 4
+    # the mean of 80 writes of sd 2 nm: 1.2 nm is five standard errors
+    np.testing.assert_allclose(card.states["position_m"], true, rtol=0, atol=1.2e-9)
+    np.testing.assert_allclose(
+        card.states["position_high_m"].to_numpy()[:-1], (true[1:] + true[:-1]) / 2, rtol=0, atol=1.5e-9
+    )
+    counts = card.transitions["count"].to_numpy().reshape(2, 4, 4)
+    for up, target in ((0, [1, 2, 3, 3]), (1, [0, 0, 1, 2])):
+        for state, goal in enumerate(target):
+            expected = np.zeros(4, int)
+            expected[state] += 4
+            expected[goal] += 36
+            np.testing.assert_array_equal(counts[up, state], expected)
