@@ -100,7 +100,7 @@ def test_what_cannot_be_is_one_line(sources, tmp_path):
         done.returncode != 0 and "error: design: found a search, allowed: python -m spinloom design FILE" in done.stderr
     )
     for changes, message in (
-        ({"design.variables.margin.key": "network.rule_options.mragin"}, "found mragin"),
+        ({"design.variables.margin.key": "network.rule_options.mragin"}, "found unknown key 'mragin'"),
         ({"design.constraints": ["thermal_stability > 1e9"]}, "design.constraints: found no point among 2000"),
         ({"design.objectives": [{"quantity": "test_accuracy"}]}, "found test_accuracy, which is of the test images"),
     ):
