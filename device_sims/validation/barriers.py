@@ -31,7 +31,7 @@ ALPHA = 0.1
 NO_STRAY = Numerics(5e-13, "fdr4", "float32", 0, demag=False)
 A, KU, CELL = 1e-11, 3e5, 2e-9  # of the thread
 WIDTH = math.sqrt(A / KU)
-WELL_M = 40e-9
+WELL_M = 70e-9  # so far from the left end that no wall leaves there against the field
 HEIGHTS = (4.0, 5.0, 6.0)  # kB T at the three temperatures
 
 
@@ -95,7 +95,7 @@ def _pinned() -> Problem:
     well = Region((WELL_M - 5e-9, WELL_M + 5e-9), (0.0, 1.0), (("Ku_J_per_m3", 0.3),))
     wait = Phase("wait", 4e-6, field_T=(0.0, 0.0, 0.02), until=Until("mz", above=0.5))
     start = Initial("wall", position_m=WELL_M, width_m=WIDTH, relax_tolerance=1e-5)
-    mesh = Mesh(60, 1, (CELL, 20e-9, 1e-9))
+    mesh = Mesh(75, 1, (CELL, 20e-9, 1e-9))
     return Problem(mesh, Geometry(), own, (wait,), start, 300.0, NO_STRAY, 2e-10, regions=(well,))
 
 
@@ -105,7 +105,7 @@ def escapes(walls: int = 120):
     landscape = Landscape(problem)
     a = landscape.minimum(initial_magnetisation(problem, landscape.mask))
     up = np.reshape([0.0, 0.0, 1.0], (3, 1, 1, 1)) * landscape.mask
-    pulled = np.stack([guesses.shifted(a, landscape.mask, columns) for columns in np.linspace(0, 45, 30)])
+    pulled = np.stack([guesses.shifted(a, landscape.mask, columns) for columns in np.linspace(0, 48, 30)])
     found = between(problem, a, up, Settings(images=30), guess=pulled, landscape=landscape)
     kelvin = found.barriers_J[0] / BOLTZMANN
     temperatures = np.array([kelvin / height for height in HEIGHTS])
@@ -115,8 +115,10 @@ def escapes(walls: int = 120):
             replace(problem, temperature_K=float(temperature), stream=(7, "escapes", float(temperature), number))
             for number in range(walls)
         ]
-        stayed = np.array([result.t_s[-1] for result in ensemble.run(own)])
-        rates.append(walls / stayed.sum())
+        stayed, gone = 0.0, 0
+        for result in ensemble.run(own):
+            stayed, gone = stayed + float(result.t_s[-1]), gone + (not result.notes)  # a note: it did not leave in time
+        rates.append(gone / stayed)
     slope = -np.polyfit(1 / temperatures, np.log(rates), 1)[0]
     # each log(rate) is known to 1/sqrt(walls)
     error = 1 / math.sqrt(walls * ((kelvin / temperatures - np.mean(HEIGHTS)) ** 2).sum())
