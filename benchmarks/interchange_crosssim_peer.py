@@ -11,7 +11,7 @@ import numpy as np
 
 program, up, down, answer, devices, seed = sys.argv[1:]
 sys.path.insert(0, f"{program}/cross_sim")
-from cross_sim import Parameters  # noqa: E402
+from cross_sim import Parameters  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 np.random.seed(int(seed))
 parameters = Parameters()
