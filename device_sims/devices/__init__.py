@@ -32,8 +32,7 @@ WORDS = (
     *("Options", "check", "pulses", "batches", "observe", "summarise", "describe", "writes"),
     *("AXES", "KEYS", "PULSE_COLUMNS", "EVENT_COLUMNS", "TRAJECTORY_COLUMNS", "SUMMARY_COLUMNS"),
 )
-SHARED = ("gate", "layers", "mtj", "passing", "planning", "wire")
-REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=SHARED)
+REGISTRY = Registry("device_sims.device", __name__, WORDS, shared=("junctions", "planning", "tracks"))
 
 
 @dataclass(frozen=True)

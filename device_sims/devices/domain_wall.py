@@ -5,7 +5,7 @@ held during the pulse decides, through the anisotropy, how far the wall travels 
 and 2111.07284). Below the DMI speed limit a wall's speed goes with its width sqrt(A / K_eff), and that is what the
 voltage changes.
 
-The gate acts by charge (VCMA) or by strain (`device_sims.devices.gate`).
+The gate acts by charge (VCMA) or by strain (`device_sims.devices.tracks.gate`).
 
 A write begins in one of two ways: with ``write_mode: reset`` the wall waits at ``wall.start_m``; with ``present_state``
 it is wherever the last write left it, so each of ``pulses.start_positions_m`` is simulated, under current of each of
@@ -22,8 +22,9 @@ import pandera.pandas as pa
 from pydantic import Field, model_validator
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, planning, wire
-from device_sims.devices.gate import Gate
+from device_sims.devices import Batch, planning
+from device_sims.devices.tracks import wire
+from device_sims.devices.tracks.gate import Gate
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem
 from device_sims.problem.observables import SINGLE

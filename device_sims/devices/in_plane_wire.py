@@ -19,7 +19,8 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, passing, planning, wire
+from device_sims.devices import Batch, planning
+from device_sims.devices.tracks import passing, wire
 from device_sims.engines import Result
 from device_sims.problem import MU0, Initial, Material, Phase, Problem, Waveform
 from device_sims.problem.readings import textures

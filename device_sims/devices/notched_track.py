@@ -26,7 +26,8 @@ import scipy
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, planning, wire
+from device_sims.devices import Batch, planning
+from device_sims.devices.tracks import wire
 from device_sims.engines import Result
 from device_sims.problem import Geometry, Initial, Material, Mesh, Phase, Problem, Region, geometry
 from device_sims.problem.observables import LOST, MULTIPLE, SINGLE

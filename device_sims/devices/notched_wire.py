@@ -13,7 +13,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, passing, planning, wire
+from device_sims.devices import Batch, planning
+from device_sims.devices.tracks import passing, wire
 from device_sims.engines import Result
 from device_sims.problem import Initial, Material, Phase, Problem
 from spinloom.declare import Real, Section, key

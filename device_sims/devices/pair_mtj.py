@@ -20,8 +20,9 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, mtj, planning, stt_mtj
-from device_sims.devices.mtj import AXES, BODY, KEYS, PULSE_COLUMNS, TRAJECTORY_COLUMNS  # noqa: F401
+from device_sims.devices import Batch, planning, stt_mtj
+from device_sims.devices.junctions import mtj
+from device_sims.devices.junctions.mtj import AXES, BODY, KEYS, PULSE_COLUMNS, TRAJECTORY_COLUMNS  # noqa: F401
 from device_sims.engines import Result
 from device_sims.problem import ELEMENTARY_CHARGE, HBAR, MU0, Partner, Problem
 from device_sims.problem.magnetostatics.body import demag_tensor

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, planning
-from device_sims.devices.mtj import interval
+from device_sims.devices.junctions.mtj import interval
 from device_sims.finished import scripted, write
 from device_sims.finished.reading import AP, SINGLE, P, Reading, meaning
 from device_sims.finished.scripted import READ, SEED, Scripted, Written

@@ -23,9 +23,9 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, mtj, planning
-from device_sims.devices.layers import landscape
-from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
+from device_sims.devices import Batch, planning
+from device_sims.devices.junctions import landscape, mtj
+from device_sims.devices.junctions.mtj import (  # noqa: F401  (part of this family's protocol)
     AXES,
     BODY,
     EVENT_COLUMNS,

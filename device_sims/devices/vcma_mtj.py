@@ -19,8 +19,9 @@ import pandera.pandas as pa
 from pydantic import Field
 
 from device_sims.common import Simulations
-from device_sims.devices import Batch, mtj, planning
-from device_sims.devices.mtj import (  # noqa: F401  (part of this family's protocol)
+from device_sims.devices import Batch, planning
+from device_sims.devices.junctions import mtj
+from device_sims.devices.junctions.mtj import (  # noqa: F401  (part of this family's protocol)
     AXES,
     BODY,
     EVENT_COLUMNS,

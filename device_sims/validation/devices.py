@@ -13,7 +13,8 @@ from scipy.stats import binomtest
 from device_sims import engines
 from device_sims.common import Simulations
 from device_sims.config import Stage
-from device_sims.devices import mtj, stt_mtj
+from device_sims.devices import stt_mtj
+from device_sims.devices.junctions import mtj
 from device_sims.engines.llg import ensemble
 from device_sims.validation import Curve, Row, same_writes
 

@@ -9,7 +9,7 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.stats import binomtest, kstest
 
 from device_sims.devices import sot_mtj, stt_mtj, vcma_mtj
-from device_sims.devices.layers.junction import Heating
+from device_sims.devices.junctions.junction import Heating
 from device_sims.engines.llg import run as run_llg
 from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import BOLTZMANN, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, waveforms

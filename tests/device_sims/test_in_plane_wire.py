@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from device_sims import engines
-from device_sims.devices import in_plane_wire, passing, wire
+from device_sims.devices import in_plane_wire
+from device_sims.devices.tracks import passing, wire
 from device_sims.problem import GAMMA0, MU0, Phase
 from device_sims.problem.observables import wall_position
 from device_sims.problem.readings import textures

@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from device_sims.common import Simulations
 from device_sims.config import Stage
-from device_sims.devices import Batch, mtj, stt_mtj, vcma_mtj
-from device_sims.devices.layers import landscape
+from device_sims.devices import Batch, stt_mtj, vcma_mtj
+from device_sims.devices.junctions import landscape, mtj
 from device_sims.engines import Result
 from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import BOLTZMANN, GAMMA0, MU0

@@ -10,7 +10,8 @@ import pytest
 from calibration.counting.wells import well_edges
 from device_sims import engines
 from device_sims.config import Stage
-from device_sims.devices import notched_track, wire
+from device_sims.devices import notched_track
+from device_sims.devices.tracks import wire
 from device_sims.engines.collective import pinning
 from device_sims.problem import Geometry, Mesh, geometry, shapes
 from device_sims.validation import same_writes

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import kstest
 
 from device_sims import engines
-from device_sims.devices import mtj, pair_mtj
+from device_sims.devices import pair_mtj
+from device_sims.devices.junctions import mtj
 from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import BOLTZMANN, GAMMA0, HBAR, MU0, Initial, Numerics, Partner, Problem
 from device_sims.problem.magnetostatics.body import volume_m3

@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from device_sims.common import Simulations
 from device_sims.config import Stage
-from device_sims.devices import mtj, sot_mtj
-from device_sims.devices.layers import landscape
+from device_sims.devices import sot_mtj
+from device_sims.devices.junctions import landscape, mtj
 from device_sims.engines.llg import run as run_llg
 from device_sims.engines.macrospin import solver as macrospin
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Numerics, Waveform, observables

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from device_sims.devices import mtj, sot_mtj, stt_mtj
-from device_sims.devices.layers.junction import Reference
+from device_sims.devices import sot_mtj, stt_mtj
+from device_sims.devices.junctions import mtj
+from device_sims.devices.junctions.junction import Reference
 from device_sims.engines.llg.solver import Solver
 from device_sims.problem import MU0, Geometry, Initial, Material, Mesh, Numerics, Phase, Problem, Region, Shape
 from device_sims.problem.magnetostatics.newell import between, tensor

@@ -11,7 +11,8 @@ from scipy import integrate
 
 from device_sims import engines
 from device_sims.config import Stage
-from device_sims.devices import domain_wall, notched_wire, passing, wire
+from device_sims.devices import domain_wall, notched_wire
+from device_sims.devices.tracks import passing, wire
 from device_sims.engines import Result
 from device_sims.validation import same_writes
 from spinloom.errors import UserError

@@ -32,7 +32,7 @@ SOURCES = [
     ("device_sims/problem/magnetostatics/body.py", SIMULATION),
     ("device_sims/problem/observables.py", SIMULATION),
     ("device_sims/devices/stt_mtj.py", SIMULATION),
-    ("device_sims/devices/mtj.py", SIMULATION),
+    ("device_sims/devices/junctions/mtj.py", SIMULATION),
     ("device_sims/sweep/sweep.py", TABLES),
     ("device_sims/sweep/tables.py", TABLES),
     # stage 2: the source of the card
@@ -71,7 +71,7 @@ UNUSED = [
     "device_sims/engines/mumax3/script.py",
     "device_sims/engines/oommf/program.py",
     "device_sims/devices/domain_wall.py",
-    "device_sims/devices/wire.py",
+    "device_sims/devices/tracks/wire.py",
     "calibration/sources/importers/crosssim.py",
     "calibration/sources/importers/reading.py",
     "calibration/sources/library/pbit.yaml",

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from device_sims.devices import REGISTRY, mtj
+from device_sims.devices import REGISTRY
+from device_sims.devices.junctions import mtj
 from device_sims.problem import MU0
 from spinloom.errors import UserError
 

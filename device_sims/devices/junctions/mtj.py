@@ -17,7 +17,7 @@ import scipy
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, planning
-from device_sims.devices.layers.junction import Layer, Options, Pulses, Reference  # noqa: F401  (families take them from here)
+from device_sims.devices.junctions.junction import Layer, Options, Pulses, Reference  # noqa: F401  (families take them from here)
 from device_sims.engines import Result
 from device_sims.problem import BOLTZMANN, MU0, Geometry, Initial, Material, Mesh, Phase, Problem, Vector, observables
 from device_sims.problem.magnetostatics.body import demag_tensor, volume_m3

@@ -19,7 +19,7 @@ import pandera.pandas as pa
 import scipy
 from scipy import special
 
-from device_sims.devices import wire
+from device_sims.devices.tracks import wire
 from device_sims.engines import Result
 from device_sims.problem import Problem
 from device_sims.problem.observables import LOST, MULTIPLE, SINGLE

@@ -1,1 +1,0 @@
-"""What is said and known of the layers of a junction, whatever writes it."""
