@@ -41,6 +41,7 @@ from spinloom.write_events import Energy, Line, Writes
 
 SUMMARY_COLUMNS = {
     **mtj.SUMMARY_COLUMNS,
+    **mtj.OFFSET_COLUMN,
     "current_density_A_per_m2": pa.Column(float),
     # of Lee et al.; absent where it does not hold: a leaning axis, a field-like torque, a field along the normal
     "critical_current_density_A_per_m2": pa.Column(float, pa.Check.gt(0), nullable=True),

@@ -53,6 +53,7 @@ STRETCHES = 24  # of one temperature each, in a heated pulse and after it
 _law = pa.Column(float, pa.Check.between(-1e-9, 1 + 1e-9), nullable=True)
 SUMMARY_COLUMNS = {
     **mtj.SUMMARY_COLUMNS,
+    **mtj.OFFSET_COLUMN,
     "critical_voltage_V": pa.Column(float, pa.Check.gt(0)),
     "thermal_stability": pa.Column(float, pa.Check.gt(0)),
     "probability_fokker_planck": _law,

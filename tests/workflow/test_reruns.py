@@ -32,7 +32,7 @@ from workflow.study import config, planning
 
 JUNCTION = "device_sims.stt_mtj"
 READY = {"kind": "library", "name": "sot_mtj_80nm_a"}
-NUMERICS = {"integrator": "fdr4", "dt_s": 2e-13}
+NUMERICS = {"integrator": "fdr4", "dt_s": 2e-13, "demag_interval_steps": 1}
 KEYS = [
     # electrical keys: no simulation
     ({"calibration.readout.TMR": 1.0}, CALIBRATION),
@@ -104,7 +104,7 @@ def test_other_pictures_are_drawn_anew_and_nothing_is_simulated(server, tmp_path
     study = {
         "network": None,
         "device_sims.engine": "llg",
-        "device_sims.numerics": {**NUMERICS, "demag_interval_steps": 1},
+        "device_sims.numerics": NUMERICS,
         "device_sims.sweep.replicas_per_instance": 2,
         f"{JUNCTION}.wait": {"rest_s": 2e-11, "relax_s": 2e-11},
         f"{JUNCTION}.pulses": {"voltages_V": [2.0], "durations_s": [1e-10]},

@@ -77,9 +77,9 @@ SUMMARY_COLUMNS = {
     "write_energy_mean_J": pa.Column(float, pa.Check.ge(0)),
     # with `heating` alone
     "temperature_end_K": pa.Column(float, pa.Check.ge(0), required=False),
-    # with `reference` alone
-    "offset_field_T": pa.Column(float, required=False),
 }
+# of families that may have a `reference`, with one alone
+OFFSET_COLUMN = {"offset_field_T": pa.Column(float, required=False)}
 
 
 # -- the device ----------------------------------------------------------------------------------------------------
