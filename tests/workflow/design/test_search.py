@@ -221,3 +221,13 @@ def test_the_tables_of_a_search(search):
 
 def test_what_is_made_again_has_another_seed():
     assert fresh_seed(1) != 1 and fresh_seed(1) != fresh_seed(2) and 0 <= fresh_seed(2**40) < 2**53
+
+
+def test_the_objective_that_is_ranked_worst_says_how_many_go_on():
+    """One objective ranked alike by both fidelities, one by chance: all go on, in whatever order the two stand."""
+    dear = np.linspace(0, 1, 20)
+    shuffled = np.random.default_rng(2).permutation(dear)
+    same, both = np.stack([dear, dear], axis=1), np.stack([dear, shuffled], axis=1)
+    assert fidelities.share(same, same) == fidelities.LEAST_SHARE
+    assert fidelities.share(both, same) > 0.9
+    assert fidelities.share(both[:, ::-1], same) > 0.9
