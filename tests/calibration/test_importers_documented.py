@@ -1,4 +1,4 @@
-"""What docs/import.md says of the formats: their options, the examples and the studies of the page."""
+"""What docs/import.md and docs/import/ say of the formats: their options, the examples and the studies."""
 
 from __future__ import annotations
 
@@ -19,23 +19,28 @@ DIRECTIONS = {"duration_s": 1e-9, "voltage_up_V": 0.5, "voltage_down_V": -0.4}
 
 
 def test_every_format_and_its_options_are_documented(capsys):
-    page, keys = ((Path(__file__).parents[2] / "docs" / name).read_text() for name in ("import.md", "config.md"))
+    docs = Path(__file__).parents[2] / "docs"
+    overview, keys = ((docs / name).read_text() for name in ("import.md", "config.md"))
+    pages = "".join(page.read_text() for page in sorted((docs / "import").glob("*.md")))
     with pytest.raises(SystemExit):
         main(["import", "--help"])
     shown = capsys.readouterr().out
     for format in REGISTRY.names():
-        assert f"## `{format}`" in page
+        assert f"| [`{format}`](import/" in overview
+        assert f"## `{format}`\n" in pages or f": `{format}`\n" in pages  # a section, or the title of a page
         for name, field in REGISTRY.get(format).Options.model_fields.items():
             assert f"| `{name}` |" in keys and f"  {name}: {field.description}" in shown
 
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "import"
+PAGES = {"measured": "import.md", "crosssim": "import.md", "runs": "import/runs.md"}
 
 
-@pytest.mark.parametrize("name", ["measured", "crosssim", "runs"])
+@pytest.mark.parametrize("name", PAGES)
 def test_the_studies_of_the_page_are_those_of_the_examples(name):
     file = EXAMPLES / f"{name}.yaml"
-    assert f"```yaml\n{file.read_text()}```\n" in (EXAMPLES.parents[1] / "import.md").read_text()
+    page = PAGES[name]
+    assert f"```yaml\n{file.read_text()}```\n" in (EXAMPLES.parents[1] / page).read_text()
     root = EXAMPLES.parents[2]
     config = study_config.laid_over(root / "config.yaml", yaml.safe_load(file.read_text()))
     section = study_config.section(config, "calibration")
