@@ -24,7 +24,7 @@ def study(tmp_path):
     library.card("pbit").write(folder / "calibration" / "card")
     events = pd.DataFrame({
         "pulse": [0, 1], "start_position_m": [0.1, -1e-17], "wall_state": ["ok", 'a "b", c'], "in_range": [True, False],
-        "final_position_m": [1 / 3, np.nan], "engine": ["llg", None],
+        "final_position_m": [1 / 3, np.nan], "engine": ["llg", None], "final_kind": ["transverse", ""],
     })  # fmt: skip
     (folder / "device_sims" / "chunks").mkdir(parents=True)
     files.write_parquet(events, folder / "device_sims" / "events.parquet")
@@ -63,7 +63,7 @@ def test_every_table_opens_with_its_types(study):
     fields = {field["name"]: field for field in named["device_sims/events.csv"]["schema"]["fields"]}
     assert {name: field["type"] for name, field in fields.items()} == {
         "pulse": "integer", "start_position_m": "number", "wall_state": "string", "in_range": "boolean",
-        "final_position_m": "number", "engine": "string",
+        "final_position_m": "number", "engine": "string", "final_kind": "string",
     }  # fmt: skip
     # units and meanings come from the data dictionary: of the family's events and not of another table
     assert fields["start_position_m"]["unit"] == "m" and fields["final_position_m"]["unit"] == "m"
