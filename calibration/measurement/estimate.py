@@ -32,7 +32,7 @@ from spinloom.streams import generator
 
 CHAINED = 30  # readings between two others of their series, below which noise is not told from writing
 FEWEST = 3  # writes with a pulse that a model needs
-SPARSE = 10  # writes, below which the intervals of pulses that are fitted together do not cover (docs/statistics/surface.md)
+SPARSE = 10  # writes, below which intervals of pulses fitted together do not cover (docs/statistics/surface.md)
 DRAWS = 200  # of the parameters, for intervals
 MIDDLE = (0.003, 0.997)  # quantiles of the readings between which states lie, for a first guess
 CHANCE = 1e-4  # with which a given noise that is right is said to contradict the readings
