@@ -28,7 +28,7 @@ def test_a_film_switches_as_in_mumax3s_own_test(tmp_path):
 
 
 def test_a_junction_turns_as_in_mumax3s_own_test(tmp_path):
-    """Its number lies 1.17e-3 from ours and OOMMF's (docs/engines.md)."""
+    """Its number lies 1.17e-3 from ours and OOMMF's (docs/engines/comparison.md)."""
     table = table_of("junction", tmp_path)
     assert table.iloc[-1][["mx", "my", "mz"]].tolist() == pytest.approx([0.905613, -0.286086, -0.011006], abs=1.5e-3)
 

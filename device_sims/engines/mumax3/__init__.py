@@ -1,6 +1,6 @@
 """mumax3 (Vansteenkiste et al., AIP Advances 4, 107133 (2014)) by subprocess: one script, one run, for each replica.
 
-`script.py` says how a `Problem` becomes a script, `docs/engines.md` what differs from the built-in solver.
+`script.py` says how a `Problem` becomes a script, `docs/engines/mumax3.md` what differs from the built-in solver.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Notches(Section):
 
 
 class Shape(Section):
-    """A shape; docs/problem_file.md says which keys each kind uses."""
+    """A shape; docs/problem_file/geometry.md says which keys each kind uses."""
 
     kind: Kind = key("Kind of shape; in the middle of the box if nothing moves it.")
     size_m: tuple[Length, ...] | None = key(
