@@ -50,9 +50,12 @@ def test_catalogue():
         library.card("mtj")
 
 
+PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("cards.md", "cards/own.md")]
+
+
 def test_catalogue_of_the_documentation():
-    text = (Path(__file__).parents[2] / "docs" / "cards.md").read_text(encoding="utf-8")
-    table = text.split("## The library")[1].split("## Your own")[0]
+    catalogue, own = (page.read_text(encoding="utf-8") for page in PAGES)
+    table = catalogue.split("## The library")[1]
     assert (
         sorted(set(re.findall(r"`([a-z0-9_]+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", table))))) == library.names()
     )
@@ -61,13 +64,13 @@ def test_catalogue_of_the_documentation():
         found = macrospin.derive(library.recipe(name).switching.macrospin, name)
         line = next(line for line in table.splitlines() if f"`{name}`" in line)
         assert f"Delta {found['thermal_stability']:.3g}, V_c0 {found['critical_voltage_V']:.3f} V" in line
-    described = re.findall(r"(?m)^\| `([a-z]+)` \|", text.split("## Your own")[1])
+    described = re.findall(r"(?m)^\| `([a-z]+)` \|", own)
     assert sorted(described) == REGISTRY.names()
 
 
 def test_studies_of_the_documentation():
     root = Path(__file__).parents[2]
-    text = (root / "docs" / "cards.md").read_text(encoding="utf-8")
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     made = {}
     for block in re.findall(r"(?s)```yaml\n(.*?)```", text):
         config = study_config.laid_over(root / "config.yaml", yaml.safe_load(block))

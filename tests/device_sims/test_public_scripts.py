@@ -147,7 +147,7 @@ def test_a_window_also_goes_along_layers_and_notches(name):
 
 
 def table() -> str:
-    """Return what docs/from_mumax3.md says of the scripts."""
+    """Return what docs/from_mumax3/public_scripts.md says of the scripts."""
     lines = ["| script | class | uses | |", "|---|---|---|---|"]
     for script, row in pd.read_csv(HERE / "data" / "public_scripts.csv").set_index("script").iterrows():
         lacks = [word for word in row["features"].split() if word in ABSENT]
@@ -159,7 +159,7 @@ def table() -> str:
 def test_the_page_says_which_scripts_can_be_said():
     assert set(ROWS.sum()) == SHOWN.keys() | ABSENT.keys()
     able = [script for script, own in ROWS.items() if not ABSENT.keys() & set(own)]
-    page = (HERE.parents[1] / "docs" / "from_mumax3.md").read_text()
+    page = (HERE.parents[1] / "docs" / "from_mumax3" / "public_scripts.md").read_text()
     (told,) = re.findall(r"\*\*(\d+) of 37\*\*", page)
     assert int(told) == len(able)
     assert table() in page, table()

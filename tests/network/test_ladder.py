@@ -76,7 +76,7 @@ def test_the_mean_duration_is_what_the_mode_says(mode):
 
 
 def test_the_dead_zone_of_the_high_current_law():
-    """Durations in proportion to the strength ignore what is weak (papers call it incubation); see docs/rules/pulses.md."""
+    """Durations in proportion to the strength ignore what is weak (papers: incubation); docs/rules/pulses.md."""
     device = model(library.card("gt_stt_mtj_28nm"))
     weak = np.array([0.01, 0.05, 0.1, 0.15])
     got = {mode: shares(pulse_ladder.make(device, mode, None), device, False, weak) for mode in MODES}
