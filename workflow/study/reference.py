@@ -59,7 +59,7 @@ def page() -> str:
         tables[first if first in tables else ""].append(row(path, rule))
     parts = [HEAD, *(table(f"## {title}", tables[name]) for name, title in SECTIONS.items())]
     parts += plug_ins(importers.REGISTRY, "calibration.source.options: of each format of imports (docs/import.md)")
-    parts += plug_ins(datasets.REGISTRY, "network.dataset_options: of data sets of your own (docs/datasets.md)")
+    parts += plug_ins(datasets.REGISTRY, "network.dataset_options: of data sets of your own (docs/datasets/own.md)")
     parts += plug_ins(rules.REGISTRY, "network.rule_options: what each learning rule can be told (docs/rules.md)")
     return "\n".join(parts)
 
