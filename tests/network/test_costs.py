@@ -291,7 +291,7 @@ def test_a_published_number_holds_between_its_two_nodes():
     assert one.value((7 * 45) ** 0.5) == pytest.approx((0.9e-12 * 0.38e-12) ** 0.5, rel=1e-12, abs=0)
     assert all(0 <= c.low < 1 < c.high and c.source for c in CONSTANTS.values())
     assert Hardware(constants={"float_addition_J": 1.0}).constant("float_addition_J") == 1.0
-    assert constants.table() in (ROOT / "docs/cost.md").read_text()
+    assert constants.table() in (ROOT / "docs/cost/numbers.md").read_text()
 
 
 def test_sensitivities_are_the_totals_with_one_number_changed(device):

@@ -1,4 +1,4 @@
-"""What others publish for whole networks, beside the cost model; docs/cost.md tells the same numbers."""
+"""What others publish for whole networks, beside the cost model; docs/cost/published.md tells the same numbers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from network.results.meter import Meter
 from network.synapse.device import NO_DEVICE
 from tests.network.conftest import meter
 
-PAGE = (Path(__file__).parents[2] / "docs/cost.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/cost/published.md").read_text()
 
 
 def chip(layers, reads: int, hardware: Hardware, bits: Converters, read_J: float = 0.0, values: int = 784) -> Run:
