@@ -7,7 +7,8 @@ it chooses the same points. What `keep` writes is for people and for optuna-dash
 from __future__ import annotations
 
 import warnings
-from importlib.util import find_spec
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,18 +41,11 @@ class Chooser:
     name : str
         Of the study.
     seed : int
-
-    Raises
-    ------
-    UserError
-        If the sampler needs a package that is not installed.
     """
 
     def __init__(self, space: Space, goals: list[Goal], name: str, seed: int):
         import optuna  # half a second that no other command needs
 
-        if space.design.sampler == "gp" and find_spec("torch") is None:
-            raise UserError("design.sampler: found gp, which needs the package torch, allowed: tpe, nsga2, random")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.optuna, self.space, self.goals, self.name, self.seed = optuna, space, goals, name, seed
         self.study = optuna.create_study(
@@ -95,6 +89,11 @@ class Chooser:
             trial.set_user_attr("violations", [goal.violation(value) for goal, value in pairs if goal.bounded])
         self.study.tell(trial, [float(goal.scaled(value)) for goal, value in pairs])
 
+    def reach(self, storage: str | None, folder: Path) -> None:
+        """See that the study can be written, before anything runs; errors as of `keep`."""
+        with self._storage(storage, folder):
+            pass
+
     def keep(self, storage: str | None, folder: Path) -> None:
         """Write the study where optuna-dashboard finds it; one of the same name is replaced.
 
@@ -103,20 +102,30 @@ class Chooser:
         UserError
             If the database cannot be written to.
         """
+        with self._storage(storage, folder) as kept:
+            names = [one.study_name for one in self.optuna.get_all_study_summaries(kept)]
+            if self.name in names:
+                self.optuna.delete_study(study_name=self.name, storage=kept)
+            study = self.optuna.create_study(study_name=self.name, directions=self.study.directions, storage=kept)
+            study.set_metric_names([goal.scale for goal in self.goals])
+            study.add_trials([trial for trial in self.study.trials if trial.state.is_finished()])
+
+    @contextmanager
+    def _storage(self, storage: str | None, folder: Path) -> Iterator[optuna.storages.RDBStorage]:
+        from sqlalchemy.engine import make_url
+
         folder.mkdir(parents=True, exist_ok=True)
         url = storage or f"sqlite:///{folder / 'optuna.db'}"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                kept = self.optuna.storages.RDBStorage(url)
-                names = [one.study_name for one in self.optuna.get_all_study_summaries(kept)]
-                if self.name in names:
-                    self.optuna.delete_study(study_name=self.name, storage=kept)
-                study = self.optuna.create_study(study_name=self.name, directions=self.study.directions, storage=kept)
-                study.set_metric_names([goal.scale for goal in self.goals])
-                study.add_trials([trial for trial in self.study.trials if trial.state.is_finished()])
+                yield self.optuna.storages.RDBStorage(url)
         except Exception as error:  # whatever the database's driver raises
-            raise UserError(f"design.storage: {url}: {str(error).splitlines()[0]}") from None
+            try:
+                shown = make_url(url).render_as_string()  # without the password
+            except Exception:
+                shown = "found no URL of a database, allowed: as sqlite:///PATH or postgresql://HOST/NAME"
+            raise UserError(f"design.storage: {shown}: {str(error).splitlines()[0]}") from None
 
     def _value(self, name: str, value: Any) -> Any:
         one = self.space.variables[name]
@@ -129,8 +138,6 @@ class Chooser:
         match self.space.design.sampler:
             case "nsga2":
                 return samplers.NSGAIISampler(population_size=generation, seed=seed, **bounds)
-            case "gp":
-                return samplers.GPSampler(n_startup_trials=2 * generation, seed=seed, **bounds)
             case "random":
                 return samplers.RandomSampler(seed=seed)
             case _:
@@ -151,5 +158,6 @@ def _distribution(optuna: Any, one: Variable) -> Any:
     if one.whole:
         return optuna.distributions.IntDistribution(int(low), int(high), log=one.log, step=int(one.step or 1))
     if one.step:
-        high = low + one.step * int((high - low) / one.step + 1e-9)
+        # Optuna divides the decimal numbers, and warns if anything is left over
+        high = float(f"{low + one.step * int((high - low) / one.step + 1e-9):.12g}")
     return optuna.distributions.FloatDistribution(low, high, log=one.log, step=one.step)

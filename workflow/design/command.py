@@ -7,6 +7,7 @@ of a cluster; ``-n`` says what the first generation would take.
 from __future__ import annotations
 
 import fcntl
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,12 +67,13 @@ def run(overlays: list[str], options: list[str]) -> None:
     told.check_command(options)
     space, goals = check(overlays)
     runs = Runs(space, goals, options)
-    with _alone(runs.folder):
+    with _alone(runs.folder), _interrupted():
         chooser = Chooser(space, goals, space.base["study"], space.base["seed"])
         search = Search(space, goals, chooser, runs, say=lambda line: print(line, file=sys.stderr))
         if any(option in DRY for option in options):
             runs.forecast(search.next())
             return
+        chooser.reach(space.design.storage, runs.folder)
         search.run(after=lambda: chooser.keep(space.design.storage, runs.folder))
         fresh = ending.made_again(search, runs)
         tables.write(search, fresh, runs)
@@ -80,6 +82,16 @@ def run(overlays: list[str], options: list[str]) -> None:
         if status := subprocess.run(command).returncode:
             raise SystemExit(status)
     print(f"Report: {page}")
+
+
+@contextmanager
+def _interrupted() -> Iterator[None]:
+    """End by Ctrl-C with one line, and as a shell tells an interrupt."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command goes on", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 @contextmanager

@@ -59,7 +59,9 @@ class Objective(Section):
     quantity: str = key("One of the quantities in docs/design.md.", max_length=80)
     variant: str | None = key("The variant that it is read of; null: the first.", None)
     goal: Literal["maximise", "minimise"] | None = key(
-        "null: accuracies, lifetimes, retention and operations per joule are maximised, all else is minimised.", None
+        "null: accuracies, lifetimes, retention, barriers and operations per joule are maximised, all else is "
+        "minimised.",
+        None,
     )
     at_least: Real | None = key("Points below are beaten by all that are not; null: no such bound.", None)
     at_most: Real | None = key("Points above are beaten by all that are not; null: no such bound.", None)
@@ -90,10 +92,8 @@ class Design(Section):
         gt=0,
         le=10000,
     )
-    sampler: Literal["tpe", "nsga2", "gp", "random"] = key(
-        "Who chooses the points: Optuna's tree of Parzen estimators, genetic algorithm, Gaussian process (needs torch),"
-        " or chance.",
-        "tpe",
+    sampler: Literal["tpe", "nsga2", "random"] = key(
+        "Who chooses the points: Optuna's tree of Parzen estimators, genetic algorithm, or chance.", "tpe"
     )
     generation: Whole = key("Points that are chosen together and run at once.", 8, ge=2, le=500)
     fidelities: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,19}$")], dict[str, Any]] = key(

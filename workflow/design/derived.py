@@ -6,42 +6,80 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from device_sims.devices import REGISTRY
+from device_sims.config import Stage
+from device_sims.devices import REGISTRY, notched_track
 from device_sims.devices.junctions import mtj
-from device_sims.problem import MU0
+from device_sims.devices.tracks import wire
+from device_sims.engines.collective import pinning
+from device_sims.problem import BOLTZMANN, MU0
 from spinloom.errors import UserError
+from workflow.study import config as study_config
+
+END_M = 80e-9  # of a short track, beyond its outermost pitches
 
 
 def _effective(material: dict[str, Any]) -> float:
     return material["Ku_J_per_m3"] - MU0 * material["Ms_A_per_m"] ** 2 / 2
 
 
-def _stability(family: str, section: dict[str, Any]) -> float:
+def _stability(config: dict[str, Any]) -> float:
+    stage = config["device_sims"]
+    family = stage["device"]
     options = REGISTRY.get(family).Options
     if not issubclass(options, mtj.Options):
         raise KeyError(family)
-    return mtj.stability(options.parse(section, "design", f"device_sims.{family}"))
+    return mtj.stability(options.parse(stage[family], "design", f"device_sims.{family}"))
 
 
-# name -> (what it is, how it follows from family and section)
-DERIVED: dict[str, tuple[str, Callable[[str, dict[str, Any]], float]]] = {
+def _wall_barrier(config: dict[str, Any]) -> float:
+    """Return the barrier between the first two notches of a short straight track over k_B T; errors as of `Stage`."""
+    if config["device_sims"]["device"] != "notched_track":
+        raise KeyError(config["device_sims"]["device"])
+    section = Stage.parse(study_config.section(config, "device_sims"), "design")
+    own: notched_track.Options = section.options
+    notches = own.notches.model_copy(update={"count": 2})
+    track = own.track.model_copy(update={"length_m": 2 * (notches.pitch_m + END_M)})
+    straight = {"roughness": wire.Roughness(), "grains": wire.Grains(), "track": track, "notches": notches}
+    options = own.model_copy(update=straight)
+    sweep = section.sweep.model_copy(update={"instances": 1, "replicas_per_instance": 1})
+    short = section.model_copy(update={"notched_track": options, "sweep": sweep})
+    found = pinning.pinning(notched_track.batches(short)[0].problem)
+    first, second = notched_track.centres_m(options)
+    reach = notches.pitch_m / 4
+    well = found.energy_J[abs(found.place_m - first) < reach].min()
+    top = found.energy_J[(found.place_m > first) & (found.place_m < second)].max()
+    return float(top - well) / (BOLTZMANN * own.temperature_K)
+
+
+def _film(formula: Callable[[dict[str, Any]], float]) -> Callable[[dict[str, Any]], float]:
+    """Return a formula of a material as one of a config."""
+    return lambda config: formula(config["device_sims"][config["device_sims"]["device"]]["material"])
+
+
+# name -> (what it is, how it follows from a config)
+DERIVED: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
     "K_eff_J_per_m3": (
         "effective anisotropy of a thin film at zero voltage, Ku - mu0 Ms^2/2",
-        lambda family, own: _effective(own["material"]),
+        _film(_effective),
     ),
     "D_critical_J_per_m2": (
         "interfacial DMI at which walls cost nothing, 4 sqrt(A K_eff)/pi (Rohart and Thiaville, PRB 88, 184422, eq. 8)",
-        lambda family, own: 4 * math.sqrt(own["material"]["A_J_per_m"] * _effective(own["material"])) / math.pi,
+        _film(lambda own: 4 * math.sqrt(own["A_J_per_m"] * _effective(own)) / math.pi),
     ),
     "exchange_length_m": (
         "exchange length, sqrt(2 A/(mu0 Ms^2))",
-        lambda family, own: math.sqrt(2 * own["material"]["A_J_per_m"] / MU0) / own["material"]["Ms_A_per_m"],
+        _film(lambda own: math.sqrt(2 * own["A_J_per_m"] / MU0) / own["Ms_A_per_m"]),
     ),
     "wall_width_m": (
         "width parameter of a wall, sqrt(A/K_eff)",
-        lambda family, own: math.sqrt(own["material"]["A_J_per_m"] / _effective(own["material"])),
+        _film(lambda own: math.sqrt(own["A_J_per_m"] / _effective(own))),
     ),
     "thermal_stability": ("barrier of a junction's disc as one moment over k_B T", _stability),
+    "wall_barrier_kT": (
+        "barrier between two notches of a straight track by the 1-D model over k_B T; a quarter to a third above "
+        "micromagnetics, whose wall bends",
+        _wall_barrier,
+    ),
 }
 
 
@@ -59,6 +97,6 @@ def value(name: str, config: dict[str, Any]) -> float:
     if config["calibration"]["source"]["kind"] != "simulation":
         raise UserError(f"design: found {name}, allowed: in a study whose device is simulated")
     try:
-        return DERIVED[name][1](family, config["device_sims"][family])
+        return DERIVED[name][1](config)
     except (KeyError, TypeError):
         raise UserError(f"design: found {name}, allowed: of a device that has these constants, not {family}") from None

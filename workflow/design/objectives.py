@@ -1,4 +1,4 @@
-"""What a search can want: quantities of a study's tables, of one variant, by mean and spread over seeds.
+"""What a search can want: quantities of a study's tables, of one variant, by mean and spread over seeds, or derived.
 
 Test images are not among them: a search that looked at them would overstate what it found.
 """
@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from spinloom.errors import UserError
-from spinloom.files import read_table
+from spinloom.files import read_json, read_table
 from spinloom.quantities import LEVELS, OWN, PHASES
+from workflow.design import derived
 from workflow.design.config import Design, Objective
 
 
@@ -51,9 +52,11 @@ SYSTEM = {  # of the whole chip
     "area_m2": ("inference", "area_m2"), "inference_operations_per_J": ("inference", "operations_per_J"),
 }  # fmt: skip
 OTHER = ("lifetime_years", "retention_s")
-QUANTITIES = (*SUMMARY, *ENERGIES, *SYSTEM, *OTHER)
-MAXIMISED = ("validation_accuracy", "inference_operations_per_J", *OTHER)
-LINEAR = ("validation_accuracy",)  # all others are compared by their logarithm, where they are above 0
+BARRIERS = ("thermal_stability", "wall_barrier_kT")
+QUANTITIES = (*SUMMARY, *ENERGIES, *SYSTEM, *OTHER, *derived.DERIVED)
+MAXIMISED = ("validation_accuracy", "inference_operations_per_J", *OTHER, *BARRIERS)
+# all others are compared by their logarithm, where they are above 0
+LINEAR = ("validation_accuracy", *BARRIERS)
 TESTED = ("test_accuracy", "accuracy_below_float")
 
 
@@ -151,6 +154,8 @@ def _goal(number: int, one: Objective, variants: list[str]) -> Goal:
 def measure(study: Path, goal: Goal) -> Measured:
     """Return what a finished study has of an objective; one that its tables do not hold is NaN."""
     tables = study / "network" / "summary"
+    if goal.quantity in derived.DERIVED:
+        return _measured(derived.value(goal.quantity, read_json(study / "config" / "resolved.json")))
     if goal.quantity in SUMMARY:
         row = last(tables, goal.variant)
         mean = row.get(f"{goal.quantity}_mean", row.get(goal.quantity))

@@ -42,7 +42,9 @@ class Runs:
     Attributes
     ----------
     seconds : float
-        That its runs took so far, earlier ones of the same search included.
+        That its runs took so far, earlier ones of the same search included; but not those that were killed.
+    begun : dict of float
+        What ``seconds`` was when a point was asked for the first time.
     """
 
     def __init__(self, space: Space, goals: list[Goal], options: Iterable[str] = ()):
@@ -54,6 +56,7 @@ class Runs:
         known = _read(self.folder / "asked.json")
         same = known.get("of") == self.of
         self.seconds: float = known.get("seconds", 0.0) if same else 0.0
+        self.begun: dict[str, float] = known.get("begun", {}) if same else {}
         self.failed: dict[str, str] = known.get("failed", {}) if same else {}
         self.before: dict[str, dict[str, Any]] = known.get("points", {}) if same else {}
         self.points: dict[str, dict[str, Any]] = {}
@@ -75,13 +78,21 @@ class Runs:
         ------
         UserError
             If Snakemake fails for another reason than the points themselves.
+        KeyboardInterrupt
+            If it was interrupted.
         """
+        for label in points:
+            self.begun.setdefault(label, self.seconds)
         if self.before:  # of an interrupted search: one plan for all of them
             self.points, self.before = dict(self.before), {}
             self._make()
         self.points |= points
         if not self.made >= points.keys() - self.failed.keys():
             self._make()
+
+    def spent_s(self, labels: Iterable[str]) -> float:
+        """Return how long runs had taken when these points, or the last new ones of them, were first asked for."""
+        return max(self.begun.get(label, self.seconds) for label in labels)
 
     def measured(self, label: str) -> list[Measured] | str:
         """Return the objectives of a point that was made, or why it has none."""
@@ -120,9 +131,12 @@ class Runs:
         command, begin_s, begin = self._command(*self.options), time.monotonic(), time.time()
         with open(log, "w", encoding="utf-8") as stream:
             process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-            with interrupt.passed_on(process):
+            with interrupt.passed_on(process) as came:
                 status = process.wait()
         self.seconds += time.monotonic() - begin_s
+        if came:
+            self._keep()
+            raise KeyboardInterrupt
         asked = self.points.keys() - self.failed.keys()
         if status:
             self._blame(asked, status, log, begin)
@@ -155,7 +169,9 @@ class Runs:
         self.failed |= reasons
 
     def _keep(self) -> None:
-        told = {"of": self.of, "seconds": self.seconds, "failed": self.failed, "points": self.points}
+        told = {
+            "of": self.of, "seconds": self.seconds, "failed": self.failed, "points": self.points, "begun": self.begun
+        }  # fmt: skip
         files.write_json(told, self.folder / "asked.json")
 
 

@@ -7,7 +7,7 @@ not on which of them ends first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,7 +27,9 @@ VARY = 6  # different points after which an objective must have varied
 class Maker(Protocol):
     """What makes points and measures them: `workflow.design.runs.Runs`, or a stage that a test puts in its place."""
 
-    seconds: float
+    def spent_s(self, labels: Iterable[str]) -> float:
+        """Return how long runs had taken when these points, or the last new ones of them, were first asked for."""
+        ...
 
     def make(self, points: dict[str, dict[str, Any]]) -> None:
         """Make points: what each changes of the study, by its label."""
@@ -102,12 +104,20 @@ class Search:
         design = self.space.design
         for generation in range(design.points or 10**6):
             size = min(design.generation, (design.points or 10**6) - len(self.trials))
-            spent = design.hours is not None and self.maker.seconds >= 3600 * design.hours
-            if size <= 0 or (spent and self.trials):
+            asked = [self.chooser.ask() for _ in range(size)]
+            if not asked or (self.trials and self._spent(asked)):
                 break
-            self._generation(generation, size)
+            self._generation(generation, asked)
             after()
         return self.trials
+
+    def _spent(self, asked: list[Asked]) -> bool:
+        """Return whether the hours were over when these points were first asked for, in this run or an earlier one."""
+        hours = self.space.design.hours
+        if hours is None:
+            return False
+        labels = [label(self.space.changes(one.values, self.space.levels[0])) for one in asked]
+        return self.maker.spent_s(labels) >= 3600 * hours
 
     def next(self) -> dict[str, dict[str, Any]]:
         """Return the points of the first generation at the fidelity that they begin with, by their labels."""
@@ -117,8 +127,7 @@ class Search:
         wanted = [self.space.changes(one.values, self.space.levels[0]) for one in asked]
         return {label(changes): changes for changes in wanted}
 
-    def _generation(self, generation: int, size: int) -> None:
-        asked = [self.chooser.ask() for _ in range(size)]
+    def _generation(self, generation: int, asked: list[Asked]) -> None:
         batch = [Trial(len(self.trials) + place, generation, one.values) for place, one in enumerate(asked)]
         alive, counts = batch, []
         for place, level in enumerate(self.space.levels):

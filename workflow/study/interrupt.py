@@ -52,10 +52,16 @@ def _each(jobs: list[psutil.Process], number: int) -> None:
 
 
 @contextmanager
-def passed_on(process: subprocess.Popen) -> Iterator[None]:
-    """Pass interrupts on to Snakemake, for whose end the block waits."""
-    before = signal.signal(signal.SIGINT, lambda number, frame: process.send_signal(number))
+def passed_on(process: subprocess.Popen) -> Iterator[list[int]]:
+    """Pass interrupts on to Snakemake, for whose end the block waits; yields the signals that came."""
+    came: list[int] = []
+
+    def pass_on(number: int, frame: object) -> None:
+        came.append(number)
+        process.send_signal(number)
+
+    before = signal.signal(signal.SIGINT, pass_on)
     try:
-        yield
+        yield came
     finally:
         signal.signal(signal.SIGINT, before)

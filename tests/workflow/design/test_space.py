@@ -4,12 +4,15 @@ import copy
 import math
 
 import numpy as np
+import optuna
 import pytest
 
+from spinloom import files
 from spinloom.errors import UserError
 from tests.workflow.design.conftest import WANTED, layer
 from tests.workflows import changed
-from workflow.design import derived, expressions, objectives
+from workflow.design import chooser, derived, expressions, objectives
+from workflow.design.config import Design
 from workflow.design.space import Space, label
 from workflow.study import config
 
@@ -87,6 +90,44 @@ def test_derived_quantities_are_the_textbooks():
         derived.value("thermal_stability", base)
 
 
+def test_the_barrier_of_a_notch_is_the_energy_that_it_saves():
+    """Notches much longer than a wall is wide: sigma t times twice the depth, over k_B T, whatever the edges."""
+    notched = config.load("config.yaml", "configs/notched_synapse.yaml")
+    assert derived.value("wall_barrier_kT", notched) == pytest.approx(78.3, abs=0.1)  # as docs/studies/ has it
+    found = {}
+    for depth in (12e-9, 24e-9):  # in whole cells
+        notch = {"notches.depth_m": depth, "notches.pitch_m": 400e-9, "notches.width_m": 400e-9}
+        changes = {**notch, "temperature_K": 400.0}
+        track = changed(notched, {f"device_sims.notched_track.{key}": value for key, value in changes.items()})
+        found[depth] = derived.value("wall_barrier_kT", track)
+    effective = 6e5 - 2e-7 * math.pi * 3.6e11
+    wall = 4 * math.sqrt(1.5e-11 * effective) - math.pi * 0.5e-3  # a Neel wall without its stray field, J/m2
+    assert found[24e-9] == pytest.approx(wall * 1.25e-9 * 48e-9 / (1.380649e-23 * 400), rel=0.1)
+    assert found[24e-9] == pytest.approx(2 * found[12e-9], rel=0.05)
+    rough = changed(notched, {"device_sims.notched_track.roughness.rms_m": 3e-9, "seed": 5})
+    assert derived.value("wall_barrier_kT", rough) == derived.value("wall_barrier_kT", notched)
+    with pytest.raises(UserError, match="found wall_barrier_kT, allowed: of a device that has these constants"):
+        derived.value("wall_barrier_kT", config.load("config.yaml"))
+
+
+def test_a_quantity_of_the_device_is_an_objective(tmp_path):
+    design = layer(objectives=[WANTED[0], {"quantity": "wall_barrier_kT", "at_least": 57}])["design"]
+    goal = objectives.goals(Design.parse(design, "config", "design"), ["v"])[1]
+    notched = config.load("config.yaml", "configs/notched_synapse.yaml")
+    files.write_json(notched, tmp_path / "config" / "resolved.json")
+    found = objectives.measure(tmp_path, goal)
+    assert found.mean == derived.value("wall_barrier_kT", notched) and found.error == 0
+    assert goal.sign == 1 and goal.violation(50.0) == 7 and float(goal.scaled(50.0)) == 50  # no logarithm
+
+
+def test_a_step_that_does_not_divide_the_range_ends_below_it(recwarn):
+    one = wall(variables={"w": {"key": KU, "range": [2.4e-8, 1.0e-7], "step": 4e-9}}).variables["w"]
+    high = chooser._distribution(optuna, one).high
+    assert high == 1e-7 and not recwarn.list
+    odd = wall(variables={"w": {"key": KU, "range": [1.0, 2.05], "step": 0.2}}).variables["w"]
+    assert chooser._distribution(optuna, odd).high == 2.0 and not recwarn.list
+
+
 def test_constraints_are_told_before_anything_runs():
     space = wall(constraints=["K_eff_J_per_m3 > 1e4", f"{DMI} < 0.9 * D_critical_J_per_m2"])
     assert space.broken({"Ku": 6e5, "D": 1e-4}) == "K_eff_J_per_m3 > 1e4"
@@ -115,6 +156,7 @@ def test_constraints_are_told_before_anything_runs():
         ({"objectives": [{"quantity": "test_accuracy"}]}, "found test_accuracy, which is of the test images"),
         ({"objectives": [{"quantity": "area_m2", "variant": "x"}]}, "objectives.0.variant: found x, allowed: v"),
         ({"objectives": WANTED[:1] * 2}, "found an objective twice"),
+        ({"sampler": "gp"}, "sampler: found gp, allowed: tpe, nsga2, random"),
         ({"points": None}, "found neither points nor hours"),
         ({"constraints": ["K_eff > 0"]}, r"constraints.0: found K_eff, allowed: a variable \(Ku, D\), a key"),
         ({"constraints": ["Ku > "]}, "constraints.0: found Ku > , allowed: numbers, names"),

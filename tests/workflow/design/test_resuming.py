@@ -1,0 +1,103 @@
+"""What ends a search and what it leaves: hours, Ctrl-C, a database elsewhere."""
+
+import itertools
+import signal
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.design import KEYS, zdt
+from spinloom import files
+from spinloom.errors import UserError
+from workflow.design import command, runs
+from workflow.design.objectives import Measured
+from workflow.design.runs import Runs
+from workflow.design.space import at
+
+ASKED = "results/zdt/design/asked.json"
+
+
+class Quick(Runs):
+    """Lets a command stand in for Snakemake, and a known problem for the tables."""
+
+    command = ["true"]
+
+    def _command(self, *options):
+        return self.command
+
+    def measured(self, label):
+        f1, f2 = zdt(1, np.array([at(self.points[label], key) for key in KEYS[:3]]))
+        return [Measured(1 - f1), Measured(10.0**f2)]
+
+
+def quick(one):
+    one.maker = Quick(one.space, one.goals)
+    return one
+
+
+def tried(one):
+    return [(trial.values, trial.told) for trial in one.trials]
+
+
+def test_hours_end_a_search_and_the_same_command_keeps_what_it_found(search, tmp_path, monkeypatch):
+    """A generation takes 1000 s, so 2500 s are over after the third; taking it up again takes time too."""
+    one, again = search(points=None, hours=2500 / 3600), search(points=None, hours=2500 / 3600)
+    monkeypatch.chdir(tmp_path)
+    clock = SimpleNamespace(monotonic=itertools.count(0, 1000).__next__, time=time.time)
+    monkeypatch.setattr(runs, "time", clock)
+    quick(one).run()
+    assert len(one.trials) == 24 and files.read_json(ASKED)["seconds"] == 3000
+    quick(again).run()
+    assert tried(again) == tried(one)
+    assert files.read_json(ASKED)["seconds"] == 4000
+
+
+def test_an_interrupt_ends_the_runs_and_fails_no_point(search, tmp_path, monkeypatch):
+    undisturbed, one, again = search(), search(), search()
+    undisturbed.run()
+    monkeypatch.chdir(tmp_path)
+    told = "import os, signal, time; time.sleep(0.5); os.kill(os.getppid(), signal.SIGINT); time.sleep(100)"
+    monkeypatch.setattr(Quick, "command", [sys.executable, "-c", told])
+    with pytest.raises(KeyboardInterrupt):
+        quick(one).run()
+    kept = files.read_json(ASKED)
+    assert kept["failed"] == {} and len(kept["points"]) == 8
+    monkeypatch.setattr(Quick, "command", ["true"])
+    quick(again).run()
+    assert tried(again) == tried(undisturbed)
+
+
+def test_an_interrupt_is_one_line(capsys):
+    with pytest.raises(SystemExit) as ended, command._interrupted():
+        raise KeyboardInterrupt
+    assert ended.value.code == 128 + signal.SIGINT
+    assert capsys.readouterr().err == "error: interrupted; the same command goes on\n"
+
+
+def test_a_database_elsewhere(search, tmp_path):
+    one = search(points=8)
+    one.run()
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    for _ in range(2):  # written again after each generation
+        one.chooser.reach(url, tmp_path / "design")
+        one.chooser.keep(url, tmp_path / "design")
+    assert not (tmp_path / "design" / "optuna.db").exists()
+    study = one.chooser.optuna.load_study(study_name="zdt", storage=url)
+    assert len(study.trials) == 8 and study.metric_names == ["validation_accuracy", "-log10 training_energy_J_device"]
+
+
+@pytest.mark.parametrize(
+    "url, message",
+    [
+        ("nowhere://ada:secret@host/name", r"design.storage: nowhere://ada:\*\*\*@host/name: "),
+        ("sqlite:////nowhere/of/all/x.db", "design.storage: sqlite:////nowhere/of/all/x.db: .*unable to open"),
+        ("somewhere", "design.storage: found no URL of a database, allowed: as sqlite:///PATH or postgresql"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_one_line(search, tmp_path, url, message):
+    with pytest.raises(UserError, match=message) as error:
+        search().chooser.reach(url, tmp_path)
+    assert "\n" not in str(error.value) and "secret" not in str(error.value)
