@@ -41,7 +41,7 @@ def check(overlays: list[str]) -> tuple[Space, list[Goal]]:
     levels = " -> ".join(space.levels)
     print(
         f"Search {space.base['study']}: {len(space.variables)} variables, {len(goals)} objectives, fidelities {levels};"
-        f" the constraints leave {100 * share:.2g} % of the space",
+        f" the constraints leave {100 * share:.3g} % of the space",
         file=sys.stderr,
     )
     return space, goals
