@@ -20,6 +20,8 @@ myst_heading_anchors = 4
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
+copybutton_prompt_text = "$ "  # a block of commands and what they show: the commands are copied
+copybutton_line_continuation_character = "\\"
 
 html_theme = "furo"
 html_title = f"Spinloom {VERSION}"

@@ -1,8 +1,8 @@
 """What a Markdown page tells its reader to do: files to write, commands to give, and what the commands show.
 
-A block ``console`` is a walk's commands: lines that begin with ``$ ``, continued after a backslash, each followed by what
-it shows. ``...`` stands for anything. A block of another language whose first line is a comment with a file's name alone,
-``# thicker.yaml``, is a file that the reader writes. Other blocks are read and not run.
+A block ``console`` has the commands of a walk: lines that begin with ``$ ``, continued after a backslash, each followed
+by what it shows. ``...`` stands for anything. A block of another language whose first line is a comment with a file's
+name alone, ``# thicker.yaml``, is a file that the reader writes. Other blocks are read and not run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from markdown_it import MarkdownIt
 
 NAME = re.compile(r"(?:#|//) ([\w./-]+\.\w+)\n")
 FLOAT = re.compile(r"(?<![\w.-])-?\d+(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+)(?![\w.])")
-TOLERANCE = 0.02  # of a number that is no whole one: another processor rounds otherwise, and a training goes on from there
+# of a number that is no whole one: another processor rounds otherwise, and a training goes on from there
+TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _commands(text: str, line: int) -> Iterator[Step]:
 
 
 def differs(shown: str, found: str) -> str:
-    """Return the words of a page that are not in a command's output, or the output's beyond them; "" if nothing differs.
+    """Return words of a page that are not in a command's output, or the output's beyond them; "" if nothing differs.
 
     Blanks and the lengths of a table's lines do not count.
     """
