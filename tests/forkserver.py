@@ -113,7 +113,7 @@ def _await(child: int, link: socket.socket) -> None:
 
 
 def _become(fds, arguments: list[str], folder: str, environment: dict[str, str]) -> None:
-    """Run ``python ARGUMENTS`` in this process and end it."""
+    """Run ``python ARGUMENTS``, a module or a script, in this process and end it."""
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
         os.close(fd)
@@ -123,9 +123,13 @@ def _become(fds, arguments: list[str], folder: str, environment: dict[str, str])
     os.environ.update(environment)
     status = 1
     try:
-        assert arguments[0] == "-m", arguments
-        sys.argv = arguments[1:]
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        if arguments[0] == "-m":
+            sys.argv = arguments[1:]
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = arguments
+            sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
+            runpy.run_path(arguments[0], run_name="__main__")
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1 if error.code else 0

@@ -32,7 +32,8 @@ def environment(page: Path, folder: Path, server) -> dict[str, str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_walk_goes_as_the_page_says(page, server, tmp_path):
     tree = Tree.of_sources(tmp_path / "tree", server)
-    shutil.copytree(ROOT / "docs" / "examples", tree.path / "docs" / "examples")
+    for more in ("spinloom_api", "docs/examples"):
+        shutil.copytree(ROOT / more, tree.path / more)
     (tree.path / ".venv" / "bin").mkdir(parents=True)
     (tree.path / ".venv" / "bin" / "activate").touch()  # it is active already
     if page.name == "README.md":  # whose studies are those of a first user, on all of MNIST
