@@ -1,4 +1,4 @@
-"""Command lines in pages are ones that the programs take, also where no test runs them; files that they name are there."""
+"""Programs take the command lines in pages, also where no test runs them, and the files that they name are there."""
 
 import re
 import shlex
