@@ -1,10 +1,10 @@
-# make run | test | lint | smoke | docs | clean.  STUDY=configs/NAME.yaml chooses another study for `run`.
+# make run | test | test-all | lint | smoke | docs | clean.  STUDY=configs/NAME.yaml chooses another study for `run`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
 
-.PHONY: run smoke test lint docs lock clean
+.PHONY: run smoke test test-all lint docs lock clean
 
 run: $(VENV)/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom run $(STUDY)
@@ -12,8 +12,15 @@ run: $(VENV)/run.stamp
 smoke:
 	@$(MAKE) --no-print-directory run STUDY=configs/smoke.yaml
 
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadfile --durations 20 --durations-min 2
+
+# without the tests that are marked long
 test: $(VENV)/test.stamp
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadfile
+	$(PYTEST) -m "not long and not survival"
+
+# as CI does
+test-all: $(VENV)/test.stamp
+	$(PYTEST)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -41,8 +48,12 @@ clean:
 	@echo "results/ stays; rm -r results/STUDY deletes a study"
 
 $(VENV)/run.stamp: requirements.txt
+	@command -v $(PYTHON) > /dev/null \
+	  || { echo "error: found no $(PYTHON); install Python 3.11 to 3.13, or call make with PYTHON=/path/to/python"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "error: $(PYTHON) is older than 3.11; call make with PYTHON=python3.11 or newer"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
+	  || { echo "error: $(PYTHON) makes no environments; on Debian: apt install python3-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

@@ -36,6 +36,7 @@ def entries(home: Path) -> list[Path]:
     return sorted((home / ".cache/spinloom/compiled").glob("*/*-cache"))
 
 
+@pytest.mark.long
 def test_a_kept_program_gives_the_same_bytes(tmp_path):
     without = run(tmp_path, JAX_ENABLE_COMPILATION_CACHE="0").stdout
     assert not entries(tmp_path)
@@ -54,6 +55,7 @@ def test_a_damaged_program_is_compiled_again(tmp_path):
     assert run(tmp_path).stdout == whole
 
 
+@pytest.mark.long
 def test_without_a_home_each_process_compiles(tmp_path):
     (tmp_path / "file").touch()  # also root can make no folder in it
     assert run(tmp_path / "file").stdout == run(tmp_path).stdout

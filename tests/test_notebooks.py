@@ -23,6 +23,7 @@ for cell in nbformat.read(sys.argv[1], 4).cells:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path):
     settings = {**os.environ, "PYTHONPATH": str(ROOT)}

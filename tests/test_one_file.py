@@ -82,6 +82,7 @@ def calibration(**changes) -> dict:
     return changed({**whole, "seed": 1}, changes)
 
 
+@pytest.mark.long
 def test_an_engine_a_device_a_rule_and_a_data_set(tree):
     tree.configure(STUDY)
     history = "results/small/network/summary/history.csv"
@@ -93,6 +94,7 @@ def test_an_engine_a_device_a_rule_and_a_data_set(tree):
     assert read_json(tree.results / "network" / "data.json")["dataset"] == "my_stripes"
 
 
+@pytest.mark.long
 def test_an_importer_and_a_law(tree):
     shutil.copy(ROOT / "docs" / "examples" / "plug_in" / "pulses.log", tree.path)
     options = {"voltage_up_V": 0.5, "voltage_down_V": -0.5, "duration_s": 1e-8}

@@ -35,6 +35,7 @@ def call(tree, *arguments, site=True) -> subprocess.CompletedProcess:
     return subprocess.run(arguments, cwd=tree.path, env=environment, capture_output=True, text=True, timeout=600)
 
 
+@pytest.mark.long
 def test_a_study_with_all_three(tree):
     done = call(tree, "snakemake", "-c1", HISTORY, "--configfile", str(EXAMPLE / "study.yaml"))
     assert done.returncode == 0, done.stderr
@@ -47,6 +48,7 @@ def test_a_study_with_all_three(tree):
     assert read_json(study / "calibration" / "card" / "card.json")["source"]["format"] == "pulse_log"
 
 
+@pytest.mark.long
 def test_its_sources_are_inputs_of_the_jobs_that_use_it(tree):
     dry_run = ("snakemake", "-n", HISTORY, "--configfile", str(EXAMPLE / "study.yaml"))
     assert planned(call(tree, *dry_run)) == {}

@@ -56,6 +56,7 @@ def test_rows_by_law_are_its_integrals(by_law):
     assert table["count"].sum() == 320  # the writes behind it stay visible
 
 
+@pytest.mark.long
 def test_rows_by_law_of_wide_states_are_those_of_the_counts(tmp_path):
     """States four times as wide as a step: seen from their middles alone, no write would ever leave them."""
     study = walking(tmp_path, **{"states.method": "lattice", "states.count": 4})

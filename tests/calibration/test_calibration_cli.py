@@ -25,6 +25,7 @@ def wide(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.long
 def test_card_and_an_error_of_the_program(study, tmp_path):
     card = tmp_path / "card"
     main([*study.arguments(card), "--dropped", str(tmp_path / "dropped.csv")])
@@ -142,6 +143,7 @@ def test_import_counts_writes_of_a_file(tmp_path, wide):
         main([*options, "area", *out])
 
 
+@pytest.mark.long
 def test_what_the_model_of_readings_notes_is_told(tmp_path, capsys, wide):
     rows = pd.read_csv("tests/calibration/data/read_noise_half_a_level.csv")
     rows.loc[200, "conductance_S"] = 1e-3  # beyond all that the device can do

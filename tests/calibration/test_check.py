@@ -80,6 +80,7 @@ def found(card, of, accept=True) -> KernelCard:
     return checked(card, of, 1, accept)
 
 
+@pytest.mark.long
 def test_right_cards_pass(monkeypatch):
     """None of 80 is refused, where 80 x 1e-4 are by chance; each has 20 to 300 statistics."""
     monkeypatch.setattr(replicates, "MOST", 40)

@@ -77,6 +77,7 @@ def test_the_spread_within_a_state_is_write_noise():
     )
 
 
+@pytest.mark.long
 def test_the_module_compiles_and_losses_are_told():
     result = export(library.card("ecram_101_levels"), "aihwkit")
     tree = ast.parse(result.files["aihwkit_device.py"])

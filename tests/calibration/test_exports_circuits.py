@@ -109,6 +109,7 @@ def chance(card, pulses, after):
     return chi2.sf(total, degrees)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "format"),
     [("nyu_stochastic_write_40nm", "verilog_a"), ("pcmo_26_levels", "verilog_a"), ("pcmo_26_levels", "spice")],
@@ -122,6 +123,7 @@ def test_a_circuit_switches_as_the_card_says(name, format, tmp_path):
     assert chance(card, pulses, after) > FALSE_ALARM
 
 
+@pytest.mark.long
 def test_draws_that_are_off_by_a_tenth_are_seen(tmp_path):
     """The power of the chi-square: draws from 0.1 to 1.1, in a circuit that is otherwise the same."""
     card = library.card("pcmo_26_levels")

@@ -37,6 +37,7 @@ def test_figures_of_devices_with_states_by_nature(cards, studies, tmp_path, name
     drawn(cards[name], studies[name].stage, tmp_path, studies[name].tables)
 
 
+@pytest.mark.long
 def test_figures_are_the_same_bytes_each_time(cards, studies, tmp_path):
     study, card = studies["domain_wall"], cards["domain_wall"]
     first = drawn(card, study.stage, tmp_path / "first", study.tables)

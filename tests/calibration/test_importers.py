@@ -324,6 +324,7 @@ def test_currents_units_and_normalised_responses(tmp_path):
 CONFIG = stage({"states.method": "mixture", "states.count": None})
 
 
+@pytest.mark.long
 def test_the_card_has_the_levels_and_the_kernel_of_the_device(tmp_path):
     """States are found by themselves; chi-square of the card's counts with false alarm 1e-4."""
     path, options = write_events(tmp_path)

@@ -36,6 +36,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "import"
 PAGES = {"measured": "import.md", "crosssim": "import.md", "runs": "import/runs.md"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_the_studies_of_the_page_are_those_of_the_examples(name):
     file = EXAMPLES / f"{name}.yaml"

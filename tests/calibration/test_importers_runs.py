@@ -74,6 +74,7 @@ def name_of(batch, replica, start=False) -> str:
 PATTERN = "V{voltage_V}_dev{device}_seed{replica}"
 
 
+@pytest.mark.long
 def test_three_programs_runs_become_the_card_of_the_study_to_the_byte(writes, tmp_path):
     kept, own = writes["reset"]
     expected = tables(own, tmp_path / "own")

@@ -87,6 +87,7 @@ def test_pulses_against_a_direction_leave_the_device_or_follow_its_law(tmp_path)
     assert len(rows) == 36 and rows["probability"].to_numpy() == pytest.approx(expected, rel=1e-9, abs=0)
 
 
+@pytest.mark.long
 def test_one_law_holds_on_both_sides_of_the_critical_voltage_and_its_intervals_hold(tmp_path):
     """Five files of a made-up junction with three free numbers, tau0 2 ns: of 30 intervals of 95 % at most 6 miss it.
 

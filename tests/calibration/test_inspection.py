@@ -48,6 +48,7 @@ def test_files_of_measurements(name, words, capsys, tmp_path):
     assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_the_command_and_the_study_that_it_prints(capsys, tmp_path):
     overlay = tmp_path / "my_device.yaml"
     out = inspected(

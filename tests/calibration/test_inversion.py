@@ -74,6 +74,7 @@ def test_inverse_of_a_counted_card():
     assert inversion.inverse_of_card(lone) is None
 
 
+@pytest.mark.long
 def test_a_flat_probability_has_no_inverse():
     # 2 % at 4 widths of 200 writes: intervals of 95 % that leave each other in the right order come in 2.4 % of 1000
     # cards; 15 of 200 or more with a probability of 1e-4

@@ -176,6 +176,7 @@ def test_draws_leave_the_bound(name):
     assert fitting.interval(trip, name) == fitting.interval(fit, name)
 
 
+@pytest.mark.long
 def test_a_plateau_on_its_bound_is_not_known_exactly():
     # 40 fits of 50 writes at each voltage, about a fifth with the plateau on 1, where the truth is 0.985. The predicted
     # top voltage holds the truth in 97 % of all fits: 31 of 40 or fewer come with a probability below 1e-5

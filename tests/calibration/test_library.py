@@ -68,6 +68,7 @@ def test_catalogue_of_the_documentation():
     assert sorted(described) == REGISTRY.names()
 
 
+@pytest.mark.long
 def test_studies_of_the_documentation():
     root = Path(__file__).parents[2]
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
@@ -243,6 +244,7 @@ def test_ecram_steps_are_far_smaller_than_its_range(cards):
     assert card.kernel[:, outside].max() < 1e-10
 
 
+@pytest.mark.long
 def test_a_study_says_how_its_devices_differ(cards):
     """Critical voltages, taken from each device's probabilities by the law; sd of 400, false alarms 0.01 %."""
     population = {"instances": 400, "by_instance": True, "parameters_relative_sd": {"critical_voltage_V": 0.02}}

@@ -73,6 +73,7 @@ def test_steps_and_noise_are_those_of_the_device(kind, noise):
         assert mean[way] == pytest.approx(mean_step(kind, middle, way), rel=0.15, abs=0)
 
 
+@pytest.mark.long
 def test_a_device_without_read_noise_has_none():
     card = card_of(device("constant", 0.0, seed=4), method="lattice", count=40)
     assert card.meta.measurement.noise_sd_S < 0.03 * STEP
@@ -95,6 +96,7 @@ def test_counting_noisy_readings_gets_steps_wrong_and_the_model_does_not():
     assert (card.reads["noise_sd_S"] == card.meta.measurement.noise_sd_S).all()
 
 
+@pytest.mark.long
 def test_levels_are_found_through_half_a_level_of_noise():
     """The device steps exactly one level of 1 uS; each reading has 0.5 uS of noise."""
     card = card_of(
@@ -166,6 +168,7 @@ def test_a_card_of_levels_has_the_given_noise_and_says_if_the_readings_contradic
     assert "a scatter of readings about their levels of" in scatter
 
 
+@pytest.mark.long
 def test_the_number_of_levels_is_chosen_under_the_given_noise():
     """Readings of 2 levels scatter by 0.25 uS; if 0.1 uS of it are noise, the rest is between states."""
     readings, _ = leveled(2, 0.25e-6, seed=2, readings=300)
@@ -237,6 +240,7 @@ def test_a_given_noise_stays_where_writes_are_counted():
     assert (card.reads["noise_sd_S"] == 1e-8).all()
 
 
+@pytest.mark.long
 def test_a_continuous_device_has_no_levels():
     with pytest.raises(UserError, match="found mixture, but the readings show a continuous conductance"):
         card_of(device("saturating", 0.3, seed=6, readings=300), method="mixture")
@@ -244,6 +248,7 @@ def test_a_continuous_device_has_no_levels():
     assert card.meta.measurement.model == "steps" and card.meta.states.method == "lattice"
 
 
+@pytest.mark.long
 def test_outliers_are_left_out_and_long_steps_are_not():
     readings = device("constant", 0.3, seed=7, readings=800)
     value = readings["value"].to_numpy().copy()
@@ -279,6 +284,7 @@ def test_drift_at_rest_is_told():
     assert told is not None and "by -1.95e-08 S" in told and "190 pairs" in told
 
 
+@pytest.mark.long
 def test_steps_are_not_fitted_across_a_drift_at_rest():
     """Trains of 45 with 15 readings at rest between, in which the device falls by 4.5 steps; 600 readings."""
     rng = np.random.default_rng(9)

@@ -296,6 +296,7 @@ def test_mean_conductances_stay_in_their_state(card, coordinate):
         assert drawn.min() > edges[0] and drawn.max() < edges[3]
 
 
+@pytest.mark.long
 def test_interpolated_rows_have_their_prior_already(card):
     # worth 10 writes: Beta(10 p, 10 (1 - p)); with pseudocounts it would be narrower by a tenth. KS of 200 draws at
     # 1e-4; the variance p (1 - p) / 11, 10 % each, 3.5 of them

@@ -25,6 +25,7 @@ def noisy(kind: str, floor: float, fraction: float, seed: int, readings: int = 1
     return table.assign(value=state + sd * np.random.default_rng(seed + 1).standard_normal(len(state)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind, floor, fraction", [("saturating", 0.0, 0.02), ("constant", 1.0, 0.06)])
 def test_a_noise_that_grows_with_the_conductance_is_found(kind, floor, fraction):
     """15 % of the noise of a state are 4 standard errors; twice the intervals miss the truth once in 10,000 seeds."""
@@ -48,6 +49,7 @@ def test_a_noise_that_grows_with_the_conductance_is_found(kind, floor, fraction)
         assert step[middle] == pytest.approx(mean_step(kind, conductance[middle], way), rel=0.15, abs=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("noise, none", [(0.0, True), (0.3, False)])
 def test_the_interval_of_the_noise_begins_at_none_where_there_may_be_none(noise, none):
     """Seeds 43 and 44 have a most probable noise a little above none; 95 % of the seeds without noise say so."""
@@ -58,6 +60,7 @@ def test_the_interval_of_the_noise_begins_at_none_where_there_may_be_none(noise,
         assert fit.noise_interval[0] <= fit.steps.noise <= fit.noise_interval[1] < 0.4 * STEP
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("noise", [0.0, 0.3, 3.0])
 def test_a_noise_that_does_not_grow_is_one_for_all_states(noise):
     """The criterion takes the further parameter by chance in 0.7 % of the seeds."""
@@ -89,6 +92,7 @@ def several(factors: list[float], offsets: list[float], seed: int, noise: float 
     return pd.concat(tables, ignore_index=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("offsets", [[0.0, 0.0, 0.0, 0.0], [-0.8e-6, 0.0, 0.2e-6, 0.6e-6]])
 def test_devices_that_differ_are_told_from_writes_that_spread(offsets):
     """Factors have standard errors of 3 % or less, offsets of 0.1 uS; 4 of them are allowed."""
@@ -121,6 +125,7 @@ def test_devices_that_differ_are_told_from_writes_that_spread(offsets):
     assert not checked(card, written(readings), 0, False).meta.warnings
 
 
+@pytest.mark.long
 def test_devices_that_are_alike_are_taken_for_alike():
     """The criterion takes a spread of devices by chance in less than 1 % of the seeds."""
     table = segments(several([1.0] * 4, [0.0] * 4, seed=32, readings=400))

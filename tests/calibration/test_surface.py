@@ -80,6 +80,7 @@ def test_mean_steps_of_many_pulses_are_closer_than_those_fitted_alone(kind):
     assert wrong["together"] < min(0.8 * wrong["alone"], 0.3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("writes, told", [(8, ["20 pulses have fewer than 10 writes"]), (12, [])])
 def test_a_card_says_where_intervals_of_few_writes_do_not_cover(writes, told):
     table, _ = readings("linear", writes, seed=3)

@@ -39,6 +39,7 @@ def problem(tmp_path):
     return write
 
 
+@pytest.mark.long
 def test_tables_states_and_picture(problem, tmp_path):
     out = tmp_path / "out"
     main(["barrier", problem(), "--output", str(out), "--temperature-K", "250", "--images", "9"])
@@ -62,6 +63,7 @@ def test_tables_states_and_picture(problem, tmp_path):
     assert (out / "path.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_a_phase_and_a_second_file(problem, tmp_path):
     second = problem("b.yaml", direction=(0.0, 0.3, -1.0))
     main(["barrier", problem(), second, "--output", str(tmp_path / "out"), "--phase", "pull", "--attempt", "none"])
@@ -72,6 +74,7 @@ def test_a_phase_and_a_second_file(problem, tmp_path):
     assert table["attempts_per_s"].isna().all() and table["ten_year_temperature_K"].isna().all()
 
 
+@pytest.mark.long
 def test_a_trajectory_and_an_ovf_file_are_where_the_search_begins(problem, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

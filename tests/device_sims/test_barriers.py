@@ -110,6 +110,7 @@ def well_J(wells, depth, q):
     return -depth * KU * AREA * WIDTH * sum(parts)
 
 
+@pytest.mark.long
 def test_a_wall_between_two_wells_of_anisotropy():
     wells, depth = ((60e-9, 68e-9), (118e-9, 134e-9)), 0.04
     one = thread(wells, depth)
@@ -124,6 +125,7 @@ def test_a_wall_between_two_wells_of_anisotropy():
     assert 75e-9 < middle < 115e-9
 
 
+@pytest.mark.long
 def test_a_field_lowers_the_barrier_of_a_pinned_wall():
     """The wall is pulled out of its well: top less bottom of the wells' energy and -2 mu0 Ms H S q."""
     wells, depth = ((90e-9, 100e-9),), 0.05
@@ -145,6 +147,7 @@ def test_a_field_lowers_the_barrier_of_a_pinned_wall():
     assert found.barriers_J[0] == pytest.approx(expected, rel=0.03, abs=0)
 
 
+@pytest.mark.long
 def test_a_minimum_between_two_states_is_found():
     wells = ((40e-9, 48e-9), (104e-9, 112e-9), (168e-9, 176e-9))
     one = thread(wells, 0.1)
@@ -154,6 +157,7 @@ def test_a_minimum_between_two_states_is_found():
     assert [leg.energies_J[1] for leg in found.legs] == pytest.approx([found.energies_J[1]] * 2, rel=1e-4, abs=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("diameter, coherent", [(14e-9, True), (56e-9, False)])
 def test_a_small_disc_turns_as_one_and_a_large_one_by_a_wall(diameter, coherent):
     """K V below, and above it no more than the energy of a wall across, 4 sqrt(A K) d t."""
@@ -188,6 +192,7 @@ def scattered(landscape):
     return m / np.sqrt((m * m).sum(0)) * landscape.mask
 
 
+@pytest.mark.long
 def test_energy_is_the_solvers_and_the_force_its_gradient():
     one = film()
     landscape = Landscape(one)
@@ -239,6 +244,7 @@ def test_a_current_is_refused():
         Landscape(driven, "hold")
 
 
+@pytest.mark.long
 def test_a_path_that_is_cut_short_says_so():
     wells = ((60e-9, 68e-9), (118e-9, 134e-9))
     one = thread(wells, 0.3)

@@ -273,6 +273,7 @@ def test_free_diffusion():
     assert abs(np.corrcoef(steps_q, steps_phi)[0, 1]) < 0.08
 
 
+@pytest.mark.long
 def test_boltzmann_in_a_notch():
     """Position and angle in a notch with a little DMI, 300 K: KS, p > 1e-3 for each, so 2e-3 of all seeds fail."""
     shape = Geometry("strip", 32e-9, notch_positions_m=(80e-9,), notch_depth_m=8e-9, notch_width_m=60e-9)

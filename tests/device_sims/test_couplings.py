@@ -85,6 +85,7 @@ def relaxed(problem: Problem, tmp_path, field_T: float, first, second) -> np.nda
     return result.m[0][:, [0, -1], 0, 0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spacer", [0, 1, 2])
 def test_two_layers_saturate_at_two_j_over_their_moment(spacer, tmp_path):
     """cos(angle to the field) = B/B_sat with B_sat = 2 abs(J)/(Ms d), then 1."""
@@ -97,6 +98,7 @@ def test_two_layers_saturate_at_two_j_over_their_moment(spacer, tmp_path):
     assert m[0] == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spacer", [0, 1])
 def test_the_antiparallel_state_flops_where_it_loses_its_stability(spacer, tmp_path):
     """B = sqrt(B_K (2 B_J + B_K)) along the easy axis, B_K = 2 Ku/Ms and B_J = abs(J)/(Ms d)."""

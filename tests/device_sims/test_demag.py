@@ -36,6 +36,7 @@ def test_trace_is_one_at_the_origin_and_zero_elsewhere():
     np.testing.assert_allclose(trace, expected, atol=1e-12)
 
 
+@pytest.mark.long
 def test_far_cells_are_dipoles():
     """Two thousand cell heights away, where the closed form alone has lost half of its digits."""
     cell = (4.0, 4.0, 1.0)

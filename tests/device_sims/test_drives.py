@@ -103,6 +103,7 @@ def test_the_table_of_the_adaptive_step_is_bounded_by_the_shortest_pulse():
     assert shortest_s(Waveform(0, 1)) == math.inf
 
 
+@pytest.mark.long
 def test_problems_of_one_shape_share_a_batch_and_others_do_not():
     one, two = (spin(Pulse("gauss", a, 1.5e-11, 2e-12)) for a in (0.1, 0.3))
     alone = [next(engines.run("llg", [problem])) for problem in (one, two)]

@@ -57,6 +57,7 @@ def test_the_other_sign_of_dmi_does_not_follow_oommf():
     assert np.abs(obtained[1:] - reference("racetrack_dmi.csv")[:, 1:]).max() > 1e-3
 
 
+@pytest.mark.long
 def test_standard_problem_4_field_1_follows_oommf():
     """The relaxed s-state, then the reversal, by adaptive steps."""
     problem = Problem(
@@ -87,6 +88,7 @@ def test_energy_never_rises_and_m_stays_of_length_one():
     assert energies[-1] < energies[0]
 
 
+@pytest.mark.long
 def test_energy_rate_is_the_damping_loss():
     """dE/dt = -alpha mu0 Ms V / gamma0 sum |dm/dt|^2: ties the energies, the field and the damping together."""
 
@@ -107,6 +109,7 @@ def test_energy_rate_is_the_damping_loss():
     assert (energies[2] - energies[0]) / (2 * dt) == pytest.approx(loss, rel=1e-3, abs=0)
 
 
+@pytest.mark.long
 def test_turning_all_spins_by_pi_about_z_turns_d_and_polarisation():
     problem = driven(with_material(track(), D_J_per_m2=0.5e-3))
     turned = with_material(problem, D_J_per_m2=-0.5e-3, polarisation=(0.0, -1.0, 0.0))
@@ -117,6 +120,7 @@ def test_turning_all_spins_by_pi_about_z_turns_d_and_polarisation():
     assert np.abs(one[-1]).min() > 1e-5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "scheme, interval, order", [("heun", 0, 2), ("rk4", 0, 4), ("fdr4", 0, 2), ("rk4", 1, 2), ("fdr4", 2, 2)]
 )
@@ -136,6 +140,7 @@ def test_order_of_convergence_in_time(scheme, interval, order):
     assert linregress(np.log(steps), np.log(errors)).slope == pytest.approx(order, abs=0.4)
 
 
+@pytest.mark.long
 def test_float32_follows_float64():
     problem = driven(with_material(track(), D_J_per_m2=0.5e-3))
     _, wide = means(problem)
@@ -143,6 +148,7 @@ def test_float32_follows_float64():
     np.testing.assert_allclose(narrow, wide, atol=2e-5)
 
 
+@pytest.mark.long
 def test_a_batch_is_its_members():
     problem = with_material(track(schedule=(Phase("a", 1e-11, current_density_A_per_m2=2e11),)), D_J_per_m2=0.5e-3)
     problem = replace(problem, temperature_K=300.0, record_interval_s=1e-11)
@@ -213,6 +219,7 @@ def test_energy_rate_is_the_damping_loss_where_all_constants_differ():
     assert (energies[2] - energies[0]) / (2 * dt) == pytest.approx(loss, rel=1e-3, abs=0)
 
 
+@pytest.mark.long
 def test_devices_of_several_shapes_and_constants_run_as_a_batch():
     shapes = (Geometry("ellipse", size_m=(44e-9, 28e-9)), Geometry("rectangle", size_m=(8e-9, 9e-9)), Geometry())
     members = [body(geometry=shape, temperature_K=300.0, stream=(1, i)) for i, shape in enumerate(shapes)]
@@ -263,6 +270,7 @@ def test_adaptive_steps_do_not_go_on_for_ever_on_rounding():
         list(ensemble.run([problem]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch", [False, True])
 def test_an_abandoned_run_leaves_the_callers_precision_alone(batch):
     problem = body(stream=(0, 1))

@@ -75,6 +75,7 @@ def test_the_sign_of_a_stress_is_that_of_the_magnetoelastic_energy(section):
     assert list(changes) == pytest.approx([raised, lowered], abs=0, rel=1e-12) and raised > 0 > lowered
 
 
+@pytest.mark.long
 def test_a_stress_and_a_charge_of_one_size_are_one_to_the_byte(section, tmp_path):
     """Powers of two, so that both ways are exact; the constants of the charge say nothing to an engine."""
     change = 1.5 * 2.0**15  # 4.9e4 J/m3

@@ -123,6 +123,7 @@ def test_grains_multiply_what_regions_say():
     assert 0.01 < lean.mean() < 0.3
 
 
+@pytest.mark.long
 def test_instances_advance_together_as_they_do_alone():
     problems = [replace(SMALL, grains=replace(SMALL.grains, instance=i), stream=(1, "t", i)) for i in range(3)]
     together = list(ensemble.run(problems, batch=True))
@@ -143,6 +144,7 @@ def with_grains(section, family, **values):
     return section
 
 
+@pytest.mark.long
 def test_a_sweep_has_grains_by_instance(section, tmp_path):
     section = with_grains(section, "domain_wall", **GRAINS)
     problems = {(b.pulse, b.instance): b.problem for b in domain_wall.batches(section)}

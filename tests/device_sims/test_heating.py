@@ -67,6 +67,7 @@ def test_power_is_that_of_the_start_state_or_of_the_line():
 
 
 # -- the engines ------------------------------------------------------------------------------------------------------
+@pytest.mark.long
 @pytest.mark.parametrize("run, number", [(macrospin.run, 2048), (run_llg, 512)])
 def test_equilibrium_at_the_plateau_is_that_of_the_temperature_reached(run, number):
     """100 K that become 300 K: Boltzmann at 300 K within one well, KS at 1e-3; at 100 K it is refused."""
@@ -86,6 +87,7 @@ def test_equilibrium_at_the_plateau_is_that_of_the_temperature_reached(run, numb
     assert kstest(mz, law(100.0)).pvalue < 1e-6
 
 
+@pytest.mark.long
 def test_a_constant_factor_is_another_temperature():
     """100 K times 3 walks the path of 300 K, at double precision."""
     np.testing.assert_allclose(last([moment(3.0)]), last([moment(1.0, T=300.0)]), rtol=0, atol=1e-9)
@@ -102,6 +104,7 @@ def test_noise_follows_the_drive_within_a_phase():
     assert variance[1] / variance[4] == pytest.approx(1 / 16, rel=6 * math.sqrt(2 / 4096) * 1.5, abs=0)
 
 
+@pytest.mark.long
 def test_other_drives_of_temperature_share_a_run():
     """Points and a pulse in one call: each lane is what it is alone."""
     points = waveforms.Points((0.0, 1e-9, 2e-9), (1.0, 3.0, 1.0))
@@ -130,6 +133,7 @@ def summary_of(given):
     return given, pulses, events
 
 
+@pytest.mark.long
 def test_heated_probabilities_are_those_of_the_fokker_planck_equation():
     """Four exact binomial tests at 1e-3, where the heat changes the law by up to 0.2."""
     cold = section("stt_mtj", voltages_V=[0.6, 0.7], durations_s=[4e-9])

@@ -54,6 +54,7 @@ def without_notch(problem):
 
 
 # -- physics ---------------------------------------------------------------------------------------------------------
+@pytest.mark.long
 @pytest.mark.parametrize("width, thickness, kind", [(80e-9, 5e-9, "transverse"), (120e-9, 25e-9, "vortex")])
 def test_the_wall_by_size_has_the_lower_energy(section, width, thickness, kind):
     """12 and 93 squared exchange lengths; the boundary is at 61 (Nakatani et al.) or 64 (McMichael and Donahue)."""
@@ -70,6 +71,7 @@ def test_the_wall_by_size_has_the_lower_energy(section, width, thickness, kind):
     assert in_plane_wire.describe(sized(section, 8 * width, width, thickness))["wall_kind"] == kind
 
 
+@pytest.mark.long
 def test_a_transverse_wall_moves_as_its_own_width_says(section):
     """Below Walker's field v = gamma0 Delta H / alpha, with Thiele's width of the resting wall.
 
@@ -90,6 +92,7 @@ def test_a_transverse_wall_moves_as_its_own_width_says(section):
     assert 15e-9 < delta < 40e-9
 
 
+@pytest.mark.long
 def test_a_turned_wire_does_the_same(section):
     """Half a turn about x changes the sign of my and mz; one about z takes the wall and the field to the left."""
     own = changed(sized(section, 400e-9, 60e-9, 5e-9, start=120e-9), "in_plane_wire.notch.position_m", 200e-9)
@@ -108,6 +111,7 @@ def test_a_turned_wire_does_the_same(section):
     assert x.max() - x.min() > 30e-9
 
 
+@pytest.mark.long
 def test_without_noise_a_wall_passes_above_the_field_that_frees_it(section):
     """The freeing field by minimising the energy under rising fields; the pulses by the equation of motion."""
     own = sized(section, 400e-9, 60e-9, 5e-9, start=100e-9)
@@ -130,6 +134,7 @@ def test_without_noise_a_wall_passes_above_the_field_that_frees_it(section):
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
+@pytest.mark.long
 def test_the_tables_of_a_short_sweep(tmp_path):
     own = study("nanowire_simulated")
     for path, value in (

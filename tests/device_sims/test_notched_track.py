@@ -44,6 +44,7 @@ def still(section):
 
 
 # -- what frees the wall ---------------------------------------------------------------------------------------------
+@pytest.mark.long
 @pytest.mark.parametrize(
     "drive, key, constants",
     [
@@ -106,6 +107,7 @@ def test_without_noise_every_pulse_steps_by_one_notch_and_up_mirrors_down(still)
     assert summary["reached"].eq(1).all() and summary["beyond"].eq(0).all()
 
 
+@pytest.mark.long
 def test_micromagnetics_steps_as_the_wall_model_does(still):
     section = family(still, notches__count=2, track__length_m=288e-9, wall__rest_s=5e-11, wall__settle_s=1e-9)
     section = changed(section, "numerics.dt_s", 5e-13)
@@ -127,6 +129,7 @@ def test_after_a_reset_the_length_of_the_pulse_says_how_far(still):
 
 
 # -- wells -----------------------------------------------------------------------------------------------------------
+@pytest.mark.long
 def test_writes_settle_in_the_wells_of_the_pinning_energy(section):
     """A rough track at 300 K: medians of what settled against minima of its energy, both along the track."""
     section = changed(section, "sweep.replicas_per_instance", 12)

@@ -62,6 +62,7 @@ def test_a_partner_at_rest_is_a_fixed_polarisation():
     assert np.ptp(single[..., 2]) > 0.003
 
 
+@pytest.mark.long
 def test_angle_between_two_coupled_moments_is_boltzmanns():
     """No anisotropy, J A = 2 kT: the cosine has the density exp(2 c); KS at 1e-3. One noise for both would fail."""
     J = 2 * BOLTZMANN * 300 / 1e-16
@@ -113,6 +114,7 @@ def simulated(given):
     return pd.DataFrame(rows)
 
 
+@pytest.mark.long
 def test_a_free_reference_hops_back_and_a_stiff_one_does_not():
     """From P at +1.5 V, which favours P, 128 writes: some end AP, by the reference; with a thick one none does."""
     given = section("pair_mtj", voltages_V=[1.5], durations_s=[8e-9], directions=["P_to_AP"])

@@ -69,6 +69,7 @@ def test_many_repetitions_are_oommfs_periodic_mesh():
     assert 20 * differ[1] < differ[0] < 1e-6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("periodic", [(2, 0), (0, 3), (1, 2)])
 def test_the_field_is_the_sum_over_the_repetitions(periodic):
     """Each cell feels those less than n box lengths away, by Newell's tensor cell by cell."""

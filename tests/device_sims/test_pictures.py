@@ -123,6 +123,7 @@ def test_layers_are_drawn_side_by_side_and_a_missing_one_is_refused():
         drawing.strip(found, layers=(3,))
 
 
+@pytest.mark.long
 def test_the_same_event_gives_the_same_bytes_and_is_read_back(tmp_path):
     m = np.concatenate([uniform(0), uniform(1), uniform(2)])
     found = states(m, on_s=np.array([[0, 1e-9]]))

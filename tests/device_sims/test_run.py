@@ -134,6 +134,7 @@ def test_a_full_disk_is_one_line(tmp_path, fake, monkeypatch, number):
         run(write(tmp_path, SMALL), "fake", tmp_path / "out", 2)
 
 
+@pytest.mark.long
 def test_a_limit_on_files_is_one_line_of_the_command(tmp_path):
     content = changed("outputs.ovf", "each record")
     content["mesh"]["cells"] = [40, 10, 1]
@@ -291,6 +292,7 @@ def test_precession_through_the_command_line(tmp_path, monkeypatch):
     assert Problem.from_dict(stored["problem"]).hash() == stored["problem_hash"]
 
 
+@pytest.mark.long
 def test_thermal_replicas_of_the_solver_do_not_depend_on_what_was_done_before(tmp_path):
     content = {**changed("numerics.precision", "float32"), "temperature_K": 300}
     path = write(tmp_path, content)

@@ -47,6 +47,7 @@ def phases(tmp_path, *given, **changes):
 
 
 # -- relaxation --------------------------------------------------------------------------------------------------------
+@pytest.mark.long
 @pytest.mark.parametrize("degrees", [10, 45, 80])
 def test_a_moment_switches_on_the_astroid(tmp_path, degrees):
     """Stoner and Wohlfarth: h = (cos^(2/3) + sin^(2/3))^(-3/2) of the anisotropy field; the steps are 0.2 % of it."""
@@ -74,6 +75,7 @@ def test_the_wall_comes_free_of_the_boundary_at_the_closed_form():
     np.testing.assert_allclose(found, [1.568, 1.089, 0.565, 0.838], rtol=0, atol=5e-4)
 
 
+@pytest.mark.long
 def test_a_phase_that_relaxes_stands_between_phases_that_run():
     """The moment comes to rest along the field, in no time, and the noise of the run after it begins there."""
     problem = Problem(
@@ -110,6 +112,7 @@ def test_replicas_of_phases_that_relax_have_one_row_for_each(tmp_path):
     np.testing.assert_allclose(means["mx_mean"].iloc[1:], np.array([0, 0.1, 0.2]) * MS / (2 * KU), rtol=0, atol=1e-5)
 
 
+@pytest.mark.long
 def test_mumax3_relaxes_in_the_same_places(fake_mumax3):
     still = Phase("still", 0.0, field_T=(0.05, 0.0, 0.1), relax_tolerance=1e-3)
     problem = replace(ALL, schedule=(ALL.schedule[0], still, ALL.schedule[1]))

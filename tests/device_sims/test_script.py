@@ -60,6 +60,7 @@ def hashes(section):
     return [one.chunk_hash for one in sweep.plan(section)]
 
 
+@pytest.mark.long
 def test_a_script_becomes_the_tables_of_any_device(fake_mumax3, tmp_path):
     section = section_of(script_of(tmp_path))
     plan = sweep.plan_checked(section)
@@ -84,6 +85,7 @@ def test_a_script_becomes_the_tables_of_any_device(fake_mumax3, tmp_path):
     assert list(fake_mumax3.iterdir()) == [fake_mumax3 / f"spinloom-{os.getuid()}-gpu-3.lock"]  # no folder is left
 
 
+@pytest.mark.long
 def test_the_scripts_text_its_files_and_what_is_read_are_the_name_of_a_chunk(fake_mumax3, tmp_path):
     path = script_of(tmp_path)
     own = hashes(section_of(path))
@@ -114,6 +116,7 @@ def test_a_column_of_the_table_is_the_state(fake_mumax3, tmp_path):
     assert np.abs(events["start_position_m"] - events["nominal_start_m"]).max() < 3e-9
 
 
+@pytest.mark.long
 def test_two_levels_from_each_of_them(fake_mumax3, tmp_path):
     down = (
         "TwoDomain(0, 0, 1, 0, 1, 0, 0, 0, -1).Transl({start_m} - 64e-9, 0, 0)",
@@ -251,6 +254,7 @@ esac
     program._version.cache_clear()
 
 
+@pytest.mark.long
 def test_a_mif_file_is_filled_in_where_a_name_has_a_value_and_read(fake_oommf, tmp_path):
     path = tmp_path / "wall.mif"
     path.write_text(MIF)

@@ -236,6 +236,7 @@ REGIONS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [{"regions": REGIONS}, {"geometry": Geometry("ellipse", edge_smoothing=3)}])
 def test_the_field_is_the_gradient_of_the_energy(changes):
     """Also at the outline: with axes by region, cells without material and smoothed edges."""
@@ -301,6 +302,7 @@ def test_states_maps_and_shapes_of_other_cells(tmp_path):
             assert (np.asarray(material.constants(problem, mask)["Ku_J_per_m3"]) == 3e5).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [{"regions": REGIONS}, {"geometry": Geometry("ellipse", edge_smoothing=2)}])
 def test_a_trajectory_is_the_same_with_the_stand_in_for_mumax3(fake_mumax3, changes):
     """Axis and Ms 0 by region, smoothed edges; without a stray field, which the stand-in has not."""
@@ -347,6 +349,7 @@ def test_what_an_engine_cannot_do_of_shapes_is_one_line():
             limits.check_problem(problem)
 
 
+@pytest.mark.long
 def test_moments_of_cells_filled_in_part_follow_langevin():
     """<mz> = coth x - 1/x, x = part Ms V B/(kB T), without any coupling: noise and moment go with the part of a cell.
 

@@ -108,6 +108,7 @@ def small(voltage_V, **changes):
     return changed(given, "sot_mtj.layer.diameter_m", 20e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", [macrospin.run, run_llg])
 def test_turning_field_and_current_changes_nothing(engine):
     """T = 0: half a turn about the normal takes Hx, J and the in-plane start to their opposites and leaves mz."""

@@ -48,6 +48,7 @@ def test_edges_cant_by_rohart_and_thiaville(D):
     assert np.sign(at_right) == -np.sign(D)
 
 
+@pytest.mark.long
 def test_edge_canting_converges_with_the_cell():
     D, errors = 0.4e-3, []
     for cell in (2e-9, 1e-9, 0.5e-9):

@@ -174,6 +174,7 @@ def test_divergence_names_replica_and_time(section, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_command_line_reports_errors_and_progress(section, done, tmp_path):
     config = tmp_path / "device_sims.json"
     files.write_json(section.dump(), config)
@@ -211,6 +212,7 @@ def test_more_replicas_keep_finished_blocks(section):
     assert len(set(streams)) == 5 * sum(len(one.batches) for one in sweep.plan(section))
 
 
+@pytest.mark.long
 def test_blocks_of_replicas_leave_no_trace_in_the_tables(section, done, tmp_path):
     cut = changed(section, "sweep.replicas_per_chunk", 1)
     for one in sweep.plan(cut):

@@ -185,6 +185,7 @@ def test_regions_have_axes_of_their_own():
 
 
 # -- precession without damping ----------------------------------------------------------------------------------------
+@pytest.mark.long
 def test_without_damping_the_energy_is_conserved():
     """All terms at once, from a rough state; Runge and Kutta's own loss falls with the fifth power of the step."""
     problem = with_material(

@@ -207,6 +207,7 @@ def outputs(tmp_path, **keys):
     return write(tmp_path, content)
 
 
+@pytest.mark.long
 def test_columns_fields_and_crop_of_a_run(tmp_path):
     columns = [
         {"kind": "wall_position", "component": "z"}, {"kind": "wall_kind"}, {"kind": "topological_charge"},
@@ -266,6 +267,7 @@ def test_outputs_that_cannot_be_are_one_line(tmp_path, keys, message):
         problem_file.load(outputs(tmp_path, **keys))
 
 
+@pytest.mark.long
 def test_a_relaxation_that_moves_the_wall_says_how_far(tmp_path, capsys):
     """The step of the anisotropy takes the wall to its lower side."""
     content = changed("initial", {"kind": "wall", "position_m": 3.2e-8, "width_m": 9e-9, "azimuth_rad": 0,
@@ -282,6 +284,7 @@ def test_a_relaxation_that_moves_the_wall_says_how_far(tmp_path, capsys):
     assert position == pytest.approx(after * 1e-9, abs=1e-10)
 
 
+@pytest.mark.long
 def test_notches_hold_a_wall_along_x_up_to_14_or_15_mT(tmp_path):
     """A Permalloy strip of 100 nm by 5 nm with a pair of notches; the wall is 475 nm from its left end at first."""
     content = yaml.safe_load((DOCS / "examples" / "in_plane_wall.yaml").read_text())

@@ -115,6 +115,7 @@ def test_steps_that_would_heat_are_refused():
                 list(ensemble.run([replace(problem, numerics=numerics)]))
 
 
+@pytest.mark.long
 def test_uncoupled_moments_on_an_odd_mesh_obey_langevin():
     """mu B/kT = 2: <mz> = coth 2 - 1/2 = 0.5373; bounds of four standard errors, and p > 1e-3."""
     rows = list(boltzmann.langevin())
@@ -135,6 +136,7 @@ def test_streams_decide_the_noise_and_nothing_else_does():
     np.testing.assert_array_equal(finer.m[-1], first[0])
 
 
+@pytest.mark.long
 def test_a_phase_has_the_temperature_that_its_factor_says():
     """The noise is drawn from the same words, so half of 600 K is 300 K, and nothing of any temperature is T = 0."""
     mesh, material = Mesh(8, 8, (3e-9, 3e-9, 1e-9)), Material(1e6, 1e-11, 0.5)

@@ -380,6 +380,7 @@ def test_time_that_is_set_again_is_known_again(tmp_path):
     }
 
 
+@pytest.mark.long
 def test_a_wave_whose_period_is_the_distance_of_points_is_not_taken_for_a_constant(tmp_path):
     # 10 GHz in 100 ns: 1,001 points see the same phase each time, and so do those half way
     points = written("B_ext = vector(0, 0, 0.01*sin(2*pi*1e10*t)*exp(-t/1e-9))\nRun(1e-8)", tmp_path)

@@ -20,6 +20,7 @@ def table_of(name: str, folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "run" / "table.csv")
 
 
+@pytest.mark.long
 def test_a_film_switches_as_in_mumax3s_own_test(tmp_path):
     """muMAG's problem 4, field 1: the number that mumax3's test expects, to what its own cells leave open."""
     table = table_of("standard_problem_4", tmp_path)
@@ -55,6 +56,7 @@ def test_a_particle_turns_at_stoners_and_wohlfarths_field(tmp_path):
     np.testing.assert_allclose(up, -down, atol=1e-3)  # the loop is its own image
 
 
+@pytest.mark.long
 def test_a_skyrmion_keeps_its_charge_while_a_current_moves_it(tmp_path):
     translate(SCRIPTS / "skyrmion.mx3", tmp_path / "problem")
     problem, _ = problem_file.load(tmp_path / "problem" / "problem.yaml")

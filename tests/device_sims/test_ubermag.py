@@ -50,6 +50,7 @@ def cells(problem: Problem) -> dict[str, np.ndarray]:
     return {**found, "m": initial_magnetisation(problem, mask), "mask": mask}
 
 
+@pytest.mark.long
 def test_there_and_back_is_the_same_problem(tmp_path):
     again = there_and_back(PROBLEM, tmp_path)
     for name, values in cells(PROBLEM).items():

@@ -24,6 +24,7 @@ def quick(tmp_path_factory):
     return output, run.validate(output, GROUPS, quick=True)
 
 
+@pytest.mark.long
 def test_quick_subset_passes(quick):
     output, table = quick
     assert table["pass"].all(), table[~table["pass"].astype(bool)].to_string()
@@ -94,11 +95,13 @@ def test_checks_are_registered_once_and_can_be_named():
             assert getattr(module, check.__name__) is check
 
 
+@pytest.mark.long
 def test_two_processes_give_the_same_table(tmp_path):
     tables = [run.validate(tmp_path / str(jobs), ["analytic"], True, jobs) for jobs in (1, 2)]
     pd.testing.assert_frame_equal(*(table.drop(columns="wall_s") for table in tables))
 
 
+@pytest.mark.long
 def test_command_line(tmp_path):
     command = [sys.executable, "-m", "device_sims", "validate", "--output", str(tmp_path)]
     command += ["--quick", "--strict", "--only"]

@@ -23,6 +23,7 @@ from tests.dictionary import documented
 WELLS = ((50e-9, 58e-9), (96e-9, 108e-9), (150e-9, 156e-9))
 
 
+@pytest.mark.long
 def test_a_track_of_three_wells():
     """Positions and barriers are those of the first order in the wells' depth."""
     one = thread(WELLS, 0.05)
@@ -44,6 +45,7 @@ def test_a_track_of_three_wells():
             assert height == pytest.approx(between - np.interp(bottoms[start], q, energy), rel=0.03, abs=0)
 
 
+@pytest.mark.long
 def test_langers_rate_of_a_chain_is_that_of_a_pair():
     one = replace(thread(WELLS[:2], 0.1), material=replace(thread(WELLS, 0.1).material, second_Ku_J_per_m3=1e5))
     landscape = Landscape(one)
@@ -89,6 +91,7 @@ def test_searches_of_a_study(wall, section):
         search.specified({"problem": 3}, "spec.json")
 
 
+@pytest.mark.long
 def test_notched_devices_have_a_table(wall, tmp_path):
     paths = []
     for number, one in enumerate(search.searches(wall)):
@@ -103,6 +106,7 @@ def test_notched_devices_have_a_table(wall, tmp_path):
     assert table["position_from_m"].between(0, 96e-9).all()
 
 
+@pytest.mark.long
 def test_a_device_with_one_well_has_a_row(wall):
     smooth = changed(changed(wall, "domain_wall.notches.positions_m", [48e-9]), "domain_wall.roughness.rms_m", 0.0)
     (row,) = wells.find(search.searches(smooth)[0]).to_dict("records")
@@ -110,6 +114,7 @@ def test_a_device_with_one_well_has_a_row(wall):
     assert row["position_from_m"] == pytest.approx(48e-9, abs=1e-9)
 
 
+@pytest.mark.long
 def test_the_two_states_of_a_moment():
     one = moment()
     both = search.Search(one, (Initial("uniform", (0, 0, -1)), Initial("uniform", (0, 0, 1))), ("AP", "P"), Settings())

@@ -52,6 +52,7 @@ def places(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return result.t_s, inside, shift
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_driven_wall_has_the_speed_of_a_long_track(sign):
     """The window of 64 cells against 512 (0.2 of 60 nm apart); both against Walker: gamma0 Delta H / alpha."""
@@ -78,6 +79,7 @@ def test_columns_that_enter_are_the_domain_and_ends_stay():
     np.testing.assert_array_equal(back[2, 0, 0, :-1], np.where(np.arange(63) < 37, 1, -1))
 
 
+@pytest.mark.long
 def test_rough_edges_are_those_of_their_place_on_the_track():
     rough = Roughness(2e-9, 2e-8, 3, 1)
     whole = shapes.rough_edge(rough, "top", 300, DX)

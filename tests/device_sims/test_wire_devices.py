@@ -139,6 +139,7 @@ def test_present_state_simulates_every_start_under_both_polarities(present):
     assert start == 60e-9 and domain_wall.describe(reset)["reset_before_write"]
 
 
+@pytest.mark.long
 def test_present_state_moves_walls_both_ways(present):
     made = tables(present)
     events, summary = made["events"], made["summary"]
@@ -176,6 +177,7 @@ def test_domain_wall_says_what_cannot_be(present, path, value, message):
 
 
 # -- notched wire ----------------------------------------------------------------------------------------------------
+@pytest.mark.long
 def test_notched_wire_passes_more_often_the_harder_it_is_driven(notched):
     made = tables(notched)
     summary = made["summary"]
@@ -273,6 +275,7 @@ def test_every_drive_pushes_to_the_right(notched, drive, key, value):
 
 
 # -- the two engines -------------------------------------------------------------------------------------------------
+@pytest.mark.long
 def test_the_wall_model_moves_walls_as_micromagnetics_does():
     """T = 0, clean edges, 60 nm track: the ways agree within 12 %, and are not the same number."""
     section = study("smoke")

@@ -101,6 +101,7 @@ def test_between_the_cards_temperatures_rates_follow_arrhenius():
     np.testing.assert_allclose(device.rest, [[1 - lost, lost], [lost, 1 - lost]], rtol=1e-9)
 
 
+@pytest.mark.long
 def test_a_network_that_rests_forgets(config, tmp_path):
     """After each epoch about half of the devices are anywhere, or all of them; a rest at 4 K does nothing at all."""
     runs = {}

@@ -119,6 +119,7 @@ def test_disturbs_come_at_their_rate():
     assert np.array_equal(after.writes, array.writes)  # a disturb is no write
 
 
+@pytest.mark.long
 def test_disturbs_of_a_run_are_counted(config):
     """Off without `half_select`; on, applied every 20 steps and nothing is left over from before."""
     card = two_states(disturb=0.02)

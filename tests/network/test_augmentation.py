@@ -51,6 +51,7 @@ def test_moves_belong_to_step_and_place():
     assert not np.array_equal(all_of_them, moved(key, 4, wide, 2, True))
 
 
+@pytest.mark.long
 def test_only_training_sees_moved_pictures(config, tmp_path):
     """A step whose weights cannot move tests alike; the losses of training differ. Off is what it was without."""
     plain, off, on, turned, both = (tmp_path / name for name in ("plain", "off", "on", "turned", "both"))
@@ -71,6 +72,7 @@ def test_only_training_sees_moved_pictures(config, tmp_path):
     assert len({row["train_loss"] for row in results[1:]}) == 4
 
 
+@pytest.mark.long
 def test_a_training_moves_its_pictures_by_its_own_stream_and_step(config, tmp_path, monkeypatch):
     """Moves that blacken the pictures of a wrong key, or of the first step alone, are told by the loss."""
     still = {"optimizer": {"name": "sgd", "learning_rate": 1e-30}, "epochs": 1, "normalisation": "none"}
@@ -89,6 +91,7 @@ def test_a_training_moves_its_pictures_by_its_own_stream_and_step(config, tmp_pa
     assert loss("never", lambda _, step: step >= 10**6) == black
 
 
+@pytest.mark.long
 def test_the_same_again_and_after_resume(config, tmp_path):
     changes = {"augmentation": {"shift_px": 1, "mirror": True}}
     train(config, tmp_path / "whole", **changes)

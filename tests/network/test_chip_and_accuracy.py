@@ -30,6 +30,7 @@ def test_values_beyond_full_scale_are_counted(bits, full_scale, signed, share):
     assert float(beyond(X, bits, full_scale, signed)) == share
 
 
+@pytest.mark.long
 def test_the_share_of_a_run_is_that_of_its_currents(config):
     """Layer 1 against the currents of the same devices, formed here, without noise of reads."""
     run = trainer(
@@ -99,12 +100,14 @@ def measured(tmp_path_factory):
     return measure
 
 
+@pytest.mark.long
 def test_one_bit_more(measured):
     two, three = (measured({"dac_bits": 8, "adc_bits": bits}) for bits in (2, 3))
     assert three[0] > two[0] + 0.02
     assert three[1] > two[1] and three[2] >= two[2] and three[3] > two[3]
 
 
+@pytest.mark.long
 def test_tiles_of_half_the_size(measured):
     """A converter for each tile's columns: half as many wait for it, and twice as many convert."""
     lines = {"wire_resistance_ohm": 60.0, "partial_sums": "digital"}
@@ -115,6 +118,7 @@ def test_tiles_of_half_the_size(measured):
     assert small[1] > large[1] and small[2] < large[2] and small[3] > large[3]
 
 
+@pytest.mark.long
 def test_a_converter_for_twice_the_columns(measured):
     own, shared = measured(columns_per_adc=4), measured(columns_per_adc=8)
     assert shared[0] == own[0] and shared[2] > own[2] and shared[3] < own[3]

@@ -40,6 +40,7 @@ def checked(config, rule, **changes):
     return settings.read(config(**section))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", rules.REGISTRY.own())
 def test_a_device_of_steps_is_refused_or_learns(config, folder, tmp_path, rule):
     """No rule trains an up/down device to chance without a word."""

@@ -95,6 +95,7 @@ def test_the_nearest_pulse_is_the_one_most_likely_to_lead_back():
     np.testing.assert_allclose(writes[1], [gone[2], gone[0]], rtol=1e-12)
 
 
+@pytest.mark.long
 def test_a_network_is_tested_after_each_hold(config, tmp_path):
     """An hour at rest loses half the devices; with a refresh each second 1 in 3300, of 240 with this seed none."""
     ways = {"temperatures_K": [4.0, 300.0], "holds_s": [3600.0], "refresh_intervals_s": [None, 1.0], "attempts": 20}

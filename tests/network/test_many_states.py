@@ -49,6 +49,7 @@ def test_a_draw_of_500_states_follows_the_card():
     assert stats.chisquare(pooled[0][pooled[1] > 0], pooled[1][pooled[1] > 0]).pvalue > 1e-3
 
 
+@pytest.mark.long
 def test_a_network_of_500_levels_learns(config, tmp_path):
     result, device = train(config, tmp_path / "run", lattice(500, 0.3), **SECTION)
     assert len(device.states) == 500

@@ -93,6 +93,7 @@ def test_noise_of_a_convolution_has_the_variance_of_its_windows():
         assert np.abs(r).max() < 5 / np.sqrt(4000)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variance", ["none", "one", "each"])
 @pytest.mark.parametrize("step", ["", "s2"])
 def test_images_in_parts_are_read_as_all_at_once(step, variance, monkeypatch):
@@ -173,6 +174,7 @@ def forward(net, weights, x, training, model=None, probes=None):
     return layer_stack.forward(net, product, weights, model or layer_stack.init(net), x, training, probes)
 
 
+@pytest.mark.long
 def test_a_whole_network_by_hand():
     """Convolution, maximum, batch normalisation over places and pictures, activation, dense layer."""
     net = Architecture((4, 4, 1), parse(["4x4x1", "3C3", "MP2", 4], (4, 4, 1)), "tanh")
@@ -198,6 +200,7 @@ def test_a_whole_network_by_hand():
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
+@pytest.mark.long
 def test_errors_at_the_probes_are_those_of_the_columns():
     """The gradient of a dense layer is the outer product of its inputs and its columns' errors, times the scale."""
     net = Architecture((1, 1, 5), parse([5, 7, 3], (1, 1, 5)))

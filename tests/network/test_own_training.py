@@ -61,6 +61,7 @@ def pictures(folder):
     return {"dataset": "arrays", "dataset_options": options, "layers": ["28x28x1", "4C5", "MP2", 4]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [activities, spectra, series, pictures])
 def test_learns(tmp_path, kind):
     config = partial(write_config, tmp_path, data={"cache": str(tmp_path / "cache")})

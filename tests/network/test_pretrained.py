@@ -64,6 +64,7 @@ def test_floats_answer_as_elsewhere(tmp_path, elsewhere):
     assert result["history"][0]["test_accuracy"] == np.mean(answers == labels) > 0.85
 
 
+@pytest.mark.long
 def test_programmed_to_the_tables(tmp_path, elsewhere):
     """Programmed into devices, the tables stand beside the floats, with the hash; the training costs nothing."""
     network, answers, labels = elsewhere

@@ -73,6 +73,7 @@ def of_widths(weights, x):
     return dense(jax.nn.relu(dense(out, weights[3]) + out), weights[4])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("entries", "reference"),
     [
@@ -161,6 +162,7 @@ def test_lists_that_do_not_fit_are_refused(entries, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rule", "layers", "more"),
     [

@@ -66,6 +66,7 @@ def test_pulses_are_binomial_in_the_slots(managed):
     ])  # fmt: skip
 
 
+@pytest.mark.long
 def test_mean_and_variance_of_the_weight_change():
     """E = -rate x delta and Var = BL p (1 - p) Dw^2 + BL p s^2 Dw^2, with the programming spread s of the device.
 
@@ -113,6 +114,7 @@ def test_what_is_too_much_saturates():
     assert np.all(times == 6)
 
 
+@pytest.mark.long
 def test_a_step_lowers_the_loss():
     """Inputs and errors of either sign: every pulse goes against the gradient x delta, none where it is 0."""
     of_rule = rule(NAME, lattice(101, 0.0), optimizer={"name": "sgd", "learning_rate": 3.0})
@@ -149,6 +151,7 @@ def test_several_pulses_are_as_many_draws_of_the_kernel():
     assert enough(kernel_p_values(of_rule))
 
 
+@pytest.mark.long
 def test_a_pair_halves_the_step_and_takes_turns():
     plain, pair = rule(NAME, lattice(101, 0.0)), rule(NAME, lattice(101, 0.0), {"pair": True})
     assert pair.fine == pytest.approx(plain.fine / 2, rel=1e-7, abs=0) and pair.mix == (0.5, -0.5)

@@ -124,6 +124,7 @@ def test_accumulating_is_that_of_the_rule_in_place():
     assert of_rule.memory_bits(after) == inplace.memory_bits(also)
 
 
+@pytest.mark.long
 def test_attempts_lower_the_error_and_are_counted():
     """Off by more than half of the smallest gap: written again, the rest never; fewer are off each time."""
     card = make_card(spread=0.8)
@@ -150,6 +151,7 @@ def test_attempts_lower_the_error_and_are_counted():
     assert errors[0] > 1.5 * errors[1] and off[0] > 0.2 and off[1] < 3 * off[0] ** 4
 
 
+@pytest.mark.long
 def test_a_wide_margin_is_always_met_and_none_never():
     card, level = make_card(), np.full(SHAPE, 2)
     wide, never = (rule(NAME, card, {"attempts": 3, "verify_margin": m}) for m in (10, 0))
@@ -162,6 +164,7 @@ def test_every_kernel_of_the_alphabet_is_drawn_as_the_card_says():
     assert enough(kernel_p_values(rule(NAME, make_card(memory=0.4))))
 
 
+@pytest.mark.long
 def test_deployments_differ_and_repeat():
     of_rule, level = rule(NAME, make_card()), np.full(SHAPE, 2)
     a, b, again = (np.asarray(deployed(of_rule, level, seed)[0].weight) for seed in (1, 2, 1))

@@ -187,6 +187,7 @@ def test_every_kernel_of_the_alphabet_is_drawn_as_the_card_says():
     assert enough(kernel_p_values(rule(NAME, junction((0.01, 0.37, 0.9), (0.2, 0.999), back=0.004))))
 
 
+@pytest.mark.long
 def test_order_of_layers_does_not_matter():
     """What happens to a layer is named by its own stream: evaluated in the other order, the same pulses."""
     of_rule = rule(NAME, junction(SURE, SURE))

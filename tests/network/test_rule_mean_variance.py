@@ -107,6 +107,7 @@ def test_mean_and_variance_of_a_column(x, number, signed, coding):
         np.testing.assert_allclose(out * number, np.round(out * number), atol=1e-3)  # counts, whatever the formula
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [1, 20])
 def test_codings_agree_where_inputs_are_zero_or_one(number):
     """To the bit, noise of the reads and differing wires included; grey inputs part them."""
@@ -143,6 +144,7 @@ def forward(control, x, noise, number, coding="rate"):
     return fires.sum(1) + noise * jnp.sqrt((each / number).sum(1) + 1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("x", "number", "coding"),
     [(BINARY, 1, "rate"), (BINARY, 40, "rate"), (GREY, 3, "rate"), (GREY, 1, "amplitude"), (GREY, 40, "amplitude")],
@@ -225,6 +227,7 @@ def wires(instances=40, electrical=None, **population):
     return make(Parametric.parse(section, "w"), 5, "w")
 
 
+@pytest.mark.long
 def test_each_wire_passes_by_its_own_law():
     """Means of 4096 measurements against the exact law of each wire's own threshold; false alarms 0.01 %."""
     card, size = wires(), 600
@@ -254,6 +257,7 @@ def test_each_wire_passes_by_its_own_law():
     np.testing.assert_allclose(of_rule.passing_of(scaled, kinds), own, atol=2e-6)
 
 
+@pytest.mark.long
 def test_wires_that_differ_are_trained_by_the_common_law():
     """The gradient is the published one with the noise that has happened, to which the differences belong."""
     card = wires(conductance_max_relative_sd=0.1)
@@ -308,6 +312,7 @@ def test_reads_are_noisy(number, coding):
     np.testing.assert_array_equal(dark, 0)
 
 
+@pytest.mark.long
 def test_stuck_wires_stay_as_they_were_made():
     """Share and states of the stuck are binomial (0.01 %), and whatever the control, they do not move."""
     share, shape = 0.3, (60, 50)

@@ -26,6 +26,7 @@ def uneven(levels=101, up=2, down=1, spread=0.0):
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pair", [False, True])
 @pytest.mark.parametrize("mean_step", ["direction", "both"])
 def test_each_direction_is_divided_by_its_own_step(pair, mean_step):
@@ -47,6 +48,7 @@ def test_each_direction_is_divided_by_its_own_step(pair, mean_step):
         assert not np.allclose(divided, step)
 
 
+@pytest.mark.long
 def test_equal_steps_need_one_train_of_each_column():
     """As many bits of randomness, and the same, as before directions were told apart."""
     even, odd = rule(NAME, lattice()), rule(NAME, uneven())
@@ -67,6 +69,7 @@ def test_carrying_conserves_the_weight_of_uneven_devices():
     assert np.abs(np.tensordot(of_rule.mix, moved, axes=1)).max() <= 0.25 * of_rule.each.max() / 2 + 1e-9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [0.01, 0.3, 1.0, 2.7])
 def test_a_fraction_has_the_share_of_mean_and_variance(number):
     """E = n m and Var = n v of 20,000 devices each way, normal bounds at 0.01 % in all; counts are n in the mean."""
@@ -96,6 +99,7 @@ def test_a_fraction_has_the_share_of_mean_and_variance(number):
         )
 
 
+@pytest.mark.long
 def test_fractions_end_where_the_states_end_and_nothing_is_nothing():
     of_rule = rule(NAME, lattice(11, 0.3), {"pulses": "fractional"})
     table = sampling.tables(of_rule.device, of_rule.alphabet())
@@ -108,6 +112,7 @@ def test_fractions_end_where_the_states_end_and_nothing_is_nothing():
     assert 0 < abs(float(after.weight[0, 3])) < 1e-2
 
 
+@pytest.mark.long
 def test_rows_without_a_change_are_left_out_and_the_rest_is_as_one_by_one():
     """Programming a network does what `apply` does to each device, and counts it."""
     of_rule = rule(NAME, lattice(21, 0.5), {"pulses": "fractional", "pair": True})
@@ -231,6 +236,7 @@ def test_assumed_widths_are_told_with_energy_and_duration():
     assert device.assumed == "pulses of 0.25 of their width, steps and variances in proportion"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "changes", "assumed"),
     [

@@ -82,6 +82,8 @@ RUNS = {
         make_card, {"rule_options": {"levels": 6}, "optimizer": {"name": "adam", "learning_rate": 0.02}},
     ),
 }  # fmt: skip
+# that train within some two seconds; the others are long
+SHORT = ("train_then_deploy", "mean_variance_probability", "stochastic_rounding", "straight_through")
 SECTION = {
     "dataset": "runs", "data": {}, "layers": [16, 8, 4], "validation_images": 100, "epochs": 3, "batch_size": 20,
     "seed": 1, "seeds": 1, "rule_options": {},
@@ -132,7 +134,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(rule, marks=[] if rule in SHORT else pytest.mark.long) for rule in RUNS]
+)
 def done(request, folder):
     """Train once; return the rule and the result."""
     return request.param, train(trainer(request.param), folder / request.param)
@@ -163,6 +167,7 @@ def test_learns_and_counts_what_it_does(done):
         assert all(row["writes"] >= 16 * 4 for row in draws)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scaled", [True, False])
 def test_converters_of_counted_wires_reach_as_far_as_those_of_weights(folder, scaled):
     """Full scale is in units of the sd of a column of uniform weights and unit inputs, scaled to a sd of 1 or not."""
@@ -193,6 +198,7 @@ def again(folder) -> None:
         assert seen == [2, 3]  # went on after the second
 
 
+@pytest.mark.long
 def test_in_another_process_and_resumed_the_bytes_are_the_same(folder, tmp_path):
     """And with another seed of Python's hashes, and the rules in the reverse order."""
     code = "import sys, pathlib; from tests.network.test_rule_runs import again; again(pathlib.Path(sys.argv[1]))"
@@ -207,6 +213,7 @@ def test_in_another_process_and_resumed_the_bytes_are_the_same(folder, tmp_path)
         assert contents(tmp_path / rule) == contents(tmp_path / f"{rule}_resumed") == contents(folder / rule), rule
 
 
+@pytest.mark.long
 def test_tiles_carry_after_every_hundredth_step(folder):
     run = trainer("stochastic_coincidence")
     assert run.rule.interval == run.rule.every == 100

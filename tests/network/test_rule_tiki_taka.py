@@ -173,6 +173,7 @@ def test_a_transfer_gives_C_pulses_in_proportion_and_leaves_A():
     assert rule(NAME, soft(), {"transfer_rate": 1e3}).transfer(array).mask[1].sum() >= 31  # saturated, not wrapped
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("gamma", "share"), [(0.25, 0.25), (0.5, 0.2), (1.0, 1.0), (1.0, 0.3)])
 def test_a_transfer_that_is_given_back_conserves_the_weight(gamma, share):
     """Equal steps: exact mean over the kernels to half a step of A, and a drawn one; normal deviate, 0.01 %."""

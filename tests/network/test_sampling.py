@@ -92,6 +92,7 @@ def test_words_are_uniform_and_independent():
         assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < limit
 
 
+@pytest.mark.long
 def test_deviates_are_the_inverse_of_the_normal_distribution():
     """All values that there are, against scipy in float64."""
     found = np.asarray(random_words.inverted(jnp.arange(2**23, dtype=jnp.uint32) << 9), np.float64)
@@ -114,6 +115,7 @@ def test_deviates_have_the_right_distribution():
     assert kstest(uniform.ravel(), "uniform", args=(-(3**0.5), 2 * 3**0.5)).pvalue > 1e-3
 
 
+@pytest.mark.long
 def test_spread_is_drawn_at_programming_and_held(device):
     shape = (100, 128)
     array, instance, table, _ = made(device, shape)
@@ -138,6 +140,7 @@ def test_switches_turn_spreads_off(card):
     assert not device.read_sd.any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rows", [[3, 77, 399], range(0, 400, 5)])
 def test_few_rows_and_all_rows_draw_the_same(device, monkeypatch, rows):
     """A synapse's outcome must not depend on how many others are programmed with it, nor on the way it is done."""

@@ -27,12 +27,14 @@ def test_learns(config, tmp_path, rule):
     assert np.trace(result["confusion"]) / 200 == last["test_accuracy"]
 
 
+@pytest.mark.long
 def test_read_noise_that_drowns_the_weights_stops_learning(config, tmp_path):
     """The noise of the card really reaches the columns."""
     result, _ = train(config, tmp_path / "run", card=make_card(read_noise_S=2e-2))
     assert result["history"][-1]["test_accuracy"] < 0.6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [{}, EVERYTHING])
 def test_same_bytes_again_and_after_resume(config, tmp_path, changes):
     whole, twice, broken = (tmp_path / name for name in ("whole", "twice", "broken"))
@@ -69,6 +71,7 @@ def test_longer_run_goes_on_from_the_shorter(config, tmp_path):
     assert contents(short) == contents(long)
 
 
+@pytest.mark.long
 def test_checkpoint_of_another_run_is_not_used(config, tmp_path):
     train(config, tmp_path / "a", seed=2)
     other = tmp_path / "b"
@@ -81,6 +84,7 @@ def test_checkpoint_of_another_run_is_not_used(config, tmp_path):
     assert checkpoint.load(other / "checkpoint.npz", "x", {}) is None
 
 
+@pytest.mark.long
 def test_replicates_and_seeds_differ_but_rules_share_their_batches(config, tmp_path):
     runs = [train(config, tmp_path / f"{i}", replicate=i, epochs=1)[0] for i in range(2)]
     assert runs[0]["history"][1]["train_loss"] != runs[1]["history"][1]["train_loss"]
@@ -116,6 +120,7 @@ def test_counts_are_the_sums_of_the_epochs(config, tmp_path):
     assert max(meter.most_writes_on_a_device) == cost["most_writes_on_a_device"] >= 1
 
 
+@pytest.mark.long
 def test_a_larger_margin_writes_less(config, tmp_path):
     writes = []
     for margin in (0.1, 0.5):
@@ -124,6 +129,7 @@ def test_a_larger_margin_writes_less(config, tmp_path):
     assert writes[0] - 240 > 2 * (writes[1] - 240) > 0  # beyond the first programming
 
 
+@pytest.mark.long
 def test_compare_state_costs_reads_and_saves_memory(config, tmp_path):
     result, _ = train(config, tmp_path / "run", rule_options={"compare": "state"}, epochs=1)
     cost = result["meter"].counts()
@@ -167,6 +173,7 @@ def test_float_baseline_has_no_device_energy(config, tmp_path):
     assert result["meter"].counts()["writes"] == result["meter"].counts()["device_reads_per_sample"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layers", [[16, 12, 4], ["4x4x1", "5C3", 4]])
 def test_groups_of_rows_that_are_converted_by_themselves_add_up(config, layers):
     """Ideal converters leave the sum of the groups equal to the column; each bit more leaves a smaller error."""
@@ -223,6 +230,7 @@ def test_an_epoch_may_have_more_writes_than_32_bits_hold():
     assert total[0].tolist() == [1000 * (2**30 - 1), 0, 1000] and total[1] == 1000 * (2**29 + 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "activation", "signed"),
     [("unit", "relu", (False, False)), ("binary", "tanh", (False, True)), ("signed", "sigmoid", (True, False))],
@@ -247,6 +255,7 @@ def test_waiting_counts_from_the_first_of_the_best_epochs(config):
     assert not trainer(config).waited(epochs[:5])
 
 
+@pytest.mark.long
 def test_noise_on_the_pictures(config, tmp_path):
     """No noise is the test itself; much noise is chance (0.25, four binomial sd of 200 images: 0.12)."""
     result, _ = train(config, tmp_path / "run", evaluation={"input_noise_sds": [0.0, 0.3, 100.0]}, epochs=2)
@@ -263,6 +272,7 @@ def test_noise_on_the_pictures(config, tmp_path):
     assert again["history"] == result["history"]
 
 
+@pytest.mark.long
 def test_a_convolutional_network_trains_and_is_counted_by_use(config, tmp_path):
     result, device = train(config, tmp_path / "run", layers=["4x4x1", "5C3", "MP2", 4], activation="tanh", epochs=2)
     assert result["history"][-1]["train_loss"] < result["history"][1]["train_loss"]

@@ -37,6 +37,7 @@ def train(random, shape, chance, device, kinds):
     return pulse_trains.Trains(*words, *map(jnp.asarray, signs), jnp.int32(device), jnp.array([0, SLOTS], jnp.int32))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("chance", "kinds"), [(0.0, 1), (0.01, 1), (0.1, 1), (0.5, 1), (1.0, 1), (0.01, 2), (0.1, 2), (0.5, 2)]
 )

@@ -98,6 +98,7 @@ def test_every_rule_s_range_is_one_that_its_options_allow():
                 assert getattr(rules.options(name, {option: end}), option) == end
 
 
+@pytest.mark.long
 def test_from_the_command_line_to_the_summary(toy):
     path = write_config(toy, epochs=1, tune={"trials": 2, "training_images": 200})
     make_card().write(toy / "card")

@@ -13,6 +13,7 @@ from tests.network.rule_cards import SURE, enough, fits, junction, quick_compile
 WEAK = (1e-6, 0.001, 0.04, 0.3, 0.9), (0.002, 0.5, 1.0)
 
 
+@pytest.mark.long
 def test_ordered_words_that_leave_a_state_are_the_smallest():
     """All probabilities and both states: words are drawn to the other state up to a count, and to their own beyond."""
     random = np.random.default_rng(3)
@@ -72,6 +73,7 @@ CARDS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("card", "devices", "most"),
     [("weak", "pair", 0.1), ("weak", "pair", -2.5), ("own", "pair", -2), ("sure", 1, 0.1), ("back", 3, 0.1)],

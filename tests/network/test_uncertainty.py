@@ -93,6 +93,7 @@ def counted_card():
     return replace(card, transitions=table)
 
 
+@pytest.mark.long
 def test_the_table_of_a_study(config, tmp_path):
     """From sampled cards through runs to the table: accuracies put in by hand come out split, energies are those of
     the cards; the same command gives the same bytes."""

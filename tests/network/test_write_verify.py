@@ -50,6 +50,7 @@ def loop(of_card, told, target, seed=1, state=None):
     return of_rule, before, sampling.views(array, SHAPES)[0], done
 
 
+@pytest.mark.long
 def test_a_known_step_takes_as_many_pulses_as_it_is_away():
     """Steps of exactly one state without spread: each device gets its distance in pulses, in its direction, no more."""
     target = np.broadcast_to(np.linspace(-1, 1, 50), SHAPE)
@@ -81,6 +82,7 @@ def test_noisy_steps_end_within_the_tolerance_and_every_pulse_and_read_is_counte
     assert done.looks == target.size + writes  # one before the first pulse, one after each
 
 
+@pytest.mark.long
 def test_no_more_pulses_than_allowed():
     target = np.ones(SHAPE)
     _, _, after, done = loop(lattice(101, 0.0), {"tolerance": 0.005, "most_pulses": 7}, target, state=0)
@@ -88,6 +90,7 @@ def test_no_more_pulses_than_allowed():
     assert int(done.reached.rounds) == 7 and float(done.reached.trace[7, 0]) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reads", [1, 16])
 def test_reads_are_noisy_and_averaged(reads):
     """Read noise of three tolerances: a device is accepted where a reading happens to lie, not where it is.
@@ -159,6 +162,7 @@ def test_training_draws_weights_within_the_tolerance():
     np.testing.assert_allclose(one.variance, sd, rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("of_rule", "options", "stages"),
     [

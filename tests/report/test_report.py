@@ -205,6 +205,7 @@ def test_quantities_get_the_prefix_that_fits(value, told):
 
 
 # -- in a browser ------------------------------------------------------------------------------------------------------
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 def test_a_browser_draws_every_view_and_has_nothing_to_complain_of(full, tmp_path):
     # choose the last entry of each menu, as a person would, after all plots have been drawn

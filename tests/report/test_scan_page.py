@@ -120,6 +120,7 @@ def test_the_package_of_a_scan_is_its_own_table_with_units(folder):
     assert fields["inference_energy_J_array"]["unit"] == "J" and "label" in fields["axis_levels"]["description"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 def test_a_browser_draws_it(folder):
     text, said = browse(folder / "report.html")

@@ -23,6 +23,7 @@ def card():
     return sl.card.library(NAME)
 
 
+@pytest.mark.long
 def test_importing_spinloom_loads_nothing_that_computes():
     code = "import sys, spinloom; print(*{'jax', 'numpy', 'pandas', 'spinloom_api'} & set(sys.modules)); spinloom.card"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
@@ -49,6 +50,7 @@ def test_cards_need_no_study_in_the_current_folder(card, tmp_path, monkeypatch):
     assert sl.card.library(NAME) == card
 
 
+@pytest.mark.long
 def test_an_imported_card_is_the_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     main(["import", str(EVENTS), "--format", "events", "--output", str(tmp_path / "card")])
@@ -58,6 +60,7 @@ def test_an_imported_card_is_the_commands(tmp_path, monkeypatch):
         assert path.read_bytes() == (tmp_path / "own" / path.name).read_bytes()
 
 
+@pytest.mark.long
 def test_a_table_of_writes_gives_the_card_of_its_file(tmp_path):
     writes = pd.read_csv(EVENTS)
     made = sl.card.from_writes(writes)

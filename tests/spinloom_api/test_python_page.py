@@ -25,6 +25,7 @@ def folder(finished, tmp_path, monkeypatch):
     return tree.path
 
 
+@pytest.mark.long
 def test_the_code_of_the_page_runs(folder):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
     names = {}

@@ -15,6 +15,7 @@ def study(finished, tmp_path_factory):
     return sl.study(tree.path / "study.yaml", folder=tree.path)
 
 
+@pytest.mark.long
 def test_a_study_from_a_mapping_has_the_bytes_of_the_command(finished, server, tmp_path):
     tree = Tree.of_sources(tmp_path / "tree", server)
     made = sl.study(SMALL, folder=tree.path).run()
@@ -22,6 +23,7 @@ def test_a_study_from_a_mapping_has_the_bytes_of_the_command(finished, server, t
     assert contents(tree.results) == contents(finished.results)
 
 
+@pytest.mark.long
 def test_a_study_that_has_run_runs_nothing_again(study):
     before = study.report.stat().st_mtime_ns
     assert study.run() is study and study.report.stat().st_mtime_ns == before
@@ -42,6 +44,7 @@ def test_a_page_shows_the_study(study):
     assert "stt_mtj, simulated by macrospin" in html and "64 - 10" in html and "report.html" in html
 
 
+@pytest.mark.long
 def test_a_training_has_the_bytes_of_the_studys(study, tmp_path):
     for variant in ("accumulate_quantise_program", "float_baseline"):
         own = sl.train(study.card, study.training(variant), folder=tmp_path / variant)
@@ -51,6 +54,7 @@ def test_a_training_has_the_bytes_of_the_studys(study, tmp_path):
     assert sl.train(study.card, study).history["rule"].iloc[0] == "accumulate_quantise_program"
 
 
+@pytest.mark.long
 def test_a_training_of_a_mapping_takes_rule_options_and_seed(study):
     found = [sl.train(study.card, NETWORK, "accumulate_quantise_program", seed=2, margin=m) for m in (0.0, 0.4)]
     assert found[0].history["writes"].sum() > found[1].history["writes"].sum() > 0
@@ -82,6 +86,7 @@ def test_a_wrong_study_is_refused(study, tmp_path):
         sl.study(folder=tmp_path)
 
 
+@pytest.mark.long
 def test_what_fails_in_a_run_is_the_error(study):
     with pytest.raises(sl.UserError, match="its log: .*snakemake.log"):
         sl.study({**SMALL, "study": "fails"}, folder=study.folder).run("nosuch")

@@ -1,5 +1,7 @@
 """The jobs of the small study that run again after changes of each kind."""
 
+import pytest
+
 REPORT = {"report_html": 1, "data_package": 1, "all": 1}
 AFTER = {"summarise": 1, **REPORT}
 # the variant that uses the card; both
@@ -16,3 +18,8 @@ PAGE = {"report_html": 1, "all": 1}
 
 def without(jobs, *names):
     return {name: count for name, count in jobs.items() if name not in names}
+
+
+def every_eighth_short(cases):
+    """Return the cases as parameters; all but every eighth are marked long."""
+    return [pytest.param(*case, marks=pytest.mark.long if place % 8 else []) for place, case in enumerate(cases)]

@@ -83,6 +83,7 @@ def test_a_config_that_extends_another_replaces_what_is_beneath(tmp_path):
         config.load(own)
 
 
+@pytest.mark.long
 def test_a_study_in_its_own_folder_has_the_bytes_of_a_clone(finished, server, tmp_path):
     begin.begin(tmp_path / STUDY)
     own = Tree(tmp_path / STUDY, server)
@@ -118,6 +119,7 @@ def test_all_code_is_in_packages_that_are_installed():
         assert any(fnmatch.fnmatchcase(".".join(folder.relative_to(ROOT).parts), one) for one in patterns), folder
 
 
+@pytest.mark.long
 def test_the_help_names_every_command():
     told = subprocess.run([sys.executable, "-m", "spinloom", "-h"], capture_output=True, text=True, cwd=ROOT).stdout
     for package, short in (("device_sims", "sim"), ("calibration", "card"), ("network", "net")):

@@ -1,6 +1,7 @@
 """A user's table through all stages: named by its hash on the last page, trained again if it changes."""
 
 import pandas as pd
+import pytest
 
 from spinloom.files import read_json, sha256_file
 from tests.network.own_files import frame
@@ -18,6 +19,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.long
 def test_a_table_trains_and_trains_again_when_it_changes(tree):
     path = tree.path / "data" / "flowers.csv"
     path.parent.mkdir()

@@ -18,6 +18,7 @@ from tests.workflow.expected import (
     SIMULATION,
     TABLES,
     TRAINING,
+    every_eighth_short,
     without,
 )  # fmt: skip
 from tests.workflows import planned
@@ -131,7 +132,9 @@ def one_more_line(content, suffix):
     return content + (b"\nEDITED = True\n" if suffix == ".py" else b"\n# another line\n")
 
 
-@pytest.mark.parametrize("name, expected", SOURCES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "name, expected", every_eighth_short(SOURCES), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_an_edited_source_reruns_what_uses_it(tree, name, expected):
     tree.configure({})
     with edited(tree, one_more_line, [name]):
@@ -144,6 +147,7 @@ def test_sources_that_the_study_does_not_use_rerun_nothing(tree):
         assert tree.jobs() == NOTHING
 
 
+@pytest.mark.long
 def test_the_evidence_for_the_engines_depends_on_their_statements(tree):
     tree.configure({})
     assert tree.jobs("validation") == {"validate": 1, "validation": 1}
@@ -163,6 +167,7 @@ def test_the_evidence_for_the_engines_depends_on_their_statements(tree):
     shutil.rmtree(code.parent)  # a page tells of evidence that is there
 
 
+@pytest.mark.long
 def test_comments_docstrings_and_layout_rerun_nothing(tree):
     def commented(content, suffix):
         # every module has a docstring, and begins with it
@@ -204,6 +209,7 @@ def installed(tree, *names):
             shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name, expected", PACKAGES, ids=lambda value: value if isinstance(value, str) else "")
 def test_an_upgraded_package_reruns_what_it_decides_and_says_so(tree, name, expected):
     tree.configure({})

@@ -25,6 +25,7 @@ from tests.workflow.expected import (
     SIMULATION,
     TABLES,
     TRAINING,
+    every_eighth_short,
     without,
 )  # fmt: skip
 from tests.workflows import SMALL, Tree, changed
@@ -92,12 +93,13 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("changes, expected", KEYS, ids=lambda value: ",".join(value)[:60])
+@pytest.mark.parametrize("changes, expected", every_eighth_short(KEYS), ids=lambda value: ",".join(value)[:60])
 def test_a_key_reruns_what_it_reaches(tree, changes, expected):
     tree.configure(changes)
     assert tree.jobs() == expected
 
 
+@pytest.mark.long
 def test_other_pictures_are_drawn_anew_and_nothing_is_simulated(server, tmp_path):
     """A study of the engine llg, run to its page; then its key of pictures changes."""
     tree = Tree.of_sources(tmp_path / "tree", server)
@@ -139,6 +141,7 @@ def test_touching_every_file_reruns_nothing(tree):
     assert tree.jobs() == NOTHING
 
 
+@pytest.mark.long
 def test_targets_stop_at_their_stage(tree):
     tree.configure({"seed": 2})
     simulated = {"simulate": 4, "collect": 1}
@@ -158,6 +161,7 @@ def test_a_tree_in_another_place_reruns_nothing(moved):
     assert moved.jobs() == NOTHING
 
 
+@pytest.mark.long
 def test_results_in_another_place_are_not_there(moved):
     moved.results.rename(moved.path / "results" / "away")
     assert moved.jobs() == EVERYTHING
@@ -170,6 +174,7 @@ def test_results_in_another_place_are_not_there(moved):
     assert moved.jobs() == NOTHING
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name, expected",
     [
@@ -197,6 +202,7 @@ def test_a_deleted_result_is_made_again_with_what_follows_it(tree, name, expecte
         aside.rename(path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name, refused_by, message, expected",
     [
@@ -240,6 +246,7 @@ def test_a_table_edited_by_hand_is_found_and_refused(finished, tmp_path, name, r
     assert done.returncode != 0 and message in line and "changed since" in line and "Traceback" not in text
 
 
+@pytest.mark.long
 def test_without_snakemakes_memory_the_hashes_tell(moved):
     shutil.rmtree(moved.path / ".snakemake")
     for path in [*moved.path.glob("*.smk"), *moved.path.rglob("*.py"), *moved.path.rglob("*.rst")]:
@@ -253,6 +260,7 @@ def test_without_snakemakes_memory_the_hashes_tell(moved):
     assert without(moved.jobs(), "collect") == CALIBRATION
 
 
+@pytest.mark.long
 def test_an_edit_that_only_a_dry_run_saw_leaves_no_trace(moved):
     """Without Snakemake's memory only times tell, so a file that is as it was must have its time again."""
     source = moved.path / "spinloom" / "streams.py"

@@ -40,6 +40,7 @@ def tree(server, tmp_path, fake_mumax3):  # noqa: F811
     return made
 
 
+@pytest.mark.long
 def test_a_script_becomes_a_card_a_network_and_a_page_and_only_what_changed_runs_again(tree):
     planned = tree.snakemake("-n")
     assert "script track.mx3, 0.154 ns, engine mumax3" in planned.stderr, planned.stderr

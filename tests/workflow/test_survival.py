@@ -108,6 +108,7 @@ def compare(tree, undisturbed):
     assert tree.jobs() == {}
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_with_the_same_command(finished, server, tmp_path):
     tree = Tree.of_sources(tmp_path / "tree", server)
     assert len(survive(tree, SHORT, np.random.default_rng(8), longest_s=0.3)) >= 3
@@ -144,6 +145,7 @@ def test_a_run_killed_at_many_moments_goes_on_with_the_same_command(tmp_path):
     compare(*trees)
 
 
+@pytest.mark.long
 def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
     tree = finished.copied(tmp_path / "tree")
     tree.configure({"network.epochs": 20000})
@@ -174,6 +176,7 @@ def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
     compare(tree, finished)
 
 
+@pytest.mark.long
 def test_finished_simulations_are_deleted_by_hand_alone(finished, tmp_path):
     tree = finished.copied(tmp_path / "tree")
     before = contents(tree.results)
@@ -209,6 +212,7 @@ def disk(finished, tmp_path):
         subprocess.run(["umount", place], check=True)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_an_error_and_earlier_results_stay(disk):
     tree, place = disk
     before = contents(tree.results, "config")

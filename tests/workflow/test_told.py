@@ -18,6 +18,7 @@ def tree(server, tmp_path_factory):
     return Tree.of_sources(tmp_path_factory.mktemp("told") / "tree", server)
 
 
+@pytest.mark.long
 def test_a_file_is_refused_with_the_same_line_by_every_command(tree):
     (tree.path / "twice.yaml").write_text("study: other\nseed: 1\nseed: 2\n")
     (tree.path / "octal.yaml").write_text("study: other\nnetwork: {epochs: 010}\n")

@@ -69,6 +69,7 @@ def finish(tree, snakemake, *arguments):
     assert snakemake("--touch", *arguments).returncode == 0
 
 
+@pytest.mark.long
 def test_a_change_of_one_variant_repeats_its_trainings_alone(tree, snakemake, jobs):
     def arguments(network=None, **more):
         content = {"study": "many", "calibration": {"source": {"kind": "library", "name": "sot_mtj_80nm_a"}}, **more}
@@ -88,6 +89,7 @@ def test_a_change_of_one_variant_repeats_its_trainings_alone(tree, snakemake, jo
     assert jobs(*arguments(changed, **later)) == {"train": 2, **after}
 
 
+@pytest.mark.long
 def test_a_scan_is_its_points_studies(tree, jobs):
     """Two numbers of states of one sweep, two learning rates: cards of two kinds, chunks that all share."""
     scan = {
@@ -112,6 +114,7 @@ def test_a_scan_is_its_points_studies(tree, jobs):
     assert jobs(page, *arguments)["train"] == 6
 
 
+@pytest.mark.long
 def test_a_scans_page_and_package_follow_their_sources_alone(tree, snakemake, jobs):
     axis = {"key": "network.epochs", "values": [1, 2]}
     source = {"source": {"kind": "library", "name": "sot_mtj_80nm_a"}}
@@ -130,6 +133,7 @@ def test_a_study_may_begin_with_its_card(tree, jobs):
     assert planned == {**CARD, "data": 1, "train": 6, "summarise": 1}
 
 
+@pytest.mark.long
 def test_a_change_of_the_card_repeats_the_card_and_what_follows(tree, snakemake, jobs):
     small = {"study": "done", "device_sims": {"sweep": {"instances": 1, "replicas_per_instance": 1}}}
     small["network"] = {"seeds": 1, "baseline": None}

@@ -46,6 +46,7 @@ def tables(tree):
     return {name: (tree.path / FOLDER / f"{name}.csv").read_bytes() for name in NAMES}
 
 
+@pytest.mark.long
 def test_a_search_runs_to_its_page(whole):
     tree, done = whole
     assert "generation 2: 2 short, 2 full; 4 points in all" in done.stderr
@@ -67,6 +68,7 @@ def test_a_search_runs_to_its_page(whole):
         assert told in page
 
 
+@pytest.mark.long
 def test_simulations_are_shared_and_nothing_is_made_twice(whole):
     tree, _ = whole
     # one voltage of both fidelities and of the fresh seeds each: 4 + 1 points of 2 directions; the other is all points'
@@ -79,6 +81,7 @@ def test_simulations_are_shared_and_nothing_is_made_twice(whole):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.long
 def test_a_killed_search_goes_on_to_the_same_tables(whole, sources, tmp_path_factory):
     tree = sources.copied(tmp_path_factory.mktemp("killed") / "tree")
     process = tree.start(*COMMAND, "1")

@@ -66,6 +66,7 @@ class Killed(Stage):
         super().make(points)
 
 
+@pytest.mark.long
 def test_a_killed_search_goes_on_to_the_same_front(search, tmp_path):
     whole = search()
     whole.run()
