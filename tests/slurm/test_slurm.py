@@ -1,6 +1,7 @@
 """A real Slurm of one node: the same tables as on the workstation, and a sweep of more chunks than may be in the queue.
 
-Takes a quarter of an hour on two cores and needs root, so it runs only where it is asked for:
+Needs root and Debian's munge, slurmctld, slurmd and slurm-client. The small study takes minutes. The other two tests
+take a quarter of an hour on two cores and run only where they are asked for:
 SPINLOOM_SLURM=1 python -m pytest tests/slurm
 """
 
@@ -19,18 +20,26 @@ from tests.workflows import PARTS, SMALL, changed
 
 ROOT = Path(__file__).parents[2]
 ONE_NODE = ROOT / "tests" / "slurm" / "one_node.sh"
+CONFIG = Path("/etc/slurm/slurm.conf")
 PROFILE = "workflow/profiles/slurm"
 CHUNKS = 250  # more than `jobs` of the profile
 
 
 def absent() -> str:
     """Return why this cannot run here; nothing if it can."""
-    if os.environ.get("SPINLOOM_SLURM") != "1":
-        return "takes minutes: SPINLOOM_SLURM=1 asks for it"
     missing = [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if shutil.which(name) is None]
     if missing or find_spec("snakemake_executor_plugin_slurm") is None:
         return f"not installed: {', '.join(missing) or 'snakemake-executor-plugin-slurm'}"
-    return "" if os.getuid() == 0 else "a Slurm of one's own needs root"
+    if os.getuid() != 0:
+        return "a Slurm of one's own needs root"
+    own = CONFIG.exists() and not CONFIG.read_text().startswith("# of Spinloom's tests")
+    return f"this machine has a Slurm: {CONFIG}" if own else ""
+
+
+here = pytest.mark.skipif(bool(absent()), reason=absent())
+asked = pytest.mark.skipif(
+    os.environ.get("SPINLOOM_SLURM") != "1", reason="takes many minutes: SPINLOOM_SLURM=1 asks for it"
+)
 
 
 def tree(folder: Path) -> Path:
@@ -41,10 +50,11 @@ def tree(folder: Path) -> Path:
     (folder / "results").mkdir()
     shutil.copy(ROOT / "results" / "README.md", folder / "results")
     os.symlink("workflow/profiles", folder / "profiles")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
     return folder
 
 
-def run(folder: Path, *arguments: str, config: str = "configs/smoke.yaml") -> str:
+def run(folder: Path, config: str, *arguments: str) -> str:
     command = ["timeout", "-k", "10", "3000", sys.executable, "-m", "snakemake", *arguments]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -66,33 +76,34 @@ def slurm(tmp_path):
         subprocess.run([str(ONE_NODE), "stop", str(folder)], check=True)
 
 
-@pytest.mark.skipif(bool(absent()), reason=absent())
-def test_slurm_gives_the_same_tables(slurm, tmp_path):
-    here, there = ((tmp_path / name) for name in ("here", "there"))
-    for folder in (here, there):
+@here
+@pytest.mark.long
+@pytest.mark.parametrize("config", ["small.yaml", pytest.param("configs/smoke.yaml", marks=asked)])
+def test_slurm_gives_the_same_tables(slurm, tmp_path, config):
+    alone, cluster = ((tmp_path / name) for name in ("alone", "cluster"))
+    for folder in (alone, cluster):
         folder.mkdir()
         tree(folder)
-    run(here)
-    told = run(there, "--workflow-profile", PROFILE)
+    run(alone, config)
+    told = run(cluster, config, "--workflow-profile", PROFILE)
     # simulations, trainings and what is between them: all but the jobs of the login node
     assert told.count("has been submitted with SLURM jobid") > 5
-    tables = [
-        path.relative_to(here)
-        for kind in ("csv", "parquet")
-        for path in sorted((here / "results" / "smoke").rglob(f"*.{kind}"))
-    ]
+    results = alone / "results" / Path(config).stem
+    tables = [path.relative_to(alone) for kind in ("csv", "parquet") for path in sorted(results.rglob(f"*.{kind}"))]
     assert len(tables) > 20
-    different = [str(path) for path in tables if files.sha256_file(here / path) != files.sha256_file(there / path)]
+    different = [str(path) for path in tables if files.sha256_file(alone / path) != files.sha256_file(cluster / path)]
     assert different == []
 
 
-@pytest.mark.skipif(bool(absent()), reason=absent())
+@here
+@asked
+@pytest.mark.long
 def test_a_sweep_of_more_chunks_than_the_queue_takes_ends(slurm, tmp_path):
     sweep = {"instances": CHUNKS // 2, "replicas_per_instance": 1, "instances_per_chunk": 1}
     # from each of a junction's two states
     pulses = {"voltages_V": [1.5], "durations_s": [1.0e-9]}
     study = changed(SMALL, {"network": None, "device_sims.stt_mtj.pulses": pulses, "device_sims.sweep": sweep})
     (tree(tmp_path) / "many.yaml").write_text(yaml.safe_dump(study))
-    told = run(tmp_path, "device_sims", "--workflow-profile", PROFILE, config="many.yaml")
+    told = run(tmp_path, "many.yaml", "device_sims", "--workflow-profile", PROFILE)
     assert told.count("has been submitted with SLURM jobid") == CHUNKS + 1  # and the job that collects them
     assert len(files.read_table(tmp_path / "results" / "small" / "device_sims" / "events.csv")) == CHUNKS
