@@ -344,7 +344,7 @@ class Shared(Section):
         "Data set: a file in network/datasets, or a plug-in (CONTRIBUTING.md)."
     )
     dataset_options: dict[str, Value] = key(
-        "What a data set of your own is told: its files, the label, the scaling (docs/datasets/own.md).", dict
+        "What a data set of your own is told: its files, the label, the scaling (docs/datasets.md).", dict
     )
     data: Data = key("Where the data set lies.", Data)
     seeds: Whole = key("Number of trainings.", 3, ge=1, le=10000)

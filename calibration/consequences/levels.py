@@ -87,7 +87,9 @@ def levels(told: Simulated, pulses: Sequence[int] = (), column: str | None = Non
         raise UserError(f"{told.events_file}: found pulses {chosen}, allowed: two or more of those written, each once")
     own = events[events["pulse"].isin(chosen)]
     if own["instance"].nunique() < 2:
-        raise UserError(f"{told.events_file}: found 1 device, allowed: 2 or more, or nobody is left to learn from")
+        raise UserError(
+            f"{told.events_file}: found 1 device, allowed: 2 or more, because a reader learns from the other devices"
+        )
     position = own[column].where(own[outcome.column].isin(outcome.counted))
     return Levels(
         own["pulse"].map({pulse: level for level, pulse in enumerate(chosen)}).to_numpy(),

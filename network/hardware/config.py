@@ -55,7 +55,7 @@ class Hardware(Section):
     inference_batch: Whole = key(
         "Pictures that a digital network classifies with one reading of its weights.", 1, ge=1, le=10**6
     )
-    constants: Constants = key("Numbers in place of the published ones (docs/cost/numbers.md), by name.", dict)
+    constants: Constants = key("Numbers in place of the published ones (docs/cost.md), by name.", dict)
 
     def told(self, name: str) -> Any:
         """Return the value of a key: what the config says, else what the preset says."""

@@ -51,7 +51,7 @@ class Scan(Section):
 class Published(Section):
     """A number of the paper."""
 
-    quantity: str = key("One of the quantities in docs/network/tables.md.")
+    quantity: str = key("One of the quantities in docs/network.md.")
     variant: str | None = key("The variant that the number is compared with; null: the first.", None)
     value: Real = key("The number.")
     unit: str | None = key(

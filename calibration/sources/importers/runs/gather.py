@@ -126,7 +126,7 @@ def gather(path: Path, options: Any, reset: bool, report: Report) -> Gathered:
             key = tuple(sorted((told | {name: row[name] for name in options.columns}).items()))
             if key in names:
                 raise UserError(
-                    f"{path}: {run} and {names[key]} are told to be the same write "
+                    f"{path}: {run} and {names[key]} are declared as the same write "
                     f"({', '.join(f'{name} {value}' for name, value in key)}), allowed: each once"
                 )
             names[key] = str(run)
@@ -193,7 +193,7 @@ def _told(run: Path, options: Any, pattern: Pattern | None, listed: dict[str, di
             raise UserError(f"{options.manifest}: found {len(own)} rows of the run {run}, allowed: one")
         for name, text in listed[own[0]].items():
             if name in texts:
-                raise UserError(f"{options.manifest}: column {name}: is told by the pattern too, allowed: one of them")
+                raise UserError(f"{options.manifest}: column {name}: the pattern gives it too, allowed: one of them")
             texts[name], sources[name] = text, options.manifest
     told: dict[str, Any] = {}
     for name, text in texts.items():
@@ -217,13 +217,13 @@ def _row(run: Path, recorded: Recorded, told: dict[str, Any], options: Any, rese
     row: dict[str, Any] = {name: getattr(options, name) for name in (*DRIVES, "duration_s", "temperature_K")}
     given = {name for name, value in row.items() if name in options.model_fields_set and value is not None}
     for name in sorted(given & (told.keys() | options.columns.keys())):
-        raise UserError(f"{run}: option {name}: is told by the runs too, allowed: one of them")
+        raise UserError(f"{run}: option {name}: the runs give it too, allowed: one of them")
     row |= told
     if row["duration_s"] is None:
         raise UserError(f"{run}: duration_s: found nothing, allowed: by pattern, manifest or option duration_s")
     for name, column in options.columns.items():
         if name in told:
-            raise UserError(f"{run}: columns: {name} is told by its name too, allowed: one of them")
+            raise UserError(f"{run}: columns: the run's name gives {name} too, allowed: one of them")
         row[name] = _during(recorded, name, column, options.pulse_start_s, row["duration_s"])
     end = float(recorded.t_s[-1])
     if options.settle_s is not None:
@@ -262,7 +262,7 @@ def _during(recorded: Recorded, name: str, column: str, start_s: float, duration
     own = values[(t_s > start_s) & (t_s < (start_s + duration_s) * (1 - write.CLOSE))]
     own = own if own.size else values[(t_s > start_s) & (t_s <= (start_s + duration_s) * (1 + write.CLOSE))]
     if not own.size:
-        raise Unfit(f"{recorded.files.run}: has no record during the pulse, so '{column}' tells nothing of it")
+        raise Unfit(f"{recorded.files.run}: has no record during the pulse, so '{column}' says nothing about it")
     if np.ptp(own) > write.CLOSE * np.abs(own).max():
         raise UserError(
             f"{recorded.files.run}: columns: '{column}' goes from {own.min():g} to {own.max():g} during the pulse, "
