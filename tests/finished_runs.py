@@ -1,6 +1,6 @@
 """Our results as folders of finished runs of mumax3, OOMMF, ubermag, mumax+ and `python -m device_sims run`.
 
-Headers and names are those of the programs' own files; see docs/import.md, "Finished runs".
+Headers and names are those of the programs' own files; see docs/import/runs.md.
 """
 
 from __future__ import annotations

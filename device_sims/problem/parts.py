@@ -377,7 +377,7 @@ class Numerics:
 
     ``demag_interval_steps`` 0 means the full stray field at each evaluation. With n > 0 only the cell's own
     demagnetising field is evaluated each time; the field of all other cells is evaluated every n steps and
-    extrapolated linearly in time in between (second order; `docs/device_sims.md` shows what it costs).
+    extrapolated linearly in time in between (second order; `docs/device_sims/time_steps.md` shows the cost).
 
     ``tolerance`` is the error per step in m that an adaptive integrator keeps; its first step is ``dt_s``.
     """

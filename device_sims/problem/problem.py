@@ -4,7 +4,7 @@ A `Problem` says what is simulated and nothing about how: mesh, shape, material,
 initial state, temperature and numerics. It is plain data: it goes to JSON and back, and two problems with the
 same canonical JSON are the same problem.
 
-Conventions (those of the reference data in `docs/device_sims.md`):
+Conventions (those of the reference data in `docs/device_sims/model.md`):
 
 * SI units; x runs along the track, z is the film normal; arrays over cells have shape ``(nz, ny, nx)``.
 * Interfacial DMI energy density ``w = D [mz div m - (m . grad) mz]`` (the sign of mumax3's ``Dind``; the D of
