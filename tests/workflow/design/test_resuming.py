@@ -44,15 +44,16 @@ def tried(one):
 
 def test_hours_end_a_search_and_the_same_command_keeps_what_it_found(search, tmp_path, monkeypatch):
     """A generation takes 1000 s, so 2500 s are over after the third; taking it up again takes time too."""
-    one, again = search(points=None, hours=2500 / 3600), search(points=None, hours=2500 / 3600)
+    one, *others = (search(points=None, hours=2500 / 3600) for _ in range(3))
     monkeypatch.chdir(tmp_path)
     clock = SimpleNamespace(monotonic=itertools.count(0, 1000).__next__, time=time.time)
     monkeypatch.setattr(runs, "time", clock)
     quick(one).run()
     assert len(one.trials) == 24 and files.read_json(ASKED)["seconds"] == 3000
-    quick(again).run()
-    assert tried(again) == tried(one)
-    assert files.read_json(ASKED)["seconds"] == 4000
+    for taken_up, again in enumerate(others):
+        quick(again).run()
+        assert tried(again) == tried(one)
+        assert files.read_json(ASKED)["seconds"] == 4000 + 1000 * taken_up
 
 
 def test_an_interrupt_ends_the_runs_and_fails_no_point(search, tmp_path, monkeypatch):
