@@ -29,6 +29,7 @@ def environment(page: Path, folder: Path, server) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_walk_goes_as_the_page_says(page, server, tmp_path):
     tree = Tree.of_sources(tmp_path / "tree", server)
