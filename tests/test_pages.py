@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from argparse import ArgumentParser
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,12 +41,17 @@ def of_stage(words: list[str]) -> list[str]:
     return words if words[0] in STAGES and not {"...", "COMMAND"} & set(words) and "[" not in " ".join(words) else []
 
 
+@cache
+def complete(stage: str) -> ArgumentParser:
+    """Return the command line of a stage with all options."""
+    return parser_of(stage, list(commands_of(stage)))[0]
+
+
 def wrong(words: list[str]) -> str:
     """Return what is wrong with a command line; nothing if a program would take it."""
     if stage := of_stage(words):
-        parser, _ = parser_of(stage[0], list(commands_of(stage[0])))
         try:
-            parser.parse_args(stage[1:])
+            complete(stage[0]).parse_args(stage[1:])
         except SystemExit as status:
             return "" if status.code == 0 else f"not taken: {shlex.join(words)}"
     there = [word for word in words if word.startswith(OURS) and not READERS.search(word)]
@@ -52,6 +59,7 @@ def wrong(words: list[str]) -> str:
     return f"no such file: {', '.join(missing)}" if missing else ""
 
 
+@pytest.mark.long  # it imports every command
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_programs_take_what_a_page_says(page):
     assert [told for words in commands(page.read_text(encoding="utf-8")) if (told := wrong(words))] == []
