@@ -7,7 +7,7 @@ STUDY ?=
 .PHONY: run smoke test test-all lint docs lock clean
 
 run: $(VENV)/run.stamp
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m spinloom run $(STUDY)
+	@$(BIN)/python -m spinloom run $(STUDY)
 
 smoke:
 	@$(MAKE) --no-print-directory run STUDY=configs/smoke.yaml
@@ -54,8 +54,9 @@ $(VENV)/run.stamp: requirements.txt
 	  || { echo "error: $(PYTHON) is older than 3.11; call make with PYTHON=python3.11 or newer"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
 	  || { echo "error: $(PYTHON) makes no environments; on Debian: apt install python3-venv"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "installing the pinned packages into $(VENV): a minute or two, 1.2 GB"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements-test.txt requirements-slurm.txt

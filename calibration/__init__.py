@@ -7,6 +7,7 @@ and, ready made, in ``library``.
 Only the card is imported here, so that reading one costs neither statistics nor plotting.
 """
 
+import spinloom  # noqa: F401  (before any package: it says which are missing)
 from calibration.card import SCHEMA_VERSION, KernelCard
 
 __all__ = ["SCHEMA_VERSION", "KernelCard"]

@@ -5,13 +5,13 @@ which does, when one of its names is first used (docs/python.md).
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
+
+from spinloom import needs
 
 API = ("UserError", "card", "problem", "run", "study", "train")
 
-if find_spec("fcntl") is None:  # said here, where each command begins, and not by a traceback
-    raise SystemExit("error: Spinloom runs on Linux and macOS, whose locks on files it needs; on Windows, use WSL")
+needs.check()
 
 
 def __getattr__(name: str) -> Any:

@@ -8,15 +8,13 @@ COMMAND``, and ``spinloom report --study`` (or ``--scan``, ``--card``) is ``pyth
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from importlib import import_module
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spinloom import config
+from spinloom import config, interpreter
 from spinloom.command_line import CONSOLE, called, commands_of, run_cli
 from spinloom.errors import UserError
 from spinloom.stages import STAGES
@@ -59,8 +57,7 @@ def main() -> None:
 
 
 def console() -> None:
-    """Start the installed ``spinloom``: what it calls runs with the same Python."""
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    """Start the installed ``spinloom``."""
     run_cli(main)
 
 
@@ -137,15 +134,16 @@ def run(overlays: list[str], targets: list[str], options: list[str]) -> int:
     from workflow.study import interrupt, told
 
     # targets first: --configfile takes all that follows it for files
-    command = [*targets, *(["--configfile", *overlays] if overlays else []), *options]
-    told.check_command(command)
+    words = [*targets, *(["--configfile", *overlays] if overlays else []), *options]
+    told.check_command(words)
+    command = interpreter.snakemake(*words)
     if targets or options or not sys.stderr.isatty():
-        process = subprocess.Popen(["snakemake", *command])
+        process = subprocess.Popen(command)
         with interrupt.passed_on(process):
             return process.wait()
     from workflow.study import live
 
-    return live.run(["snakemake", *command], lambda: parts(overlays), config.results("config.yaml", *overlays))
+    return live.run(command, lambda: parts(overlays), config.results("config.yaml", *overlays))
 
 
 def parts(overlays: list[str]) -> list[Part]:

@@ -29,7 +29,9 @@ KNOWN = "~/.cache/spinloom/digests.json"  # digests of sources that were compile
 MOST_KNOWN = 2000  # the tree has about 200
 PACKAGES = ("spinloom", "device_sims", "calibration", "network", "report", "workflow")
 # modules of ours whose work reaches no result: words, clocks, locks, the choice of a GPU, and this one
-SILENT = {f"spinloom.{name}" for name in ("errors", "explain", "gpus", "progress", "run_lock", "sources", "speed")}
+SILENT = {
+    f"spinloom.{name}" for name in ("errors", "explain", "gpus", "needs", "progress", "run_lock", "sources", "speed")
+}
 # packages of which the same holds: they check, draw or read configs, whose content is an input of its own; a job that
 # keeps a picture names what draws it
 SILENT_PACKAGES = {

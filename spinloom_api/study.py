@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import chdir, nullcontext
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from spinloom import interpreter
 from spinloom.config import lay_over, layer
 from spinloom.errors import UserError
 from spinloom.files import read_table
@@ -221,13 +221,9 @@ class Study(Tables):
             told.check_command(words)
         log = self.results / "logs" / "snakemake.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        # the jobs are commands of `python`: that of this process
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         with open(log, "w", encoding="utf-8") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", *words],
-                cwd=self.folder, env={**os.environ, "PATH": path}, stdout=stream, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            command = interpreter.snakemake(*words)
+            process = subprocess.Popen(command, cwd=self.folder, stdout=stream, stderr=subprocess.STDOUT)
             main = threading.current_thread() is threading.main_thread()  # signals are its alone
             with interrupt.passed_on(process) if main else nullcontext():
                 status = process.wait()

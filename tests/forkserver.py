@@ -48,7 +48,8 @@ import array, json, os, socket, sys
 own = ["-m", "snakemake"] if os.path.basename(sys.argv[0]) == "snakemake" else []
 with socket.socket(socket.AF_UNIX) as link:
     link.connect({address!r})
-    text = json.dumps([own + sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    here = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "python")
+    text = json.dumps([own + sys.argv[1:], os.getcwd(), dict(os.environ), here]).encode()
     fds = array.array("i", [0, 1, 2])
     link.sendmsg([len(text).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
     link.sendall(text)
@@ -112,8 +113,11 @@ def _await(child: int, link: socket.socket) -> None:
             pass  # the client was killed
 
 
-def _become(fds, arguments: list[str], folder: str, environment: dict[str, str]) -> None:
-    """Run ``python ARGUMENTS``, a module or a script, in this process and end it."""
+def _become(fds, arguments: list[str], folder: str, environment: dict[str, str], python: str) -> None:
+    """Run ``python ARGUMENTS``, a module or a script, in this process and end it.
+
+    ``python`` is the client, which is the interpreter of what this process starts.
+    """
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
         os.close(fd)
@@ -121,6 +125,7 @@ def _become(fds, arguments: list[str], folder: str, environment: dict[str, str])
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.executable = python
     status = 1
     try:
         if arguments[0] == "-m":

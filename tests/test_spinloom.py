@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -367,10 +365,3 @@ def test_the_page_of_all_keys_tells_each_key():
     for path, _ in explain.leaves(read(ROOT / "config.yaml")):
         named = re.sub(r"\.\d+(?=\.|$)", "[]", path)
         assert {named, named.removesuffix("[]"), re.sub(r"\.[^.]+$", "", named)} & rows, path
-
-
-def test_a_system_without_locks_is_one_line():
-    code = "import importlib.util as u; u.find_spec = lambda name, *_: None; import spinloom"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and done.stdout == ""
-    assert re.fullmatch("error: Spinloom runs on Linux and macOS, .*; on Windows, use WSL\n", done.stderr)

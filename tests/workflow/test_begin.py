@@ -83,6 +83,24 @@ def test_a_config_that_extends_another_replaces_what_is_beneath(tmp_path):
         config.load(own)
 
 
+def test_a_clone_that_is_not_installed_says_so(tmp_path, monkeypatch, capsys):
+    """Its `python -m spinloom` finds nothing in the new folder."""
+    monkeypatch.chdir(ROOT)
+    rest = [path for path in sys.path if path and Path(path).resolve() != ROOT]
+    monkeypatch.setattr(sys, "path", ["", *rest])
+    begin.main([str(tmp_path / "one")])
+    assert f"first: pip install --no-deps {ROOT}, " in capsys.readouterr().out
+    # the clone is on the path, or a link to it is installed
+    linked = tmp_path / "site" / "spinloom-1.dist-info"
+    linked.mkdir(parents=True)
+    (linked / "METADATA").write_text("Metadata-Version: 2.1\nName: spinloom\nVersion: 1\n")
+    for place, folder in ((ROOT, tmp_path), (tmp_path / "site", ROOT)):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "path", ["", *rest, str(place)])
+        begin.main([str(tmp_path / f"in_{place.name}")])
+        assert "first:" not in capsys.readouterr().out
+
+
 @pytest.mark.long
 def test_a_study_in_its_own_folder_has_the_bytes_of_a_clone(finished, server, tmp_path):
     begin.begin(tmp_path / STUDY)

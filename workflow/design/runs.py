@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from spinloom import files
+from spinloom import files, interpreter
 from spinloom.config import FILE
 from spinloom.errors import UserError
 from spinloom.explain import leaves
@@ -117,7 +117,7 @@ class Runs:
         targets = [
             str(self.study(label) / "network/summary" / name) for label in points for name in self._ends(points[label])
         ]
-        return ["snakemake", *targets, "--configfile", str(path), *options]
+        return interpreter.snakemake(*targets, "--configfile", str(path), *options)
 
     def _ends(self, changes: dict[str, Any]) -> list[str]:
         """Return the tables that a point ends with."""

@@ -15,12 +15,15 @@ from spinloom.deferred import defer
 if workflow.remote_exec:
     defer("pandas", "pyarrow")
 
+from spinloom import interpreter
 from spinloom.errors import UserError, refused
 from spinloom.files import SEAL, SUMS, sha256_file
 from workflow.study import cluster
 from workflow.study.tasks import (
     BARRIERS, CARD, CARD_FILES, DEVICE_SIMS, NETWORK, RUN_FILES, SECTION, STUDY, VALIDATION, Tasks, at,
 )  # fmt: skip
+
+interpreter.lead_path()  # the jobs call `python`
 
 # the sources that belong to these rules: a clone, a copy of one, or what is installed
 PLACE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
+from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from spinloom.command_line import called
@@ -63,7 +66,16 @@ def main(arguments: list[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
     written = begin(parsed.folder, parsed.start, parsed.data)
     print("\n".join(map(str, written)))
+    if here_alone():
+        print(f"first: pip install --no-deps {Path.cwd()}, because this Python has Spinloom in this folder alone")
     print(f"now: cd {parsed.folder}; snakemake -n tells what would run, {called('spinloom')} run runs it")
+
+
+def here_alone() -> bool:
+    """Return whether Python finds Spinloom from the current folder and no other, as in a clone."""
+    others = [path for path in sys.path if Path(path or ".").resolve() != Path.cwd()]
+    installed = any(metadata.distributions(name="spinloom", path=others))  # also as a link to a clone
+    return not installed and PathFinder.find_spec("spinloom", others) is None
 
 
 def begin(folder: Path, start: str = DEFAULT, data: Path | None = None) -> list[Path]:
