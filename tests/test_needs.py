@@ -72,6 +72,7 @@ def test_python_is_this_one_where_nothing_is_activated(monkeypatch):
     assert os.environ["PATH"] == f"{own}:/other/bin:{own}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words", ["spinloom run study.yaml {table} -c1", "snakemake {table} -c1 --configfile study.yaml"]
 )
