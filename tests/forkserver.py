@@ -45,6 +45,8 @@ PRELOADED = (
 )
 CLIENT = """#!{python} -ISE
 import array, json, os, socket, sys
+if sys.argv[1:2] == ["-c"]:
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 own = ["-m", "snakemake"] if os.path.basename(sys.argv[0]) == "snakemake" else []
 with socket.socket(socket.AF_UNIX) as link:
     link.connect({address!r})

@@ -106,7 +106,8 @@ def begin(folder: Path, start: str = DEFAULT, data: Path | None = None) -> list[
         text = re.sub(r"(?m)^study: *[\w-]+", f"study: {study}", source.read_text(encoding="utf-8"))
         text = re.sub(r"^# yaml-language-server.*\n#\n", "", text)
         text = text.replace("results go to results/default", f"results go to results/{study}")
-        text = text if start == DEFAULT else f"extends: {DEFAULT}  # what this file does not say\n{text}"
+        whole = start == DEFAULT or re.search(r"(?m)^extends:", text)
+        text = text if whole else f"extends: {DEFAULT}  # what this file does not say\n{text}"
     texts = {"config.yaml": text, "Snakefile": SNAKEFILE, ".gitignore": IGNORED}
     texts["results/README.md"] = (HERE / "dictionary.md").read_text(encoding="utf-8")
     for profile in sorted(HERE.glob("profiles/*/config.yaml")):
