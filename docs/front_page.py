@@ -88,8 +88,8 @@ def published(system: System) -> str:
     entries = [entry for entry in config["system"]["published"] if entry["variant"] == system.variant]
     entry = next(entry for entry in entries if "accuracy" in entry["quantity"])
     below = " below float" if entry["quantity"] == "accuracy_below_float" else ""
-    least = "less than " if "less than" in entry["tag"] else ""
-    return f"{least}{entry['value']:g} %{below}"
+    about = next((f"{word} " for word in ("less than", "nearly") if word in entry["tag"]), "")
+    return f"{about}{entry['value']:g} %{below}"
 
 
 def systems(folder: str) -> str:
