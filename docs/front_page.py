@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
+import matplotlib.style
 import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -124,7 +124,7 @@ def picture() -> str:
     volts = [numbers(title)[0] for title in list(next(iter(writes.values())))[1:]]
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "spinloom", "font.family": "sans-serif"}
     style |= {"font.size": 9, "axes.edgecolor": GREY, "text.color": INK, "axes.labelcolor": INK}
-    with matplotlib.rc_context(style):
+    with matplotlib.style.context(["default", style]):  # whatever style the caller has set
         figure = Figure(figsize=(10.4, 3.1), facecolor="white")
         axes = [figure.add_axes((left, 0.17, width, 0.56)) for left, width in PANELS]
         _walls(axes[0], volts, [numbers(cell) for cell in wall])

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 ONE_NODE = ROOT / "tests" / "slurm" / "one_node.sh"
 CONFIG = Path("/etc/slurm/slurm.conf")
 PROFILE = "workflow/profiles/slurm"
+QUICK = ("--slurm-init-seconds-before-status-checks", "1")  # nobody else's Slurm is asked that often
 CHUNKS = 250  # more than `jobs` of the profile
 
 
@@ -85,7 +86,7 @@ def test_slurm_gives_the_same_tables(slurm, tmp_path, config):
         folder.mkdir()
         tree(folder)
     run(alone, config)
-    told = run(cluster, config, "--workflow-profile", PROFILE)
+    told = run(cluster, config, "--workflow-profile", PROFILE, *QUICK)
     # simulations, trainings and what is between them: all but the jobs of the login node
     assert told.count("has been submitted with SLURM jobid") > 5
     results = alone / "results" / Path(config).stem
