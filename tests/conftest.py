@@ -11,6 +11,11 @@ compiled.set_up()
 shapes.check()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the cluster, which mostly waits: at the end one worker would wait for it alone."""
+    items.sort(key=lambda item: item.path.parent.name != "slurm")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compiled_programs():
     """Free a module's compiled programs after it: JAX keeps all of them, and the next module has its own."""
