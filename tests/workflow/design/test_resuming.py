@@ -1,9 +1,11 @@
 """What ends a search and what it leaves: hours, Ctrl-C, a database elsewhere."""
 
 import itertools
+import os
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +18,7 @@ from workflow.design import command, runs
 from workflow.design.objectives import Measured
 from workflow.design.runs import Runs
 from workflow.design.space import at
+from workflow.study import interrupt
 
 ASKED = "results/zdt/design/asked.json"
 
@@ -60,9 +63,17 @@ def test_an_interrupt_ends_the_runs_and_fails_no_point(search, tmp_path, monkeyp
     undisturbed, one, again = search(), search(), search()
     undisturbed.run()
     monkeypatch.chdir(tmp_path)
-    told = "import os, signal, time; time.sleep(0.5); os.kill(os.getppid(), signal.SIGINT); time.sleep(100)"
-    monkeypatch.setattr(Quick, "command", [sys.executable, "-c", told])
-    with pytest.raises(KeyboardInterrupt):
+    passed_on = interrupt.passed_on
+
+    @contextmanager
+    def interrupted(process):
+        with passed_on(process) as came:
+            os.kill(os.getpid(), signal.SIGINT)
+            yield came
+
+    monkeypatch.setattr(Quick, "command", [sys.executable, "-c", "import signal; signal.pause()"])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(interrupt, "passed_on", interrupted)
         quick(one).run()
     kept = files.read_json(ASKED)
     assert kept["failed"] == {} and len(kept["points"]) == 8
