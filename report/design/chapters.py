@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from report.design.found import Found, Goal
+from report.design.found import STANDS, Found, Goal
 from report.evidence import commit, listing, software
 from report.parts import Link, Section, Table, text, words
 
@@ -40,7 +40,8 @@ def ends(found: Found) -> Section:
         return Section("final", "Made again", "No point of the front was made again.")
     rows = []
     for row in table.to_dict("records"):
-        cells: list[str | Link] = [Link(str(row["number"]), _folder(str(row["fresh_point"]))), *_values(found, row)]
+        name = STANDS if pd.isna(row["number"]) else str(int(row["number"]))
+        cells: list[str | Link] = [Link(name, _folder(str(row["fresh_point"]))), *_values(found, row)]
         for goal in found.goals:
             cells += [
                 goal.told(row[f"{goal.name}_{kind}"], row[f"{goal.name}_{kind}_error"])
@@ -53,7 +54,8 @@ def ends(found: Found) -> Section:
     heads += ["test accuracy ± sd (n)", "failed"]
     sentence = (
         "The best of many measured points is in part the luckiest. These points of the front were made again at full "
-        "fidelity with fresh seeds and fresh devices, and only then tested, once, on the test images. "
+        "fidelity with fresh seeds and fresh devices, and only then tested, once, on the test images. The study as it "
+        "stands, without what the search changes, was made with the same seeds. "
         + " ".join(filter(None, (curse(goal, table) for goal in found.goals)))
     )
     note = (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from report.design.found import Found, Goal
+from report.design.found import STANDS, Found, Goal
 from report.parts import Figure, Section, Table, text, words
 from report.plots import BLUES, COLOURS, FAINT, axis, errors, layout, numbers, see_through
 
@@ -24,7 +24,7 @@ def front(found: Found) -> Section:
     caption = (
         "Filled marks are beaten by no other point and keep all bounds; bars are standard errors over seeds. "
         "Diamonds are "
-        "points of the front that were made again. Point at a mark for its variables."
+        "points of the front that were made again, the cross is the study as it stands. Point at a mark for its variables."
     )
     blocks: list[Figure | Table] = [Figure("front", "What can be had", caption, views, menus, 460)]
     blocks.append(_parallel(found, full))
@@ -47,8 +47,14 @@ def _pair(found: Found, full: pd.DataFrame, x: Goal, y: Goal) -> dict[str, Any]:
             traces.append(_marks(found, rows, x, y, "", name, symbol, COLOURS[0] if on else FAINT))
     again = found.tables["final"]
     if len(again):
-        rows = again.dropna(subset=[f"{x.name}_fresh", f"{y.name}_fresh"])
-        traces.append(_marks(found, rows, x, y, "_fresh", "made again", "diamond", COLOURS[1]))
+        again = again.dropna(subset=[f"{x.name}_fresh", f"{y.name}_fresh"])
+        base = again["number"].isna()
+        for rows, name, symbol, shade in (
+            (again[~base], "made again", "diamond", COLOURS[1]),
+            (again[base], STANDS, "x", COLOURS[2]),
+        ):
+            if len(rows):
+                traces.append(_marks(found, rows, x, y, "_fresh", name, symbol, shade))
     values = np.concatenate([np.asarray(trace["x"], float) for trace in traces])
     tall = np.concatenate([np.asarray(trace["y"], float) for trace in traces])
     return {"data": traces, "layout": layout(x.axis(values), y.axis(tall))}
@@ -73,7 +79,7 @@ def _marks(
 
 
 def _told(found: Found, row: dict[Any, Any], kind: str) -> str:
-    lines = [f"point {row['number']}"]
+    lines = [STANDS if pd.isna(row["number"]) else f"point {int(row['number'])}"]
     lines += [
         f"{words(goal.name)}: {goal.told(row[f'{goal.name}{kind}'], row[f'{goal.name}{kind}_error'])}"
         for goal in found.goals

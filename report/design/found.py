@@ -16,6 +16,7 @@ from spinloom.errors import UserError
 from spinloom.quantities import of, si
 
 TABLES = ("trials", "fidelities", "hypervolume", "final", "noise", "sensitivities", "curves", "robustness")
+STANDS = "as it stands"  # the study without what the search changes
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Goal:
     @property
     def energy(self) -> bool:
         """Whether its unit is J."""
-        return "_energy_J_" in self.name
+        return "_energy_J" in self.name
 
     def drawn(self, values: Any) -> np.ndarray:
         """Return values as a plot shows them, float64[n]."""

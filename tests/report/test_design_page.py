@@ -32,6 +32,7 @@ def ended(search, tmp_path_factory):  # noqa: F811
               Measured(0.9, 0.01, 3))
         for trial in found.front()[:3]
     ]  # fmt: skip
+    fresh.append(Fresh(None, "stands", [Measured(0.5, 0.01, 3), Measured(10.0**5, 0.01, 3)], Measured(0.55, 0.01, 3)))
     tables.write(found, fresh, SimpleNamespace(folder=folder / "design"))
     main(["--design", str(folder), "--output", str(folder / "report.html")])
     return folder, found

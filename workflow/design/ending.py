@@ -1,7 +1,7 @@
 """The honest end: the front made again with fresh seeds and devices, and only then tested on the test images.
 
 The best of many measured points is in part the luckiest (winner's curse). Points that are made again are lucky no
-longer, and the difference is told.
+longer, and the difference is told. The study as it stands is made beside them: it is what the search has to beat.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from workflow.design.space import label
 
 @dataclass(frozen=True)
 class Fresh:
-    """A point of the front that was made again.
+    """A point of the front that was made again, or the study as it stands.
 
     Attributes
     ----------
-    trial : Trial
+    trial : Trial or None
+        None for the study as it stands.
     label : str
         Of the point that was made again.
     measured : list of Measured
@@ -37,7 +38,7 @@ class Fresh:
         Why it could not be made; then all else is empty.
     """
 
-    trial: Trial
+    trial: Trial | None
     label: str
     measured: list[Measured]
     tested: Measured
@@ -53,6 +54,8 @@ def fresh_seed(seed: int) -> int:
 def made_again(search: Search, runs: Runs) -> list[Fresh]:
     """Make points of the front again, spread along it, at full fidelity with fresh seeds and devices.
 
+    The last one is the study as it stands, without what the search changes.
+
     Raises
     ------
     UserError
@@ -63,11 +66,11 @@ def made_again(search: Search, runs: Runs) -> list[Fresh]:
     if not final.points or not front:
         return []
     places = fronts.spread(search.scaled([one.measured[FULL] for one in front]), final.points)
-    chosen = [front[place] for place in places]
+    chosen: list[Trial | None] = [*(front[place] for place in places), None]
     other: dict[str, Any] = {"seed": fresh_seed(search.space.base["seed"])}
     if final.seeds is not None:
         other["network"] = {"seeds": final.seeds}
-    wanted = [overlay(search.space.changes(one.values), other) for one in chosen]
+    wanted = [overlay(search.space.changes(one.values), other) if one else other for one in chosen]
     runs.make({label(changes): changes for changes in wanted})
     found, nothing = [], Measured(math.nan)
     for trial, changes in zip(chosen, wanted, strict=True):

@@ -52,8 +52,9 @@ SYSTEM = {  # of the whole chip
     "area_m2": ("inference", "area_m2"), "inference_operations_per_J": ("inference", "operations_per_J"),
 }  # fmt: skip
 OTHER = ("lifetime_years", "retention_s")
+WRITES = "training_write_energy_J"  # of the devices' energy in training, which mostly is that of reading
 BARRIERS = ("thermal_stability", "wall_barrier_kT")
-QUANTITIES = (*SUMMARY, *ENERGIES, *SYSTEM, *OTHER, *derived.DERIVED)
+QUANTITIES = (*SUMMARY, *ENERGIES, WRITES, *SYSTEM, *OTHER, *derived.DERIVED)
 MAXIMISED = ("validation_accuracy", "inference_operations_per_J", *OTHER, *BARRIERS)
 # all others are compared by their logarithm, where they are above 0
 LINEAR = ("validation_accuracy", *BARRIERS)
@@ -167,15 +168,23 @@ def measure(study: Path, goal: Goal) -> Measured:
         # without writes there is no end
         worst = found[0]["lifetime_years_worst"] if found else math.nan
         return _measured(1e12 if found and pd.isna(worst) else worst)
+    if goal.quantity == WRITES:
+        terms = read_table(tables / "energy.csv")
+        row = next(iter(_rows(terms, variant=goal.variant, phase="training", level="device", term="writes")), {})
+        return _spent(row, tables, goal)
     phase, level = ENERGIES.get(goal.quantity, (SYSTEM.get(goal.quantity, ("", ""))[0], "system"))
     costs = read_table(tables / "costs.csv")
     row = next(iter(_rows(costs, variant=goal.variant, phase=phase, level=level, chip=OWN)), {})
     if goal.quantity in ENERGIES:
-        mean = row.get("energy_J_mean")
-        # floats spend nothing on devices, and are no answer to which device
-        mean, n = mean if mean and mean > 0 else math.nan, last(tables, goal.variant)["seeds"]
-        return _measured(mean, row.get("energy_J_sd"), n, _card_sd(tables, goal))
+        return _spent(row, tables, goal)
     return _measured(row.get(SYSTEM[goal.quantity][1]))
+
+
+def _spent(row: dict, tables: Path, goal: Goal) -> Measured:
+    mean = row.get("energy_J_mean")
+    # floats spend nothing on devices, and are no answer to which device
+    mean, n = mean if mean and mean > 0 else math.nan, last(tables, goal.variant)["seeds"]
+    return _measured(mean, row.get("energy_J_sd"), n, _card_sd(tables, goal))
 
 
 def tested(study: Path, goal: Goal) -> Measured:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,15 @@ class Space:
     def levels(self) -> list[str]:
         """Fidelities, the cheapest first, the study as it stands last."""
         return [*self.design.fidelities, FULL]
+
+    @property
+    def stands(self) -> Values:
+        """The values in the study as it stands, of the variables that it has."""
+        found: Values = {}
+        for name, one in self.variables.items():
+            with suppress(KeyError):
+                found[name] = at(self.base, one.key)
+        return found
 
     def _known(self, name: str, where: str) -> None:
         if name in self.variables or name in derived.DERIVED:

@@ -108,25 +108,31 @@ def history(search: Search) -> pd.DataFrame:
 
 
 def final(search: Search, fresh: list[Fresh]) -> pd.DataFrame:
-    """Return the points that were made again: searched, fresh, and tested on the test images."""
+    """Return the points that were made again: searched, fresh, and tested on the test images.
+
+    The study as it stands has no number, and was not searched.
+    """
     rows = []
     for one in fresh:
+        values = one.trial.values if one.trial else search.space.stands
         row: dict[str, Any] = {
-            "number": one.trial.number, "point": one.trial.labels[FULL], "fresh_point": one.label,
-            **{name: _plain(one.trial.values.get(name)) for name in search.space.variables},
+            "number": one.trial.number if one.trial else None,
+            "point": one.trial.labels[FULL] if one.trial else None, "fresh_point": one.label,
+            **{name: _plain(values.get(name)) for name in search.space.variables},
         }  # fmt: skip
         for place, goal in enumerate(search.goals):
-            before = one.trial.measured[FULL][place]
+            before = one.trial.measured[FULL][place] if one.trial else None
             again = one.measured[place] if one.measured else None
             row |= {
-                f"{goal.name}_searched": before.mean, f"{goal.name}_searched_error": before.error,
+                f"{goal.name}_searched": before.mean if before else None,
+                f"{goal.name}_searched_error": before.error if before else None,
                 f"{goal.name}_fresh": again.mean if again else None,
                 f"{goal.name}_fresh_error": again.error if again else None,
             }  # fmt: skip
         tested = one.tested if one.measured else None
         row |= {"test_accuracy": tested.mean if tested else None, "test_accuracy_sd": tested.sd if tested else None}
         rows.append({**row, "seeds": tested.n if tested else 0, "failed": one.reason or None})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"number": "Int64"}) if rows else pd.DataFrame()
 
 
 def noise(search: Search) -> pd.DataFrame:
