@@ -38,7 +38,8 @@ CONFIG = ROOT / "workflow/configs/which_pair.yaml"
 SMALL = {
     "device_sims": {"sweep": {"replicas_per_instance": 128}},
     "network": {
-        "dataset": "digits", "layers": [64, 10], "validation_images": 400, "training_images": None, "epochs": 2, "seeds": 1
+        "dataset": "digits", "layers": [64, 10], "validation_images": 400, "training_images": None, "epochs": 2,
+        "seeds": 1,
     },
 }  # fmt: skip
 BATCH = {"key": "network.batch_size", "range": [10, 200], "log": True, "whole": True}

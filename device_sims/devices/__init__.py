@@ -14,7 +14,12 @@ Each module of this package is a family, as is each entry point of the group ``s
 
 and, where a reduced engine is a model of its body,
 
-* ``BODY``: "wall", one domain wall in a track, or "moment", one magnetic moment.
+* ``BODY``: "wall", one domain wall in a track, or "moment", one magnetic moment,
+
+and, where a wall rests in notches,
+
+* ``two_notches(section) -> device_sims.devices.tracks.notch_pair.NotchPair``: between which a search asks for the
+  barrier.
 
 ``*_COLUMNS`` are dicts from a column's name to its pandera column, in order; ``AXES`` names the columns of pulses
 that tell them apart, ``KEYS`` the event columns that tell batches of one pulse and instance apart. ``section`` is a

@@ -27,7 +27,7 @@ from pydantic import Field
 
 from device_sims.common import Simulations
 from device_sims.devices import Batch, planning
-from device_sims.devices.tracks import wire
+from device_sims.devices.tracks import notch_pair, wire
 from device_sims.engines import Result
 from device_sims.problem import Geometry, Initial, Material, Mesh, Phase, Problem, Region, geometry
 from device_sims.problem.observables import LOST, MULTIPLE, SINGLE
@@ -142,6 +142,11 @@ def centres_m(options: Options) -> np.ndarray:
     """Return the centre of each pair of notches along the track, ``float64[count]``, m."""
     notches = options.notches
     return options.track.length_m / 2 + (np.arange(notches.count) - (notches.count - 1) / 2) * notches.pitch_m
+
+
+def two_notches(section: Simulations) -> notch_pair.NotchPair:
+    """Return the first two notches alone in a straight track."""
+    return notch_pair.straight(section, batches, centres_m)
 
 
 def check(section: Simulations) -> None:

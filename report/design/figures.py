@@ -22,9 +22,9 @@ def front(found: Found) -> Section:
     views = [_pair(found, full, x, y) for y, x in pairs]
     menus = [("show", [f"{words(y.name)} against {words(x.name)}" for y, x in pairs])] if len(pairs) > 1 else []
     caption = (
-        "Filled marks are beaten by no other point and keep all bounds; bars are standard errors over seeds. "
-        "Diamonds are "
-        "points of the front that were made again, the cross is the study as it stands. Point at a mark for its variables."
+        "Filled marks are beaten by no other point and keep all bounds; bars are standard errors over seeds. Diamonds "
+        "are points of the front that were made again, the cross is the study as it stands. Point at a mark for its "
+        "variables."
     )
     blocks: list[Figure | Table] = [Figure("front", "What can be had", caption, views, menus, 460)]
     blocks.append(_parallel(found, full))

@@ -7,15 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from device_sims.config import Stage
-from device_sims.devices import REGISTRY, notched_track
+from device_sims.devices import REGISTRY
 from device_sims.devices.junctions import mtj
-from device_sims.devices.tracks import wire
+from device_sims.devices.tracks.notch_pair import NotchPair
 from device_sims.engines.collective import pinning
 from device_sims.problem import BOLTZMANN, MU0
 from spinloom.errors import UserError
 from workflow.study import config as study_config
-
-END_M = 80e-9  # of a short track, beyond its outermost pitches
 
 
 def _effective(material: dict[str, Any]) -> float:
@@ -33,22 +31,17 @@ def _stability(config: dict[str, Any]) -> float:
 
 def _wall_barrier(config: dict[str, Any]) -> float:
     """Return the barrier between the first two notches of a short straight track over k_B T; errors as of `Stage`."""
-    if config["device_sims"]["device"] != "notched_track":
-        raise KeyError(config["device_sims"]["device"])
+    name = config["device_sims"]["device"]
+    two_notches = getattr(REGISTRY.get(name), "two_notches", None)
+    if two_notches is None:
+        raise KeyError(name)
     section = Stage.parse(study_config.section(config, "device_sims"), "design")
-    own: notched_track.Options = section.options
-    notches = own.notches.model_copy(update={"count": 2})
-    track = own.track.model_copy(update={"length_m": 2 * (notches.pitch_m + END_M)})
-    straight = {"roughness": wire.Roughness(), "grains": wire.Grains(), "track": track, "notches": notches}
-    options = own.model_copy(update=straight)
-    sweep = section.sweep.model_copy(update={"instances": 1, "replicas_per_instance": 1})
-    short = section.model_copy(update={"notched_track": options, "sweep": sweep})
-    found = pinning.pinning(notched_track.batches(short)[0].problem)
-    first, second = notched_track.centres_m(options)
-    reach = notches.pitch_m / 4
-    well = found.energy_J[abs(found.place_m - first) < reach].min()
-    top = found.energy_J[(found.place_m > first) & (found.place_m < second)].max()
-    return float(top - well) / (BOLTZMANN * own.temperature_K)
+    pair: NotchPair = two_notches(section)
+    found = pinning.pinning(pair.problem)
+    reach = (pair.second_m - pair.first_m) / 4
+    well = found.energy_J[abs(found.place_m - pair.first_m) < reach].min()
+    top = found.energy_J[(found.place_m > pair.first_m) & (found.place_m < pair.second_m)].max()
+    return float(top - well) / (BOLTZMANN * section.options.temperature_K)
 
 
 def _film(formula: Callable[[dict[str, Any]], float]) -> Callable[[dict[str, Any]], float]:
