@@ -100,7 +100,7 @@ class Runs:
             return self.failed[label]
         found = [objectives.measure(self.study(label), goal) for goal in self.goals]
         lacking = [goal.name for goal, one in zip(self.goals, found, strict=True) if not one.mean == one.mean]
-        return f"its tables hold no {lacking[0]}" if lacking else found
+        return f"its tables hold no {lacking[0]}, or 0" if lacking else found
 
     def forecast(self, points: dict[str, dict[str, Any]]) -> None:
         """Let Snakemake say what it would run for points, and for those of an interrupted search."""
