@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?=
+# without the deprecation that an old pip tells of one package, which is installed all the same
+PIP = $(BIN)/python -W ignore:DEPRECATION -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run smoke test test-all lint docs lock clean
 
@@ -56,13 +58,13 @@ $(VENV)/run.stamp: requirements.txt
 	  || { echo "error: $(PYTHON) makes no environments; on Debian: apt install python3-venv"; exit 2; }
 	@echo "installing the pinned packages into $(VENV): a minute or two, 1.2 GB"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PIP) -r requirements.txt
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements-test.txt requirements-slurm.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	$(PIP) -r requirements-test.txt
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/test.stamp requirements-docs.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	$(PIP) -r requirements-docs.txt
 	@touch $@

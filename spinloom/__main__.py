@@ -102,11 +102,16 @@ def _study(command: str, words: list[str]) -> None:
     else:
         page = config.results("config.yaml", *overlays) / "report.html"
         if command == "run" and (status := run(overlays, targets, options)):
+            from workflow.study import told
+
+            for hint in told.hints(targets):
+                print(hint, file=sys.stderr)
             raise SystemExit(status if status > 0 else 128 - status)  # as a shell tells what a signal ended
         if targets or options:  # of which the report need be no part
             return
         if not page.exists():
-            raise UserError(f"{page}: not there yet; run snakemake")
+            files = "".join(f" {overlay}" for overlay in overlays)
+            raise UserError(f"{page}: not there yet; `{called(CONSOLE)} run{files}` makes it")
         print(f"Report: {page}")
 
 

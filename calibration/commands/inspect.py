@@ -10,6 +10,7 @@ from rich.console import Console
 
 from calibration.sources import importers
 from calibration.tools import inspection, inspection_figure, make_card
+from spinloom.command_line import CONSOLE, called
 from spinloom.errors import UserError
 from spinloom.files import atomic, write_text
 
@@ -49,11 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
     tell(f"\nthe card:\n  {inspection.command(found, f'results/cards/{stem}')}")
     if wished := inspection.wished(found):
         tell("say also what you know; the card states what it does not know:\n  " + "\n  ".join(wished))
-    if found.missing:
+    if found.missing and overlay is None:
         return
     text = inspection.study(found, stem)
     if overlay is None:
         tell(f"\nthe study, a card and a network trained with it (--overlay {stem}.yaml writes it):\n{text}")
         return
     write_text(text, overlay)
-    tell(f"\nthe study:\n  snakemake --configfile {overlay}")
+    tell(f"\nthe study, a card and a network trained with it:\n  {called(CONSOLE)} run {overlay}")

@@ -320,7 +320,7 @@ def study(found: Inspection, name: str) -> str:
         If something must be said first.
     """
     if found.imported is None or found.missing:
-        asked = ", ".join(f"--option {name}=VALUE" for name in found.missing) or found.why
+        asked = ", ".join(f"--option {name}=VALUE, as {TRIED[name]}" for name in found.missing) or found.why
         raise UserError(f"{found.path}: no study can be written yet: {asked}")
     source = {"kind": "import", "file": str(found.path), "format": found.format, "options": _typed(found)}
     content: dict[str, Any] = {"study": name, "calibration": {"source": source}}
@@ -331,7 +331,7 @@ def study(found: Inspection, name: str) -> str:
         content["network"] = deepcopy(NETWORKS[kind])
     head = (
         f"# A study of {found.path.name}: its card, and a network that is trained with it.\n"
-        f"#   snakemake --configfile {name}.yaml        (results in results/{name}, its page is report.html)\n"
+        f"#   python -m spinloom run {name}.yaml        (results in results/{name}, its page is report.html)\n"
         "# What the measurement does not tell goes below calibration.source.options, in SI units; docs/measured.md.\n"
     )
     return head + yaml.safe_dump(content, sort_keys=False, width=110)

@@ -55,6 +55,7 @@ def test_the_command_and_the_study_that_it_prints(capsys, tmp_path):
         capsys, str(DATA / "semicolon_decimal_comma.csv"), "--figure", str(tmp_path / "seen.svg"),
         "--overlay", str(overlay), "--option", "duration_s=1e-7",
     )  # fmt: skip
+    assert out.rstrip().endswith(f"python -m spinloom run {overlay}")
     line = next(line for line in out.splitlines() if "calibration import" in line)
     command = shlex.split(line)[3:]
     command[command.index("--output") + 1] = str(tmp_path / "card")
@@ -91,6 +92,9 @@ def test_what_must_be_said_is_asked_for(capsys, tmp_path):
     path.write_text("n,I (nA)\n" + "\n".join(rows) + "\n")
     out = inspected(capsys, str(path), "--figure", str(tmp_path / "seen.svg"))
     assert "not told: current_at_V" in out and "--option current_at_V=VALUE" in out and "the study" not in out
+    with pytest.raises(UserError, match="no study can be written yet: --option current_at_V=VALUE, as 1$"):
+        inspected(capsys, str(path), "--figure", str(tmp_path / "seen.svg"), "--overlay", str(tmp_path / "study.yaml"))
+    assert not (tmp_path / "study.yaml").exists()
     with pytest.raises(UserError, match="of no format that is known by itself"):
         (tmp_path / "words.csv").write_text("a,b\nx,y\n")
         main(["inspect", str(tmp_path / "words.csv")])

@@ -78,7 +78,7 @@ def test_without_a_terminal_snakemake_speaks_for_itself(tmp_path, monkeypatch, c
     monkeypatch.setattr(cli.subprocess, "Popen", lambda command: asked.append(command) or ended)
     with pytest.raises(SystemExit, match="3"):
         cli.main()
-    with pytest.raises(UserError, match="report.html: not there yet"):
+    with pytest.raises(UserError, match="report.html: not there yet; `spinloom run` makes it"):
         cli.main()
     files.write_text("", tmp_path / "results" / "default" / "report.html")
     cli.main()

@@ -10,7 +10,7 @@ from snakemake.settings.types import ConfigSettings
 from spinloom.errors import UserError
 from tests.workflows import ROOT, Tree, told
 from workflow.study import config
-from workflow.study.told import check_command, read
+from workflow.study.told import check_command, hints, read
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,32 @@ def test_what_would_be_dropped_in_silence_is_refused(monkeypatch, words, message
 def test_what_snakemake_does_as_told_is_left_to_it(monkeypatch, words):
     monkeypatch.chdir(ROOT)
     check_command(words.split(" "))
+
+
+@pytest.mark.parametrize(
+    "word, meant",
+    [
+        ("smoke", "configs/smoke.yaml"),
+        ("config", "config.yaml"),
+        ("calibratoin", "calibration"),
+        ("device_sim", "device_sims"),
+        ("calibration", None),
+        ("all", None),
+        ("results/smoke/report.html", None),
+        ("my_own_rule", None),
+    ],
+)
+def test_a_target_that_nothing_makes_has_a_hint(monkeypatch, word, meant):
+    monkeypatch.chdir(ROOT)
+    expected = [] if meant is None else [f"note: {word} was taken for a target; did you mean {meant}?"]
+    assert list(hints([word])) == expected
+
+
+@pytest.mark.long
+def test_a_run_that_failed_ends_with_the_hint(tree):
+    done = tree.call("python", "-m", "spinloom", "run", "study.yaml", "netwrok", "-n")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "note: netwrok was taken for a target; did you mean network?"
 
 
 def test_snakemake_itself_refuses_a_second_file_and_a_profile_that_is_not_there(tree):

@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from spinloom.config import Layer, layer, value
 from spinloom.errors import UserError
+from spinloom.stages import STAGES
 
 PROFILES = Path("workflow/profiles")
+TARGETS = (*STAGES, "report")  # the rules that stop a study after a stage
 
 
 def read(settings: Any) -> Layer:
@@ -105,3 +108,15 @@ def check_command(words: Sequence[str], folders: Iterable[str | Path] = ("",)) -
         raise UserError(f"--workflow-profile: found {profile}, which is not there, allowed: {known}")
     if told.no_hooks:
         raise UserError("--no-hooks: found it, allowed: without it; a hook refuses a second run in the same folder")
+
+
+def hints(targets: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each target that is one letter off a stage, or a config's name without its folder and ending.
+
+    Only for a run that failed: a Snakefile of the user's may have rules of these names.
+    """
+    for word in targets:
+        configs = [path for path in (Path(f"{word}.yaml"), Path("configs", f"{word}.yaml")) if path.is_file()]
+        meant = [str(path) for path in configs] or get_close_matches(word, TARGETS, 1, 0.8)
+        if word not in TARGETS and meant:
+            yield f"note: {word} was taken for a target; did you mean {meant[0]}?"
