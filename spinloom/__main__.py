@@ -28,7 +28,7 @@ SUFFIXES = (".yaml", ".yml", ".json")  # of config files
 
 COMMANDS = {
     "init": "make a folder with a config.yaml, from which a study runs: init FOLDER [--from CONFIG | --data FILE]",
-    "check": "check a study's config: check [FILE.yaml ...]",
+    "check": "check a study's config and say what it would do: check [FILE.yaml ...]",
     "run": "run a study: run [FILE.yaml ...] [TARGET ...] [OPTION of Snakemake ...]",
     "design": "search for a device, its pulses and its training: design FILE.yaml ... [OPTION of Snakemake ...]",
     "report": "say where a study's page is: report [FILE.yaml ...]; or make one: report --card FOLDER --output PAGE",
@@ -98,7 +98,7 @@ def _study(command: str, words: list[str]) -> None:
 
             design.check(overlays)
         else:
-            parts(overlays)
+            print(checked(parts(overlays)))
     else:
         page = config.results("config.yaml", *overlays) / "report.html"
         if command == "run" and (status := run(overlays, targets, options)):
@@ -169,6 +169,13 @@ def parts(overlays: list[str]) -> list[Part]:
     points = scan.points("config.yaml", config.layer(overlays).content)
     whole = [Part(point.config, plan(point.config), folder / "points" / point.name) for point in points]
     return whole or [Part(study, plan(study), folder)]
+
+
+def checked(parts: list[Part]) -> str:
+    """Return in one line that a study's config has no error, and what the study would do."""
+    first = parts[0]
+    points = f"a scan of {len(parts)} points, the first: " if len(parts) > 1 else ""
+    return f"study {first.config['study']}: no error found; {points}{first.plan.told()}"
 
 
 if __name__ == "__main__":

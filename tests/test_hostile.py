@@ -205,7 +205,7 @@ def meta(**values):
 FILES = [
     (card(lambda text: text[:-40]), SHOW, "not valid JSON"),
     (card(lambda text: "[]"), SHOW, "card.json"),
-    (meta(schema_version=99), SHOW, "schema_version 99 is newer than this program"),
+    (meta(schema_version=99), SHOW, "schema_version: found 99, newer than this program"),
     (meta(schema_version="2"), SHOW, "schema_version"),
     (meta(hash="0"), SHOW, "hash: found 0"),
     (card(lambda text: text.replace("0.", "nan", 1), "states.csv"), SHOW, "states.csv"),
@@ -241,7 +241,7 @@ FILES = [
     (problem({}), [*RUN, "--engine", OWNED], "found"),
     (lambda tree: None, [*TRAIN, "1000000000", "--config", TRAINED, "--card", CARD], "--replicate: found '1000000000"),
     (lambda tree: None, [*TRAIN, "-1", "--config", TRAINED, "--card", CARD], "--replicate: found '-1"),
-    (meta(schema_version=99), [*TRAIN, "0", "--config", TRAINED, "--card", "input"], "schema_version 99"),
+    (meta(schema_version=99), [*TRAIN, "0", "--config", TRAINED, "--card", "input"], "schema_version: found 99"),
     (
         section(lambda s: {**s, "batch_size": 0}, "training_accumulate_quantise_program.json"),
         [*TRAIN, "0", *SECTION, "--card", CARD], "batch_size: found 0",

@@ -79,9 +79,9 @@ class KernelCard:
         card = cls(**tables, meta=meta, extras=extras).validate(directory)
         if meta.hash not in (None, card.hash):
             raise UserError(
-                f"{directory / 'card.json'}: hash: found {meta.hash}, allowed: {card.hash}, that of the tables; "
-                "they have been changed since the card was written; without the key they are taken as they are (a "
-                "study's own card: delete the edited table and run the study again)"
+                f"{directory / 'card.json'}: hash: found {meta.hash}, allowed: {card.hash}, the hash of the tables; a "
+                "table was edited after the card was written. If the card belongs to a study, delete the edited table "
+                "and run the study again; to use the edited tables, remove the key hash"
             )
         return card
 
@@ -99,7 +99,7 @@ class KernelCard:
         directory = Path(directory)
         card = self.validate(directory)
         if directory.exists() and not directory.is_dir():
-            raise UserError(f"{directory}: is a file; allowed is a directory for the card")
+            raise UserError(f"{directory}: found a file, allowed: a directory for the card")
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f"{TEMPORARY}{directory.name}.") as name:
             temporary = Path(name)
@@ -129,19 +129,23 @@ class KernelCard:
         meta = Meta.parse(self.meta.dump(), str(where / "card.json"))  # a copy with changes is not checked yet
         tables = {name: conform(getattr(self, name), schema, where / f"{name}.csv") for name, schema in CARD.items()}
         if unknown := self.extras.keys() - EXTRAS.keys():
-            raise UserError(f"{where}: found table {sorted(unknown)[0]}, allowed: {', '.join([*CARD, *EXTRAS])}")
+            raise UserError(
+                f"{where}: found an unknown table {sorted(unknown)[0]}, allowed: {', '.join([*CARD, *EXTRAS])}"
+            )
         extras = {name: conform(table, EXTRAS[name], where / f"{name}.csv") for name, table in self.extras.items()}
         card = KernelCard(**tables, meta=meta, extras=extras)
         contiguous(card.states["state"], where / "states.csv")
         contiguous(card.pulses["pulse"], where / "pulses.csv")
         if list(card.reads["state"]) != list(card.states["state"]):
             raise UserError(
-                f"{where / 'reads.csv'}: column state has {list(card.reads['state'])}; "
-                f"allowed is each state of states.csv once, 0..{len(card.states) - 1}"
+                f"{where / 'reads.csv'}: column state: found {list(card.reads['state'])}, allowed: each state of "
+                f"states.csv once, 0..{len(card.states) - 1}"
             )
         total = card.states["occupancy"].sum()
         if abs(total - 1) > SUM_TOLERANCE:
-            raise UserError(f"{where / 'states.csv'}: column occupancy sums to {total!r}; allowed is 1 within 1e-9")
+            raise UserError(
+                f"{where / 'states.csv'}: column occupancy: found the sum {total!r}, allowed: 1 within 1e-9"
+            )
         _check_transitions(card, where / "transitions.csv")
         _check_extras(card, where)
         _check_counts(card, where / "card.json")
@@ -230,13 +234,13 @@ def _check_counts(card: KernelCard, where: Path) -> None:
     edges = meta.states.edges
     if edges is not None and (len(edges) != size + 1 or not np.all(np.diff(edges) > 0)):
         raise UserError(
-            f"{where}: states.edges is {_short(edges)}; allowed are {size + 1} rising numbers for {size} states"
+            f"{where}: states.edges: found {_short(edges)}, allowed: {size + 1} rising numbers for {size} states"
         )
     intended = meta.intended_states
     if intended is not None and (len(intended) != pulses or max(intended, default=0) >= size):
         raise UserError(
-            f"{where}: intended_states is {_short(intended)}; allowed is a state of 0..{size - 1} for each of {pulses} "
-            "pulses, or null"
+            f"{where}: intended_states: found {_short(intended)}, allowed: a state of 0..{size - 1} for each of "
+            f"{pulses} pulses, or null"
         )
     named = {
         "laws": [(max(law.conditions.pulses), law.conditions.state_from) for law in meta.laws],
@@ -247,7 +251,7 @@ def _check_counts(card: KernelCard, where: Path) -> None:
         for place, (pulse, state) in enumerate(rows):
             if pulse >= pulses or (state or 0) >= size:
                 raise UserError(
-                    f"{where}: {key}.{place} is of pulse {pulse}, state_from {state}; allowed are pulses "
+                    f"{where}: {key}.{place}: found pulse {pulse} and state_from {state}, allowed: pulses "
                     f"0..{pulses - 1} and states 0..{size - 1}"
                 )
 
@@ -259,7 +263,7 @@ def _check_extras(card: KernelCard, where: Path) -> None:
         for column, limit in limits.items():
             if column in table and table[column].max() >= limit:
                 raise UserError(
-                    f"{where / name}.csv: column {column} has {table[column].max()}; allowed is 0..{limit - 1}, as in "
+                    f"{where / name}.csv: column {column}: found {table[column].max()}, allowed: 0..{limit - 1}, as in "
                     f"{'pulses' if column == 'pulse' else 'states'}.csv"
                 )
         if name not in ("by_instance", "half_select"):
@@ -270,12 +274,13 @@ def _check_extras(card: KernelCard, where: Path) -> None:
         if len(wrong):
             told = ", ".join(f"{key} {value:g}" for key, value in zip(keys, wrong.index[0], strict=True))
             raise UserError(
-                f"{where / name}.csv: column probability of {told} sums to {wrong.iloc[0]!r}; allowed is 1 within 1e-9"
+                f"{where / name}.csv: column probability of {told}: found the sum {wrong.iloc[0]!r}, allowed: 1 within "
+                "1e-9"
             )
     found = card.meta.flags.half_select
     if found != ("half_select" in card.extras):
         raise UserError(
-            f"{where / 'card.json'}: flags.half_select is {found}; allowed is {not found}, as there is "
+            f"{where / 'card.json'}: flags.half_select: found {found}, allowed: {not found}, as there is "
             f"{'no' if found else 'a'} table half_select.csv"
         )
 
@@ -289,22 +294,22 @@ def _check_transitions(card: KernelCard, where: Path) -> None:
         missing, extra = sorted(wanted_set - found_set), sorted(found_set - wanted_set)
         row, verb = (missing[0], "is missing") if missing else (extra[0], "is unknown")
         raise UserError(
-            f"{where}: row pulse {row[0]}, state_from {row[1]}, state_to {row[2]} {verb}; "
-            f"allowed is every combination of {pulses} pulses and {states} states once"
+            f"{where}: row pulse {row[0]}, state_from {row[1]}, state_to {row[2]} {verb}, allowed: every combination "
+            f"of {pulses} pulses and {states} states once"
         )
     sums = card.kernel.sum(axis=-1)
     wrong = np.argwhere(np.abs(sums - 1) > SUM_TOLERANCE)
     if len(wrong):
         pulse, state = wrong[0]
         raise UserError(
-            f"{where}: column probability of pulse {pulse}, state_from {state} sums to {sums[pulse, state]!r}; "
-            "allowed is 1 within 1e-9"
+            f"{where}: column probability of pulse {pulse}, state_from {state}: found the sum {sums[pulse, state]!r}, "
+            "allowed: 1 within 1e-9"
         )
     outside = table[(table["probability"] < table["ci_low"]) | (table["probability"] > table["ci_high"])]
     if len(outside):
         row = outside.iloc[0]
         raise UserError(
-            f"{where}: pulse {row['pulse']:g}, state_from {row['state_from']:g}, state_to {row['state_to']:g} has "
-            f"probability {row['probability']:g} outside [ci_low, ci_high] = [{row['ci_low']:g}, {row['ci_high']:g}]; "
-            "allowed is ci_low <= probability <= ci_high"
+            f"{where}: pulse {row['pulse']:g}, state_from {row['state_from']:g}, state_to {row['state_to']:g}: found "
+            f"probability {row['probability']:g} outside [ci_low, ci_high] = [{row['ci_low']:g}, {row['ci_high']:g}], "
+            "allowed: ci_low <= probability <= ci_high"
         )

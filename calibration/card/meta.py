@@ -25,7 +25,7 @@ def _alike(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     keys = [set(row) if isinstance(row, dict) else row.model_fields_set for row in rows]
     for place, own in enumerate(keys):
         if own != keys[0]:
-            raise ValueError(f"row {place} has keys {', '.join(sorted(own))}; allowed are those of row 0")
+            raise ValueError(f"row {place}: found keys {', '.join(sorted(own))}, allowed: those of row 0")
     return rows
 
 
@@ -261,8 +261,8 @@ class Meta(Entry):
         """
         version = content.get("schema_version") if isinstance(content, dict) else None
         if isinstance(version, int) and version != SCHEMA_VERSION:
-            newer = " is newer than this program" if version > SCHEMA_VERSION else ""
-            raise UserError(f"{source}: schema_version {version}{newer}; allowed is {SCHEMA_VERSION}")
+            newer = ", newer than this program" if version > SCHEMA_VERSION else ""
+            raise UserError(f"{source}: schema_version: found {version}{newer}, allowed: {SCHEMA_VERSION}")
         # not Section.parse: the rows of many pulses and states are more entries than a user writes
         try:
             return cls.model_validate(content)

@@ -240,7 +240,7 @@ def conform(table: pd.DataFrame, schema: pa.DataFrameSchema, where: str | Path) 
         Names the file, the column, what was found and what is allowed.
     """
     if table.empty:
-        raise UserError(f"{where}: no rows; at least one is needed")
+        raise UserError(f"{where}: found no rows, allowed: one row or more")
     try:
         table = schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
@@ -261,9 +261,9 @@ def _first_failure(failures: pd.DataFrame, table: pd.DataFrame, schema: pa.DataF
     first = failures.iloc[int(rank.argmin())].to_dict()
     column, check, found = first["column"], str(first["check"]), first["failure_case"]
     if check == "column_in_dataframe":
-        return f"column {found} is missing; needed are {', '.join(schema.columns)}"
+        return f"column {found} is missing, needed: {', '.join(schema.columns)}"
     if check == "column_in_schema":
-        return f"unknown column {found}; allowed are {', '.join(schema.columns)}"
+        return f"found unknown column {found}, allowed: {', '.join(schema.columns)}"
     if check == "multiple_fields_uniqueness":
         keys = keys_of(schema)
         names = ", ".join(f"{name} {table[name].loc[first['index']]}" for name in keys)
@@ -272,8 +272,8 @@ def _first_failure(failures: pd.DataFrame, table: pd.DataFrame, schema: pa.DataF
     if check == "not_nullable":
         return f"column {column} is empty{at}; every row needs a value"
     if check.startswith(("dtype", "coerce_dtype")):
-        return f"column {column} has {found!r}{at}; allowed is type {schema.columns[column].dtype}"
-    return f"column {column} has {found!r}{at}; allowed is {check}"
+        return f"column {column}: found {found!r}{at}, allowed: type {schema.columns[column].dtype}"
+    return f"column {column}: found {found!r}{at}, allowed: {check}"
 
 
 def contiguous(values: pd.Series, where: str | Path) -> None:
@@ -287,7 +287,8 @@ def contiguous(values: pd.Series, where: str | Path) -> None:
     for wanted, found in enumerate(values):
         if found != wanted:
             raise UserError(
-                f"{where}: column {values.name} has {found} where {wanted} is expected; allowed is 0..{len(values) - 1}"
+                f"{where}: column {values.name}: found {found} in place of {wanted}, allowed: 0..{len(values) - 1} in "
+                "order"
             )
 
 
@@ -320,7 +321,7 @@ def entry(document: Any, key: str, where: str | Path, kind: type = float, least:
     # a bool is an int to Python, but never a length or a count
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{where}: {key} is {value!r}; allowed is a value of type {kind.__name__}")
+        raise UserError(f"{where}: {key}: found {value!r}, allowed: a value of type {kind.__name__}")
     if kind in (int, float) and not (np.isfinite(value) and (least is None or value > least)):
-        raise UserError(f"{where}: {key} is {value!r}; allowed is a number{'' if least is None else f' > {least:g}'}")
+        raise UserError(f"{where}: {key}: found {value!r}, allowed: a number{'' if least is None else f' > {least:g}'}")
     return kind(value)

@@ -168,7 +168,7 @@ def _states(
             told = quantities.of(writes.coordinate)
             raise UserError(
                 f"{writes.where}: state {poor} ({told.scale * edges[poor]:g} to {told.scale * edges[poor + 1]:g} "
-                f"{told.unit}) holds {count[poor]} events; needed are 2 for its conductance and spread: make more "
+                f"{told.unit}) holds {count[poor]} events, allowed: 2 for its conductance and spread: make more "
                 "writes or allow fewer states"
             )
         of_state = pd.Series(conductance).groupby(state)

@@ -55,15 +55,17 @@ def write(exported: Exported, folder: Path) -> None:
         If one of them is there with another content; then nothing is written.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; allowed is a folder for the export")
+        raise UserError(f"{folder}: found a file, allowed: a folder for the export")
     if LOSSES in exported.files:
-        raise UserError(f"export: found a file named {LOSSES}, allowed: any other name")
+        raise UserError(f"export: found a file named {LOSSES}, which Spinloom writes itself, allowed: any other name")
     # in the same spelling as the files: an older export's losses are not lost either
     files = {**exported.files, LOSSES: exported.table().to_csv(index=False, lineterminator="\n").encode()}
     for name, content in files.items():
         path = folder / name
         if path.exists() and (path.is_dir() or path.read_bytes() != content):
-            raise UserError(f"{path}: found another file of this name, allowed: a folder without one (--output)")
+            raise UserError(
+                f"{path}: found a file of this name with other content, allowed: a folder without it (--output)"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with atomic(folder / name) as temporary:

@@ -148,8 +148,8 @@ def _check_pulses(events: pd.DataFrame, pulses: pd.DataFrame, path: Path) -> Non
     unknown = events[~events["pulse"].isin(pulses["pulse"])]
     if len(unknown):
         raise UserError(
-            f"{path}: column pulse has {unknown['pulse'].iloc[0]}; allowed are the pulses 0..{len(pulses) - 1} "
-            "of the pulse table"
+            f"{path}: column pulse: found {unknown['pulse'].iloc[0]}, allowed: 0..{len(pulses) - 1}, the pulses of "
+            "pulses.csv"
         )
 
 
@@ -171,12 +171,15 @@ def _keep(stage: Simulation) -> tuple[pd.DataFrame, int]:
         when = "" if at is None or pd.isna(at) else f" at {at:.3g} s"
         raise UserError(
             f"{stage.events_file}: {lost} of {len(events)} events {outcome.what}, the first is pulse {first['pulse']}, "
-            f"instance {first['instance']}, replica {first['replica']}{when}; allowed is a share of {most:g} "
+            f"instance {first['instance']}, replica {first['replica']}{when}, allowed: a share of {most:g} "
             f"(max_lost_fraction in {stage.where}), so raise it, or {outcome.advice}"
         )
     empty = sorted(set(stage.pulses["pulse"]) - set(kept["pulse"]))
     if empty:
-        raise UserError(f"{stage.events_file}: all events of pulse {empty[0]} {outcome.what}; needed is at least one")
+        raise UserError(
+            f"{stage.events_file}: pulse {empty[0]}: found only writes that {outcome.what}, allowed: at least one that "
+            "did not"
+        )
     return kept, lost
 
 
@@ -243,7 +246,7 @@ def _walls(stage: Simulation, kept: pd.DataFrame, states: Position) -> pd.DataFr
     if len(outside):
         row = outside.iloc[0]
         raise UserError(
-            f"{stage.events_file}: column {states.after} has {row[states.after]:g} (pulse {row['pulse']}, "
+            f"{stage.events_file}: column {states.after}: found {row[states.after]:g} (pulse {row['pulse']}, "
             f"instance {row['instance']}, replica {row['replica']}); allowed with a single wall is "
             f"0..{states.length_m:g}"
         )

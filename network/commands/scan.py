@@ -19,5 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     points = read_json(arguments.config)
     if not isinstance(points, dict) or not all(isinstance(labels, dict) for labels in points.values()):
-        raise UserError(f"{arguments.config}: found no points, allowed: the labels of each point by its name")
+        raise UserError(
+            f"{arguments.config}: found no points, allowed: a mapping from the name of each point to its labels"
+        )
     write_sealed(collect(points, arguments.studies), arguments.output)

@@ -84,11 +84,14 @@ def half_select_rates(device: DeviceModel, commands: Alphabet, share: float) -> 
     if kernel is None:
         known = ", ".join(f"{at:g}" for at in device.half_select) or "none"
         raise UserError(
-            f"network.array.half_select: found {share:g}, allowed {known}: the card's "
+            f"network.array.half_select: found {share:g}, allowed: {known}, which are the fractions of the card "
             "(calibration.half_select.fractions)"
         )
     if len(device.states) != 2:
-        raise UserError(f"network.array.half_select: found {len(device.states)} states, allowed devices of 2")
+        raise UserError(
+            f"network.array.half_select: found a device of {len(device.states)} states, allowed: null, or a device of "
+            "2 states"
+        )
     moves = 1 - np.einsum("kss->ks", kernel)
     return commands.pulses @ moves
 

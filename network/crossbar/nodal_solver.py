@@ -182,7 +182,7 @@ def tiled_transfer(
 def _conductance(conductance_S) -> np.ndarray:
     array = np.asarray(conductance_S, dtype=np.float64)
     if array.ndim != 2 or not array.size:
-        raise UserError(f"crossbar: conductance_S: found shape {array.shape}, allowed: rows x columns, at least 1 x 1")
+        raise UserError(f"crossbar: conductance_S: found shape {array.shape}, allowed: rows x columns, 1 x 1 or larger")
     bad = ~np.isfinite(array) | (array < 0)
     if np.any(bad):
         i, j = np.argwhere(bad)[0]

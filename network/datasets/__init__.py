@@ -55,7 +55,7 @@ def get(
         own = module.Options.parse(options or {}, f"data set {name}", "network.dataset_options")
         return module.DATASET(own, found, Path(cache).expanduser())
     if options:
-        raise UserError(f"network.dataset_options: found {', '.join(options)}, allowed none for {name}")
+        raise UserError(f"network.dataset_options: found {', '.join(options)}, allowed: none for {name}")
     return module.DATASET
 
 

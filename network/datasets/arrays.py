@@ -43,17 +43,19 @@ class Options(Own):
     def _belong(self) -> Self:
         """Refuse arrays without their labels, and tests told twice."""
         if (self.test_features is None) != (self.test_labels is None):
-            raise ValueError("test_features: found without its like, allowed test_features and test_labels, or neither")
+            raise ValueError("test_features, test_labels: found one without the other, allowed: both or neither")
         if self.test_features is not None and self.test_file is not None:
-            raise ValueError("test_file: found it beside test_features, allowed one of them")
+            raise ValueError("test_file: found together with test_features, allowed: one of the two")
         if self.groups is not None and self.labels_file is not None:
-            raise ValueError("groups: found it with an NPY file, allowed with an NPZ file, which holds several arrays")
+            raise ValueError(
+                "groups: found with an NPY file, allowed: only with an NPZ file, which holds several arrays"
+            )
         for file, labels in (("file", "labels_file"), ("test_file", "test_labels_file")):
             named = getattr(self, file)
             if (named is not None and not named.lower().endswith(".npz")) != (getattr(self, labels) is not None):
                 raise ValueError(
-                    f"{labels}: found {'none' if getattr(self, labels) is None else 'it'} with {file} {named}, allowed "
-                    "beside an NPY file and there alone"
+                    f"{labels}: found {'none' if getattr(self, labels) is None else 'one'} with {file} {named}, "
+                    "allowed: one with an NPY file, none with any other"
                 )
         return self
 
@@ -87,7 +89,10 @@ def _samples(
     else:
         features, given, of = _loaded(files, path, (*named, together))
         if of.ndim != 1 or len(of) != len(features):
-            raise UserError(f"{path}: groups: found {list(of.shape)}, allowed one for each of {len(features)} samples")
+            raise UserError(
+                f"{path}: groups: found an array of shape {list(of.shape)}, allowed: one group for each of "
+                f"{len(features)} samples"
+            )
         of = groups.texts(of, str(path))
     given = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
     return Samples(path.name, features, given, groups=of)
@@ -105,11 +110,11 @@ def _loaded(files: Files, path: Path, names: tuple[str, ...] = ()) -> list[np.nd
         if missing := [name for name in names if name not in sizes]:
             raise UserError(f"{path}: found no array {missing[0]!r}, allowed: {', '.join(sizes)}")
         if (most_B := max(sizes[name] for name in names)) > 8 * MOST_VALUES:
-            raise UserError(f"{path}: found an array of {most_B / 1e9:.1f} GB, allowed {MOST_VALUES:,} values")
+            raise UserError(f"{path}: found an array of {most_B / 1e9:.1f} GB, allowed: at most {MOST_VALUES:,} values")
         with np.load(raw, allow_pickle=False) as stored:
             arrays = [stored[name] for name in names]
         if not all(isinstance(array, np.ndarray) for array in arrays):
-            raise ValueError("a file in it is no array")
+            raise ValueError("one of its files is not an array")
         return arrays
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: found no readable arrays ({str(error).splitlines()[0]})") from None

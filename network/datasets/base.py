@@ -101,18 +101,18 @@ def check(data: Data, where: str, counts: tuple[int | None, int | None] = (None,
     for (split, images, labels), count in zip(splits, counts, strict=True):
         if images.dtype not in (np.uint8, np.float32) or images.ndim != 2 or images.shape[1] != pixels(data.shape):
             raise UserError(
-                f"{where}: {split} images: found {images.dtype}{list(images.shape)}, allowed uint8 or float32[n, "
+                f"{where}: {split} images: found {images.dtype}{list(images.shape)}, allowed: uint8 or float32[n, "
                 f"{pixels(data.shape)}]"
             )
         if images.dtype == np.float32 and images.size and not (images.min() >= 0 and images.max() <= 1):
-            raise UserError(f"{where}: {split} images: found {images.min()} to {images.max()}, allowed 0 to 1")
+            raise UserError(f"{where}: {split} images: found {images.min()} to {images.max()}, allowed: 0 to 1")
         if labels.dtype != np.uint8 or labels.shape != images.shape[:1] or labels.max(initial=0) >= data.classes:
             raise UserError(
                 f"{where}: {split} labels: found {labels.dtype}{list(labels.shape)} up to {labels.max(initial=0)}, "
-                f"allowed uint8[{len(images)}] up to {data.classes - 1}"
+                f"allowed: uint8[{len(images)}] up to {data.classes - 1}"
             )
         if count is not None and len(images) != count:
-            raise UserError(f"{where}: {split} images: found {len(images)}, allowed {count}")
+            raise UserError(f"{where}: {split} images: found {len(images)}, allowed: {count}")
     return data
 
 

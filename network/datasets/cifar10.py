@@ -28,9 +28,12 @@ def python_batch(raw: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     planes, labels = batch.get(b"data"), batch.get(b"labels")
     if not isinstance(planes, np.ndarray) or planes.ndim != 2 or planes.shape[1] != PLANES:
         found = list(planes.shape) if isinstance(planes, np.ndarray) else type(planes).__name__
-        raise UserError(f"{where}: data: found {found}, allowed [n, {PLANES}]")
+        raise UserError(f"{where}: data: found {found}, allowed: [n, {PLANES}]")
     if not isinstance(labels, list) or not all(type(k) is int and 0 <= k < len(CLASSES) for k in labels):
-        raise UserError(f"{where}: labels: found other things, allowed a list of whole numbers 0 to {len(CLASSES) - 1}")
+        raise UserError(
+            f"{where}: labels: found values of another kind, allowed: a list of whole numbers from 0 to "
+            f"{len(CLASSES) - 1}"
+        )
     return planes, np.array(labels, dtype=np.uint8)
 
 
@@ -43,7 +46,7 @@ def binary_batch(raw: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
         If the bytes are not a whole number of images.
     """
     if len(raw) % (1 + PLANES):
-        raise UserError(f"{where}: length: found {len(raw)} bytes, allowed a multiple of {1 + PLANES}")
+        raise UserError(f"{where}: length: found {len(raw)} bytes, allowed: a multiple of {1 + PLANES}")
     rows = np.frombuffer(raw, dtype=np.uint8).reshape(-1, 1 + PLANES)
     return rows[:, 1:], rows[:, 0]
 

@@ -51,17 +51,21 @@ def pictures(folder: Path) -> list[Path]:
         if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
-        raise UserError(f"{folder}: found no pictures, allowed a folder with CLASS/*.png or *.jpg")
+        raise UserError(f"{folder}: found no pictures, allowed: a folder with CLASS/*.png or *.jpg")
     for path in found:
         if len(path.relative_to(folder).parts) != 2:
-            raise UserError(f"{path}: found a picture here, allowed in {folder}/CLASS, a folder of its class")
+            raise UserError(
+                f"{path}: found a picture beside the folders of classes, allowed: pictures in {folder}/CLASS"
+            )
     kinds = set(Image.registered_extensions()) - set(SUFFIXES)
     classes = {path.parent for path in found}
     for kind in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if other := sorted(path for path in kind.iterdir() if path.suffix.lower() in kinds):
-            raise UserError(f"{other[0]}: found a picture of this kind, allowed: {', '.join(SUFFIXES)}")
+            raise UserError(
+                f"{other[0]}: found a kind of picture that cannot be read here, allowed: {', '.join(SUFFIXES)}"
+            )
         if kind not in classes:
-            raise UserError(f"{kind}: found no pictures, allowed one or more of each class")
+            raise UserError(f"{kind}: found no pictures, allowed: one or more of each class")
     return found
 
 
@@ -88,8 +92,8 @@ def _samples(files: Files, name: str, own: Options, shape: tuple[int, ...] | Non
         shape = shape or picture.shape
         if picture.shape != shape:
             raise UserError(
-                f"{path}: found {picture.shape[0]} x {picture.shape[1]}, allowed {shape[0]} x {shape[1]} as of the "
-                "first picture; to bring all to one size, say resize: [rows, columns]"
+                f"{path}: found {picture.shape[0]} x {picture.shape[1]} pixels, allowed: {shape[0]} x {shape[1]}, the "
+                "size of the first picture; to bring all pictures to one size, set resize: [rows, columns]"
             )
         if made is None:
             size(len(paths), picture.size, str(folder))
@@ -104,20 +108,26 @@ def _picture(raw: bytes, path: Path, own: Options) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(raw), formats=("JPEG", "PNG")) as image:
             if image.mode not in MODES:
-                raise UserError(f"{path}: found a picture of mode {image.mode}, allowed 8 bits: {', '.join(MODES)}")
+                raise UserError(
+                    f"{path}: found a picture of mode {image.mode}, allowed: pictures of 8 bits ({', '.join(MODES)})"
+                )
             if image.format == "PNG" and raw[DEPTH] > 8:
-                raise UserError(f"{path}: found a picture of {raw[DEPTH]} bits, allowed 8")
+                raise UserError(f"{path}: found a picture of {raw[DEPTH]} bits, allowed: 8 bits")
             if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:  # type: ignore[index]
-                raise UserError(f"{path}: found transparent parts, allowed pictures without, laid on a background")
+                raise UserError(
+                    f"{path}: found transparent parts, allowed: pictures without transparency; save it on a background"
+                )
             made = image.convert("L" if own.colours == "grey" else "RGB")
             if own.resize is not None:
                 rows, columns = own.resize
                 made = made.resize((columns, rows), Image.Resampling.BILINEAR)
             return np.atleast_3d(np.asarray(made))
     except Image.UnidentifiedImageError:
-        raise UserError(f"{path}: found no picture, allowed JPEG or PNG") from None
+        raise UserError(f"{path}: found a file that is not a picture, allowed: JPEG or PNG") from None
     except DAMAGE as error:
-        raise UserError(f"{path}: not a whole picture ({error})") from None
+        raise UserError(
+            f"{path}: found a picture that is damaged or cut short ({error}), allowed: whole pictures"
+        ) from None
 
 
 DATASET = ImageFolder

@@ -36,12 +36,12 @@ def read_mat(raw: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{where}: not a readable MATLAB file ({error})") from None
     images, labels = (np.asarray(found.get(name)) for name in ("X", "y"))
     if images.dtype != np.uint8 or images.shape[:3] != SHAPE or images.ndim != 4:
-        raise UserError(f"{where}: X: found {images.dtype}{list(images.shape)}, allowed uint8{[*SHAPE, 'n']}")
+        raise UserError(f"{where}: X: found {images.dtype}{list(images.shape)}, allowed: uint8{[*SHAPE, 'n']}")
     count = images.shape[3]
     if labels.dtype.kind not in "ui" or labels.shape != (count, 1):
-        raise UserError(f"{where}: y: found {labels.dtype}{list(labels.shape)}, allowed uint8[{count}, 1]")
+        raise UserError(f"{where}: y: found {labels.dtype}{list(labels.shape)}, allowed: uint8[{count}, 1]")
     if count and not (labels.min() >= 1 and labels.max() <= CLASSES):
-        raise UserError(f"{where}: y: found {labels.min()} to {labels.max()}, allowed 1 to {CLASSES}")
+        raise UserError(f"{where}: y: found {labels.min()} to {labels.max()}, allowed: 1 to {CLASSES}")
     return images.transpose(3, 0, 1, 2).reshape(count, -1), (labels[:, 0] % CLASSES).astype(np.uint8)
 
 

@@ -48,9 +48,12 @@ class Options(Own, Spelling):
         """Refuse labels that are told twice or not at all."""
         if (self.label is None) == (self.labels_file is None):
             told = "neither" if self.label is None else "both"
-            raise ValueError(f"label: found {told} of label and labels_file, allowed one of them")
+            raise ValueError(f"label: found {told} of label and labels_file, allowed: exactly one of the two")
         if (self.test_labels_file is not None) != (self.labels_file is not None and self.test_file is not None):
-            raise ValueError("test_labels_file: allowed with test_file and labels_file, and needed then")
+            raise ValueError(
+                f"test_labels_file: found {'none' if self.test_labels_file is None else 'one'}, allowed: one if there "
+                "are both test_file and labels_file, otherwise none"
+            )
         return self
 
 
@@ -77,7 +80,7 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
         apart = Path(labels).expanduser()
         column = _table(files, apart, own)
         if column.shape[1] != 1:
-            raise UserError(f"{apart}: found {column.shape[1]} columns, allowed one, of labels")
+            raise UserError(f"{apart}: found {column.shape[1]} columns, allowed: one column, the labels")
         given = _cells(column.iloc[:, 0])
     columns = list(map(str, table.columns))
     left = set()
@@ -87,7 +90,7 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
     together = None
     if own.group is not None:
         if (place := _place(columns, own.group, path, "group")) in left:
-            raise UserError(f"{path}: group: found {own.group!r}, allowed another column than the label's")
+            raise UserError(f"{path}: group: found {own.group!r}, which is the label, allowed: another column")
         together = groups.texts(_cells(table.iloc[:, place]), str(path))
         left.add(place)
     left |= {_place(columns, column, path, "ignore") for column in own.ignore}
@@ -96,11 +99,11 @@ def _samples(files: Files, name: str, labels: str | None, own: Options) -> Sampl
         chosen = [_place(columns, column, path, "features") for column in own.features]
         if twice := left & set(chosen):
             raise UserError(
-                f"{path}: features: found {columns[min(twice)]!r}, allowed neither the label, the group nor an "
-                "ignored one"
+                f"{path}: features: found {columns[min(twice)]!r}, which is the label, the group or ignored, allowed: "
+                "other columns"
             )
     if not chosen:
-        raise UserError(f"{path}: found no column beside the label, allowed one feature or more")
+        raise UserError(f"{path}: found no column beside the label, allowed: one feature or more")
     assert given is not None
     features = table.iloc[:, chosen]
     _numbers(features, path, chosen, asked=own.features is not None)
@@ -133,21 +136,21 @@ def _numbers(features: pd.DataFrame, path: Path, places: list[int], asked: bool)
         column = features.iloc[:, place]
         if not asked and NAMELESS.fullmatch(str(name)):
             raise UserError(
-                f"{path}: column {number + 1}: found no name, as of numbers of the samples, allowed a name; put "
-                f"{number + 1} into ignore, or all that are features into features"
+                f"{path}: column {number + 1}: found no name, as if it numbered the samples, allowed: a column with a "
+                f"name; put {number + 1} into ignore, or name all features in features"
             )
         if column.dtype.kind not in "biuf":
             row, odd = _odd(column)
             cell = column.iloc[row]
             raise UserError(
-                f"{path}: column {name!r}, sample {row + 1}: found {short(str(cell))}"
-                f"{'' if odd else ' of type ' + type(cell).__name__}, allowed numbers; if it is no feature, name it in "
-                "ignore"
+                f"{path}: column {name!r}, sample {row + 1}: found "
+                f"{short(str(cell))}{'' if odd else ' of type ' + type(cell).__name__}, allowed: numbers; if the "
+                "column is not a feature, name it in ignore"
             )
         if not asked and _counts(column.to_numpy(np.float64, na_value=np.nan)):
             raise UserError(
-                f"{path}: column {name!r}: found the numbers of the samples, allowed features; name it in ignore, or "
-                "all that are features in features"
+                f"{path}: column {name!r}: found a column that only numbers the samples, allowed: features; name it in "
+                "ignore, or name all features in features"
             )
 
 
@@ -188,7 +191,7 @@ def _text(raw: bytes, path: Path, own: Options) -> pd.DataFrame:
     comments = next((place for place, line in enumerate(lines) if not COMMENT.match(line)), 0)
     kept = [line for line in lines[comments:] if line.strip()]
     if not kept:
-        raise UserError(f"{path}: found no line, allowed a table")
+        raise UserError(f"{path}: found an empty file, allowed: a table")
     written = dialect_of(kept, own)
     asked = {
         name for name in (own.label, own.group, *(own.features or ()), *own.ignore) if name and not name.isdecimal()

@@ -143,11 +143,11 @@ def parse(
     match = _PICTURE.fullmatch(str(first))
     given = tuple(int(n) for n in match.groups()) if match else int(first) if str(first).isdecimal() else first
     if given not in (size, picture):
-        raise UserError(f"{where}: found {first} inputs, allowed {size} or {shown} for this data set")
+        raise UserError(f"{where}: found {first} inputs, allowed: {size} or {shown} for this data set")
     image, flat, layers = (picture if match else (1, 1, size)), not match, []
     starts: list[int] = []  # number of the layer of each entry that is an array, projections left out
     for place, text in enumerate(map(str, entries[1:]), start=1):
-        here, last = f"{where}[{place}]: found {text}, allowed", layers[-1] if layers else None
+        here, last = f"{where}[{place}]: found {text}, allowed:", layers[-1] if layers else None
         if text.isdecimal() and int(text) > 0:
             starts.append(len(layers))
             layers.append(Layer(math.prod(image), int(text), image=image))
@@ -176,17 +176,18 @@ def parse(
             layers[-1] = replace(last, dropout=float(match[1]))
         elif (match := _SUM.fullmatch(text)) and last and _bare(last):
             if not 1 <= int(match[1]) <= len(starts):
-                raise UserError(f"{here} +1 to +{len(starts)}, the number of arrays before it")
+                raise UserError(f"{here} +1 to +{len(starts)}, as there are {len(starts)} arrays before it")
             layers[-1:] = _residual(layers, starts[-int(match[1])], image, here)
         else:
             raise UserError(
-                f"{here} a width, or before the first width 32C5, 32C5p, 32C5ps2, or behind a convolution once each "
-                "MP2, AP2 or GAP, and behind any array +2, then D0.5; pictures begin the list as 28x28x1"
+                f"{here} a width; before the first width also convolutions (32C5, 32C5p, 32C5ps2) and once after each "
+                "one of MP2, AP2, GAP; after any array +2 and D0.5; if the list has convolutions, it begins with the "
+                "picture, as 28x28x1"
             )
     if not layers:
-        raise UserError(f"{where}: found {entries!r}, allowed a list of at least two entries")
+        raise UserError(f"{where}: found {entries!r}, allowed: a list of at least two entries")
     if not str(entries[-1]).isdecimal():
-        raise UserError(f"{where}: found {entries[-1]} at the end, allowed a width, the number of classes")
+        raise UserError(f"{where}: found {entries[-1]} at the end, allowed: a width, which is the number of classes")
     return tuple(layers)
 
 

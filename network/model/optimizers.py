@@ -22,8 +22,8 @@ def check(section: config.Optimizer) -> None:
     allowed = OPTIMIZERS[section.name]
     if unknown := sorted(set(section.settings) - set(allowed)):
         raise UserError(
-            f"network.optimizer: found {', '.join(unknown)}, allowed learning_rate, {', '.join(allowed)}, schedule for "
-            f"{section.name}"
+            f"network.optimizer: found {', '.join(unknown)}, allowed for {section.name}: learning_rate, "
+            f"{', '.join(allowed)}, schedule"
         )
 
 

@@ -27,12 +27,12 @@ def _read(path: Path) -> bytes:
     try:
         if (size_B := path.stat().st_size) > MOST_B:
             raise UserError(
-                f"network.pretrained.file: {path}: found {size_B / 1e9:.1f} GB, allowed {MOST_B / 1e9:g} GB"
+                f"network.pretrained.file: {path}: found {size_B / 1e9:.1f} GB, allowed: at most {MOST_B / 1e9:g} GB"
             )
         return path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"network.pretrained.file: found {path}, which cannot be read ({error.strerror}), allowed an existing file"
+            f"network.pretrained.file: found {path}, which cannot be read ({error.strerror}), allowed: an existing file"
         ) from None
 
 
@@ -53,8 +53,8 @@ def content(section: Pretrained) -> tuple[Path, bytes, str]:
     digest = _hash(raw)
     if section.sha256 not in (None, digest):
         raise UserError(
-            f"network.pretrained.file: {path}: found SHA-256 {digest}, allowed {section.sha256}; if the file was "
-            "changed on purpose, plan the study again, without network.pretrained.sha256"
+            f"network.pretrained.file: {path}: found SHA-256 {digest}, allowed: {section.sha256}; if you changed the "
+            "file on purpose, remove network.pretrained.sha256 and run the study again"
         )
     return path, raw, digest
 
@@ -86,13 +86,14 @@ def read(section: Pretrained) -> Named:
     path, raw, digest = content(section)
     kinds = {".npz": _npz, ".safetensors": _safetensors}
     if path.suffix.lower() not in kinds:
-        raise UserError(f"network.pretrained.file: found {path}, allowed the suffix {' or '.join(kinds)}")
+        raise UserError(f"network.pretrained.file: found {path}, allowed: the suffix {' or '.join(kinds)}")
     try:
         return Named(path, kinds[path.suffix.lower()](raw), digest)
     except Exception as error:  # a damaged file can fail in any way, one of pickles too
         told = " ".join(str(error).split())[:200]
         raise UserError(
-            f"network.pretrained.file: {path}: found no {path.suffix[1:]} file of plain arrays ({told})"
+            f"network.pretrained.file: {path}: found a file that is not {path.suffix[1:]} with plain arrays ({told}), "
+            "allowed: plain arrays"
         ) from None
 
 

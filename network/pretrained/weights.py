@@ -135,7 +135,8 @@ def _only(found: Named, names: tuple[str, ...], norms: tuple[str | None, ...]) -
     if extra := sorted(set(found.arrays) - known):
         shown = ", ".join(extra[:3]) + (f" and {len(extra) - 3} more" if len(extra) > 3 else "")
         raise UserError(
-            f"{found.path}: found {shown}, allowed arrays of the layers in network.pretrained.names and norms"
+            f"{found.path}: found arrays that belong to no layer ({shown}), allowed: arrays of the layers in "
+            "network.pretrained.names and norms"
         )
 
 
@@ -181,8 +182,8 @@ def _weight(found: Named, section: Pretrained, name: str, layer: Layer, picture:
 
 
 def _refuse(found: Named, name: str, what: str, allowed: str) -> NoReturn:
-    raise UserError(f"{found.path}: {name}: found {what}, allowed {allowed}")
+    raise UserError(f"{found.path}: {name}: found {what}, allowed: {allowed}")
 
 
 def _key(key: str, found: str, allowed: str) -> NoReturn:
-    raise UserError(f"network.pretrained.{key}: found {found}, allowed {allowed}")
+    raise UserError(f"network.pretrained.{key}: found {found}, allowed: {allowed}")

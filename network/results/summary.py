@@ -228,19 +228,27 @@ def summarise(
         meter = Meter.read(run)
         variant, replicate = meter.variant, meter.replicate
         if variant not in order:
-            raise UserError(f"{run}: variant: found {variant}, allowed {', '.join(order)}")
+            raise UserError(f"{run}: variant: found {variant}, allowed: {', '.join(order)}")
         name, settings = (order.index(variant), replicate), variants[order.index(variant)]
         if name in loaded:
-            raise UserError(f"{run}: variant {variant}, replicate {replicate} is given twice")
+            raise UserError(
+                f"{run}: found replicate {replicate} of variant {variant} a second time, allowed: each once"
+            )
         stopped = settings.early_stopping and meter.epochs < settings.epochs
         if meter.epochs != settings.epochs and not stopped:
-            raise UserError(f"{run}: epochs: found {meter.epochs}, allowed {settings.epochs} (network.epochs)")
+            raise UserError(f"{run}: epochs: found {meter.epochs}, allowed: {settings.epochs} (network.epochs)")
         if meter.device != devices[variant].digest:
-            raise UserError(f"{run}: was trained with another card or other network.device options than those given")
+            raise UserError(
+                f"{run}: found a run of another card or of other network.device options, allowed: runs of the card and "
+                "options that are given"
+            )
         loaded[name] = (meter, *(read_table(run / f"{file}.csv") for file in PARTS))
     for number, settings in enumerate(variants):
         if missing := [k for k in range(settings.seeds) if (number, k) not in loaded]:
-            raise UserError(f"--runs: found no replicate {missing[0]} of variant {settings.variant}, allowed all seeds")
+            raise UserError(
+                f"--runs: found no replicate {missing[0]} of variant {settings.variant}, allowed: all {settings.seeds} "
+                "seeds"
+            )
     parts = [loaded[name] for name in sorted(loaded)]
     meters = [part[0] for part in parts]
     history, confusion, evaluations, programming = (

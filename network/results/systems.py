@@ -48,7 +48,7 @@ def units(quantity: str) -> dict[str, float]:
         return {"1": 1.0, "%": 100.0} if "accuracy" in quantity else {"1": 1.0}
     if quantity in RATES:
         return {"1/J": 1.0, "TOPS/W": 1e-12}
-    raise UserError(f"system.published: quantity: found {quantity}, allowed {', '.join((*SUMMARY, *ENERGIES, *RATES))}")
+    raise UserError(f"system.published.quantity: found {quantity}, allowed: {', '.join((*SUMMARY, *ENERGIES, *RATES))}")
 
 
 def check(system: dict | None, variants: list[str]) -> None:
@@ -64,15 +64,15 @@ def check(system: dict | None, variants: list[str]) -> None:
     if system is None:
         return
     if not variants:
-        raise UserError("system: found a system, allowed null in a study without network")
+        raise UserError("system: found a system in a study without a network, allowed: null")
     for number, entry in enumerate(system["published"]):
         allowed = units(entry["quantity"])
         if entry["unit"] not in (None, *allowed):
             found, known = entry["unit"], ", ".join(allowed)
-            raise UserError(f"system.published.{number}.unit: found {found}, allowed {known} for {entry['quantity']}")
+            raise UserError(f"system.published.{number}.unit: found {found}, allowed: {known} for {entry['quantity']}")
         if entry["variant"] not in (None, *variants):
             found, known = entry["variant"], ", ".join(variants)
-            raise UserError(f"system.published.{number}.variant: found {found}, allowed {known}")
+            raise UserError(f"system.published.{number}.variant: found {found}, allowed: {known}")
 
 
 def collect(studies: list[Path]) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def collect(studies: list[Path]) -> pd.DataFrame:
         if config.get("system"):
             rows += _study(study, config)
     if not rows:
-        raise UserError("--studies: found no study with a system, allowed those whose config has the section `system`")
+        raise UserError("--studies: found no study with a system, allowed: studies whose config has a section `system`")
     return pd.DataFrame(rows)[COLUMNS]
 
 
@@ -137,7 +137,7 @@ def _ours(tables: Path, operations: dict[str, int]) -> tuple[dict[tuple[str, str
             mean = row.get(f"{quantity}_mean", row.get(quantity))
             found[row["variant"], quantity] = mean, row.get(f"{quantity}_sd")
     if missing := sorted(set(operations) - set(runs)):
-        raise UserError(f"{tables / 'summary.csv'}: variant: found no {missing[0]}, allowed only with all variants")
+        raise UserError(f"{tables / 'summary.csv'}: variant: found no {missing[0]}, allowed: a table with all variants")
     programmed = energy[energy["term"] == "programming per presentation"]
     for row in programmed.to_dict("records"):
         found[row["variant"], "programming_energy_per_presentation_J"] = row["energy_J_mean"], row["energy_J_sd"]

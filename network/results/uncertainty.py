@@ -72,7 +72,7 @@ def components(values: np.ndarray, random: np.random.Generator) -> Components:
         If there are fewer than two of anything.
     """
     if min(values.shape) < 2:
-        raise UserError(f"uncertainty: found {values.shape} cards, chips and seeds, allowed at least 2 of each")
+        raise UserError(f"uncertainty: found {values.shape} cards, chips and seeds, allowed: at least 2 of each")
     cards, chips, seeds = values.shape
     freedom = np.array([cards - 1, cards * (chips - 1), cards * chips * (seeds - 1)])
     squares = np.array([
@@ -135,7 +135,9 @@ def split(variants: list[Settings], runs: Path, cards: Path) -> pd.DataFrame:
             run = runs / "_".join(map(str, (settings.variant, *place)))
             meter, device = Meter.read(run), devices[place[0]]
             if meter.device != device.digest:
-                raise UserError(f"{run}: was trained with another card than {cards / str(place[0])}")
+                raise UserError(
+                    f"{run}: found a run of another card than {cards / str(place[0])}, allowed: runs of that card"
+                )
             history, evaluations = (read_table(run / f"{name}.csv") for name in ("history", "evaluations"))
             for name, value in quantities(meter, history, evaluations, device, settings).items():
                 found.setdefault(name, np.zeros(shape))[place] = value

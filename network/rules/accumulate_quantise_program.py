@@ -125,7 +125,7 @@ class AccumulateQuantiseProgram(Rule[Options]):
         self.by_state = options.compare == "state"
         self.costs = Costs(state_reads_per_step=int(self.by_state))
         if len(device.level) > MAX_STATES:
-            raise UserError(f"pulses.csv: found {len(device.level)} pulses, allowed at most {MAX_STATES} levels")
+            raise UserError(f"pulses.csv: found {len(device.level)} pulses, allowed: at most {MAX_STATES} levels")
         self.level_bits = max(1, int(np.ceil(np.log2(len(device.level)))))
         self.middle = [float(v) for v in bands(device.level, 0.0)[1][:-1]]
         level, margin = device.level, options.margin

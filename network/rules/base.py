@@ -138,9 +138,11 @@ class Rule(ABC, Generic[Options]):
         for flag, value in flags.items():
             if bool(self.device.flags.get(flag)) != value:
                 found = str(not value).lower()
-                raise UserError(f"card.json: flags.{flag}: found {found}, allowed {str(value).lower()} for {self.name}")
+                raise UserError(
+                    f"card.json: flags.{flag}: found {found}, allowed: {str(value).lower()} for {self.name}"
+                )
         if states is not None and len(self.device.states) != states:
-            raise UserError(f"states.csv: found {len(self.device.states)} states, allowed {states} for {self.name}")
+            raise UserError(f"states.csv: found {len(self.device.states)} states, allowed: {states} for {self.name}")
 
     def alphabet(self) -> Alphabet:
         """Return the commands that the plans' numbers mean."""

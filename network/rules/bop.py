@@ -60,8 +60,8 @@ class Bop(Rule[Options]):
         self.needs(volatile=False, destructive_read=False)
         if len(device.pulses) != 2:
             raise UserError(
-                f"pulses.csv: found {len(device.pulses)} pulses, allowed 2 for {self.name}, one for each level (choose "
-                "them by network.device.pulses)"
+                f"pulses.csv: found {len(device.pulses)} pulses, allowed: 2 for {self.name}, one for each level "
+                "(choose them with network.device.pulses)"
             )
         self.down, self.up = (int(pulse) for pulse in device.level_pulse)
         self.positive = jnp.asarray(device.state_weight > 0)  # bool[S]

@@ -110,12 +110,13 @@ class MeanVarianceProbability(Rule[Options]):
         self.amplitude = options.input_coding == "amplitude"
         law = next((law for law in device.laws if law["law"] == "passing"), None)
         if law is None:
-            raise UserError(f"card.json: laws: found no law 'passing', which {self.name} needs")
+            raise UserError(f"card.json: laws: found no law 'passing', allowed for {self.name}: a card with this law")
         self.w0, self.b, self.a = (float(law["parameters"][key]) for key in ("threshold", "slope", "amplitude"))
         if self.b * self.spread > WIDEST:
             raise UserError(
-                f"network.rule_options.initial_spread: found {self.spread:g}, allowed 0 to {WIDEST / self.b:.3g}, "
-                f"{WIDEST} widths of the card's law: wires further away always or never pass, and learn nothing"
+                f"network.rule_options.initial_spread: found {self.spread:g}, allowed: 0 to {WIDEST / self.b:.3g}, "
+                f"which is {WIDEST} widths of the card's law; a wire beyond always or never passes its wall and learns "
+                "nothing"
             )
         self.costs = Costs(reads_per_product=self.number_of or 0)  # measuring without end has no price
         self.mix = (1.0, -1.0) if self.signed else (1.0,)
@@ -207,7 +208,7 @@ class MeanVarianceProbability(Rule[Options]):
             If the layer is a convolution.
         """
         if layer.kernel:
-            raise UserError(f"network.layers: found a convolution, allowed dense layers for {self.name}")
+            raise UserError(f"network.layers: found a convolution, allowed: dense layers for {self.name}")
         x = jnp.clip(x, 0, 1)  # noise on pictures may leave the range of probabilities
         total: jax.Array | float = 0.0
         for wire, sign in enumerate(self.mix):

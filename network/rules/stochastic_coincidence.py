@@ -132,16 +132,16 @@ class StochasticCoincidence(Rule[Options]):
         uneven = float(self.sizes.max() / self.sizes.min())
         self.largest = int(self.most * self.ratio / (uneven + self.ratio) + 1e-9)
         if self.tiles > 1 and self.pulses == "fractional":
-            raise UserError(f"network.rule_options.tiles: found {self.tiles}, allowed 1 with pulses: fractional")
+            raise UserError(f"network.rule_options.tiles: found {self.tiles}, allowed: 1 with pulses: fractional")
         if options.mean_step == "both" and self.pulses == "ladder":
-            raise UserError("network.rule_options.mean_step: found both, allowed direction with pulses: ladder")
+            raise UserError("network.rule_options.mean_step: found both, allowed: direction with pulses: ladder")
         if self.tiles > 1:
             self.interval = self.every
             high = min(self.most - 1, int((2 if self.pair else 1) / self.one))
             if abs(1 / self.ratio - round(1 / self.ratio)) > 1e-6 or round(1 / self.ratio) > high:
                 raise UserError(
-                    f"network.rule_options.ratio: found {self.ratio:g}, allowed 1/n with n = 1 to {high} (a tile of "
-                    f"{len(device.states)} states cannot hold n of its steps for more)"
+                    f"network.rule_options.ratio: found {self.ratio:g}, allowed: 1/n with n = 1 to {high} (for a "
+                    f"larger n, a tile of {len(device.states)} states cannot hold n of its steps)"
                 )
         self.erase, self.raised, self.placed = self.places()
         first, single = 2 * self.most + len(self.raised), [int(self.command(n, 1)) for n in range(2)]

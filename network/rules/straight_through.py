@@ -64,7 +64,7 @@ def grid(levels: int | None, device: DeviceModel, rule: str) -> np.ndarray:
         return np.linspace(-1, 1, levels).astype(np.float32)
     level = np.unique(device.level)  # two pulses may aim at the same
     if len(level) > MOST:
-        raise UserError(f"pulses.csv: found {len(level)} nominal levels, allowed at most {MOST} for {rule}")
+        raise UserError(f"pulses.csv: found {len(level)} nominal levels, allowed: at most {MOST} for {rule}")
     return level
 
 

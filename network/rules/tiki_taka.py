@@ -119,7 +119,7 @@ class TikiTaka(Rule[Options]):
         if self.back:
             if self.gamma * self.most < 1 - 1e-9:
                 raise UserError(
-                    f"network.rule_options.gamma: found {self.gamma:g}, allowed {1 / self.most:g} to 10 with give_back"
+                    f"network.rule_options.gamma: found {self.gamma:g}, allowed: {1 / self.most:g} to 10 with give_back"
                 )
             self.most = int(self.most * min(self.gamma, 1.0) + 1e-9)
         self.costs = Costs(state_reads_per_step=0.5 / self.interval)  # one of the two devices
@@ -131,8 +131,9 @@ class TikiTaka(Rule[Options]):
         furthest = (np.abs(away) / np.where(away > 0, *self.moved)).max()
         if self.share * furthest < 0.5:
             raise UserError(
-                f"network.rule_options.transfer_rate: found {self.share:g}, allowed {0.5 / furthest:.3g} to 1000 (a "
-                f"device of {len(device.states)} states holds at most {furthest:.3g} steps, and half a pulse is none)"
+                f"network.rule_options.transfer_rate: found {self.share:g}, allowed: {0.5 / furthest:.3g} to 1000 (a "
+                f"device of {len(device.states)} states holds at most {furthest:.3g} steps, and with a lower rate no "
+                "transfer would ever give a pulse)"
             )
 
     def alphabet(self) -> Alphabet:

@@ -73,7 +73,9 @@ class TrainThenDeploy(Rule[Options]):
         else:
             for name, value, alone in (("attempts", options.attempts, 1), ("margin", options.margin, 0)):
                 if value != alone:
-                    raise UserError(f"network.rule_options.{name}: found {value:g}, allowed {alone} with a tolerance")
+                    raise UserError(
+                        f"network.rule_options.{name}: found {value:g}, allowed: {alone} if there is a tolerance"
+                    )
             pulses = range(len(device.pulses))
             self.training = FloatBaseline(device, optimizer, float_baseline.Options())
             self.loop = Loop(device, options, pulses, pulses)

@@ -112,9 +112,9 @@ class DeviceModel:
         pulses = pulses.set_index("pulse", drop=False).loc[list(kinds)]
         count = len(names)
         if not 2 <= len(kinds) <= MAX_PULSES:
-            raise UserError(f"pulses.csv: number of pulses: found {len(kinds)}, allowed 2 to {MAX_PULSES}")
+            raise UserError(f"pulses.csv: found {len(kinds)} pulses, allowed: 2 to {MAX_PULSES}")
         if not 2 <= count <= MAX_STATES:
-            raise UserError(f"states.csv: number of states: found {count}, allowed 2 to {MAX_STATES}")
+            raise UserError(f"states.csv: found {count} states, allowed: 2 to {MAX_STATES}")
         conductance = _column(states, "conductance_S", "states.csv")
         occupancy = np.clip(_column(states, "occupancy", "states.csv"), 0, None)
         occupancy = occupancy / occupancy.sum() if occupancy.sum() > 0 else np.full(count, 1 / count)
@@ -152,7 +152,10 @@ class DeviceModel:
         low, high = ends.min(), ends.max()
         if not high > low:
             table = "transitions.csv: all pulses lead to" if scale == "levels" else "states.csv: all states have"
-            raise UserError(f"{table} the same mean conductance; no weight can be stored")
+            raise UserError(
+                f"{table} the same mean conductance, allowed: conductances that differ, because a weight is stored in "
+                "the difference"
+            )
         reference, scale = (high + low) / 2, (high - low) / 2
         order = np.argsort(nominal, kind="stable")
 
@@ -229,7 +232,7 @@ def _kinds(pulses: pd.DataFrame, wanted: tuple | None) -> tuple:
     if wanted is None:
         return tuple(known)
     if unknown := [name for name in wanted if name not in known]:
-        raise UserError(f"network.device.pulses: found {unknown[0]!r}, allowed {', '.join(map(str, known))}")
+        raise UserError(f"network.device.pulses: found {unknown[0]!r}, allowed: {', '.join(map(str, known))}")
     return tuple(dict.fromkeys(wanted))
 
 
@@ -242,7 +245,10 @@ def _chosen(wanted: object, used: tuple, every: pd.DataFrame) -> str:
 
 def _different(conductance: np.ndarray, count: int) -> None:
     if len(set(conductance.tolist())) < count:
-        raise UserError("states.csv: conductance_S: found equal values, allowed different ones for a mean")
+        raise UserError(
+            "states.csv: conductance_S: found two states of equal conductance, allowed: a different value for each "
+            "state"
+        )
 
 
 def _own_kernels(card, pulses: tuple, states: tuple) -> np.ndarray | None:
@@ -289,7 +295,7 @@ def _column(table: pd.DataFrame, name: str, file: str, known: bool = True) -> np
         raise UserError(f"{file}: column {name} is missing")
     values = table[name].to_numpy(dtype=np.float64)
     if not np.all(np.isfinite(values) | (np.isnan(values) & (not known))):
-        raise UserError(f"{file}: {name}: found values that are missing or not finite, allowed finite numbers")
+        raise UserError(f"{file}: {name}: found values that are missing or not finite, allowed: finite numbers")
     return values
 
 
@@ -303,6 +309,6 @@ def _transition(table: pd.DataFrame, pulses: tuple, states: tuple, file: str = "
         pulse, state = bad[0]
         raise UserError(
             f"{file}: pulse {pulses[pulse]}, state_from {states[state]}: found probabilities that sum to "
-            f"{dense[pulse, state].sum():.6g}, allowed non-negative numbers that sum to 1"
+            f"{dense[pulse, state].sum():.6g}, allowed: non-negative numbers that sum to 1"
         )
     return dense / dense.sum(axis=2, keepdims=True)

@@ -91,9 +91,15 @@ def make(
         If the device has other than two states, the second is not of higher conductance, or a direction has no pulse.
     """
     if len(device.states) != 2:
-        raise UserError(f"states.csv: found {len(device.states)} states, allowed 2 for pulses by their probability")
+        raise UserError(
+            f"states.csv: found {len(device.states)} states, allowed: 2 for a rule that chooses pulses by their "
+            "probability"
+        )
     if not device.state_weight[1] > device.state_weight[0]:
-        raise UserError("states.csv: conductance_S: found one that falls, allowed one that rises with the state")
+        raise UserError(
+            "states.csv: conductance_S: found a second state that conducts less than the first, allowed: a "
+            "conductance that rises with the state"
+        )
     sides = []
     for direction in (0, 1):
         ahead = device.transition[:, direction, 1 - direction]
@@ -108,11 +114,17 @@ def make(
         if not len(pulses):
             least = f"{device.states[direction]} to {device.states[1 - direction]}"
             at = "" if voltage_V is None else f" at {abs(voltage_V):g} V"
-            raise UserError(f"{where}.voltage_V: found no pulse of the card from state {least}{at}")
+            raise UserError(
+                f"{where}.voltage_V: found no pulse of the card that moves state {least}{at}, allowed: a voltage that "
+                "has pulses in both directions"
+            )
         duration = device.write_duration[pulses]
         if np.isnan(duration).any():
             if not np.isnan(duration).all():
-                raise UserError("pulses.csv: duration_s: found some unknown, allowed for this rule: all or none")
+                raise UserError(
+                    "pulses.csv: duration_s: found durations that are known for some pulses only, allowed for this "
+                    "rule: all known, or none"
+                )
             duration = np.ones(len(pulses))  # one duration, whichever it is
         sides.append(_rungs(pulses, ahead[pulses], duration, predistortion))
     return _ladder(sides, predistortion == "full")
@@ -146,7 +158,9 @@ def _ladder(sides: Sequence[tuple[np.ndarray, np.ndarray, float]], full: bool) -
     scaled = [one[keep] for one, keep in zip(scaled, reached, strict=True)]
     most = max(len(one) for one in commands)
     if 2 * most > MOST_PLACES:
-        raise UserError(f"pulses.csv: found {most - 1} pulses of one direction, allowed {MOST_PLACES // 2 - 1}")
+        raise UserError(
+            f"pulses.csv: found {most - 1} pulses of one direction, allowed: at most {MOST_PLACES // 2 - 1}"
+        )
     command = np.stack([np.pad(one, (0, most - len(one)), mode="edge") for one in commands])
     coordinate = np.stack([np.pad(one, (0, most - len(one)), mode="edge") for one in scaled])
     gap = np.stack([np.pad(np.diff(one), (0, most + 1 - len(one)), constant_values=np.inf) for one in scaled])

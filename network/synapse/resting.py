@@ -44,12 +44,12 @@ def rates(table: pd.DataFrame | None, temperature_K: float, states: int, where: 
         Naming the key ``where`` if the card has no rates, or none for this temperature.
     """
     if table is None:
-        raise UserError(f"{where}: found a rest, allowed null: the card has no retention.csv")
+        raise UserError(f"{where}: found a rest, allowed: null, because the card has no retention.csv")
     known = np.unique(table["temperature_K"])
     if not known[0] <= temperature_K <= known[-1]:
         raise UserError(
-            f"{where}.temperature_K: found {temperature_K:g}, allowed {known[0]:g} to {known[-1]:g}: the card's "
-            "(calibration.retention.temperatures_K)"
+            f"{where}.temperature_K: found {temperature_K:g}, allowed: {known[0]:g} to {known[-1]:g}, the temperatures "
+            "of the card (calibration.retention.temperatures_K)"
         )
     found = retention_rates(table, temperature_K, where)
     hops = np.zeros((states, states))

@@ -114,13 +114,14 @@ def tables(device: DeviceModel, commands: Alphabet | None = None) -> Tables:
     """
     commands = alphabet(device) if commands is None else commands
     if len(commands.pulses) > MAX_PULSES:
-        raise UserError(f"network.rule: found {len(commands.pulses)} commands, allowed at most {MAX_PULSES}")
+        raise UserError(f"network.rule: found {len(commands.pulses)} pulse commands, allowed: at most {MAX_PULSES}")
     count = len(device.states)
     width = columns(count)
     if (entries := math.prod(commands.transition.shape[:-1]) * width) > MAX_ENTRIES:
         raise UserError(
             f"network.rule: found sampler tables of {entries:.3g} entries (devices x commands x states x columns), "
-            f"allowed at most {MAX_ENTRIES:.3g}: fewer states, commands or devices with a kernel of their own"
+            f"allowed: at most {MAX_ENTRIES:.3g}; take fewer states, fewer pulses, or fewer devices with their own "
+            "table"
         )
     rows = [alias_row(row, width) for row in commands.transition.reshape(-1, count)]
     each = commands.pulses.sum(axis=1)

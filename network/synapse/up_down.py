@@ -48,12 +48,12 @@ def steps(device: DeviceModel, several: bool = False) -> Steps:
     count = len(mean)
     if not several and (count != 2 or len(ups) != 1 or len(downs) != 1):
         raise UserError(
-            f"pulses.csv: found {count} pulses, allowed one that raises the conductance and one that lowers it "
-            "(choose them by network.device.pulses)"
+            f"pulses.csv: found {count} pulses, allowed: one that raises the conductance and one that lowers it "
+            "(choose them with network.device.pulses)"
         )
     if several and (not ups or not downs or count == 2):
         raise UserError(
-            f"pulses.csv: found {len(ups)} pulses that raise the conductance and {len(downs)} that lower it, allowed "
-            "both, and several of one at least, for a ladder (network.device.widths adds some)"
+            f"pulses.csv: found {len(ups)} pulses that raise the conductance and {len(downs)} that lower it, allowed: "
+            "at least one of each, and two or more of at least one kind (network.device.widths adds some)"
         )
     return Steps(ups, downs, np.abs(size))

@@ -68,7 +68,7 @@ def added(
     pairs = [pair for side in sides for pair in pairwise(side)]
     if not pairs:
         raise UserError(
-            f"network.device.between: found {between}, allowed: 0, as no direction has two pulses "
+            f"network.device.between: found {between}, allowed: 0, because neither direction has two pulses "
             "(network.device.widths adds some)"
         )
     places = [(low, high, number) for low, high in pairs for number in range(1, between + 1)]

@@ -69,5 +69,5 @@ def suits(card: KernelCard, settings: Settings, where: str) -> None:
         ]
         raise UserError(
             f"{where}: kind: found {' and '.join(found)}, allowed for {settings.rule}: {' or '.join(allowed)}; rules "
-            f"that can use it (network.rule): {', '.join(able)}"
+            f"that can use this card (network.rule): {', '.join(able)}"
         )

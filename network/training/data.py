@@ -27,7 +27,7 @@ def read(path: str | Path, cache: str | None = None) -> tuple[datasets.Dataset, 
     """
     section = read_json(path)
     if not isinstance(section, dict) or "dataset" not in section:
-        raise UserError(f"{path}: dataset missing, allowed the network section of the config")
+        raise UserError(f"{path}: key 'dataset' is missing, allowed: the network section of a config")
     own, folder = folders(Data.parse(section.get("data") or {}, str(path), "data"), cache)
     found = datasets.Found.parse(section["found"], str(path), "found") if section.get("found") else None
     return datasets.get(section["dataset"], section.get("dataset_options"), found, own), own, folder
@@ -68,8 +68,8 @@ def load(
     began = read_json(manifest).get("digest") if manifest else digest
     if digest != began:
         raise UserError(
-            f"{manifest}: digest: found {began}, allowed {digest}, that of {dataset.name} as it is; delete the file "
-            "to train with these data"
+            f"{manifest}: digest: found {began}, allowed: {digest}, the digest of {dataset.name} as it is now; delete "
+            "the file to train with these data"
         )
     return data, digest
 
@@ -84,8 +84,8 @@ def folders(data: Data, cache: str | None = None) -> tuple[Path, Path | None]:
 
 def _folder(key: str, text: str) -> Path:
     if not text.isprintable():
-        raise UserError(f"network.data.{key}: found {text!r}, allowed a printable path")
+        raise UserError(f"network.data.{key}: found {text!r}, allowed: a printable path")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise UserError(f"network.data.{key}: found {text!r}, allowed a path with a known home ({error})") from None
+        raise UserError(f"network.data.{key}: found {text!r}, allowed: a path with a known home ({error})") from None

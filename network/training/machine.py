@@ -84,7 +84,9 @@ class Machine:
         self.test = (data.test_images, data.test_labels)
         self.steps = len(kept) // settings.batch_size  # an epoch leaves out the last incomplete batch
         if not self.steps:
-            raise UserError(f"network.batch_size: found {settings.batch_size}, allowed 1 to {len(kept)} of this data")
+            raise UserError(
+                f"network.batch_size: found {settings.batch_size}, allowed: 1 to {len(kept)}, the images to train with"
+            )
         self.samples = self.steps * settings.batch_size
 
         self.optimizer = optimizers.make(settings.optimizer, self.steps * settings.epochs)

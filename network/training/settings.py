@@ -67,7 +67,7 @@ class Settings(Shared, Training, Planned):
         rows, columns, channels = self.data_set.shape
         side = self.input.pool
         if rows % side or columns % side:
-            raise UserError(f"network.input.pool: found {side}, allowed divisors of {rows} and {columns}")
+            raise UserError(f"network.input.pool: found {side}, allowed: a common divisor of {rows} and {columns}")
         picture = (rows // side, columns // side, channels)
         layers = architecture.parse(self.layers, picture)
         ranges = self.weight_range if isinstance(self.weight_range, tuple) else (self.weight_range,) * len(layers)
@@ -167,9 +167,11 @@ class Settings(Shared, Training, Planned):
         if self.pretrained is not None:
             if not rule.takes_weights:
                 able = " or ".join(name for name in rules.REGISTRY.own() if rules.get(name).takes_weights)
-                refuse("pretrained", "weights", f"null, or the rule {able},")
+                _refuse("pretrained", "weights", f"null with rule {self.rule}, or rule {able}")
             if self.weight_range != 1:
-                refuse("weight_range", self.weight_range, "1 with pretrained weights, whose range the file has,")
+                _refuse(
+                    "weight_range", self.weight_range, "1 with pretrained weights, whose range comes from their file"
+                )
         if rule.outer and self.batch_size != 1:
             refuse("batch_size", self.batch_size, "1")
         if (rule.outer or clocked) and any(layer.kernel for layer in layers):
@@ -205,7 +207,7 @@ class Settings(Shared, Training, Planned):
 
 
 def _refuse(key: str, found: Any, allowed: str) -> NoReturn:
-    raise UserError(f"network.{key}: found {found}, allowed {allowed}")
+    raise UserError(f"network.{key}: found {found}, allowed: {allowed}")
 
 
 def variants(section: dict[str, Any]) -> dict[str, dict[str, Any]]:

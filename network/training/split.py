@@ -38,6 +38,7 @@ def split(settings: Settings, data: Data) -> tuple[np.ndarray, np.ndarray]:
     drawn = chosen[order]
     if (wanted := settings.training_images) is not None and wanted > int((~chosen).sum()):
         raise UserError(
-            f"network.training_images: found {wanted}, allowed 1 to {int((~chosen).sum())}, what whole groups leave"
+            f"network.training_images: found {wanted}, allowed: 1 to {int((~chosen).sum())}, because whole groups "
+            "validate"
         )
     return order[drawn], order[~drawn]

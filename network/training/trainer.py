@@ -269,7 +269,7 @@ class Trainer:
         history = [self._row(0, first, None, None)]
         confusion, stopping = None, self.settings.early_stopping
         if machine.given is not None:  # there is no epoch: the first programming has the accuracies
-            say(f"weights of a file of SHA-256 {machine.given.sha256}; nothing is trained")
+            say(f"the weights come from a file of SHA-256 {machine.given.sha256}; nothing is trained")
             (validation, confusion), _ = self.evaluator.evaluate(state, 0, parts=("validation", "test"))
             history = [self._row(0, first, validation, confusion)]
         if stored is not None and self.passes(stored[1]["history"]):

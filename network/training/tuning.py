@@ -77,7 +77,10 @@ def tune(section: dict[str, Any], train: Callable[[Settings], float]) -> tuple[d
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         tried.append((values, accuracy, reason))
     if all(reason for _, _, reason in tried):
-        raise UserError(f"network.tune: found no trial of {len(tried)} that could be trained: {tried[-1][2]}")
+        raise UserError(
+            f"network.tune: found none of {len(tried)} trials that could be trained, the last because of: "
+            f"{tried[-1][2]}"
+        )
     best = max(range(len(tried)), key=lambda number: (not tried[number][2], tried[number][1], -number))
     rows = [
         dict(zip(COLUMNS, (whole.variant, whole.rule, number, name, value, accuracy, reason or None, number == best)))

@@ -52,13 +52,29 @@ def test_show_prints_all_that_a_card_tells(cards, tmp_path, capsys, wide):
         "notched_wire": ("passed", "passing", "volatile True"),
     }.items():
         cards[name].write(tmp_path / name)
-        main(["show", str(tmp_path / name)])
+        main(["show", str(tmp_path / name), "--all"])
         shown = capsys.readouterr().out
         assert [text for text in texts if text not in shown] == [], name
         assert cards[name].hash in shown
     row = cards["domain_wall"].transitions.iloc[0]
     main(["show", str(tmp_path / "domain_wall")])
     assert f"{row.probability:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]" in capsys.readouterr().out
+
+
+def test_show_fits_one_screen_and_names_what_it_leaves_out(cards, tmp_path, capsys, wide):
+    for name in ("domain_wall", "walking", "stt_mtj", "notched_wire"):
+        cards[name].write(tmp_path / name)
+        main(["show", str(tmp_path / name)])
+        short = capsys.readouterr().out.splitlines()
+        main(["show", str(tmp_path / name), "--all"])
+        long = capsys.readouterr().out.splitlines()
+        assert len(short) <= 45 < len(long), name
+        # assumptions and warnings are never left out
+        told = [line for line in long if line.startswith(("assumed", "warning"))]
+        assert [line for line in short if line.startswith(("assumed", "warning"))] == told
+        assert short[-1].startswith("--all also prints: all rows, ") and "conductance steps" in short[-1]
+    main(["show", "sot_mtj_80nm_a"])
+    assert "the first 6 of 16" in capsys.readouterr().out
 
 
 def test_show_of_something_else(tmp_path):
@@ -72,7 +88,7 @@ def test_library_lists_writes_and_shows(tmp_path, capsys, wide):
     assert [line.split()[0] for line in listed.splitlines()] == library.names()
     main(["library", "sot_mtj_80nm_b", "--output", str(tmp_path / "card")])
     assert KernelCard.read(tmp_path / "card").hash == library.card("sot_mtj_80nm_b").hash
-    main(["show", "sot_mtj_80nm_b"])
+    main(["show", "sot_mtj_80nm_b", "--all"])
     shown = capsys.readouterr().out
     assert "half-select" in shown and "[" not in shown.split("transitions: probability")[1].split("\n")[0]
     with pytest.raises(UserError, match="--output: found nothing, allowed: a directory for the card"):
@@ -152,7 +168,7 @@ def test_what_the_model_of_readings_notes_is_told(tmp_path, capsys, wide):
     note = "1 readings lie far from what those around them allow and are left out"
     assert KernelCard.read(tmp_path / "card").meta.measurement.notes == (note,)
     assert f"note: {note}" in capsys.readouterr().out
-    main(["show", str(tmp_path / "card")])
+    main(["show", str(tmp_path / "card"), "--all"])
     assert f"note: {note}" in capsys.readouterr().out
 
 
@@ -221,19 +237,19 @@ def far_but_rarely(study):
             r"final_position_m has 7e-07 \(pulse 0, instance 0, replica 0\); .* 0..6e-07",
         ),
         (event("final_position_m", np.nan), "final_position_m has nan"),
-        (event("wall_state", "gone"), "column wall_state has 'gone' in row 0; allowed is single or lost or multiple"),
-        (event("pulse", 9), "column pulse has 9; allowed are the pulses 0..4"),
-        (event("pulse", 0.5), "column pulse has 'float64'; allowed is type int64"),
-        (lambda study: study.events.pop("spec_hash"), "events.parquet: column spec_hash is missing; needed are"),
+        (event("wall_state", "gone"), "column wall_state: found 'gone' in row 0, allowed: single or lost or multiple"),
+        (event("pulse", 9), "column pulse: found 9, allowed: 0..4, the pulses of"),
+        (event("pulse", 0.5), "column pulse: found 'float64', allowed: type int64"),
+        (lambda study: study.events.pop("spec_hash"), "events.parquet: column spec_hash is missing, needed:"),
         (no_events, "events.parquet: no rows"),
-        (lose_pulse, "events.parquet: all events of pulse 3 lost their wall; needed is at least one"),
+        (lose_pulse, "events.parquet: pulse 3: found only writes that lost their wall, allowed: at least one"),
         (far_but_rarely, r"events.parquet: state 8 \(472 to 531 nm\) holds 0 events"),
-        (pulse("duration_s", -1.0), "pulses.csv: column duration_s has -1.0 in row 0; allowed is a number > 0"),
-        (pulse("channel", "field"), "pulses.csv: column channel has 'field' in row 0; allowed is gate.sot"),
-        (pulse("pulse", [0, 1, 2, 3, 5]), "pulses.csv: column pulse has 5 where 4 is expected"),
+        (pulse("duration_s", -1.0), "pulses.csv: column duration_s: found -1.0 in row 0, allowed: a number > 0"),
+        (pulse("channel", "field"), "pulses.csv: column channel: found 'field' in row 0, allowed: gate.sot"),
+        (pulse("pulse", [0, 1, 2, 3, 5]), "pulses.csv: column pulse: found 5 in place of 4"),
         (
             pulse("temperature_K", "warm"),
-            "pulses.csv: column temperature_K has 'warm' in row 0; allowed is type float64",
+            "pulses.csv: column temperature_K: found 'warm' in row 0, allowed: type float64",
         ),
         (lambda study: study.device.pop("engine"), "device.json: key engine is missing"),
         (device("energy.clock", 1), "device.json: writes.energy.clock: found 1, allowed: boolean"),

@@ -173,38 +173,38 @@ def told(**parts):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (change("transitions", probability=(7, 0.5)), "pulse 0, state_from 1 sums to"),
-        (change("transitions", ci_low=(0, 0.99)), "pulse 0, state_from 0, state_to 0 has probability"),
+        (change("transitions", probability=(7, 0.5)), "pulse 0, state_from 1: found the sum"),
+        (change("transitions", ci_low=(0, 0.99)), "pulse 0, state_from 0, state_to 0: found probability"),
         (change("transitions", ci_high=(0, 0.1)), "outside .ci_low, ci_high."),
-        (change("transitions", count=(4, -1)), "column count has -1 in row 4; allowed is an integer >= 0"),
-        (change("transitions", count=(4, 0.5)), "column count has 'float64'; allowed is type int64"),
+        (change("transitions", count=(4, -1)), "column count: found -1 in row 4, allowed: an integer >= 0"),
+        (change("transitions", count=(4, 0.5)), "column count: found 'float64', allowed: type int64"),
         (drop("transitions", index=31), "row pulse 1, state_from 1, state_to 1 is missing"),
-        (change("states", state=(4, 5)), "column state has 5 where 4 is expected; allowed is 0..4"),
+        (change("states", state=(4, 5)), "column state: found 5 in place of 4, allowed: 0..4"),
         (change("states", state=(4, 3)), "state 3 occurs more than once"),
-        (change("states", conductance_S=(1, 0.0)), "column conductance_S has 0.0 in row 1; allowed is a number > 0"),
+        (change("states", conductance_S=(1, 0.0)), "column conductance_S: found 0.0 in row 1, allowed: a number > 0"),
         (
             change("states", conductance_S=(1, np.inf)),
-            "column conductance_S has inf in row 1; allowed is a finite number",
+            "column conductance_S: found inf in row 1, allowed: a finite number",
         ),
         (change("states", conductance_S=(1, np.nan)), "column conductance_S is empty in row 1"),
-        (change("states", occupancy=(1, 0.9)), "column occupancy sums to"),
+        (change("states", occupancy=(1, 0.9)), "column occupancy: found the sum"),
         (drop("states", columns="occupancy"), "column occupancy is missing"),
-        (lambda card: replace(card, states=card.states.assign(mood=1)), "unknown column mood; allowed are state,"),
-        (drop("states", index=range(5)), "no rows; at least one is needed"),
-        (change("pulses", pulse=(4, 7)), "column pulse has 7 where 4 is expected"),
-        (change("pulses", polarity=(0, 2)), "column polarity has 2 in row 0; allowed is -1, 0 or 1"),
-        (drop("reads", index=2), "column state has .0, 1, 3, 4.; allowed is each state of states.csv once"),
+        (lambda card: replace(card, states=card.states.assign(mood=1)), "found unknown column mood, allowed: state,"),
+        (drop("states", index=range(5)), "found no rows, allowed: one row or more"),
+        (change("pulses", pulse=(4, 7)), "column pulse: found 7 in place of 4"),
+        (change("pulses", polarity=(0, 2)), "column polarity: found 2 in row 0, allowed: -1, 0 or 1"),
+        (drop("reads", index=2), "column state: found .0, 1, 3, 4., allowed: each state of states.csv once"),
         (change("population", instance=(1, 0)), "instance 0 occurs more than once"),
         (
             change("transitions", basis=(0, "guessed")),
-            "column basis has 'guessed' in row 0; allowed is counts or",
+            "column basis: found 'guessed' in row 0, allowed: counts or",
         ),
-        (change("transitions", effective_count=(0, -1.0)), "column effective_count has -1.0 in row 0"),
-        (change("states", count=(0, -1)), "column count has -1 in row 0; allowed is an integer >= 0"),
+        (change("transitions", effective_count=(0, -1.0)), "column effective_count: found -1.0 in row 0"),
+        (change("states", count=(0, -1)), "column count: found -1 in row 0, allowed: an integer >= 0"),
         (drop("states", columns="label"), "column label is missing"),
         (drop("pulses", columns="field_T"), "column field_T is missing"),
-        (meta(schema_version=1), "card.json: schema_version 1; allowed is 2"),
-        (meta(schema_version=3), "schema_version 3 is newer than this program; allowed is 2"),
+        (meta(schema_version=1), "card.json: schema_version: found 1, allowed: 2"),
+        (meta(schema_version=3), "schema_version: found 3, newer than this program, allowed: 2"),
         (meta(schema_version="2"), "schema_version: found 2, allowed: integer"),
         (told(flags={"volatile": 0}), "flags.volatile: found 0, allowed: boolean"),
         (meta(source={}), "source: key 'kind' is missing"),
@@ -214,7 +214,7 @@ def told(**parts):
         (told(derived={"writes": []}), "derived.writes: found .., allowed: at least 1 entries"),
         (
             told(derived={"steps": [{"a": 1}, {"b": 1}]}),
-            "derived.steps: row 1 has keys b; allowed are those of row 0",
+            "derived.steps: row 1: found keys b, allowed: those of row 0",
         ),
         (meta(posterior=[]), "posterior: found .., allowed: object"),
         (meta(posterior=5), "posterior: found 5, allowed: object"),
@@ -235,17 +235,17 @@ def told(**parts):
         (meta(events=-1), "events: found -1, allowed: at least 0"),
         (
             meta(intended_states=[9, 9, 9]),
-            "intended_states is .9, 9, 9.; allowed is a state of 0..4 for each of 5 pulses",
+            "intended_states: found .9, 9, 9., allowed: a state of 0..4 for each of 5 pulses",
         ),
-        (meta(intended_states=[0, 1, 2, 3, 5]), "intended_states is .0, 1, 2, 3, 5.; allowed is a state of 0..4"),
-        (told(states={"edges": [0.0, 1.0]}), "states.edges is .0.0, 1.0.; allowed are 6 rising numbers for 5 states"),
+        (meta(intended_states=[0, 1, 2, 3, 5]), "intended_states: found .0, 1, 2, 3, 5., allowed: a state of 0..4"),
+        (told(states={"edges": [0.0, 1.0]}), "states.edges: found .0.0, 1.0., allowed: 6 rising numbers for 5 states"),
         (
             told(states={"coordinate": "mood"}),
             "states.coordinate: found mood, allowed: position_m, conductance_S",
         ),
         (
             told(flags={"half_select": True}),
-            "flags.half_select is True; allowed is False, as there is no table half_select",
+            "flags.half_select: found True, allowed: False, as there is no table half_select",
         ),
         (told(flags={"half_select": "no"}), "flags.half_select: found no, allowed: boolean"),
     ],
@@ -306,7 +306,7 @@ def test_extra_tables_come_and_go_with_the_card(cards, tmp_path):
     with pytest.raises(UserError, match="found table mood, allowed: states, .*, check"):
         replace(junction, extras={"mood": junction.reads}).write(tmp_path)
     broken = junction.extras["inverse"].assign(duration_s=-1.0)
-    with pytest.raises(UserError, match="inverse.csv: column duration_s has -1.0 in row 0; allowed is a number >= 0"):
+    with pytest.raises(UserError, match="inverse.csv: column duration_s: found -1.0 in row 0, allowed: a number >= 0"):
         replace(junction, extras={"inverse": broken}).write(tmp_path)
 
 
@@ -328,30 +328,34 @@ def extra(name, **columns):
         (
             "half",
             extra("half_select", probability=0.5),
-            "half_select.csv: column probability of pulse 0, fraction 0.333333, state_from 0 sums to",
+            "half_select.csv: column probability of pulse 0, fraction 0.333333, state_from 0: found the sum",
         ),
         (
             "half",
             extra("half_select", pulse=99),
-            "half_select.csv: column pulse has 99; allowed is 0..15, as in pulses",
+            "half_select.csv: column pulse: found 99, allowed: 0..15, as in pulses",
         ),
         (
             "half",
             extra("half_select", state_to=2),
-            "half_select.csv: column state_to has 2; allowed is 0..1, as in sta",
+            "half_select.csv: column state_to: found 2, allowed: 0..1, as in sta",
         ),
-        ("half", extra("retention", state_from=7), "retention.csv: column state_from has 7; allowed is 0..1"),
-        ("stt_mtj", extra("inverse", state_to=7), "inverse.csv: column state_to has 7; allowed is 0..1, as in states"),
+        ("half", extra("retention", state_from=7), "retention.csv: column state_from: found 7, allowed: 0..1"),
+        ("stt_mtj", extra("inverse", state_to=7), "inverse.csv: column state_to: found 7, allowed: 0..1, as in states"),
         (
             "by",
             extra("by_instance", probability=0.0),
-            "by_instance.csv: column probability of instance 0, pulse 0, state_from 0 sums to",
+            "by_instance.csv: column probability of instance 0, pulse 0, state_from 0: found the sum",
         ),
-        ("half", lambda card: replace(card, extras={}), "flags.half_select is True; allowed is False, as there is no"),
+        (
+            "half",
+            lambda card: replace(card, extras={}),
+            "flags.half_select: found True, allowed: False, as there is no",
+        ),
         (
             "half",
             meta(flags={"volatile": False, "reset_before_write": False, "destructive_read": False}),
-            "flags.half_select is False; allowed is True, as there is a table half_select.csv",
+            "flags.half_select: found False, allowed: True, as there is a table half_select.csv",
         ),
     ],
 )

@@ -269,15 +269,15 @@ def test_the_command_writes_tells_and_never_overwrites(tmp_path, capsys, monkeyp
     assert "wrote neurosim_cell.csv, neurosim_cell.txt" in told and "fit of LTP" in told
     main(arguments)  # the same again
     (tmp_path / "out" / "neurosim_cell.txt").write_text("mine")
-    with pytest.raises(UserError, match="neurosim_cell.txt: found another file of this name"):
+    with pytest.raises(UserError, match="neurosim_cell.txt: found a file of this name"):
         main(arguments)
     assert (tmp_path / "out" / "neurosim_cell.txt").read_text() == "mine"
     other = [*arguments[:2], "--format", "crosssim", "--output", str(tmp_path / "out")]
-    with pytest.raises(UserError, match="export.csv: found another file of this name"):
+    with pytest.raises(UserError, match="export.csv: found a file of this name"):
         main(other)  # its table of losses would take the place of the first one's
     assert not (tmp_path / "out" / "dG_increasing.txt").exists()
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="is a file; allowed is a folder"):
+    with pytest.raises(UserError, match="found a file, allowed: a folder"):
         write(Exported({"a": b""}, ()), tmp_path / "file")
 
 

@@ -247,8 +247,8 @@ def test_notched_wire_driven_by_spin_orbit_torque_heats_its_line(tmp_path):
             "writes.junction.area_m2: found -1, allowed: more",
         ),
         (lambda s: s.events.__setitem__("wall_state", "multiple"), "2400 of 2400 events ended with more than one wall"),
-        (lambda s: s.events.__setitem__("passed", 1), "column passed has 'int64'; allowed is type bool"),
-        (lambda s: s.pulses.__setitem__("channel", "gate"), "column channel has 'gate' in row 0; allowed is field$"),
+        (lambda s: s.events.__setitem__("passed", 1), "column passed: found 'int64', allowed: type bool"),
+        (lambda s: s.pulses.__setitem__("channel", "gate"), "column channel: found 'gate' in row 0, allowed: field$"),
     ],
 )
 def test_unfit_tables_of_a_notched_wire(tmp_path, edit, words):

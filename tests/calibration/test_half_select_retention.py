@@ -133,7 +133,7 @@ def test_retention_refuses():
     with pytest.raises(UserError, match="rate_per_s: found 0 from state 0 to 1 at one of 300 and 400 K, allowed: 0 at"):
         retention.generator(retention.table(rates, [300.0, 400.0]), 350.0)
     assert retention.generator(retention.table(rates, [300.0, 400.0]), 400.0)[0, 1] == 0
-    with pytest.raises(UserError, match="column rate_per_s has -1.0"):
+    with pytest.raises(UserError, match="column rate_per_s: found -1.0"):
         retention.table(-rates[:1], [300.0])
     with pytest.raises(
         UserError, match="^retention.temperatures_K: found 300 more than once, allowed: each temperature"

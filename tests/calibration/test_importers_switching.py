@@ -256,7 +256,7 @@ def test_the_command_warns_of_a_law_that_the_counts_reject(tmp_path, capsys):
         ["import", str(FILE), "--format=switching", f"--output={tmp_path / 'card'}", *options, "--law=neel_brown"]
     )
     assert "warning: the counts reject neel_brown from AP" in capsys.readouterr().out
-    command.main(["show", str(tmp_path / "card")])
+    command.main(["show", str(tmp_path / "card"), "--all"])
     shown = capsys.readouterr().out
     assert "neel_brown" in shown and "warning: the counts reject neel_brown from P" in shown
     # where the summary of a network and the report find it

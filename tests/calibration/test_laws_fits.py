@@ -325,7 +325,7 @@ def test_refused_choices():
         fitting.choose(["logistic"], GOOD, "bic")
     with pytest.raises(UserError, match="found parameter nonsense, allowed: threshold_voltage_V, slope_per_V"):
         fitting.fit("logistic", GOOD, "f", fixed={"nonsense": 1.0})
-    with pytest.raises(UserError, match="laws: not a fit"):
+    with pytest.raises(UserError, match="laws: found no fitted law"):
         Fit.from_dict({"law": "logistic"})
     # a law that the data do not tell is left out, not an error, while another can be fitted
     assert [fit.law for fit in fitting.choose(["neel_brown", "precessional", "logistic"], GOOD.iloc[:2])] != []

@@ -128,11 +128,11 @@ def test_a_network_that_rests_forgets(config, tmp_path):
 @pytest.mark.parametrize(
     ("card", "rest", "message"),
     [
-        (two_states(), {"duration_s": 1.0, "temperature_K": 300.0}, "network.device.rest: found a rest, allowed null"),
+        (two_states(), {"duration_s": 1.0, "temperature_K": 300.0}, "network.device.rest: found a rest, allowed: null"),
         (
             forgetful(),
             {"duration_s": 1.0, "temperature_K": 310.0},
-            "temperature_K: found 310, allowed 4 to 300: the card",
+            "temperature_K: found 310, allowed: 4 to 300: the card",
         ),
     ],
 )

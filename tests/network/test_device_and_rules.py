@@ -209,7 +209,7 @@ def test_more_levels_than_are_known_are_refused():
     )
     device = DeviceModel.from_card(card)
     assert len(device.pulses) == 1025
-    with pytest.raises(UserError, match="pulses.csv: found 1025 pulses, allowed at most 1024 levels"):
+    with pytest.raises(UserError, match="pulses.csv: found 1025 pulses, allowed: at most 1024 levels"):
         make("accumulate_quantise_program", device, {})
 
 
@@ -221,9 +221,9 @@ def test_only_the_pulses_that_are_named_are_used(card):
     assert device.level_pulse.tolist() == [1, 0] and device.write_energy.tolist() == pytest.approx(
         [15e-15, 3e-15], rel=1e-12, abs=0
     )
-    with pytest.raises(UserError, match="network.device.pulses: found 9, allowed 0, 1, 2, 3, 4"):
+    with pytest.raises(UserError, match="network.device.pulses: found 9, allowed: 0, 1, 2, 3, 4"):
         DeviceModel.from_card(card, Device(pulses=[0, 9]))
-    with pytest.raises(UserError, match="number of pulses: found 1, allowed 2"):
+    with pytest.raises(UserError, match="pulses.csv: found 1 pulses, allowed: 2"):
         DeviceModel.from_card(card, Device().model_copy(update={"pulses": (0, 0)}))
 
 

@@ -86,7 +86,7 @@ def test_pictures_change_the_name_and_another_version_is_not_taken_for_the_publi
     first = dataset.ensure(cache, tmp_path / "in", quiet)["digest"]
     with pytest.raises(UserError, match="not in the cache"):
         dataset.load(cache, None)
-    with pytest.raises(UserError, match="put the files into a folder and set network.data.folder"):
+    with pytest.raises(UserError, match="put its files into a folder and set network.data.folder"):
         dataset.ensure(cache, None, quiet)
     changed = IMAGES["test"][3].copy()
     changed[5, 6, 1] ^= 1
@@ -116,9 +116,9 @@ def test_mirror(tmp_path, mirror):
     assert_pictures(dataset.load(tmp_path / "cache"))
     pack(tmp_path / "mirror" / "cifar-10-binary.tar.gz", {**files_of("binary"), "test_batch.bin": b"again"})
     lines = []
-    with pytest.raises(UserError, match="no source could be reached"):
+    with pytest.raises(UserError, match="could not be downloaded"):
         dataset.ensure(tmp_path / "other", None, lines.append)
-    assert "test_batch.bin again, allowed once" in lines[-1] and not (tmp_path / "other").exists()
+    assert "test_batch.bin again, allowed: once" in lines[-1] and not (tmp_path / "other").exists()
 
 
 # ---- SVHN
@@ -159,14 +159,14 @@ def test_svhn(tmp_path, compress):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s, c: {**c, "X": c["X"].astype(np.int16)}, r"X: found int16\[32, 32, 3, 12\], allowed uint8"),
+        (lambda s, c: {**c, "X": c["X"].astype(np.int16)}, r"X: found int16\[32, 32, 3, 12\], allowed: uint8"),
         (lambda s, c: {**c, "X": c["X"][:, :, :2]}, r"X: found uint8\[32, 32, 2, 12\]"),
-        (lambda s, c: {"y": c["y"]}, r"X: found object\[\], allowed uint8"),
-        (lambda s, c: {**c, "y": c["y"].astype(float)}, r"y: found float64\[12, 1\], allowed uint8\[12, 1\]"),
-        (lambda s, c: {**c, "y": c["y"][:-1]}, r"y: found uint8\[11, 1\], allowed uint8\[12, 1\]"),
-        (lambda s, c: {**c, "y": c["y"] - 1}, "y: found 0 to 9, allowed 1 to 10"),
-        (lambda s, c: {**c, "y": c["y"] + 1}, "y: found 2 to 11, allowed 1 to 10"),
-        (lambda s, c: {"X": c["X"][..., :-1], "y": c["y"][:-1]}, "train images: found 11, allowed 12"),
+        (lambda s, c: {"y": c["y"]}, r"X: found object\[\], allowed: uint8"),
+        (lambda s, c: {**c, "y": c["y"].astype(float)}, r"y: found float64\[12, 1\], allowed: uint8\[12, 1\]"),
+        (lambda s, c: {**c, "y": c["y"][:-1]}, r"y: found uint8\[11, 1\], allowed: uint8\[12, 1\]"),
+        (lambda s, c: {**c, "y": c["y"] - 1}, "y: found 0 to 9, allowed: 1 to 10"),
+        (lambda s, c: {**c, "y": c["y"] + 1}, "y: found 2 to 11, allowed: 1 to 10"),
+        (lambda s, c: {"X": c["X"][..., :-1], "y": c["y"][:-1]}, "train images: found 11, allowed: 12"),
     ],
 )  # fmt: skip
 def test_svhn_files_that_are_not_as_described(tmp_path, change, message):
@@ -196,10 +196,10 @@ def test_svhn_mirror_of_single_files(tmp_path, mirror):
     dataset = small_svhn(files, mirror)
     assert dataset.ensure(tmp_path / "cache", None, quiet)["test_images"] == 10
     lines = []
-    with pytest.raises(UserError, match="no source could be reached"):
+    with pytest.raises(UserError, match="could not be downloaded"):
         replace(dataset, limit=1000).ensure(tmp_path / "other", None, lines.append)
-    assert lines == [f"svhn: {mirror} gave nothing usable: {mirror}/train_32x32.mat: found more than 1000 bytes, "
-                     "allowed 1000"]  # fmt: skip
+    assert lines == [f"svhn: {mirror} brought no usable files: {mirror}/train_32x32.mat: found more than 1000 bytes, "
+                     "allowed: 1000"]  # fmt: skip
 
 
 # ---- digits and the registry

@@ -53,7 +53,7 @@ def test_a_device_of_steps_is_refused_or_learns(config, folder, tmp_path, rule):
     except UserError as error:
         assert str(error).startswith(f"{tmp_path / 'card' / 'card.json'}: kind: found steps, allowed for {rule}: ")
         able = f"stochastic_coincidence, tiki_taka, {DEPLOYED}{' with other options' if rule == DEPLOYED else ''}"
-        assert str(error).endswith(f"rules that can use it (network.rule): {able}")
+        assert str(error).endswith(f"rules that can use this card (network.rule): {able}")
         return
     result, _ = train(config, tmp_path / "run", card, rule=rule, rule_options={}, **SINGLE)
     assert result["history"][-1]["test_accuracy"] > CHANCE + 0.2

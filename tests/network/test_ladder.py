@@ -132,16 +132,20 @@ def test_one_pulse_each_way_is_a_ladder():
 
 
 def test_errors():
-    with pytest.raises(UserError, match="states.csv: found 5 states, allowed 2 for pulses by their probability"):
+    with pytest.raises(
+        UserError, match="states.csv: found 5 states, allowed: 2 for a rule that chooses pulses by their probability"
+    ):
         pulse_ladder.make(model(make_card()), "full", None)
     device = model(junction(UP, DOWN))
-    with pytest.raises(UserError, match=r"here.voltage_V: found no pulse of the card from state 0 to 1 at 0.7 V"):
+    with pytest.raises(UserError, match=r"here.voltage_V: found no pulse of the card that moves state 0 to 1 at 0.7 V"):
         pulse_ladder.make(device, "full", 0.7, "here")
-    with pytest.raises(UserError, match=r"network.rule_options.voltage_V: found no pulse of the card from state 1 to"):
+    with pytest.raises(
+        UserError, match=r"network.rule_options.voltage_V: found no pulse of the card that moves state 1 to"
+    ):
         pulse_ladder.make(model(junction(UP, (0.0, 0.0))), "none", None)
 
 
 def test_a_second_state_of_lower_conductance_is_refused():
     """Up and down would be exchanged, and a rule would climb its gradient."""
-    with pytest.raises(UserError, match="states.csv: conductance_S: found one that falls"):
+    with pytest.raises(UserError, match="states.csv: conductance_S: found a second state that conducts less"):
         pulse_ladder.make(model(junction(UP, DOWN, conductance_S=(2e-4, 1e-4))), "full", None)

@@ -69,5 +69,5 @@ def test_stochastic_rounding_holds_more_levels_than_a_byte():
 def test_more_states_than_the_tables_can_hold_are_refused():
     card = lattice(32)
     many = pd.concat([card.states] * 33).iloc[:1025].assign(state=np.arange(1025))
-    with pytest.raises(UserError, match=r"states.csv: number of states: found 1025, allowed 2 to 1024"):
+    with pytest.raises(UserError, match=r"states.csv: found 1025 states, allowed: 2 to 1024"):
         DeviceModel.from_card(replace(card, states=many))

@@ -133,9 +133,9 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
         assert file.read_bytes() == (folder / "again" / file.name).read_bytes()
     with pytest.raises(UserError, match="given twice"):
         gather(path, folder, [runs[0], runs[0]], "no")
-    with pytest.raises(UserError, match="--runs: found no replicate 1 of variant noisy, allowed all seeds"):
+    with pytest.raises(UserError, match="--runs: found no replicate 1 of variant noisy, allowed: all seeds"):
         gather(path, folder, [run for run in runs if not run.endswith("noisy_1")], "no")
-    with pytest.raises(UserError, match="variant: found plain, allowed accumulate_quantise_program, float_baseline"):
+    with pytest.raises(UserError, match="variant: found plain, allowed: accumulate_quantise_program, float_baseline"):
         gather(write_config(folder, epochs=2), folder, runs, "no")
     write_config(folder, epochs=2, variants=NAMED)
     make_card(spread=0.3).write(folder / "card")
@@ -144,7 +144,7 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
     section = json.loads(path.read_text())
     write_json({**section, "epochs": 5}, path)
     make_card().write(folder / "card")
-    with pytest.raises(UserError, match="epochs: found 2, allowed 5"):
+    with pytest.raises(UserError, match="epochs: found 2, allowed: 5"):
         gather(path, folder, runs, "no")
     assert not (folder / "no").exists()
 
@@ -153,27 +153,27 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
     ("changes", "message"),
     [
         ({"dataset": "nonesuch"}, "config.json: dataset: found nonesuch, allowed: arrays, cifar10, digits, "),
-        ({"layers": [16, 4, 10]}, "network.layers: found 10 outputs, allowed 4 for toy"),
-        ({"layers": [15, 4]}, "network.layers: found 15 inputs, allowed 16 or 4x4x1"),
-        ({"input": {"pool": 3}}, "network.input.pool: found 3, allowed divisors of 4 and 4"),
+        ({"layers": [16, 4, 10]}, "network.layers: found 10 outputs, allowed: 4 for toy"),
+        ({"layers": [15, 4]}, "network.layers: found 15 inputs, allowed: 16 or 4x4x1"),
+        ({"input": {"pool": 3}}, "network.input.pool: found 3, allowed: a common divisor of 4 and 4"),
         ({"input": {"range": "byte"}}, "input.range: found byte, allowed: unit, signed, binary"),
         ({"activation": "step"}, "activation: found step, allowed: relu"),
         ({"normalisation": "layer"}, "normalisation: found layer, allowed: batch, none"),
         ({"loss": "l2"}, "loss: found l2, allowed: cross_entropy, squared_hinge"),
-        ({"batch_size": 1}, "network.normalisation: found 'batch', allowed none with batch_size 1"),
+        ({"batch_size": 1}, "network.normalisation: found 'batch', allowed: none with batch_size 1"),
         ({"array": {"wire_ohm": 1}}, "array: found unknown key 'wire_ohm', allowed: driver_resistance_ohm"),
         ({"early_stopping": 3}, "early_stopping: found 3, allowed: object or null"),
-        ({"data": {"cache": "a\nb"}}, "network.data.cache: found 'a\\nb', allowed a printable path"),
+        ({"data": {"cache": "a\nb"}}, "network.data.cache: found 'a\\nb', allowed: a printable path"),
         ({"rule": "nonesuch"}, "rule: found nonesuch, allowed: accumulate_quantise_program, "),
-        ({"array": {"half_select": 0.5}}, "network.array.half_select: found 0.5, allowed none: the card's"),
+        ({"array": {"half_select": 0.5}}, "network.array.half_select: found 0.5, allowed: none: the card's"),
         ({"layers": 5}, "layers: found 5, allowed: array"),
-        ({"training_images": 601}, "network.training_images: found 601, allowed 1 to 600 (validation excluded)"),
-        ({"training_images": 5}, "network.batch_size: found 20, allowed 1 to 5 (images to train with)"),
-        ({"weight_range": [1, 2, 3]}, "network.weight_range: found 3 numbers, allowed one, or one for each of the "),
+        ({"training_images": 601}, "network.training_images: found 601, allowed: 1 to 600 (validation excluded)"),
+        ({"training_images": 5}, "network.batch_size: found 20, allowed: 1 to 5 (images to train with)"),
+        ({"weight_range": [1, 2, 3]}, "network.weight_range: found 3 numbers, allowed: one, or one for each of the "),
         ({"weight_range": [1, 0]}, "weight_range.1: found 0, allowed: more than 0"),
-        ({"validation_images": 700}, "network.validation_images: found 700, allowed whole numbers 1 to 699"),
-        ({"batch_size": 650}, "network.batch_size: found 650, allowed 1 to 600"),
-        ({"epochs": 0}, "epochs: found 0, allowed 1 to 100000"),
+        ({"validation_images": 700}, "network.validation_images: found 700, allowed: whole numbers 1 to 699"),
+        ({"batch_size": 650}, "network.batch_size: found 650, allowed: 1 to 600"),
+        ({"epochs": 0}, "epochs: found 0, allowed: 1 to 100000"),
         ({"seed": -1}, "seed: found -1, allowed: at least 0"),
         ({"surprise": 1}, "found unknown key 'surprise', allowed: activation"),
         ({"optimizer": {"name": "adamm"}}, "optimizer.name: found adamm, allowed: adam"),
@@ -183,7 +183,7 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
         ),
         (
             {"optimizer": {"name": "adam", "learning_rate": 0.1, "momentum": 0.5}},
-            "network.optimizer: found momentum, allowed learning_rate, b1, b2, eps, schedule for adam",
+            "network.optimizer: found momentum, allowed for adam: learning_rate, b1, b2, eps, schedule",
         ),
         ({"optimizer": 5}, "optimizer: found 5, allowed: object"),
         (
@@ -219,7 +219,7 @@ def test_failed_run_leaves_older_results(config, toy, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "history.csv").write_text("old")
     arguments = ["train", "--card", str(tmp_path / "card"), "--output", str(tmp_path / "run")]
-    with pytest.raises(UserError, match="network.data.folder: found no /none"):
+    with pytest.raises(UserError, match="network.data.folder: found /none"):
         main([*arguments, "--config", str(config(data={"folder": "/none", "cache": "/none"})), "--replicate", "0"])
     with pytest.raises(UserError, match="--replicate: found '-1', allowed: whole numbers from 0 to 9999"):
         main([*arguments, "--config", str(config()), "--replicate", "-1"])
@@ -237,7 +237,7 @@ def test_training_finds_its_data_again_if_the_cache_is_gone_and_no_others(config
     assert (tmp_path / "run" / "meter.json").exists() and "toy: decoding" in (tmp_path / "log").read_text()
     digest = json.loads(manifest.read_text())["digest"]
     write_json({"digest": "0" * 64}, manifest)
-    with pytest.raises(UserError, match=f"data.json: digest: found {'0' * 64}, allowed {digest}, that of toy as it"):
+    with pytest.raises(UserError, match=f"data.json: digest: found {'0' * 64}, allowed: {digest}, that of toy as it"):
         main(arguments)
 
 

@@ -149,7 +149,9 @@ def test_a_folder_of_pictures_has_a_class_per_folder_and_changes_no_size_unasked
     grey, told = load(tmp_path, "image_folder", file="pets", resize=[4, 4])
     assert told["shape"] == [4, 4, 1] and grey.train_images.shape == (8, 16)
     Image.fromarray(np.zeros((5, 8), np.uint8)).save(tmp_path / "pets" / "cat" / "9.png")
-    with pytest.raises(UserError, match=r"cat/9.png: found 5 x 8, allowed 6 x 8 .* say resize: \[rows, columns\]"):
+    with pytest.raises(
+        UserError, match=r"cat/9.png: found 5 x 8 pixels, allowed: 6 x 8, .* set resize: \[rows, columns\]"
+    ):
         load(tmp_path, "image_folder", file="pets")
     assert load(tmp_path, "image_folder", file="pets", resize=[4, 4])[1]["train_images"] == 9
 
@@ -173,7 +175,7 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
     for path in (cache / "table").glob("*.npz"):
         path.unlink()
     job = type(first)(first.options, first.found, cache)
-    with pytest.raises(UserError, match=r"a.csv .*: found SHA-256 \w+, allowed the files with which the study was"):
+    with pytest.raises(UserError, match=r"a.csv .*: found that it changed after the study was planned .SHA-256 \w+"):
         job.ensure(cache, None, quiet)
     now.ensure(cache, None, quiet)
     assert now.load(cache).classes == 3 and len(reads) == 3
@@ -219,13 +221,13 @@ def test_layers_are_checked_against_the_file_and_defaults_fit_small_data(tmp_pat
     assert input_bits(one) == 32
     assert input_bits(settings.check({**section, "converters": {"dac_bits": 6}})) == 6
     for change, line in (
-        ({"layers": [5, 3]}, "network.layers: found 5 inputs, allowed 4 or 1x4x1 for this data set"),
-        ({"layers": [4, 10]}, "network.layers: found 10 outputs, allowed 3 for table"),
-        ({"validation_images": 5000}, "network.validation_images: found 5000, allowed whole numbers 1 to 47"),
-        ({"batch_size": 100}, r"network.batch_size: found 100, allowed 1 to 44 \(images to train with\)"),
-        ({"augmentation": {"mirror": True}}, "network.augmentation.mirror: found true, allowed false for samples of"),
-        ({"data": {**section["data"], "folder": "x"}}, "network.data.folder: found 'x', allowed null for table"),
-        ({"dataset": "digits"}, "network.dataset_options: found file, label, allowed none for digits"),
+        ({"layers": [5, 3]}, "network.layers: found 5 inputs, allowed: 4 or 1x4x1 for this data set"),
+        ({"layers": [4, 10]}, "network.layers: found 10 outputs, allowed: 3 for table"),
+        ({"validation_images": 5000}, "network.validation_images: found 5000, allowed: whole numbers 1 to 47"),
+        ({"batch_size": 100}, r"network.batch_size: found 100, allowed: 1 to 44 \(images to train with\)"),
+        ({"augmentation": {"mirror": True}}, "network.augmentation.mirror: found true, allowed: false for samples of"),
+        ({"data": {**section["data"], "folder": "x"}}, "network.data.folder: found 'x', allowed: null for table"),
+        ({"dataset": "digits"}, "network.dataset_options: found file, label, allowed: none for digits"),
     ):
         with pytest.raises(UserError, match=line):
             settings.check({**section, **change})

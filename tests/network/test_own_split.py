@@ -120,10 +120,10 @@ def test_arrays_and_test_files(tmp_path):
 def test_what_groups_cannot_do_is_refused(tmp_path):
     table = grouped(tmp_path)
     cases = {
-        "allowed 3 or more groups": table.assign(person=np.where(table.index < 100, "a", "b")),
-        "found in each group all samples of a class": table.assign(person=table["kind"]),
-        "allowed one for each sample": table.assign(person=table["person"].where(table.index != 7)),
-        "that can validate": table.assign(
+        "allowed: 3 or more groups": table.assign(person=np.where(table.index < 100, "a", "b")),
+        "found that each group has all samples of some class": table.assign(person=table["kind"]),
+        "allowed: one for each sample": table.assign(person=table["person"].where(table.index != 7)),
+        "so none can validate": table.assign(
             person=table["kind"] + np.where(table["kind"] == "oak", table.index // 150, 0).astype(str)
         ),
     }
@@ -132,17 +132,19 @@ def test_what_groups_cannot_do_is_refused(tmp_path):
         with pytest.raises(UserError, match=told):
             load(tmp_path, file=f"{number}.csv", label="kind", group="person")
     for options, told in (
-        ({"group": "kind"}, "another column than the label's"),
+        ({"group": "kind"}, "which is the label, allowed: another column"),
         ({"group": "nobody"}, "group: found 'nobody'"),
-        ({"group": "person", "features": ["f0", "person"]}, "neither the label, the group nor an ignored"),
+        ({"group": "person", "features": ["f0", "person"]}, "which is the label, the group or ignored"),
     ):
         with pytest.raises(UserError, match=told):
             load(tmp_path, file="people.csv", label="kind", **options)
     np.savez(tmp_path / "short.npz", x=np.eye(6), y=np.arange(6) % 2, who=np.arange(5))
-    with pytest.raises(UserError, match="groups: found \\[5\\], allowed one for each of 6 samples"):
+    with pytest.raises(
+        UserError, match="groups: found an array of shape \\[5\\], allowed: one group for each of 6 samples"
+    ):
         load(tmp_path, "arrays", file="short.npz", groups="who")
     data, _ = load(tmp_path, file="people.csv", label="kind", group="person")
-    with pytest.raises(UserError, match="what whole groups leave"):
+    with pytest.raises(UserError, match="because whole groups validate"):
         wanted = len(data.train_labels) - 10
         split(
             settings(tmp_path, dataset_options={"group": "person"}, validation_images=10, training_images=wanted), data

@@ -189,17 +189,17 @@ def product(layer, x, values):
 
 
 @pytest.mark.parametrize("change, told", [
-    ({"dense": "in_out"}, r"fc.weight: found shape \[3, 20\], allowed \[20, 3\] \(in_out, network.pretrained.dense\)"),
-    ({"convolution": "HWIO"}, r"c.weight: found shape \[5, 2, 3, 3\], allowed \[3, 3, 2, 5\]"),
-    ({"convolution": None}, "network.pretrained.convolution: found null, allowed OIHW or HWIO"),
-    ({"flatten": None}, "network.pretrained.flatten: found null, allowed CHW or HWC"),
-    ({"norm_before_pool": None}, "network.pretrained.norm_before_pool: found null, allowed true or false"),
-    ({"names": ["c"]}, "network.pretrained.names: found 1 names, allowed 2"),
+    ({"dense": "in_out"}, r"fc.weight: found shape \[3, 20\], allowed: \[20, 3\] \(in_out, network.pretrained.dense\)"),
+    ({"convolution": "HWIO"}, r"c.weight: found shape \[5, 2, 3, 3\], allowed: \[3, 3, 2, 5\]"),
+    ({"convolution": None}, "network.pretrained.convolution: found null, allowed: OIHW or HWIO"),
+    ({"flatten": None}, "network.pretrained.flatten: found null, allowed: CHW or HWC"),
+    ({"norm_before_pool": None}, "network.pretrained.norm_before_pool: found null, allowed: true or false"),
+    ({"names": ["c"]}, "network.pretrained.names: found 1 names, allowed: 2"),
     ({"names": ["c", "c"]}, "network.pretrained.names: found c again"),
-    ({"names": ["c", "head"]}, "found fc.bias, fc.weight, allowed arrays of the layers"),
+    ({"names": ["c", "head"]}, "found arrays that belong to no layer .fc.bias, fc.weight., allowed: arrays"),
     ({"norms": None, "norm_before_pool": None}, "found n.bias, n.num_batches_tracked, n.running_mean and 2 more"),
-    ({"norms": ["n", "m"]}, r"w.npz: m.weight: found no such array among .*, allowed one of shape \[3\]"),
-    ({"sha256": "0" * 64}, "found SHA-256 [0-9a-f]{64}, allowed 0{64}"),
+    ({"norms": ["n", "m"]}, r"w.npz: m.weight: found no such array among .*, allowed: one of shape \[3\]"),
+    ({"sha256": "0" * 64}, "found SHA-256 [0-9a-f]{64}, allowed: 0{64}"),
     ({"file": "gone.npz"}, "network.pretrained.file: found gone.npz, which cannot be read"),
 ])  # fmt: skip
 def test_refused(tmp_path, change, told):
@@ -213,8 +213,8 @@ def test_refused(tmp_path, change, told):
 @pytest.mark.parametrize("name, value, told", [
     ("fc.bias", np.full(3, np.nan), "fc.bias: found 3 values that are not finite"),
     ("fc.weight", np.zeros((3, 20)), "fc.weight: found zeros alone"),
-    ("fc.weight", np.ones((3, 20), np.int8), "fc.weight: found values of type int8, allowed floats"),
-    ("n.running_var", np.full(5, -1.0), "n.running_var: found -1, allowed variances of at least 0"),
+    ("fc.weight", np.ones((3, 20), np.int8), "fc.weight: found values of type int8, allowed: floats"),
+    ("n.running_var", np.full(5, -1.0), "n.running_var: found -1, allowed: variances of at least 0"),
 ])  # fmt: skip
 def test_bad_values(tmp_path, name, value, told):
     np.savez(tmp_path / "w.npz", **{**convolutional(np.random.default_rng(4)), name: value})
@@ -227,7 +227,7 @@ def test_bad_values(tmp_path, name, value, told):
 def test_no_file_of_arrays(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     own = {**CONVOLUTIONAL, "file": str(tmp_path / name), "norm_before_pool": True}
-    with pytest.raises(UserError, match="network.pretrained.file: .*(found no|allowed the suffix)"):
+    with pytest.raises(UserError, match="network.pretrained.file: .*(found no|allowed: the suffix)"):
         weights.given(Pretrained.parse(own, "c"), network())
 
 
@@ -258,20 +258,22 @@ def test_planned_by_the_hash(tmp_path, elsewhere):
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"network", "training_given"}
     np.savez(tmp_path / "weights.npz", allow_pickle=False, **{"fc0.weight": np.ones((64, 24))})
-    with pytest.raises(UserError, match=r"weights.npz: fc0.bias: found no such array among fc0.weight, allowed one of"):
+    with pytest.raises(
+        UserError, match=r"weights.npz: fc0.bias: found no such array among fc0.weight, allowed: one of"
+    ):
         sections()
     # a job notices a file that changed after the planning
     np.savez(tmp_path / "weights.npz", **{name: 3 * one for name, one in arrays(elsewhere[0]).items()})
-    with pytest.raises(UserError, match=f"allowed {sha256}"):
+    with pytest.raises(UserError, match=f"allowed: {sha256}"):
         weights.given(Pretrained.parse(before["training_given"]["pretrained"], "c"), settings.check(
             before["training_given"]).architecture())  # fmt: skip
 
 
 @pytest.mark.parametrize("change, told", [
-    ({"epochs": 3}, "network.epochs: found 3, allowed 0 with pretrained weights"),
-    ({"pretrained": None}, "network.epochs: found 0, allowed 1 to 100000, or 0 with network.pretrained"),
-    ({"rule": "stochastic_rounding"}, "network.pretrained: found weights, allowed null, or the rule float_baseline"),
-    ({"weight_range": 2}, "network.weight_range: found 2.*, allowed 1 with pretrained weights"),
+    ({"epochs": 3}, "network.epochs: found 3, allowed: 0 with pretrained weights"),
+    ({"pretrained": None}, "network.epochs: found 0, allowed: 1 to 100000, or 0 with network.pretrained"),
+    ({"rule": "stochastic_rounding"}, "allowed: null with rule stochastic_rounding, or rule float_baseline"),
+    ({"weight_range": 2}, "network.weight_range: found 2.*, allowed: 1 with pretrained weights"),
 ])  # fmt: skip
 def test_sections_that_contradict(tmp_path, elsewhere, change, told):
     with pytest.raises(UserError, match=told):

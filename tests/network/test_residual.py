@@ -143,17 +143,17 @@ def test_devices_and_rivals_are_charged_the_same_between_the_arrays():
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        (["8x8x1", "4C3ps0", 4], "here[1]: found 4C3ps0, allowed strides of 1 to 8"),
-        (["8x8x1", "4C3", "AP4", 4], "here[2]: found AP4, allowed a side that divides 6 and 6"),
-        (["8x8x1", "4C3p", "4C3p", "+3", 4], "here[3]: found +3, allowed +1 to +2"),
+        (["8x8x1", "4C3ps0", 4], "here[1]: found 4C3ps0, allowed: strides of 1 to 8"),
+        (["8x8x1", "4C3", "AP4", 4], "here[2]: found AP4, allowed: a side that divides 6 and 6"),
+        (["8x8x1", "4C3p", "4C3p", "+3", 4], "here[3]: found +3, allowed: +1 to +2"),
         (["8x8x1", "4C3", "4C3", "+1", 4], "6x6x4 enters this one, 4x4x4 leaves it"),
         (["8x8x1", "4C3p", 9, "+2", 4], "8x8x1 enters this one, 1x1x9 leaves it"),
-        (["8x8x1", "4C3p", "AP2", "+1", 4], "here[3]: found +1, allowed a width"),
-        ([64, 9, "D0.5", "D0.5", 4], "here[3]: found D0.5, allowed a width"),
-        ([64, 9, "D1.5", 4], "here[2]: found D1.5, allowed a width"),
-        ([64, "D0.5", 4], "here[1]: found D0.5, allowed a width"),
-        ([64, 4, "D0.5"], "here: found D0.5 at the end, allowed a width"),
-        ([64, 4, "+1"], "here: found +1 at the end, allowed a width"),
+        (["8x8x1", "4C3p", "AP2", "+1", 4], "here[3]: found +1, allowed: a width"),
+        ([64, 9, "D0.5", "D0.5", 4], "here[3]: found D0.5, allowed: a width"),
+        ([64, 9, "D1.5", 4], "here[2]: found D1.5, allowed: a width"),
+        ([64, "D0.5", 4], "here[1]: found D0.5, allowed: a width"),
+        ([64, 4, "D0.5"], "here: found D0.5 at the end, allowed: a width"),
+        ([64, 4, "+1"], "here: found +1 at the end, allowed: a width"),
     ],
 )
 def test_lists_that_do_not_fit_are_refused(entries, message):

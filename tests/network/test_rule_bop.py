@@ -126,9 +126,13 @@ def test_devices_start_up_or_down_at_random_and_one_float_each_is_kept():
 @pytest.mark.parametrize(
     ("card", "options", "message"),
     [
-        (make_card(), {}, "pulses.csv: found 5 pulses, allowed 2 for bop, one for each level"),
-        (junction((0.1, 1.0), (1.0,)), {}, "pulses.csv: found 3 pulses, allowed 2 for bop"),
-        (junction(*SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false for bop"),
+        (make_card(), {}, "pulses.csv: found 5 pulses, allowed: 2 for bop, one for each level"),
+        (junction((0.1, 1.0), (1.0,)), {}, "pulses.csv: found 3 pulses, allowed: 2 for bop"),
+        (
+            junction(*SURE, flags={"volatile": True}),
+            {},
+            "card.json: flags.volatile: found true, allowed: false for bop",
+        ),
         (junction(*SURE), {"adaptivity": 0}, "network.rule_options.adaptivity: found 0, allowed: at least 1e-9"),
         (junction(*SURE), {"threshold": -1}, "network.rule_options.threshold: found -1, allowed: at least 0"),
         (

@@ -237,13 +237,17 @@ def test_no_memory_is_kept():
         (lattice(), {"slots": True}, "network.rule_options.slots: found true, allowed: integer"),
         (lattice(), {"gain": 0}, "network.rule_options.gain: found 0, allowed: at least 1e-6"),
         (lattice(), {"tiles": 7}, "network.rule_options.tiles: found 7, allowed: at most 6"),
-        (lattice(), {"tiles": 2, "ratio": 0.3}, "network.rule_options.ratio: found 0.3, allowed 1/n with n = 1 to 15"),
-        (lattice(), {"tiles": 2, "ratio": 0.05}, "ratio: found 0.05, allowed 1/n with n = 1 to 15"),
-        (lattice(8), {"tiles": 2}, "ratio: found 0.125, allowed 1/n with n = 1 to 3"),
+        (lattice(), {"tiles": 2, "ratio": 0.3}, "network.rule_options.ratio: found 0.3, allowed: 1/n with n = 1 to 15"),
+        (lattice(), {"tiles": 2, "ratio": 0.05}, "ratio: found 0.05, allowed: 1/n with n = 1 to 15"),
+        (lattice(8), {"tiles": 2}, "ratio: found 0.125, allowed: 1/n with n = 1 to 3"),
         (lattice(), {"initial_spread": 1.5}, "network.rule_options.initial_spread: found 1.5, allowed: at most 1"),
-        (make_card(memory=0.9), {}, "pulses.csv: found 5 pulses, allowed one that raises the conductance and one that"),
-        (make_card(), {}, "card.json: flags.reset_before_write: found true, allowed false for stochastic_coincidence"),
-        (card([[[0.5, 0.5], [0.0, 1.0]]] * 2, [1.0, 1.1], 1e-9), {}, "pulses.csv: found 2 pulses, allowed one that"),
+        (
+            make_card(memory=0.9),
+            {},
+            "pulses.csv: found 5 pulses, allowed: one that raises the conductance and one that",
+        ),
+        (make_card(), {}, "card.json: flags.reset_before_write: found true, allowed: false for stochastic_coincidence"),
+        (card([[[0.5, 0.5], [0.0, 1.0]]] * 2, [1.0, 1.1], 1e-9), {}, "pulses.csv: found 2 pulses, allowed: one that"),
     ],
 )
 def test_errors(of_card, options, message):

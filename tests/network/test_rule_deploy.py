@@ -181,7 +181,7 @@ def test_deployments_differ_and_repeat():
 @pytest.mark.parametrize(
     ("card", "options", "message"),
     [
-        (make_card(flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false for train_"),
+        (make_card(flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed: false for train_"),
         (make_card(), {"attempts": 0}, "network.rule_options.attempts: found 0, allowed: at least 1"),
         (make_card(), {"verify_margin": -1}, "network.rule_options.verify_margin: found -1, allowed: at least 0"),
         (make_card(), {"deployments": 0}, "network.rule_options.deployments: found 0, allowed: at least 1"),

@@ -229,9 +229,13 @@ def test_memory_is_the_optimisers_alone():
 @pytest.mark.parametrize(
     ("card", "options", "message"),
     [
-        (make_card(), {}, "states.csv: found 5 states, allowed 2 for discrete_state_transition"),
-        (junction(SURE, SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false"),
-        (junction(SURE, SURE, conductance_S=(2e-4, 1e-4)), {}, "conductance_S: found one that falls, allowed one that"),
+        (make_card(), {}, "states.csv: found 5 states, allowed: 2 for discrete_state_transition"),
+        (junction(SURE, SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed: false"),
+        (
+            junction(SURE, SURE, conductance_S=(2e-4, 1e-4)),
+            {},
+            "found a second state that conducts less than the first",
+        ),
         (junction(SURE, SURE), {"synapse": "triple"}, "rule_options.synapse: found triple, allowed: pair, single"),
         (junction(SURE, SURE), {"law": "x"}, "network.rule_options.law: found x, allowed: tanh, linear"),
         (junction(SURE, SURE), {"steepness": 0}, "network.rule_options.steepness: found 0, allowed: at least 0.001"),
@@ -240,7 +244,11 @@ def test_memory_is_the_optimisers_alone():
             {"predistortion": 1},
             "options.predistortion: found 1, allowed: full, none, offset",
         ),
-        (junction(SURE, SURE), {"voltage_V": 0.3}, "voltage_V: found no pulse of the card from state 0 to 1 at 0.3 V"),
+        (
+            junction(SURE, SURE),
+            {"voltage_V": 0.3},
+            "voltage_V: found no pulse of the card that moves state 0 to 1 at 0.3 V",
+        ),
         (junction(SURE, SURE), {"voltage_V": "a"}, "network.rule_options.voltage_V: found a, allowed: number or null"),
         (junction(SURE, SURE), {"dither": "no"}, "network.rule_options.dither: found no, allowed: boolean"),
         (junction(SURE, SURE), {"margin": 1}, "rule_options: found unknown key 'margin', allowed: dither, law"),

@@ -363,13 +363,17 @@ def test_clocks_memory_and_reads_are_counted():
 @pytest.mark.parametrize(
     ("card", "options", "message"),
     [
-        (junction(SURE, SURE), {}, "card.json: flags.volatile: found false, allowed true for mean_variance"),
-        (library.card("pbit"), {}, "card.json: laws: found no law 'passing', which mean_variance_probability needs"),
+        (junction(SURE, SURE), {}, "card.json: flags.volatile: found false, allowed: true for mean_variance"),
+        (library.card("pbit"), {}, "card.json: laws: found no law 'passing', allowed for mean_variance_probability: "),
         (CARD, {"measurements": 0}, "network.rule_options.measurements: found 0, allowed: at least 1"),
         (CARD, {"measurements": 2.5}, "network.rule_options.measurements: found 2.5, allowed: integer or null"),
         (CARD, {"signed": 2}, "network.rule_options.signed: found 2, allowed: boolean"),
         (CARD, {"gain": 0}, "network.rule_options.gain: found 0, allowed: at least 1e-6"),
-        (CARD, {"initial_spread": 0.4}, "initial_spread: found 0.4, allowed 0 to 0.00367, 10 widths of the card's law"),
+        (
+            CARD,
+            {"initial_spread": 0.4},
+            "initial_spread: found 0.4, allowed: 0 to 0.00367, which is 10 widths of the card's law",
+        ),
     ],
 )
 def test_errors(card, options, message):
@@ -379,13 +383,13 @@ def test_errors(card, options, message):
 
 def test_convolutions_are_refused():
     layer = Layer(9, 4, kernel=3, image=(4, 4, 1))
-    with pytest.raises(UserError, match="network.layers: found a convolution, allowed dense layers"):
+    with pytest.raises(UserError, match="network.layers: found a convolution, allowed: dense layers"):
         rule(NAME, CARD).product(layer, BINARY, Wires(CONTROL), Noise(random_words.stream(1, "r"), 0))
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"input": {"range": "signed"}}, "network.input.range: found 'signed', allowed unit, binary"),
-    ({"layers": [64, 5, 10]}, "network.activation: found 'relu', allowed sigmoid"),
+    ({"input": {"range": "signed"}}, "network.input.range: found 'signed', allowed: unit, binary"),
+    ({"layers": [64, 5, 10]}, "network.activation: found 'relu', allowed: sigmoid"),
 ])  # fmt: skip
 def test_inputs_must_be_probabilities(changes, message):
     section = {

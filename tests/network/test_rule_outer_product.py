@@ -146,8 +146,8 @@ def test_devices_start_on_or_off_at_random_and_nothing_is_remembered():
 @pytest.mark.parametrize(
     ("card", "options", "message"),
     [
-        (make_card(), {}, "states.csv: found 5 states, allowed 2 for outer_product_probability"),
-        (junction(SURE, SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed false"),
+        (make_card(), {}, "states.csv: found 5 states, allowed: 2 for outer_product_probability"),
+        (junction(SURE, SURE, flags={"volatile": True}), {}, "card.json: flags.volatile: found true, allowed: false"),
         (junction(SURE, SURE), {"devices": 0}, "network.rule_options.devices: found 0, allowed: at least 1"),
         (junction(SURE, SURE), {"normalise": "x"}, "network.rule_options.normalise: found x, allowed: none, layer"),
         (junction(SURE, SURE), {"gain": -1}, "network.rule_options.gain: found -1, allowed: at least 1e-9"),

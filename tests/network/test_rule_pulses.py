@@ -258,15 +258,20 @@ def test_networks_learn_and_say_what_they_assume(options, changes, assumed, tmp_
 @pytest.mark.parametrize(
     ("of_card", "options", "traits", "message"),
     [
-        (lattice(), {"pulses": "fractional", "tiles": 2}, {}, "rule_options.tiles: found 2, allowed 1 with pulses: "),
-        (lattice(), {"pulses": "ladder", "mean_step": "both"}, {"widths": [0.5]}, "mean_step: found both, allowed dir"),
+        (lattice(), {"pulses": "fractional", "tiles": 2}, {}, "rule_options.tiles: found 2, allowed: 1 with pulses: "),
+        (
+            lattice(),
+            {"pulses": "ladder", "mean_step": "both"},
+            {"widths": [0.5]},
+            "mean_step: found both, allowed: dir",
+        ),
         (lattice(), {"pulses": "ladder"}, {}, "found 1 pulses that raise the conductance and 1 that lower it, allo"),
-        (lattice(), {}, {"widths": [0.5]}, "pulses.csv: found 4 pulses, allowed one that raises"),
+        (lattice(), {}, {"widths": [0.5]}, "pulses.csv: found 4 pulses, allowed: one that raises"),
         (
             lattice(),
             {"pulses": "ladder"},
             {"between": 3},
-            "network.device.between: found 3, allowed: 0, as no direction",
+            "network.device.between: found 3, allowed: 0, because neither direction",
         ),
     ],
 )
@@ -278,7 +283,7 @@ def test_errors(of_card, options, traits, message):
 def test_half_selected_cells_are_refused_with_fractions():
     section = {**SECTION, "rule": NAME, "batch_size": 1, "normalisation": "none", "array": {"half_select": 0.5}}
     settings.check(section)
-    with pytest.raises(UserError, match="half_select: found 0.5, allowed null with pulses: fractional for stochastic"):
+    with pytest.raises(UserError, match="half_select: found 0.5, allowed: null with pulses: fractional for stochastic"):
         settings.check({**section, "rule_options": {"pulses": "fractional"}})
 
 

@@ -96,7 +96,7 @@ def test_shadow_and_moments_are_counted_and_no_device_is_used(name, moments):
         (1, "network.rule_options.levels: found 1, allowed: at least 2"),
         (1025, "network.rule_options.levels: found 1025, allowed: at most 1024"),
         (2.5, "network.rule_options.levels: found 2.5, allowed: integer or null"),
-        (None, "pulses.csv: found 1100 nominal levels, allowed at most 1024 for straight_through"),
+        (None, "pulses.csv: found 1100 nominal levels, allowed: at most 1024 for straight_through"),
     ],
 )
 def test_errors(levels, message):

@@ -226,13 +226,17 @@ def test_a_transfer_reads_one_of_two_devices_once_in_so_many_steps():
 @pytest.mark.parametrize(
     ("card", "options", "message"),
     [
-        (make_card(), {}, "card.json: flags.reset_before_write: found true, allowed false for tiki_taka"),
-        (make_card(memory=0.9), {}, "pulses.csv: found 5 pulses, allowed one that raises the conductance and one that"),
+        (make_card(), {}, "card.json: flags.reset_before_write: found true, allowed: false for tiki_taka"),
+        (
+            make_card(memory=0.9),
+            {},
+            "pulses.csv: found 5 pulses, allowed: one that raises the conductance and one that",
+        ),
         (lattice(), {"gamma": -1}, "network.rule_options.gamma: found -1, allowed: at least 0"),
-        (lattice(), {"gamma": 0.01, "give_back": True}, "gamma: found 0.01, allowed 0.0322581 to 10 with give_back"),
+        (lattice(), {"gamma": 0.01, "give_back": True}, "gamma: found 0.01, allowed: 0.0322581 to 10 with give_back"),
         (lattice(), {"transfer_every": 0}, "network.rule_options.transfer_every: found 0, allowed: at least 1"),
         (lattice(), {"transfer_rate": 0}, "network.rule_options.transfer_rate: found 0, allowed: at least 1e-6"),
-        (lattice(8), {"transfer_rate": 0.1}, "transfer_rate: found 0.1, allowed 0.143 to 1000 .a device of 8 states"),
+        (lattice(8), {"transfer_rate": 0.1}, "transfer_rate: found 0.1, allowed: 0.143 to 1000 .a device of 8 states"),
         (
             lattice(),
             {"pulses": "ladder"},

@@ -86,5 +86,7 @@ def test_a_point_that_has_not_run_is_named(studies):
 def test_a_file_without_labels_is_refused(tmp_path, points):
     config = tmp_path / "scan.json"
     config.write_text(json.dumps(points))
-    with pytest.raises(UserError, match=f"{config}: found no points, allowed: the labels of each point by its name"):
+    with pytest.raises(
+        UserError, match=f"{config}: found no points, allowed: a mapping from the name of each point to its labels"
+    ):
         main(["scan", "--config", str(config), "--studies", str(tmp_path), "--output", str(tmp_path / "scan.csv")])

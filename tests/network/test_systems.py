@@ -128,10 +128,10 @@ def test_energies_per_operation_and_loss(tmp_path):
 @pytest.mark.parametrize(
     ("published", "message"),
     [
-        (entry("speed", 1.0), "system.published: quantity: found speed, allowed test_accuracy, "),
-        (entry("test_accuracy", 1.0, unit="pJ"), "system.published.0.unit: found pJ, allowed 1, % for test_accuracy"),
-        (entry("inference_energy_J_array", 1.0, unit="%"), "unit: found %, allowed J, mJ, uJ"),
-        (entry("test_accuracy", 1.0, "huge"), "system.published.0.variant: found huge, allowed fine, coarse, float_b"),
+        (entry("speed", 1.0), "system.published.quantity: found speed, allowed: test_accuracy, "),
+        (entry("test_accuracy", 1.0, unit="pJ"), "system.published.0.unit: found pJ, allowed: 1, % for test_accuracy"),
+        (entry("inference_energy_J_array", 1.0, unit="%"), "unit: found %, allowed: J, mJ, uJ"),
+        (entry("test_accuracy", 1.0, "huge"), "system.published.0.variant: found huge, allowed: fine, coarse, float_b"),
     ],
 )
 def test_numbers_that_cannot_be_compared(tmp_path, published, message):
@@ -149,7 +149,7 @@ def test_studies_without_a_system_or_tables(tmp_path):
     (broken / "network" / "summary" / "energy.csv").unlink()
     with pytest.raises(UserError, match="energy.csv: no such table"):
         systems.collect([broken])
-    with pytest.raises(UserError, match="system: found a system, allowed null in a study without network"):
+    with pytest.raises(UserError, match="system: found a system in a study without a network, allowed: null"):
         systems.check({"published": []}, [])
 
 

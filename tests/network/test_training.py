@@ -313,10 +313,10 @@ def test_wrong_hardware(config, section):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"array": {"rows_read_at_once": 8}}, "array.rows_read_at_once: found 8, allowed null with partial_sums"),
+        ({"array": {"rows_read_at_once": 8}}, "array.rows_read_at_once: found 8, allowed: null with partial_sums"),
         (
             {"array": {"partial_sums": "digital", "rows_read_at_once": 8, "wire_resistance_ohm": 1.0}},
-            "array.rows_read_at_once: found 8, allowed null with resistances of lines",
+            "array.rows_read_at_once: found 8, allowed: null with resistances of lines",
         ),
     ],
 )

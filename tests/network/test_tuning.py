@@ -71,7 +71,9 @@ def test_trainings_that_fail_are_passed_over(toy):
 
     found, table = tuning.tune(section(toy, tune={"trials": 12}), train)
     assert found["optimizer"]["learning_rate"] <= 0.005 and table["failed"].notna().any()
-    with pytest.raises(UserError, match="network.tune: found no trial of 2 that could be trained: no"):
+    with pytest.raises(
+        UserError, match="network.tune: found none of 2 trials that could be trained, the last because of: no"
+    ):
         tuning.tune(section(toy, tune={"trials": 2}), lambda one: (_ for _ in ()).throw(UserError("no")))
 
 

@@ -54,7 +54,7 @@ def test_estimates_are_unbiased_and_intervals_hold():
 
 
 def test_no_split_without_repetition():
-    with pytest.raises(UserError, match=r"found \(4, 1, 2\) cards, chips and seeds, allowed at least 2 of each"):
+    with pytest.raises(UserError, match=r"found \(4, 1, 2\) cards, chips and seeds, allowed: at least 2 of each"):
         components(np.zeros((4, 1, 2)), np.random.default_rng(0))
 
 
@@ -136,11 +136,11 @@ def test_the_table_of_a_study(config, tmp_path):
     (tmp_path / "cards" / "0").rename(tmp_path / "kept")
     (tmp_path / "cards" / "1").rename(tmp_path / "cards" / "0")
     (tmp_path / "kept").rename(tmp_path / "cards" / "1")
-    with pytest.raises(UserError, match="a_0_0_0: was trained with another card than"):
+    with pytest.raises(UserError, match="a_0_0_0: found a run of another card than"):
         main([*command, "--output", str(tmp_path / "u.csv"), "--figure", str(tmp_path / "u.png")])
     assert not (tmp_path / "u.csv").exists()
 
 
 def test_one_draw_is_refused(config):
-    with pytest.raises(UserError, match="network.card_samples: found 1, allowed 0 or at least 2"):
+    with pytest.raises(UserError, match="network.card_samples: found 1, allowed: 0 or at least 2"):
         settings.read(config(card_samples=1))

@@ -79,11 +79,11 @@ def test_the_baseline_comes_last_and_is_one():
         ),
         ({"a": {"hardware": {}}}, "variants.a: found unknown key 'hardware', allowed: activation"),
         ({"a": {"surprise": 1}}, "variants.a: found unknown key 'surprise'"),
-        ({"a": {"layers": [64, 9]}}, "network.layers: found 9 outputs, allowed 10 for digits"),
+        ({"a": {"layers": [64, 9]}}, "network.layers: found 9 outputs, allowed: 10 for digits"),
         ({"a": {"optimizer": {"name": "sgd", "b1": 0.9}}}, "network.optimizer: found b1"),
         (
             {"float_baseline": {"epochs": 3}},
-            "network.variants.float_baseline.rule: found accumulate_quantise_program, allowed float_baseline",
+            "network.variants.float_baseline.rule: found accumulate_quantise_program, allowed: float_baseline",
         ),
     ],
 )

@@ -204,8 +204,14 @@ def test_the_tables_of_seeds_are_averaged_and_the_sooner_done_counts_with_its_en
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tolerance": 0.1, "attempts": 2}, "network.rule_options.attempts: found 2, allowed 1 with a tolerance"),
-        ({"tolerance": 0.1, "margin": 0.5}, "network.rule_options.margin: found 0.5, allowed 0 with a tolerance"),
+        (
+            {"tolerance": 0.1, "attempts": 2},
+            "network.rule_options.attempts: found 2, allowed: 1 if there is a tolerance",
+        ),
+        (
+            {"tolerance": 0.1, "margin": 0.5},
+            "network.rule_options.margin: found 0.5, allowed: 0 if there is a tolerance",
+        ),
         ({"tolerance": 0}, "network.rule_options.tolerance: found 0, allowed: more than 0"),
     ],
 )

@@ -50,6 +50,6 @@ def test_a_table_trains_and_trains_again_when_it_changes(tree):
     assert tree.jobs() == {"data": 1, **TRAINING}
     # what does not fit is said before anything runs
     tree.configure({**CHANGES, "network.layers": [5, 3]})
-    assert any("found 5 inputs, allowed 4 or 1x4x1" in line for line in told(tree.snakemake("-n")))
+    assert any("found 5 inputs, allowed: 4 or 1x4x1" in line for line in told(tree.snakemake("-n")))
     path.unlink()
     assert any("data/flowers.csv, which cannot be read" in line for line in told(tree.snakemake("-n")))

@@ -102,12 +102,12 @@ def test_a_table_that_was_touched_is_found(study):
 def test_csv_and_parquet_must_agree(study):
     table = study / "device_sims" / "events.csv"
     table.write_text(table.read_text().replace("0.1,", "0.10000000000000002,"))
-    with pytest.raises(UserError, match=r"events.csv: found other values than in events.parquet, allowed the same"):
+    with pytest.raises(UserError, match=r"events.csv: found other values than in events.parquet, allowed: the same"):
         package.describe(study)
 
 
 def test_a_folder_without_tables(tmp_path):
-    with pytest.raises(UserError, match="found no table, allowed the folder of a study that has run"):
+    with pytest.raises(UserError, match="found no table, allowed: the folder of a study that has run"):
         package.describe(tmp_path)
 
 

@@ -80,7 +80,7 @@ def test_sections_of_another_config_lie_underneath(tmp_path):
         ([{"key": "network.epochs", "values": [-1]}], "point epochs=-1: .*epochs: found -1, allowed: at least 0"),
         ([{"name": "a", "points": {"b": {"network": None}}}], "point a=b: network: found null, allowed in a scan"),
         ([{"key": f"network.{k}", "values": list(range(1, 50))} for k in ("epochs", "batch_size", "seeds")],
-         "scan.axes: found 117649 points, allowed at most 2000"),
+         "scan.axes: found 117649 points, allowed: at most 2000"),
         ([], "scan.axes: found \\[\\], allowed: at least 1 entries"),
     ],
 )  # fmt: skip

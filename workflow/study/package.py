@@ -79,7 +79,7 @@ def describe(study: str | Path) -> dict:
     names = {path: path.relative_to(study).as_posix() for path in paths}
     tables = [path for path in paths if not names[path].startswith(LEFT_OUT)]
     if not tables:
-        raise UserError(f"{study}: found no table, allowed the folder of a study that has run")
+        raise UserError(f"{study}: found no table, allowed: the folder of a study that has run")
     for path in tables:
         _agrees(path, path.with_suffix(".csv"))
     device = study / "device_sims" / "device.json"
@@ -107,7 +107,7 @@ def _agrees(path: Path, other: Path) -> None:
         )
     except AssertionError as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{other}: found other values than in {path.name}, allowed the same ({reason})") from None
+        raise UserError(f"{other}: found other values than in {path.name}, allowed: the same ({reason})") from None
 
 
 def resource(path: Path, name: str, family: str) -> dict:

@@ -79,6 +79,20 @@ class Plan:
         """Names of what stage 3 trains on draws of the card too: all but the baseline."""
         return [one.variant for one in self.trained if one.rule != settings.BASELINE]
 
+    def told(self) -> str:
+        """Return in a few words where the card comes from and what is trained with it."""
+        source = self.config["calibration"]["source"]
+        if self.simulates:
+            writes, first = sum(chunk.replicas for chunk in self.chunks), self.chunks[0]
+            card = f"{writes} writes of {first.device} are simulated with engine {first.engine}"
+        elif source["kind"] == "parametric":
+            card = "the kernel card is parametric"
+        else:
+            card = f"the kernel card comes from {source['name'] or source['file']} ({source['kind']})"
+        if not self.trains:
+            return f"{card}; no network"
+        return f"{card}; networks {', '.join(self.variants)} on {self.network['dataset']}"
+
 
 def plan(config: dict[str, Any]) -> Plan:
     """Check a config, complete as `workflow.study.config.resolve` leaves it, by all stages.

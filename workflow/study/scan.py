@@ -82,7 +82,7 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
     for _, entries in axes:
         total *= len(entries)
     if total > MOST_POINTS:
-        raise UserError(f"scan.axes: found {total} points, allowed at most {MOST_POINTS}")
+        raise UserError(f"scan.axes: found {total} points, allowed: at most {MOST_POINTS}")
     found = []
     taken = [{label: _taken(entry) for label, entry in entries.items()} for _, entries in axes]
     for chosen in product(*(entries.items() for _, entries in axes)):

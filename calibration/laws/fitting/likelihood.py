@@ -88,7 +88,9 @@ class Fit:
             covariance = [[rows[one][other] for other in content["parameters"]] for one in content["parameters"]]
             return cls(**{**content, "covariance": covariance})
         except (TypeError, KeyError) as error:
-            raise UserError(f"{where}: laws: not a fit ({error}); allowed are the entries of Fit.to_dict") from None
+            raise UserError(
+                f"{where}: laws: found no fitted law ({error}), allowed: the entries of Fit.to_dict"
+            ) from None
 
 
 def bound_limits(problem: Problem, x: np.ndarray, free: np.ndarray, bound: list[str]) -> dict[str, float]:

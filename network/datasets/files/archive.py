@@ -26,7 +26,9 @@ class _Bounded(io.RawIOBase):
         block = self.stream.read(size)
         self.total += len(block)
         if self.total > self.limit:
-            raise UserError(f"{self.where}: length: found more than {self.limit} bytes unpacked, allowed {self.limit}")
+            raise UserError(
+                f"{self.where}: length: found more than {self.limit} bytes unpacked, allowed: at most {self.limit}"
+            )
         return block
 
 
@@ -54,11 +56,17 @@ def members(stream: io.BufferedIOBase, where: str, limit: int) -> Iterator[tuple
             for member in archive:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
-                    raise UserError(f"{where}: member {member.name!r}: found a path out of the archive, allowed none")
+                    raise UserError(
+                        f"{where}: member {member.name!r}: found a path that leads out of the archive, allowed: paths "
+                        "inside it"
+                    )
                 if member.isdir():
                     continue
                 if not member.isreg() or member.issparse():
-                    raise UserError(f"{where}: member {member.name!r}: found no plain file, allowed files and folders")
+                    raise UserError(
+                        f"{where}: member {member.name!r}: found a link or a special file, allowed: plain files and "
+                        "folders"
+                    )
                 with archive.extractfile(member) or io.BytesIO() as content:
                     yield path, content.read()
         while bounded.read(CHUNK):  # to the end, where gzip keeps its checksum
@@ -82,7 +90,7 @@ def unpacked(raw: bytes, path: PurePath, limit: int) -> bytes:
     except DAMAGE as error:
         raise UserError(f"{path}: not a whole gzip file ({error})") from None
     if len(found) > limit:
-        raise UserError(f"{path}: length: found more than {limit} bytes, allowed {limit}")
+        raise UserError(f"{path}: length: found more than {limit} bytes, allowed: at most {limit}")
     return found
 
 

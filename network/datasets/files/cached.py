@@ -126,11 +126,11 @@ class Published:
             If a file is missing or its hash is wrong.
         """
         if absent := [name for name, _ in self.hashes if name not in files]:
-            raise UserError(f"{where}: lacks {', '.join(absent)}")
+            raise UserError(f"{where}: found no {', '.join(absent)}, allowed: all files of the data set")
         for name, allowed in self.hashes:
             found = hashlib.new(self.algorithm, files[name], usedforsecurity=False).hexdigest()
             if found != allowed:
-                raise UserError(f"{where}: {name}: {self.algorithm.upper()}: found {found}, allowed {allowed}")
+                raise UserError(f"{where}: {name}: {self.algorithm.upper()}: found {found}, allowed: {allowed}")
         return self.parse(files, where)
 
 
@@ -165,7 +165,9 @@ class Source(NamedTuple):
         for path, raw in archive.members_of(self.place, limit):
             key = self.layout.key(path)
             if key in files:
-                raise UserError(f"{self.place}: member {str(path)!r}: found {key} again, allowed once")
+                raise UserError(
+                    f"{self.place}: member {str(path)!r}: found {key} a second time, allowed: each file once"
+                )
             if key is not None:
                 files[key] = archive.unpacked(raw, path, limit)
         return files
@@ -211,7 +213,9 @@ class CachedDataset:
         if folder.is_file():
             return Source(self._layout_of(folder), folder, {})
         if not folder.is_dir():
-            raise UserError(f"network.data.folder: found no {folder}, allowed a folder or a .tar.gz archive")
+            raise UserError(
+                f"network.data.folder: found {folder}, which does not exist, allowed: a folder or a .tar.gz archive"
+            )
         for layout in self.layouts:
             for place in (folder, *(folder / name for name in layout.folders)):
                 files, total = {}, 0
@@ -219,20 +223,20 @@ class CachedDataset:
                     if (key := layout.key(path)) is not None and stat.S_ISREG((found := path.stat()).st_mode):
                         files[key], total = path, total + found.st_size
                 if total > self.limit:
-                    raise UserError(f"{place}: length: found {total} bytes, allowed {self.limit}")
+                    raise UserError(f"{place}: length: found {total} bytes, allowed: at most {self.limit}")
                 if files:
                     return Source(layout, place, files)
             for name in layout.archives:
                 if (folder / name).is_file():
                     return Source(self._layout_of(folder / name), folder / name, {})
-        raise UserError(f"network.data.folder: {folder}: found no files of {self.name}, allowed {self._wants()}")
+        raise UserError(f"network.data.folder: {folder}: found no files of {self.name}, allowed: {self._wants()}")
 
     def _layout_of(self, path: Path) -> Layout:
         for member, _ in archive.members_of(path, self.limit):
             for layout in self.layouts:
                 if layout.key(member) is not None:
                     return layout
-        raise UserError(f"{path}: found no files of {self.name}, allowed {self._wants()}")
+        raise UserError(f"{path}: found no files of {self.name}, allowed: {self._wants()}")
 
     def _wants(self) -> str:
         return "; or ".join(layout.wants for layout in self.layouts)
@@ -263,7 +267,7 @@ class CachedDataset:
         try:
             layout, entry = self._cached(cache, folder)
             data, variant, digest = self._read(entry)
-            say(f"{self.name}: the decoded {layout.name} are in the cache")
+            say(f"{self.name}: the cache has the decoded {layout.name}")
         except UserError:
             layout, entry = self._from_network(cache, say) if folder is None else self._from_folder(cache, folder, say)
             data, variant, digest = self._read(entry)
@@ -288,10 +292,10 @@ class CachedDataset:
                 try:
                     return self._from_folder(cache, offer.fetch(Path(folder), self.limit, say), say)
                 except UserError as reason:  # bad files at one place are no reason to give up
-                    say(f"{self.name}: {offer} gave nothing usable: {reason}")
+                    say(f"{self.name}: {offer} brought no usable files: {reason}")
         raise UserError(
-            f"network.dataset: {self.name} is not in the cache {cache} and no source could be reached; put the files "
-            f"into a folder and set network.data.folder to it: {self._wants()}"
+            f"network.dataset: {self.name} is not in the cache {cache} and could not be downloaded; put its files into "
+            f"a folder and set network.data.folder to that folder: {self._wants()}"
         )
 
     def _store(self, splits: Splits, entry: Path, where: str) -> None:
@@ -317,7 +321,7 @@ class CachedDataset:
         a, b, c, d, variant, digest = self._stored(entry, *ARRAYS, "variant", "digest")
         data = base.check(Data(a, b, c, d, self.classes, self.shape), str(entry), (self.train_count, self.test_count))
         if (found := base.content_hash(data)) != str(digest):
-            raise UserError(f"{entry}: SHA-256 of the arrays: found {found}, allowed {digest}")
+            raise UserError(f"{entry}: SHA-256 of the arrays: found {found}, allowed: {digest}")
         return data, str(variant), str(digest)
 
     def load(self, cache: Path, folder: Path | None = None) -> Data:

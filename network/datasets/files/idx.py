@@ -39,12 +39,12 @@ def parse(raw: bytes, shape: tuple[int, ...], where: str) -> np.ndarray:
     header = 4 + 4 * len(shape)
     magic = struct.pack(">BBBB", 0, 0, 8, len(shape))
     if raw[:4] != magic:
-        raise UserError(f"{where}: magic number: found {raw[:4].hex()}, allowed {magic.hex()}")
+        raise UserError(f"{where}: magic number: found {raw[:4].hex()}, allowed: {magic.hex()}")
     found = struct.unpack(f">{len(shape)}I", raw[4:header]) if len(raw) >= header else ()
     if found != shape:
-        raise UserError(f"{where}: axes: found {list(found)}, allowed {list(shape)}")
+        raise UserError(f"{where}: axes: found {list(found)}, allowed: {list(shape)}")
     if len(raw) != header + int(np.prod(shape)):
-        raise UserError(f"{where}: length: found {len(raw)} bytes, allowed {header + int(np.prod(shape))}")
+        raise UserError(f"{where}: length: found {len(raw)} bytes, allowed: {header + int(np.prod(shape))}")
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)
 
 

@@ -33,14 +33,16 @@ def decode(raw: bytes, shape: tuple[int, int, int], where: str) -> tuple[np.ndar
         with Image.open(io.BytesIO(raw), formats=("JPEG", "PNG")) as image:
             if image.size != shape[1::-1] or image.mode not in modes:
                 raise UserError(
-                    f"{where}: found {image.size[0]} x {image.size[1]} {image.mode}, allowed {shape[1]} x {shape[0]} "
+                    f"{where}: found {image.size[0]} x {image.size[1]} {image.mode}, allowed: {shape[1]} x {shape[0]} "
                     f"{' or '.join(modes)}"
                 )
             return np.asarray(image.convert(modes[0])).reshape(-1), str(image.format)
     except Image.UnidentifiedImageError:
-        raise UserError(f"{where}: found no picture, allowed JPEG or PNG") from None
+        raise UserError(f"{where}: found a file that is not a picture, allowed: JPEG or PNG") from None
     except DAMAGE as error:
-        raise UserError(f"{where}: not a whole picture ({error})") from None
+        raise UserError(
+            f"{where}: found a picture that is damaged or cut short ({error}), allowed: whole pictures"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class ImageFolder:
             rows = sorted((name, kind, key) for key in files for at, kind, name in [key.split("/")] if at == split)
             if (found := {kind for _, kind, _ in rows}) != set(self.classes):
                 raise UserError(
-                    f"{where}: folders in {split}: found {', '.join(sorted(found)) or 'none'}, allowed "
+                    f"{where}: folders in {split}: found {', '.join(sorted(found)) or 'none'}, allowed: "
                     f"{', '.join(self.classes)}"
                 )
             images = np.empty((len(rows), int(np.prod(self.shape))), dtype=np.uint8)

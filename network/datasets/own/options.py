@@ -66,11 +66,13 @@ class Own(Section):
         """Refuse keys that would be without effect."""
         for name in ("test_share", "split_seed"):
             if not self.splits and name in self.model_fields_set:
-                raise ValueError(f"{name}: found it beside test samples of their own, allowed one of them")
+                raise ValueError(
+                    f"{name}: found together with test samples from the user's files, allowed: one of the two"
+                )
         if self.limits is not None and self.scaling not in (None, "none"):
-            raise ValueError(f"limits: found it with scaling {self.scaling}, allowed with none")
+            raise ValueError(f"limits: found with scaling {self.scaling}, allowed: only with scaling none")
         if self.limits is not None and not self.limits[0] < self.limits[1]:
-            raise ValueError(f"limits: found {list(self.limits)}, allowed a lower and a higher number")
+            raise ValueError(f"limits: found {list(self.limits)}, allowed: a lower and a higher number")
         return self
 
 

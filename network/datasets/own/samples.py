@@ -47,25 +47,26 @@ def size(count: int, each: int, where: str) -> None:
     """Raise a `UserError` if ``count`` samples of ``each`` values are more than memory is meant to hold."""
     if count * each > MOST_VALUES:
         raise UserError(
-            f"{where}: found {count} samples of {each} values, allowed {MOST_VALUES:,} values, since they are kept in "
-            "memory; take fewer samples or features"
+            f"{where}: found {count} samples of {each} values, allowed: at most {MOST_VALUES:,} values in all, because "
+            "samples are kept in memory; take fewer samples or features"
         )
 
 
 def _checked(samples: Samples) -> None:
     features, where = samples.features, samples.where
     if features.ndim and not len(features):
-        raise UserError(f"{where}: found no sample, allowed two or more of each class")
+        raise UserError(f"{where}: found no sample, allowed: two or more of each class")
     if features.dtype.kind not in "biuf":
-        raise UserError(f"{where}: found features of type {features.dtype}, allowed numbers")
+        raise UserError(f"{where}: found features of type {features.dtype}, allowed: numbers")
     if features.ndim < 2 or features.ndim > 4 or not features[0].size:
         raise UserError(
-            f"{where}: found features {list(features.shape)}, allowed [samples, features], [samples, rows, columns] or "
-            "[samples, channels, time], [samples, rows, columns, channels]"
+            f"{where}: found features of shape {list(features.shape)}, allowed: [samples, features], [samples, rows, "
+            "columns], [samples, channels, time] or [samples, rows, columns, channels]"
         )
     if samples.labels.ndim != 1 or len(samples.labels) != len(features):
         raise UserError(
-            f"{where}: found {len(features)} samples and labels {list(samples.labels.shape)}, allowed a label for each"
+            f"{where}: found {len(features)} samples and labels of shape {list(samples.labels.shape)}, allowed: one "
+            "label for each sample"
         )
     size(len(features), features[0].size, where)
     if features.dtype.kind == "f":
@@ -74,7 +75,7 @@ def _checked(samples: Samples) -> None:
             place = np.unravel_index(int(np.argmin(finite)), features.shape)
             at = samples.columns[place[1]] if samples.columns is not None else list(map(int, place[1:]))
             raise UserError(
-                f"{where}: sample {place[0] + 1}, feature {at}: found {features[place]}, allowed finite numbers; fill "
+                f"{where}: sample {place[0] + 1}, feature {at}: found {features[place]}, allowed: finite numbers; fill "
                 f"or leave out what is missing ({int(finite.size - finite.sum())} values)"
             )
 
@@ -85,14 +86,15 @@ def _layout(features: np.ndarray, options: Own, where: str) -> tuple[int, int, i
     if options.picture is not None:
         if np.prod(options.picture) != np.prod(shape):
             raise UserError(
-                f"{where}: picture: found {list(options.picture)}, allowed {int(np.prod(shape))} values in all, those "
-                "of a sample"
+                f"{where}: picture: found {list(options.picture)}, allowed: sizes whose product is "
+                f"{int(np.prod(shape))}, the number of values of a sample"
             )
         return options.picture
     if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > 4:
         raise UserError(
-            f"{where}: found pictures {list(shape)}, which look like channels first, allowed rows, columns, channels "
-            "(numpy: transpose(0, 2, 3, 1)), or picture: with these numbers if they are"
+            f"{where}: found pictures of shape {list(shape)}, where the channels seem to come first, allowed: rows, "
+            "columns, channels (in numpy: transpose(0, 2, 3, 1)); if this is that order, state it with picture: "
+            f"{list(shape)}"
         )
     return (1, *shape, 1) if len(shape) == 1 else (*shape, 1) if len(shape) == 2 else shape  # type: ignore[return-value]
 
@@ -133,18 +135,20 @@ def prepare(train: Samples, test: Samples | None, options: Own) -> Prepared:
     else:
         if test.features.shape[1:] != train.features.shape[1:]:
             raise UserError(
-                f"{test.where}: found samples {list(test.features.shape[1:])}, allowed "
-                f"{list(train.features.shape[1:])} as of {where}"
+                f"{test.where}: found samples of shape {list(test.features.shape[1:])}, allowed: "
+                f"{list(train.features.shape[1:])}, as in {where}"
             )
         if test.columns != train.columns:
-            raise UserError(f"{test.where}: found columns that are not those of {where}, allowed the same in order")
+            raise UserError(
+                f"{test.where}: found other columns than in {where}, allowed: the same columns in the same order"
+            )
         names, numbers, tested = labelled.classes(own, labelled.values(test.labels, test.where), where)
         features, given = train.features, test.features
         both = grouped.on_both_sides(train.groups, test.groups)
     assert tested is not None
     shape = _layout(features, options, where)
     if (features == features[0]).all():
-        raise UserError(f"{where}: found training samples that are all alike, allowed features that differ")
+        raise UserError(f"{where}: found training samples that are all alike, allowed: features that differ")
     if groups is not None:
         groups = grouped.validates(numbers, groups, where)
     warnings = labelled.doubts(numbers, tested, names) + both

@@ -39,7 +39,7 @@ def axes(ndim: int, by: str, where: str) -> tuple[int, ...]:
     if by == "feature":
         return (0,)
     if ndim < 3:
-        raise UserError(f"{where}: scale_by: found 'channel' of samples without channels, allowed feature or all")
+        raise UserError(f"{where}: scale_by: found 'channel' for samples without channels, allowed: feature or all")
     return (0, 2) if ndim == 3 else (0, 1, 2)
 
 
@@ -67,8 +67,8 @@ def scaled(train: np.ndarray, test: np.ndarray, method: str, by: str, z_limit: f
     size = np.maximum(abs(low), abs(high))
     if (wrong := (low != high) & ((size > MOST) | (size < 1 / MOST))).any():
         raise UserError(
-            f"{where}: found values from {low[wrong][0]:g} to {high[wrong][0]:g}, allowed {1 / MOST:g} to {MOST:g} in "
-            "size: the squares of others are no floats"
+            f"{where}: found values from {low[wrong][0]:g} to {high[wrong][0]:g}, allowed: {1 / MOST:g} to {MOST:g} in "
+            "size, because the squares of others exceed a float"
         )
     if method == "min_max":
         span = high - low
@@ -105,7 +105,7 @@ def within(values: np.ndarray, limits: tuple[float, float], where: str) -> np.nd
     least, most = float(values.min()), float(values.max())
     if least < low or most > high:
         raise UserError(
-            f"{where}: found values from {least:g} to {most:g} with scaling none, allowed {low:g} to {high:g}; say "
-            "their limits, or scaling: min_max or z_score"
+            f"{where}: found values from {least:g} to {most:g} with scaling none, allowed: {low:g} to {high:g}; give "
+            "the key limits, or set scaling to min_max or z_score"
         )
     return ((values - low) / (high - low)).astype(np.float32)
