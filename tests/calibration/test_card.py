@@ -303,7 +303,7 @@ def test_extra_tables_come_and_go_with_the_card(cards, tmp_path):
     bare = replace(junction, extras={})
     bare.write(tmp_path)
     assert sorted(content(tmp_path)) == FILES and bare.hash != junction.hash
-    with pytest.raises(UserError, match="found table mood, allowed: states, .*, check"):
+    with pytest.raises(UserError, match="found an unknown table mood, allowed: states, .*, check"):
         replace(junction, extras={"mood": junction.reads}).write(tmp_path)
     broken = junction.extras["inverse"].assign(duration_s=-1.0)
     with pytest.raises(UserError, match="inverse.csv: column duration_s: found -1.0 in row 0, allowed: a number >= 0"):
