@@ -16,12 +16,13 @@ from spinloom import streams
 from spinloom.errors import UserError
 from workflow.design.config import Variable
 from workflow.design.objectives import Goal
-from workflow.design.space import Space, Values, rounded
+from workflow.design.space import DRAWS, Space, Values, rounded
 
 if TYPE_CHECKING:
     import optuna
 
 MOST_REFUSED = 300  # points in a row that cannot be
+GUIDED = 20  # of these are Optuna's, which does not learn what is refused; the others are drawn
 
 
 class Asked(NamedTuple):
@@ -61,10 +62,12 @@ class Chooser:
         Raises
         ------
         UserError
-            If Optuna asks for none that can be.
+            If none is found that can be.
         """
         why = ""
-        for _ in range(MOST_REFUSED):
+        for refused in range(MOST_REFUSED):
+            if refused >= GUIDED:
+                self.study.enqueue_trial(self._drawn(len(self.study.trials)))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what is experimental at Optuna
                 self.study.sampler = self._sampler(len(self.study.trials))
@@ -130,6 +133,14 @@ class Chooser:
     def _value(self, name: str, value: Any) -> Any:
         one = self.space.variables[name]
         return one.choices[value] if one.choices is not None else rounded(one, value)
+
+    def _drawn(self, number: int) -> dict[str, Any]:
+        """Return a point by chance that keeps the constraints, as Optuna holds it: a choice is its number."""
+        random = streams.generator(self.seed, "design", "drawn", number)
+        drawn = (self.space.drawn(random) for _ in range(DRAWS))
+        found = next((values for values in drawn if not self.space.broken(values)), self.space.drawn(random))
+        choices = {name: one.choices for name, one in self.space.variables.items() if one.choices is not None}
+        return {name: choices[name].index(value) if name in choices else value for name, value in found.items()}
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         seed = int(streams.digest(self.seed, "design", "choice", number)[0])

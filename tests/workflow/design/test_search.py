@@ -113,6 +113,18 @@ class Level(Stage):
         return [Measured(0.5), super().measured(label)[1]]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_a_search_finds_the_corner_that_constraints_leave(search, sampler):
+    """About one point in a hundred keeps the constraint, and the better points lie far from it."""
+    found = search(constraints=["x0 + x1 > 1.85"], sampler=sampler, generation=4)
+    found.run()
+    assert len(found.trials) == 24
+    assert all(trial.values["x0"] + trial.values["x1"] > 1.85 for trial in found.trials)
+    again = search(constraints=["x0 + x1 > 1.85"], sampler=sampler, generation=4)
+    again.run()
+    assert [trial.values for trial in again.trials] == [trial.values for trial in found.trials]
+
+
 def test_an_objective_that_never_varies_is_one_line(search):
     with pytest.raises(
         UserError, match="objectives.0.quantity: found validation_accuracy = 0.5 in all 8 points, allowed"
