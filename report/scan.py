@@ -86,7 +86,10 @@ def read(folder: Path) -> Scan:
     table = files.read_table(folder / "scan.csv")
     if set(table["point"]) != set(labels):
         other = min(set(table["point"]) ^ set(labels))
-        raise UserError(f"{folder / 'scan.csv'}: point: found not the same as in config/scan.json ({other}); run again")
+        raise UserError(
+            f"{folder / 'scan.csv'}: point: found other points than in config/scan.json ({other}), allowed: the same "
+            "points; run the scan again"
+        )
     for axis in next(iter(labels.values())):
         # not as read: a label such as 010 is no number
         table[f"axis_{axis}"] = [labels[point][axis] for point in table["point"]]

@@ -113,5 +113,5 @@ def _pictures(folder: Path, pulse: int) -> list[bytes]:
     paths = [folder / f"pulse_{pulse}{ending}" for ending in PICTURES]
     for path in paths:
         if not path.exists():
-            raise UserError(f"{path}: no such file")
+            raise UserError(f"{path}: found no such file")
     return [path.read_bytes() for path in paths]

@@ -66,8 +66,8 @@ class _Loader(yaml.SafeLoader):
             line = entry.start_mark.line + 1
             if (entry.tag, entry.value) in lines:
                 raise UserError(
-                    f"{self.name}: line {line}: found key '{short(entry.value)}' again, first in line "
-                    f"{lines[entry.tag, entry.value]}, allowed: each key once"
+                    f"{self.name}: line {line}: found key '{short(entry.value)}' a second time (first in line "
+                    f"{lines[entry.tag, entry.value]}), allowed: each key once"
                 )
             lines[entry.tag, entry.value] = line
         return node
@@ -117,7 +117,7 @@ def read(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path}: found no keys, allowed: a YAML mapping")
     if TEMPLATE in layer:
         raise UserError(
-            f"{path}: found unknown key '{TEMPLATE}', which makes Snakemake evaluate the file, allowed: data alone"
+            f"{path}: found unknown key '{TEMPLATE}', which makes Snakemake execute the file, allowed: data only"
         )
     check_depth(layer, str(path))
     return _anchored(layer, Path(path).parent)
@@ -199,8 +199,8 @@ def stack(path: str | Path, above: dict[str, Any]) -> Stack:
     if EXTENDS not in above:
         if not Path(path).exists() and Path(path).name == "config.yaml":
             raise UserError(
-                f"{path}: found none here, allowed: a folder of `spinloom init`, or a file that says "
-                f"`{EXTENDS}: {DEFAULT}`"
+                f"{path}: found no such file here, allowed: a folder made by `spinloom init`, or a config file with "
+                f"the line `{EXTENDS}: {DEFAULT}`"
             )
         content = read(path)
         if EXTENDS not in content:

@@ -34,15 +34,15 @@ def check_depth(value: Any, source: str, path: str = "", depth: int = 0, entries
     """
     if depth > MAX_DEPTH:
         raise UserError(
-            f"{source}: {short(path)}: found more than {MAX_DEPTH} levels, or an alias of what it lies in, "
+            f"{source}: {short(path)}: found more than {MAX_DEPTH} levels, or an alias of a section that contains it, "
             f"allowed: at most {MAX_DEPTH} levels"
         )
     for name, item in _items(value):
         entries = check_depth(item, source, f"{path}.{name}" if path else str(name), depth + 1, entries + 1)
         if entries > MAX_ENTRIES:
             raise UserError(
-                f"{source}: {short(path)}: found more than {MAX_ENTRIES} entries, aliases written out, "
-                f"allowed: at most {MAX_ENTRIES}"
+                f"{source}: {short(path)}: found more than {MAX_ENTRIES} entries (aliases count in full), allowed: at "
+                f"most {MAX_ENTRIES}"
             )
     return entries
 
@@ -70,7 +70,7 @@ def check_magnitudes(content: Any, source: str) -> None:
     """
     for path, value in leaves(content):
         if isinstance(value, float) and 0 < abs(value) < SMALLEST:
-            raise UserError(f"{source}: {path}: found {short(value)}, allowed: 0, or {SMALLEST:g} and more in size")
+            raise UserError(f"{source}: {path}: found {short(value)}, allowed: 0, or a size of {SMALLEST:g} or more")
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

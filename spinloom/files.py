@@ -100,7 +100,10 @@ def _check_seal(path: Path) -> None:
             continue
         known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
         if path.name in known and path.exists() and known[path.name] != sha256_file(path):
-            raise UserError(f"{path}: its content has been changed since it was made ({sums}); delete it and run again")
+            raise UserError(
+                f"{path}: found that it was edited after it was made ({sums}), allowed: the file as it was made; "
+                "delete it and run again"
+            )
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -208,6 +211,6 @@ def read_table(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path) if path.suffix == ".parquet" else _respelt(pd.read_csv(path), _bare)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such table") from None
+        raise UserError(f"{path}: found no such table") from None
     except (OSError, ValueError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: not a readable table ({error})") from None

@@ -43,4 +43,4 @@ def too_little() -> UserError:
     """Return the error that tells the limit."""
     limit_B, _ = resource.getrlimit(resource.RLIMIT_AS)
     found = "all in use" if limit_B == resource.RLIM_INFINITY else f"a limit of {limit_B / 1e9:.3g} GB (ulimit -v)"
-    return UserError(f"memory: found {found}, allowed: more than this job needs, in general 4 GB and more")
+    return UserError(f"memory: found {found}, which is too little for this job, allowed: in general 4 GB or more")

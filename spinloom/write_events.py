@@ -127,7 +127,7 @@ class Writes(Section):
     @model_validator(mode="after")
     def _known_starts(self) -> Self:
         if self.energy.junction is not None and (isinstance(self.states, Position) or self.reset):
-            raise ValueError("found energy.junction, allowed: with levels that have a state before")
+            raise ValueError("found energy.junction, allowed: only if each write states the level before it")
         return self
 
     @property

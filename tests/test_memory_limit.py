@@ -35,8 +35,8 @@ def command(body, limit_B=LIMIT_B, **environment):
 def test_under_a_limit_of_memory_an_abort_is_one_line(body):
     done = command(body)
     assert done.returncode == 2
-    found = "error: memory: found a limit of 8 GB (ulimit -v), allowed: more than this job needs"
-    assert done.stderr == f"{found}, in general 4 GB and more\n"
+    found = "error: memory: found a limit of 8 GB (ulimit -v), which is too little for this job"
+    assert done.stderr == f"{found}, allowed: in general 4 GB or more\n"
 
 
 def test_all_else_ends_under_a_limit_as_it_does_without():

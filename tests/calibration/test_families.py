@@ -283,7 +283,7 @@ def test_a_family_of_more_states_brings_them(tmp_path):
 
 
 def test_heat_of_a_junction_needs_the_state_before():
-    with pytest.raises(UserError, match="^device.json: writes: found energy.junction, allowed: with levels that have"):
+    with pytest.raises(UserError, match="^device.json: writes: found energy.junction, allowed: only if each write"):
         Writes.parse({**NOTCHED["writes"], "energy": {"junction": {"mz": "mz"}}}, "device.json", "writes")
 
 

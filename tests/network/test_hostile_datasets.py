@@ -181,7 +181,7 @@ def test_an_archive_with_a_file_twice(tmp_path):
             for name, raw in files_of("images").items():
                 made = info(prefix + name, size=len(raw))
                 tar.addfile(made, io.BytesIO(raw))
-    with pytest.raises(UserError, match="found train/.* again, allowed: once"):
+    with pytest.raises(UserError, match="found train/.* a second time, allowed: each file once"):
         small().ensure(tmp_path / "cache", tmp_path / "in.tar.gz", quiet)
 
 

@@ -118,7 +118,7 @@ def test_mirror(tmp_path, mirror):
     lines = []
     with pytest.raises(UserError, match="could not be downloaded"):
         dataset.ensure(tmp_path / "other", None, lines.append)
-    assert "test_batch.bin again, allowed: once" in lines[-1] and not (tmp_path / "other").exists()
+    assert "test_batch.bin a second time, allowed: each file once" in lines[-1] and not (tmp_path / "other").exists()
 
 
 # ---- SVHN

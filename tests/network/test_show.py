@@ -55,5 +55,5 @@ def test_what_a_study_need_not_have_is_left_out(folder):
 
 
 def test_a_folder_without_a_summary(tmp_path):
-    with pytest.raises(UserError, match=r"summary.csv: no such table"):
+    with pytest.raises(UserError, match=r"summary.csv: found no such table"):
         shown(tmp_path)

@@ -100,7 +100,7 @@ def test_published_numbers_and_ours(tmp_path):
 
     text = (tmp_path / "systems.csv").read_text()
     (tmp_path / "systems.csv").write_text(text.replace("91.0", "92.0"))
-    with pytest.raises(UserError, match=r"systems.csv: its content has been changed .*\(systems.csv.sha256\)"):
+    with pytest.raises(UserError, match=r"systems.csv: found that it was edited .*\(systems.csv.sha256\)"):
         read_table(tmp_path / "systems.csv")
 
 
@@ -147,7 +147,7 @@ def test_studies_without_a_system_or_tables(tmp_path):
         systems.collect([tmp_path / "absent"])
     broken = study(tmp_path / "b", [])
     (broken / "network" / "summary" / "energy.csv").unlink()
-    with pytest.raises(UserError, match="energy.csv: no such table"):
+    with pytest.raises(UserError, match="energy.csv: found no such table"):
         systems.collect([broken])
     with pytest.raises(UserError, match="system: found a system in a study without a network, allowed: null"):
         systems.check({"published": []}, [])

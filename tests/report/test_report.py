@@ -85,7 +85,7 @@ def test_pictures_of_writes_stand_in_the_page(folders, full, tmp_path):
     assert not without.pictures and "No pictures of the magnetisation were made" in without.text
     copy = shutil.copytree(folders["domain_wall"], tmp_path / "copy")
     (copy / "device_sims" / "pictures" / "pulse_2.webp").unlink()
-    with pytest.raises(UserError, match=r"pulse_2\.webp: no such file"):
+    with pytest.raises(UserError, match=r"pulse_2\.webp: found no such file"):
         study.read(copy)
 
 
@@ -175,7 +175,7 @@ def test_a_missing_table_is_named_and_nothing_is_written(folders, tmp_path):
     folder = tmp_path / "study"
     shutil.copytree(folders["memristor_32_levels"], folder)
     (folder / "network" / "summary" / "energy.csv").unlink()
-    with pytest.raises(UserError, match=r"energy.csv: no such table"):
+    with pytest.raises(UserError, match=r"energy.csv: found no such table"):
         main(["--study", str(folder), "--output", str(tmp_path / "r.html")])
     assert not (tmp_path / "r.html").exists()
 

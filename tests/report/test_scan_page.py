@@ -104,7 +104,7 @@ def test_one_axis_over_a_decade_is_logarithmic_and_has_no_map(tmp_path):
 def test_a_table_of_other_points_is_refused(folder, tmp_path):
     other = studies.scan(tmp_path / "s", studies.AXES[:1])
     (other / "scan.csv").write_bytes((folder / "scan.csv").read_bytes())
-    with pytest.raises(UserError, match=r"scan.csv: point: found not the same as in config/scan.json") as error:
+    with pytest.raises(UserError, match=r"scan.csv: point: found other points than in config/scan.json") as error:
         main(["--scan", str(other), "--output", str(tmp_path / "r.html")])
     assert "\n" not in str(error.value) and not (tmp_path / "r.html").exists()
 

@@ -51,7 +51,7 @@ def test_no_file_is_replaced(tmp_path, name):
     path = tmp_path / "mine" / name
     path.parent.mkdir(parents=True)
     path.write_text("of the user")
-    with pytest.raises(UserError, match=f"{name}: found it already.*nothing was written"):
+    with pytest.raises(UserError, match=f"{name}: found that it exists already.*nothing was written"):
         begin.begin(tmp_path / "mine")
     assert [one for one in (tmp_path / "mine").rglob("*") if one.is_file()] == [path]
     assert path.read_text() == "of the user"
@@ -62,7 +62,7 @@ def test_no_file_is_replaced(tmp_path, name):
     [
         ("two words", {}, "two words: study: found two words, allowed: letters"),
         ("mine", {"start": "smok"}, "--from: found smok, allowed: default, "),
-        ("mine", {"data": Path("absent.csv")}, "--data: found absent.csv, which is not there"),
+        ("mine", {"data": Path("absent.csv")}, "--data: found absent.csv, which does not exist"),
     ],
 )
 def test_what_cannot_begin_is_one_line_and_writes_nothing(tmp_path, folder, options, message):

@@ -108,7 +108,7 @@ def test_files_targets_and_options_reach_snakemake_in_an_order_that_it_understan
     for words, message in (
         ("nope.yaml calibration", "nope.yaml: cannot be read .No such file"),
         ("a.yaml -n --configfile b.yaml", "--configfile: found 2 times"),
-        ("a.yaml --workflow-profile slrm", "--workflow-profile: found slrm, which is not there"),
+        ("a.yaml --workflow-profile slrm", "--workflow-profile: found slrm, which does not exist"),
         ("a.yaml --config network.seeds=1", "--config: found network.seeds=1"),
     ):
         with pytest.raises(UserError, match=message):

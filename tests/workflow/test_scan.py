@@ -70,9 +70,9 @@ def test_sections_of_another_config_lie_underneath(tmp_path):
     [
         ([{"key": "network.epochs"}], "scan.axes.0: found key, allowed: key with values, or points"),
         ([{"name": "x", "points": {"a": {}}, "values": [1]}], "allowed: key with values, or points"),
-        ([{"points": {"a": {}}}], "scan.axes.0.name: found null, allowed with points: a name"),
-        ([{"key": "network.epochs", "values": [1, 1]}], "scan.axes.0.values: found 1 again"),
-        ([STATES, STATES], "scan.axes: found the name count again"),
+        ([{"points": {"a": {}}}], "scan.axes.0.name: found null, allowed for an axis with points: a name"),
+        ([{"key": "network.epochs", "values": [1, 1]}], "scan.axes.0.values: found 1 a second time"),
+        ([STATES, STATES], "scan.axes: found the name count a second time"),
         ([{"name": "../x", "points": {"a": {}}}], "scan.axes.0: found '../x', allowed as a name"),
         ([{"name": "x", "points": {"a": {"from": "no/such.yaml"}}}], "no/such.yaml: cannot be read"),
         ([{"name": "x", "points": {"a": {"from": "config.yaml", "take": ["study"]}}}], "take: found study, allowed"),

@@ -166,7 +166,7 @@ def test_one_run_at_a_time_and_no_jobs_of_another(finished, tmp_path):
     tree.configure({"network.epochs": 20000})
     third = tree.snakemake()
     assert third.returncode == 2 and len(told(third)) == 1
-    assert "results/small: found a job of an earlier run still at work in it" in third.stderr
+    assert "results/small: found a job of an earlier run still at work in this folder" in third.stderr
     assert contents(tree.results / "device_sims") == before
     kill(tree, run)
     tree.configure({})

@@ -207,7 +207,7 @@ def overlay(tree, path, value, name="scratch"):
         (
             "calibration.states.edges",
             [0.0, 5e-324],
-            "states.edges.1: found 5e-324, allowed: 0, or 1e-40 and more in size",
+            "states.edges.1: found 5e-324, allowed: 0, or a size of 1e-40 or more",
         ),
         ("study", "Validation", "study: found Validation, allowed: another name; the evidence for the engines is in"),
         ("calibration.source", {"kind": "library", "name": "x"}, "calibration.source.name: found 'x', allowed: arm_"),

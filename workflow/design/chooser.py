@@ -78,7 +78,10 @@ class Chooser:
                 return Asked(trial.number, self.space.active(values))
             self.refused += 1
             self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
-        raise UserError(f"design: found {MOST_REFUSED} points in a row that cannot be, the last because of {why}")
+        raise UserError(
+            f"design: found {MOST_REFUSED} points in a row that cannot be simulated, the last because of: {why}; "
+            "allowed: ranges and constraints that leave possible devices"
+        )
 
     def tell(self, number: int, values: list[float] | None, label: str) -> None:
         """Tell what came out of a point, in the units of the tables; None if it failed."""

@@ -90,7 +90,7 @@ def _interrupted() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("error: interrupted; the same command goes on", file=sys.stderr)
+        print("error: interrupted; the same command continues the search", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
 
 
@@ -109,6 +109,6 @@ def _alone(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(
-                f"{folder}: found another search at work in it, allowed: one at a time; wait for it"
+                f"{folder}: found another search at work in this folder, allowed: one at a time; wait until it ends"
             ) from None
         yield

@@ -16,7 +16,7 @@ Label = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=30)]
 
 def _rising(pair: tuple[float, float] | None) -> tuple[float, float] | None:
     if pair is not None and not pair[0] < pair[1]:
-        raise ValueError(f"found [{pair[0]:g}, {pair[1]:g}], allowed: two numbers, the second above the first")
+        raise ValueError(f"found [{pair[0]:g}, {pair[1]:g}], allowed: two numbers, the second larger than the first")
     return pair
 
 
@@ -36,18 +36,18 @@ class Variable(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.range is None) == (self.choices is None):
-            raise ValueError("found range and choices, or neither, allowed: one of them")
+            raise ValueError("found both range and choices, or neither, allowed: exactly one of the two")
         if self.choices is not None and (self.log or self.whole or self.step):
-            raise ValueError("found log, whole or step with choices, allowed: with a range")
+            raise ValueError("found log, whole or step with choices, allowed: only with a range")
         if self.range is None:
             return self
         low, high = self.range
         if self.log and low <= 0:
             raise ValueError(f"found {low:g} with log, allowed: a range above 0")
         if self.log and self.step:
-            raise ValueError("found log with step, allowed: one of them")
+            raise ValueError("found both log and step, allowed: one of the two")
         if self.whole and any(value is not None and value % 1 for value in (low, high, self.step)):
-            raise ValueError("found a fraction with whole, allowed: whole ends and steps")
+            raise ValueError("found a fraction in a range with whole, allowed: whole numbers as ends and step")
         if self.step and self.step > high - low:
             raise ValueError(f"found step {self.step:g}, allowed: at most the range, {high - low:g}")
         return self
@@ -115,8 +115,10 @@ class Design(Section):
         if self.points is None and self.hours is None:
             raise ValueError("found neither points nor hours, allowed: one or both")
         if FULL in self.fidelities:
-            raise ValueError(f"found the fidelity {FULL}, allowed: another name; it is the study as it stands")
+            raise ValueError(
+                f"found a fidelity named {FULL}, allowed: another name, because {FULL} is the study without changes"
+            )
         names = [(one.quantity, one.variant) for one in self.objectives]
         if len(set(names)) < len(names):
-            raise ValueError("found an objective twice, allowed: each once")
+            raise ValueError("found an objective a second time, allowed: each once")
         return self

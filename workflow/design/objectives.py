@@ -139,8 +139,8 @@ def _goal(number: int, one: Objective, variants: list[str]) -> Goal:
     where = f"design.objectives.{number}"
     if one.quantity in TESTED:
         raise UserError(
-            f"{where}.quantity: found {one.quantity}, which is of the test images, allowed: validation_accuracy; what "
-            "was found is tested once, at the end"
+            f"{where}.quantity: found {one.quantity}, which is of the test images, allowed: validation_accuracy, "
+            "because the test images are used once, at the end, for the points that were found"
         )
     if one.quantity not in QUANTITIES:
         raise UserError(f"{where}.quantity: found {one.quantity}, allowed: {', '.join(QUANTITIES)}")
@@ -203,7 +203,7 @@ def last(tables: Path, variant: str) -> dict:
     """
     found = _rows(read_table(tables / "summary.csv"), variant=variant, selection="last")
     if not found:
-        raise UserError(f"{tables / 'summary.csv'}: found no variant {variant}, allowed: a table with it")
+        raise UserError(f"{tables / 'summary.csv'}: found no variant {variant}, allowed: a table with this variant")
     return found[0]
 
 

@@ -165,7 +165,7 @@ class Runs:
             for line in [] if own else lines[-TOLD:]:
                 print(line, file=sys.stderr)
             why = own[-1].removeprefix("error: ") if own else f"Snakemake ended with status {status}"
-            raise UserError(f"{why}; the same command goes on ({log})")
+            raise UserError(f"{why}; the same command continues the search (log: {log})")
         self.failed |= reasons
 
     def _keep(self) -> None:

@@ -214,7 +214,8 @@ class Search:
         different = len({trial.labels[self.space.levels[0]] for trial in told})
         if not told and len(self.trials) >= min(VARY, self.space.design.generation):
             raise UserError(
-                f"design: found no point of {len(self.trials)} that could be made: {self.trials[-1].reason}"
+                f"design: found no point of {len(self.trials)} that could be simulated, the last because of: "
+                f"{self.trials[-1].reason}"
             )
         if different < VARY:
             return

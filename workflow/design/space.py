@@ -57,7 +57,8 @@ class Space:
             raise UserError("design: found none, allowed: a config with a section `design` (docs/design.md)")
         if self.whole["network"] is None or self.whole["scan"] is not None:
             raise UserError(
-                "design: found no network, or a scan beside it, allowed: a study with one, without the other"
+                "design: found a study without a network, or with a scan, allowed: a study with a network and without "
+                "a scan"
             )
         self.design = Design.parse(self.whole["design"], "config", "design")
         self.base = {key: value for key, value in self.whole.items() if key != "design"}
@@ -173,7 +174,10 @@ class Space:
             try:
                 return at(config, self.variables[name].key if name in self.variables else name)
             except KeyError:
-                raise UserError(f"design: found {name}, which the study does not have at this point") from None
+                raise UserError(
+                    f"design: found {name}, which the study of this point does not have, allowed: names that all "
+                    "points have"
+                ) from None
 
         return lookup
 
@@ -224,15 +228,16 @@ class Space:
         if not kept:
             first = max(broken, key=lambda why: broken[why])
             raise UserError(
-                f"design.constraints: found no point among {DRAWS} that keeps them ({broken[first]} break "
-                f"{short(first)}), "
-                "allowed: constraints that some values of the variables keep"
+                f"design.constraints: found no point among {DRAWS} that fulfils them ({broken[first]} violate "
+                f"{short(first)}), allowed: constraints that some values of the variables fulfil"
             )
         why = ""
         for values in kept[:PLANNED]:
             if not (why := self.refused(values)):
                 return len(kept) / (len(kept) + sum(broken.values()))
-        raise UserError(f"design.variables: found no point among {PLANNED} that can be: {why}")
+        raise UserError(
+            f"design.variables: found no point among {PLANNED} that can be simulated, the last because of: {why}"
+        )
 
     def drawn(self, random: np.random.Generator) -> Values:
         """Return values by chance, uniform in their ranges."""
@@ -317,7 +322,7 @@ def _parent(config: dict[str, Any], key: str, where: str) -> None:
             raise KeyError(key)
     except KeyError:
         raise UserError(
-            f"{where}: found the key {short(key)}, which the study does not have, allowed: a key of it"
+            f"{where}: found the key {short(key)}, which the study does not have, allowed: a key of the study"
         ) from None
     if key.split(".")[0] not in ("seed", "device_sims", "calibration", "network"):
         raise UserError(f"{where}: found the key {short(key)}, allowed: keys of device_sims, calibration and network")

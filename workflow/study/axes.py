@@ -25,7 +25,7 @@ def axis_entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict
     if axis["points"] is not None:
         name, entries = axis["name"], {str(label): entry or {} for label, entry in axis["points"].items()}
         if name is None:
-            raise UserError(f"{where}.name: found null, allowed with points: a name")
+            raise UserError(f"{where}.name: found null, allowed for an axis with points: a name")
     else:
         name = axis["name"] or axis["key"].rsplit(".", 1)[-1]
         entries = {}
@@ -38,9 +38,11 @@ def axis_entries(number: int, axis: dict[str, Any]) -> tuple[str, dict[str, dict
             for part in reversed(axis["key"].split(".")):
                 entry = {part: entry}
             if label in entries:
-                raise UserError(f"{where}.values: found {value} again, allowed: each value once")
+                raise UserError(f"{where}.values: found {value} a second time, allowed: each value once")
             entries[label] = entry
     for text in (name, *entries):
         if not LABEL.fullmatch(text):
-            raise UserError(f"{where}: found '{text[:50]}', allowed as a name: up to 40 of A-Z, a-z, 0-9, . + - and _")
+            raise UserError(
+                f"{where}: found '{text[:50]}', allowed as a name: up to 40 characters of A-Z, a-z, 0-9, . + - and _"
+            )
     return name, entries

@@ -67,8 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
     written = begin(parsed.folder, parsed.start, parsed.data)
     print("\n".join(map(str, written)))
     if here_alone():
-        print(f"first: pip install --no-deps {Path.cwd()}, because this Python has Spinloom in this folder alone")
-    print(f"now: cd {parsed.folder}; snakemake -n tells what would run, {called('spinloom')} run runs it")
+        print(
+            f"first: pip install --no-deps {Path.cwd()}, because this Python finds Spinloom only in the current folder"
+        )
+    print(f"next: cd {parsed.folder}; snakemake -n says what would run, {called('spinloom')} run runs it")
 
 
 def here_alone() -> bool:
@@ -100,7 +102,7 @@ def begin(folder: Path, start: str = DEFAULT, data: Path | None = None) -> list[
     source = named(start, "--from")
     if data is not None:
         if not data.exists():
-            raise UserError(f"--data: found {data}, which is not there, allowed: a file or folder")
+            raise UserError(f"--data: found {data}, which does not exist, allowed: a file or folder")
         text = MEASURED.format(study=study, file=_quoted(os.path.relpath(data.resolve(), folder.resolve())))
     else:
         text = re.sub(r"(?m)^study: *[\w-]+", f"study: {study}", source.read_text(encoding="utf-8"))
@@ -115,7 +117,10 @@ def begin(folder: Path, start: str = DEFAULT, data: Path | None = None) -> list[
         texts[profile.relative_to(HERE).as_posix()] = said
     there = [name for name in texts if os.path.lexists(folder / name)]
     if there:
-        raise UserError(f"{folder / there[0]}: found it already, allowed: a folder without; nothing was written")
+        raise UserError(
+            f"{folder / there[0]}: found that it exists already, allowed: a folder without this file; nothing was "
+            "written"
+        )
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with open(folder / name, "x", encoding="utf-8") as stream:

@@ -132,7 +132,8 @@ class Folder:
         except OSError as error:
             if error.errno in BUSY:
                 raise UserError(
-                    f"{self.path}: found a job of an earlier run still at work in it, allowed: none; wait for it"
+                    f"{self.path}: found a job of an earlier run still at work in this folder, allowed: none; wait "
+                    "until it ends"
                 ) from None
 
     def start(self) -> None:
@@ -146,7 +147,9 @@ class Folder:
         self.claim()
         for path, text in self._texts.items():
             if not _holds(path, text):
-                raise UserError(f"{path}: found changed by another run, allowed: what this run wrote; call it again")
+                raise UserError(
+                    f"{path}: found that another run changed it, allowed: what this run wrote; start this run again"
+                )
         os.environ[VARIABLE] = str((self.path / LOCK).resolve())
         shutil.rmtree(self.path / BEFORE, ignore_errors=True)
         for left in [*self.path.rglob(f"{files.TEMPORARY}*")]:

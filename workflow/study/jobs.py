@@ -55,7 +55,10 @@ class Study(Tasks):
         self.points = scan.points("config.yaml", layer)
         self.config = config = study_config.laid_over("config.yaml", layer, source)
         if config.get("design"):
-            raise UserError("design: found a search, allowed: python -m spinloom design FILE, which makes its points")
+            raise UserError(
+                "design: found a search, allowed: python -m spinloom design FILE, which chooses its points and runs "
+                "them"
+            )
         name = config["study"]
         wholes = {f"{name}/points/{point.name}": point.config for point in self.points} or {name: config}
         planner = planning.Planner()
@@ -162,8 +165,9 @@ class Study(Tasks):
         done = sum(chunk.paths(chunks)[0].exists() for chunk in self.chunks.values())
         if done:
             raise UserError(
-                f"{chunks}: found {done} finished simulations, which {option} would delete, allowed: none; if you mean "
-                f"it, delete them first (rm -r {chunks}), or the whole study (rm -r {self.root})"
+                f"{chunks}: found {done} finished simulations, which {option} would delete, allowed: none; if you want "
+                f"them to be simulated again, delete them first (rm -r {chunks}), or the whole study (rm -r "
+                f"{self.root})"
             )
 
 

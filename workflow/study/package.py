@@ -107,7 +107,9 @@ def _agrees(path: Path, other: Path) -> None:
         )
     except AssertionError as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{other}: found other values than in {path.name}, allowed: the same ({reason})") from None
+        raise UserError(
+            f"{other}: found other values than in {path.name}, allowed: the same values ({reason})"
+        ) from None
 
 
 def resource(path: Path, name: str, family: str) -> dict:

@@ -77,7 +77,7 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
     axes = [axis_entries(number, axis) for number, axis in enumerate(scan["axes"])]
     names = [name for name, _ in axes]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"scan.axes: found the name {repeated[0]} again, allowed: each name once")
+        raise UserError(f"scan.axes: found the name {repeated[0]} a second time, allowed: each name once")
     total = 1
     for _, entries in axes:
         total *= len(entries)
@@ -93,7 +93,7 @@ def points(path: str, layer: dict[str, Any]) -> list[Point]:
         try:
             whole = config.stacked(base, layers, f"{path} and overlays")
             if whole["network"] is None:
-                raise UserError("network: found null, allowed in a scan: a network, whose results are compared")
+                raise UserError("network: found null, allowed in a scan: a network, because a scan compares networks")
         except UserError as error:
             raise UserError(f"scan: point {name}: {error}") from None
         found.append(Point(name, labels, whole))
@@ -106,7 +106,7 @@ def _taken(entry: dict[str, Any]) -> dict[str, Any]:
     if source is None:
         return {}
     if not isinstance(source, str):
-        raise UserError(f"scan.axes: from: found {source!r}, allowed: a config file")
+        raise UserError(f"scan.axes: from: found {source!r}, allowed: the path of a config file")
     # a file of the user's, or one that comes with Spinloom
     ours = SHIPPED / source
     content = read(ours if ours.exists() and not Path(source).exists() else source)

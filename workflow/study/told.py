@@ -60,7 +60,7 @@ def config_values(entries: Iterable[str]) -> dict[str, Any]:
                 f"--config: found {entry}, allowed: KEY=VALUE with a key of the top level, as {hint}; or a config file"
             )
         if key in found:
-            raise UserError(f"--config: found key '{key}' again, allowed: each key once")
+            raise UserError(f"--config: found key '{key}' a second time, allowed: each key once")
         found[key] = value(text, f"--config {key}")
     return found
 
@@ -93,21 +93,27 @@ def check_command(words: Sequence[str], folders: Iterable[str | Path] = ("",)) -
         if len(groups) > 1:
             both = [word for group in groups for word in group]
             raise UserError(
-                f"{option}: found {len(groups)} times, of which Snakemake reads the last alone, allowed: once, as "
-                f"{option} {' '.join(both)}"
+                f"{option}: found {len(groups)} times, where Snakemake reads only the last, allowed: once, as {option} "
+                f"{' '.join(both)}"
             )
     for word in (word for group in told.configfile for word in group):
         if not Path(word).is_file():
-            raise UserError(f"--configfile: found {word}, which is no file, allowed: config files; targets stand first")
+            raise UserError(
+                f"--configfile: found {word}, which is not a file, allowed: config files; write targets before "
+                "--configfile"
+            )
     for group in told.config:
         config_values(group)
     profile = told.workflow_profile
     places = [Path(folder, part, profile or "") for folder in folders for part in ("", "profiles")]
     if profile not in (None, "", "none") and not any(map(os.path.exists, places)):
         known = ", ".join(sorted(map(str, PROFILES.glob("*"))))
-        raise UserError(f"--workflow-profile: found {profile}, which is not there, allowed: {known}")
+        raise UserError(f"--workflow-profile: found {profile}, which does not exist, allowed: {known}")
     if told.no_hooks:
-        raise UserError("--no-hooks: found it, allowed: without it; a hook refuses a second run in the same folder")
+        raise UserError(
+            "--no-hooks: found this option, allowed: a run without it, because a hook refuses a second run in the "
+            "same folder"
+        )
 
 
 def hints(targets: Iterable[str]) -> Iterator[str]:

@@ -86,7 +86,7 @@ def test_an_interrupt_is_one_line(capsys):
     with pytest.raises(SystemExit) as ended, command._interrupted():
         raise KeyboardInterrupt
     assert ended.value.code == 128 + signal.SIGINT
-    assert capsys.readouterr().err == "error: interrupted; the same command goes on\n"
+    assert capsys.readouterr().err == "error: interrupted; the same command continues the search\n"
 
 
 def test_a_database_elsewhere(search, tmp_path):

@@ -150,20 +150,20 @@ def test_constraints_are_told_before_anything_runs():
         ({"variables.Ku.range": [5, 5]}, r"range: found \[5, 5\], allowed: two numbers"),
         ({"variables.Ku.range": [1e5, 1e12]}, "design.variables.Ku: .*Ku_J_per_m3: found 1000000000000.0"),
         ({"variables.D.range": [0, 1e-3]}, "found 0 with log, allowed: a range above 0"),
-        ({"variables.D.choices": [1, 2]}, "found range and choices, or neither"),
+        ({"variables.D.choices": [1, 2]}, "found both range and choices, or neither"),
         ({"variables": {}}, "variables: found {}, allowed: at least 1"),
         ({"objectives": [{"quantity": "speed"}]}, "objectives.0.quantity: found speed, allowed: validation_accuracy, "),
         ({"objectives": [{"quantity": "test_accuracy"}]}, "found test_accuracy, which is of the test images"),
         ({"objectives": [{"quantity": "area_m2", "variant": "x"}]}, "objectives.0.variant: found x, allowed: v"),
-        ({"objectives": WANTED[:1] * 2}, "found an objective twice"),
+        ({"objectives": WANTED[:1] * 2}, "found an objective a second time"),
         ({"sampler": "gp"}, "sampler: found gp, allowed: tpe, nsga2, random"),
         ({"points": None}, "found neither points nor hours"),
         ({"constraints": ["K_eff > 0"]}, r"constraints.0: found K_eff, allowed: a variable \(Ku, D\), a key"),
         ({"constraints": ["Ku > "]}, "constraints.0: found Ku > , allowed: numbers, names"),
         ({"constraints": ["__import__('os').system('ls')"]}, "constraints.0: found __import__"),
-        ({"constraints": ["Ku > 1e6", "Ku < 9e5"]}, r"no point among 2000 that keeps them \(\d+ break Ku > 1e6"),
+        ({"constraints": ["Ku > 1e6", "Ku < 9e5"]}, r"no point among 2000 that fulfils them \(\d+ violate Ku > 1e6"),
         ({"fidelities": {"cheap": {"network": {"epochz": 1}}}}, "did you mean 'epochs'"),
-        ({"fidelities": {"full": {}}}, "found the fidelity full, allowed: another name"),
+        ({"fidelities": {"full": {}}}, "found a fidelity named full, allowed: another name"),
         ({"fidelities": {"cheap": {"study": "x"}}}, "found study, allowed: changes of the stages"),
     ],
 )  # fmt: skip
@@ -180,9 +180,9 @@ def test_bad_sections_are_one_line(changes, message):
 def test_a_search_is_no_scan_and_needs_a_network():
     both = copy.deepcopy(layer())
     both["scan"] = {"axes": [{"key": "network.epochs", "values": [1, 2]}]}
-    with pytest.raises(UserError, match="found no network, or a scan beside it"):
+    with pytest.raises(UserError, match="found a study without a network, or with a scan"):
         Space("config.yaml", both)
-    with pytest.raises(UserError, match="found no network"):
+    with pytest.raises(UserError, match="found a study without a network"):
         Space("config.yaml", {**layer(), "network": None})
 
 
