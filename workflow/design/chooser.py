@@ -170,7 +170,9 @@ def _distribution(optuna: Any, one: Variable) -> Any:
     assert one.range is not None
     low, high = one.range
     if one.whole:
-        return optuna.distributions.IntDistribution(int(low), int(high), log=one.log, step=int(one.step or 1))
+        step = int(one.step or 1)
+        high = int(low) + step * ((int(high) - int(low)) // step)
+        return optuna.distributions.IntDistribution(int(low), high, log=one.log, step=step)
     if one.step:
         # Optuna divides the decimal numbers, and warns if anything is left over
         high = float(f"{low + one.step * int((high - low) / one.step + 1e-9):.12g}")

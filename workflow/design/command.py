@@ -34,10 +34,16 @@ def check(overlays: list[str]) -> tuple[Space, list[Goal]]:
     UserError
         If the search cannot be.
     """
-    space = Space("config.yaml", config.layer(overlays).content)
-    plan = space.planner.plan(space.base)
-    goals = objectives.goals(space.design, plan.variants)
-    share = space.check_feasible(streams.generator(space.base["seed"], "design", "feasible"))
+    layer = config.layer(overlays)
+    with _named(layer.source or "config.yaml"):
+        space = Space("config.yaml", layer.content, layer.source)
+        plan, seed = space.planner.plan(space.base), space.base["seed"]
+        goals = objectives.goals(space.design, plan.variants)
+        objectives.check(goals, plan)
+        share = space.check_feasible(streams.generator(seed, "design", "feasible"))
+        space.check_effects(
+            [one.variant for one in space.design.objectives], streams.generator(seed, "design", "effects")
+        )
     levels = " -> ".join(space.levels)
     print(
         f"Search {space.base['study']}: {len(space.variables)} variables, {len(goals)} objectives, fidelities {levels};"
@@ -82,6 +88,15 @@ def run(overlays: list[str], options: list[str]) -> None:
         if status := subprocess.run(command).returncode:
             raise SystemExit(status)
     print(f"Report: {page}")
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Let errors name the file."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error) if str(error).startswith(source) else f"{source}: {error}") from None
 
 
 @contextmanager

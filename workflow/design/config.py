@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from spinloom.declare import Flag, Real, Section, Whole, key
 
 FULL = "full"  # the fidelity of the study as it stands
+NARROW = 1e-4  # of the larger end: in a narrower range the digits of a value tell few values apart
+FINE = 1e-9  # of the larger end: finer steps are lost in the digits of a value
+# columns of the tables, in which each variable has one too
+COLUMNS = (
+    "number", "generation", "point", "fidelity", "within_bounds", "front", "failed", "fresh_point", "test_accuracy",
+    "test_accuracy_sd", "seeds",
+)  # fmt: skip
 Expression = Annotated[str, Field(min_length=1, max_length=300)]
 KeyPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200)]
+Url = Annotated[str, Field(min_length=1, max_length=500)]
 Label = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$", max_length=30)]
 
 
 def _rising(pair: tuple[float, float] | None) -> tuple[float, float] | None:
     if pair is not None and not pair[0] < pair[1]:
         raise ValueError(f"found [{pair[0]:g}, {pair[1]:g}], allowed: two numbers, the second larger than the first")
+    if pair is not None and pair[1] - pair[0] < NARROW * max(map(abs, pair)):
+        raise ValueError(f"found [{pair[0]:.9g}, {pair[1]:.9g}], allowed: ends that differ by {NARROW:g} of the larger")
     return pair
+
+
+def _without_password(url: str | None) -> str | None:
+    """Refuse a URL with a password, which would be kept with the results; the error does not show it."""
+    parts = urlsplit(url or "")
+    if parts.password or any("pass" in name.lower() or name.lower() == "pwd" for name in parse_qs(parts.query)):
+        raise ValueError("found a password, allowed: a URL without one; the driver reads it from its own file")
+    return url
 
 
 class Variable(Section):
@@ -48,8 +67,9 @@ class Variable(Section):
             raise ValueError("found both log and step, allowed: one of the two")
         if self.whole and any(value is not None and value % 1 for value in (low, high, self.step)):
             raise ValueError("found a fraction in a range with whole, allowed: whole numbers as ends and step")
-        if self.step and self.step > high - low:
-            raise ValueError(f"found step {self.step:g}, allowed: at most the range, {high - low:g}")
+        if self.step and not FINE * max(abs(low), abs(high)) <= self.step <= high - low:
+            least = FINE * max(abs(low), abs(high))
+            raise ValueError(f"found step {self.step:g}, allowed: {least:g} to the range, {high - low:g}")
         return self
 
 
@@ -104,10 +124,9 @@ class Design(Section):
     )
     final: Final = key("The front is made again at full fidelity with fresh seeds and devices, and tested.", Final)
     tolerance: Real = key("Share by which a variable may be off, for the robustness of the front.", 0.05, gt=0, le=0.5)
-    storage: str | None = key(
+    storage: Annotated[Url | None, AfterValidator(_without_password)] = key(
         "Where Optuna keeps the study, for optuna-dashboard: URL of a database; null: design/optuna.db in the results.",
         None,
-        max_length=500,
     )
 
     @model_validator(mode="after")

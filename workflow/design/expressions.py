@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +52,15 @@ class Expression:
         Key that it stands under, for errors.
     names : frozenset of str
         Names that it needs; parts of a key are parted by dots, entries of lists are numbers (``pulses.voltages_V.0``).
+    texts : frozenset of (str, str)
+        Names that it compares with a text, and the text.
     """
 
     text: str
     where: str
     tree: ast.expr
     names: frozenset[str]
+    texts: frozenset[tuple[str, str]] = frozenset()
 
     def value(self, lookup: Callable[[str], Any]) -> Any:
         """Return its value with the names that ``lookup`` finds.
@@ -80,7 +83,7 @@ class Expression:
             return False
 
 
-def parse(text: str, where: str) -> Expression:
+def parse(text: str, where: str, condition: bool = False) -> Expression:
     """Return an expression, checked.
 
     Parameters
@@ -89,6 +92,8 @@ def parse(text: str, where: str) -> Expression:
         In Python's spelling; entries of a list as ``voltages_V[0]``.
     where : str
         Key that it stands under, for errors.
+    condition : bool
+        It must be true or false: a number would count as true unless it is 0.
 
     Raises
     ------
@@ -101,7 +106,27 @@ def parse(text: str, where: str) -> Expression:
         _check(tree, names)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UserError(f"{where}: found {short(text)}, allowed: {ALLOWED}") from None
-    return Expression(text, where, tree, frozenset(names))
+    if condition and not _decides(tree):
+        raise UserError(f"{where}: found {short(text)}, allowed: comparisons, joined by and, or, not")
+    return Expression(text, where, tree, frozenset(names), frozenset(_texts(tree)))
+
+
+def _decides(node: ast.expr) -> bool:
+    """Return whether an expression is true or false, whatever its names are."""
+    if isinstance(node, ast.BoolOp):
+        return all(map(_decides, node.values))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return _decides(node.operand)
+    return isinstance(node, ast.Compare)
+
+
+def _texts(tree: ast.expr) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            for name, text in (*zip(sides, sides[1:]), *zip(sides[1:], sides)):
+                if isinstance(name, ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    yield name.id, text.value
 
 
 def _check(node: ast.expr, names: set[str]) -> None:

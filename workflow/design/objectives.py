@@ -13,11 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from network.training.settings import variants
 from spinloom.errors import UserError
 from spinloom.files import read_json, read_table
 from spinloom.quantities import LEVELS, OWN, PHASES
 from workflow.design import derived
 from workflow.design.config import Design, Objective
+from workflow.study.planning import Plan
 
 
 class Measured(NamedTuple):
@@ -43,6 +45,7 @@ class Measured(NamedTuple):
 
 
 ENERGIES = {f"{phase}_energy_J_{level}": (phase, level) for phase in PHASES for level in LEVELS}
+DEVICES = [name for name, (_, level) in ENERGIES.items() if level != "system"]  # which a network in floats has not
 SUMMARY = (
     "validation_accuracy", "writes_per_sample", "training_writes_per_sample", "most_writes_on_a_device",
     "memory_bits_per_synapse", "devices",
@@ -71,6 +74,8 @@ class Goal:
         Of columns: the quantity, with the variant's name where the study says one.
     sign : int
         1 if it is maximised, -1 if it is minimised.
+    first : bool
+        The objective names no variant: that of a point is its first, whose name is that of its rule.
     """
 
     name: str
@@ -79,6 +84,7 @@ class Goal:
     sign: int
     at_least: float | None
     at_most: float | None
+    first: bool = False
 
     def scaled(self, value: float | np.ndarray) -> np.ndarray:
         """Return values, float[...], as they are compared: the larger the better, most as logarithms to the base 10."""
@@ -118,24 +124,63 @@ class Goal:
         return self.at_least is not None or self.at_most is not None
 
 
-def goals(design: Design, variants: list[str]) -> list[Goal]:
+def goals(design: Design, named: list[str]) -> list[Goal]:
     """Return the objectives of a search.
 
     Parameters
     ----------
     design : Design
-    variants : list of str
-        Of the study, the first being what an objective without a variant means.
+    named : list of str
+        Variants of the study, the first being what an objective without a variant means.
 
     Raises
     ------
     UserError
         If there is no such quantity or variant.
     """
-    return [_goal(number, one, variants) for number, one in enumerate(design.objectives)]
+    found = [_goal(number, one, named) for number, one in enumerate(design.objectives)]
+    for number, goal in enumerate(found):
+        if any((goal.quantity, goal.variant) == (other.quantity, other.variant) for other in found[:number]):
+            raise UserError(
+                f"design.objectives.{number}: found {goal.quantity} of {goal.variant} twice, allowed: each once"
+            )
+    return found
 
 
-def _goal(number: int, one: Objective, variants: list[str]) -> Goal:
+def check(goals: list[Goal], plan: Plan) -> None:
+    """Check, before anything runs, that a study has what is wanted.
+
+    Parameters
+    ----------
+    goals : list of Goal
+    plan : Plan
+        Of the study as it stands.
+
+    Raises
+    ------
+    UserError
+        Naming the objective that no table will hold.
+    """
+    calibration, trained = plan.config["calibration"], {one.variant: one for one in plan.trained}
+    for number, goal in enumerate(goals):
+        where, one = f"design.objectives.{number}.quantity: found {goal.quantity}", trained[goal.variant]
+        if goal.quantity in derived.DERIVED:
+            try:
+                derived.value(goal.quantity, plan.config)
+            except UserError as error:
+                raise UserError(f"design.objectives.{number}.quantity: {str(error).removeprefix('design: ')}") from None
+            except (ArithmeticError, ValueError):  # of the study as it stands alone, perhaps
+                pass
+        if goal.quantity == "retention_s" and calibration["source"]["kind"] != "card":
+            if not calibration["retention"]["temperatures_K"]:
+                raise UserError(f"{where}, allowed: with temperatures in calibration.retention.temperatures_K")
+        if not one.uses_card and (goal.quantity == "lifetime_years" or goal.quantity in (*DEVICES, WRITES)):
+            raise UserError(
+                f"{where} of {goal.variant}, allowed: of a variant that has devices, which rule {one.rule} has not"
+            )
+
+
+def _goal(number: int, one: Objective, named: list[str]) -> Goal:
     where = f"design.objectives.{number}"
     if one.quantity in TESTED:
         raise UserError(
@@ -144,53 +189,74 @@ def _goal(number: int, one: Objective, variants: list[str]) -> Goal:
         )
     if one.quantity not in QUANTITIES:
         raise UserError(f"{where}.quantity: found {one.quantity}, allowed: {', '.join(QUANTITIES)}")
-    if one.variant not in (None, *variants):
-        raise UserError(f"{where}.variant: found {one.variant}, allowed: {', '.join(variants)}")
+    if one.variant not in (None, *named):
+        raise UserError(f"{where}.variant: found {one.variant}, allowed: {', '.join(named)}")
     goal = one.goal or ("maximise" if one.quantity in MAXIMISED else "minimise")
+    _check_bounds(where, one)
     name = one.quantity if one.variant is None else f"{one.quantity}_{one.variant}"
     sign = 1 if goal == "maximise" else -1
-    return Goal(name, one.quantity, one.variant or variants[0], sign, one.at_least, one.at_most)
+    return Goal(name, one.quantity, one.variant or named[0], sign, one.at_least, one.at_most, one.variant is None)
+
+
+def _check_bounds(where: str, one: Objective) -> None:
+    accuracy = one.quantity == "validation_accuracy"
+    for name, value in (("at_least", one.at_least), ("at_most", one.at_most)):
+        if value is not None and accuracy and not 0 <= value <= 1:
+            raise UserError(f"{where}.{name}: found {value:g}, allowed: a share from 0 to 1")
+        if value is not None and one.quantity not in LINEAR and value <= 0:
+            raise UserError(f"{where}.{name}: found {value:g}, allowed: more than 0")
+    if one.at_least is not None and one.at_most is not None and one.at_least > one.at_most:
+        raise UserError(f"{where}.at_least: found {one.at_least:g}, allowed: at most at_most, {one.at_most:g}")
 
 
 def measure(study: Path, goal: Goal) -> Measured:
     """Return what a finished study has of an objective; one that its tables do not hold is NaN."""
-    tables = study / "network" / "summary"
+    tables, variant = study / "network" / "summary", _variant(study, goal)
     if goal.quantity in derived.DERIVED:
-        return _measured(derived.value(goal.quantity, read_json(study / "config" / "resolved.json")))
+        try:
+            return _measured(derived.value(goal.quantity, read_json(study / "config" / "resolved.json")))
+        except (UserError, ArithmeticError, ValueError):  # of a device that has none, as a film in the plane
+            return _measured(None)
     if goal.quantity in SUMMARY:
-        row = last(tables, goal.variant)
+        row = last(tables, variant)
         mean = row.get(f"{goal.quantity}_mean", row.get(goal.quantity))
-        return _measured(mean, row.get(f"{goal.quantity}_sd"), row["seeds"], _card_sd(tables, goal))
+        return _measured(mean, row.get(f"{goal.quantity}_sd"), row["seeds"], _card_sd(tables, goal, variant))
     if goal.quantity == "retention_s":
         return _measured(_retention_s(study / "calibration" / "card"))
     if goal.quantity == "lifetime_years":
-        found = _rows(read_table(tables / "lifetime.csv"), variant=goal.variant, cause="learning")
+        found = _rows(read_table(tables / "lifetime.csv"), variant=variant, cause="learning")
         # without writes there is no end
         worst = found[0]["lifetime_years_worst"] if found else math.nan
         return _measured(1e12 if found and pd.isna(worst) else worst)
     if goal.quantity == WRITES:
         terms = read_table(tables / "energy.csv")
-        row = next(iter(_rows(terms, variant=goal.variant, phase="training", level="device", term="writes")), {})
-        return _spent(row, tables, goal)
+        row = next(iter(_rows(terms, variant=variant, phase="training", level="device", term="writes")), {})
+        return _spent(row, tables, goal, variant)
     phase, level = ENERGIES.get(goal.quantity, (SYSTEM.get(goal.quantity, ("", ""))[0], "system"))
     costs = read_table(tables / "costs.csv")
-    row = next(iter(_rows(costs, variant=goal.variant, phase=phase, level=level, chip=OWN)), {})
+    row = next(iter(_rows(costs, variant=variant, phase=phase, level=level, chip=OWN)), {})
     if goal.quantity in ENERGIES:
-        return _spent(row, tables, goal)
+        return _spent(row, tables, goal, variant)
     return _measured(row.get(SYSTEM[goal.quantity][1]))
 
 
-def _spent(row: dict, tables: Path, goal: Goal) -> Measured:
+def _spent(row: dict, tables: Path, goal: Goal, variant: str) -> Measured:
     mean = row.get("energy_J_mean")
     # floats spend nothing on devices, and are no answer to which device
-    mean, n = mean if mean and mean > 0 else math.nan, last(tables, goal.variant)["seeds"]
-    return _measured(mean, row.get("energy_J_sd"), n, _card_sd(tables, goal))
+    mean, n = mean if mean and mean > 0 else math.nan, last(tables, variant)["seeds"]
+    return _measured(mean, row.get("energy_J_sd"), n, _card_sd(tables, goal, variant))
 
 
 def tested(study: Path, goal: Goal) -> Measured:
     """Return the accuracy on test images of an objective's variant in a finished study."""
-    row = last(study / "network" / "summary", goal.variant)
+    row = last(study / "network" / "summary", _variant(study, goal))
     return _measured(row["test_accuracy_mean"], row["test_accuracy_sd"], row["seeds"])
+
+
+def _variant(study: Path, goal: Goal) -> str:
+    """Return the variant that an objective is of in a finished study."""
+    network = read_json(study / "config" / "resolved.json").get("network") if goal.first else None
+    return next(iter(variants(network))) if network else goal.variant
 
 
 def last(tables: Path, variant: str) -> dict:
@@ -218,7 +284,7 @@ def _measured(mean: float | None, sd: float | None = None, n: int = 1, card_sd: 
     return Measured(mean, sd, int(n), card_sd)
 
 
-def _card_sd(tables: Path, goal: Goal) -> float:
+def _card_sd(tables: Path, goal: Goal, variant: str) -> float:
     """Return the sd of a quantity over cards that the same writes allow; 0 if no such cards were trained on.
 
     The spread of the validation accuracy is taken for that of the test accuracy, of which no value is used.
@@ -227,7 +293,7 @@ def _card_sd(tables: Path, goal: Goal) -> float:
     if not path.exists():
         return 0.0
     name = "test_accuracy" if goal.quantity == "validation_accuracy" else goal.quantity
-    found = _rows(read_table(path), variant=goal.variant, quantity=name)
+    found = _rows(read_table(path), variant=variant, quantity=name)
     return float(found[0]["sd_card"]) if found else 0.0
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
 from spinloom.config import lay_over, overlay, stack
+from spinloom.dotted import at, nested, overlap
 from spinloom.errors import UserError
-from spinloom.explain import short
+from spinloom.explain import leaves, short
 from spinloom.files import canonical_json, sha256_text
+from spinloom.stages import STAGES
 from workflow.design import derived, expressions
-from workflow.design.config import FULL, Design, Variable
+from workflow.design.config import COLUMNS, FULL, Design, Variable
 from workflow.study import config as study_config
-from workflow.study.planning import Planner
+from workflow.study.planning import Planner, decisive
 
-DIGITS = 6  # of a value
+DIGITS, STEP_DIGITS = 6, 12  # of a value, and of one in steps, which may have to divide a length
 DRAWS = 2000  # looked at to see whether the constraints leave anything
 PLANNED = 20  # of these that are planned as studies
+TRIED = 5  # points at which a variable may be without effect
 LABEL = 12  # digits of a point's hash
 
 Values = dict[str, Any]
@@ -35,6 +40,8 @@ class Space:
         config.yaml.
     layer : dict
         What is laid over it, with a section ``design``.
+    source : str
+        What errors call it; by default ``path``.
 
     Attributes
     ----------
@@ -50,9 +57,8 @@ class Space:
         If a variable, tie or constraint names what is not there.
     """
 
-    def __init__(self, path: str, layer: dict[str, Any]):
-        self.path = path
-        self.whole = study_config.laid_over(path, layer)
+    def __init__(self, path: str, layer: dict[str, Any], source: str = ""):
+        self.whole = study_config.laid_over(path, layer, source)
         if self.whole.get("design") is None:
             raise UserError("design: found none, allowed: a config with a section `design` (docs/design.md)")
         if self.whole["network"] is None or self.whole["scan"] is not None:
@@ -67,11 +73,11 @@ class Space:
         self.planner = Planner()
         self.ties = {key: expressions.parse(text, f"design.ties.{key}") for key, text in self.design.ties.items()}
         self.constraints = [
-            expressions.parse(text, f"design.constraints.{number}")
+            expressions.parse(text, f"design.constraints.{number}", condition=True)
             for number, text in enumerate(self.design.constraints)
         ]
         self.conditions = {
-            name: expressions.parse(one.when, f"design.variables.{name}.when")
+            name: expressions.parse(one.when, f"design.variables.{name}.when", condition=True)
             for name, one in self.design.variables.items()
             if one.when is not None
         }
@@ -79,31 +85,101 @@ class Space:
 
     def _check(self) -> None:
         keys = [*(one.key for one in self.variables.values()), *self.ties]
-        if repeated := [key for key in keys if keys.count(key) > 1]:
-            raise UserError(f"design: found the key {repeated[0]} twice, allowed: each key in one variable or tie")
+        for one, other in combinations(keys, 2):
+            if overlap(one, other):
+                raise UserError(f"design: found {one} and {other}, allowed: each key in one variable or tie")
         for name, one in self.variables.items():
-            where = f"design.variables.{name}"
-            _parent(self.base, one.key, where)
-            for value in one.choices or one.range or ():
-                value = int(value) if one.whole else value
-                changed = lay_over(self.base, nested(self.base, {one.key: value}))
-                try:
-                    study_config.resolve(changed, where)
-                except UserError as error:
-                    raise UserError(str(error)) from None
+            self._check_variable(name, one)
         for expression in (*self.ties.values(), *self.constraints, *self.conditions.values()):
             for name in expression.names:
                 self._known(name, expression.where)
-        for key in self.ties:
+            for name, text in expression.texts:
+                choices = self.variables[name].choices if name in self.variables else None
+                if choices is not None and text not in choices:
+                    allowed = ", ".join(map(short, choices))
+                    raise UserError(f"{expression.where}: found {name} compared with {short(text)}, allowed: {allowed}")
+        for place, (key, expression) in enumerate(self.ties.items()):
             _parent(self.base, key, "design.ties")
+            self._not_before(expression, [], list(self.ties)[place:])
+        for name, condition in self.conditions.items():
+            place = list(self.variables).index(name)
+            self._not_before(condition, list(self.variables)[place:], list(self.ties))
+        self._check_fidelities(keys)
+
+    def _check_variable(self, name: str, one: Variable) -> None:
+        where = f"design.variables.{name}"
+        columns = (goal.quantity for goal in self.design.objectives)
+        taken = (*COLUMNS, *derived.DERIVED, *expressions.CONSTANTS, *expressions.FUNCTIONS)
+        if name in taken or keyword.iskeyword(name) or any(f"{name}_".startswith(f"{own}_") for own in columns):
+            raise UserError(f"{where}: found a name that tables or expressions use, allowed: another name")
+        _parent(self.base, one.key, where)
+        found: dict[str, Any] = {}
+        for value in one.choices or one.range or ():
+            changed = lay_over(self.base, nested(self.base, {one.key: int(value) if one.whole else value}))
+            text = canonical_json(study_config.resolve(changed, where))
+            if text in found:
+                raise UserError(
+                    f"{where}.choices: found {short(value)}, which gives the same study as {short(found[text])}, "
+                    "allowed: each choice once"
+                )
+            found[text] = value
+
+    def _not_before(self, expression: expressions.Expression, variables: list[str], ties: list[str]) -> None:
+        """Refuse an expression that names what is given a value only after it."""
+        keys = [*(self.variables[name].key for name in variables), *ties]
+        for name in expression.names:
+            if name in variables or any(overlap(name, key) for key in keys):
+                raise UserError(
+                    f"{expression.where}: found {short(name)}, which has no value yet, allowed: what variables and "
+                    "ties before this one set; ties come after all variables"
+                )
+
+    def _check_fidelities(self, keys: list[str]) -> None:
+        """Refuse fidelities that change nothing, or what a variable or a tie sets."""
+        found = {FULL: canonical_json(self.base)}
         for name, changes in self.design.fidelities.items():
+            where = f"design.fidelities.{name}"
             wrong = [key for key in changes if key in ("study", "design", "scan", "extends")]
-            if wrong:
-                raise UserError(f"design.fidelities.{name}: found {wrong[0]}, allowed: changes of the stages and seed")
-            try:
-                study_config.resolve(lay_over(self.base, changes), f"design.fidelities.{name}")
-            except UserError as error:
-                raise UserError(str(error)) from None
+            if wrong or changes.get("network", {}) is None:
+                raise UserError(f"{where}: found {(*wrong, 'no network')[0]}, allowed: changes of the stages and seed")
+            for key, one in product([key for key, _ in leaves(changes)], keys):
+                if overlap(one, key):
+                    raise UserError(f"{where}: found {key}, which variables or ties set ({one}), allowed: other keys")
+            text = canonical_json(study_config.resolve(lay_over(self.base, changes), where))
+            if same := next((other for other in found if found[other] == text), None):
+                raise UserError(f"{where}: found the same study as {same}, allowed: a cheaper form of it")
+            found[name] = text
+
+    def check_effects(self, variants: list[str | None], random: np.random.Generator) -> None:
+        """Refuse a variable that changes nothing of what variants (as of `decisive`) follow from, at a few points.
+
+        Raises
+        ------
+        UserError
+            Naming the variable.
+        """
+        tried = dict.fromkeys(self.variables, 0)
+        for _ in range(DRAWS):
+            values = self.drawn(random)
+            for name in [name for name in self.active(values) if name in tried]:
+                one = self.variables[name]
+                try:
+                    several = {
+                        decisive(self.config(self.changes({**values, name: value})), variants)
+                        for value in one.choices or (_value(one, 0), _value(one, 1))
+                    }
+                except UserError:  # one that cannot be
+                    continue
+                tried[name] += 1
+                if len(several) > 1:
+                    tried.pop(name)
+                elif tried[name] == TRIED:
+                    raise UserError(
+                        f"design.variables.{name}.key: found {one.key}, which changes nothing that the objectives "
+                        "follow from, allowed: a key that this study uses"
+                    )
+            if not tried:
+                return
 
     @property
     def variables(self) -> dict[str, Variable]:
@@ -132,8 +208,7 @@ class Space:
         except KeyError:
             raise UserError(
                 f"{where}: found {short(name)}, allowed: a variable ({', '.join(self.variables)}), a key of the "
-                "config, "
-                f"or one of {', '.join(derived.DERIVED)}"
+                f"config, or one of {', '.join(derived.DERIVED)}"
             ) from None
 
     def active(self, values: Values) -> Values:
@@ -156,10 +231,18 @@ class Space:
             If a tie has no value.
         """
         values = self.active(values)
-        config, lookup = self._config(values), self._lookup(values, self._config(values))
+        config = self._config(values)
         set_ = {self.variables[name].key: value for name, value in values.items()}
-        set_ |= {key: expression.value(lookup) for key, expression in self.ties.items()}
+        for key, expression in self.ties.items():  # each sees those before it
+            set_[key] = expression.value(self._lookup(values, lay_over(config, nested(config, set_))))
         own = nested(config, set_)
+        lookup = self._lookup(values, lay_over(config, own))
+        for key, expression in self.ties.items():
+            if expression.names & derived.DERIVED.keys() and expression.value(lookup) != set_[key]:
+                raise UserError(
+                    f"{expression.where}: found {short(expression.text)}, which a later tie changes, allowed: ties in "
+                    "an order in which none does"
+                )
         return overlay(own, self.design.fidelities[level]) if level != FULL else own
 
     def _config(self, values: Values) -> dict[str, Any]:
@@ -216,20 +299,26 @@ class Space:
             If there is none among `DRAWS`, or the stages refuse all that were planned.
         """
         broken: dict[str, int] = {}
-        kept = []
+        kept, active = [], set[str]()
         for _ in range(DRAWS):
             values = self.drawn(random)
             if why := self.broken(values):
                 broken[why] = broken.get(why, 0) + 1
             else:
                 kept.append(values)
-            if len(kept) >= 10 * PLANNED:
+                active |= self.active(values).keys()
+            if len(kept) >= 10 * PLANNED and active == self.variables.keys():
                 break
         if not kept:
             first = max(broken, key=lambda why: broken[why])
             raise UserError(
-                f"design.constraints: found no point among {DRAWS} that fulfils them ({broken[first]} violate "
-                f"{short(first)}), allowed: constraints that some values of the variables fulfil"
+                f"design.constraints: found no point among {DRAWS} that fulfils them ({broken[first]} violate {first})"
+                ", allowed: constraints that some values of the variables fulfil"
+            )
+        for name in self.conditions.keys() - active:
+            raise UserError(
+                f"{self.conditions[name].where}: found {self.conditions[name].text}, which holds at none of "
+                f"{len(kept)} points that keep the constraints, allowed: a condition that holds at some"
             )
         why = ""
         for values in kept[:PLANNED]:
@@ -272,11 +361,12 @@ def _value(one: Variable, unit: float) -> Any:
 
 
 def rounded(one: Variable, value: float) -> Any:
-    """Return a value as the config holds it: whole, or of `DIGITS` digits, within the range."""
+    """Return a value as the config holds it: whole, or of so many digits, within the range."""
     assert one.range is not None
     if one.whole:
         return int(min(max(round(value), one.range[0]), one.range[1]))
-    return min(max(float(f"{value:.{DIGITS}g}"), one.range[0]), one.range[1])
+    digits = STEP_DIGITS if one.step else DIGITS
+    return min(max(float(f"{value:.{digits}g}"), one.range[0]), one.range[1])
 
 
 def _unit(one: Variable, value: Any) -> float:
@@ -285,24 +375,6 @@ def _unit(one: Variable, value: Any) -> float:
     assert one.range is not None
     low, high = one.range
     return math.log(value / low) / math.log(high / low) if one.log else (value - low) / (high - low)
-
-
-def at(config: Any, key: str) -> Any:
-    """Return the value under a dotted key; entries of a list by their number.
-
-    Raises
-    ------
-    KeyError
-        If it is not there.
-    """
-    for part in key.split("."):
-        if isinstance(config, dict) and part in config:
-            config = config[part]
-        elif isinstance(config, (list, tuple)) and part.isdecimal() and int(part) < len(config):
-            config = config[int(part)]
-        else:
-            raise KeyError(key)
-    return config
 
 
 def _parent(config: dict[str, Any], key: str, where: str) -> None:
@@ -324,34 +396,5 @@ def _parent(config: dict[str, Any], key: str, where: str) -> None:
         raise UserError(
             f"{where}: found the key {short(key)}, which the study does not have, allowed: a key of the study"
         ) from None
-    if key.split(".")[0] not in ("seed", "device_sims", "calibration", "network"):
+    if key.split(".")[0] not in STAGES:  # of all seeds the luckiest would be found
         raise UserError(f"{where}: found the key {short(key)}, allowed: keys of device_sims, calibration and network")
-
-
-def nested(config: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return values by dotted key as a mapping of mappings; a list is given whole, its other entries as they are."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        _set(found, config, key.split("."), value)
-    return found
-
-
-def _set(place: dict[str, Any], below: Any, parts: list[str], value: Any) -> None:
-    first, *rest = parts
-    under = below.get(first) if isinstance(below, dict) else None
-    if not rest:
-        place[first] = value
-    elif isinstance(under, (list, tuple)):
-        place.setdefault(first, _copied(under))
-        entries = place[first]
-        for part in rest[:-1]:
-            entries = entries[int(part) if isinstance(entries, list) else part]
-        entries[int(rest[-1]) if isinstance(entries, list) else rest[-1]] = value
-    else:
-        _set(place.setdefault(first, {}), under, rest, value)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_copied(one) for one in value]
-    return {key: _copied(one) for key, one in value.items()} if isinstance(value, dict) else value

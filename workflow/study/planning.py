@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from calibration.config import Stage as Calibration
 from calibration.sources import build
+from device_sims import devices
 from device_sims.barriers.rest import search
 from device_sims.barriers.rest.search import Search
 from device_sims.common import Simulations
@@ -158,3 +159,28 @@ class Planner:
 def _sweep(device: Simulations) -> tuple[list[Chunk], Any, int]:
     """Return what stage 1 simulates, what the family says of the writes, and the number of pulses."""
     return sweep.plan_checked(device), device.family.writes(device), len(device.family.pulses(device))
+
+
+# what of the calibration section a card has no use for that is not counted from writes
+COUNTING = ("states", "kernel", "posterior", "max_lost_fraction", "accept_misfit", "readout", "write_energy")
+
+
+def decisive(config: dict[str, Any], variants: Iterable[str | None]) -> str:
+    """Return all of a complete config that results of these variants (None: the first) follow from, as a text."""
+    kind, device = config["calibration"]["source"]["kind"], config["device_sims"]
+    idle = {*devices.REGISTRY.names(), "pictures"} - {device["device"]} if kind == "simulation" else device.keys()
+    unused = {"simulation": ("parametric",), "import": ("parametric",), "parametric": COUNTING}
+    network = study_config.section(config, "network")
+    parts, first = settings.parts(network), next(iter(settings.variants(network)))
+    return canonical_json(
+        [
+            {key: value for key, value in device.items() if key not in idle},
+            {
+                key: value
+                for key, value in config["calibration"].items()
+                if key not in unused.get(kind, ("parametric", *COUNTING))
+            },
+            {key: network[key] for key in (*settings.ASSUMED, *settings.REPEATS)},
+            [parts["data"], *(parts.get(f"training_{variant or first}") for variant in variants)],
+        ]
+    )
