@@ -96,12 +96,12 @@ class _Writer:
         counts = [int(n) for n in self.mesh.n]
         mesh: dict[str, Any] = {"cell_m": list(self.cell_m), "cells": counts}
         if periodic := set(str(self.mesh.bc)) & set("xyz"):
-            raise UserError(f"mesh.bc: found '{''.join(sorted(periodic))}', allowed: a mesh that ends")
+            raise UserError(f"mesh.bc: found '{''.join(sorted(periodic))}', allowed: a mesh that is not periodic")
         values = _array(self.system.m)
         ms = np.sqrt((values**2).sum(0))
         inside = ms > 0
         if not inside.any():
-            raise UserError(f"system '{self.system.name}': m is 0 everywhere, allowed: a magnetisation")
+            raise UserError(f"system '{self.system.name}': found m = 0 everywhere, allowed: a magnetisation")
         self._constant("Ms_A_per_m", ms, inside)
         found: dict[str, Any] = {"mesh": mesh}
         if not inside.all():
@@ -179,7 +179,9 @@ class _Writer:
         self.material |= {"Ku2_J_per_m3": -float(term.K2), "axis": axis}
         first = term.K1 if _said(term, "K1") else 0.0
         if isinstance(first, df.Field):
-            raise UserError("energy: found K1 by place beside a K2, allowed: one number")
+            raise UserError(
+                "energy: found a K1 that differs from place to place together with a K2, allowed: one number"
+            )
         if ku := float(first) + 2 * float(term.K2):
             self._uniaxial(ku, axis, inside)
 

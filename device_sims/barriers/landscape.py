@@ -125,5 +125,6 @@ def _refuse_currents(problem: Problem, phase) -> None:
         torque = name in ("current_density_A_per_m2", "zhang_li_u_m_per_s")
         if (torque or name.removeprefix("drive_maps.") in maps) and waveforms.moves(drive):
             raise UserError(
-                f"phase {phase.name}: {name}: found a current, whose torque has no energy; allowed: a phase without"
+                f"phase {phase.name}: {name}: found a current, whose torque has no energy, allowed: a phase without a "
+                "current"
             )

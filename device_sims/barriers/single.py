@@ -98,7 +98,8 @@ def _read(path: str | Path, problem: Problem) -> np.ndarray:
     values = ovf.read(path).values
     if values.shape != (3, *problem.mesh.shape):
         raise UserError(
-            f"{path}: found values {values.shape}, allowed: {(3, *problem.mesh.shape)}, m in all cells of the problem"
+            f"{path}: found values of shape {values.shape}, allowed: {(3, *problem.mesh.shape)}, the magnetisation in "
+            "all cells of the problem"
         )
     return values
 

@@ -168,7 +168,7 @@ def check(section: Simulations) -> None:
     if metal.width_m < options.layer.diameter_m:
         raise UserError(
             f"{where}.heavy_metal.width_m: found {metal.width_m:g}, allowed: at least layer.diameter_m = "
-            f"{options.layer.diameter_m:g}, as the line carries the free layer"
+            f"{options.layer.diameter_m:g}, because the free layer lies on the line"
         )
     for state, side in ((mtj.P, 1), (mtj.AP, -1)):
         mz = landscape.rest(_nominal(options), *mtj.disc(options.layer), _field(options), side)[2]

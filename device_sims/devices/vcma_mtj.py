@@ -105,7 +105,7 @@ def check(section: Simulations) -> None:
     if options.bias_field_T >= limit:
         raise UserError(
             f"device_sims.{section.device}.bias_field_T: found {options.bias_field_T:g}, allowed: less than "
-            f"{limit:.3g}, as beyond it the states lean into the plane until |mz| < {mtj.DECIDED:g}"
+            f"{limit:.3g}, because a larger field tilts the states into the plane, to |mz| < {mtj.DECIDED:g}"
         )
 
 

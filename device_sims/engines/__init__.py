@@ -191,7 +191,7 @@ def refuse_terms(problem: Problem, engine: str, able: Collection[str] = ()) -> N
         used["grains.exchange_factor"] = grains.exchange_factor != 1
     for key, value in used.items():
         if value and key not in able:
-            raise UserError(f"{key}: found with engine {engine}, which has no such term; allowed: engine llg")
+            raise UserError(f"{key}: found with engine {engine}, which has no such term, allowed: engine llg")
 
 
 def run(name: str, problems: Sequence[Problem], raw: str | Path | None = None) -> Iterator[Result]:

@@ -129,7 +129,7 @@ def read(path: Path, content: bytes) -> Table:
     columns = {name: values[:, place] * scale for place, (name, scale) in enumerate(zip(names, scales))}
     if len(columns) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{path}: found two columns called '{twice}', allowed: each name once")
+        raise UserError(f"{path}: found two columns named '{twice}', allowed: each name once")
     return Table(path, columns, dict(zip(names, units)))
 
 

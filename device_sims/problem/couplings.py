@@ -100,7 +100,9 @@ def gaps(problem: Problem, mask: np.ndarray) -> list[Gap]:
         if high == low + 1:
             continue
         if coupling.J_J_per_m2 is None:
-            raise UserError(f"couplings.{place}: layers {low} and {high} do not touch, allowed across empty cells: J")
+            raise UserError(
+                f"couplings.{place}: found layers {low} and {high}, which do not touch, allowed across empty cells: J"
+            )
         columns = mask[low] & mask[high] & ~mask[low + 1 : high].any(0)
         if columns.any():
             filled = np.broadcast_to(material.part(problem, mask), mask.shape)[[low, high]]

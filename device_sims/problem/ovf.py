@@ -284,7 +284,7 @@ def _data(body: bytes, title: str, count: int, name: str, version: int) -> np.nd
         if len(body) >= size and np.frombuffer(body, dtype, 1)[0] != dtype.type(check):
             if np.frombuffer(body, other := dtype.newbyteorder(), 1)[0] == other.type(check):
                 raise UserError(f"{name}: found numbers in the other byte order, allowed: that of OVF {version}.0")
-            raise UserError(f"{name}: the check value in front of the data is wrong; the file is damaged")
+            raise UserError(f"{name}: found a wrong check value before the data; the file is damaged")
         stop = size * (1 + count)
         numbers = np.frombuffer(body[size : min(stop, len(body) - len(body) % size)], dtype).astype(np.float64)
         end = _END.match(body[stop:].lstrip())

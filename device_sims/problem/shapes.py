@@ -138,7 +138,7 @@ def _before_moves(shape: Shape, mesh: Mesh, at: Point) -> np.ndarray:
         if kind == "union":
             return reduce(np.logical_or, others, first)
         return reduce(np.logical_and, others if kind == "intersection" else [~one for one in others], first)
-    raise UserError(f"shape: found kind '{kind}', allowed: {', '.join(KINDS)}, each with what it is made of")
+    raise UserError(f"shape: found kind '{kind}', allowed: {', '.join(KINDS)}, each with its own keys")
 
 
 def _reduced(at: Point, size_m: tuple[float, ...]) -> list[np.ndarray]:
@@ -274,7 +274,7 @@ def _image(file: DataFile) -> tuple[np.ndarray, np.ndarray | float]:
     try:
         image = imread(io.BytesIO(content), format="png" if content[1:4] == b"PNG" else "other")
     except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{file.path}: neither an image nor an OVF file ({error})") from None
+        raise UserError(f"{file.path}: found neither an image nor an OVF file ({error})") from None
     if image.dtype.kind != "f":
         image = image / np.iinfo(image.dtype).max
     image = image[..., None] if image.ndim == 2 else image

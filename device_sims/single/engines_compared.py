@@ -139,7 +139,7 @@ def differences(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataF
     long, rows = [], []
     for engine, table in tables.items():
         if len(table) != len(first) or not np.allclose(table["t_s"], first["t_s"], rtol=1e-9, atol=1e-18):
-            raise UserError(f"{engine}: found other times than {reference}'s in table.csv, allowed: the same")
+            raise UserError(f"{engine}: found other times in table.csv than with {reference}, allowed: the same times")
         for name in names:
             own = table[name] if name in table else pd.Series(0.0, table.index)  # an energy that an engine has not
             apart = own - first[name]

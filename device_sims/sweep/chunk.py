@@ -196,7 +196,7 @@ def read(chunk: Chunk, directory: str | Path) -> tuple[pd.DataFrame, pd.DataFram
     tables = []
     for path in chunk.paths(directory):
         if not path.exists():
-            raise UserError(f"{path}: not there; simulate it first")
+            raise UserError(f"{path}: found no such file; simulate it first")
         stored, table = files.read_parquet_metadata(path), files.read_table(path)
         if stored.get("chunk_hash") != chunk.chunk_hash:
             raise UserError(f"{path}: found chunk_hash {stored.get('chunk_hash')}, required: that of the file's name")
@@ -206,7 +206,10 @@ def read(chunk: Chunk, directory: str | Path) -> tuple[pd.DataFrame, pd.DataFram
     events, trajectories = tables
     expected = [h for h, batch in zip(chunk.spec_hashes, chunk.batches) for _ in range(batch.replicas)]
     if list(events["spec_hash"]) != expected:
-        raise UserError(f"{chunk.paths(directory)[0]}: holds other write events than its name says")
+        raise UserError(
+            f"{chunk.paths(directory)[0]}: found other write events than the file's name states; delete it and run "
+            "again"
+        )
     return events, trajectories
 
 

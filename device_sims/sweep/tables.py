@@ -93,5 +93,5 @@ def checked(table: pd.DataFrame, schema: pa.DataFrameSchema, name: str) -> pd.Da
         case = error.failure_cases.iloc[0]
         more = f" and {len(error.failure_cases) - 1} more" if len(error.failure_cases) > 1 else ""
         raise UserError(
-            f"{name}: column {case['column']}: found {case['failure_case']}, required: {case['check']}{more}"
+            f"{name}: column {case['column']}: found {case['failure_case']}, allowed: {case['check']}{more}"
         ) from None

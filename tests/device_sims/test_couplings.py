@@ -131,7 +131,7 @@ def test_a_ferromagnetic_coupling_of_touching_layers_is_a_stiffness(tmp_path):
         (Coupling(("left", "elsewhere"), factor=1.0), "couplings.0.regions: found 'elsewhere', allowed: left, right"),
         (
             Coupling(layers=(0, 2), factor=0.5),
-            "couplings.0: layers 0 and 2 do not touch, allowed across",
+            "couplings.0: found layers 0 and 2, which do not touch, allowed across",
         ),
         (Coupling(layers=(1, 1), J_J_per_m2=1e-3), "couplings.0.layers: found 1 and 1, allowed: two of 0 to 2"),
         (Coupling(layers=(0, 3), J_J_per_m2=1e-3), "couplings.0.layers: found 0 and 3"),

@@ -278,7 +278,7 @@ def test_tables_are_read_by_their_header_and_damage_is_told(tmp_path):
         path.write_text(content)
         with pytest.raises(UserError, match=re.escape(words)):
             outputs.table(path)
-    with pytest.raises(UserError, match="is no table"):
+    with pytest.raises(UserError, match="found a file that is not a table"):
         outputs.table(tmp_path / "none.txt")
 
 

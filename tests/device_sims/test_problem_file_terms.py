@@ -69,7 +69,7 @@ def test_a_file_without_these_keys_has_the_identity_that_it_had(tmp_path):
             {"couplings": [{"regions": ["left"]}]},
             "couplings.0: found none of factor, A_J_per_m, J_J_per_m2, allowed: one",
         ),
-        ({"couplings": [{"factor": 1}]}, "couplings.0: found none of regions, layers, allowed: one of them"),
+        ({"couplings": [{"factor": 1}]}, "couplings.0: found none of regions, layers, allowed: exactly one of"),
         (
             {"couplings": [{"layers": [0, 1], "factor": 1, "J_J_per_m2": 1e-3}]},
             "couplings.0: found factor and J_J_per_m2 of factor, A_J_per_m, J_J_per_m2",

@@ -160,7 +160,7 @@ def test_a_geometry_in_words(tmp_path):
     ("value", "message"),
     [
         ({"kind": "union"}, "geometry: key 'of' is missing; kind union needs it"),
-        ({"kind": "disc", "of": [{"kind": "box"}]}, "geometry.of: found with kind disc, allowed: with union"),
+        ({"kind": "disc", "of": [{"kind": "box"}]}, "geometry.of: found with kind disc, allowed: only with kind union"),
         ({"kind": "union", "of": [{"kind": "blob"}]}, "geometry.of.0.kind: found blob, allowed: box"),
         ({"kind": "union", "of": [{"kind": "disc", "radius": 1}]}, "geometry.of.0: found unknown key 'radius'"),
         ({"kind": "union", "of": [{"kind": "layers", "layers": [2, 1]}]}, "of.0.layers: found .2, 1., allowed: from"),

@@ -53,7 +53,9 @@ def specified(content: Any, source: str | Path) -> Search:
         starts = [Problem.from_dict({**content["problem"], "initial": one}).initial for one in content["starts"]]
         labels = tuple(map(str, content["labels"]))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{source}: found no search for barriers ({type(error).__name__}: {error})") from None
+        raise UserError(
+            f"{source}: found a file that does not describe a search for barriers ({type(error).__name__}: {error})"
+        ) from None
     return Search(problem, tuple(starts), labels, Settings.parse(content["settings"], str(source), "settings"))
 
 

@@ -117,8 +117,8 @@ class Reference(Section):
         first = self.layers[0]
         if first.direction != "up" or not first.gap_m:
             raise ValueError(
-                f"found a first layer that points {first.direction} at gap_m {first.gap_m:g}, allowed: up, where P is "
-                "parallel to it, and beyond a barrier"
+                f"found a first layer that points {first.direction} at gap_m {first.gap_m:g}, allowed: a first layer "
+                "that points up, so that P is parallel to it, and gap_m above 0"
             )
         return self
 

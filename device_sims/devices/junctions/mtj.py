@@ -218,7 +218,7 @@ def check(section: Simulations, build: Build) -> None:
         if field <= 0:
             raise UserError(
                 f"{where}.material.Ku_J_per_m3: found {Ku:g} in instance {instance}, which turns the easy axis into "
-                f"the plane; allowed: more than {Ku - MU0 * options.material.Ms_A_per_m * field / 2:.4g}"
+                f"the plane, allowed: more than {Ku - MU0 * options.material.Ms_A_per_m * field / 2:.4g}"
             )
     times = [("wait.rest_s", options.wait.rest_s), ("wait.relax_s", options.wait.relax_s)]
     times += [("pulses.durations_s", duration) for duration in options.pulses.durations_s]

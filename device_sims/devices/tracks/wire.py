@@ -242,7 +242,7 @@ def check_width(material: Material, Ku_J_per_m3: float, cell_m: float, found: st
     effective = Ku_J_per_m3 - MU0 * material.Ms_A_per_m**2 / 2
     if effective <= 0:
         raise UserError(
-            f"{found} and turns the film's easy axis into the plane; allowed: what leaves Ku above mu0 Ms^2/2"
+            f"{found} and turns the film's easy axis into the plane, allowed: values that leave Ku above mu0 Ms^2/2"
         )
     width = math.sqrt(material.A_J_per_m / effective)
     if width < cell_m:

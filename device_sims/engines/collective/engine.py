@@ -243,7 +243,9 @@ def _together(problems: Sequence[Problem]) -> tuple:
         t_s.append((taken + steps) * dt)
         records.append([np.asarray(x) for x in (*state, width, energies)])
         if not np.isfinite(records[-1][0][: len(problems)]).all():
-            raise UserError(f"collective: not finite at {t_s[-1]:.4g} s; reduce numerics.dt_s (now {dt:g} s)")
+            raise UserError(
+                f"collective: found values that are not finite at {t_s[-1]:.4g} s; reduce numerics.dt_s (now {dt:g} s)"
+            )
 
     record(first.schedule[0], 0)
     every = first.steps(first.record_interval_s)

@@ -67,7 +67,7 @@ def descent(torque: Callable[[Any, jax.Array], jax.Array]) -> Callable[[Any, Any
         rest = float(jnp.abs(k).max())
         if not rest <= tolerance:
             raise UserError(
-                f"{name}: found {tolerance:g}, but after {int(count)} steps the torque |m x H|/Ms is {rest:.2g}; "
+                f"{name}: found {tolerance:g}, but after {int(count)} steps the torque |m x H|/Ms is {rest:.2g}, "
                 "allowed: a tolerance that can be reached"
             )
         return np.asarray(m)

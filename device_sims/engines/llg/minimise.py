@@ -63,6 +63,6 @@ def relaxed(torque: Callable[[jax.Array], jax.Array], m: np.ndarray, tolerance: 
     if not rest <= tolerance:
         raise UserError(
             f"initial.relax_tolerance: found {tolerance:g}, but after {int(count)} steps the torque |m x H|/Ms is "
-            f"{rest:.2g}; allowed: a tolerance that can be reached, or an initial state nearer to the minimum"
+            f"{rest:.2g}, allowed: a tolerance that can be reached, or an initial state nearer to the minimum"
         )
     return np.asarray(m)

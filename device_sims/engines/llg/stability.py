@@ -111,7 +111,9 @@ def check(problem: Problem) -> None:
 def _check(problem: Problem) -> None:
     numerics, thermal = problem.numerics, problem.temperature_K > 0
     if problem.partner is not None:
-        raise UserError("partner: found a second moment, allowed with the llg engine: none (macrospin has it)")
+        raise UserError(
+            "partner: found a second moment, allowed with the llg engine: none (the macrospin engine has one)"
+        )
     if numerics.integrator not in (*GROWTH, ADAPTIVE):
         allowed = ", ".join((*GROWTH, ADAPTIVE))
         raise UserError(f"numerics.integrator: found '{numerics.integrator}', allowed: {allowed}")
@@ -144,7 +146,7 @@ def _check_adaptive(problem: Problem) -> None:
     if problem.temperature_K:
         raise UserError(
             f"numerics.integrator: found {ADAPTIVE} at {problem.temperature_K:g} K, allowed with a temperature: "
-            f"{', '.join(sorted(GROWTH))} (adaptive steps have no place in white noise)"
+            f"{', '.join(sorted(GROWTH))} (adaptive steps cannot resolve white noise)"
         )
     if numerics.demag_interval_steps:
         raise UserError(

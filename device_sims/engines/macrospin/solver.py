@@ -111,7 +111,10 @@ def _check(problem: Problem) -> None:
             raise UserError(f"{key}: found {found!r}, allowed with the macrospin engine: {allowed!r} ({reason})")
     refuse_terms(problem, "macrospin")
     if any(w.start or w.stop or w.amplitude for w in velocities):
-        raise UserError("zhang_li_u_m_per_s: allowed with the macrospin engine: 0 (this torque acts on gradients)")
+        raise UserError(
+            "zhang_li_u_m_per_s: found a velocity, allowed with the macrospin engine: 0 (this torque acts only on "
+            "gradients)"
+        )
     if not any(initial.direction):
         raise UserError("initial.direction: found a zero vector, allowed: vectors of any other length")
     angle = _largest_angle(problem)

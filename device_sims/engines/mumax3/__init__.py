@@ -79,8 +79,8 @@ def check(problem: Problem) -> None:
     for name in ("spin_hall_angle", "Ku2_J_per_m3", "Kc2_J_per_m3", "Dbulk_J_per_m2"):
         if smooth and getattr(constants, name):
             raise UserError(
-                f"geometry.edge_smoothing: found {smooth} with material.{name}, allowed with mumax3: one of them, "
-                "because that would differ from cell to cell"
+                f"geometry.edge_smoothing: found {smooth} with material.{name}, allowed with mumax3: one of the two, "
+                "because this constant would then differ from cell to cell"
             )
     if torque and mesh.nz > 1 and script.moves(problem):
         raise UserError(

@@ -24,7 +24,7 @@ def table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         head, *rows = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is no table ({error})") from None
+        raise UserError(f"{path}: found a file that is not a table ({error})") from None
     names = [name.strip().rpartition(" ") for name in head.lstrip("# ").split("\t")]
     if not head.startswith("# ") or not all(name and unit[:1] == "(" and unit[-1:] == ")" for name, _, unit in names):
         raise UserError(f"{path}: found header '{head[:80]}', allowed: '# t (s)' and further names with units")
@@ -53,7 +53,7 @@ def result(problem: Problem, script: Script, folder: Path) -> Result:
     columns, _ = table(folder / "table.txt")
     missing = [name for name in ("t", *COLUMNS) if name not in columns]
     if missing:
-        raise UserError(f"{folder / 'table.txt'}: has no column {', '.join(missing)}")
+        raise UserError(f"{folder / 'table.txt'}: found no column {', '.join(missing)}")
     if len(columns["t"]) != len(t_s) or np.abs(columns["t"] - t_s).max() > problem.numerics.dt_s / 2:
         raise UserError(
             f"{folder / 'table.txt'}: found {len(columns['t'])} rows up to {columns['t'].max(initial=0):g} s, "

@@ -96,7 +96,7 @@ def _run(problem: Problem, runner: _Runner, folder: Path) -> Result:
             ends[phase.name] = number
     states, table = _states(place, mask), _table(place)
     if not len(states) == len(table) == len(times_s):
-        raise UserError(f"oommf: found {len(states)} states and {len(table)} rows, needed {len(times_s)} of each")
+        raise UserError(f"oommf: found {len(states)} states and {len(table)} rows, allowed: {len(times_s)} of each")
     return Result(np.array(times_s), np.stack(states), mask, ends, energies(table, model))
 
 
@@ -147,6 +147,6 @@ def _check_relaxed(problem: Problem, table: pd.DataFrame, tolerance: float) -> N
     rest = float(table[column].iloc[-1]) / problem.material.Ms_A_per_m
     if not rest <= tolerance * (1 + 1e-6):
         raise UserError(
-            f"initial.relax_tolerance: found {tolerance:g}, but after {MAX_ITERATIONS} steps of "
-            f"oommf the torque |m x H|/Ms is {rest:.2g}; allowed: a tolerance that can be reached"
+            f"initial.relax_tolerance: found {tolerance:g}, but after {MAX_ITERATIONS} steps of oommf the torque |m x "
+            f"H|/Ms is {rest:.2g}, allowed: a tolerance that can be reached"
         )

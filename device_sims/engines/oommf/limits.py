@@ -114,11 +114,11 @@ def check_problem(problem: Problem) -> None:
     for key, value in (("D_J_per_m2", constants.D_J_per_m2), ("Ku2_J_per_m3", constants.Ku2_J_per_m3)):
         if smooth and value:
             raise UserError(
-                f"geometry.edge_smoothing: found {smooth} with material.{key}, allowed with oommf: one of them"
+                f"geometry.edge_smoothing: found {smooth} with material.{key}, allowed with oommf: one of the two"
             )
     if smooth and has_current(problem):
         raise UserError(
-            f"geometry.edge_smoothing: found {smooth} with a current density, allowed with oommf: one of them"
+            f"geometry.edge_smoothing: found {smooth} with a current density, allowed with oommf: one of the two"
         )
     methods = METHODS[evolver(problem)]
     if numerics.integrator not in methods:
@@ -140,7 +140,8 @@ def check_problem(problem: Problem) -> None:
         if constants.slonczewski_lambda != 1 and constants.field_like_ratio:
             raise UserError(
                 f"material.field_like_ratio: found {constants.field_like_ratio:g} with slonczewski_lambda "
-                f"{constants.slonczewski_lambda:g}, allowed with oommf: 0, because its eps_prime knows no angle"
+                f"{constants.slonczewski_lambda:g}, allowed with oommf: 0, because its eps_prime does not depend on "
+                "the angle"
             )
 
 

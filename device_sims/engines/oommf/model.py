@@ -135,7 +135,7 @@ def _after(mif: str, head: str, text: str) -> str:
 
 def _only(found: int, what: str) -> None:
     if found != 1:
-        raise UserError(f"oommf: this oommfc writes '{what.strip()}' {found} times, allowed: oommfc 0.66")
+        raise UserError(f"oommf: found an oommfc that writes '{what.strip()}' {found} times, allowed: oommfc 0.66")
 
 
 def relaxation(problem: Problem, mask: np.ndarray, m: np.ndarray, tolerance: float) -> Model:

@@ -35,7 +35,10 @@ def field(problem: Problem, mask: np.ndarray) -> np.ndarray:
     if any(mesh.wraps):
         raise UserError("geometry.beyond_mx: found with mesh.periodic, allowed: a track with two ends")
     if not (mask[..., 0].any() and mask[..., -1].any()):
-        raise UserError("geometry.beyond_mx: found no magnetic cell at an end of the box, allowed: a track through it")
+        raise UserError(
+            "geometry.beyond_mx: found no magnetic cell at an end of the box, allowed: a track that runs through the "
+            "whole box"
+        )
     ms = np.where(mask, material.constants(problem, mask)["Ms_A_per_m"], 0.0)
     unit = face_field(mesh.nx, mesh.ny, mesh.nz, mesh.cell_m)
     # a domain of mx leaves -Ms mx at the left end and Ms mx at the right one

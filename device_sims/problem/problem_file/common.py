@@ -27,13 +27,13 @@ def check_kind(kind: str, said: dict[str, Any], where: str, kinds: dict) -> None
     for key in said:
         owners = [one for one, (keys, _) in kinds.items() if key in keys]
         if owners and key not in uses:
-            raise UserError(f"{where}.{key}: found with kind {kind}, allowed: with {', '.join(owners)}")
+            raise UserError(f"{where}.{key}: found with kind {kind}, allowed: only with kind {', '.join(owners)}")
 
 
 def unit(vector: Sequence[float], where: str) -> tuple[float, float, float]:
     """Return a vector of any length as a unit vector; `UserError` if it is zero."""
     if not any(vector):
-        raise UserError(f"{where}: found the zero vector, allowed: any other")
+        raise UserError(f"{where}: found the zero vector, allowed: any other vector")
     exponent = math.frexp(max(map(abs, vector)))[1]
     x, y, z = (math.ldexp(component, -exponent) for component in vector)  # exact, and its length is finite
     length = math.hypot(x, y, z)

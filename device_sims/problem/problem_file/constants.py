@@ -141,5 +141,5 @@ def _cubic(axes: tuple[Direction, ...], where: str) -> tuple[parts.Vector, parts
     """Return two cubic axes as unit vectors; `UserError` if one is zero or they are not at right angles."""
     first, second = (unit(axis, f"{where}.{i}") for i, axis in enumerate(axes))
     if abs(sum(a * b for a, b in zip(first, second))) > 1e-6:
-        raise UserError(f"{where}: found {list(first)} and {list(second)}, allowed: two at right angles")
+        raise UserError(f"{where}: found {list(first)} and {list(second)}, allowed: two axes at right angles")
     return first, second

@@ -187,7 +187,7 @@ def _check_heat(problem: Problem, phase: parts.Phase, key_: str) -> None:
     times = np.linspace(0.0, phase.duration_s, 1001)
     least = min(waveforms.at(phase.temperature_factor, t, phase.duration_s) for t in times)
     if least < 0:
-        raise UserError(f"{key_}: found {least:g} within the phase, allowed: 0 or more at all times")
+        raise UserError(f"{key_}: found {least:g} during the phase, allowed: 0 or more at all times")
 
 
 def _check(problem: Problem) -> None:

@@ -69,7 +69,7 @@ def coupling_of(given: Coupling, index: int) -> parts.Coupling:
         found = [name for name in keys if name in said]
         if len(found) != 1:
             raise UserError(
-                f"{where}: found {' and '.join(found) or 'none'} of {', '.join(keys)}, allowed: one of them"
+                f"{where}: found {' and '.join(found) or 'none'} of {', '.join(keys)}, allowed: exactly one of them"
             )
     if given.layers is not None:
         low, high = given.layers
@@ -97,6 +97,6 @@ def check_grains(problem: Problem, constants: dict) -> None:
         found = getattr(problem.grains, name)
         if found and not np.any(constants[f"{constant}_J_per_m3"]):
             raise UserError(
-                f"grains.{name}: found {found} with {constant}_J_per_m3 0, where it does nothing; allowed: another "
+                f"grains.{name}: found {found} with {constant}_J_per_m3 0, where it has no effect, allowed: another "
                 f"{constant}_J_per_m3, or no {name}"
             )

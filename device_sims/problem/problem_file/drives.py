@@ -174,7 +174,7 @@ def _columns(given: Elementary, of: Of) -> tuple[list[float], list[float]]:
     except OSError as error:
         raise UserError(f"{of.key}.file: {path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{of.key}.file: {path}: is no table ({error})") from None
+        raise UserError(f"{of.key}.file: {path}: found a file that is not a table ({error})") from None
     if not 2 <= len(table) <= MOST_POINTS:
         raise UserError(f"{of.key}.file: {path}: found {len(table)} rows, allowed: 2 to {MOST_POINTS}")
     found = []

@@ -104,7 +104,7 @@ def outputs_of(given: OutputKeys, problem: Problem, shape_of: Callable[[Shape, s
     """Return what is written; `UserError` if its keys do not agree with each other or with the problem."""
     interval, record = given.ovf_interval_s, given.record_interval_s
     if interval is not None and given.ovf != "none":
-        raise UserError("outputs: found both ovf and ovf_interval_s, allowed: one of them")
+        raise UserError("outputs: found both ovf and ovf_interval_s, allowed: one of the two")
     if interval is not None and interval < record * (1 - 1e-6):
         raise UserError(f"outputs.ovf_interval_s: found {interval:g}, allowed: at least record_interval_s = {record:g}")
     for name, asked in (("fields", given.fields), ("crop", given_of(given.crop))):
@@ -123,9 +123,11 @@ def _columns(
     for number, one in enumerate(given):
         where = f"outputs.columns.{number}"
         if one.component is not None and one.kind not in ("wall_position", "wall_kind"):
-            raise UserError(f"{where}.component: found with kind {one.kind}, allowed: with wall_position, wall_kind")
+            raise UserError(
+                f"{where}.component: found with kind {one.kind}, allowed: only with kind wall_position or wall_kind"
+            )
         if one.region is not None and one.shape is not None:
-            raise UserError(f"{where}: found both region and shape, allowed: one of them")
+            raise UserError(f"{where}: found both region and shape, allowed: one of the two")
         shape = shape_of(one.shape, f"{where}.shape") if one.shape is not None else None
         column = Column(one.kind, one.component or "z", one.region or "", shape, one.name)
         twice = sorted(taken.intersection(column.names))

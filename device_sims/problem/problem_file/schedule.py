@@ -197,5 +197,6 @@ def _check_relaxing(phase: parts.Phase, where: str) -> None:
         if steady(getattr(phase, name)) != 0:
             raise UserError(
                 f"{where}.{name}: found in a phase that relaxes, allowed: 0, because the torque of a current has no "
-                "energy to be the least; let the state come to rest in a run with a large alpha"
+                "energy that could be minimised; to let a state come to rest under a current, use a phase of kind run "
+                "with a large alpha"
             )

@@ -184,7 +184,7 @@ def _checked(given: Shape, where: str, mesh: parts.Mesh) -> dict[str, Any]:
         if name in said and not said[name][0] < said[name][1]:
             raise UserError(f"{where}.{name}: found {list(said[name])}, allowed: from below to")
     if given.center_m is not None and given.translate_m is not None:
-        raise UserError(f"{where}: found both translate_m and center_m, allowed: one of them")
+        raise UserError(f"{where}: found both translate_m and center_m, allowed: one of the two")
     if given.rotate_axis is not None and given.rotate_rad is None:
         raise UserError(f"{where}.rotate_axis: found without rotate_rad, allowed: both")
     return said

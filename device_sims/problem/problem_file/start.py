@@ -162,14 +162,16 @@ def _wall_of(given: State, said: dict[str, Any], where: str, track_m: float) -> 
     for name in UP_DOWN if along_x else ALONG_X:
         if name in said:
             allowed = "up_down" if along_x else "head_to_head, tail_to_tail"
-            raise UserError(f"{where}.{name}: found with domains {given.domains or 'up_down'}, allowed: with {allowed}")
+            raise UserError(
+                f"{where}.{name}: found with domains {given.domains or 'up_down'}, allowed: only with {allowed}"
+            )
     if along_x:
         sign = 1.0 if given.domains == "head_to_head" else -1.0
         middle = (0.0, 1.0 if given.core_up is not False else -1.0, 0.0)
         own: dict[str, Any] = {"directions": ((sign, 0.0, 0.0), middle, (-sign, 0.0, 0.0))}
         if given.core == "vortex":
             if given.tilt_rad is not None:
-                raise UserError(f"{where}.tilt_rad: found with core vortex, allowed: with transverse")
+                raise UserError(f"{where}.tilt_rad: found with core vortex, allowed: only with core transverse")
             return {**own, "kind": "vortex_wall", "width_m": given.width_m or track_m}
         if given.circulation is not None:
             raise UserError(f"{where}.circulation: found with core transverse, allowed: with vortex")
@@ -187,12 +189,15 @@ def _wall_of(given: State, said: dict[str, Any], where: str, track_m: float) -> 
 def _skyrmion_of(given: State, where: str) -> dict[str, Any]:
     core = 1 if given.core_up else -1
     if given.charge == 0:
-        raise UserError(f"{where}.charge: found 0, allowed: any other")
+        raise UserError(f"{where}.charge: found 0, allowed: any other integer")
     if given.chirality is not None and given.helicity_rad is not None:
-        raise UserError(f"{where}: found both helicity_rad and chirality, allowed: one of them")
+        raise UserError(f"{where}: found both helicity_rad and chirality, allowed: one of the two")
     vorticity = (given.charge or core) * core
     if given.chirality is not None and vorticity != 1:
-        raise UserError(f"{where}.chirality: found with charge {given.charge}, allowed: with that of the core, {core}")
+        raise UserError(
+            f"{where}.chirality: found with charge {given.charge}, allowed: only with charge {core}, which is that of "
+            "the core"
+        )
     outward = (given.chirality == "left") == (core < 0)
     helicity = given.helicity_rad or 0.0 if given.chirality is None else (0.0 if outward else math.pi)
     width = given.width_m or (given.radius_m or 0.0) / 3
