@@ -133,7 +133,7 @@ def test_the_order_of_runs_does_not_matter_and_wrong_sets_are_refused(study, tmp
         assert file.read_bytes() == (folder / "again" / file.name).read_bytes()
     with pytest.raises(UserError, match="given twice"):
         gather(path, folder, [runs[0], runs[0]], "no")
-    with pytest.raises(UserError, match="--runs: found no replicate 1 of variant noisy, allowed: all seeds"):
+    with pytest.raises(UserError, match="--runs: found no replicate 1 of variant noisy, allowed: all . seeds"):
         gather(path, folder, [run for run in runs if not run.endswith("noisy_1")], "no")
     with pytest.raises(UserError, match="variant: found plain, allowed: accumulate_quantise_program, float_baseline"):
         gather(write_config(folder, epochs=2), folder, runs, "no")
