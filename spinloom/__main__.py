@@ -32,7 +32,7 @@ COMMANDS = {
     "run": "run a study: run [FILE.yaml ...] [TARGET ...] [OPTION of Snakemake ...]",
     "design": "search for a device, its pulses and its training: design FILE.yaml ... [OPTION of Snakemake ...]",
     "report": "say where a study's page is: report [FILE.yaml ...]; or make one: report --card FOLDER --output PAGE",
-    "reference": "write docs/config.md and the schemas of workflow/schemas, in a clone",
+    "reference": "write docs/config.md, docs/config/ and the schemas of workflow/schemas, in a clone",
 }
 # a stage's other name
 SHORT = {"device_sims": "sim", "calibration": "card", "network": "net"}

@@ -1,6 +1,6 @@
 """What a user may write, declared once: a section is a class, a key is a typed field with its range and meaning.
 
-From the classes come the checks with their one-line errors, the defaults, the JSON Schema for editors, docs/config.md,
+From the classes come the checks with their one-line errors, the defaults, the JSON Schema for editors, docs/config/,
 the options of the command lines, and the frozen objects that the code receives:
 
     class Track(Section):
@@ -237,7 +237,7 @@ def meaning(section: type[Section]) -> str:
 
 
 def schema(model: type[Section]) -> dict[str, Any]:
-    """Return the JSON Schema of a section, without references, for editors and for docs/config.md."""
+    """Return the JSON Schema of a section, without references, for editors and for docs/config/."""
     rules = model.model_json_schema()
     return _plain(rules, rules.pop("$defs", {}))
 
@@ -290,11 +290,13 @@ def allowed(rule: dict[str, Any]) -> str:
         if several in rule:
             return " or ".join(dict.fromkeys(filter(None, map(allowed, rule[several]))))
     kinds = rule.get("type", "")
-    text = " or ".join(kinds) if isinstance(kinds, list) else kinds
+    free = isinstance(kinds, list) and "null" in kinds
+    text = " or ".join(kind for kind in kinds if kind != "null") if isinstance(kinds, list) else kinds
     limits = [words.format(number(rule[key])) for key, words in BOUNDS.items() if key in rule]
-    if isinstance(rule.get("items"), dict) and rule["items"].get("type"):
-        text += f" of {allowed(rule['items'])}"
-    return f"{text} {', '.join(limits)}".strip()
+    if isinstance(rule.get("items"), dict) and (entry := allowed(rule["items"])):
+        text += f" of {entry}"
+    text = f"{text} {', '.join(limits)}".strip()
+    return f"{text}{',' if limits else ''} or null" if free else text
 
 
 def default(rule: dict[str, Any]) -> str:

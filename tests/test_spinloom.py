@@ -316,6 +316,9 @@ def test_every_approx_states_its_absolute_tolerance():
 def test_what_is_written_from_the_declarations_is_up_to_date():
     for path, text in reference.files().items():
         assert (ROOT / path).read_text(encoding="utf-8") == text, "run python -m spinloom reference"
+        assert path.endswith(".json") or text.count("\n") <= 250, path
+    written = {path for path in reference.files() if path.startswith("docs/config/")}
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "config").iterdir()} == written
 
 
 def test_an_editor_underlines_nothing_that_we_ship():
@@ -355,13 +358,17 @@ def test_an_editor_knows_the_options_of_each_plug_in(study, changes, wrong):
     assert len(found) == len(wrong) and all(path.endswith(end) for path, end in zip(found, wrong))
 
 
-def test_the_page_of_all_keys_tells_each_key():
-    written = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+def test_the_pages_of_all_keys_tell_each_key():
+    rows = set()
+    for text in reference.files().values():
+        for part in re.split(r"^##? ", text, flags=re.M)[1:]:
+            section = part.split("\n")[0].split(":")[0].replace("The study", "")
+            names = re.findall(r"^\| `([^`]+)` \|", part, re.M)
+            rows |= {section, *(f"{section}.{name}".strip(".").replace(".[]", "[]") for name in names)}
     for path, rule in reference.leaves(declare.schema(config.Study)):
-        assert path.startswith("network.variants.NAME.") or f"| `{path}` |" in written
+        assert path.startswith("network.variants.NAME.") or path in rows
         assert rule["description"].endswith("."), path
     # the default study has no key without a row
-    rows = set(re.findall(r"^\| `([^`]+)` \|", written, re.M))
     for path, _ in explain.leaves(read(ROOT / "config.yaml")):
         named = re.sub(r"\.\d+(?=\.|$)", "[]", path)
         assert {named, named.removesuffix("[]"), re.sub(r"\.[^.]+$", "", named)} & rows, path

@@ -20,7 +20,7 @@ DIRECTIONS = {"duration_s": 1e-9, "voltage_up_V": 0.5, "voltage_down_V": -0.4}
 
 def test_every_format_and_its_options_are_documented(capsys):
     docs = Path(__file__).parents[2] / "docs"
-    overview, keys = ((docs / name).read_text() for name in ("import.md", "config.md"))
+    overview, keys = ((docs / name).read_text() for name in ("import.md", "config/imports.md"))
     pages = "".join(page.read_text() for page in sorted((docs / "import").glob("*.md")))
     with pytest.raises(SystemExit):
         main(["import", "--help"])
