@@ -95,7 +95,7 @@ def train(
     card : Card or None
         None for a rule that uses none.
     network : mapping or Study
-        Keys of the config's section ``network`` (docs/config/network.md); of a study, its first variant trains with.
+        Keys of the config's section ``network`` (docs/config/network.md); of a study,
         what its first variant trains with. `Study.training` returns that of another variant.
     rule : str, optional
         Learning rule in place of the network's, whose options are then left out.
