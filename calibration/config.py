@@ -21,19 +21,20 @@ class Source(Section):
     model_config = ConfigDict(json_schema_extra=follows("options", "format", importers.REGISTRY))
 
     kind: Literal["simulation", "import", "parametric", "library", "card"] = key(
-        "simulation: the device stage; import: measured data; parametric: a law, section `parametric`; "
-        "library: a ready card; card: a card on disk. Only `simulation` simulates.",
+        "Where the card comes from. `simulation`: the device stage. `import`: measured data. `parametric`: a "
+        "formula, in the section `parametric`. `library`: a ready card. `card`: a card on disk. Only "
+        "`simulation` runs the device stage.",
         "simulation",
     )
-    file: str | None = key("File or folder to import; folder of the card.", None, min_length=1)
+    file: str | None = key("File or folder to import. With `kind: card`, the folder of the card.", None, min_length=1)
     format: Annotated[str, OneOf(importers.REGISTRY.names)] | None = key(
-        "Format of the file to import (docs/import.md); null: the one that it looks like.",
+        "Format of the file to import (docs/import.md). With null, the program recognises it.",
         None,
     )
-    name: str | None = key("Name of the library's card (docs/cards.md).", None, min_length=1)
-    options: dict[str, Any] = key("Options of the format (docs/import.md).", dict)
+    name: str | None = key("Name of the card of the library (docs/cards.md).", None, min_length=1)
+    options: dict[str, Any] = key("Options of the import format (docs/import.md).", dict)
     population: Population | None = key(
-        "Of the library's device: spread between devices, instead of the recipe's own; keys of parametric.population.",
+        "Differences between devices, in place of those of the library's device.",
         None,
     )
 
@@ -46,25 +47,35 @@ class Source(Section):
 
 
 class Calibration(Section):
-    """From write events to the kernel card. A change here reruns no simulation."""
+    """How writes become a kernel card. A change here simulates nothing again."""
 
     source: Source = key("Where the card comes from.", Source)
     states: States = key("How a position or a conductance becomes a state.")
-    posterior: Posterior = key("Priors and intervals of the probabilities.", Posterior)
-    kernel: Kernel = key("How a row of probabilities is made.", Kernel)
-    interpolate: Interpolate = key("Pulses that were not simulated, between pulses that were.", Interpolate)
+    posterior: Posterior = key("Priors and credible intervals of the probabilities.", Posterior)
+    kernel: Kernel = key("How the rows of the card are made. A row is a pulse and the state before it.", Kernel)
+    interpolate: Interpolate = key("Pulses to add to the card, between those that were simulated.", Interpolate)
     half_select: HalfSelect = key(
-        "Pulses at a fraction of their voltage, as cells see them that share a line with the one that is written.",
+        "What happens to cells that share a line with the written cell and see a part of its voltage.",
         HalfSelect,
     )
-    retention: Retention = key("Loss of the state in time.", Retention)
-    parametric: Parametric | None = key(  # pyright: ignore[reportInvalidTypeForm]: made when plug-ins are found
-        "The device of a parametric source; null: none.", None
+    retention: Retention = key(
+        "How the card says that devices lose their state in time (docs/calibration/consequences.md).", Retention
     )
-    max_lost_fraction: Real = key("Share of writes whose outcome is no state before it is an error.", 0, ge=0, le=1)
-    accept_misfit: Flag = key("A card that contradicts the writes that it is made of is a warning and no error.", False)
-    readout: Readout = key("What a state conducts, and what a read is.")
-    write_energy: WriteEnergy = key("Circuit quantities of a write; a device needs those of its own mechanism.")
+    parametric: Parametric | None = key(  # pyright: ignore[reportInvalidTypeForm]: made when plug-ins are found
+        "The device, with `source.kind: parametric`.", None
+    )
+    max_lost_fraction: Real = key(
+        "Largest share of writes that may end in no state. A larger share is an error.", 0, ge=0, le=1
+    )
+    accept_misfit: Flag = key(
+        "With true, a card that contradicts the writes it is made of gives a warning. With false, it is an "
+        "error (docs/calibration/check.md).",
+        False,
+    )
+    readout: Readout = key("What a state conducts, and how it is read.")
+    write_energy: WriteEnergy = key(
+        "What the energy of a write is computed from. A device needs the keys of its own mechanism."
+    )
 
 
 class Stage(Calibration, Seeded):

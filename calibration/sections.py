@@ -18,21 +18,21 @@ class States(Section):
     method: Literal[
         "device", "nearest_mean", "equal_width", "equal_population", "mixture", "edges", "lattice", "auto", "wells"
     ] = key(
-        "device: the device has states by nature (junctions, notched wire). Of a wall's position or a "
-        "measured conductance: nearest_mean (a state per pulse), equal_width, equal_population, mixture "
-        "(Gaussian components; of series of readings, levels), edges (given), lattice (equal parts of the whole "
-        "range), auto (levels if series of readings have some, otherwise a lattice). wells: where the walls of a "
-        "notched track settle.",
+        "How states are defined (docs/calibration.md). `device`: by the device itself. `nearest_mean`: one "
+        "for each pulse. `equal_width`, `equal_population`: equal parts of the range, or of the writes. "
+        "`mixture`: clusters. `edges`: as you give them. `lattice`: equal parts of the whole range. `auto`: "
+        "levels if the readings have some, otherwise a lattice. `wells`: where the walls of a notched track "
+        "settle.",
     )
-    count: Whole | None = key("Number of states; null: as many as can be told apart.", None, ge=2, le=1024)
+    count: Whole | None = key("Number of states. With null, as many as can be told apart.", None, ge=2, le=1024)
     edges: tuple[Real, ...] | None = key(
-        "Borders between states, in m or S; with method edges.",
+        "Borders between the states, in m or S, with `method: edges`.",
         None,
         min_length=1,
         max_length=1025,
     )
     misread: Real = key(
-        "Probability of taking a state for its neighbour at which two states count as told apart.",
+        "Two states count as told apart if a state is taken for its neighbour with at most this probability.",
         0.01,
         gt=0,
         lt=0.5,
@@ -44,46 +44,56 @@ METHODS = [name for name in get_args(States.model_fields["method"].annotation) i
 
 
 class Posterior(Section):
-    """Priors and intervals of the probabilities."""
+    """Priors and credible intervals of the probabilities."""
 
-    pseudocount: Real = key("Dirichlet prior per cell (0.5 is Jeffreys').", 0.5, gt=0, le=1000)
-    interval: Real = key("Mass of the credible interval.", 0.95, gt=0, lt=1)
+    pseudocount: Real = key(
+        "Dirichlet prior, as a number of writes for each next state. 0.5 is Jeffreys' prior.", 0.5, gt=0, le=1000
+    )
+    interval: Real = key("Probability mass of the credible intervals.", 0.95, gt=0, lt=1)
     borrow: Flag | None = key(
-        "Rows take what their neighbours and a fitted step say for their prior, not pseudocount; null: if states "
-        "are a lattice, or four levels of readings or more.",
+        "With true, the prior of a row comes from the rows around it and a fitted step, and `pseudocount` is "
+        "not used. With null, this is so for lattices, and for readings with four or more levels "
+        "(docs/statistics.md).",
         None,
     )
     pooling: Literal["events", "instances"] = key(
-        "events: intervals for the devices that were written; instances: for any device of their kind.",
+        "What the intervals hold for. `events`: the devices that were written. `instances`: any device of their kind.",
         "events",
     )
     by_instance: Flag = key(
-        "Also write each device's own probabilities (by_instance.csv); always, if readings show that devices differ.",
+        "With true, each device's own probabilities are written too (`by_instance.csv`). They are always "
+        "written if readings show that devices differ.",
         False,
     )
 
 
 class Kernel(Section):
-    """How a row of probabilities is made."""
+    """How the rows of the card are made. A row is a pulse and the state before it."""
 
-    form: Literal["counts", "law"] = key("counts: the writes counted; law: the fitted law in all rows.", "counts")
+    form: Literal["counts", "law"] = key(
+        "`counts`: probabilities from counted writes. `law`: the fitted law, in all rows.", "counts"
+    )
     law: Annotated[str, OneOf(lambda: ["auto", *laws.REGISTRY.names()])] = key(
-        "Law that is fitted; auto: the best of those that suit.",
+        "Law to fit (docs/laws.md). `auto` takes the best of those that suit the device.",
         "auto",
     )
-    criterion: Literal["aic", "held_out"] = key("What the best law is judged by.", "aic")
+    criterion: Literal["aic", "held_out"] = key(
+        "How `auto` chooses the best law: by Akaike's criterion, or by the likelihood of writes held out of the fit.",
+        "aic",
+    )
     empty_rows: Literal["error", "law", "stay"] = key(
-        "Rows without writes. error: refuse; law: by the fitted law; stay: the device does not change.",
+        "What to do with rows without writes. `error` refuses the card. `law` uses the fitted law. `stay` "
+        "assumes that the device does not change.",
         "error",
     )
 
 
 class Point(Section):
-    """A pulse between the simulated ones."""
+    """A pulse to add."""
 
-    voltage_V: Real | None = key("Voltage.", absent=True)
-    duration_s: Real | None = key("Length.", absent=True, gt=0)
-    temperature_K: Real | None = key("Temperature.", absent=True, gt=0)
+    voltage_V: Real | None = key("Voltage of the pulse.", absent=True)
+    duration_s: Real | None = key("Length of the pulse.", absent=True, gt=0)
+    temperature_K: Real | None = key("Temperature of the pulse.", absent=True, gt=0)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -91,100 +101,100 @@ class Point(Section):
 
 
 class Interpolate(Section):
-    """Pulses that were not simulated, between pulses that were."""
+    """Pulses to add to the card, between those that were simulated."""
 
     points: tuple[Point, ...] = key(
-        "Pulses to add to the card; what is left out is as in the other pulses.",
+        "The pulses. A value that you leave out is that of the card's other pulses.",
         (),
         max_length=1000,
     )
-    extrapolate: Flag = key("Also beyond the simulated pulses.", False)
+    extrapolate: Flag = key("With true, pulses outside the simulated range are allowed too.", False)
 
 
 class HalfSelect(Section):
-    """Pulses at a fraction of their voltage, as cells see them that share a line with the one that is written."""
+    """What happens to cells that share a line with the written cell and see a part of its voltage."""
 
     fractions: tuple[Annotated[Real, Field(gt=0, lt=1)], ...] = key(
-        "Fractions of the voltage, e.g. 0.5.",
+        "Parts of the voltage, such as 0.5.",
         (),
         max_length=10,
     )
 
 
 class Retention(Section):
-    """Loss of the state in time."""
+    """How the card says that devices lose their state in time (docs/calibration/consequences.md)."""
 
     temperatures_K: tuple[Annotated[Real, Field(gt=0, le=1500)], ...] = key(
-        "Temperatures of the table.",
+        "Temperatures for which the card holds the rates of losing a state.",
         (),
         max_length=100,
     )
     thermal_stability: Real | None = key(
-        "Barrier over kB T at the card's temperature; null: the device's own.",
+        "Energy barrier divided by kB T, at the card's temperature. With null, the barrier of the device stage.",
         None,
         gt=0,
         le=1000,
     )
-    attempt_time_s: Real = key("Attempt time.", 1e-09, gt=0, le=0.001)
+    attempt_time_s: Real = key("Attempt time tau0 of the rates exp(-barrier/kB T)/tau0.", 1e-09, gt=0, le=0.001)
 
 
 class Readout(Section):
-    """What a state conducts, and what a read is."""
+    """What a state conducts, and how it is read."""
 
     RA_ohm_m2: Real | None = key(
-        "Resistance-area product of the parallel junction; junction families have their own.",
+        "Resistance-area product of the junction in the parallel state. Junction families have their own.",
         absent=True,
         gt=0,
         le=1,
     )
     TMR: Real | None = key(
-        "Tunnel magnetoresistance ratio at zero voltage (1.5 is 150 %); junction families have their own.",
+        "Tunnel magnetoresistance ratio at zero voltage (1.5 is 150 %). Junction families have their own.",
         absent=True,
         gt=0,
         le=100,
     )
     TMR_half_voltage_V: Real | None = key(
-        "Voltage at which half of the ratio is left; null: it does not fall.",
+        "Voltage at which the ratio is half of that at zero voltage. With null, it does not fall.",
         None,
         gt=0,
         le=100,
     )
-    RA_relative_sd: Real = key("Spread of RA between devices, relative.", 0, ge=0, le=0.3)
-    read_voltage_V: Real = key("Read voltage.", gt=0, le=10)
+    RA_relative_sd: Real = key("Standard deviation of RA from device to device, relative to RA.", 0, ge=0, le=0.3)
+    read_voltage_V: Real = key("Voltage of a read.", gt=0, le=10)
     read_duration_s: Real = key("Length of a read.", gt=0, le=0.001)
-    noise_fraction: Real = key("Read noise (sd) as a fraction of the conductance.", ge=0, le=1)
+    noise_fraction: Real = key("Read noise: standard deviation of a read, relative to the conductance.", ge=0, le=1)
 
 
 class WriteEnergy(Section):
-    """Circuit quantities of a write; a device needs those of its own mechanism."""
+    """What the energy of a write is computed from. A device needs the keys of its own mechanism."""
 
     resistivity_ohm_m: Real | None = key(
-        "Resistivity of the heavy metal (spin-orbit torque).",
+        "Resistivity of the heavy metal, for spin-orbit torque.",
         absent=True,
         gt=0,
         le=1,
     )
     heavy_metal_thickness_m: Real | None = key(
-        "Thickness of the heavy metal (spin-orbit torque).",
+        "Thickness of the heavy metal, for spin-orbit torque.",
         absent=True,
         gt=0,
         le=1e-06,
     )
     gate_relative_permittivity: Real | None = key(
-        "Relative permittivity of the gate dielectric (VCMA, strain).",
+        "Relative permittivity of the gate dielectric, for VCMA.",
         absent=True,
         ge=1,
         le=100000,
     )
     reset_current_density_A_per_m2: Real | None = key(
-        "Current density of the reset pulse.",
+        "Current density of the reset before a write.",
         absent=True,
         ge=0,
         le=10000000000000.0,
     )
-    reset_duration_s: Real | None = key("Length of the reset pulse.", absent=True, ge=0, le=0.001)
+    reset_duration_s: Real | None = key("Length of the reset before a write.", absent=True, ge=0, le=0.001)
     clock_energy_J: Real | None = key(
-        "Energy of a clock pulse of a field or a Zhang-Li current, made outside of the device.",
+        "Energy of a clock pulse of a field or a Zhang-Li current, which is made outside the device.",
         absent=True,
         ge=0,
         le=1,

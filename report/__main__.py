@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     whose.add_argument("--scan", type=Path, help="folder of the scan's results")
     whose.add_argument("--design", type=Path, help="folder of the search's results")
     whose.add_argument("--card", type=Path, help="folder of a kernel card")
-    parser.add_argument("--validation", type=Path, help="validation.csv of the engines; passed over if absent")
+    parser.add_argument("--validation", type=Path, help="validation.csv of the engines, if there is one")
     parser.add_argument("--output", type=Path, required=True, help="the page")
     parsed = parser.parse_args(arguments)
     if parsed.scan:

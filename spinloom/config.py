@@ -20,7 +20,9 @@ from spinloom.explain import check_depth, short
 class Seeded(Section):
     """What a study and each of its stages have: the seed."""
 
-    seed: Whole = key("Seed of every random stream of the study.", ge=0, le=2**53 - 1)
+    seed: Whole = key(
+        "Seed of all random numbers of the study: roughness, thermal noise, weights, writes, reads.", ge=0, le=2**53 - 1
+    )
 
 
 EVIDENCE = "validation"  # folder in results/ that is no study's
@@ -40,7 +42,7 @@ class Named(Seeded):
     """What a study has beside its stages."""
 
     study: Annotated[str, AfterValidator(_folder_name)] = key(
-        "Name of the study; its results go to results/NAME.", min_length=1, max_length=64
+        "Name of the study. Its results are written to `results/NAME`.", min_length=1, max_length=64
     )
 
 

@@ -283,7 +283,7 @@ BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", 
 def allowed(rule: dict[str, Any]) -> str:
     """Return type and bounds in words."""
     if "const" in rule:
-        return f"`{json.dumps(rule['const'])}`"
+        return f"`{json.dumps(rule['const'])}`{' or null' if 'null' in rule.get('type', ()) else ''}"
     if "enum" in rule:
         return ", ".join(f"`{value}`" if value is not None else "null" for value in rule["enum"])
     for several in ("anyOf", "oneOf"):

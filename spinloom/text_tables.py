@@ -33,12 +33,20 @@ _SAMPLE = 400  # lines that are looked at
 
 
 class Spelling(Section):
-    """How a text table is written; null is what the file looks like."""
+    """How a text table is written. With null, the program finds out from the file."""
 
-    separator: Literal["comma", "semicolon", "tab", "blank", "bar"] | None = key("What separates columns.", None)
-    decimal: Literal["point", "comma"] | None = key("Decimal sign.", None)
-    encoding: Text | None = key("Encoding of the text, e.g. utf-8, utf-16, latin-1.", None)
-    skip_rows: Whole | None = key("Lines to pass over at the top, before the names of the columns.", None, ge=0)
+    separator: Literal["comma", "semicolon", "tab", "blank", "bar"] | None = key(
+        "Character between columns. With null, the program finds out from the file.", None
+    )
+    decimal: Literal["point", "comma"] | None = key(
+        "Decimal sign of numbers. With null, the program finds out from the file.", None
+    )
+    encoding: Text | None = key(
+        "Encoding of the text, such as utf-8, utf-16 or latin-1. With null, the program finds out from the file.", None
+    )
+    skip_rows: Whole | None = key(
+        "Number of lines to skip before the column names. With null, the program finds out from the file.", None, ge=0
+    )
 
 
 class Dialect(NamedTuple):

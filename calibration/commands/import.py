@@ -19,7 +19,7 @@ OPTIONS = {"method": "--states", "count": "--count", "edges": "--edges"}  # key 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="file or folder to import")
-    parser.add_argument("--format", choices=importers.REGISTRY.names(), help="how it is laid out; default: as it looks")
+    parser.add_argument("--format", choices=importers.REGISTRY.names(), help="format of the file; default: recognised")
     parser.add_argument("--output", type=make_card.a_path, required=True, help="directory of the card")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format, below"

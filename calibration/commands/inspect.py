@@ -17,7 +17,7 @@ from spinloom.files import atomic, write_text
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="file or folder to look at")
-    parser.add_argument("--format", choices=importers.REGISTRY.names(), help="how it is laid out; default: as it looks")
+    parser.add_argument("--format", choices=importers.REGISTRY.names(), help="format of the file; default: recognised")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="option of the format, as of import"
     )

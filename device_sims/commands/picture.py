@@ -18,13 +18,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--colour", choices=("mz", "angle"), help="default: mz, or the angle if m lies in the plane")
     parser.add_argument("--layers", help="layers of cells, such as 0,2; default: all, at most four")
     parser.add_argument(
-        "--snapshots", type=whole_number("--snapshots", 1, 1000), default=8, help="at most so many (default 8)"
+        "--snapshots",
+        type=whole_number("--snapshots", 1, 1000),
+        default=8,
+        help="largest number of snapshots (default 8)",
     )
     parser.add_argument(
         "--cells",
         type=whole_number("--cells", 1, 10**7),
         default=20000,
-        help="of a layer at most so many are drawn, evenly picked (default 20000)",
+        help="largest number of cells drawn of a layer, spread evenly over it (default 20000)",
     )
 
 

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_key(parser, "--engine", Simulations, "engine", default="llg")
     parser.add_argument("--output", required=True, help="directory of this run; the same command goes on in it")
     parser.add_argument(
-        "--replicas", type=whole_number("--replicas", 1, 10**6), help="repetitions with a thermal noise of their own"
+        "--replicas", type=whole_number("--replicas", 1, 10**6), help="number of repetitions, each with its own noise"
     )
     add_key(parser, "--seed", ProblemFile, "seed", default=None)
     parser.add_argument("--raw", help="new directory in which OOMMF's own files are kept")

@@ -10,10 +10,10 @@ from spinloom.command_line import whole_number
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", default="results/validation", help="directory to write to (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="GROUP", help="these groups of checks only")
+    parser.add_argument("--only", nargs="+", default=[], metavar="GROUP", help="run only these groups of checks")
     parser.add_argument("--quick", action="store_true", help="the short subset")
     parser.add_argument("--jobs", type=whole_number("--jobs", 1), default=1, help="processes (default: 1)")
-    parser.add_argument("--engine", default="llg", help="who solves the problems of other codes (default: llg)")
+    parser.add_argument("--engine", default="llg", help="engine for the problems of other codes (default: llg)")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a row is outside its tolerance")
 
 

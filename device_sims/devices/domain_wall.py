@@ -72,51 +72,53 @@ class Sot(Section):
     )
     duration_s: Real = key("Length of the pulse.", gt=0, le=1e-06)
     spin_hall_angle: Real = key(
-        "Effective spin Hall angle; with D > 0 a negative product with J drives the wall to the right.",
+        "Effective spin Hall angle. With D > 0, the wall moves to the right if the product of angle and "
+        "current density is negative.",
         ge=-1,
         le=1,
     )
-    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
+    field_like_ratio: Real = key("Field-like torque divided by damping-like torque.", 0, ge=-10, le=10)
 
 
 class Wall(Section):
-    """Where and how a write begins and ends."""
+    """Where a write begins, and the waiting times around the pulse."""
 
-    start_m: Real = key("Reset position; not used by write_mode present_state.", gt=0)
-    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
-    settle_s: Real = key("Rest after the pulse before the position counts as written.", gt=0, le=1e-06)
+    start_m: Real = key("Position of the wall after a reset. Not used with `write_mode: present_state`.", gt=0)
+    rest_s: Real = key("Time at the set temperature before the pulse.", gt=0, le=1e-06)
+    settle_s: Real = key("Time after the pulse until the position counts as written.", gt=0, le=1e-06)
 
 
 class Pulses(Section):
-    """Axes of the sweep."""
+    """The pulses of the sweep: all combinations of these lists."""
 
     voltages_V: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] | None = key(
-        "Gate voltage of each pulse; the pulses are numbered in this order. null with stresses_Pa.",
+        "Gate voltages, one for each pulse. Pulses are numbered in this order. Must be null if you give `stresses_Pa`.",
         None,
         min_length=1,
         max_length=10000,
     )
     stresses_Pa: tuple[Annotated[Real, Field(ge=-10000000000.0, le=10000000000.0)], ...] | None = key(
-        "Instead of voltages, with gate.mechanism strain: the stress of each pulse, sign as of "
-        "gate.strain.stress_Pa_per_V.",
+        "Stresses in place of voltages, with `gate.mechanism: strain`. The sign is that of "
+        "`gate.strain.stress_Pa_per_V`.",
         None,
         min_length=1,
         max_length=10000,
     )
     current_factors: tuple[Annotated[Real, Field(gt=0, le=1000)], ...] = key(
-        "Factors on sot.current_density_A_per_m2: all voltages are pulsed with the first, then with the second.",
+        "Factors on `sot.current_density_A_per_m2`. All voltages are pulsed with the first factor, then with "
+        "the second, and so on.",
         (1.0,),
         min_length=1,
         max_length=1000,
     )
     start_positions_m: tuple[Annotated[Real, Field(gt=0)], ...] = key(
-        "Where the wall is when a write begins, with write_mode present_state only.",
+        "Positions of the wall at which writes begin, with `write_mode: present_state`.",
         (),
         max_length=1000,
     )
     polarities: tuple[Annotated[Whole, OneOf(lambda: (1, -1))], ...] = key(
-        "Sign of the current; other than [1] with write_mode present_state only. All voltages are pulsed "
-        "with the first, then with the second.",
+        "Signs of the current. All voltages are pulsed with the first sign, then with the second. Other lists "
+        "than [1] need `write_mode: present_state`.",
         (1,),
         min_length=1,
         max_length=2,
@@ -132,23 +134,23 @@ class Pulses(Section):
 
 
 class Options(Section):
-    """Voltage-controlled domain-wall racetrack."""
+    """Domain wall on a track whose anisotropy a gate voltage changes (docs/device_sims/default_device.md)."""
 
-    track: wire.Track = key("The strip.")
-    material: wire.Material = key("Constants of the free layer.")
-    gate: Gate = key("How a voltage acts on the anisotropy.")
+    track: wire.Track = key("Size of the track and of the cells.")
+    material: wire.Material = key("Material constants of the free layer.")
+    gate: Gate = key("How the gate voltage changes the anisotropy.")
     sot: Sot = key("The spin-orbit torque of a pulse.")
-    roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
-    grains: wire.Grains = key("Voronoi grains of the film.", wire.Grains)
-    notches: wire.Notches = key("Notches in the edges.", wire.Notches)
-    wall: Wall = key("Where and how a write begins and ends.")
-    temperature_K: Real = key("Temperature.", ge=0, le=1500)
+    roughness: wire.Roughness = key("Roughness of the track's edges.", wire.Roughness)
+    grains: wire.Grains = key("Grains of the film, as Voronoi cells (docs/wire/tracks.md).", wire.Grains)
+    notches: wire.Notches = key("Notches in the edges of the track.", wire.Notches)
+    wall: Wall = key("Where a write begins, and the waiting times around the pulse.")
+    temperature_K: Real = key("Temperature of the simulation.", ge=0, le=1500)
     write_mode: Literal["reset", "present_state"] = key(
-        "Where a write begins: at wall.start_m after a reset, or where the last write left the wall "
-        "(pulses.start_positions_m).",
+        "Where a write begins. With `reset`, at `wall.start_m`. With `present_state`, at each of "
+        "`pulses.start_positions_m`.",
         "reset",
     )
-    pulses: Pulses = key("Axes of the sweep.")
+    pulses: Pulses = key("The pulses of the sweep: all combinations of these lists.")
 
     @model_validator(mode="after")
     def _gate_exerts_stresses(self) -> Self:

@@ -51,9 +51,9 @@ SUMMARY_COLUMNS = passing.summary_columns(AXES)
 
 
 class Track(wire.Track):
-    """The strip."""
+    """Size of the wire and of the cells."""
 
-    thickness_m: Real = key("Thickness, of one layer of cells.", gt=0, le=3e-08)
+    thickness_m: Real = key("Thickness of the film. The mesh has one layer of cells.", gt=0, le=3e-08)
 
 
 class Soft(Section):
@@ -65,44 +65,52 @@ class Soft(Section):
 
 
 class Grains(Section):
-    """Voronoi grains of the film."""
+    """Grains of the film, as Voronoi cells."""
 
-    size_m: Real = key("Root of a grain's mean area, drawn once per instance; 0 for a film without.", 0, ge=0, le=1e-06)
-    Ms_spread: Real = key("Standard deviation of Ms from grain to grain, relative.", 0, ge=0, le=0.25)
-    exchange_factor: Real = key("Factor on exchange across boundaries of grains.", 1, ge=0, le=10)
+    size_m: Real = key(
+        "Square root of the mean area of a grain. The grains of each device are drawn anew. 0 means that "
+        "there are no grains.",
+        0,
+        ge=0,
+        le=1e-06,
+    )
+    Ms_spread: Real = key("Standard deviation of Ms from grain to grain, relative to Ms.", 0, ge=0, le=0.25)
+    exchange_factor: Real = key("Factor on the exchange between cells of different grains.", 1, ge=0, le=10)
 
 
 class Wall(passing.Wall):
     """Where and how a write begins and ends."""
 
     kind: Literal["by_size", "transverse", "vortex"] = key(
-        "The wall that a write begins with; by_size: a vortex where width x thickness is above 61 squared exchange "
-        "lengths sqrt(2 A / mu0 Ms^2), else transverse.",
+        "Wall at the beginning of a write. `by_size` takes a vortex if width times thickness exceeds 61 times "
+        "the squared exchange length 2 A / (mu0 Ms^2), and a transverse wall otherwise.",
         "by_size",
     )
 
 
 class Pulses(Section):
-    """Axes of the sweep."""
+    """The pulses of the sweep."""
 
     fields_T: tuple[Annotated[Real, Field(ge=-1, le=1)], ...] = key(
-        "Field along the wire; positive values drive to the right.", min_length=1, max_length=10000
+        "Fields along the wire. A positive field drives the wall to the right.", min_length=1, max_length=10000
     )
-    rise_s: Real = key("Time in which the field rises before the pulse, and falls after it.", ge=0, le=1e-06)
-    duration_s: Real = key("Length of the pulse at its full field.", gt=0, le=1e-06)
+    rise_s: Real = key(
+        "Time in which the field rises before the pulse. It falls in the same time after it.", ge=0, le=1e-06
+    )
+    duration_s: Real = key("Length of the pulse at full field.", gt=0, le=1e-06)
 
 
 class Options(Section):
-    """Head-to-head wall clocked past a pair of notches of an in-plane wire: it passes or is pinned."""
+    """Head-to-head wall driven past a pair of notches in an in-plane wire: it passes or not (docs/wire/in_plane.md)."""
 
-    track: Track = key("The strip.")
-    material: Soft = key("Constants of the film.")
-    roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
-    grains: Grains = key("Voronoi grains of the film.", Grains)
-    notch: passing.Notch = key("A pair of triangular notches, one on each edge.")
-    wall: Wall = key("Where and how a write begins and ends.")
-    temperature_K: Real = key("Temperature.", ge=0, le=1500)
-    pulses: Pulses = key("Axes of the sweep.")
+    track: Track = key("Size of the wire and of the cells.")
+    material: Soft = key("Material constants of the film.")
+    roughness: wire.Roughness = key("Roughness of the wire's edges.", wire.Roughness)
+    grains: Grains = key("Grains of the film, as Voronoi cells (docs/wire/tracks.md).", Grains)
+    notch: passing.Notch = key("A pair of triangular notches, one in each edge.")
+    wall: Wall = key("Where a write begins, and the waiting times around the pulse.")
+    temperature_K: Real = key("Temperature of the simulation.", ge=0, le=1500)
+    pulses: Pulses = key("The pulses of the sweep.")
 
 
 def wall_kind(track: wire.Track, material: Soft) -> str:

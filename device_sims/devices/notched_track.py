@@ -81,36 +81,37 @@ SUMMARY_COLUMNS = {
 
 
 class Notches(Section):
-    """Pairs of notches, one on each edge, in the middle of the track."""
+    """Pairs of notches, one in each edge, centred on the track."""
 
-    count: Whole = key("Pairs of notches, which are the states.", ge=2, le=256)
-    pitch_m: Real = key("From centre to centre.", gt=0, le=1e-05)
-    depth_m: Real = key("Depth from each edge.", gt=0, le=1e-06)
-    width_m: Real = key("Width at the edge; at most the pitch.", gt=0, le=1e-05)
-    profile: Literal["triangular", "rounded"] = key("Their outline; rounded is a raised cosine.", "triangular")
+    count: Whole = key("Number of pairs of notches. Each is a state.", ge=2, le=256)
+    pitch_m: Real = key("Distance from the centre of a notch to the next.", gt=0, le=1e-05)
+    depth_m: Real = key("Depth of a notch, from each edge.", gt=0, le=1e-06)
+    width_m: Real = key("Width of a notch at the edge. It must not exceed the pitch.", gt=0, le=1e-05)
+    profile: Literal["triangular", "rounded"] = key("Outline of a notch. `rounded` is a raised cosine.", "triangular")
 
 
 class Stops(Section):
-    """Ends of the track that hold the wall in."""
+    """Ends of the track that keep the wall from leaving."""
 
-    Ku_factor: Real = key("Factor on Ku from half a pitch beyond the outermost notches on; 1: none.", 1, ge=1, le=10)
+    Ku_factor: Real = key("Factor on Ku from half a pitch outside the outer notches. 1: no stops.", 1, ge=1, le=10)
 
 
 class Wall(Section):
-    """How a write begins and ends."""
+    """Waiting times around the pulse."""
 
-    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
-    settle_s: Real = key("Rest after the pulse before the wall counts as written.", gt=0, le=1e-06)
+    rest_s: Real = key("Time at the set temperature before the pulse.", gt=0, le=1e-06)
+    settle_s: Real = key("Time after the pulse until the position counts as written.", gt=0, le=1e-06)
 
 
 class Pulses(wire.Drives):
-    """Axes of the sweep: each strength of the one list that belongs to `drive`, each length, each polarity."""
+    """The pulses of the sweep: all combinations of these lists. Give the strengths that belong to `drive`."""
 
     durations_s: tuple[Annotated[Real, Field(gt=0, le=1e-06)], ...] = key(
         "Lengths of the pulse.", min_length=1, max_length=10000
     )
     polarities: tuple[Annotated[Whole, OneOf(lambda: (1, -1))], ...] = key(
-        "Sign that the strengths are given with: 1 drives to the right, up in conductance. With write_mode reset [1].",
+        "Signs of the strengths. 1 drives the wall to the right, which raises the conductance. With "
+        "`write_mode: reset`, only [1] is allowed.",
         (1, -1),
         min_length=1,
         max_length=2,
@@ -118,23 +119,23 @@ class Pulses(wire.Drives):
 
 
 class Options(Section):
-    """Track whose notches are its states."""
+    """Domain wall on a track whose notches are its states (docs/wire/tracks.md)."""
 
-    track: wire.Track = key("The strip.")
-    material: wire.Driven = key("Constants of the free layer.")
-    roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
-    grains: wire.Grains = key("Voronoi grains of the film.", wire.Grains)
-    notches: Notches = key("Pairs of notches, one on each edge, in the middle of the track.")
-    stops: Stops = key("Ends of the track that hold the wall in.", Stops)
-    wall: Wall = key("How a write begins and ends.")
-    temperature_K: Real = key("Temperature.", ge=0, le=1500)
+    track: wire.Track = key("Size of the track and of the cells.")
+    material: wire.Driven = key("Material constants of the free layer.")
+    roughness: wire.Roughness = key("Roughness of the track's edges.", wire.Roughness)
+    grains: wire.Grains = key("Grains of the film, as Voronoi cells (docs/wire/tracks.md).", wire.Grains)
+    notches: Notches = key("Pairs of notches, one in each edge, centred on the track.")
+    stops: Stops = key("Ends of the track that keep the wall from leaving.", Stops)
+    wall: Wall = key("Waiting times around the pulse.")
+    temperature_K: Real = key("Temperature of the simulation.", ge=0, le=1500)
     write_mode: Literal["present_state", "reset"] = key(
-        "Where a write begins: in each of the notches, or in the first after a reset.", "present_state"
+        "Where a write begins. `present_state`: in each notch. `reset`: in the first.", "present_state"
     )
     drive: Literal["field", "sot", "zhang_li"] = key(
-        "What pushes the wall: a field along z, spin-orbit torque, or Zhang-Li torque.",
+        "What moves the wall: a field along z, a spin-orbit torque, or a Zhang-Li torque.",
     )
-    pulses: Pulses = key("Axes of the sweep.")
+    pulses: Pulses = key("The pulses of the sweep. Give the strengths that belong to `drive`.")
 
 
 # -- the sweep -------------------------------------------------------------------------------------------------------

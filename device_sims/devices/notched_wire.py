@@ -38,25 +38,25 @@ SUMMARY_COLUMNS = passing.summary_columns(AXES)
 
 
 class Pulses(wire.Drives):
-    """Axes of the sweep; the one list of drives that belongs to `drive` is given."""
+    """The pulses of the sweep. Give the one list of strengths that belongs to `drive`."""
 
     duration_s: Real = key("Length of the pulse.", gt=0, le=1e-06)
 
 
 class Options(Section):
-    """Domain wall clocked past a pair of notches: it passes or is pinned."""
+    """Domain wall driven past a pair of notches: it passes or is pinned (docs/wire/tracks.md)."""
 
-    track: wire.Track = key("The strip.")
-    material: wire.Driven = key("Constants of the free layer.")
-    roughness: wire.Roughness = key("Rough edges.", wire.Roughness)
-    grains: wire.Grains = key("Voronoi grains of the film.", wire.Grains)
-    notch: passing.Notch = key("A pair of triangular notches, one on each edge.")
-    wall: passing.Wall = key("Where and how a write begins and ends.")
-    temperature_K: Real = key("Temperature.", ge=0, le=1500)
+    track: wire.Track = key("Size of the wire and of the cells.")
+    material: wire.Driven = key("Material constants of the free layer.")
+    roughness: wire.Roughness = key("Roughness of the wire's edges.", wire.Roughness)
+    grains: wire.Grains = key("Grains of the film, as Voronoi cells (docs/wire/tracks.md).", wire.Grains)
+    notch: passing.Notch = key("A pair of triangular notches, one in each edge.")
+    wall: passing.Wall = key("Where a write begins, and the waiting times around the pulse.")
+    temperature_K: Real = key("Temperature of the simulation.", ge=0, le=1500)
     drive: Literal["field", "sot", "zhang_li"] = key(
-        "What pulls the wall: a field along z, spin-orbit torque, or Zhang-Li torque.",
+        "What moves the wall: a field along z, a spin-orbit torque, or a Zhang-Li torque.",
     )
-    pulses: Pulses = key("Axes of the sweep; the one list of drives that belongs to `drive` is given.")
+    pulses: Pulses = key("The pulses of the sweep. Give the one list of strengths that belongs to `drive`.")
 
 
 def _values(options: Options) -> tuple[float, ...]:

@@ -44,35 +44,46 @@ SUMMARY_COLUMNS = {
 
 
 class FreeReference(Section):
-    """The reference layer above the free one, with the same outline."""
+    """The reference layer above the free layer, with the same outline."""
 
-    thickness_m: Real = key("Thickness.", gt=0, le=1e-07)
-    gap_m: Real = key("Thickness of the barrier between the two.", gt=0, le=1e-07)
-    Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
-    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal.", gt=0, le=100000000.0)
-    alpha: Real = key("Gilbert damping.", gt=0, le=1)
-    torque_ratio: Real = key("Efficiency of the torque on it over that on the free layer.", 1, ge=0, le=10)
-    coupling_J_per_m2: Real = key("Coupling of both layers, -J m1.m2 per area.", 0, ge=-0.01, le=0.01)
+    thickness_m: Real = key("Thickness of the reference layer.", gt=0, le=1e-07)
+    gap_m: Real = key("Thickness of the barrier between the two layers.", gt=0, le=1e-07)
+    Ms_A_per_m: Real = key("Saturation magnetisation of the reference layer.", ge=1000, le=2500000)
+    Ku_J_per_m3: Real = key("Uniaxial anisotropy of the reference layer, along the normal.", gt=0, le=100000000.0)
+    alpha: Real = key("Gilbert damping of the reference layer.", gt=0, le=1)
+    torque_ratio: Real = key(
+        "Efficiency of the torque on the reference layer divided by that on the free layer.", 1, ge=0, le=10
+    )
+    coupling_J_per_m2: Real = key(
+        "Coupling J of the two layers. The energy per area is -J m1.m2.", 0, ge=-0.01, le=0.01
+    )
     pinning_T: Real = key(
-        "Field of the layer that pins it, along the normal, on it alone; up is positive.", 0, ge=-10, le=10
+        "Field along the normal that pins the reference layer and acts on it alone. Up is positive.", 0, ge=-10, le=10
     )
 
 
 class Pulses(mtj.Pulses):
-    """The axes of the sweep; the pulses are all their combinations."""
+    """The pulses of the sweep: all combinations of these lists."""
 
     voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
-        "Voltages; a positive one turns the free layer parallel to the reference.", min_length=1, max_length=1000
+        "Voltages. A positive voltage turns the free layer parallel to the reference layer.",
+        min_length=1,
+        max_length=1000,
     )
 
 
 class Options(mtj.Options):
-    """Spin-transfer-torque junction whose reference layer turns too."""
+    """Junction written by spin-transfer torque, whose reference layer can turn too (docs/mtj.md)."""
 
     junction: stt_mtj.Junction = key("The tunnel junction.")
-    free_reference: FreeReference = key("The reference layer above the free one, with the same outline.")
-    stray_field_T: Real = key("Field along the normal on both layers, as of other layers.", 0, ge=-10, le=10)
-    pulses: Pulses = key("The axes of the sweep; the pulses are all their combinations.")
+    free_reference: FreeReference = key("The reference layer above the free layer, with the same outline.")
+    stray_field_T: Real = key(
+        "Field along the normal that acts on both layers, for example from other layers. Up is positive.",
+        0,
+        ge=-10,
+        le=10,
+    )
+    pulses: Pulses = key("The pulses of the sweep: all combinations of these lists.")
 
 
 # -- what is known without a simulation ----------------------------------------------------------------------------

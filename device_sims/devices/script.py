@@ -83,39 +83,45 @@ SUMMARY_COLUMNS = {
 
 
 class Pulses(Section):
-    """Values to sweep; each combination is a pulse. A list with several values needs its placeholder in the script."""
+    """Values to sweep: each combination is a pulse. A list with several values needs its placeholder in the script."""
 
-    voltages_V: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] = key("Voltages, `{voltage_V}`.", ())
-    current_densities_A_per_m2: tuple[Annotated[Real, Field(ge=-1e15, le=1e15)], ...] = key(
-        "Current densities, `{current_density_A_per_m2}`.", ()
+    voltages_V: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] = key(
+        "Voltages, for the placeholder `{voltage_V}`.", ()
     )
-    fields_T: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key("Fields, `{field_T}`.", ())
+    current_densities_A_per_m2: tuple[Annotated[Real, Field(ge=-1e15, le=1e15)], ...] = key(
+        "Current densities, for the placeholder `{current_density_A_per_m2}`.", ()
+    )
+    fields_T: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key("Fields, for the placeholder `{field_T}`.", ())
     zhang_li_u_m_per_s: tuple[Annotated[Real, Field(ge=-10000, le=10000)], ...] = key(
-        "Spin drift velocities, `{zhang_li_u_m_per_s}`.", ()
+        "Velocities u of the Zhang-Li torque, for the placeholder `{zhang_li_u_m_per_s}`.", ()
     )
     durations_s: tuple[Annotated[Real, Field(gt=0, le=1e-3)], ...] = key(
-        "Lengths of the pulse, `{duration_s}`.", min_length=1
+        "Lengths of the pulse, for the placeholder `{duration_s}`.", min_length=1
     )
     start_positions_m: tuple[Annotated[Real, Field(ge=0)], ...] = key(
-        "Where the wall is when a write begins, `{start_m}`; none: each write begins with a reset, which the script "
-        "makes.",
+        "Positions of the wall at which writes begin, for the placeholder `{start_m}`. If the list is empty, "
+        "each write begins with a reset, which the script makes.",
         (),
     )
     start_states: tuple[Literal["AP", "P"], ...] = key(
-        "States that a write begins in, `{start_sign}`, which is -1 for AP and 1 for P; for `reading.state` levels.", ()
+        "States in which writes begin, with `reading.state: levels`. The placeholder `{start_sign}` becomes "
+        "-1 for AP and 1 for P.",
+        (),
     )
 
 
 class Options(Section):
-    """A device that your own script of mumax3 or OOMMF simulates."""
+    """A device that your own mumax3 or OOMMF script simulates (docs/script.md)."""
 
-    file: str = key("The script, .mx3 or .mif, with names in braces where Spinloom puts values.")
-    files: tuple[str, ...] = key("Files that the script reads; they are put beside it under their own names.", ())
-    constants: dict[str, Real | str] = key("Further placeholders and their values, the same for all writes.", dict)
-    channel: str = key("What the pulses act through, e.g. gate+sot.", "script")
-    temperature_K: Real = key("Temperature of the script, `{temperature_K}`.", ge=0, le=1500)
-    pulses: Pulses = key("Values to sweep.")
-    reading: Reading = key("How the files of a run tell what its write did.", Reading)
+    file: str = key("The script (.mx3 or .mif). Names in braces mark where Spinloom puts values.")
+    files: tuple[str, ...] = key("Files that the script reads. They are copied beside it under their own names.", ())
+    constants: dict[str, Real | str] = key(
+        "Further placeholders with their values, which are the same for all writes.", dict
+    )
+    channel: str = key("What the pulses act through, such as `gate+sot`. It is a label in the card.", "script")
+    temperature_K: Real = key("Temperature of the simulation, for the placeholder `{temperature_K}`.", ge=0, le=1500)
+    pulses: Pulses = key("Values to sweep: each combination is a pulse.")
+    reading: Reading = key("How the result of a write is read from the files of a run.", Reading)
 
 
 def _drives_of(options: Options) -> tuple[str, ...]:

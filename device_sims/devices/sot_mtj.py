@@ -50,14 +50,14 @@ SUMMARY_COLUMNS = {
 
 
 class HeavyMetal(Section):
-    """The heavy-metal line below the free layer; the current runs along x."""
+    """The heavy-metal line below the free layer. The current runs along x."""
 
-    spin_hall_angle: Real = key("Spin Hall angle: damping-like spin current over charge current.", ge=-10, le=10)
-    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
-    thickness_m: Real = key("Thickness.", gt=0, le=1e-07)
-    width_m: Real = key("Width.", gt=0, le=1e-04)
-    length_m: Real = key("Length between the contacts.", gt=0, le=1e-03)
-    resistivity_ohm_m: Real = key("Resistivity; J = V/(resistivity length).", gt=0, le=1)
+    spin_hall_angle: Real = key("Spin Hall angle: damping-like spin current divided by charge current.", ge=-10, le=10)
+    field_like_ratio: Real = key("Field-like torque divided by damping-like torque.", 0, ge=-10, le=10)
+    thickness_m: Real = key("Thickness of the line, for its resistance.", gt=0, le=1e-07)
+    width_m: Real = key("Width of the line, for its resistance.", gt=0, le=1e-04)
+    length_m: Real = key("Length of the line between its contacts.", gt=0, le=1e-03)
+    resistivity_ohm_m: Real = key("Resistivity of the line. The current density is V/(resistivity length).", gt=0, le=1)
 
     @property
     def resistance_ohm(self) -> float:
@@ -66,38 +66,46 @@ class HeavyMetal(Section):
 
 
 class Junction(Section):
-    """The tunnel junction, which reads the state; no voltage is on it during a write."""
+    """The tunnel junction, which reads the state. During a write there is no voltage on it."""
 
     RA_ohm_m2: Real = key("Resistance-area product of the parallel state.", gt=0, le=0.001)
     TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P.", ge=0, le=20)
 
 
 class Pulses(mtj.Pulses):
-    """The axes of the sweep; the pulses are all their combinations."""
+    """The pulses of the sweep: all combinations of these lists."""
 
     voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
-        "Voltages along the line, of either sign; each is written from each of `directions`.",
+        "Voltages along the line, with their sign. Each is applied to each state in `directions`.",
         min_length=1,
         max_length=1000,
     )
 
 
 class Options(mtj.Options):
-    """Perpendicular junction written by the spin-orbit torque of a current in a heavy-metal line."""
+    """Perpendicular junction written by spin-orbit torque from a current in a heavy-metal line (docs/mtj.md)."""
 
-    heavy_metal: HeavyMetal = key("The heavy-metal line below the free layer; the current runs along x.")
-    junction: Junction = key("The tunnel junction, which reads the state; no voltage is on it during a write.")
-    in_plane_field_T: Real = key("Field along the current, at all times.", 0, ge=-10, le=10)
-    stray_field_T: Real = key("Field of the reference layers along the normal; positive favours P.", 0, ge=-10, le=10)
-    reference: mtj.Reference | None = key("The layers that make the stray field; null: stray_field_T.", None)
+    heavy_metal: HeavyMetal = key("The heavy-metal line below the free layer. The current runs along x.")
+    junction: Junction = key("The tunnel junction, which reads the state. During a write there is no voltage on it.")
+    in_plane_field_T: Real = key("Field along the current, on at all times.", 0, ge=-10, le=10)
+    stray_field_T: Real = key(
+        "Field of the reference layers along the normal. A positive field favours P. Not used with `reference`.",
+        0,
+        ge=-10,
+        le=10,
+    )
+    reference: mtj.Reference | None = key(
+        "The layers that make the stray field. With null, `stray_field_T` is used instead.", None
+    )
     tilt_rad: Real = key("Angle between the easy axis and the normal.", 0, ge=0, le=1.2)
     tilt_azimuth_rad: Real = key(
-        "Where the easy axis leans to, from the current's direction; pi/2 is along the spins' polarisation.",
+        "Direction in the plane towards which the easy axis leans, counted from the current. The default pi/2 "
+        "is along the polarisation of the spins.",
         math.pi / 2,
         ge=-6.3,
         le=6.3,
     )
-    pulses: Pulses = key("The axes of the sweep; the pulses are all their combinations.")
+    pulses: Pulses = key("The pulses of the sweep: all combinations of these lists.")
 
 
 # -- what is known without a simulation ----------------------------------------------------------------------------

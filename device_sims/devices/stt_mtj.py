@@ -64,42 +64,52 @@ SUMMARY_COLUMNS = {
 
 
 class Junction(Section):
-    """The tunnel junction."""
+    """The tunnel junction through which the current flows."""
 
     polarisation: Real = key(
-        "Spin polarisation P of both electrodes; the torque's efficiency is P/(1 + P^2) per current "
+        "Spin polarisation P of both electrodes. The torque has the efficiency P/(1 + P^2) with the current "
         "density of the parallel state.",
         gt=0,
         le=1,
     )
     slonczewski_lambda: Real = key(
-        "Asymmetry of the torque: a factor 2 L^2/(L^2 + 1 + (L^2 - 1) cos) with the angle to the reference layer.",
+        "Asymmetry L of the torque: a factor 2 L^2/(L^2 + 1 + (L^2 - 1) cos), with the angle to the reference "
+        "layer. 1 means that there is none.",
         1,
         ge=0.1,
         le=10,
     )
-    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
-    RA_ohm_m2: Real = key("Resistance-area product of the parallel state; J = V/RA.", gt=0, le=1e-06)
-    TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P; counts for the write's energy.", ge=0, le=20)
+    field_like_ratio: Real = key("Field-like torque divided by damping-like torque.", 0, ge=-10, le=10)
+    RA_ohm_m2: Real = key(
+        "Resistance-area product RA of the parallel state. The current density is V/RA.", gt=0, le=1e-06
+    )
+    TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P. In a write it changes the energy only.", ge=0, le=20)
 
 
 class Pulses(mtj.Pulses):
-    """The axes of the sweep; the pulses are all their combinations."""
+    """The pulses of the sweep: all combinations of these lists."""
 
     voltages_V: tuple[Annotated[Real, Field(ge=0, le=100)], ...] = key(
-        "Amplitudes; P_to_AP gets them negative and AP_to_P positive, as a positive current favours P here.",
+        "Sizes of the voltage. P_to_AP gets -V and AP_to_P gets +V, because a positive current favours P here.",
         min_length=1,
         max_length=1000,
     )
 
 
 class Options(mtj.Options):
-    """Perpendicular spin-transfer-torque tunnel junction, written by current pulses."""
+    """Perpendicular tunnel junction written by spin-transfer torque (docs/mtj.md)."""
 
-    junction: Junction = key("The tunnel junction.")
-    stray_field_T: Real = key("Field of the reference layers along the normal; positive favours P.", 0, ge=-10, le=10)
-    reference: mtj.Reference | None = key("The layers that make the stray field; null: stray_field_T.", None)
-    pulses: Pulses = key("The axes of the sweep; the pulses are all their combinations.")
+    junction: Junction = key("The tunnel junction through which the current flows.")
+    stray_field_T: Real = key(
+        "Field of the reference layers along the normal. A positive field favours P. Not used with `reference`.",
+        0,
+        ge=-10,
+        le=10,
+    )
+    reference: mtj.Reference | None = key(
+        "The layers that make the stray field. With null, `stray_field_T` is used instead.", None
+    )
+    pulses: Pulses = key("The pulses of the sweep: all combinations of these lists.")
 
 
 class Axial(NamedTuple):

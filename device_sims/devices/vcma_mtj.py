@@ -43,7 +43,7 @@ SUMMARY_COLUMNS = {
 
 
 class Junction(Section):
-    """The tunnel junction, for the write's energy."""
+    """The tunnel junction, for the energy of a write."""
 
     RA_ohm_m2: Real = key("Resistance-area product of the parallel state.", gt=0, le=0.001)
     TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P.", ge=0, le=20)
@@ -53,30 +53,32 @@ class Gate(Section):
     """How the voltage changes the anisotropy."""
 
     vcma_coefficient_J_per_V_m: Real = key(
-        "VCMA coefficient xi, dKu = -xi V/(d t); 1e-13 is 100 fJ/(V m).",
+        "VCMA coefficient xi in dKu = -xi V/(d t), with the thickness t of the free layer. 1e-13 is 100 fJ/(V m).",
         ge=-1e-09,
         le=1e-09,
     )
-    dielectric_thickness_m: Real = key("Thickness d of the barrier.", gt=0, le=1e-08)
+    dielectric_thickness_m: Real = key("Thickness d of the tunnel barrier.", gt=0, le=1e-08)
 
 
 class Pulses(mtj.Pulses):
-    """The axes of the sweep; the pulses are all their combinations."""
+    """The pulses of the sweep: all combinations of these lists."""
 
     voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
-        "Voltages; a positive one lowers Ku if xi is positive.",
+        "Voltages. A positive voltage lowers Ku if xi is positive.",
         min_length=1,
         max_length=1000,
     )
 
 
 class Options(mtj.Options):
-    """Perpendicular junction under an in-plane field whose anisotropy a voltage pulse takes away."""
+    """Perpendicular junction in an in-plane field, whose anisotropy a voltage pulse removes (docs/mtj.md)."""
 
-    junction: Junction = key("The tunnel junction, for the write's energy.")
+    junction: Junction = key("The tunnel junction, for the energy of a write.")
     gate: Gate = key("How the voltage changes the anisotropy.")
-    bias_field_T: Real = key("In-plane field, along x, at all times: the moment turns about it.", gt=0, le=10)
-    pulses: Pulses = key("The axes of the sweep; the pulses are all their combinations.")
+    bias_field_T: Real = key(
+        "Field along x, in the plane, on at all times. The moment turns about it during a pulse.", gt=0, le=10
+    )
+    pulses: Pulses = key("The pulses of the sweep: all combinations of these lists.")
 
 
 def Ku_change(options: Options, voltage_V: float) -> float:

@@ -23,39 +23,58 @@ def _listed(value: Any) -> Any:
 
 
 class Reading(Section):
-    """How the files of a run tell what its write did."""
+    """How the result of a write is read from the files of a run."""
 
     state: Literal["position", "share", "levels"] = key(
-        "What the state is: where a wall is (from a column in m, or from snapshots), the share of a track that is "
-        "reversed (from a column of the mean magnetisation), or which of two states a free layer is in (from such a "
-        "column: above 0.5 P, below -0.5 AP).",
+        "What the state is. `position`: where the wall is, from a column in m or from snapshots. `share`: how "
+        "much of the track is reversed, from a column of the mean magnetisation. `levels`: P (above 0.5) or "
+        "AP (below -0.5), from such a column.",
         "position",
     )
     state_column: str | None = key(
-        "Column of the table, e.g. `ext_dwpos (m)` or `mz`; null: the wall's position from the snapshots.", None
+        "Column of the table that holds the state, such as `ext_dwpos (m)` or `mz`. With null, the position "
+        "of the wall is taken from the snapshots.",
+        None,
     )
-    component: Literal["x", "y", "z"] = key("Component of the snapshots that tells the two domains apart.", "z")
+    component: Literal["x", "y", "z"] = key("Component of the magnetisation in which the two domains differ.", "z")
     left: Literal["up", "down"] | None = key(
-        "Sign of that component left of the wall; null: as the first snapshot shows. A share needs it.", None
+        "Sign of that component left of the wall. With null, it is taken from the first snapshot. With "
+        "`state: share` you must give it.",
+        None,
     )
-    position_offset_m: Real = key("Added to a column of positions, so that they count from the track's left end.", 0)
-    length_m: Real | None = key("Length of the track; null: that of the snapshots' mesh.", None, gt=0)
-    width_m: Real | None = key("Width of the track; null: that of the snapshots' mesh.", None, gt=0)
-    pulse_start_s: Real = key("Time at which the pulse begins; the state before the write is the one then.", 0, ge=0)
+    position_offset_m: Real = key(
+        "Length that is added to a column of positions, so that they count from the track's left end.", 0
+    )
+    length_m: Real | None = key("Length of the track. With null, that of the snapshots' mesh.", None, gt=0)
+    width_m: Real | None = key("Width of the track. With null, that of the snapshots' mesh.", None, gt=0)
+    pulse_start_s: Real = key(
+        "Time at which the pulse begins. The state at this time is the state before the write.", 0, ge=0
+    )
     settle_s: Real | None = key(
-        "Time after the pulse at which the state counts as written; null: the end of the run.", None, ge=0
+        "Time after the pulse at which the state counts as written. With null, the end of the run.", None, ge=0
     )
-    table: str | None = key("Name of the table in the folder of a run; null: as the programs call it.", None)
-    snapshots: str | None = key("Names of the snapshots, e.g. `m*.ovf`; null: as the programs call them.", None)
-    junction_area_m2: Real | None = key("Area of the junction that reads; null: that of the track.", None, gt=0)
-    RA_ohm_m2: Real | None = key("Its resistance-area product; null: that of the study's read-out.", None, gt=0)
-    TMR: Real | None = key("Its tunnel magnetoresistance; null: that of the study's read-out.", None, ge=0)
+    table: str | None = key(
+        "File name of the table in a run's folder. With null, the name that mumax3 or OOMMF gives it.", None
+    )
+    snapshots: str | None = key(
+        "File names of the snapshots, such as `m*.ovf`. With null, the names that mumax3 or OOMMF gives them.", None
+    )
+    junction_area_m2: Real | None = key(
+        "Area of the junction that reads the state. With null, the area of the track.", None, gt=0
+    )
+    RA_ohm_m2: Real | None = key(
+        "Resistance-area product of that junction. With null, `calibration.readout.RA_ohm_m2`.", None, gt=0
+    )
+    TMR: Real | None = key(
+        "Tunnel magnetoresistance ratio of that junction. With null, `calibration.readout.TMR`.", None, ge=0
+    )
     energy: Annotated[tuple[Mechanism, ...], BeforeValidator(_listed)] = key(
-        "What spends energy in a write: `line`, the current in a heavy-metal line under the track (and its reset); "
-        "`gate`, charged by the voltage; `junction`, heated by the voltage. None: the energy is unknown.",
+        "What a write spends energy in. `line`: the current in a heavy-metal line under the track, and its "
+        "reset. `gate`: the charge of the gate. `junction`: the current through the junction. If the list is "
+        "empty, the energy is unknown.",
         (),
     )
-    dielectric_thickness_m: Real | None = key("Thickness of the gate's dielectric, for its energy.", None, gt=0)
+    dielectric_thickness_m: Real | None = key("Thickness of the gate dielectric, for `energy: [gate]`.", None, gt=0)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from network import config
+from network import sections
 from network.crossbar import nodal_solver
 from network.synapse import random_words
 from network.synapse.device import DeviceModel
@@ -46,7 +46,7 @@ class Exposure(NamedTuple):
     columns: jax.Array  # float32[devices, outputs, 2]
 
 
-def factors(arrays: tuple[Array, ...], device: DeviceModel, lines: config.Array) -> tuple[Factors, ...]:
+def factors(arrays: tuple[Array, ...], device: DeviceModel, lines: sections.Array) -> tuple[Factors, ...]:
     """Solve the arrays of all layers.
 
     Returns

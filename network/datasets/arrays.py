@@ -22,17 +22,18 @@ from spinloom.errors import UserError
 class Options(Own):
     """Arrays of samples: [samples, features], [samples, rows, columns (, channels)] or [samples, channels, time]."""
 
-    labels_file: str | None = key("NPY file of the labels, beside an NPY file of samples.", None, min_length=1)
-    test_labels_file: str | None = key("NPY file of the labels of the test.", None, min_length=1)
-    features: str = key("Array of an NPZ file that holds the samples.", "x")
-    labels: str = key("Array of an NPZ file that holds the labels.", "y")
+    labels_file: str | None = key("NPY file with the labels, if the samples are an NPY file.", None, min_length=1)
+    test_labels_file: str | None = key("NPY file with the labels of the test samples.", None, min_length=1)
+    features: str = key("Name of the array of samples in an NPZ file.", "x")
+    labels: str = key("Name of the array of labels in an NPZ file.", "y")
     groups: str | None = key(
-        "Array of an NPZ file that says which samples belong together, such as the person: none of a group's samples "
-        "trains while others validate or test. null: each sample is alone.",
+        "Name of an array in an NPZ file that says which samples belong together, such as those of one "
+        "person. A group is never split between training, validation and test. With null, each sample is on "
+        "its own.",
         None,
     )
-    test_features: str | None = key("Array of the same NPZ file that holds the samples of the test.", None)
-    test_labels: str | None = key("Array of the same NPZ file that holds the labels of the test.", None)
+    test_features: str | None = key("Name of the array of test samples in the same NPZ file.", None)
+    test_labels: str | None = key("Name of the array of their labels in the same NPZ file.", None)
 
     @property
     def splits(self) -> bool:

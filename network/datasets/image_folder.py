@@ -27,9 +27,9 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # others have more bits, whi
 class Options(Own):
     """A folder with a folder of pictures (PNG, JPEG) for each class, all of one size."""
 
-    colours: Literal["grey", "rgb"] = key("What pictures are made of; coloured ones become grey by their luma.", "grey")
+    colours: Literal["grey", "rgb"] = key("Whether pictures become `grey` (by their luma) or stay in colour.", "grey")
     resize: tuple[Side, Side] | None = key(
-        "Rows and columns that pictures of any size are brought to, bilinearly; null: all have one size.", None
+        "Rows and columns to which pictures are resized, bilinearly. With null, all pictures must have one size.", None
     )
 
     def paths(self) -> list[Path]:

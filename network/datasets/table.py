@@ -31,17 +31,23 @@ Names = Annotated[tuple[Text, ...], Field(max_length=10000)]
 class Options(Own, Spelling):
     """A table with a row per sample. A column is named as in the file, or by its number, from 1."""
 
-    label: Text | None = key("Column of the label; null: the labels have a file of their own.", None)
-    labels_file: str | None = key("File with a label in each line, in the order of the samples.", None, min_length=1)
-    test_labels_file: str | None = key("The same for the test.", None, min_length=1)
+    label: Text | None = key("Column of the labels. With null, the labels are in `labels_file`.", None)
+    labels_file: str | None = key("File with one label in each line, in the order of the samples.", None, min_length=1)
+    test_labels_file: str | None = key(
+        "File with one label in each line, in the order of the test samples.", None, min_length=1
+    )
     group: Text | None = key(
-        "Column that says which samples belong together, such as the person: none of a group's samples trains while "
-        "others validate or test. null: each sample is alone.",
+        "Column that says which samples belong together, such as those of one person. A group is never split "
+        "between training, validation and test. With null, each sample is on its own.",
         None,
     )
-    features: Names | None = key("Columns that are features, in this order; null: all others.", None, min_length=1)
-    ignore: Names = key("Columns that are no features, such as numbers or names of samples.", ())
-    header: Flag | None = key("Whether the first line has the names of the columns; null: as it looks.", None)
+    features: Names | None = key(
+        "Columns of the features, in this order. With null, all columns that are nothing else.", None, min_length=1
+    )
+    ignore: Names = key("Columns that are not features, such as numbers or names of samples.", ())
+    header: Flag | None = key(
+        "With true, the first line holds the names of the columns. With null, the program finds out.", None
+    )
 
     @model_validator(mode="after")
     def _belong(self) -> Self:

@@ -39,23 +39,29 @@ class Hardware(Section):
     """The chip, as far as it changes costs and no accuracy: tiles and bits stand in `array` and `converters`."""
 
     preset: Literal["idealised", "nanowire_lab_bench", "28nm_macro", "7nm_macro"] = key(
-        "Where the values of keys come from that are left out (docs/cost.md).",
+        "Set of values for the keys of this section that you leave out (docs/cost.md).",
         "28nm_macro",
     )
     node_nm: Real | None = key(
-        "Technology node of the circuits around the devices.", absent=True, ge=NODES_NM[0], le=NODES_NM[1]
+        "Technology node of the circuits around the devices, in nm.", absent=True, ge=NODES_NM[0], le=NODES_NM[1]
     )
-    cell_pitch_m: Real | None = key("Pitch of the array's cells in rows and columns.", absent=True, gt=0, le=0.01)
-    columns_per_adc: Whole | None = key("Columns that share a converter, one after the other.", absent=True, ge=1)
-    clock_Hz: Real | None = key("Clock of the digital circuits.", absent=True, gt=0, le=1e11)
-    digital_lanes: Whole | None = key("Arithmetic units that work in parallel.", absent=True, ge=1, le=10**9)
+    cell_pitch_m: Real | None = key(
+        "Distance from cell to cell of the array, along rows and columns.", absent=True, gt=0, le=0.01
+    )
+    columns_per_adc: Whole | None = key(
+        "Number of columns that one converter serves, one after the other.", absent=True, ge=1
+    )
+    clock_Hz: Real | None = key("Clock frequency of the digital circuits.", absent=True, gt=0, le=1e11)
+    digital_lanes: Whole | None = key("Number of arithmetic units that work in parallel.", absent=True, ge=1, le=10**9)
     on_chip_memory_bits: Real | None = key(
-        "Memory on the chip; what does not fit is charged as memory beside the chip.", absent=True, gt=0
+        "Size of the memory on the chip. What does not fit is charged as memory outside the chip.", absent=True, gt=0
     )
     inference_batch: Whole = key(
-        "Pictures that a digital network classifies with one reading of its weights.", 1, ge=1, le=10**6
+        "Number of pictures that a digital network classifies each time it reads its weights.", 1, ge=1, le=10**6
     )
-    constants: Constants = key("Numbers in place of the published ones (docs/cost.md), by name.", dict)
+    constants: Constants = key(
+        "Your own numbers in place of the published ones, by their names in docs/cost/numbers.md.", dict
+    )
 
     def told(self, name: str) -> Any:
         """Return the value of a key: what the config says, else what the preset says."""

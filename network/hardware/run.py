@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from network.config import Array, Converters
 from network.hardware.config import Hardware
 from network.results.meter import WORD, LayerUse, Meter
+from network.sections import Array, Converters
 from network.synapse.device import DeviceModel
 from network.training.settings import Settings
 

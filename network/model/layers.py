@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from network.config import Converters
 from network.crossbar.converters import beyond, quantise
 from network.model.architecture import Layer
 from network.model.read_noise import deviates
+from network.sections import Converters
 from network.synapse import random_words
 
 MOMENTUM = 0.9  # of the running statistics

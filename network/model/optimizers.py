@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from network import config
-from network.config import OPTIMIZERS
+from network import sections
+from network.sections import OPTIMIZERS
 from spinloom.errors import UserError
 
 
@@ -17,7 +17,7 @@ class Optimizer(NamedTuple):
     rate: Callable[[Any], Any]  # learning rate at a step
 
 
-def check(section: config.Optimizer) -> None:
+def check(section: sections.Optimizer) -> None:
     """Refuse settings that are not the named optimiser's (`UserError`)."""
     allowed = OPTIMIZERS[section.name]
     if unknown := sorted(set(section.settings) - set(allowed)):
@@ -27,12 +27,12 @@ def check(section: config.Optimizer) -> None:
         )
 
 
-def make(section: config.Optimizer, steps: int) -> Optimizer:
+def make(section: sections.Optimizer, steps: int) -> Optimizer:
     """Build the optimiser of a section.
 
     Parameters
     ----------
-    section : config.Optimizer
+    section : sections.Optimizer
     steps : int
         Steps of the whole run, which the schedule spans.
     """

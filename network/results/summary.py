@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from network.config import Converters
 from network.hardware import border, costs
 from network.hardware.run import Run
 from network.results import lifetime
 from network.results.meter import Clipped, Meter
 from network.results.run_tables import PROGRAMMING_COLUMNS
+from network.sections import Converters
 from network.synapse.device import DeviceModel
 from network.training.settings import BASELINE, Settings
 from spinloom.errors import UserError

@@ -55,13 +55,15 @@ class Options(Section):
     """Options of accumulate_quantise_program."""
 
     margin: Real = key(
-        "How far a level's band reaches beyond the mid-points to its neighbours, in distances to the neighbour.",
+        "How far the band of a level reaches beyond the middle between two levels, as a part of the distance "
+        "between them. 0 is plain rounding.",
         0.1,
         ge=0,
         le=10,
     )
     compare: Literal["command", "state"] = key(
-        "What the accumulator is compared with: the level last asked for, or the state that the device is in.",
+        "What the accumulator is compared with: the level last asked for (`command`), or the state of the "
+        "device, which is read for it (`state`).",
         "command",
     )
 

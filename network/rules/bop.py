@@ -36,8 +36,8 @@ from spinloom.errors import UserError
 class Options(Section):
     """Options of bop."""
 
-    adaptivity: Real = key("How fast the average of the gradient follows (gamma).", 1e-4, ge=1e-9, le=1)
-    threshold: Real = key("How large the average must be for a flip (tau).", 1e-8, ge=0, le=1e3)
+    adaptivity: Real = key("How fast the average of the gradient follows the gradient (gamma).", 1e-4, ge=1e-9, le=1)
+    threshold: Real = key("Size that the average must exceed to flip a weight (tau).", 1e-8, ge=0, le=1e3)
 
 
 class Memory(NamedTuple):

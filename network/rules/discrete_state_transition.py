@@ -45,11 +45,13 @@ class Options(pulse_ladder.Options):
     """Options of discrete_state_transition."""
 
     synapse: Literal["pair", "single"] = key(
-        "A ternary weight of two junctions, or a binary weight of one.",
+        "`pair`: a ternary weight of two junctions. `single`: a binary weight of one junction.",
         "pair",
     )
-    law: Literal["tanh", "linear"] = key("Probability of one more step, of the remainder of the change.", "tanh")
-    steepness: Real = key("Of the law tanh (m).", 3.0, ge=1e-3, le=1e3)
+    law: Literal["tanh", "linear"] = key(
+        "Function from the rest of a wanted change to the probability of one more step.", "tanh"
+    )
+    steepness: Real = key("Steepness m of `law: tanh`.", 3.0, ge=1e-3, le=1e3)
 
 
 class Memory(NamedTuple):

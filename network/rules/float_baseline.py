@@ -29,8 +29,8 @@ class Options(Section):
     """Options of float_baseline."""
 
     rate_of: Literal["unit_weight", "true_weight"] = key(
-        "What the learning rate moves: the weight between -1 and 1, or scale times it, as the outer products of "
-        "devices do.",
+        "What the learning rate applies to: the weight between -1 and 1, or the weight times its scale, as in "
+        "outer products of devices.",
         "unit_weight",
     )
 

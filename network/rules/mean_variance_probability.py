@@ -64,18 +64,27 @@ KINDS = 3  # of each instance: free, stuck when pinned, stuck when passed
 class Options(Section):
     """Options of mean_variance_probability."""
 
-    measurements: Whole | None = key("Measurements of each synapse (N); null: without end.", 1, ge=1, le=4096)
-    signed: Flag = key("A weight is the difference of two wires.", False)
-    scale_columns: Flag = key(
-        "Columns are multiplied by weight_range sqrt(3 / inputs), which networks of several layers need.", False
+    measurements: Whole | None = key(
+        "Number N of measurements of each synapse. With null, their mean is used, without noise.", 1, ge=1, le=4096
     )
-    initial_spread: Real = key("Spread of the first controls, in units of the control.", 0.0, ge=0, le=100)
-    gain: Real = key("Factor of the optimiser's step.", 1.0, ge=1e-6, le=1e6)
+    signed: Flag = key("With true, a weight is the difference of two wires.", False)
+    scale_columns: Flag = key(
+        "With true, columns are multiplied by weight_range sqrt(3 / inputs), which networks of several layers need.",
+        False,
+    )
+    initial_spread: Real = key(
+        "The controls start uniformly distributed within this distance of w0, in the SI unit of the card's drive.",
+        0.0,
+        ge=0,
+        le=100,
+    )
+    gain: Real = key("Factor on the optimiser's step.", 1.0, ge=1e-6, le=1e6)
     input_coding: Literal["rate", "amplitude"] = key(
-        "A grey input is the share of clocks at which a wall is sent, or the amplitude at which the wire is read.",
+        "What an input between 0 and 1 is: the share of clocks at which a wall is sent (`rate`), or the "
+        "voltage at which the wire is read (`amplitude`).",
         "rate",
     )
-    draws: Whole = key("Evaluations of the trained network, each with random numbers of its own.", 16, ge=1, le=1000)
+    draws: Whole = key("Number of tests of the trained network, each with its own random numbers.", 16, ge=1, le=1000)
 
 
 class Memory(NamedTuple):

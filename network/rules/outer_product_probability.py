@@ -36,10 +36,10 @@ from spinloom.declare import Real, Whole, key
 class Options(pulse_ladder.Options):
     """Options of outer_product_probability."""
 
-    devices: Whole = key("Junctions of a weight, which is their mean.", 1, ge=1, le=64)
-    gain: Real = key("Factor of the learning rate for the devices.", 1.0, ge=1e-9, le=1e9)
+    devices: Whole = key("Number of junctions in a weight. The weight is their mean.", 1, ge=1, le=64)
+    gain: Real = key("Factor on the learning rate, for the devices only.", 1.0, ge=1e-9, le=1e9)
     normalise: Literal["none", "layer"] = key(
-        "layer: the gradient of each layer is divided by its root mean square.", "none"
+        "With `layer`, the gradient of each layer is divided by its root mean square.", "none"
     )
 
 

@@ -72,10 +72,10 @@ LONGEST = 1000  # pulses of an erasure
 class TrainOptions(write_verify.Options):
     """Options of pulse trains."""
 
-    slots: Whole = key("Slots of a pulse train.", 10, ge=1, le=31)
-    gain: Real = key("Factor of the learning rate for the devices.", 1.0, ge=1e-6, le=1e6)
+    slots: Whole = key("Number of slots of a pulse train.", 10, ge=1, le=31)
+    gain: Real = key("Factor on the learning rate, for the devices only.", 1.0, ge=1e-6, le=1e6)
     update_management: Flag = key(
-        "Rows and columns share the factor of their probabilities so that neither saturates before the other.", True
+        "With true, the probabilities of rows and columns are balanced, so that neither saturates first.", True
     )
     initial_spread: Real = key("Part of the range over which the first weights are spread.", 0.5, ge=0, le=1)
 
@@ -84,18 +84,19 @@ class Options(TrainOptions):
     """Options of stochastic_coincidence."""
 
     pulses: Literal["whole", "ladder", "fractional"] = key(
-        "What is given for a wanted change: whole pulses of one kind, pulses of several widths or voltages, or any "
-        "fraction of a pulse, which no device can do.",
+        "What the driver gives for a wanted change: `whole` pulses of one kind, a `ladder` of several widths "
+        "or voltages, or a `fractional` number of pulses, which no device can do (docs/rules/steps.md).",
         "whole",
     )
     mean_step: Literal["direction", "both"] = key(
-        "Step that a wanted change is divided by: that of the pulse given, or the mean of a pulse up and one down.",
+        "Step by which a wanted change is divided: that of the pulse given (`direction`), or the mean of up "
+        "and down (`both`).",
         "direction",
     )
-    pair: Flag = key("A weight is half the difference of two devices.", False)
-    tiles: Whole = key("Tiles whose sum is a weight.", 1, ge=1, le=6)
-    ratio: Real = key("Significance of a tile over that of the one before; 1/ratio is whole.", 0.125, ge=1e-3, le=1)
-    carry_every: Whole = key("Steps between two carries from tile to tile.", 100, ge=1, le=10**9)
+    pair: Flag = key("With true, a weight is half the difference of two devices.", False)
+    tiles: Whole = key("Number of devices, or pairs, whose weighted sum is a weight.", 1, ge=1, le=6)
+    ratio: Real = key("Significance of a tile relative to the one before. 1/ratio must be whole.", 0.125, ge=1e-3, le=1)
+    carry_every: Whole = key("Number of steps from one carry between tiles to the next.", 100, ge=1, le=10**9)
 
 
 class StochasticCoincidence(Rule[Options]):

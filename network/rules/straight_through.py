@@ -40,7 +40,10 @@ class Options(float_baseline.Options):
     """Options of straight_through."""
 
     levels: Whole | None = key(
-        "Number of levels, even from -1 to 1; null: the nominal levels of the card.", None, ge=2, le=MOST
+        "Number of levels, equally spaced from -1 to 1. With null, the levels that the card's pulses write.",
+        None,
+        ge=2,
+        le=MOST,
     )
 
 

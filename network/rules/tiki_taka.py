@@ -63,12 +63,14 @@ class Options(TrainOptions):
     """Options of tiki_taka."""
 
     gamma: Real = key("Weight of the fast device in the synapse.", 1.0, ge=0, le=10)
-    transfer_every: Whole = key("Steps between two transfers to the slow device.", 100, ge=1, le=10**9)
-    transfer_rate: Real = key(
-        "Steps of the slow device for each step that the fast one holds (lambda).", 1.0, ge=1e-6, le=1e3
+    transfer_every: Whole = key(
+        "Number of steps from one transfer to the slow device to the next.", 100, ge=1, le=10**9
     )
-    give_back: Flag = key("What the slow device gets is taken from the fast one.", False)
-    pulses: Literal["whole"] = key("Whole pulses alone: the fast device forgets by their number.", "whole")
+    transfer_rate: Real = key(
+        "Part of the fast device's weight that a transfer gives to the slow device (lambda).", 1.0, ge=1e-6, le=1e3
+    )
+    give_back: Flag = key("With true, what the slow device gets is taken from the fast one.", False)
+    pulses: Literal["whole"] = key("Only whole pulses, because the fast device forgets by their number.", "whole")
 
 
 def symmetry_points(kernel: np.ndarray, up: int, down: int, occupancy: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -43,15 +43,17 @@ from spinloom.errors import UserError
 class Options(write_verify.Options):
     """Options of train_then_deploy."""
 
-    margin: Real = key("As of accumulate_quantise_program.", 0.0, ge=0, le=10)
-    attempts: Whole = key("Times a device is programmed at most; above 1 writes are verified.", 1, ge=1, le=100)
+    margin: Real = key("As in `accumulate_quantise_program`, during the training.", 0.0, ge=0, le=10)
+    attempts: Whole = key(
+        "Largest number of writes of a device. With more than 1, writes are verified.", 1, ge=1, le=100
+    )
     verify_margin: Real = key(
-        "Error of a device after which it is programmed again, as a fraction of the smallest distance of two levels.",
+        "A device is written again if its error exceeds this part of the smallest distance between two levels.",
         0.5,
         ge=0,
         le=10,
     )
-    deployments: Whole = key("Sets of devices on which the network is tested.", 20, ge=1, le=1000)
+    deployments: Whole = key("Number of sets of devices on which the trained network is tested.", 20, ge=1, le=1000)
 
 
 class TrainThenDeploy(Rule[Options]):

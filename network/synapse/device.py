@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.card import MOST_WRITTEN
-from network import config
+from network import sections
 from network.synapse import ablation, resting, widths
 from spinloom.errors import UserError
 from spinloom.files import canonical_json, sha256_text
@@ -86,14 +86,14 @@ class DeviceModel:
         return sha256_text(canonical_json(values))
 
     @classmethod
-    def from_card(cls, card, traits: config.Device | None = None, scale: str = "levels") -> DeviceModel:
+    def from_card(cls, card, traits: sections.Device | None = None, scale: str = "levels") -> DeviceModel:
         """Turn a kernel card into arrays.
 
         Parameters
         ----------
         card : KernelCard
             Tables ``states``, ``pulses``, ``transitions``, ``population``, ``reads`` and ``meta``.
-        traits : config.Device
+        traits : sections.Device
             What of the device takes part: a spread that is switched off is zero; for ``stochastic`` and ``symmetric``
             see `network.synapse.ablation`, for ``rest`` `network.synapse.resting`. None: the defaults.
         scale : str
@@ -105,7 +105,7 @@ class DeviceModel:
             If the card cannot serve as a synapse: rows that do not sum to 1, more than 1024 states, fewer than two
             distinct nominal levels, values that are not finite.
         """
-        traits = traits or config.Device()
+        traits = traits or sections.Device()
         states, pulses = card.states, card.pulses
         wanted = card.most_written() if traits.pulses == MOST_WRITTEN else traits.pulses
         names, kinds = tuple(states["state"].tolist()), _kinds(pulses, wanted)

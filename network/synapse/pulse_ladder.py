@@ -38,18 +38,23 @@ class Options(Section):
     """Options of rules that ask for a pulse by its probability."""
 
     predistortion: Literal["full", "none", "offset"] = key(
-        "What the driver makes of a wanted probability: full inverts the device's law, none scales the duration, "
-        "offset scales it from the end of the dead zone.",
+        "How the driver chooses a pulse for a wanted probability. `full` inverts the device's law. `none` "
+        "scales the length of the pulse. `offset` scales it from the end of the dead zone "
+        "(docs/rules/pulses.md).",
         "full",
     )
     voltage_V: Real | None = key(
-        "Voltage of the pulses that are used, V (its size); null: with full all pulses, else those of the voltage of "
-        "the strongest.",
+        "Size of the voltage of the pulses to use. With null, `full` uses all pulses, and the others use the "
+        "voltage of the strongest pulse.",
         None,
         ge=-1e3,
         le=1e3,
     )
-    dither: Flag = key("Between two pulses one is drawn, so that the mean is as wanted; false: the nearer.", True)
+    dither: Flag = key(
+        "With true, one of the two nearest pulses is drawn, so that the mean is as wanted. With false, the "
+        "nearer one is taken.",
+        True,
+    )
 
 
 class Ladder(NamedTuple):

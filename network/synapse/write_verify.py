@@ -38,14 +38,14 @@ class Options(Section):
     """How devices are programmed to a target."""
 
     tolerance: Real | None = key(
-        "Distance from its target, as a weight between -1 and 1, within which a device must be read; programmed in a "
-        "closed loop until it is. null: no closed loop.",
+        "Distance from its target within which a reading of a device must lie, as a weight between -1 and 1. "
+        "With null, devices are not programmed in a closed loop (docs/rules/closed_loop.md).",
         None,
         gt=0,
         le=2,
     )
-    most_pulses: Whole = key("Pulses that a device gets at most in a closed loop.", 100, ge=1, le=10000)
-    reads: Whole = key("Reads that are averaged for one look at a device.", 1, ge=1, le=1000)
+    most_pulses: Whole = key("Largest number of pulses for a device in the closed loop.", 100, ge=1, le=10000)
+    reads: Whole = key("Number of reads that are averaged each time a device is looked at.", 1, ge=1, le=1000)
 
 
 class Targets(NamedTuple):

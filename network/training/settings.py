@@ -29,7 +29,7 @@ ASSUMED = ("hardware", "lifetime")
 
 
 class Settings(Shared, Training, Planned):
-    """The network section of the config for one variant; see docs/network/keys.md for the meaning of the keys."""
+    """The network section of the config for one variant; see docs/config/network.md for the meaning of the keys."""
 
     variant: str = key("Name of the variant.", "")
 

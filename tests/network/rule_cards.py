@@ -12,9 +12,9 @@ from calibration.card.tables import TRANSITIONS
 from calibration.sources.parametric.cards import make
 from calibration.sources.parametric.config import Parametric
 from network import rules
-from network.config import Device, Optimizer
 from network.model import optimizers
 from network.rules.base import Context
+from network.sections import Device, Optimizer
 from network.synapse import pulse_ladder, random_words, sampling, turns
 from network.synapse.device import DeviceModel
 

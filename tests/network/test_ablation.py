@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from network.config import Device, Rest
+from network.sections import Device, Rest
 from network.synapse import ablation, random_words, sampling
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError

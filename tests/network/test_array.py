@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network.config import Array, Device
 from network.crossbar import array_effects as lines
 from network.crossbar import nodal_solver
+from network.sections import Array, Device
 from network.synapse import random_words, sampling
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError

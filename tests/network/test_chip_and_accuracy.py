@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from network import datasets
-from network.config import Converters
 from network.crossbar.converters import beyond
 from network.hardware import costs
 from network.hardware.run import Run
@@ -13,6 +12,7 @@ from network.model import layers
 from network.results.meter import Clipped
 from network.results.summary import CLIPPED, clipping_warnings
 from network.rules.base import Context
+from network.sections import Converters
 from network.synapse.device import DeviceModel
 from network.training import settings
 from network.training.trainer import Trainer

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from network.config import Array, Converters
 from network.hardware import constants, costs, rivals
 from network.hardware.areas import blocks
 from network.hardware.config import Hardware
@@ -14,6 +13,7 @@ from network.hardware.constants import CONSTANTS
 from network.hardware.run import Run
 from network.hardware.terms import terms
 from network.results.meter import WORD, Meter
+from network.sections import Array, Converters
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError
 from spinloom.quantities import COST_PHASES, DRIVES, OWN

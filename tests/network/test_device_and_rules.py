@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from network import rules
-from network.config import Device, Optimizer
 from network.model import optimizers
 from network.model.layers import Layer, Noise, Synapses, read
 from network.rules.accumulate_quantise_program import bands, state_bands
 from network.rules.base import Context, Signals
+from network.sections import Device, Optimizer
 from network.synapse import random_words, sampling
 from network.synapse.device import DeviceModel
 from spinloom.errors import UserError

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from network.config import Converters, Optimizer, Training
+from network.config import Training
 from network.model import activations, layer_stack, layers, optimizers
 from network.model.architecture import Architecture, Layer, parse
 from network.model.layers import EPSILON, MOMENTUM, Noise, Synapses, converted, driven, in_groups, pool, read
+from network.sections import Converters, Optimizer
 from network.synapse import random_words
 from spinloom.errors import UserError
 

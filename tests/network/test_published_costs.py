@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from network.config import Array, Converters
 from network.hardware.config import Hardware
 from network.hardware.costs import totals
 from network.hardware.run import Run
 from network.hardware.terms import terms
 from network.results.meter import Meter
+from network.sections import Array, Converters
 from network.synapse.device import NO_DEVICE
 from tests.network.conftest import meter
 

@@ -16,8 +16,8 @@ SCALES = (0.2, 3.0)
 
 def moved(rate_of, optimizer):
     """Return the change of the weights of two layers of different scales, and the gradients of the unit weights."""
-    from network.config import Optimizer
     from network.model import optimizers
+    from network.sections import Optimizer
 
     made = optimizers.make(Optimizer(**optimizer), 1)
     of_rule = rules.get("float_baseline")(NO_DEVICE, made, rules.options("float_baseline", {"rate_of": rate_of}))

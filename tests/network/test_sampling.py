@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2, chisquare, kstest
 
-from network.config import Device
+from network.sections import Device
 from network.synapse import random_words, sampling
 from network.synapse.alias import BITS, alias_row
 from network.synapse.device import DeviceModel

@@ -43,14 +43,20 @@ class Variable(Section):
     """A key of the config that is varied: in a range, or among choices."""
 
     range: Annotated[tuple[Real, Real] | None, AfterValidator(_rising)] = key("Smallest and largest value.", None)
-    log: Flag = key("The range is divided by its logarithm.", False)
-    whole: Flag = key("Whole numbers alone.", False)
-    step: Real | None = key("Distance of the values from the smallest on; null: any value.", None, gt=0)
-    choices: tuple[Any, ...] | None = key("Or the values themselves, of any kind.", None, min_length=2, max_length=100)
-    when: Expression | None = key(
-        "Condition under which it is varied; else the key stays as it is. null: always.", None
+    log: Flag = key("With true, the sampler works with the logarithm of the value.", False)
+    whole: Flag = key("With true, only whole numbers are tried.", False)
+    step: Real | None = key(
+        "Distance from one value to the next, beginning at the smallest. With null, any value is tried.", None, gt=0
     )
-    key: KeyPath = key("Key of the config; entries of a list by their number, from 0, as in pulses.voltages_V.0.")
+    choices: tuple[Any, ...] | None = key(
+        "The values to try, of any kind, in place of a range.", None, min_length=2, max_length=100
+    )
+    when: Expression | None = key(
+        "Condition under which the key is varied. If it does not hold, the key keeps its value. With null, it "
+        "is always varied.",
+        None,
+    )
+    key: KeyPath = key("Key of the config. Give the entry of a list by its number from 0, as in `pulses.voltages_V.0`.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -76,56 +82,69 @@ class Variable(Section):
 class Objective(Section):
     """A quantity of the tables that is to be large or small."""
 
-    quantity: str = key("One of the quantities in docs/design.md.", max_length=80)
-    variant: str | None = key("The variant that it is read of; null: the first.", None)
+    quantity: str = key("Quantity to optimise (docs/design.md lists them).", max_length=80)
+    variant: str | None = key("Variant whose value counts. With null, the first.", None)
     goal: Literal["maximise", "minimise"] | None = key(
-        "null: accuracies, lifetimes, retention, barriers and operations per joule are maximised, all else is "
-        "minimised.",
+        "Whether the quantity should be large or small. With null, accuracies, lifetimes, retention, barriers "
+        "and operations per joule should be large, and all others small.",
         None,
     )
-    at_least: Real | None = key("Points below are beaten by all that are not; null: no such bound.", None)
-    at_most: Real | None = key("Points above are beaten by all that are not; null: no such bound.", None)
+    at_least: Real | None = key(
+        "Lower bound. Points within all bounds beat the others. With null, there is no such bound.", None
+    )
+    at_most: Real | None = key(
+        "Upper bound. Points within all bounds beat the others. With null, there is no such bound.", None
+    )
 
 
 class Final(Section):
-    """The front is made again at full fidelity with fresh seeds and devices, and tested."""
+    """Points of the front that are run again with another seed and new devices, and tested."""
 
-    points: Whole = key("Points of the front that are made again, spread along it; 0: none.", 4, ge=0, le=50)
-    seeds: Whole | None = key("Trainings of each; null: as network.seeds.", None, ge=1, le=10000)
+    points: Whole = key("Number of points that are run again, spread along the front. 0 means none.", 4, ge=0, le=50)
+    seeds: Whole | None = key("Number of trainings of each. With null, `network.seeds`.", None, ge=1, le=10000)
 
 
 class Design(Section):
     """A search for good values of keys, run by `python -m spinloom design` (docs/design.md)."""
 
-    variables: dict[Label, Variable] = key("What is varied, by the name in tables and expressions.", min_length=1)
+    variables: dict[Label, Variable] = key(
+        "Keys to vary, by the names that tables and expressions use (docs/design.md).", min_length=1
+    )
     ties: dict[KeyPath, Expression] = key(
-        "Keys that follow: each takes the value of an expression of variables, keys and derived quantities.", dict
+        "Keys that follow from others: each gets the value of an expression of variables, keys and derived quantities.",
+        dict,
     )
     constraints: tuple[Expression, ...] = key(
-        "Expressions that must be true of each point; of others nothing runs.", (), max_length=50
+        "Expressions that must be true. Points that break one do not run.", (), max_length=50
     )
-    objectives: tuple[Objective, ...] = key("What is wanted, one to three quantities.", min_length=1, max_length=3)
-    points: Whole | None = key("Points to try; null: as many as `hours` allow.", None, ge=2, le=2000)
+    objectives: tuple[Objective, ...] = key("One to three quantities to optimise.", min_length=1, max_length=3)
+    points: Whole | None = key("Number of points to try. With null, as many as fit into `hours`.", None, ge=2, le=2000)
     hours: Real | None = key(
-        "No generation begins after so many hours of runs, those before an interruption included; null: no limit.",
+        "After this many hours of runs no new generation begins. Runs before an interruption count. With "
+        "null, there is no limit.",
         None,
         gt=0,
         le=10000,
     )
     sampler: Literal["tpe", "nsga2", "random"] = key(
-        "Who chooses the points: Optuna's tree of Parzen estimators, genetic algorithm, or chance.", "tpe"
+        "How Optuna chooses the points: by its tree of Parzen estimators (`tpe`), by a genetic algorithm "
+        "(`nsga2`), or at random.",
+        "tpe",
     )
-    generation: Whole = key("Points that are chosen together and run at once.", 8, ge=2, le=500)
+    generation: Whole = key("Number of points that are chosen together and run at once.", 8, ge=2, le=500)
     fidelities: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,19}$")], dict[str, Any]] = key(
-        "Cheaper forms of the study, the cheapest first: changes of the config by name. All points are made with the "
-        "first, the promising ones with the next, and at last with the study as it stands.",
+        "Cheaper forms of the study by name, the cheapest first. Each is a change of the config. All points "
+        "run in the first, promising ones in the next, and at last in the full study.",
         dict,
         max_length=3,
     )
-    final: Final = key("The front is made again at full fidelity with fresh seeds and devices, and tested.", Final)
-    tolerance: Real = key("Share by which a variable may be off, for the robustness of the front.", 0.05, gt=0, le=0.5)
+    final: Final = key("Points of the front that are run again with another seed and new devices, and tested.", Final)
+    tolerance: Real = key(
+        "Part by which a variable may be off, for the robustness of the chosen point.", 0.05, gt=0, le=0.5
+    )
     storage: Annotated[Url | None, AfterValidator(_without_password)] = key(
-        "Where Optuna keeps the study, for optuna-dashboard: URL of a database; null: design/optuna.db in the results.",
+        "URL of the database in which Optuna keeps the search, for optuna-dashboard. With null, "
+        "`design/optuna.db` in the results.",
         None,
     )
 

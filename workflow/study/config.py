@@ -23,26 +23,26 @@ from workflow.study import measured
 class Axis(Section):
     """One axis: a key with its values, or named points."""
 
-    name: str | None = key("Name of the axis; null: the last part of `key`.", None)
+    name: str | None = key("Name of the axis. With null, the last part of `key`.", None)
     values: tuple[Any, ...] | None = key("Values of the key.", None, min_length=1, max_length=1000)
     points: dict[str, dict[str, Any] | None] | None = key(
-        "Or changes of the config by label; `from` (a config file) and `take` (sections of it) put "
-        "another study's underneath.",
+        "Changes of the config by label, in place of `key` and `values`. `from` names a config file to begin "
+        "with, and `take` its sections to use.",
         None,
         min_length=1,
     )
     key: str | None = key(
-        "Key of the config that takes the `values`, as in calibration.states.count.",
+        "Key of the config that takes the `values`, such as `calibration.states.count`.",
         None,
         max_length=200,
     )
 
 
 class Scan(Section):
-    """Many studies in one, each a combination of the axes' entries (docs/scans.md). null: this study alone."""
+    """Several studies in one: each combination of entries of the axes is one of them (docs/scans.md)."""
 
     axes: tuple[Axis, ...] = key(
-        "What differs: every combination is a point with its results in results/STUDY/points/.",
+        "What differs. Each combination is a point with its own results in `results/STUDY/points/`.",
         min_length=1,
         max_length=6,
     )
@@ -51,24 +51,24 @@ class Scan(Section):
 class Published(Section):
     """A number of the paper."""
 
-    quantity: str = key("One of the quantities in docs/network.md.")
-    variant: str | None = key("The variant that the number is compared with; null: the first.", None)
-    value: Real = key("The number.")
+    quantity: str = key("Name of the quantity (docs/network/tables.md lists them).")
+    variant: str | None = key("Variant that the number is compared with. With null, the first.", None)
+    value: Real = key("The published number.")
     unit: str | None = key(
-        "Its unit: 1 or % for shares, J and its parts (mJ to aJ) for energies; null: as in our tables.",
+        "Unit of the number: 1 or % for shares, J or mJ to aJ for energies. With null, that of our tables.",
         None,
     )
-    tag: str = key("Anything that tells this number from others: a page, a condition.", "", max_length=200)
+    tag: str = key("What tells this number from others, such as a page or a condition.", "", max_length=200)
 
 
 class System(Section):
-    """The published system that the study stands for; network/summary/systems.csv compares their numbers."""
+    """The published system that the study stands for. `network/summary/systems.csv` compares its numbers with ours."""
 
     name: str = key("Name of the system.", min_length=1, max_length=100)
-    paper: str = key("Where it was published.", min_length=1, max_length=300)
-    published: tuple[Published, ...] = key("Numbers of the paper.", (), max_length=1000)
+    paper: str = key("The publication.", min_length=1, max_length=300)
+    published: tuple[Published, ...] = key("Numbers of the publication.", (), max_length=1000)
     assumptions: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = key(
-        "What the paper does not say and had to be assumed.",
+        "What the publication does not say and you had to assume.",
         (),
         max_length=100,
     )
@@ -93,8 +93,8 @@ class StudyFile(Study):
     """What a config file may say: a study, and what it rests on."""
 
     extends: str | None = key(
-        "Config of Spinloom's that this one lies over: default, or the name of one in configs/; left out: a "
-        "config.yaml is complete, another file lies over config.yaml.",
+        "Config of Spinloom on which this file lies: `default`, or the name of one in `configs/`. Left out: a "
+        "file lies on `config.yaml`.",
         None,
         max_length=100,
     )

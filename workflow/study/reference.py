@@ -48,6 +48,7 @@ is a value out of range: one line names the file, the key, what was found and wh
 ## How to read the tables
 
 * A key stands below the heading of its section: `dt_s` below `device_sims.numerics` is `device_sims.numerics.dt_s`.
+* An *object* is a mapping of keys to values, and an *array* is a list.
 * In a name, `[]` is an entry of a list and `NAME` is a name that you choose.
 * The default applies if no layer gives the key. *Required* means that some layer must give it, if the section is there.
   A dash means that the key may be left out and has no default.

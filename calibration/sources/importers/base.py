@@ -60,11 +60,11 @@ Switch = Annotated[bool, Strict(), BeforeValidator(_switch)]
 class Common(Section):
     """Options of all formats; numbers must suit the unit in their name."""
 
-    name: Text | None = key("Name of the card; null: the name of the file or folder.", None)
-    channel: Text = key("What the pulses act through, e.g. sot.", "measured")
-    temperature_K: Real = key("Temperature, where the file has none.", 300)
-    volatile: Switch = key("The device forgets its state between writes.", False)
-    destructive_read: Switch = key("Reading changes the state.", False)
+    name: Text | None = key("Name of the card. With null, the name of the file or folder.", None)
+    channel: Text = key("What the pulses act through, such as `sot`. It is a label in the card.", "measured")
+    temperature_K: Real = key("Temperature, if the file has none.", 300)
+    volatile: Switch = key("With true, the device forgets its state between writes.", False)
+    destructive_read: Switch = key("With true, reading changes the state.", False)
 
     @field_validator("*")
     @classmethod
@@ -81,47 +81,72 @@ class Common(Section):
 class Measured(Common, Tabular):
     """Options of the formats with conductances to count."""
 
-    current_at_V: Real | None = key("The file holds currents at this read voltage, G = I/V; null: the file's.", None)
-    read_voltage_V: Real | None = key(
-        "Voltage of a read; null: the file's or current_at_V, else the study's read-out.", None, gt=0, le=10
+    current_at_V: Real | None = key(
+        "Read voltage at which the file's currents were measured: G = I/V. With null, the file's own.", None
     )
-    read_duration_s: Real | None = key("Duration of a read; null: that of the study's read-out.", None, gt=0, le=1)
-    read_noise_S: Real | None = key("Read noise (sd) where it is known; null: it is estimated.", None, ge=0)
+    read_voltage_V: Real | None = key(
+        "Voltage of a read. With null, the file's or `current_at_V`, and otherwise that of `calibration.readout`.",
+        None,
+        gt=0,
+        le=10,
+    )
+    read_duration_s: Real | None = key("Length of a read. With null, that of `calibration.readout`.", None, gt=0, le=1)
+    read_noise_S: Real | None = key(
+        "Standard deviation of the read noise, if you know it. With null, it is estimated from the readings.",
+        None,
+        ge=0,
+    )
     pulse_tolerance: Real | None = key(
-        "Share of the largest voltage, current density, field or temperature, or of a duration, by which values "
-        "measured of one pulse may differ; null: as the values show; 0: each value is a pulse of its own.",
+        "By how much the measured values of one pulse may differ: as a part of the largest voltage, current "
+        "density, field or temperature, or of the duration itself. With null, the program finds groups of "
+        "values. With 0, each value is its own pulse.",
         None,
         ge=0,
         le=0.2,
     )
-    device: Text | None = key("Device to import; null: all.", None)
+    device: Text | None = key("The one device to import. With null, all devices are imported.", None)
     max_dropped_fraction: Real = key(
-        "Share of values that may be left out because they cannot be used.", 0.05, ge=0, le=1
+        "Largest share of values that may be left out because they cannot be used. A larger share is an error.",
+        0.05,
+        ge=0,
+        le=1,
     )
 
 
 class Directions(Common):
     """Options of the formats that tell the direction of a pulse and nothing else."""
 
-    voltage_up_V: Real | None = key("Voltage of a pulse that raises the conductance.", None)
-    voltage_down_V: Real | None = key("Voltage of a pulse that lowers it.", None)
-    current_density_up_A_per_m2: Real | None = key("Current density of a pulse that raises the conductance.", None)
-    current_density_down_A_per_m2: Real | None = key("Current density of a pulse that lowers it.", None)
-    duration_s: Real | None = key("Duration of each pulse; null: unknown.", None)
-    energy_up_J: Real | None = key("Energy of a write up; null: V^2 G t of the junction, or unknown.", None)
-    energy_down_J: Real | None = key("Energy of a write down; null: V^2 G t of the junction, or unknown.", None)
-    latency_s: Real | None = key("Time that a write takes; null: the duration.", None)
+    voltage_up_V: Real | None = key("Voltage of the pulse that raises the conductance.", None)
+    voltage_down_V: Real | None = key("Voltage of the pulse that lowers the conductance.", None)
+    current_density_up_A_per_m2: Real | None = key("Current density of the pulse that raises the conductance.", None)
+    current_density_down_A_per_m2: Real | None = key("Current density of the pulse that lowers the conductance.", None)
+    duration_s: Real | None = key("Length of each pulse. With null, it is unknown.", None)
+    energy_up_J: Real | None = key(
+        "Energy of a pulse that raises the conductance. With null, V^2 G t of the junction if the voltage is known.",
+        None,
+    )
+    energy_down_J: Real | None = key(
+        "Energy of a pulse that lowers the conductance. With null, V^2 G t of the junction if the voltage is known.",
+        None,
+    )
+    latency_s: Real | None = key("Time that a write takes. With null, the length of the pulse.", None)
 
 
 class Series(Directions, Measured):
     """Options of the formats with series of readings between which there are pulses up and down."""
 
-    first: Literal["up", "down"] | None = key("Direction of the first run; null: as the readings go.", None)
-    pulses_up: Whole | None = key(
-        "Pulses in each run up, where no column tells; null: as the readings turn.", None, ge=1
+    first: Literal["up", "down"] | None = key(
+        "Direction of the first run of pulses. With null, it is seen from the readings.", None
     )
-    pulses_down: Whole | None = key("Pulses in each run down.", None, ge=1)
-    running_number: Switch | None = key("The pulse number runs on from run to run; null: if it never falls.", None)
+    pulses_up: Whole | None = key(
+        "Number of pulses in each run up, if no column says it. With null, it is seen from the readings.", None, ge=1
+    )
+    pulses_down: Whole | None = key(
+        "Number of pulses in each run down, if no column says it. With null, it is seen from the readings.", None, ge=1
+    )
+    running_number: Switch | None = key(
+        "With true, the pulse number goes on from run to run. With null, this is so if it never falls.", None
+    )
     columns: Literal["repetitions", "devices"] | None = key(
-        "What several columns of readings are; null: what their names say, else devices.", None
+        "What several columns of readings are. With null, their names decide, and otherwise they are devices.", None
     )

@@ -33,13 +33,17 @@ LAYOUTS = (quantiles, grids)
 class Options(Directions):
     """Options of lookup tables."""
 
-    conductance_unit: Annotated[str, OneOf(lambda: CONDUCTANCE_UNITS)] = key("Unit of the tables' conductances.", "S")
-    states: Whole = key("Points of the conductance lattice.", 64, ge=2, le=MOST_STATES)
-    device: Text | None = key("Number or name of the one device to import; null: all.", None)
-    by_instance: Switch = key("With several devices, write each one's own kernel too.", True)
+    conductance_unit: Annotated[str, OneOf(lambda: CONDUCTANCE_UNITS)] = key(
+        "Unit of the conductances in the tables.", "S"
+    )
+    states: Whole = key("Number of states of the card, equally spaced in conductance.", 64, ge=2, le=MOST_STATES)
+    device: Text | None = key("Number or name of the one device to import. With null, all devices are imported.", None)
+    by_instance: Switch = key("With true, each device's own kernel is written too, if there are several devices.", True)
     read_voltage_V: Real = key("Voltage of a read.", 0.1)
-    read_duration_s: Real = key("Duration of a read.", 5e-9)
-    read_noise_fraction: Real = key("Noise of one read over the conductance.", 0, ge=0, le=1)
+    read_duration_s: Real = key("Length of a read.", 5e-9)
+    read_noise_fraction: Real = key(
+        "Read noise: standard deviation of a read, relative to the conductance.", 0, ge=0, le=1
+    )
 
 
 def recognise(path: Path, table: object) -> str | None:

@@ -28,12 +28,16 @@ COSTS = ["energy_J", "latency_s"]
 class Options(Measured):
     """Options of tables of writes."""
 
-    duration_s: Real | None = key("Duration of each pulse, where the file has none; null: unknown.", None)
-    reset_before_write: Switch = key("Each write begins with a reset; the conductance before is not used.", False)
-    energy_J: Real | None = key(
-        "Energy of each write, where the file has none; null: V^2 G t of the junction, or unknown.", None
+    duration_s: Real | None = key("Length of each pulse, if the file has none. With null, it is unknown.", None)
+    reset_before_write: Switch = key(
+        "With true, each write begins with a reset, and the conductance before it is not used.", False
     )
-    latency_s: Real | None = key("Time that a write takes, where the file has none; null: the duration.", None)
+    energy_J: Real | None = key(
+        "Energy of each write, if the file has none. With null, V^2 G t of the junction if the voltage is known.", None
+    )
+    latency_s: Real | None = key(
+        "Time that a write takes, if the file has none. With null, the length of the pulse.", None
+    )
 
 
 def recognise(path: Path, table: Table | None) -> str | None:

@@ -58,45 +58,45 @@ class Options(Common, Written):
 
     conductance_low_S: Positive | None = key("Conductance of the state that conducts less (antiparallel).", None)
     conductance_high_S: Positive | None = key("Conductance of the state that conducts more (parallel).", None)
-    resistance_P_ohm: Positive | None = key("Resistance of the parallel state, instead of the conductances.", None)
+    resistance_P_ohm: Positive | None = key("Resistance of the parallel state, in place of the conductances.", None)
     resistance_AP_ohm: Positive | None = key("Resistance of the antiparallel state.", None)
     TMR: Annotated[Real, Field(gt=0, le=20)] | None = key(
-        "Tunnel magnetoresistance ratio (1.5 is 150 %), instead of a second resistance or conductance.", None
+        "Tunnel magnetoresistance ratio (1.5 is 150 %), in place of a second resistance or conductance.", None
     )
     high_state: Text | None = key(
-        "Name, in the file, of the state that conducts more; null: known names (P, LRS, on).", None
+        "The file's name for the state that conducts more. With null, names such as P, LRS and on are known.", None
     )
-    direction: Text | None = key("Direction of all rows, e.g. AP-P, where the file has no such column.", None)
+    direction: Text | None = key("Direction of all rows, such as `AP-P`, if the file has no such column.", None)
     unsigned: Switch | None = key(
-        "The file has magnitudes: pulses from the state that conducts more are negative. null: signs are the file's.",
+        "With true, voltages are sizes and get their sign from the direction. With null, the file's signs hold.",
         None,
     )
     current_path: Literal["junction", "line"] = key(
-        "Where a current flows: through the junction, with V = I / G of the state before, or in a line beside it.",
+        "Where a current flows: through the junction, where V = I/G of the state before, or in a line beside it.",
         "junction",
     )
-    area_m2: Positive | None = key("Cross-section of the current: the current density is the current over it.", None)
-    duration_s: Real | None = key("Duration of each pulse, where the file has none.", None)
-    trials: Whole | None = key("Trials of each row, where the file has none.", None, ge=1)
-    energy_J: Real | None = key("Energy of each write; null: V^2 G t of the junction.", None)
-    latency_s: Real | None = key("Time that a write takes; null: the duration.", None)
+    area_m2: Positive | None = key("Cross-section through which the current flows, for the current density.", None)
+    duration_s: Real | None = key("Length of each pulse, if the file has none.", None)
+    trials: Whole | None = key("Number of trials of each row, if the file has none.", None, ge=1)
+    energy_J: Real | None = key("Energy of each write. With null, V^2 G t of the junction.", None)
+    latency_s: Real | None = key("Time that a write takes. With null, the length of the pulse.", None)
     direction_column: Text | None = key("Column of the direction.", None)
-    from_column: Text | None = key("Column of the state before, instead of a direction.", None)
+    from_column: Text | None = key("Column of the state before the pulse, in place of a direction.", None)
     voltage_column: Text | None = key("Column of the voltage.", None)
     current_column: Text | None = key("Column of the current.", None)
     current_density_column: Text | None = key("Column of the current density.", None)
     field_column: Text | None = key("Column of the field.", None)
-    duration_column: Text | None = key("Column of the duration.", None)
+    duration_column: Text | None = key("Column of the pulse's length.", None)
     temperature_column: Text | None = key("Column of the temperature.", None)
     trials_column: Text | None = key("Column of the number of trials.", None)
-    switched_column: Text | None = key("Column of how many switched.", None)
-    probability_column: Text | None = key("Column of the share that switched.", None)
+    switched_column: Text | None = key("Column of the number of trials that switched.", None)
+    probability_column: Text | None = key("Column of the share of trials that switched.", None)
     device_column: Text | None = key("Column of the device.", None)
-    voltage_unit: UnitText | None = key("Unit of voltages, e.g. mV; null: the header's, or V.", None)
-    current_unit: UnitText | None = key("Unit of currents, e.g. uA; null: the header's, or A.", None)
-    current_density_unit: UnitText | None = key("Unit of current densities, e.g. MA/cm2; null: the header's.", None)
-    field_unit: UnitText | None = key("Unit of fields, e.g. mT or Oe; null: the header's, or T.", None)
-    duration_unit: UnitText | None = key("Unit of durations, e.g. ns; null: the header's, or s.", None)
+    voltage_unit: UnitText | None = key("Unit of voltages, such as mV. With null, the header's, or V.", None)
+    current_unit: UnitText | None = key("Unit of currents, such as uA. With null, the header's, or A.", None)
+    current_density_unit: UnitText | None = key("Unit of current densities (MA/cm2). With null, the header's.", None)
+    field_unit: UnitText | None = key("Unit of fields, such as mT or Oe. With null, the header's, or T.", None)
+    duration_unit: UnitText | None = key("Unit of lengths of pulses, such as ns. With null, the header's, or s.", None)
 
 
 def recognise(path: Path, table: Table | None) -> str | None:

@@ -24,10 +24,13 @@ KIND = Kind.STEPS
 class Options(Series):
     """Options of pulse trains."""
 
-    up: Text = key("File of the folder with the trains that raise the conductance.", "set.csv")
-    down: Text = key("File of the folder with the trains that lower it.", "reset.csv")
+    up: Text = key("File in the folder with the trains that raise the conductance.", "set.csv")
+    down: Text = key("File in the folder with the trains that lower the conductance.", "reset.csv")
     up_pulses: Whole | None = key(
-        "In a single file: how many pulses go up before the rest go down; null: as the readings turn.", None, ge=1
+        "For a single file: number of pulses that go up before the others go down. With null, it is seen from "
+        "the readings.",
+        None,
+        ge=1,
     )
 
 

@@ -20,8 +20,8 @@ KIND = Kind.STEPS
 class Options(Series):
     """Options of one trace each way."""
 
-    response_low_S: Real | None = key("Conductance of the response -1, where responses are normalised to -1..1.", None)
-    response_high_S: Real | None = key("Conductance of the response 1.", None)
+    response_low_S: Real | None = key("Conductance of a response of -1, if responses are normalised to -1 to 1.", None)
+    response_high_S: Real | None = key("Conductance of a response of 1, if responses are normalised to -1 to 1.", None)
 
 
 def recognise(path: Path, table: Table | None) -> str | None:

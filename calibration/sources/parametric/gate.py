@@ -18,22 +18,24 @@ from spinloom.declare import Real, Section, key
 
 
 class Options(Section):
-    """A wire that a domain wall passes or not at each clock (Ellis); the drive is kept elsewhere."""
+    """A wire past which a wall moves, or not, at each clock. The drive is stored outside the device (Ellis)."""
 
-    w0: Real = key("Drive at the middle of the sigmoid.", ge=-1000000.0, le=1000000.0)
-    b: Real = key("Steepness.", gt=0, le=1000000.0)
-    a: Real = key("Height of the sigmoid.", gt=0, le=1)
+    w0: Real = key("Drive w0 at the middle of the sigmoid 1/(1 + exp(b (w - w0))).", ge=-1000000.0, le=1000000.0)
+    b: Real = key("Steepness b of the sigmoid.", gt=0, le=1000000.0)
+    a: Real = key(
+        "Height a of the sigmoid. The wall passes with the probability 1 - a/(1 + exp(b (w - w0))).", gt=0, le=1
+    )
     drives: tuple[Annotated[Real, Field(ge=-1000000.0, le=1000000.0)], ...] = key(
-        "Values w of the drive.",
+        "Values w of the drive. Each is a pulse.",
         min_length=1,
     )
     drive_quantity: Literal["voltage_V", "field_T", "current_density_A_per_m2", "zhang_li_u_m_per_s"] = key(
-        "Column of pulses.csv that the drive goes to.",
+        "What the drive is. It becomes this column of `pulses.csv`.",
         "voltage_V",
     )
-    drive_unit: Real = key("What a drive of 1 is in the unit of that column.", 1, gt=0, le=1000000000000000.0)
-    clock_s: Real = key("Duration of a clock.", gt=0, le=1)
-    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
+    drive_unit: Real = key("Value of a drive of 1 in the unit of that column.", 1, gt=0, le=1000000000000000.0)
+    clock_s: Real = key("Length of a clock.", gt=0, le=1)
+    temperature_K: Real = key("Temperature of the device.", 300, ge=0, le=1500)
 
 
 VOLATILE = True

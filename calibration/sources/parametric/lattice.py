@@ -42,42 +42,44 @@ class Up(Section):
     """The pulse that raises the conductance."""
 
     pulses: Real | None = key(
-        "Pulses from end to end, apart from noise; levels - 1 if absent.",
+        "Number of pulses from one end to the other, apart from noise. Without it, the number of levels less 1.",
         absent=True,
         ge=1,
         le=1000000.0,
     )
     nonlinearity: Real = key(
-        "kappa: share by which the step has shrunk at the far end; 0 is linear, near 1 is soft bounds.",
+        "Part kappa by which the step has shrunk at the far end. 0 is linear, and near 1 it is soft bounds "
+        "(docs/cards/own.md).",
         0,
         ge=0,
         lt=1,
     )
-    step_scale: Real = key("Factor on step and spread.", 1, gt=0, le=1000)
-    voltage_V: Real = key("Voltage of the pulse; its sign is the direction.", gt=0, le=100)
-    duration_s: Real = key("Duration of the pulse.", gt=0, le=1)
+    step_scale: Real = key("Factor on the mean step and on its spread.", 1, gt=0, le=1000)
+    voltage_V: Real = key("Voltage of the pulse. A positive voltage raises the conductance.", gt=0, le=100)
+    duration_s: Real = key("Length of the pulse.", gt=0, le=1)
 
 
 class Down(Up):
     """The pulse that lowers the conductance."""
 
-    voltage_V: Real = key("Voltage of the pulse; its sign is the direction.", ge=-100, lt=0)
+    voltage_V: Real = key("Voltage of the pulse. A negative voltage lowers the conductance.", ge=-100, lt=0)
 
 
 class Options(Section):
-    """Many levels, one pulse up and one pulse down."""
+    """A device of many levels, with one pulse up and one pulse down."""
 
     levels: Whole = key("Number of levels.", ge=2, le=1024)
     cycle_relative_sd: Real = key(
-        "Spread s of a step from pulse to pulse, over the spacing of the levels.",
+        "Standard deviation of a step from pulse to pulse, relative to the spacing of the levels.",
         ge=0,
         le=20,
     )
     landing: Literal["moments", "nearest"] = key(
-        "How a normal step ends on a level: moments keeps mean and sd of the step; nearest rounds.",
+        "How a step ends on a level. `moments` keeps mean and standard deviation of the step. `nearest` "
+        "rounds to the nearest level.",
         "moments",
     )
-    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
+    temperature_K: Real = key("Temperature of the device.", 300, ge=0, le=1500)
     up: Up = key("The pulse that raises the conductance.")
     down: Down = key("The pulse that lowers the conductance.")
 

@@ -33,17 +33,17 @@ GAMMA = physical_constants["electron gyromag. ratio"][0]  # rad/(s T)
 
 
 class Macrospin(Section):
-    """Constants from which barrier and critical voltage follow."""
+    """Constants from which barrier and critical voltage are computed (docs/cards/own.md)."""
 
     diameter_m: Real = key("Diameter of the free layer.", gt=0, le=1e-06)
-    thickness_m: Real = key("Its thickness.", gt=0, le=1e-07)
+    thickness_m: Real = key("Thickness of the free layer.", gt=0, le=1e-07)
     Ki_J_per_m2: Real = key("Interfacial anisotropy.", gt=0, le=1)
     Ms_A_per_m: Real = key("Saturation magnetisation.", gt=0, le=3000000)
     alpha: Real = key("Gilbert damping.", gt=0, le=1)
     TMR: Real = key("Tunnel magnetoresistance (R_AP - R_P)/R_P.", gt=0, le=20)
     resistance_parallel_ohm: Real = key("Resistance of the parallel state.", gt=0, le=1000000000000.0)
-    temperature_K: Real = key("Temperature at which the barrier is told.", 300, gt=0, le=1500)
-    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
+    temperature_K: Real = key("Temperature at which the barrier is given in units of kB T.", 300, gt=0, le=1500)
+    attempt_time_s: Real = key("Attempt time tau0.", 1e-09, gt=0, le=1e-06)
 
 
 def demagnetising_factor(diameter_m: float, thickness_m: float) -> float:

@@ -18,14 +18,14 @@ from spinloom.declare import Real, Section, key
 
 
 class Options(Section):
-    """A bit drawn anew at each clock."""
+    """A bit that is drawn anew at each clock."""
 
-    inputs: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] = key("Inputs I.", min_length=1)
-    beta: Real = key("Steepness: p = 1/(1 + exp(-beta I)).", 1, gt=0, le=1000)
-    offset: Real = key("Input at which p = 1/2.", 0, ge=-1000, le=1000)
+    inputs: tuple[Annotated[Real, Field(ge=-1000, le=1000)], ...] = key("Inputs I. Each is a pulse.", min_length=1)
+    beta: Real = key("Steepness beta of p = 1/(1 + exp(-beta (I - offset))).", 1, gt=0, le=1000)
+    offset: Real = key("Input at which the bit is 1 with the probability 1/2.", 0, ge=-1000, le=1000)
     volts_per_input_V: Real = key("Voltage of an input of 1.", 1, gt=0, le=100)
     clock_s: Real = key("Time between two independent bits.", gt=0, le=1)
-    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
+    temperature_K: Real = key("Temperature of the device.", 300, ge=0, le=1500)
 
 
 VOLATILE = True

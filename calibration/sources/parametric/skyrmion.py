@@ -19,19 +19,19 @@ from spinloom.declare import Real, Section, Whole, key
 class Pulse(Section):
     """One kind of pulse."""
 
-    birth_per_s: Real = key("Rate at which a free place is filled during the pulse.", ge=0, le=1000000000000.0)
-    death_per_s: Real = key("Rate at which a skyrmion vanishes during the pulse.", ge=0, le=1000000000000.0)
+    birth_per_s: Real = key("Rate at which each free place is filled during the pulse.", ge=0, le=1000000000000.0)
+    death_per_s: Real = key("Rate at which each skyrmion vanishes during the pulse.", ge=0, le=1000000000000.0)
     voltage_V: Real = key("Voltage of the pulse.", ge=-100, le=100)
-    duration_s: Real = key("Duration of the pulse.", gt=0, le=1)
+    duration_s: Real = key("Length of the pulse.", gt=0, le=1)
 
 
 class Options(Section):
-    """A counter of skyrmions; the state is their number."""
+    """A counter of skyrmions. Its state is their number."""
 
-    places: Whole = key("Most skyrmions that there is room for.", ge=1, le=126)
-    temperature_K: Real = key("Temperature.", 300, ge=0, le=1500)
-    create: Pulse = key("The pulse that creates.")
-    annihilate: Pulse = key("The pulse that annihilates.")
+    places: Whole = key("Largest number of skyrmions.", ge=1, le=126)
+    temperature_K: Real = key("Temperature of the device.", 300, ge=0, le=1500)
+    create: Pulse = key("The pulse that creates skyrmions.")
+    annihilate: Pulse = key("The pulse that annihilates skyrmions.")
 
 
 VOLATILE = False

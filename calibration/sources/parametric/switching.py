@@ -31,54 +31,68 @@ from spinloom.errors import UserError
 class Law(Section):
     """Law of one direction."""
 
-    name: Literal["neel_brown", "precessional", "logistic", "logistic_plateau"] = key("Law.")
-    parameters: dict[str, Real] | None = key("Its parameters; derived from macrospin if absent.", absent=True)
+    name: Literal["neel_brown", "precessional", "logistic", "logistic_plateau"] = key("Name of the law (docs/laws.md).")
+    parameters: dict[str, Real] | None = key(
+        "Parameters of the law. Without them, they are computed from `macrospin`.", absent=True
+    )
 
 
 class Pulses(Section):
-    """All combinations of these."""
+    """The pulses of the card: all combinations of these lists."""
 
     voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
-        "Signed; positive drives towards P (1).",
+        "Voltages with their sign. A positive voltage drives towards P, which is state 1.",
         min_length=1,
     )
-    durations_s: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = key("Durations.", min_length=1)
-    temperatures_K: tuple[Annotated[Real, Field(gt=0, le=1500)], ...] = key("Temperatures.", (300.0,), min_length=1)
+    durations_s: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = key("Lengths of the pulse.", min_length=1)
+    temperatures_K: tuple[Annotated[Real, Field(gt=0, le=1500)], ...] = key(
+        "Temperatures of the device.", (300.0,), min_length=1
+    )
 
 
 class Retention(Section):
-    """Barriers at rest and the temperatures of the table retention."""
+    """Energy barriers at rest, and the temperatures for which rates of losing a state are computed."""
 
     thermal_stability: tuple[Annotated[Real, Field(ge=0, le=10000)], ...] | None = key(
-        "Barriers over kT of leaving state 0 and state 1, at reference_temperature_K; from macrospin if absent.",
+        "Energy barriers divided by kB T, at `reference_temperature_K`: to leave state 0, and to leave state "
+        "1. Without them, they are computed from `macrospin`.",
         absent=True,
         min_length=2,
         max_length=2,
     )
-    reference_temperature_K: Real = key("Temperature of the barriers.", 300, gt=0, le=1500)
-    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
+    reference_temperature_K: Real = key(
+        "Temperature at which the barriers are given in units of kB T.", 300, gt=0, le=1500
+    )
+    attempt_time_s: Real = key("Attempt time tau0.", 1e-09, gt=0, le=1e-06)
     temperatures_K: tuple[Annotated[Real, Field(gt=0, le=1500)], ...] = key(
-        "Temperatures of the table.",
+        "Temperatures for which rates are computed.",
         min_length=1,
     )
 
 
 class Options(Section):
-    """Two states and a law of switching per direction.
+    """A device of two states, with a law of switching for each direction.
 
     A positive voltage drives from AP (0) to P (1), a negative one from P to AP.
     """
 
-    channel: Literal["junction", "sot"] = key("Terminals that the pulse drives.", "junction")
+    channel: Literal["junction", "sot"] = key(
+        "What the pulses act through: the junction itself, or a line with a spin-orbit torque.", "junction"
+    )
     law_up: Law = key("Law of switching from AP to P.")
     law_down: Law = key("Law of switching from P to AP.")
-    macrospin: Macrospin | None = key("Constants from which barrier and critical voltage follow.", absent=True)
-    pulses: Pulses = key("All combinations of these.")
+    macrospin: Macrospin | None = key(
+        "Constants from which barrier and critical voltage are computed (docs/cards/own.md).", absent=True
+    )
+    pulses: Pulses = key("The pulses of the card: all combinations of these lists.")
     half_select_fractions: tuple[Annotated[Real, Field(gt=0, lt=1)], ...] = key(
-        "Shares of the voltage that cells beside the selected one see; empty for no such table.",
+        "Parts of the voltage that cells beside the written one see. If the list is empty, nothing is "
+        "computed for them.",
         (),
     )
-    retention: Retention | None = key("Barriers at rest and the temperatures of the table retention.", absent=True)
+    retention: Retention | None = key(
+        "Energy barriers at rest, and the temperatures for which rates of losing a state are computed.", absent=True
+    )
 
 
 VOLATILE = False

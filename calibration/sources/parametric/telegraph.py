@@ -26,15 +26,17 @@ from spinloom.errors import UserError
 
 
 class Options(Section):
-    """A junction that flips by itself; a voltage tilts the balance."""
+    """A junction that flips by itself. A voltage favours one of its two states."""
 
-    thermal_stability: Real = key("Barrier over kT at reference_temperature_K.", ge=0, le=500)
-    critical_voltage_V: Real = key("V_c0.", gt=0, le=100)
-    attempt_time_s: Real = key("tau0.", 1e-09, gt=0, le=1e-06)
-    reference_temperature_K: Real = key("Temperature of the barrier.", 300, gt=0, le=1500)
+    thermal_stability: Real = key("Energy barrier divided by kB T, at `reference_temperature_K`.", ge=0, le=500)
+    critical_voltage_V: Real = key("Critical voltage V_c0 at which the barrier is gone.", gt=0, le=100)
+    attempt_time_s: Real = key("Attempt time tau0.", 1e-09, gt=0, le=1e-06)
+    reference_temperature_K: Real = key(
+        "Temperature at which the barrier is given in units of kB T.", 300, gt=0, le=1500
+    )
     temperature_K: Real = key("Temperature of the device.", 300, gt=0, le=1500)
     voltages_V: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
-        "Voltages below V_c0 in size; positive favours state 1.",
+        "Voltages, smaller in size than V_c0. A positive voltage favours state 1.",
         min_length=1,
     )
     durations_s: tuple[Annotated[Real, Field(gt=0, le=10000000000.0)], ...] = key(

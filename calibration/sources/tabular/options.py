@@ -22,10 +22,14 @@ DurationUnit = Annotated[str, OneOf(lambda: DURATION_UNITS)]
 
 
 class Written(Spelling):
-    """How a table is written; null is what the file looks like."""
+    """How a table is written. With null, the program finds out from the file."""
 
-    missing: Text | None = key("Further marks of a missing number, separated by blanks.", None)
-    sheet: Text | None = key("Sheet of a workbook, or variable of a MAT or NPZ file.", None)
+    missing: Text | None = key(
+        "Further marks of a missing number, separated by blanks. With null, only the usual ones are known.", None
+    )
+    sheet: Text | None = key(
+        "Sheet of a workbook, or variable of a MAT or NPZ file. With null, the program finds out from the file.", None
+    )
 
 
 class Tabular(Written):
@@ -37,18 +41,18 @@ class Tabular(Written):
     before_column: Text | None = key("Column of the conductance before the write.", None)
     after_column: Text | None = key("Column of the conductance after the write.", None)
     voltage_column: Text | None = key("Column of the pulse's voltage.", None)
-    duration_column: Text | None = key("Column of the pulse's duration.", None)
+    duration_column: Text | None = key("Column of the pulse's length.", None)
     read_voltage_column: Text | None = key("Column of the read voltage.", None)
     pulse_number_column: Text | None = key("Column of the pulse number.", None)
     direction_column: Text | None = key("Column that says whether a pulse goes up or down.", None)
     cycle_column: Text | None = key("Column of the cycle.", None)
     device_column: Text | None = key("Column of the device.", None)
     time_column: Text | None = key("Column of the time.", None)
-    conductance_unit: ConductanceUnit | None = key("Unit of conductances; null: the header's, or S.", None)
-    current_unit: CurrentUnit | None = key("Unit of currents; null: the header's, or A.", None)
-    resistance_unit: ResistanceUnit | None = key("Unit of resistances; null: the header's, or ohm.", None)
-    voltage_unit: VoltageUnit | None = key("Unit of voltages; null: the header's, or V.", None)
-    duration_unit: DurationUnit | None = key("Unit of durations; null: the header's, or s.", None)
+    conductance_unit: ConductanceUnit | None = key("Unit of conductances. With null, the header's, or S.", None)
+    current_unit: CurrentUnit | None = key("Unit of currents. With null, the header's, or A.", None)
+    resistance_unit: ResistanceUnit | None = key("Unit of resistances. With null, the header's, or ohm.", None)
+    voltage_unit: VoltageUnit | None = key("Unit of voltages. With null, the header's, or V.", None)
+    duration_unit: DurationUnit | None = key("Unit of lengths of pulses. With null, the header's, or s.", None)
 
     def named_columns(self) -> dict[str, str]:
         """Return the columns that were named: role -> name or number."""

@@ -14,49 +14,53 @@ from spinloom.declare import Real, Section, key
 
 
 class Layer(Section):
-    """The free layer, a disc."""
+    """The free layer, which is a disc."""
 
     diameter_m: Real = key("Diameter of the disc.", gt=0, le=5e-07)
     thickness_m: Real = key("Thickness of the free layer.", gt=0, le=1e-08)
     cell_m: Real = key(
-        "Cell edge in the plane; must divide the diameter. One moment has the volume and the shape of these cells.",
+        "Cell edge in the plane, which must divide the diameter. The engine `macrospin` uses the cells for "
+        "volume and shape only.",
         ge=5e-10,
         le=1e-08,
     )
 
 
 class Constants(Section):
-    """The free layer's constants."""
+    """Material constants of the free layer."""
 
     Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
-    A_J_per_m: Real = key("Exchange stiffness, used by engine llg.", ge=1e-13, le=1e-10)
-    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal at zero voltage.", gt=0, le=100000000.0)
+    A_J_per_m: Real = key("Exchange stiffness. Only the engine `llg` uses it.", ge=1e-13, le=1e-10)
+    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal, at zero voltage.", gt=0, le=100000000.0)
     alpha: Real = key("Gilbert damping.", gt=0, le=1)
 
 
 class Spread(Section):
-    """Spread between devices, drawn once per instance."""
+    """Differences between devices."""
 
-    Ku_relative_sd: Real = key("Relative standard deviation of Ku (normal).", 0, ge=0, le=0.5)
+    Ku_relative_sd: Real = key(
+        "Standard deviation of Ku from device to device, relative to Ku. The distribution is normal.", 0, ge=0, le=0.5
+    )
 
 
 class Wait(Section):
     """Waiting times around the pulse."""
 
-    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
-    relax_s: Real = key("Relaxation after the pulse before the state counts as written.", gt=0, le=1e-06)
+    rest_s: Real = key("Time at the set temperature before the pulse.", gt=0, le=1e-06)
+    relax_s: Real = key("Time after the pulse until the state counts as written.", gt=0, le=1e-06)
 
 
 class Pulses(Section):
-    """The axes of the sweep; the pulses are all their combinations."""
+    """The pulses of the sweep: all combinations of these lists."""
 
     durations_s: tuple[Annotated[Real, Field(gt=0, le=1e-06)], ...] = key(
-        "Pulse widths.",
+        "Lengths of the pulse.",
         min_length=1,
         max_length=1000,
     )
     directions: tuple[Literal["P_to_AP", "AP_to_P"], ...] = key(
-        "Where a write begins and should end; P is parallel to the reference layer, up.",
+        "The state in which a write begins and the one in which it should end. P is parallel to the reference "
+        "layer, which points up.",
         ("P_to_AP", "AP_to_P"),
         min_length=1,
         max_length=2,
@@ -69,8 +73,8 @@ class Heating(Section):
     P is the power of the pulse. It sets the thermal noise alone: Ms, Ku and damping stay those of the study.
     """
 
-    thermal_resistance_K_per_W: Real = key("Temperature rise over power in the long run.", gt=0, le=1e9)
-    time_constant_s: Real = key("Time in which it comes about, and goes.", gt=0, le=1e-3)
+    thermal_resistance_K_per_W: Real = key("Temperature rise per power after a long time.", gt=0, le=1e9)
+    time_constant_s: Real = key("Time constant of heating and of cooling.", gt=0, le=1e-3)
 
     def rise_K(self, power_W: float, t_s: float) -> float:
         """Return the temperature rise ``t_s`` after the begin of a pulse that still lasts."""
@@ -89,10 +93,14 @@ class Heating(Section):
 class Pinned(Section):
     """A rigid layer of the reference stack, with the free layer's outline, magnetised along the normal."""
 
-    thickness_m: Real = key("Thickness.", gt=0, le=1e-07)
-    Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
-    gap_m: Real = key("From the layer below it, for the first from the free layer, to its lower face.", ge=0, le=1e-07)
-    direction: Literal["up", "down"] = key("Direction of its magnetisation.")
+    thickness_m: Real = key("Thickness of the layer.", gt=0, le=1e-07)
+    Ms_A_per_m: Real = key("Saturation magnetisation of the layer.", ge=1000, le=2500000)
+    gap_m: Real = key(
+        "Distance from the layer below to this one. For the first layer, the layer below is the free layer.",
+        ge=0,
+        le=1e-07,
+    )
+    direction: Literal["up", "down"] = key("Direction of the layer's magnetisation.")
 
 
 class Reference(Section):
@@ -102,11 +110,13 @@ class Reference(Section):
     """
 
     layers: tuple[Pinned, ...] = key(
-        "From the free layer on; the first is the reference layer, which points up.", min_length=1, max_length=8
+        "The layers in their order, beginning at the free layer. The first is the reference layer, which points up.",
+        min_length=1,
+        max_length=8,
     )
     coupling_J_per_m2: Real = key(
-        "Coupling J of free and reference layer across the barrier (RKKY, orange peel): -J m1.m2 per area, positive "
-        "favours P.",
+        "Coupling J of free and reference layer across the barrier (RKKY, orange peel). The energy per area "
+        "is -J m1.m2, so a positive J favours P.",
         0,
         ge=-0.01,
         le=0.01,
@@ -144,9 +154,9 @@ class Reference(Section):
 class Options(Section):
     """What all tunnel junctions have."""
 
-    layer: Layer = key("The free layer, a disc.")
-    material: Constants = key("The free layer's constants.")
-    spread: Spread = key("Spread between devices, drawn once per instance.", Spread)
+    layer: Layer = key("The free layer, which is a disc.")
+    material: Constants = key("Material constants of the free layer.")
+    spread: Spread = key("Differences between devices.", Spread)
     wait: Wait = key("Waiting times around the pulse.")
-    temperature_K: Real = key("Temperature; with `heating` the ambient one.", ge=0, le=1500)
-    heating: Heating | None = key("Joule heating of the free layer; null: none.", None)
+    temperature_K: Real = key("Temperature of the simulation. With `heating`, the ambient temperature.", ge=0, le=1500)
+    heating: Heating | None = key("Joule heating of the free layer (docs/mtj.md). With null, there is none.", None)

@@ -21,30 +21,36 @@ from spinloom.write_events import Plates
 
 
 class Strain(Section):
-    """The piezoelectric and the film that it strains."""
+    """The piezoelectric and the film that it strains, with `mechanism: strain`."""
 
-    magnetostriction: Real = key("Saturation magnetostriction lambda_s, dKu = 3/2 lambda_s sigma.", ge=-1, le=1)
+    magnetostriction: Real = key(
+        "Saturation magnetostriction lambda_s. The anisotropy changes by dKu = 3/2 lambda_s sigma.", ge=-1, le=1
+    )
     stress_Pa_per_V: Real = key(
-        "Stress sigma per volt: tension along the film's normal, minus an equal tension along both axes of its plane.",
+        "Stress sigma per volt: the tension along the normal minus an equal tension along both axes of the plane.",
         ge=-1000000000000.0,
         le=1000000000000.0,
     )
     thickness_m: Real = key("Thickness of the piezoelectric between its electrodes, for its charge.", gt=0, le=0.001)
-    relative_permittivity: Real = key("Of the piezoelectric, for its charge.", ge=1, le=100000)
+    relative_permittivity: Real = key("Relative permittivity of the piezoelectric, for its charge.", ge=1, le=100000)
 
 
 class Gate(Section):
-    """How a voltage acts on the anisotropy."""
+    """How the gate voltage changes the anisotropy."""
 
-    mechanism: Literal["vcma", "strain"] = key("How the voltage changes Ku; the keys of the other are null.")
+    mechanism: Literal["vcma", "strain"] = key(
+        "How the voltage V changes Ku: by voltage-controlled anisotropy (`vcma`) or by `strain`. The keys of "
+        "the other mechanism must be null."
+    )
     vcma_coefficient_J_per_V_m: Real | None = key(
-        "Of vcma: coefficient xi, dKu = xi V / (d t); 1e-13 is 100 fJ/(V m).",
+        "For `vcma`: coefficient xi in dKu = xi V / (d t), with the thickness t of the free layer. 1e-13 is "
+        "100 fJ/(V m).",
         None,
         ge=-1e-09,
         le=1e-09,
     )
-    dielectric_thickness_m: Real | None = key("Of vcma: thickness d of the gate dielectric.", None, gt=0, le=0.001)
-    strain: Strain | None = key("Of strain: the piezoelectric and the film.", None)
+    dielectric_thickness_m: Real | None = key("For `vcma`: thickness d of the gate dielectric.", None, gt=0, le=0.001)
+    strain: Strain | None = key("For `strain`: the piezoelectric and the film that it strains.", None)
 
     @model_validator(mode="after")
     def _one_mechanism(self) -> Self:

@@ -123,19 +123,19 @@ def fit(w: np.ndarray, passed: np.ndarray, writes: np.ndarray) -> Law | None:
 
 
 class Notch(Section):
-    """A pair of triangular notches, one on each edge."""
+    """A pair of triangular notches, one in each edge."""
 
-    position_m: Real = key("Centre.", gt=0)
-    depth_m: Real = key("Depth from each edge.", gt=0, le=1e-06)
-    width_m: Real = key("Width at the edge.", gt=0, le=1e-06)
+    position_m: Real = key("Position of the notches' centre along the wire.", gt=0)
+    depth_m: Real = key("Depth of a notch, from each edge.", gt=0, le=1e-06)
+    width_m: Real = key("Width of a notch at the edge.", gt=0, le=1e-06)
 
 
 class Wall(Section):
-    """Where and how a write begins and ends."""
+    """Where a write begins, and the waiting times around the pulse."""
 
-    start_m: Real = key("Where the wall waits; left of the notches.", gt=0)
-    rest_s: Real = key("Thermalisation before the pulse.", gt=0, le=1e-06)
-    settle_s: Real = key("Rest after the pulse before the wall counts as passed or pinned.", gt=0, le=1e-06)
+    start_m: Real = key("Position of the wall before the pulse, left of the notches.", gt=0)
+    rest_s: Real = key("Time at the set temperature before the pulse.", gt=0, le=1e-06)
+    settle_s: Real = key("Time after the pulse until the wall counts as passed or pinned.", gt=0, le=1e-06)
 
 
 # -- one write -------------------------------------------------------------------------------------------------------

@@ -45,80 +45,101 @@ TRAJECTORY_COLUMNS = {
 
 
 class Track(Section):
-    """The strip."""
+    """Size of the track and of the cells."""
 
     length_m: Real = key("Length of the track.", gt=0, le=1e-05)
-    width_m: Real = key("Nominal width.", gt=0, le=1e-06)
+    width_m: Real = key("Width of the track without roughness.", gt=0, le=1e-06)
     thickness_m: Real = key("Thickness of the free layer.", gt=0, le=1e-08)
-    cell_m: Real = key("Cell edge in the plane; must divide length and width.", ge=5e-10, le=1e-08)
+    cell_m: Real = key("Cell edge in the plane, which must divide length and width.", ge=5e-10, le=1e-08)
 
 
 class Material(Section):
-    """Constants of the free layer."""
+    """Material constants of the free layer."""
 
     Ms_A_per_m: Real = key("Saturation magnetisation.", ge=1000, le=2500000)
     A_J_per_m: Real = key("Exchange stiffness.", ge=1e-13, le=1e-10)
-    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal, without a voltage.", gt=0, le=100000000.0)
-    D_J_per_m2: Real = key("Interfacial DMI, sign of mumax3's Dind.", ge=-0.02, le=0.02)
+    Ku_J_per_m3: Real = key("Uniaxial anisotropy along the normal, at zero voltage.", gt=0, le=100000000.0)
+    D_J_per_m2: Real = key("Interfacial DMI, with the sign of Dind in mumax3.", ge=-0.02, le=0.02)
     alpha: Real = key("Gilbert damping.", gt=0, le=1)
 
 
 class Driven(Material):
     """Constants of the free layer, and of what drives the wall."""
 
-    D_J_per_m2: Real = key("Interfacial DMI, sign of mumax3's Dind.", 0, ge=-0.02, le=0.02)
+    D_J_per_m2: Real = key("Interfacial DMI, with the sign of Dind in mumax3.", 0, ge=-0.02, le=0.02)
     spin_hall_angle: Real = key(
-        "Effective spin Hall angle, for drive sot; with D > 0 a negative product with J drives the wall to the right.",
+        "Effective spin Hall angle, for `drive: sot`. With D > 0, the wall moves to the right if the product "
+        "of angle and current density is negative.",
         0,
         ge=-1,
         le=1,
     )
-    field_like_ratio: Real = key("Field-like over damping-like torque.", 0, ge=-10, le=10)
-    zhang_li_beta: Real = key("Non-adiabaticity, for drive zhang_li.", 0, ge=-10, le=10)
+    field_like_ratio: Real = key(
+        "Field-like torque divided by damping-like torque, for `drive: sot`.", 0, ge=-10, le=10
+    )
+    zhang_li_beta: Real = key("Non-adiabaticity, for `drive: zhang_li`.", 0, ge=-10, le=10)
 
 
 class Drives(Section):
-    """Axes of the sweep; the one list of drives that belongs to `drive` is given."""
+    """The pulses of the sweep. Give the one list of strengths that belongs to `drive`."""
 
     fields_T: tuple[Annotated[Real, Field(ge=-100, le=100)], ...] = key(
-        "Field along z, drive field; positive values drive to the right.",
+        "Fields along z, for `drive: field`. A positive field drives the wall to the right.",
         (),
         max_length=10000,
     )
     current_densities_A_per_m2: tuple[Annotated[Real, Field(ge=-10000000000000.0, le=10000000000000.0)], ...] = key(
-        "Current density in the heavy metal, drive sot.",
+        "Current densities in the heavy metal, for `drive: sot`.",
         (),
         max_length=10000,
     )
     zhang_li_u_m_per_s: tuple[Annotated[Real, Field(ge=-10000, le=10000)], ...] = key(
-        "Velocity u of the Zhang-Li torque, drive zhang_li; positive values drive to the right.",
+        "Velocities u of the Zhang-Li torque, for `drive: zhang_li`. A positive velocity drives the wall to the right.",
         (),
         max_length=10000,
     )
 
 
 class Roughness(Section):
-    """Rough edges."""
+    """Roughness of the edges."""
 
-    rms_m: Real = key("Line-edge roughness (rms) drawn once per instance; 0 for straight edges.", 0, ge=0, le=2e-08)
-    correlation_length_m: Real = key("Correlation length of the edge.", 2e-08, gt=0, le=1e-06)
+    rms_m: Real = key(
+        "Root mean square of the edge roughness. Each device has its own edges. 0 means straight edges.",
+        0,
+        ge=0,
+        le=2e-08,
+    )
+    correlation_length_m: Real = key("Correlation length of the edge roughness.", 2e-08, gt=0, le=1e-06)
 
 
 class Grains(Section):
-    """Voronoi grains of the film."""
+    """Grains of the film, as Voronoi cells."""
 
-    size_m: Real = key("Root of a grain's mean area, drawn once per instance; 0 for a film without.", 0, ge=0, le=1e-06)
-    Ku_spread: Real = key("Standard deviation of Ku from grain to grain, relative.", 0, ge=0, le=0.5)
-    Ms_spread: Real = key("The same of Ms.", 0, ge=0, le=0.25)
-    tilt_rad: Real = key("Standard deviation of the easy axis's lean along x and along y.", 0, ge=0, le=1)
-    exchange_factor: Real = key("Factor on exchange across boundaries of grains.", 1, ge=0, le=10)
+    size_m: Real = key(
+        "Square root of the mean area of a grain. The grains of each device are drawn anew. 0 means that "
+        "there are no grains.",
+        0,
+        ge=0,
+        le=1e-06,
+    )
+    Ku_spread: Real = key("Standard deviation of Ku from grain to grain, relative to Ku.", 0, ge=0, le=0.5)
+    Ms_spread: Real = key("Standard deviation of Ms from grain to grain, relative to Ms.", 0, ge=0, le=0.25)
+    tilt_rad: Real = key(
+        "Standard deviation of the angle by which a grain's easy axis leans along x, and of that along y.",
+        0,
+        ge=0,
+        le=1,
+    )
+    exchange_factor: Real = key("Factor on the exchange between cells of different grains.", 1, ge=0, le=10)
 
 
 class Notches(Section):
-    """Notches in the edges."""
+    """Notches in the edges of the track."""
 
-    positions_m: tuple[Annotated[Real, Field(ge=0)], ...] = key("Centres of triangular notches on both edges.", ())
-    depth_m: Real = key("Depth of a notch from each edge.", 0, ge=0)
+    positions_m: tuple[Annotated[Real, Field(ge=0)], ...] = key(
+        "Positions of the notches' centres along the track. Each is a pair of triangular notches, one in each edge.", ()
+    )
+    depth_m: Real = key("Depth of a notch, from each edge.", 0, ge=0)
     width_m: Real = key("Width of a notch at the edge.", 2e-08, gt=0)
 
 

@@ -16,30 +16,35 @@ Side = Annotated[Whole, Field(ge=1, le=100000)]
 class Own(Section):
     """Keys of every data set of the user's. Relative paths begin at the config file that names them."""
 
-    file: str = key("Where the samples are.", min_length=1, max_length=1000)
+    file: str = key("File or folder of the samples.", min_length=1, max_length=1000)
     test_file: str | None = key(
-        "Where the test samples are; null: a share of `file` tests.", None, min_length=1, max_length=1000
+        "File or folder of the test samples. With null, a part of `file` is kept for the test.",
+        None,
+        min_length=1,
+        max_length=1000,
     )
-    test_share: Real = key("Share of each class that tests, where no file of its own does.", 0.2, gt=0, lt=1)
-    split_seed: Whole = key("Seed of that split, independent of the study's.", 1, ge=0)
+    test_share: Real = key("Part of each class that is kept for the test, if there is no `test_file`.", 0.2, gt=0, lt=1)
+    split_seed: Whole = key("Seed of the choice of test samples. It does not depend on the study's seed.", 1, ge=0)
     scaling: Literal["none", "min_max", "z_score"] | None = key(
-        "How values come into 0 to 1. none: `limits` become 0 and 1; min_max: the least and the largest training value "
-        "do; z_score: the training mean minus and plus `z_limit` standard deviations do. What test values lie outside "
-        "is clipped. null: none for 8-bit values, min_max for others.",
+        "Which values become 0 and 1 (docs/datasets/own.md). `none`: those in `limits`. `min_max`: the least "
+        "and the largest training value. `z_score`: the training mean minus and plus `z_limit` standard "
+        "deviations. With null, `none` for 8-bit values and `min_max` for others.",
         None,
     )
     scale_by: Literal["feature", "channel", "all"] | None = key(
-        "Which training values share a scale; channel: the last axis of pictures, the first of series. null: feature "
-        "for tables, all for pictures and series.",
+        "Which training values share a scale. `channel` is the last axis of pictures and the first of series. "
+        "With null, each `feature` of a table, and `all` values of pictures and series.",
         None,
     )
     limits: tuple[Real, Real] | None = key(
-        "With scaling none: the values that become 0 and 1; null: 0 and 1 themselves, of 8-bit values 0 and 255.", None
+        "With `scaling: none`, the values that become 0 and 1. With null, 0 and 1, or 0 and 255 for 8-bit values.", None
     )
-    z_limit: Real = key("Standard deviations of z_score.", 4, gt=0, le=100)
+    z_limit: Real = key(
+        "With `scaling: z_score`, the number of standard deviations on each side of the mean.", 4, gt=0, le=100
+    )
     picture: tuple[Side, Side, Side] | None = key(
-        "Rows, columns and channels into which the features of a sample are laid out, channel fastest; null: as the "
-        "file has them, one row of a table.",
+        "Rows, columns and channels as which a sample is laid out, the channel changing fastest. With null, "
+        "samples have the shape that they have in the file.",
         None,
     )
 

@@ -40,29 +40,40 @@ def _pairs(value: Any) -> Any:
 class Options(Reading, Common):
     """Options of finished runs."""
 
-    channel: Text = key("What the pulses act through, e.g. gate+sot.", "simulated")
+    channel: Text = key("What the pulses act through, such as `gate+sot`. It is a label in the card.", "simulated")
     pattern: Text | None = key(
-        "What the names of the folders tell, e.g. `V{voltage_V}_seed{replica}`; `*` is anything; values may have "
-        "units.",
+        "How the folders of the runs are named, such as `V{voltage_V}_seed{replica}`. `*` stands for "
+        "anything, and values may have units.",
         None,
     )
-    manifest: Text | None = key("CSV table with a column `run` and columns of what the pattern could tell.", None)
+    manifest: Text | None = key("CSV table with a column `run` and columns for what a pattern could say.", None)
     columns: Annotated[dict[str, str], BeforeValidator(_pairs)] = key(
-        "Columns of the runs' tables that tell it, e.g. `field_T=B_extz`: their value during the pulse.", dict
+        "Columns of the runs' tables that hold a quantity of the pulse, such as `field_T=B_extz`. Their value "
+        "during the pulse counts.",
+        dict,
     )
-    voltage_V: Real | None = key("Voltage of the pulse, where nothing else tells it.", None)
-    current_density_A_per_m2: Real | None = key("Current density of the pulse, where nothing else tells it.", None)
-    field_T: Real | None = key("Field of the pulse, where nothing else tells it.", None)
-    zhang_li_u_m_per_s: Real | None = key("Spin drift velocity of the pulse, where nothing else tells it.", None)
-    duration_s: Real | None = key("Length of the pulse, where nothing else tells it.", None, gt=0)
+    voltage_V: Real | None = key("Voltage of the pulse, if no pattern, manifest or column says it.", None)
+    current_density_A_per_m2: Real | None = key(
+        "Current density of the pulse, if no pattern, manifest or column says it.", None
+    )
+    field_T: Real | None = key("Field of the pulse, if no pattern, manifest or column says it.", None)
+    zhang_li_u_m_per_s: Real | None = key(
+        "Velocity u of the Zhang-Li torque, if no pattern, manifest or column says it.", None
+    )
+    duration_s: Real | None = key("Length of the pulse, if no pattern, manifest or column says it.", None, gt=0)
     reset_before_write: Switch | None = key(
-        "Each write begins with a reset; null: if the state is a position and no `start_m` is told.", None
+        "With true, each write begins with a reset. With null, this is so if the state is a position and no "
+        "`start_m` is given.",
+        None,
     )
     restarted: Literal["leave_out", "last"] = key(
-        "What becomes of a run whose table goes back in time: it is left out, or its last part counts.", "leave_out"
+        "What to do with a run whose table goes back in time: leave it out, or use its last part.", "leave_out"
     )
     max_dropped_fraction: Real = key(
-        "Share of the runs that may be left out because they cannot be used.", 0.05, ge=0, le=1
+        "Largest share of runs that may be left out because they cannot be used. A larger share is an error.",
+        0.05,
+        ge=0,
+        le=1,
     )
 
     @model_validator(mode="after")
