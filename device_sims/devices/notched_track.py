@@ -110,8 +110,7 @@ class Pulses(wire.Drives):
         "Lengths of the pulse.", min_length=1, max_length=10000
     )
     polarities: tuple[Annotated[Whole, OneOf(lambda: (1, -1))], ...] = key(
-        "Signs of the strengths. 1 drives the wall to the right, which raises the conductance. With "
-        "`write_mode: reset`, only [1] is allowed.",
+        "Signs of the strengths. 1 drives to the right, which raises the conductance. `write_mode: reset`: only [1].",
         (1, -1),
         min_length=1,
         max_length=2,
