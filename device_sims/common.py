@@ -119,7 +119,7 @@ class Barriers(Settings):
 
 
 class Common(Section):
-    """Simulation of the device's writes. The pictures apart, a change here simulates what it touches again."""
+    """Simulation of the device's writes. A change here simulates again what it touches, except for the pictures."""
 
     engine: Annotated[str, OneOf(engines.REGISTRY.names)] = key(
         "Program that computes the trajectories (docs/engines.md). If it cannot, the study stops: no other "
