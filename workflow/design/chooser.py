@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_REFUSED = 300  # points in a row that cannot be
 GUIDED = 20  # of these are Optuna's, which does not learn what is refused; the others are drawn
+WRITER = "results"  # attribute of a kept study: the folder of the search that wrote it
 
 
 class Asked(NamedTuple):
@@ -97,24 +98,34 @@ class Chooser:
 
     def reach(self, storage: str | None, folder: Path) -> None:
         """See that the study can be written, before anything runs; errors as of `keep`."""
-        with self._storage(storage, folder):
-            pass
+        with self._storage(storage, folder) as kept:
+            self._own(kept, storage, folder)
 
     def keep(self, storage: str | None, folder: Path) -> None:
-        """Write the study where optuna-dashboard finds it; one of the same name is replaced.
+        """Write the study where optuna-dashboard finds it; what this search wrote before is replaced.
 
         Raises
         ------
         UserError
-            If the database cannot be written to.
+            If the database cannot be written to, or has a study of this name that another search wrote.
         """
         with self._storage(storage, folder) as kept:
-            names = [one.study_name for one in self.optuna.get_all_study_summaries(kept)]
-            if self.name in names:
+            if self._own(kept, storage, folder):
                 self.optuna.delete_study(study_name=self.name, storage=kept)
             study = self.optuna.create_study(study_name=self.name, directions=self.study.directions, storage=kept)
+            study.set_user_attr(WRITER, str(folder.resolve()))
             study.set_metric_names([goal.scale for goal in self.goals])
             study.add_trials([trial for trial in self.study.trials if trial.state.is_finished()])
+
+    def _own(self, kept: optuna.storages.RDBStorage, storage: str | None, folder: Path) -> bool:
+        """Return whether a database has this search's study; `UserError` if that is somebody else's."""
+        found = [one for one in self.optuna.get_all_study_summaries(kept) if one.study_name == self.name]
+        if storage is not None and any(one.user_attrs.get(WRITER) != str(folder.resolve()) for one in found):
+            raise UserError(
+                f"found a study {self.name} that the search in {folder} did not write, allowed: another database, or "
+                "another name of the study"
+            )
+        return bool(found)
 
     @contextmanager
     def _storage(self, storage: str | None, folder: Path) -> Iterator[optuna.storages.RDBStorage]:
@@ -131,7 +142,8 @@ class Chooser:
                 shown = make_url(url).render_as_string()  # without the password
             except Exception:
                 shown = "found no URL of a database, allowed: as sqlite:///PATH or postgresql://HOST/NAME"
-            raise UserError(f"design.storage: {shown}: {str(error).splitlines()[0]}") from None
+            why = next(iter(str(error).splitlines()), type(error).__name__)
+            raise UserError(f"design.storage: {shown}: {why}") from None
 
     def _value(self, name: str, value: Any) -> Any:
         one = self.space.variables[name]

@@ -27,6 +27,7 @@ AXIS = "point"
 FOLDER = "design"
 SYSTEM = tuple(os.strerror(number) for number in errno.errorcode)
 TOLD = 30  # lines of Snakemake's log that a failure shows
+CHOOSES_NOTHING = {"points", "hours", "final", "tolerance", "storage"}  # keys of a search that leave its points alone
 
 
 class Runs:
@@ -53,12 +54,16 @@ class Runs:
         self.folder = self.root / FOLDER
         base, own = space.stacked
         self.of = files.sha256_text(files.canonical_json([base, own]))
+        chooses = {key: value for key, value in space.whole["design"].items() if key not in CHOOSES_NOTHING}
+        self.search = files.sha256_text(files.canonical_json(chooses))
         known = _read(self.folder / "asked.json")
-        same = known.get("of") == self.of
-        self.seconds: float = known.get("seconds", 0.0) if same else 0.0
-        self.begun: dict[str, float] = known.get("begun", {}) if same else {}
-        self.failed: dict[str, str] = known.get("failed", {}) if same else {}
-        self.before: dict[str, dict[str, Any]] = known.get("points", {}) if same else {}
+        known = known if known.get("of") == self.of else {}
+        self.failed: dict[str, str] = known.get("failed", {})  # whoever asked for them
+        # hours that another search took are not this one's, nor are the points that it left unfinished
+        known = known if known.get("search") == self.search else {}
+        self.seconds: float = known.get("seconds", 0.0)
+        self.begun: dict[str, float] = known.get("begun", {})
+        self.before: dict[str, dict[str, Any]] = known.get("points", {})
         self.points: dict[str, dict[str, Any]] = {}
         self.made: set[str] = set()
 
@@ -170,7 +175,8 @@ class Runs:
 
     def _keep(self) -> None:
         told = {
-            "of": self.of, "seconds": self.seconds, "failed": self.failed, "points": self.points, "begun": self.begun
+            "of": self.of, "search": self.search, "seconds": self.seconds, "failed": self.failed,
+            "points": self.points, "begun": self.begun,
         }  # fmt: skip
         files.write_json(told, self.folder / "asked.json")
 

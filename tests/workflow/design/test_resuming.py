@@ -101,6 +101,41 @@ def test_a_database_elsewhere(search, tmp_path):
     assert len(study.trials) == 8 and study.metric_names == ["validation_accuracy", "-log10 training_energy_J_device"]
 
 
+def test_a_study_of_somebody_else_stays_in_the_database(search, tmp_path):
+    one, url = search(points=8), f"sqlite:///{tmp_path / 'shared.db'}"
+    one.run()
+    one.chooser.optuna.create_study(study_name="zdt", storage=url)
+    for attempt in (one.chooser.reach, one.chooser.keep):
+        with pytest.raises(
+            UserError, match="design.storage: sqlite:.*: found a study zdt that the search in .* did not"
+        ):
+            attempt(url, tmp_path / "design")
+    assert one.chooser.optuna.load_study(study_name="zdt", storage=url).trials == []
+
+
+def test_another_search_in_the_same_folder_has_hours_of_its_own(search, tmp_path, monkeypatch):
+    """More points are the same search; other constraints are another one, which asks for none of the old points."""
+    whole = search(points=16)
+    whole.run()
+    one, longer, other = search(points=8), search(points=16), search(points=8, constraints=["x0 < 0.9"])
+    monkeypatch.chdir(tmp_path)
+    quick(one).run()
+    seconds = files.read_json(ASKED)["seconds"]
+    quick(longer)
+    assert longer.maker.seconds == seconds and len(longer.maker.before) == 8
+    quick(other)
+    assert other.maker.seconds == 0 and not other.maker.before and not other.maker.begun
+    longer.run()
+    assert tried(longer)[:8] == tried(one) and tried(longer) == tried(whole)
+
+
+def test_a_database_that_is_none_is_one_line(search, tmp_path):
+    (tmp_path / "optuna.db").write_text("not a database, but a text of some length" * 20)
+    with pytest.raises(UserError, match=r"design.storage: sqlite:///.*/optuna.db: .*file is not a database") as error:
+        search().chooser.reach(None, tmp_path)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "url, message",
     [
