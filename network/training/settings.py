@@ -79,7 +79,7 @@ class Settings(Shared, Training, Planned):
     @property
     def tunes(self) -> bool:
         """Whether short trainings find some of its keys before it is trained."""
-        return self.tune is not None and self.tune.trials > 0 and self.epochs > 0
+        return self.tune is not None and self.tune.trials > 0 and self.epochs > 0 and bool(tunable.ranges(self))
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the course of a run: not its name, where data lie, how many seeds, nor energies.
@@ -146,6 +146,8 @@ class Settings(Shared, Training, Planned):
             _refuse("layers", f"{layers[-1].outputs} outputs", f"{dataset.classes} for {dataset.name}")
         if self.batch_size > left:
             _refuse("batch_size", self.batch_size, f"1 to {left} (images to train with)")
+        if self.tunes and self.tune and self.batch_size > (few := self.tune.training_images or left):
+            _refuse("tune.training_images", few, f"a batch at least, {self.batch_size}")
         if self.batch_size == 1 and self.normalisation == "batch":
             _refuse("normalisation", "'batch'", "none with batch_size 1 (one image has no spread)")
         data.folders(self.data)
@@ -158,8 +160,6 @@ class Settings(Shared, Training, Planned):
         rule = rules.get(self.rule)
         clocked = rule.devices is Devices.CLOCKED
         self.options  # noqa: B018  (checked before anything runs)
-        if self.tunes:
-            tunable.ranges(self)
 
         def refuse(key: str, found: Any, allowed: str) -> NoReturn:
             _refuse(key, found, f"{allowed} for {self.rule}")
@@ -296,6 +296,9 @@ def check_all(section: Any, path: str | Path = "config", tuned: Path | None = No
             found.append(check(with_found(one, tuned), path))
         except UserError as error:  # one of many: say which
             raise UserError(f"variant {name}: {error}" if section.get("variants") else str(error)) from None
+    tune = found[0].tune if found else None
+    if tune and tune.trials and tune.keys and all(one.epochs and not one.tunes for one in found):
+        _refuse("tune.keys", ", ".join(tune.keys), "a key that one of the variants has")
     return found
 
 

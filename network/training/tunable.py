@@ -29,14 +29,15 @@ def ranges(settings: Any) -> dict[str, Range]:
         If `network.tune.keys` names what cannot be tuned.
     """
     rule = rules.get(settings.rule)
+    assert settings.tune is not None
     known = {RATE: _about(settings.optimizer.learning_rate, RATE, 1000.0)}
     if not rule.outer:
         images = settings.training_images or max((settings.data_set.train_count or 10**9) // 2, 1)
+        images = min(images, settings.tune.training_images or images)  # a batch is no larger than a short training
         known[BATCH] = _about(settings.batch_size, BATCH, float(images), whole=True)
         known[BATCH] = known[BATCH]._replace(low=max(known[BATCH].low, 2))
     own = {name: Range(*ends) for name, ends in rule.tunable.items()}
     known |= own
-    assert settings.tune is not None
     wanted = settings.tune.keys
     if wanted is None:
         return {name: known[name] for name in (RATE, *own)}

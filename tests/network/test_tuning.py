@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from network.__main__ import main
-from network.training import settings, tuning
+from network.training import settings, tunable, tuning
 from spinloom.errors import UserError
 from spinloom.files import write_json
 from tests import plugins
@@ -82,6 +82,23 @@ def test_what_cannot_be_tuned_is_one_line(toy):
         UserError, match="network.tune.keys: found speed, allowed: adaptivity, batch_size, learning_rate"
     ):
         settings.check(section(toy, tune={"trials": 2, "keys": ["speed"]}))
+
+
+def test_a_short_training_holds_a_batch(toy):
+    with pytest.raises(UserError, match="network.tune.training_images: found 10, allowed: a batch at least, 50"):
+        settings.check(section(toy, tune={"trials": 2, "training_images": 10}, batch_size=50))
+    short = {"trials": 2, "training_images": 100, "keys": ["batch_size"]}
+    assert tunable.ranges(settings.check(section(toy, tune=short, batch_size=50)))["batch_size"].high == 100
+
+
+def test_what_no_variant_has_is_not_tuned(toy):
+    """A float baseline has no margin: there is nothing to try, and it is trained as the config says."""
+    keys = {"trials": 2, "keys": ["margin"]}
+    assert settings.check(section(toy, tune=keys)).tunes
+    assert not settings.check(section(toy, "float_baseline", tune=keys)).tunes
+    whole = json.loads(write_config(toy, tune={"trials": 2, "keys": ["adaptivity"]}).read_text())
+    with pytest.raises(UserError, match="network.tune.keys: found adaptivity, allowed: a key that one of the variants"):
+        settings.check_all(whole)
 
 
 def test_without_tuning_nothing_changes(toy):
