@@ -12,6 +12,7 @@ import ast
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,13 @@ def run_command(package: str, arguments: Sequence[str]) -> None:
     compiled.set_up()
     parser, _ = parser_of(package, arguments[:1])
     parsed = parser.parse_args(arguments)
-    parsed.run(parsed)
+    try:
+        parsed.run(parsed)
+    except UserError as error:
+        if log := getattr(parsed, "log", None):  # where a search reads why a point failed
+            with suppress(OSError), open(log, "a", encoding="utf-8") as stream:
+                stream.write(f"error: {error}\n")
+        raise
 
 
 def parser_of(

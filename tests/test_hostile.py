@@ -227,7 +227,7 @@ FILES = [
     (chunk(engine=OWNED), SIMULATE, "engine"),
     (chunk(device=["../x"]), SIMULATE, "device"),
     (chunk(batches=[{"problem": OWNED}]), SIMULATE, "input.json: found no specification of a chunk"),
-    (section(dict, "device_sims.json"), [*COLLECT, *SECTION], "not there"),
+    (section(dict, "device_sims.json"), [*COLLECT, *SECTION], "found no such file"),
     (problem({}, lambda raw: raw[:-2000]), RUN, "state.ovf"),
     (problem({}, lambda raw: raw.replace(b"# xnodes: 100", b"# xnodes: 1000000000")), RUN, "state.ovf"),
     (problem({}, lambda raw: raw.replace(b"# xnodes: 100", b"# xnodes: -100")), RUN, "state.ovf"),

@@ -247,8 +247,8 @@ def _walls(stage: Simulation, kept: pd.DataFrame, states: Position) -> pd.DataFr
         row = outside.iloc[0]
         raise UserError(
             f"{stage.events_file}: column {states.after}: found {row[states.after]:g} (pulse {row['pulse']}, "
-            f"instance {row['instance']}, replica {row['replica']}); allowed with a single wall is "
-            f"0..{states.length_m:g}"
+            f"instance {row['instance']}, replica {row['replica']}), allowed: 0 to {states.length_m:g} for "
+            "a single wall"
         )
     before = np.nan if states.before is None else kept[states.before]
     if states.before is not None and kept[states.before].isna().any():

@@ -86,17 +86,11 @@ def make(
     if dropped is not None and Path(dropped).is_dir():
         raise UserError(f"--dropped: found {dropped}, a folder, allowed: a file")
     with Progress("calibration", 1, "cards", rate_unit="cards/s", log=log) as progress:
-        try:
-            card, imported = build.make(own, where or "calibration", device_sims, barriers)
-            card.write(output)
-            if dropped is not None:
-                empty = pd.DataFrame(columns=list(DROPPED))
-                write_csv(empty if imported is None else imported.report, dropped)
-        except UserError as error:
-            # the terminal gets it from run_cli
-            if progress.log is not None:
-                progress.log.write(f"error: {error}\n")
-            raise
+        card, imported = build.make(own, where or "calibration", device_sims, barriers)
+        card.write(output)
+        if dropped is not None:
+            empty = pd.DataFrame(columns=list(DROPPED))
+            write_csv(empty if imported is None else imported.report, dropped)
         told = [f"{card.meta.events} writes used, {card.meta.lost_events} lost"]
         if imported is not None:
             told.append(f"{len(imported.report)} of {imported.rows} values or rows of the file left out")

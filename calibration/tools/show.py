@@ -49,9 +49,9 @@ def _cell(value, scale: float) -> str:
 def _transitions(card: KernelCard, most: int) -> Table:
     certain = not card.meta.events
     rows = [
-        (pulse, start, row)
-        for (pulse, start), row in card.transitions.groupby(["pulse", "state_from"])
-        if pulse < MOST_PULSES and not (card.rows_repeat and start > 0)
+        row
+        for _, row in card.transitions.groupby(["pulse", "state_from"])
+        if row["pulse"].iloc[0] < MOST_PULSES and not (card.rows_repeat and row["state_from"].iloc[0] > 0)
     ]
     title = "transitions: probability" + ("" if certain else f" [{card.interval:.0%} interval]")
     if len(rows) > most:
@@ -61,7 +61,8 @@ def _transitions(card: KernelCard, most: int) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in ("pulse", "from", *(f"to {label}" for label in card.states["label"]), "basis"):
         table.add_column(heading, justify="right")
-    for pulse, start, row in rows[:most]:
+    for row in rows[:most]:
+        pulse, start = row["pulse"].iloc[0], row["state_from"].iloc[0]
         cells = (
             f"{to.probability:.3g}" if certain else f"{to.probability:.3f} [{to.ci_low:.3f}, {to.ci_high:.3f}]"
             for to in row.itertuples()

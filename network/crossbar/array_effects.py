@@ -84,8 +84,8 @@ def half_select_rates(device: DeviceModel, commands: Alphabet, share: float) -> 
     if kernel is None:
         known = ", ".join(f"{at:g}" for at in device.half_select) or "none"
         raise UserError(
-            f"network.array.half_select: found {share:g}, allowed: {known}, which are the fractions of the card "
-            "(calibration.half_select.fractions)"
+            f"network.array.half_select: found {share:g}, allowed: {known} (the fractions of the card, "
+            "calibration.half_select.fractions)"
         )
     if len(device.states) != 2:
         raise UserError(

@@ -115,7 +115,9 @@ def test_lost_events_are_counted_and_left_out(study):
     lost = study.events.index[[3, 100]]
     study.events.loc[lost, "wall_state"] = ["lost", "multiple"]
     study.events.loc[lost, "final_position_m"] = np.nan
-    with pytest.raises(UserError, match=r"2 of 400 events lost their wall, the first is .* replica 3; .* share of 0 "):
+    with pytest.raises(
+        UserError, match=r"2 of 400 events lost their wall, the first is .* replica 3, allowed: a share of 0 "
+    ):
         study.card()
     meta = study.card(max_lost_fraction=0.005).meta
     assert (meta.events, meta.lost_events) == (398, 2)
@@ -285,7 +287,7 @@ def test_edited_table_is_refused_unless_the_card_gives_up_its_hash(good, tmp_pat
     edited = pd.read_csv(path)
     edited["latency_s"] *= 2
     edited.to_csv(path, index=False)
-    words = r"card.json: hash: found [0-9a-f]{64}, allowed: [0-9a-f]{64}, that of the.* delete the edited table and run"
+    words = r"card.json: hash: found [0-9a-f]{64}, allowed: [0-9a-f]{64}, the hash of the tables; .* delete the edited"
     with pytest.raises(UserError, match=words):
         KernelCard.read(tmp_path)
     meta = json.loads((tmp_path / "card.json").read_text())

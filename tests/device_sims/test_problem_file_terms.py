@@ -67,7 +67,7 @@ def test_a_file_without_these_keys_has_the_identity_that_it_had(tmp_path):
     [
         (
             {"couplings": [{"regions": ["left"]}]},
-            "couplings.0: found none of factor, A_J_per_m, J_J_per_m2, allowed: one",
+            "couplings.0: found none of factor, A_J_per_m, J_J_per_m2, allowed: exactly one of them",
         ),
         ({"couplings": [{"factor": 1}]}, "couplings.0: found none of regions, layers, allowed: exactly one of"),
         (

@@ -127,7 +127,7 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
     with pytest.raises(UserError, match="required: that of the file's name"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
     other.unlink()
-    with pytest.raises(UserError, match="not there"):
+    with pytest.raises(UserError, match="found no such file; simulate it first"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
     table = pd.read_parquet(done / "chunks" / other.name)
     table.loc[0, "final_position_m"] += 1e-12

@@ -87,7 +87,7 @@ def test_searches_of_a_study(wall, section):
         assert [one.name for one in search.searches(changed(wall, path, value))] == [one.name for one in found]
     deeper = search.searches(changed(wall, "domain_wall.notches.depth_m", 6e-9))
     assert not {one.name for one in deeper} & {one.name for one in found}
-    with pytest.raises(UserError, match="no search"):
+    with pytest.raises(UserError, match="found a file that does not describe a search for barriers"):
         search.specified({"problem": 3}, "spec.json")
 
 

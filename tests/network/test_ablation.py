@@ -132,7 +132,7 @@ def test_a_network_that_rests_forgets(config, tmp_path):
         (
             forgetful(),
             {"duration_s": 1.0, "temperature_K": 310.0},
-            "temperature_K: found 310, allowed: 4 to 300: the card",
+            "temperature_K: found 310, allowed: 4 to 300, the temperatures of the card",
         ),
     ],
 )

@@ -139,5 +139,5 @@ def test_disturbs_of_a_run_are_counted(config):
 )
 def test_half_select_needs_the_card_s_kernel(disturb, share, message):
     device = DeviceModel.from_card(two_states(disturb=disturb))
-    with pytest.raises(UserError, match=f"network.array.half_select: {message}: the card's"):
+    with pytest.raises(UserError, match=f"network.array.half_select: {message} .the fractions of the card"):
         lines.half_select_rates(device, commands(device), share)

@@ -230,7 +230,7 @@ def test_repeated_commands_are_powers_of_the_kernel_and_count_as_pulses(own):
 
 def test_more_commands_than_two_bytes_count_are_refused(device):
     many = sampling.Alphabet(device.transition, np.ones((32768, 5), np.int64))
-    with pytest.raises(UserError, match="network.rule: found 32768 commands, allowed: at most 32767"):
+    with pytest.raises(UserError, match="network.rule: found 32768 pulse commands, allowed: at most 32767"):
         sampling.tables(device, many)
 
 
