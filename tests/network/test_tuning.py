@@ -63,6 +63,14 @@ def test_the_float_baseline_has_as_many_trials_and_no_margin(toy):
     assert (batches % 1 == 0).all() and batches.min() >= 2
 
 
+def test_digital_weights_are_tuned_as_devices_are(toy):
+    own = section(toy, "straight_through", tune={"trials": 8}, rule="straight_through", rule_options={"levels": 4})
+    found, table = tuning.tune(own, peak)
+    assert set(table["key"]) == {"learning_rate"} and table["trial"].nunique() == 8
+    best = table.loc[table["chosen"], "value"].iloc[0]
+    assert found["optimizer"]["learning_rate"] == best and peak(settings.check(found)) > peak(settings.check(own))
+
+
 def test_trainings_that_fail_are_passed_over(toy):
     def train(one):
         if one.optimizer.learning_rate > 0.005:
