@@ -243,7 +243,7 @@ def test_a_table_edited_by_hand_is_found_and_refused(finished, tmp_path, name, r
     done = tree.snakemake("--until", refused_by)
     text = done.stdout + done.stderr
     (line,) = {line for line in text.splitlines() if line.startswith("error: ")}
-    assert done.returncode != 0 and message in line and "changed since" in line and "Traceback" not in text
+    assert done.returncode != 0 and message in line and "edited after" in line and "Traceback" not in text
 
 
 @pytest.mark.long
