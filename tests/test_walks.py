@@ -16,8 +16,9 @@ PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.
 
 def environment(page: Path, folder: Path, server) -> dict[str, str]:
     """Return what a reader's shell has: our commands, and a folder of its own that pip installs into."""
-    # a process that was forked does not see what was installed after it began
-    forks = [] if "pip install" in page.read_text(encoding="utf-8") else [str(server.bin)]
+    # a process that was forked does not see what was installed, or copied into a package, after it began
+    text = page.read_text(encoding="utf-8")
+    forks = [] if "pip install" in text or "plug_in" in text else [str(server.bin)]
     return {
         "PATH": ":".join([*forks, str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": f"{folder / 'site'}:{folder}",

@@ -27,8 +27,8 @@ HEAD = f"""# The config, key by key
 A config file is YAML. `config.yaml` is the default study; comments in it say where each value comes from. You rarely
 write a whole config. You write a small file with the keys that you change, and lay it over `config.yaml`:
 
-```console
-$ python -m spinloom run mine.yaml
+```
+python -m spinloom run mine.yaml
 ```
 
 ## How layers are laid over each other

@@ -71,9 +71,10 @@ def test_a_search_runs_to_its_page(whole):
 @pytest.mark.long
 def test_simulations_are_shared_and_nothing_is_made_twice(whole):
     tree, _ = whole
-    # one voltage of both fidelities and of the fresh seeds each: 4 + 1 points of 2 directions; the other is all points'
+    # one voltage of both fidelities, of the fresh seeds and of the study as it stands: 4 + 1 + 1 points of 2 directions;
+    # the other is all points'
     chunks = list((tree.path / "results/small/device_sims/chunks").glob("*.events.parquet"))
-    assert len(chunks) == 2 * (4 + 1) + 2 * 2
+    assert len(chunks) == 2 * (4 + 1 + 1) + 2 * 2
     before = {path: path.stat().st_mtime_ns for path in tree.path.glob("results/small/points/*/network/summary/*.csv")}
     kept = tables(tree)
     done = tree.call(*COMMAND, "1")
