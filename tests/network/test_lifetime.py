@@ -118,7 +118,7 @@ def test_a_network_is_tested_after_each_hold(config, tmp_path):
     assert summary["condition"].tolist() == ["input_noise_sd"] + 4 * ["hold_s"] and set(summary["seeds"]) == {2}
     # a temperature that the card does not know is said before the training
     ways = {**ways, "temperatures_K": [310.0]}
-    with pytest.raises(UserError, match="evaluation.retention.temperature_K: found 310, allowed: 4 to 300, the temperatures of the card"):
+    with pytest.raises(UserError, match="temperature_K: found 310, allowed: 4 to 300, the temperatures of the card"):
         trainer(config, forgetful(), evaluation={"retention": ways})
     # floats forget nothing
     floats = trainer(config, forgetful(), evaluation={"retention": ways}, rule="float_baseline", rule_options={})

@@ -71,8 +71,8 @@ def test_a_search_runs_to_its_page(whole):
 @pytest.mark.long
 def test_simulations_are_shared_and_nothing_is_made_twice(whole):
     tree, _ = whole
-    # one voltage of both fidelities, of the fresh seeds and of the study as it stands: 4 + 1 + 1 points of 2 directions;
-    # the other is all points'
+    # one voltage of both fidelities, of the fresh seeds and of the study as it stands: 4 + 1 + 1 points, 2 directions
+    # each; the other voltage is all points'
     chunks = list((tree.path / "results/small/device_sims/chunks").glob("*.events.parquet"))
     assert len(chunks) == 2 * (4 + 1 + 1) + 2 * 2
     before = {path: path.stat().st_mtime_ns for path in tree.path.glob("results/small/points/*/network/summary/*.csv")}
