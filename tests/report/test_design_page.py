@@ -59,6 +59,8 @@ def test_every_chapter_and_every_figure_is_there(ended, page):
     assert (
         f"point {front[0].number}<br>" in marks["front"]["customdata"][0] and "x0 = " in marks["front"]["customdata"][0]
     )
+    assert marks["as it stands"]["y"] == [50] and marks["as it stands"]["x"] == [1e5]
+    assert len(marks["made again"]["y"]) == 3 and page.text.count("as it stands") >= 1
     lines = figures["parallel"]["views"][0]["data"][0]["dimensions"]
     assert [one["label"] for one in lines][:3] == ["x0", "x1", "x2"] and len(lines) == 5
     for told in (

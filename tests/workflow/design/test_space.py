@@ -212,3 +212,16 @@ def test_an_expression_without_a_value_does_not_hold():
     for text in ("1 / x", "9 ** 9 ** 9 ** x", "9999999999 * 'x' == 'x'"):
         with pytest.raises(UserError, match="^k: found .*, which has no value"):
             expressions.parse(text, "k").value({"x": 0.0 if "/" in text else 9.0}.__getitem__)
+
+
+def test_the_energy_of_writes_is_that_of_the_writes_alone(tmp_path):
+    tables = tmp_path / "network" / "summary"
+    tables.mkdir(parents=True)
+    (tables / "summary.csv").write_text("variant,selection,seeds\nv,last,2\n")
+    head = "variant,phase,level,term,energy_J_mean,energy_J_sd\n"
+    rows = "v,training,device,reads,5e-10,1e-12\nv,training,device,writes,{},2e-14\nv,training,device,total,1,0\n"
+    goal = objectives.Goal("training_write_energy_J", "training_write_energy_J", "v", -1, None, None)
+    (tables / "energy.csv").write_text(head + rows.format("3e-13"))
+    assert objectives.measure(tmp_path, goal) == objectives.Measured(3e-13, 2e-14, 2)
+    (tables / "energy.csv").write_text(head + rows.format("0"))  # it learned nothing, or has no devices
+    assert np.isnan(objectives.measure(tmp_path, goal).mean)
