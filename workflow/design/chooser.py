@@ -9,8 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from spinloom import streams
 from spinloom.errors import UserError
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_REFUSED = 300  # points in a row that cannot be
 GUIDED = 20  # of these are Optuna's, which does not learn what is refused; the others are drawn
+GAUSSIAN = "gp"  # asks for a point that cannot be again and again, so the next is the closest that can be
 WRITER = "results"  # attribute of a kept study: the folder of the search that wrote it
 
 
@@ -31,6 +35,21 @@ class Asked(NamedTuple):
 
     number: int
     values: Values
+
+
+def check(sampler: str) -> None:
+    """See that a sampler is installed.
+
+    Raises
+    ------
+    UserError
+        If it is not.
+    """
+    if sampler == GAUSSIAN and find_spec("torch") is None:
+        raise UserError(
+            f"design.sampler: found {GAUSSIAN}, which needs PyTorch, allowed: the same after `pip install torch`, or "
+            "tpe, nsga2, random"
+        )
 
 
 class Chooser:
@@ -48,6 +67,11 @@ class Chooser:
     def __init__(self, space: Space, goals: list[Goal], name: str, seed: int):
         import optuna  # half a second that no other command needs
 
+        check(space.design.sampler)
+        if space.design.sampler == GAUSSIAN:
+            import torch  # pyright: ignore[reportMissingImports]
+
+            torch.set_num_threads(1)  # sums depend on how many share them
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.optuna, self.space, self.goals, self.name, self.seed = optuna, space, goals, name, seed
         self.study = optuna.create_study(
@@ -65,10 +89,12 @@ class Chooser:
         UserError
             If none is found that can be.
         """
-        why = ""
+        why, values = "", {}
+        guided = 1 if self.space.design.sampler == GAUSSIAN else GUIDED
         for refused in range(MOST_REFUSED):
-            if refused >= GUIDED:
-                self.study.enqueue_trial(self._drawn(len(self.study.trials)))
+            if refused >= guided:
+                near = values if refused == guided == 1 else None
+                self.study.enqueue_trial(self._drawn(len(self.study.trials), near))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what is experimental at Optuna
                 self.study.sampler = self._sampler(len(self.study.trials))
@@ -149,11 +175,20 @@ class Chooser:
         one = self.space.variables[name]
         return one.choices[value] if one.choices is not None else rounded(one, value)
 
-    def _drawn(self, number: int) -> dict[str, Any]:
-        """Return a point by chance that keeps the constraints, as Optuna holds it: a choice is its number."""
+    def _drawn(self, number: int, near: Values | None) -> dict[str, Any]:
+        """Return a point by chance that keeps the constraints, as Optuna holds it: a choice is its number.
+
+        With ``near``, it is the closest to that point, in the unit cube of the variables, of all that were drawn.
+        """
         random = streams.generator(self.seed, "design", "drawn", number)
         drawn = (self.space.drawn(random) for _ in range(DRAWS))
-        found = next((values for values in drawn if not self.space.broken(values)), self.space.drawn(random))
+        able = (values for values in drawn if not self.space.broken(values))
+        if near is None:
+            found = next(able, None)
+        else:
+            place = self.space.unit(near)
+            found = min(able, key=lambda values: np.linalg.norm(self.space.unit(values) - place), default=None)
+        found = found or self.space.drawn(random)
         choices = {name: one.choices for name, one in self.space.variables.items() if one.choices is not None}
         return {name: choices[name].index(value) if name in choices else value for name, value in found.items()}
 
@@ -166,6 +201,8 @@ class Chooser:
                 return samplers.NSGAIISampler(population_size=generation, seed=seed, **bounds)
             case "random":
                 return samplers.RandomSampler(seed=seed)
+            case "gp":
+                return samplers.GPSampler(n_startup_trials=generation, seed=seed, **bounds)
             case _:
                 return samplers.TPESampler(
                     n_startup_trials=2 * generation, constant_liar=True, multivariate=False, seed=seed, **bounds

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spinloom import config, streams
 from spinloom.errors import UserError
-from workflow.design import ending, objectives, tables
+from workflow.design import chooser, ending, objectives, tables
 from workflow.design.chooser import Chooser
 from workflow.design.objectives import Goal
 from workflow.design.runs import Runs
@@ -37,6 +37,7 @@ def check(overlays: list[str]) -> tuple[Space, list[Goal]]:
     layer = config.layer(overlays)
     with _named(layer.source or "config.yaml"):
         space = Space("config.yaml", layer.content, layer.source)
+        chooser.check(space.design.sampler)
         plan, seed = space.planner.plan(space.base), space.base["seed"]
         goals = objectives.goals(space.design, plan.variants)
         objectives.check(goals, plan)
@@ -74,13 +75,13 @@ def run(overlays: list[str], options: list[str]) -> None:
     space, goals = check(overlays)
     runs = Runs(space, goals, options)
     with _alone(runs.folder), _interrupted():
-        chooser = Chooser(space, goals, space.base["study"], space.base["seed"])
-        search = Search(space, goals, chooser, runs, say=lambda line: print(line, file=sys.stderr))
+        asks = Chooser(space, goals, space.base["study"], space.base["seed"])
+        search = Search(space, goals, asks, runs, say=lambda line: print(line, file=sys.stderr))
         if any(option in DRY for option in options):
             runs.forecast(search.next())
             return
-        chooser.reach(space.design.storage, runs.folder)
-        search.run(after=lambda: chooser.keep(space.design.storage, runs.folder))
+        asks.reach(space.design.storage, runs.folder)
+        search.run(after=lambda: asks.keep(space.design.storage, runs.folder))
         fresh = ending.made_again(search, runs)
         tables.write(search, fresh, runs)
         page = runs.root / "report.html"

@@ -126,9 +126,9 @@ class Design(Section):
         gt=0,
         le=10000,
     )
-    sampler: Literal["tpe", "nsga2", "random"] = key(
+    sampler: Literal["tpe", "nsga2", "gp", "random"] = key(
         "How Optuna chooses the points: by its tree of Parzen estimators (`tpe`), by a genetic algorithm "
-        "(`nsga2`), or at random.",
+        "(`nsga2`), by Gaussian processes (`gp`, which needs PyTorch), or at random.",
         "tpe",
     )
     generation: Whole = key("Number of points that are chosen together and run at once.", 8, ge=2, le=500)

@@ -1,6 +1,7 @@
 """The search itself: better than chance, the same for the same seed, the same after an interruption; and its parts."""
 
 import itertools
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy import stats
 from benchmarks import design as benchmark
 from benchmarks.design import Stage
 from spinloom.errors import UserError
-from workflow.design import fidelities, fronts, surrogate, tables
+from workflow.design import chooser, fidelities, fronts, surrogate, tables
 from workflow.design.config import FULL
 from workflow.design.ending import fresh_seed
 from workflow.design.objectives import Measured
@@ -45,7 +46,11 @@ def test_a_search_finds_more_than_three_times_as_many_points_by_chance(search):
     assert benchmark.volume(found) > benchmark.by_chance(1, 144, 1, 3)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+# PyTorch is not among the packages of the tests: with it, these run too
+GAUSSIAN = pytest.param("gp", marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch"))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random", GAUSSIAN])
 def test_the_same_seed_chooses_the_same_points(search, sampler):
     one, again, other = (search(seed=seed, sampler=sampler, points=20) for seed in (1, 1, 2))
     for each in (one, again, other):
@@ -113,7 +118,7 @@ class Level(Stage):
         return [Measured(0.5), super().measured(label)[1]]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", GAUSSIAN])
 def test_a_search_finds_the_corner_that_constraints_leave(search, sampler):
     """About one point in a hundred keeps the constraint, and the better points lie far from it."""
     found = search(constraints=["x0 + x1 > 1.85"], sampler=sampler, generation=4)
@@ -123,6 +128,22 @@ def test_a_search_finds_the_corner_that_constraints_leave(search, sampler):
     again = search(constraints=["x0 + x1 > 1.85"], sampler=sampler, generation=4)
     again.run()
     assert [trial.values for trial in again.trials] == [trial.values for trial in found.trials]
+
+
+def test_a_point_that_cannot_be_is_approached(search):
+    asks = search(constraints=["x0 + x1 > 1.5"]).chooser
+    wanted = {"x0": 0.5, "x1": 0.5, "x2": 0.3}
+    near, chance = (asks._drawn(7, place) for place in (wanted, None))
+    assert near["x0"] + near["x1"] > 1.5 and chance["x0"] + chance["x1"] > 1.5
+    # the closest is (0.75, 0.75, 0.3); about 250 points are left, a typical one of them 0.1 from its neighbour
+    assert max(abs(near["x0"] - 0.75), abs(near["x1"] - 0.75), abs(near["x2"] - 0.3)) < 0.2
+
+
+def test_gaussian_processes_need_a_package(search, monkeypatch):
+    monkeypatch.setattr(chooser, "find_spec", lambda name: None)
+    message = "^design.sampler: found gp, which needs PyTorch, allowed: .*pip install torch`, or tpe, nsga2, random$"
+    with pytest.raises(UserError, match=message):
+        search(sampler="gp")
 
 
 def test_an_objective_that_never_varies_is_one_line(search):

@@ -156,7 +156,7 @@ def test_constraints_are_told_before_anything_runs():
         ({"objectives": [{"quantity": "test_accuracy"}]}, "found test_accuracy, which is of the test images"),
         ({"objectives": [{"quantity": "area_m2", "variant": "x"}]}, "objectives.0.variant: found x, allowed: v"),
         ({"objectives": WANTED[:1] * 2}, "found an objective a second time"),
-        ({"sampler": "gp"}, "sampler: found gp, allowed: tpe, nsga2, random"),
+        ({"sampler": "cma"}, "sampler: found cma, allowed: tpe, nsga2, gp, random"),
         ({"points": None}, "found neither points nor hours"),
         ({"constraints": ["K_eff > 0"]}, r"constraints.0: found K_eff, allowed: a variable \(Ku, D\), a key"),
         ({"constraints": ["Ku > "]}, "constraints.0: found Ku > , allowed: numbers, names"),
