@@ -6,6 +6,7 @@ while a program runs, so the caller names their modules.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import marshal
@@ -154,7 +155,7 @@ def _outside(package: str) -> dict[str, Path]:
 def digests(*modules: str, root: str | Path = ROOT) -> dict[str, str]:
     """Return the digest of each of `files`, by the same names: the same for what Python compiles to the same.
 
-    Comments, the words of docstrings and the layout of a file therefore do not count.
+    Comments, the words of docstrings and of the keys of configs, and the layout of a file therefore do not count.
     """
     known = _known()
     before = len(known)
@@ -166,7 +167,7 @@ def digests(*modules: str, root: str | Path = ROOT) -> dict[str, str]:
 
 @cache
 def _known() -> dict[str, str]:
-    """Return the digests that were kept, by the hash of the source and the Python that compiled it.
+    """Return the digests that were kept, by the hash of the source and of what made them.
 
     They only save time: whatever is lost or no digest is made again.
     """
@@ -183,21 +184,45 @@ def _keep(known: dict[str, str]) -> None:
 
 
 def _digest(source: bytes, known: dict[str, str]) -> str:
-    key = hashlib.sha256(sys.version.encode() + source).hexdigest()
+    key = hashlib.sha256(sys.version.encode() + _own() + source).hexdigest()
     if key not in known:
         known[key] = _compiled(source)
     return known[key]
+
+
+@cache
+def _own() -> bytes:
+    """Return this module, which decides what a digest is."""
+    return Path(__file__).read_bytes()
 
 
 def _compiled(source: bytes) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            code = compile(source, "", "exec", dont_inherit=True, optimize=2)  # without docstrings
+            tree = _Wordless().visit(ast.parse(source))
+            code = compile(tree, "", "exec", dont_inherit=True, optimize=2)  # without docstrings
     except (SyntaxError, ValueError):  # whoever imports it will say so
         return hashlib.sha256(source).hexdigest()
     # this format shares no objects, whose sharing is a matter of chance
     return hashlib.sha256(marshal.dumps(_without_lines(code), 2)).hexdigest()
+
+
+class _Wordless(ast.NodeTransformer):
+    """Takes out what keys of configs say to readers: the first argument of `spinloom.declare.key`."""
+
+    known = False  # whether the file imports that `key`
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        own = node.module == "spinloom.declare"
+        self.known |= own and any(one.name == "key" and one.asname is None for one in node.names)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if self.known and isinstance(node.func, ast.Name) and node.func.id == "key" and node.args:
+            node.args[0] = ast.copy_location(ast.Constant(""), node.args[0])
+        return node
 
 
 def _without_lines(code: CodeType) -> CodeType:

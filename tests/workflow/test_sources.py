@@ -57,6 +57,24 @@ def test_digests_follow_content_and_not_place(tmp_path):
     assert {name for name in here if here[name] != other[name]} == {"network/rules/bop.py"}
 
 
+KEY = "from spinloom.declare import key\nx = key('A word.', 1)\n"
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        (KEY, KEY.replace("A word.", "Other words."), True),
+        (KEY, KEY.replace("1", "2"), False),
+        (KEY, KEY.replace("'A word.'", "'A word.', 3"), False),
+        (KEY, KEY.replace("import key", "import Section"), False),
+        # a function of the same name from elsewhere
+        (KEY.replace("spinloom.declare", "mine"), KEY.replace("spinloom.declare", "mine").replace("word", "w"), False),
+    ],
+)
+def test_what_a_key_of_a_config_says_is_no_part_of_a_digest(one, other, same):
+    assert (sources._compiled(one.encode()) == sources._compiled(other.encode())) == same
+
+
 @pytest.mark.parametrize(
     "text, same",
     [
