@@ -37,7 +37,7 @@ def system_of(problem: Problem) -> mm.System:
     model = trajectory(problem, mask, initial_magnetisation(problem, mask))
     if model.procedures or model.lines:
         said = ", ".join(model.lines) or "a drive that changes in time"
-        raise UserError(f"schedule: found {said}, allowed for ubermag: drives that stay, and no negative anisotropy")
+        raise UserError(f"schedule: found {said}, allowed for ubermag: constant drives, and no negative anisotropy")
     return model.system
 
 
@@ -152,11 +152,11 @@ class _Writer:
             self._constant("Kc1_J_per_m3", term.K, inside)
             self.material["cubic_axes"] = [_direction(term.u1, "u1"), _direction(term.u2, "u2")]
         else:
-            raise UserError(f"energy: found {type(term).__name__}, which a problem has no term for")
+            raise UserError(f"energy: found {type(term).__name__}, for which a problem file has no term")
 
     def _zeeman(self, term: Any) -> None:
         if any(isinstance(getattr(term, name, None), kind) for name, kind in (("func", str), ("wave", str))):
-            raise UserError("energy: found a Zeeman term that changes in time, allowed: a field that stays")
+            raise UserError("energy: found a Zeeman term that changes in time, allowed: a constant field")
         own = _direction(term.H, "H")
         before = self.drives.get("field_T", [0.0, 0.0, 0.0])
         self.drives["field_T"] = [b + MU0 * h for b, h in zip(before, own)]
@@ -174,7 +174,7 @@ class _Writer:
             self._uniaxial(term.K, axis, inside)
             return
         if "Ku2_J_per_m3" in self.material or isinstance(term.K2, df.Field):
-            raise UserError("energy: found K2 by place or twice, allowed: one number")
+            raise UserError("energy: found a K2 that differs from place to place, or two of them, allowed: one number")
         # ubermag's -K1 c^2 - K2 c^4 of the cosine c is Ku sin^2 + Ku2 sin^4 with Ku = K1 + 2 K2 and Ku2 = -K2
         self.material |= {"Ku2_J_per_m3": -float(term.K2), "axis": axis}
         first = term.K1 if _said(term, "K1") else 0.0
@@ -193,7 +193,9 @@ class _Writer:
         elif "second_Ku_J_per_m3" not in self.material and isinstance(strength, (int, float)):
             self.material |= {"second_Ku_J_per_m3": float(strength), "second_axis": axis}
         else:
-            raise UserError("energy: found a third uniaxial anisotropy, allowed: two, the second one uniform")
+            raise UserError(
+                "energy: found a third uniaxial anisotropy, allowed: at most two, of which the second is uniform"
+            )
 
     def _dynamics(self, term: Any) -> None:
         if isinstance(term, mm.Precession):
@@ -212,7 +214,7 @@ class _Writer:
                 "field_like_ratio": 2 * float(term.eps_prime) / float(term.P),
             }
         elif not isinstance(term, mm.Damping):
-            raise UserError(f"dynamics: found {type(term).__name__}, which a problem has no term for")
+            raise UserError(f"dynamics: found {type(term).__name__}, for which a problem file has no term")
 
 
 def _array(field: Any) -> np.ndarray:

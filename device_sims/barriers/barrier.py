@@ -124,7 +124,9 @@ def between(
     landscape = landscape or Landscape(problem, phase)
     a, b = landscape.minimum(a, "state a"), landscape.minimum(b, "state b")
     if _same(a, b):
-        raise UserError("states: found two that relax to one minimum, allowed: two that lie in wells of their own")
+        raise UserError(
+            "states: found two states that relax to the same minimum, allowed: two states with a barrier between them"
+        )
     search = _Search(landscape, settings)
     found = [search.legs(path, CUTS) for path in _guesses(landscape, a, b, settings, guess, search.bands)]
     legs = min(found, key=lambda legs: (not _sound(legs), max(leg.energies_J[1] for leg in legs)))
@@ -154,7 +156,8 @@ def _guesses(landscape, a, b, settings, guess, bands) -> list[np.ndarray]:
             paths.append(guesses.resampled(wall, bands.lengths(wall), settings.images))
         elif settings.start == "wall":
             raise UserError(
-                "start: found wall with states that are neither two walls nor two opposite domains, allowed: rotation"
+                "start: found wall, but the two states are neither two walls nor two opposite domains, allowed: "
+                "rotation"
             )
     # between two walls a rotation is a bad guess: it reverses the domain in between at once
     if settings.start == "rotation" or not paths or _opposite(a, b):

@@ -58,7 +58,7 @@ def barrier(
     """
     output = Path(output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"--output: {output}: is there already, allowed: a new or an empty directory")
+        raise UserError(f"--output: {output}: found that it exists already, allowed: a new or an empty directory")
     problem, _ = problem_file.load(first)
     try:
         landscape = Landscape(problem, phase)
@@ -83,7 +83,10 @@ def _second(second: str | Path | None, problem: Problem, landscape: Landscape, a
     if replace(other, initial=problem.initial).identity() != problem.identity():
         left, right = problem.identity(), other.identity()
         keys = [key for key in {**left, **right} if key != "initial" and left.get(key) != right.get(key)]
-        raise UserError(f"{second}: found another {', '.join(keys)}, allowed: the same problem with another initial")
+        raise UserError(
+            f"{second}: found another {', '.join(keys)} than in the first problem, allowed: problems that differ only "
+            "in initial"
+        )
     return initial_magnetisation(other, landscape.mask)
 
 

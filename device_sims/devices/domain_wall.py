@@ -129,7 +129,7 @@ class Pulses(Section):
         given = [name for name in ("voltages_V", "stresses_Pa") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "neither voltages_V nor stresses_Pa"
-            raise ValueError(f"found {found}, allowed: one of voltages_V and stresses_Pa, the other null")
+            raise ValueError(f"found {found}, allowed: exactly one of voltages_V and stresses_Pa")
         return self
 
 
@@ -172,7 +172,9 @@ def check(section: Simulations) -> None:
     planning.check_cells(f"{where}.track", track.cell_m, length_m=track.length_m, width_m=track.width_m)
     present = options.write_mode == "present_state"
     if present and not axes.start_positions_m:
-        raise UserError(f"{where}.pulses.start_positions_m: found none, allowed: at least one with present_state")
+        raise UserError(
+            f"{where}.pulses.start_positions_m: found none, allowed with write_mode present_state: at least one"
+        )
     if not present and (axes.start_positions_m or axes.polarities != (1,)):
         raise UserError(
             f"{where}.pulses: found start_positions_m or polarities, allowed: only with write_mode present_state"

@@ -142,8 +142,8 @@ def check(section: Simulations) -> None:
     exchange = math.sqrt(2 * material.A_J_per_m / (MU0 * material.Ms_A_per_m**2))
     if track.cell_m > 1.2 * exchange:
         raise UserError(
-            f"{where}.track.cell_m: found {track.cell_m:g} with an exchange length of {exchange:.3g}; allowed: at most "
-            "1.2 of it, or the core of a vortex is pinned by the lattice"
+            f"{where}.track.cell_m: found {track.cell_m:g} with an exchange length of {exchange:.3g} m, allowed: at "
+            "most 1.2 exchange lengths, because larger cells pin the core of a vortex"
         )
     times = {"wall.rest_s": wall.rest_s, "pulses.duration_s": axes.duration_s, "wall.settle_s": wall.settle_s}
     times |= {"pulses.rise_s": axes.rise_s} if axes.rise_s else {}

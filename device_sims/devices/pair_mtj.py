@@ -140,8 +140,8 @@ def check(section: Simulations) -> None:
         for found, layer in zip(critical_voltages(options, direction), ("material", "free_reference")):
             if found <= 0:
                 raise UserError(
-                    f"{where}.{layer}: found constants and fields in which its layer does not rest in the start of "
-                    f"{direction}, allowed: an anisotropy field above the fields against it"
+                    f"{where}.{layer}: found constants and fields with which the layer does not stay in the start "
+                    f"state {direction}, allowed: an anisotropy field that exceeds the opposing fields"
                 )
 
 

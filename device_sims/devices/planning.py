@@ -66,7 +66,7 @@ def check_axes(axes: Section, where: str) -> None:
     """
     for name, values in axes:
         if isinstance(values, tuple) and len(set(values)) != len(values):
-            raise UserError(f"{where}.{name}: found {list(values)}, allowed: each once")
+            raise UserError(f"{where}.{name}: found {list(values)}, allowed: each value once")
 
 
 def check_number(section: Simulations, per_instance: int) -> None:

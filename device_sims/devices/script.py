@@ -157,11 +157,11 @@ def check(section: Simulations) -> None:
         raise UserError(f"{where}.file: found {options.file}, allowed: a script, {' or '.join(ENDINGS)}")
     if not _drives_of(options):
         lists = ", ".join(LISTS[name] for name in DRIVES)
-        raise UserError(f"{where}.pulses: found nothing that drives a write, allowed: one or more of {lists}")
+        raise UserError(f"{where}.pulses: found no list of pulses, allowed: one or more of {lists}")
     if axes.start_positions_m and _levels(options):
         raise UserError(f"{where}.pulses.start_positions_m: found positions, allowed with reading.state levels: none")
     if axes.start_states and not _levels(options):
-        raise UserError(f"{where}.pulses.start_states: found states, allowed with reading.state levels only")
+        raise UserError(f"{where}.pulses.start_states: found states, allowed: only with reading.state levels")
     if reading.settle_s is None:
         raise UserError(f"{where}.reading.settle_s: found null, allowed with a script: a time after the pulse")
     if missing := reading.missing(None):
@@ -183,24 +183,27 @@ def _check_placeholders(section: Simulations, text: str) -> None:
     given = {name for name, values in lists.items() if values}
     if wrong := sorted(set(options.constants) & {*lists, SEED, "instance", "temperature_K"}):
         raise UserError(
-            f"{where}.constants: found {wrong[0]}, allowed: names that Spinloom does not give a value itself"
+            f"{where}.constants: found {wrong[0]}, to which Spinloom itself gives a value, allowed: other names"
         )
     known = {*given, *options.constants, SEED, "instance", "temperature_K"}
     if options.file.endswith(".mx3") and (unknown := sorted(found - known)):
         raise UserError(
-            f"{options.file}: placeholder {{{unknown[0]}}} has no value, allowed: {', '.join(sorted(known))}, and "
-            f"those of {where}.constants"
+            f"{options.file}: found the placeholder {{{unknown[0]}}}, which has no value, allowed: "
+            f"{', '.join(sorted(known))}, and the names in {where}.constants"
         )
     for name, values in lists.items():
         if name not in found and len(values) > 1:
             key = {**LISTS, "start_m": "start_positions_m", "start_sign": "start_states"}[name]
             raise UserError(
-                f"{options.file}: has no placeholder {{{name}}}, needed for the {len(values)} values of "
-                f"{where}.pulses.{key}"
+                f"{options.file}: found no placeholder {{{name}}}, allowed: a script with it, because "
+                f"{where}.pulses.{key} has {len(values)} values"
             )
     if unused := sorted(set(options.constants) - found):
         name = unused[0]
-        raise UserError(f"{options.file}: has no placeholder {{{name}}}, needed for {where}.constants.{name}")
+        raise UserError(
+            f"{options.file}: found no placeholder {{{name}}}, allowed: a script with it, because {where}.constants "
+            f"has {name}"
+        )
     sweep = section.sweep
     replicas = max([sweep.replicas_per_instance, *(one.replicas_per_instance for one in sweep.replicas)])
     for name, number, what in (
@@ -208,8 +211,8 @@ def _check_placeholders(section: Simulations, text: str) -> None:
     ):  # fmt: skip
         if number > 1 and name not in found:
             raise UserError(
-                f"{options.file}: has no placeholder {{{name}}}, needed for the {number} of device_sims.{what}: "
-                "without it they would be the same"
+                f"{options.file}: found no placeholder {{{name}}}, allowed: a script with it, because without it the "
+                f"{number} of device_sims.{what} would all be the same"
             )
 
 
@@ -301,8 +304,8 @@ def observe(batch: Batch, problem: Scripted, result: Written) -> tuple[dict, dic
     sign = problem.values.get("start_sign")
     if sign is not None and (found := write.level(seen.before)) != (wanted := P if sign == 1 else AP):
         raise UserError(
-            f"{problem.script}: replica {problem.stream[-1]}: begins in state {found} ({seen.before:g} before the "
-            f"pulse), allowed with start_sign {sign}: {wanted}"
+            f"{problem.script}: replica {problem.stream[-1]}: found the start state {found} ({seen.before:g} before "
+            f"the pulse), allowed with start_sign {sign}: {wanted}"
         )
     own = {"mz_start": seen.before, "mz_final": seen.after, "mz_pulse_mean": seen.pulse_mean}
     return {**own, **row}, {"mz": seen.values}

@@ -236,8 +236,8 @@ def check(section: Simulations) -> None:
     offset, limit = mtj.offset_T(section.options), MU0 * mtj.anisotropy_field(section.options)
     if abs(offset) >= limit:
         raise UserError(
-            f"device_sims.{section.device}.stray_field_T: found {offset:.3g} T (with reference: of its layers), "
-            f"allowed: less than {limit:.3g}, beyond which there is one state"
+            f"device_sims.{section.device}.stray_field_T: found {offset:.3g} T (with reference, this is the field of "
+            f"its layers), allowed: less than {limit:.3g}, because a larger field leaves only one stable state"
         )
 
 

@@ -190,7 +190,7 @@ def _one(engine: ModuleType, problem: Scripted, folder: Path) -> Written:
         except OSError as error:
             raise UserError(f"{file.path}: cannot be read ({error.strerror})") from None
         if files.sha256_file(place) != file.sha256:
-            raise UserError(f"{file.path}: has changed since the study was planned; plan it again")
+            raise UserError(f"{file.path}: found that it changed after the study was planned; start the study again")
     script = folder / f"run{problem.ending}"
     files.write_text(problem.filled(), script)
     reading = Reading.parse(problem.reading, "device_sims.script.reading")
@@ -200,7 +200,7 @@ def _one(engine: ModuleType, problem: Scripted, folder: Path) -> Written:
         own = seen.mesh[0][0] * seen.mesh[1][0]
         if abs(reading.length_m / own - 1) > LENGTH:
             raise UserError(
-                f"reading.length_m: found {reading.length_m:g}, allowed: {own:.9g}, that of the snapshots' mesh"
+                f"reading.length_m: found {reading.length_m:g}, allowed: {own:.9g}, the length of the snapshots' mesh"
             )
     during = seen.t_s <= problem.duration_s + max(write.CLOSE * problem.duration_s, write.SLACK * seen.gap_s)
     return Written(replace(seen, t_s=seen.t_s[during], values=seen.values[during]))

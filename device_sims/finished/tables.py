@@ -53,8 +53,8 @@ class Table:
         found = [name for name in self.columns if _plain(name) in TIMES]
         if len(found) != 1:
             raise UserError(
-                f"{self.path}: found {len(found)} columns of the time ({_listed(self.columns)}), allowed: one, called "
-                f"{', '.join(TIMES)}"
+                f"{self.path}: found {len(found)} columns with the time ({_listed(self.columns)}), allowed: one "
+                f"column, named {', '.join(TIMES)}"
             )
         if self.units[found[0]] and _known(self.units[found[0]], "s") is None:
             raise UserError(
@@ -155,7 +155,9 @@ def _odt(path: Path, lines: list[str]) -> tuple[list[str], list[str], list[list[
         raise Unfit(f"{path}: has no line '# Columns:'")
     units = heads.get("units") or [""] * len(heads["columns"])
     if len(units) != len(heads["columns"]):
-        raise UserError(f"{path}: found {len(heads['columns'])} columns and {len(units)} units, allowed: as many")
+        raise UserError(
+            f"{path}: found {len(heads['columns'])} columns and {len(units)} units, allowed: one unit for each column"
+        )
     return heads["columns"], units, rows
 
 

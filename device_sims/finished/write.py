@@ -282,7 +282,9 @@ def time_s(path: Path) -> float:
     if not found and not data and len(head) < HEAD_BYTES:
         raise Unfit(f"{path}: is cut short, there is no line '# Begin: Data'")
     if not found:
-        raise UserError(f"{path}: its header has no 'Total simulation time', allowed: snapshots of a run over time")
+        raise UserError(
+            f"{path}: found a header without 'Total simulation time', allowed: snapshots of a run over time"
+        )
     return float(found[1])
 
 

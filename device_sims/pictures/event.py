@@ -87,7 +87,9 @@ def of_result(problem: Problem, result: Result, source: str, snapshots: int, mos
         If the engine has no cells.
     """
     if result.m.shape[2:] != problem.mesh.shape:
-        raise UserError("engine: found one without cells, allowed: llg, mumax3, oommf; it gives no pictures")
+        raise UserError(
+            "engine: found an engine without cells, which cannot give pictures, allowed: llg, mumax3, oommf"
+        )
     ends = {index for index in result.phase_end.values()}
     chosen = _chosen(result.t_s, snapshots, ends)
     on, begin = [], 0
@@ -163,9 +165,11 @@ def read(path: str | Path) -> Event:
         with np.load(path, allow_pickle=False) as stored:
             number, found = int(stored["format"]), {one.name: stored[one.name] for one in fields(Event)}
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: found no such file") from None
     except Exception as error:  # numpy and zipfile raise a dozen kinds for damaged files
-        raise UserError(f"{path}: not a readable event of pictures ({type(error).__name__}: {error})") from None
+        raise UserError(
+            f"{path}: found a file that does not hold the pictures of a write ({type(error).__name__}: {error})"
+        ) from None
     if number != FORMAT:
         raise UserError(f"{path}: format: found {number}, allowed: {FORMAT}")
     return Event(**{**found, "source": str(found["source"])})

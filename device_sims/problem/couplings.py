@@ -59,7 +59,7 @@ def stiffness(problem: Problem, mask: np.ndarray, A: float | np.ndarray) -> tupl
             elif coupling.J_J_per_m2 is not None:
                 bonds[axis][faces] = coupling.J_J_per_m2 * distance / 2 * filled[axis][faces]
         if not found:
-            raise UserError(f"couplings.{place}: its two parts touch nowhere, allowed: parts with a common face")
+            raise UserError(f"couplings.{place}: found two parts that do not touch, allowed: parts with a common face")
     return bonds[0], bonds[1], bonds[2]
 
 
@@ -94,8 +94,8 @@ def gaps(problem: Problem, mask: np.ndarray) -> list[Gap]:
         low, high = coupling.layers
         if not 0 <= low < high < problem.mesh.nz:
             raise UserError(
-                f"couplings.{place}.layers: found {low} and {high}, allowed: two of 0 to {problem.mesh.nz - 1}, the "
-                "lower one first"
+                f"couplings.{place}.layers: found {low} and {high}, allowed: two layers from 0 to "
+                f"{problem.mesh.nz - 1}, the lower one first"
             )
         if high == low + 1:
             continue

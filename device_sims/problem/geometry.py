@@ -27,11 +27,13 @@ def mask(geometry: Geometry, mesh: Mesh) -> np.ndarray:
     inside = part(geometry, mesh) > 0 if geometry.edge_smoothing else shapes.cells(as_shape(geometry, mesh), mesh)
     if geometry.kind == "strip" and not inside.any(axis=(0, 1)).all():
         raise UserError(
-            f"geometry: edge roughness or notches cut a strip of width {geometry.width_m:g} m through; "
+            f"geometry: found roughness or notches that cut through the strip of width {geometry.width_m:g} m, "
             "allowed: roughness.rms_m and notches.depth_m well below half the width"
         )
     if not inside.any():
-        raise UserError("geometry: the shape holds the centre of no cell; allowed: at least one magnetic cell")
+        raise UserError(
+            "geometry: found a shape that contains the centre of no cell, allowed: at least one magnetic cell"
+        )
     return inside
 
 

@@ -54,7 +54,10 @@ def drawn(grains: Grains, mesh: Mesh) -> Drawn:
             places = np.concatenate([places[inside] + i * shift for i in (0, 1, -1)])
             grain = np.concatenate([grain[inside]] * 3)
     if not len(places):
-        raise UserError(f"grains.size_m: found {size:g}, of which the periodic box has none, allowed: well below it")
+        raise UserError(
+            f"grains.size_m: found {size:g}, which is not below the size of the periodic box, allowed: a size well "
+            "below that of the box"
+        )
     x, y = ((np.arange(n) + 0.5) * edge for n, edge in zip((mesh.nx, mesh.ny), mesh.cell_m))
     nearest = grain[cKDTree(places).query(np.stack(np.meshgrid(x, y), axis=-1))[1]]
     chosen, number = np.unique(nearest, return_inverse=True)

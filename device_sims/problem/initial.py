@@ -55,7 +55,7 @@ def _cells(problem: Problem, inside: Inside, where: str) -> np.ndarray:
             raise UserError(f"{where}.region: found '{inside.region}', allowed: the name of a region ({known})")
         cells = material.region_mask(problem.mesh, named[0])
     if not cells.any():
-        raise UserError(f"{where}: holds the centre of no cell, allowed: at least one")
+        raise UserError(f"{where}: found a region that contains the centre of no cell, allowed: at least one cell")
     return cells
 
 

@@ -153,7 +153,7 @@ def contents(file: DataFile) -> bytes:
     """
     content = _bytes(file.path)
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise UserError(f"{file.path}: has changed since the problem was made; make the problem again")
+        raise UserError(f"{file.path}: found that it changed after the problem was made; make the problem again")
     return content
 
 
@@ -232,7 +232,7 @@ def parse(content: bytes, name: str) -> Field:
         if colon and label not in ("begin", "end"):
             header[label] = f"{header[label]}\n{value}" if label == "desc" and label in header else value
     else:
-        raise UserError(f"{name}: is cut short, there is no line '# Begin: Data'")
+        raise UserError(f"{name}: found a file that is cut short, without a line '# Begin: Data'")
     if header.get("segmentcount", "1") != "1":
         raise UserError(f"{name}: found {header['segmentcount']} segments, allowed: 1")
     if header.get("meshtype", "").lower() != "rectangular":
@@ -257,7 +257,7 @@ def _number(header: dict[str, str], label: str, kind: type, name: str):
         if not 0 < value < LARGEST or kind is int and not value.is_integer():
             raise ValueError
     except KeyError:
-        raise UserError(f"{name}: the header has no '{label}'") from None
+        raise UserError(f"{name}: found a header without '{label}'") from None
     except ValueError:
         wanted = "whole number" if kind is int else "number"
         raise UserError(f"{name}: {label}: found {header[label]!r}, allowed: a positive {wanted}") from None
@@ -277,13 +277,15 @@ def _data(body: bytes, title: str, count: int, name: str, version: int) -> np.nd
         try:
             numbers = np.array(text.split(), dtype=np.float64)
         except ValueError as error:
-            raise UserError(f"{name}: its data are not all numbers ({error})") from None
+            raise UserError(f"{name}: found data that are not numbers ({error})") from None
     else:
         dtype = dtype if version == 2 else dtype.newbyteorder(">")
         size = dtype.itemsize
         if len(body) >= size and np.frombuffer(body, dtype, 1)[0] != dtype.type(check):
             if np.frombuffer(body, other := dtype.newbyteorder(), 1)[0] == other.type(check):
-                raise UserError(f"{name}: found numbers in the other byte order, allowed: that of OVF {version}.0")
+                raise UserError(
+                    f"{name}: found numbers in the wrong byte order, allowed: the byte order of OVF {version}.0"
+                )
             raise UserError(f"{name}: found a wrong check value before the data; the file is damaged")
         stop = size * (1 + count)
         numbers = np.frombuffer(body[size : min(stop, len(body) - len(body) % size)], dtype).astype(np.float64)

@@ -229,13 +229,17 @@ def _from_file(
     field = _field(file, mesh)
     if field is not None:
         if colours:
-            raise UserError(f"{file.path}: found an OVF file with colours, allowed: an image, or values")
+            raise UserError(
+                f"{file.path}: found an OVF file together with the key colours, allowed: an image, or the key values"
+            )
         if values and len(field) > 1:
-            raise UserError(f"{file.path}: found {len(field)} components with values, allowed: one")
+            raise UserError(f"{file.path}: found {len(field)} components for values, allowed: one")
         material = np.isin(field[0], values) if values else (field != 0).any(0)
     else:
         if values:
-            raise UserError(f"{file.path}: found an image with values, allowed: an OVF file, or colours")
+            raise UserError(
+                f"{file.path}: found an image together with the key values, allowed: an OVF file, or the key colours"
+            )
         material = _pixels(file, colours)[None]
         fractions[1] = 1 - fractions[1]  # an image's first row is the largest y
     index, inside = [], np.ones((1, 1, 1), bool)

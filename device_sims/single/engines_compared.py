@@ -71,7 +71,9 @@ def compare(
     if not names:
         usable = [name for name in usable if _can_do(name, problem, str(source))]
     if len(usable) < 2:
-        raise UserError(f"--engines: found {len(usable)} of {len(asked)} that can run this here, needed: two or more")
+        raise UserError(
+            f"--engines: found {len(usable)} of {len(asked)} that can run this problem here, allowed: two or more"
+        )
     if problem.temperature_K and (replicas or 1) < 2:
         raise UserError(f"--replicas: found {replicas or 1} at {problem.temperature_K:g} K, allowed: 2 or more")
     output = Path(output)

@@ -65,9 +65,9 @@ def run(
     problem, outputs = problem_file.load(source, seed)
     usable_engine(engine)
     if raw is not None and engine not in (able := engines.those(engines.starts_program)):
-        raise UserError(f"--raw: found with engine {engine}, allowed with: {', '.join(able)}")
+        raise UserError(f"--raw: found with engine {engine}, allowed: only with {', '.join(able)}")
     if raw is not None and Path(raw).exists():
-        raise UserError(f"--raw: {raw}: is there already, allowed: a new directory")
+        raise UserError(f"--raw: {raw}: found that it exists already, allowed: a new directory")
     output = Path(output)
     identity = {
         "engine": engine,
@@ -120,8 +120,9 @@ def _finish(
             raise UserError(f"{source}: {error}") from None
         except _too_large() as error:
             raise UserError(
-                f"{source}: mesh: the engine failed with {math.prod(problem.mesh.shape)} cells "
-                f"({str(error)[:200] or 'out of memory'}), allowed: a mesh and a number of records that fit into memory"
+                f"{source}: mesh: found {math.prod(problem.mesh.shape)} cells, with which the engine failed "
+                f"({str(error)[:200] or 'out of memory'}), allowed: a mesh and a number of records that fit into "
+                "memory"
             ) from None
 
 
@@ -160,15 +161,15 @@ def _claim(output: Path, identity: dict) -> None:
     present = {path for path in output.rglob("*") if path.is_file()}
     stale = {path for path in present if path.name.startswith(".") and path.suffix in (".csv", ".ovf", ".json")}
     if name not in present and present:
-        raise UserError(f"{output}: holds files but no problem.json, allowed: an empty or a new directory")
+        raise UserError(f"{output}: found files but no problem.json, allowed: an empty or a new directory")
     found = files.read_json(name) if name in present else {}
     found = found if isinstance(found, dict) else {}
     if found.get("run_hash") != identity["run_hash"]:
         if present - stale - {name}:  # a run that failed before its first result is no loss
             keys = [key for key in identity if not key.endswith("hash") and found.get(key) != identity[key]]
             raise UserError(
-                f"{output}: holds the results of another run (other {', '.join(keys)}), allowed: the same run, or "
-                "a new directory"
+                f"{output}: found the results of another run (it differs in {', '.join(keys)}), allowed: the same run, "
+                "or a new directory"
             )
         files.write_json(identity, name)
     for path in stale:  # what a killed run was writing
@@ -193,8 +194,8 @@ def _read(place: Path, problem: Problem) -> pd.DataFrame:
     early_s = sum(phase.duration_s for phase in problem.schedule if phase.until is not None)
     if not -problem.numerics.dt_s < problem.duration_s - last_s < early_s + problem.numerics.dt_s:
         raise UserError(
-            f"{name}: is damaged, allowed: columns of numbers ({', '.join(sorted(columns))}, ...) to the end of the "
-            "schedule; remove the file to compute it again"
+            f"{name}: found a damaged table, allowed: columns of numbers ({', '.join(sorted(columns))}, ...) to the "
+            "end of the schedule; remove the file to compute it again"
         )
     return table
 

@@ -118,13 +118,15 @@ def specified(content: Any, source: str | Path) -> Chunk:
         device, engine, drive, found = (str(content[key]) for key in ("device", "engine", "drive", "chunk_hash"))
         pulse = int(content["pulse"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{source}: found no specification of a chunk ({type(error).__name__}: {error})") from None
+        raise UserError(
+            f"{source}: found a file that does not describe a chunk of simulations ({type(error).__name__}: {error})"
+        ) from None
     devices.REGISTRY.module(device)
     chunk = Chunk.of(device, engine, pulse, drive, batches)
     if chunk.chunk_hash != found:
         raise UserError(
-            f"{source}: chunk_hash: found {found[:70]}, allowed: {chunk.chunk_hash}, that of the problems in it; "
-            "delete the file and run again"
+            f"{source}: chunk_hash: found {found[:70]}, allowed: {chunk.chunk_hash}, the hash of the problems in the "
+            "file; delete the file and run again"
         )
     return chunk
 
@@ -199,9 +201,14 @@ def read(chunk: Chunk, directory: str | Path) -> tuple[pd.DataFrame, pd.DataFram
             raise UserError(f"{path}: found no such file; simulate it first")
         stored, table = files.read_parquet_metadata(path), files.read_table(path)
         if stored.get("chunk_hash") != chunk.chunk_hash:
-            raise UserError(f"{path}: found chunk_hash {stored.get('chunk_hash')}, required: that of the file's name")
+            raise UserError(
+                f"{path}: found chunk_hash {stored.get('chunk_hash')}, allowed: the hash in the file's name"
+            )
         if stored.get("content_hash") != _content_hash(table):
-            raise UserError(f"{path}: its content has been changed since it was simulated; delete it and run again")
+            raise UserError(
+                f"{path}: found that it was edited after it was simulated, allowed: the file as it was made; delete it "
+                "and run again"
+            )
         tables.append(table)
     events, trajectories = tables
     expected = [h for h, batch in zip(chunk.spec_hashes, chunk.batches) for _ in range(batch.replicas)]

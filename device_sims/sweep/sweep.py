@@ -69,8 +69,8 @@ def batches(section: Simulations) -> list[Batch]:
     for place, entry in enumerate(wanted):
         if place not in used:
             raise UserError(
-                f"device_sims.sweep.replicas.{place}: found {entry}, which is no pulse of the sweep, "
-                "allowed: values of pulses that it has"
+                f"device_sims.sweep.replicas.{place}: found {entry}, which is not a pulse of the sweep, allowed: "
+                "values of pulses in the sweep"
             )
     return found
 

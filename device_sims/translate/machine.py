@@ -88,7 +88,9 @@ class Machine:
         self._line = node.line
         self._count += 1
         if self._count > MOST_STATEMENTS:
-            raise UserError(f"line {node.line}: more than {MOST_STATEMENTS} statements, allowed: a script with an end")
+            raise UserError(
+                f"line {node.line}: found more than {MOST_STATEMENTS} executed statements, allowed: a script that ends"
+            )
         try:
             if node.kind == "block":
                 self._block(node)

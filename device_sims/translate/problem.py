@@ -49,7 +49,7 @@ def translate(source: str | Path, output: str | Path) -> str:
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror or error})") from None
     if output.exists() and any(output.iterdir()):
-        raise UserError(f"{output}: is there already and not empty, allowed: a new or empty directory")
+        raise UserError(f"{output}: found a directory that is not empty, allowed: a new or empty directory")
     output.mkdir(parents=True, exist_ok=True)
     machine = Machine(source.parent)
     try:

@@ -80,8 +80,8 @@ def searches(section: Simulations) -> list[Search]:
         kind = problem.initial.kind if isinstance(problem, Problem) else "script"
         if kind not in KINDS:
             raise UserError(
-                f"device_sims.barriers: found with device {section.device}, allowed with one whose writes begin with a "
-                "wall or a uniform state"
+                f"device_sims.barriers: found with device {section.device}, allowed: only with a device whose writes "
+                "begin with a wall or a uniform state"
             )
         rest = _at_rest(problem)
         if kind == "wall":

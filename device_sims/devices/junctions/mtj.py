@@ -206,10 +206,11 @@ def check(section: Simulations, build: Build) -> None:
     planning.check_cells(f"{where}.layer", options.layer.cell_m, diameter_m=options.layer.diameter_m)
     if getattr(options, "reference", None) is not None and options.stray_field_T:
         raise UserError(
-            f"{where}.stray_field_T: found {options.stray_field_T:g} beside reference, which makes it; allowed: 0"
+            f"{where}.stray_field_T: found {options.stray_field_T:g} together with reference, whose layers make this "
+            "field, allowed: 0"
         )
     if options.heating is not None and not options.temperature_K:
-        raise UserError(f"{where}.heating: found one at temperature_K 0, allowed: null, or temperature_K above 0")
+        raise UserError(f"{where}.heating: found heating at temperature_K 0, allowed: null, or temperature_K above 0")
     planning.check_axes(options.pulses, f"{where}.pulses")
     planning.check_number(section, len(pulses))
     for instance in range(section.sweep.instances):

@@ -82,7 +82,7 @@ class Gate(Section):
         """
         if self.strain is None or not self.strain.stress_Pa_per_V:
             raise ValueError(
-                "pulses.stresses_Pa: found with a gate that exerts none, allowed with gate.mechanism strain"
+                "pulses.stresses_Pa: found with a gate that exerts no stress, allowed: only with gate.mechanism strain"
             )
         return stress_Pa / self.strain.stress_Pa_per_V
 

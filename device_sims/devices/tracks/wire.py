@@ -212,10 +212,11 @@ def check_grains(given: Any, where: str) -> None:
     differ = [name for name, value in given if name != "size_m" and value != getattr(plain, name)]
     if given.size_m and not differ:
         raise UserError(
-            f"{where}.size_m: found {given.size_m:g} with grains that are all alike; allowed: 0, or a spread"
+            f"{where}.size_m: found {given.size_m:g} with grains that are all alike, allowed: 0, or a spread of a "
+            "constant between grains"
         )
     if differ and not given.size_m:
-        raise UserError(f"{where}.{differ[0]}: found without grains; allowed: with size_m above 0")
+        raise UserError(f"{where}.{differ[0]}: found without grains, allowed: only with size_m above 0")
 
 
 def values(drive: str, axes: Drives, where: str) -> tuple[float, ...]:
@@ -268,8 +269,8 @@ def check_width(material: Material, Ku_J_per_m3: float, cell_m: float, found: st
     width = math.sqrt(material.A_J_per_m / effective)
     if width < cell_m:
         raise UserError(
-            f"{found}: the wall's width parameter sqrt(A/K_eff) is then {width:.3g} m; allowed: at least a cell "
-            f"(track.cell_m = {cell_m:g}), or the lattice pins the wall"
+            f"{found}: the wall's width parameter sqrt(A/K_eff) is then {width:.3g} m, allowed: at least one cell "
+            f"(track.cell_m = {cell_m:g}), because larger cells pin the wall"
         )
 
 

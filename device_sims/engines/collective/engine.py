@@ -77,7 +77,8 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
     for problem in problems:
         if _timing(problem) != first:
             raise UserError(
-                "collective: found problems of different mesh, width, material or timing in a chunk, allowed: one"
+                "collective: found problems of different mesh, width, material or timing in one chunk, allowed: the "
+                "same in all"
             )
     for start in range(0, len(problems), LANES):
         members = problems[start : start + LANES]

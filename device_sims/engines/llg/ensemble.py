@@ -43,7 +43,10 @@ def run(problems: Sequence[Problem], batch: bool | None = None) -> Iterator[Resu
     first = problems[0]
     for problem in problems:
         if _shape(problem) != _shape(first):
-            raise UserError("the llg engine runs problems together only if mesh, numerics, material and timing agree")
+            raise UserError(
+                "llg: found problems of different mesh, numerics, material or timing in one chunk, allowed: the same "
+                "in all"
+            )
         stability.check(problem)
         extrapolation.check(problem)
     wide = first.numerics.precision == "float64"

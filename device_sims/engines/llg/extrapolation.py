@@ -130,8 +130,8 @@ def _check(problem: Problem) -> None:
     told = "to grow" if not np.isfinite(found) else f"at {found * problem.temperature_K:.0f} K"
     raise UserError(
         f"numerics.demag_interval_steps: found {numerics.demag_interval_steps} with steps of {numerics.dt_s:g} s and "
-        f"alpha {alpha.min():g}, where the stray field that lags behind leaves spin waves {told}, not "
-        f"{problem.temperature_K:g} K; allowed: {f'at most {fewer[0]}' if fewer else '0'}, or shorter steps"
+        f"alpha {alpha.min():g}, where a stray field that is not renewed at each step brings spin waves {told} instead "
+        f"of {problem.temperature_K:g} K, allowed: {f'at most {fewer[0]}' if fewer else '0'}, or shorter steps"
     )
 
 

@@ -124,13 +124,13 @@ def _check(problem: Problem) -> None:
     undamped = any(alpha == 0 for alpha, _ in waves)
     if thermal and (undamped or not problem.material.alpha):
         raise UserError(
-            f"temperature_K: found {problem.temperature_K:g} with alpha 0, which no noise reaches; allowed: "
-            "temperature_K 0, or alpha above 0 in the material and in all cells"
+            f"temperature_K: found {problem.temperature_K:g} with alpha 0, for which there is no thermal noise, "
+            "allowed: temperature_K 0, or alpha above 0 in all cells"
         )
     if undamped and largest_step(numerics.integrator, 0.0, False) < 0.1:
         raise UserError(
-            f"numerics.integrator: found '{numerics.integrator}' with alpha 0, where it makes waves grow; allowed: "
-            f"rk4, {ADAPTIVE}"
+            f"numerics.integrator: found '{numerics.integrator}' with alpha 0, where this integrator makes waves grow, "
+            f"allowed: rk4, {ADAPTIVE}"
         )
     limit, alpha, rate = min((largest_step(numerics.integrator, a, thermal) / r, a, r) for a, r in waves)
     if numerics.dt_s > limit:

@@ -36,7 +36,7 @@ def columns_ahead(problem: Problem, m: np.ndarray, mask: np.ndarray) -> int:
     component = m["xyz".index(problem.window.component)]
     state = wall_state(component, mask, up_left=None)
     if state == LOST:
-        raise UserError("window: found no wall to follow, allowed: one wall that stays in the track")
+        raise UserError("window: found no wall that the window can follow, allowed: one wall that stays in the track")
     if state != SINGLE:
         return 0  # it may be for a moment
     mesh = problem.mesh

@@ -66,7 +66,9 @@ def run(problems: Sequence[Problem]) -> Iterator[Result]:
     timings = [_timing(problem) for problem in problems]
     for timing in timings:
         if timing != timings[0]:
-            raise UserError("the macrospin engine runs problems together only if timing and precision agree")
+            raise UserError(
+                "macrospin: found problems of different timing or precision in one chunk, allowed: the same in all"
+            )
     # what is compiled depends on the lane alone, and so do its results
     for (thermal, steady, *_), group in groupby(problems, _kind):
         members = list(group)
@@ -303,7 +305,9 @@ def _together(problems: list[Problem], thermal: bool, steady: bool) -> list[Resu
     m = np.stack(records)[..., :number]
     if not np.isfinite(m).all():
         lane = int(np.argmin(np.isfinite(m).all((0, 1))))
-        raise UserError(f"macrospin: stream {problems[lane].stream} is not finite; reduce numerics.dt_s")
+        raise UserError(
+            f"macrospin: found values that are not finite in stream {problems[lane].stream}; reduce numerics.dt_s"
+        )
     times, values = np.array(steps) * first.numerics.dt_s, np.stack(values)
     return [
         Result(

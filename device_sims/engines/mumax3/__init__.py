@@ -49,14 +49,14 @@ def check(problem: Problem) -> None:
     demands.refuse(problem, "mumax3", does=(demands.PULSES, demands.RELAX, demands.HEAT))
     numerics, constants, mesh = problem.numerics, problem.material, problem.mesh
     if constants.Dbulk_J_per_m2 and ("D_J_per_m2" in material.varying(problem) or constants.D_J_per_m2):
-        raise UserError("material.Dbulk_J_per_m2: found beside D_J_per_m2, allowed with mumax3: one of them")
+        raise UserError("material.Dbulk_J_per_m2: found together with D_J_per_m2, allowed with mumax3: one of the two")
     if any(mesh.wraps) and not material.mask(problem).all():
         raise UserError(
             "mesh.periodic: found with cells without material, allowed with mumax3: a full box, because a shape read "
             "from a file sets the mesh anew"
         )
     if couplings.gaps(problem, material.mask(problem)):
-        raise UserError("couplings: found layers with empty cells in between, allowed with mumax3: layers that touch")
+        raise UserError("couplings: found layers with empty cells between them, allowed with mumax3: layers that touch")
     if numerics.integrator not in script.SOLVERS:
         raise UserError(
             f"numerics.integrator: found '{numerics.integrator}', allowed with mumax3: {', '.join(script.SOLVERS)}"

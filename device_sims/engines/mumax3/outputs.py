@@ -32,7 +32,7 @@ def table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         values = np.array([[float(text) for text in row.split("\t")] for row in rows if row], float)
         values = values.reshape(len(values), len(names))
     except ValueError as error:
-        raise UserError(f"{path}: its rows are not all {len(names)} numbers ({error})") from None
+        raise UserError(f"{path}: found rows that are not {len(names)} numbers ({error})") from None
     if not np.isfinite(values).all():
         raise UserError(f"{path}: found a value that is not a finite number")
     columns = {name: values[:, place] for place, (name, _, _) in enumerate(names)}
@@ -64,7 +64,7 @@ def result(problem: Problem, script: Script, folder: Path) -> Result:
         path = folder / f"m{number:06d}.ovf"
         values = ovf.read(path).values
         if values.shape != m.shape[1:]:
-            raise UserError(f"{path}: found {values.shape} values, allowed: {m.shape[1:]}")
+            raise UserError(f"{path}: found values of shape {values.shape}, allowed: {m.shape[1:]}")
         m[number] = values
     ends = {problem.schedule[phase].name: row for row, (phase, _, _, ends) in enumerate(records, start=1) if ends}
     notes = (note,) if (note := script.regions.note()) else ()

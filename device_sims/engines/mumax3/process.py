@@ -165,7 +165,9 @@ def call(command: Sequence[str], folder: Path, device: str, limit_s: float) -> t
         try:
             code = child.wait(limit_s)
         except subprocess.TimeoutExpired:
-            raise UserError(f"did not end within {limit_s:g} s and was stopped; allowed: a longer {LIMIT}") from None
+            raise UserError(
+                f"found a run that had not ended after {limit_s:g} s and was stopped, allowed: a longer time ({LIMIT})"
+            ) from None
         finally:
             if child.returncode is None:
                 _end(child)

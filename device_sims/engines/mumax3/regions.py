@@ -148,7 +148,8 @@ def _bonds(problem: Problem, mask: np.ndarray, index: np.ndarray, A, A_by_region
             pair = divmod(pair, MOST)
             if abs(found.setdefault(pair, value) - value) > 1e-9 * abs(value):
                 raise UserError(
-                    "couplings: found J across faces of unlike cell edges, allowed with mumax3: J across layers, or A"
+                    "couplings: found J across faces whose cells have different edges, allowed with mumax3: J across "
+                    "layers, or A"
                 )
     mean = {(a, b): 2 / (1 / A_by_region[a] + 1 / A_by_region[b]) for a, b in found if A_by_region[[a, b]].all()}
     return tuple((*p, A) for p, A in sorted(found.items()) if abs(A - mean.get(p, 0.0)) > 1e-9 * mean.get(p, 0.0))

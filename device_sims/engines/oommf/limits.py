@@ -54,7 +54,7 @@ def evolver(problem: Problem) -> str:
         index = next(i for i, phase in enumerate(problem.schedule) if moves(phase.zhang_li_u_m_per_s))
         key = f"schedule.{index}.zhang_li_u_m_per_s"
         if has_current(problem):
-            raise UserError(f"{key}: found beside a current_density, allowed with oommf: one of the two torques")
+            raise UserError(f"{key}: found together with a current_density, allowed with oommf: one of the two torques")
         if problem.temperature_K:
             raise UserError(
                 f"{key}: found at {problem.temperature_K:g} K, allowed with oommf: temperature_K 0, because it has no "
@@ -91,8 +91,8 @@ def check(problem: Problem) -> None:
         if not program.has_class(name):
             key = "temperature_K" if name in (THERMAL, THERMAL_SLONCZEWSKI) else "engine"
             raise UserError(
-                f"{key}: oommf needs the extension {name}, which this OOMMF was built without; it is in the source of "
-                "github.com/fangohr/oommf, and in conda-forge's package if that was built of it"
+                f"{key}: found an OOMMF that was built without the extension {name}, allowed: one with it, as the "
+                "source at github.com/fangohr/oommf, or conda-forge's package if it was built from that source"
             )
 
 
@@ -103,12 +103,13 @@ def check_problem(problem: Problem) -> None:
     _check_terms(problem)
     for entry in problem.maps:
         if entry.constant == "D_J_per_m2":
-            raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: D by rectangular regions")
+            raise UserError("maps.D_J_per_m2: found a map, allowed with oommf: rectangular regions with their own D")
     constants, numerics = problem.material, problem.numerics
     for index, region in enumerate(problem.regions):
         if region.shape is not None and "D_J_per_m2" in region.changes:
             raise UserError(
-                f"regions.{index}: found D_J_per_m2 in a region with a shape, allowed with oommf: D by x_m and y_m"
+                f"regions.{index}: found D_J_per_m2 in a region with a shape, allowed with oommf: a region given by "
+                "x_m and y_m"
             )
     smooth = problem.geometry.edge_smoothing
     for key, value in (("D_J_per_m2", constants.D_J_per_m2), ("Ku2_J_per_m3", constants.Ku2_J_per_m3)):
@@ -170,7 +171,9 @@ def _check_terms(problem: Problem) -> None:
     gaps = couplings.gaps(problem, mask)
     facing = all(((gap.part > 0) == (mask[gap.low] & mask[gap.high])).all() for gap in gaps)
     if len(gaps) > 1 or not facing:
-        raise UserError("couplings: found layers across empty cells, allowed with oommf: one pair, empty in between")
+        raise UserError(
+            "couplings: found several pairs of layers with empty cells between them, allowed with oommf: one such pair"
+        )
 
 
 def at_start(problem: Problem) -> Problem:

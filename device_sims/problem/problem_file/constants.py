@@ -110,19 +110,21 @@ def region_of(
     factors, values = given_of(given.factors), given_of(given.values)
     both = sorted(factors.keys() & values.keys())
     if both:
-        raise UserError(f"{where}.values.{both[0]}: found beside a factor on it, allowed: one of them")
+        raise UserError(
+            f"{where}.values.{both[0]}: found a value and a factor for the same constant, allowed: one of the two"
+        )
     axis = unit(given.axis, f"{where}.axis") if given.axis is not None else None
     cubic = _cubic(given.cubic_axes, f"{where}.cubic_axes") if given.cubic_axes is not None else None
     if given.shape is None:
         if given.x_m is None or given.y_m is None:
-            raise UserError(f"{where}: found no place, allowed: x_m and y_m, or a shape")
+            raise UserError(f"{where}: found neither x_m and y_m nor a shape, allowed: one of the two")
         for name in sorted(values):
             if name not in maps and constants[name] and values[name]:
                 factors[name] = values.pop(name) / constants[name]
         shape, (x0, x1), (y0, y1) = None, given.x_m, given.y_m
     else:
         if given.x_m is not None or given.y_m is not None:
-            raise UserError(f"{where}: found a shape beside x_m or y_m, allowed: one of them")
+            raise UserError(f"{where}: found a shape together with x_m or y_m, allowed: one of the two")
         shape, (x0, x1), (y0, y1) = shape_of(given.shape, f"{where}.shape"), (0.0, 0.0), (0.0, 0.0)
     pairs = tuple(sorted(factors.items()))
     return parts.Region((x0, x1), (y0, y1), pairs, given.name, shape, tuple(sorted(values.items())), axis, cubic)

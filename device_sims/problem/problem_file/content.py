@@ -183,7 +183,7 @@ def _check_heat(problem: Problem, phase: parts.Phase, key_: str) -> None:
     if phase.temperature_factor == 1.0:
         return
     if not problem.temperature_K:
-        raise UserError(f"{key_}: found with temperature_K 0, of which any multiple is 0; allowed: a temperature")
+        raise UserError(f"{key_}: found with temperature_K 0, which no factor changes, allowed: temperature_K above 0")
     times = np.linspace(0.0, phase.duration_s, 1001)
     least = min(waveforms.at(phase.temperature_factor, t, phase.duration_s) for t in times)
     if least < 0:
@@ -210,7 +210,7 @@ def _check(problem: Problem) -> None:
         names = [item.name for item in named]
         twice = {name for name in names if name and names.count(name) > 1}
         if twice:
-            raise UserError(f"{where}: found two of the name '{min(twice)}', allowed: each name once")
+            raise UserError(f"{where}: found two with the name '{min(twice)}', allowed: each name once")
     check_maps(problem)
     for name in driven:
         if name not in [region.name for region in problem.regions]:
@@ -222,8 +222,8 @@ def _check(problem: Problem) -> None:
         _check_heat(problem, phase, f"schedule.{index}.temperature_factor")
         if phase.current_density_A_per_m2 and not problem.material.spin_hall_angle:
             raise UserError(
-                f"schedule.{index}.current_density_A_per_m2: found with material.spin_hall_angle 0, where it does "
-                "nothing; allowed: any other angle, or no current"
+                f"schedule.{index}.current_density_A_per_m2: found with material.spin_hall_angle 0, where a current "
+                "has no effect, allowed: another angle, or no current"
             )
     if records > MAX_RECORDS:
         raise UserError(f"outputs.record_interval_s: found {records} records, allowed: at most {MAX_RECORDS}")
@@ -235,7 +235,9 @@ def _check(problem: Problem) -> None:
         )
     for index, region in enumerate(problem.regions):
         if not material.region_mask(problem.mesh, region).any():
-            raise UserError(f"regions.{index}: holds the centre of no cell, allowed: at least one")
+            raise UserError(
+                f"regions.{index}: found a region that contains the centre of no cell, allowed: at least one cell"
+            )
     mask = material.mask(problem)
     if problem.geometry.beyond_mx is not None:
         end_charges.field(problem, mask)

@@ -54,7 +54,8 @@ def check_maps(problem: Problem) -> None:
         drive_maps.values(problem, one)
         if one.acts == "current" and not problem.material.spin_hall_angle:
             raise UserError(
-                f"drive_maps.{one.name}: found a current with material.spin_hall_angle 0, allowed: any other"
+                f"drive_maps.{one.name}: found a current with material.spin_hall_angle 0, where it has no effect, "
+                "allowed: another angle"
             )
     currents = [one.name for one in problem.drive_maps if one.acts == "current"]
     for index, phase in enumerate(problem.schedule):

@@ -155,7 +155,7 @@ def _points(given: Elementary, said: dict[str, Any], of: Of) -> waveforms.Points
         source = f"{of.key}.points"
     for first, second in zip(times, times[1:]):
         if second < first:
-            raise UserError(f"{source}: found the time {second:g} s after {first:g} s, allowed: times that do not fall")
+            raise UserError(f"{source}: found the time {second:g} s after {first:g} s, allowed: times in rising order")
     # the tolerance is for times that were written with few digits
     slack = 1e-6 * of.duration_s
     if given.outside is None and (times[0] > slack or times[-1] < of.duration_s - slack):
@@ -185,7 +185,7 @@ def _columns(given: Elementary, of: Of) -> tuple[list[float], list[float]]:
         if header is None:
             if len(headers) != 2:
                 raise UserError(
-                    f"{of.key}.{where}: is missing, and {path} has {len(headers)} columns; allowed: one of "
+                    f"{of.key}.{where}: found no such key, but {path} has {len(headers)} columns, allowed: one of "
                     f"{', '.join(headers)}"
                 )
             header = headers[place]
@@ -195,13 +195,13 @@ def _columns(given: Elementary, of: Of) -> tuple[list[float], list[float]]:
             factor = _header_unit(header, unit)
         if factor is None:
             raise UserError(
-                f"{of.key}: {path}: column '{header}' names no unit, allowed: a header that ends in one of "
+                f"{of.key}: {path}: found the column '{header}' without a unit, allowed: a header that ends in one of "
                 f"{', '.join(UNITS[unit])}, as 't (ns)' or 't_ns', or {factor_key}"
             )
         column = pd.to_numeric(table.iloc[:, headers.index(header)], errors="coerce")
         if not column.map(math.isfinite).all():
             row = int((~column.map(math.isfinite)).argmax()) + 2
-            raise UserError(f"{of.key}: {path}: column '{header}': line {row} holds no finite number")
+            raise UserError(f"{of.key}: {path}: column '{header}': found no finite number in line {row}")
         found.append((column * factor).tolist())
     return found[0], found[1]
 

@@ -44,7 +44,7 @@ def mesh_of(given: Mesh) -> parts.Mesh:
     """Return the mesh; `UserError` if cells and size do not make one."""
     if (given.cells is None) == (given.size_m is None):
         found = "neither" if given.cells is None else "both"
-        raise UserError(f"mesh: found {found} of cells and size_m, allowed: one of them")
+        raise UserError(f"mesh: found {found} of cells and size_m, allowed: exactly one of the two")
     cell = given.cell_m
     counts = given.cells
     if counts is None:
@@ -58,5 +58,7 @@ def mesh_of(given: Mesh) -> parts.Mesh:
     periodic = given.periodic[0], given.periodic[1]
     repeated = math.prod(count * max(1, n) for count, n in zip(counts, (*periodic, 1)))
     if repeated > MAX_REPEATED:
-        raise UserError(f"mesh.periodic: found {repeated} cells with all repetitions, allowed: at most {MAX_REPEATED}")
+        raise UserError(
+            f"mesh.periodic: found {repeated} cells if all repetitions are counted, allowed: at most {MAX_REPEATED}"
+        )
     return parts.Mesh(counts[0], counts[1], (cell[0], cell[1], cell[2]), counts[2], periodic)

@@ -109,7 +109,7 @@ def outputs_of(given: OutputKeys, problem: Problem, shape_of: Callable[[Shape, s
         raise UserError(f"outputs.ovf_interval_s: found {interval:g}, allowed: at least record_interval_s = {record:g}")
     for name, asked in (("fields", given.fields), ("crop", given_of(given.crop))):
         if asked and interval is None and given.ovf == "none":
-            raise UserError(f"outputs.{name}: found with ovf none, allowed: with OVF files")
+            raise UserError(f"outputs.{name}: found with ovf none, allowed: only if OVF files are written")
     own = _columns(given.columns, problem, shape_of)
     relaxes = any(phase.relax_tolerance is not None for phase in problem.schedule)
     drives = relaxes if given.drives is None else given.drives
@@ -132,7 +132,7 @@ def _columns(
         column = Column(one.kind, one.component or "z", one.region or "", shape, one.name)
         twice = sorted(taken.intersection(column.names))
         if twice:
-            raise UserError(f"{where}: found a second column '{twice[0]}', allowed: another name")
+            raise UserError(f"{where}: found a second column named '{twice[0]}', allowed: another name")
         taken.update(column.names)
         try:
             columns.cells(problem, column, material.mask(problem))
@@ -155,5 +155,8 @@ def _crop(given: Crop, mesh: parts.Mesh) -> tuple[tuple[int, int], ...] | None:
     limits.append(np.arange(mesh.nz)[low:high])
     for name, inside in zip(("x_m", "y_m", "layers"), limits):
         if not len(inside):
-            raise UserError(f"outputs.crop.{name}: found {list(said[name])}, which holds no cell, allowed: one or more")
+            raise UserError(
+                f"outputs.crop.{name}: found {list(said[name])}, which contains no cell, allowed: a range with one "
+                "cell or more"
+            )
     return tuple((int(inside[0]), int(inside[-1]) + 1) for inside in limits)

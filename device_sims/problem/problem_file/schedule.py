@@ -110,7 +110,7 @@ def _repeated(given: Phase, where: str) -> Iterator[Phase]:
     ((name, values),) = (given.for_ or {}).items()
     if isinstance(values, Range):
         if np.shape(values.from_) != np.shape(values.to):
-            raise UserError(f"{where}.for.{name}: found a number and a vector, allowed: two of one kind")
+            raise UserError(f"{where}.for.{name}: found a number and a vector, allowed: two numbers or two vectors")
         fractions = np.arange(values.steps + 1) / values.steps
         first, last = np.array(values.from_), np.array(values.to)
         found = [_rounded(first * (1 - f) + last * f) for f in fractions]
@@ -148,7 +148,9 @@ def _phase(given: Phase, where: str, name: str, folder: Path) -> parts.Phase:
     relaxes = given.kind == "relax"
     for key_, wrong in (("duration_s", relaxes), ("until", relaxes), ("tolerance", not relaxes)):
         if wrong and getattr(given, key_) is not None:
-            raise UserError(f"{where}.{key_}: found with kind {given.kind}, which has none; leave it out")
+            raise UserError(
+                f"{where}.{key_}: found with kind {given.kind}, which does not have this key, allowed: no such key"
+            )
     if not relaxes and given.duration_s is None:
         raise UserError(f"{where}: key 'duration_s' is missing")
     duration_s = given.duration_s or 0.0

@@ -177,12 +177,12 @@ def _checked(given: Shape, where: str, mesh: parts.Mesh) -> dict[str, Any]:
     if size and len(size) != (3 if solid else 2):
         raise UserError(f"{where}.size_m: found {list(size)}, allowed with {given.kind}: {3 if solid else 2} lengths")
     if given.kind == "disc" and size and size[0] != size[1]:
-        raise UserError(f"{where}.size_m: found {list(size)}, allowed: the diameter of the disc, twice")
+        raise UserError(f"{where}.size_m: found {list(size)}, allowed: two equal lengths, the diameter of the disc")
     if given.kind == "range" and not {"x_m", "y_m", "z_m"} & said.keys():
         raise UserError(f"{where}: found a range without limits, allowed: one or more of x_m, y_m, z_m")
     for name in ("x_m", "y_m", "z_m", "layers"):
         if name in said and not said[name][0] < said[name][1]:
-            raise UserError(f"{where}.{name}: found {list(said[name])}, allowed: from below to")
+            raise UserError(f"{where}.{name}: found {list(said[name])}, allowed: a first value below the second")
     if given.center_m is not None and given.translate_m is not None:
         raise UserError(f"{where}: found both translate_m and center_m, allowed: one of the two")
     if given.rotate_axis is not None and given.rotate_rad is None:

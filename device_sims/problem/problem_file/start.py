@@ -128,7 +128,7 @@ def initial_of(
         where = f"initial.inside.{number}"
         if (one.region is None) == (one.shape is None):
             found = "neither" if one.region is None else "both"
-            raise UserError(f"{where}: found {found} of region and shape, allowed: one of them")
+            raise UserError(f"{where}: found {found} of region and shape, allowed: exactly one of the two")
         shape = shape_of(one.shape, f"{where}.shape") if one.shape is not None else None
         inside.append(parts.Inside(_state_of(one, where, mesh, track_m, folder), shape, one.region or ""))
     state = _state_of(given, "initial", mesh, track_m, folder)
@@ -174,13 +174,13 @@ def _wall_of(given: State, said: dict[str, Any], where: str, track_m: float) -> 
                 raise UserError(f"{where}.tilt_rad: found with core vortex, allowed: only with core transverse")
             return {**own, "kind": "vortex_wall", "width_m": given.width_m or track_m}
         if given.circulation is not None:
-            raise UserError(f"{where}.circulation: found with core transverse, allowed: with vortex")
+            raise UserError(f"{where}.circulation: found with core transverse, allowed: only with core vortex")
         return {**own, "kind": "two_domains", "core_up": True, "width_m": given.width_m or track_m / math.pi}
     if given.width_m is None:
         raise UserError(f"{where}: key 'width_m' is missing; a wall between up and down needs it")
     if (given.azimuth_rad is None) == (given.chirality is None):
         found = "neither" if given.chirality is None else "both"
-        raise UserError(f"{where}: found {found} of azimuth_rad and chirality, allowed: one of them")
+        raise UserError(f"{where}: found {found} of azimuth_rad and chirality, allowed: exactly one of the two")
     if given.chirality is None:
         return {}
     return {"azimuth_rad": 0.0 if (given.chirality == "right") == (given.up_left is not False) else math.pi}

@@ -99,7 +99,7 @@ def cells(problem: Problem, column: Column, mask: np.ndarray) -> np.ndarray:
     if column.shape is not None:
         found = mask & shapes.cells(column.shape, problem.mesh)
     if not found.any():
-        raise UserError("found no magnetic cell in the region or shape, allowed: one or more")
+        raise UserError("found no magnetic cell in the region or shape, allowed: one cell or more")
     return found
 
 
