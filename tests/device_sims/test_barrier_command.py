@@ -114,5 +114,5 @@ def test_another_problem_is_refused(problem, tmp_path):
 def test_a_directory_with_files_is_refused(problem, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="out: found that it exists already"):
         main(["barrier", problem(), "--output", str(tmp_path / "out")])

@@ -230,7 +230,7 @@ def test_curvature_is_the_second_difference_along_great_circles():
 
 def test_two_states_of_one_well_are_refused():
     one = moment()
-    with pytest.raises(UserError, match="relax to one minimum"):
+    with pytest.raises(UserError, match="relax to the same minimum"):
         between(one, pointing(one, 0.1, 0, 1), pointing(one, 0, 0.2, 1), QUICK)
 
 

@@ -350,6 +350,6 @@ def test_refusals_are_one_line(changes, message):
 
 
 def test_a_chunk_has_one_timing():
-    with pytest.raises(UserError, match="timing in a chunk"):
+    with pytest.raises(UserError, match="timing in one chunk"):
         next(engine.run([wire(), wire(2e-9)]))
     assert engines.probe("collective")[0]

@@ -93,7 +93,7 @@ def test_ensembles_of_two_engines(tmp_path, two):
 
 def test_what_cannot_be_compared_is_refused(tmp_path, two):
     path, out = write(tmp_path, SMALL), tmp_path / "out"
-    with pytest.raises(UserError, match="--engines: found 1 of 2 that can run this here, needed: two or more"):
+    with pytest.raises(UserError, match="--engines: found 1 of 2 that can run this problem here, allowed: two or more"):
         engines_compared.compare(path, ["fake", "absent"], out)
     with pytest.raises(UserError, match="--engines: found mumx3, allowed: absent, collective, "):
         engines_compared.compare(path, ["fake", "mumx3"], out)
@@ -106,7 +106,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, two):
     with pytest.raises(UserError, match="unfit.yaml: numerics.dt_s: found 5e-13"):
         engines_compared.compare(unfit, ["fake", "llg"], out)
     assert not out.exists()
-    with pytest.raises(UserError, match="--raw: found with engine fake, allowed with: mumax3, oommf"):
+    with pytest.raises(UserError, match="--raw: found with engine fake, allowed: only with mumax3, oommf"):
         engines_compared.run(path, "fake", out, raw=tmp_path / "raw")
 
 

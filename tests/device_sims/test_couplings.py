@@ -55,7 +55,7 @@ def test_overlapping_regions_touch_outside_of_their_overlap():
     mesh = Mesh(6, 1, (1e-9, 1e-9, 1e-9))
     overlapping = (Region((0, 4e-9), (0, 1), (), "a"), Region((2e-9, 6e-9), (0, 1), (), "b"))
     problem = replace(TWO, mesh=mesh, regions=overlapping, couplings=(Coupling(("a", "b"), factor=0.0),))
-    with pytest.raises(UserError, match="couplings.0: its two parts touch nowhere"):
+    with pytest.raises(UserError, match="couplings.0: found two parts that do not touch"):
         couplings.stiffness(problem, np.ones(mesh.shape, bool), A)
 
 
@@ -133,9 +133,15 @@ def test_a_ferromagnetic_coupling_of_touching_layers_is_a_stiffness(tmp_path):
             Coupling(layers=(0, 2), factor=0.5),
             "couplings.0: found layers 0 and 2, which do not touch, allowed across",
         ),
-        (Coupling(layers=(1, 1), J_J_per_m2=1e-3), "couplings.0.layers: found 1 and 1, allowed: two of 0 to 2"),
+        (
+            Coupling(layers=(1, 1), J_J_per_m2=1e-3),
+            "couplings.0.layers: found 1 and 1, allowed: two layers from 0 to 2",
+        ),
         (Coupling(layers=(0, 3), J_J_per_m2=1e-3), "couplings.0.layers: found 0 and 3"),
-        (Coupling(layers=(0, 2), J_J_per_m2=1e-3), "couplings.0: its two parts touch nowhere"),  # the middle is full
+        (
+            Coupling(layers=(0, 2), J_J_per_m2=1e-3),
+            "couplings.0: found two parts that do not touch",
+        ),  # the middle is full
     ],
 )
 def test_couplings_that_cannot_act_are_refused(coupling, message):

@@ -77,7 +77,7 @@ def test_the_oersted_field_of_a_pillar_is_ampere_s(tmp_path):
         ([{"name": "a", "region": "right"}], {}, "drive_maps.a.region: found 'right', allowed: the name of a region"),
         ([{"name": "a"}], {}, "drive_maps.0: found name, allowed: name and one of field, current, region"),
         ([{"name": "a", "field": "none.ovf"}], {}, "drive_maps.0.field: "),
-        ([{"name": "a", "region": "left"}] * 2, {}, "drive_maps: found two of the name 'a', allowed: each name once"),
+        ([{"name": "a", "region": "left"}] * 2, {}, "drive_maps: found two with the name 'a', allowed: each name once"),
     ],
 )
 def test_what_is_no_map_is_refused_in_a_line(tmp_path, maps, driven, message):

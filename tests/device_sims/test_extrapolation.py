@@ -86,7 +86,7 @@ def test_a_film_of_low_damping_is_refused_before_it_is_hot():
     with pytest.raises(UserError, match="demag_interval_steps: found 2 .* alpha 0.02, .* allowed: at most 1") as error:
         check(film(0.02, 5e-13, 2))
     assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="spin waves to grow, not 300 K; allowed: 0, or shorter steps"):
+    with pytest.raises(UserError, match="spin waves to grow instead of 300 K, allowed: 0, or shorter steps"):
         check(film(0.02, 8e-13, 2))
     # the damping of the least damped cell counts, and its own step does
     assert extrapolation.worst_ratio(film(0.02, 4e-13, 1), 0.02, 8e5, 1.3e-11, 1) == pytest.approx(1.07, abs=0.05)

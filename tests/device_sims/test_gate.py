@@ -124,13 +124,13 @@ NO_CHARGE = {"vcma_coefficient_J_per_V_m": None, "dielectric_thickness_m": None}
         ({"strain": STRAIN}, {}, "gate: strain: found a value with mechanism vcma, allowed: null"),
         ({"dielectric_thickness_m": None}, {}, "dielectric_thickness_m: found null with mechanism vcma"),
         ({"magnetostriction": 2.5e-4}, {}, "gate: found unknown key 'magnetostriction'"),
-        ({}, {"stresses_Pa": [1e7]}, "pulses: found voltages_V and stresses_Pa, allowed: one of"),
-        ({}, {"voltages_V": None}, "pulses: found neither voltages_V nor stresses_Pa, allowed: one of"),
-        ({}, {"voltages_V": None, "stresses_Pa": [1e7]}, "pulses.stresses_Pa: found with a gate that exerts none"),
+        ({}, {"stresses_Pa": [1e7]}, "pulses: found voltages_V and stresses_Pa, allowed: exactly one of"),
+        ({}, {"voltages_V": None}, "pulses: found neither voltages_V nor stresses_Pa, allowed: exactly one of"),
+        ({}, {"voltages_V": None, "stresses_Pa": [1e7]}, "pulses.stresses_Pa: found with a gate that exerts no stress"),
         (
             {"mechanism": "strain", **NO_CHARGE, "strain": {**STRAIN, "stress_Pa_per_V": 0.0}},
             {"voltages_V": None, "stresses_Pa": [1e7]},
-            "pulses.stresses_Pa: found with a gate that exerts none",
+            "pulses.stresses_Pa: found with a gate that exerts no stress",
         ),
         (
             {"mechanism": "strain", **NO_CHARGE, "strain": STRAIN},
@@ -140,7 +140,7 @@ NO_CHARGE = {"vcma_coefficient_J_per_V_m": None, "dielectric_thickness_m": None}
         (
             {"mechanism": "strain", **NO_CHARGE, "strain": STRAIN},
             {"voltages_V": None, "stresses_Pa": [1e7, 1e7]},
-            "pulses.stresses_Pa: found [10000000.0, 10000000.0], allowed: each once",
+            "pulses.stresses_Pa: found [10000000.0, 10000000.0], allowed: each value once",
         ),
     ],
 )  # fmt: skip

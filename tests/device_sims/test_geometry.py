@@ -127,7 +127,7 @@ def test_a_shape_from_an_ovf_file(tmp_path):
 @pytest.mark.parametrize("content", [b"no picture", b"\x89PNG\r\n\x1a\nbut no more", b"# OOMMF OVF 2.0\n"])
 def test_a_file_that_is_no_shape(tmp_path, content):
     (tmp_path / "shape").write_bytes(content)
-    with pytest.raises(UserError, match="shape: (found neither an image|is cut short)"):
+    with pytest.raises(UserError, match="shape: (found neither an image|found a file that is cut short)"):
         geometry.mask(Geometry("file", file=data_file(tmp_path / "shape")), Mesh(3, 2, (NM, NM, NM)))
 
 

@@ -40,7 +40,7 @@ def test_strip_disc_and_notch_cells():
 
 def test_a_cut_track_is_an_error():
     mesh = Mesh(20, 8, (1e-9, 1e-9, 1e-9))
-    with pytest.raises(UserError, match="cut a strip"):
+    with pytest.raises(UserError, match="cut through the strip"):
         geometry.mask(Geometry("strip", 6e-9, notch_positions_m=(1e-8,), notch_depth_m=4e-9, notch_width_m=4e-9), mesh)
 
 

@@ -160,5 +160,5 @@ def test_heated_probabilities_are_those_of_the_fokker_planck_equation():
 def test_heat_from_nothing_is_refused(name):
     given = changed(section(name), f"{name}.heating", HEATING)
     FAMILIES[name].check(given)
-    with pytest.raises(UserError, match=rf"^device_sims\.{name}\.heating: found one at temperature_K 0"):
+    with pytest.raises(UserError, match=rf"^device_sims\.{name}\.heating: found heating at temperature_K 0"):
         FAMILIES[name].check(changed(given, f"{name}.temperature_K", 0.0))

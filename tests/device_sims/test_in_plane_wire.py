@@ -176,12 +176,16 @@ def test_nothing_depends_on_a_place_in_a_list(section):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        ("pulses.fields_T", [1e-3, 1e-3], "pulses.fields_T: .* allowed: each once"),
+        ("pulses.fields_T", [1e-3, 1e-3], "pulses.fields_T: .* allowed: each value once"),
         ("wall.start_m", 2.7e-7, "wall.start_m: found 2.7e-07, allowed: left of the notches"),
         ("notch.position_m", 4.7e-7, "notch.position_m: found 4.7e-07 with width_m 6e-08, allowed: notches within"),
         ("grains.Ms_spread", 0.1, "grains.Ms_spread: found without grains"),
         ("pulses.rise_s", 1.3e-13, "pulses.rise_s: found 1.3e-13, allowed: a whole number"),
-        ("material.A_J_per_m", 1e-12, "cell_m: found 5e-09 with an exchange length of 1.58e-09; allowed: at most 1.2"),
+        (
+            "material.A_J_per_m",
+            1e-12,
+            "cell_m: found 5e-09 with an exchange length of 1.58e-09 m, allowed: at most 1.2",
+        ),
         ("track.width_m", 7.3e-8, "cell_m: found 5e-09, allowed: a length that divides width_m"),
     ],
 )

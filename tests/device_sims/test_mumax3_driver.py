@@ -89,7 +89,7 @@ def test_a_run_that_takes_too_long_is_ended_with_all_it_has_started(fake_mumax3,
     monkeypatch.setenv(process.LIMIT, "1.5")
     monkeypatch.setattr(process, "MERCY_S", 0.2)  # the stand-in ignores SIGTERM
     with pytest.raises(
-        UserError, match=r"did not end within 1.5 s and was stopped; allowed: a longer SPINLOOM_MUMAX3_L"
+        UserError, match=r"had not ended after 1.5 s and was stopped, allowed: a longer time \(SPINLOOM_MUMAX3_L"
     ):
         list(mumax3.run([PLAIN]))
     pids = [int(pid) for pid in note.read_text().split()]
@@ -272,7 +272,7 @@ def test_tables_are_read_by_their_header_and_damage_is_told(tmp_path):
     assert units == {"t": "s", "mx": "", "E_exch": "J"} and list(columns["E_exch"]) == [1.5e-18, -3e-19]
     for content, words in (
         ("t\tmx\n0\t1\n", "found header 't"),
-        ("# t (s)\tmx ()\n0\t1\n1\n", "its rows are not all 2 numbers"),
+        ("# t (s)\tmx ()\n0\t1\n1\n", "found rows that are not 2 numbers"),
         ("# t (s)\tmx ()\n0\tNaN\n", "found a value that is not a finite number"),
     ):
         path.write_text(content)

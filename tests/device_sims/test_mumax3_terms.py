@@ -88,11 +88,14 @@ def test_grains_with_a_spread_alone_may_share_regions():
     "problem, message",
     [
         (with_material(FILM, second_Ku_J_per_m3=1e5), "material.second_Ku_J_per_m3: found with engine mumax3"),
-        (with_material(FILM, D_J_per_m2=1e-3, Dbulk_J_per_m2=1e-3), "material.Dbulk_J_per_m2: found beside D_J_per_m2"),
+        (
+            with_material(FILM, D_J_per_m2=1e-3, Dbulk_J_per_m2=1e-3),
+            "material.Dbulk_J_per_m2: found together with D_J_per_m2",
+        ),
         (with_(PERIODIC, geometry=Geometry("disc")), "mesh.periodic: found with cells without material"),
         (
             replace(FILM, regions=(LOW,), couplings=(Coupling(("low",), J_J_per_m2=1e-3),)),
-            "couplings: found J across faces of unlike cell edges",
+            "couplings: found J across faces whose cells have different edges",
         ),
     ],
 )

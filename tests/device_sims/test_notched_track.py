@@ -214,14 +214,14 @@ def test_rounded_notches_take_away_as_much_as_triangular_ones():
     [
         ("notches.width_m", 70e-9, "notches.width_m: found 7e-08, allowed: at most pitch_m = 6.4e-08"),
         ("notches.count", 8, "track.length_m: found 4.8e-07, allowed: more than count times"),
-        ("notches.depth_m", 52e-9, "cut a strip"),
+        ("notches.depth_m", 52e-9, "cut through the strip"),
         ("drive", "field", "pulses.fields_T: found 0 values, allowed with drive field: one or more"),
         ("pulses.current_densities_A_per_m2", [-1e11], "found -1e\\+11, allowed: more than 0"),
-        ("pulses.durations_s", [1e-10, 1e-10], "each once"),
+        ("pulses.durations_s", [1e-10, 1e-10], "each value once"),
         ("pulses.durations_s", [1.3e-13], "pulses.durations_s.0: found 1.3e-13"),
         ("material.spin_hall_angle", 0.3, "spin_hall_angle: found 0.3 .* of opposite signs"),
         ("material.Ku_J_per_m3", 2e5, "material.Ku_J_per_m3: .* easy axis into the plane"),
-        ("stops.Ku_factor", 9.0, "stops.Ku_factor: .* at least a cell"),
+        ("stops.Ku_factor", 9.0, "stops.Ku_factor: .* at least one cell"),
         ("write_mode", "reset", "polarities: found \\[1, -1\\], allowed with write_mode reset"),
     ],
 )

@@ -80,7 +80,7 @@ GOLDEN = {"torque": BASE, "velocity": VELOCITY, "gated": GATED}
         (replace(VELOCITY, temperature_K=300.0), "schedule.0.zhang_li_u_m_per_s: found at 300 K"),
         (
             driven(zhang_li_u_m_per_s=1.0, current_density_A_per_m2=1e9),
-            "schedule.0.zhang_li_u_m_per_s: found beside a current_density",
+            "schedule.0.zhang_li_u_m_per_s: found together with a current_density",
         ),
         (with_material(BASE, slonczewski_lambda=0.5, field_like_ratio=0.0), "material.slonczewski_lambda: found 0.5"),
         (with_material(BASE, slonczewski_lambda=2.0), "material.field_like_ratio: found 0.5 with slonczewski_lambda 2"),
@@ -100,7 +100,9 @@ def test_extensions_are_asked_for(monkeypatch):
     assert limits.classes(GATED) == ["Xf_ThermHeunEvolve", "Oxs_DMI_Cnv_z", "Southampton_UniaxialAnisotropy4"]
     monkeypatch.setattr(program, "has_class", lambda name: not name.startswith("Xf_"))
     limits.check(BASE)
-    with pytest.raises(UserError, match="^temperature_K: oommf needs the extension Xf_ThermHeunEvolve, which this"):
+    with pytest.raises(
+        UserError, match="^temperature_K: found an OOMMF that was built without the extension Xf_ThermHeunEvolve"
+    ):
         limits.check(GATED)
 
 

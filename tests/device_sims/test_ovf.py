@@ -121,13 +121,13 @@ def test_a_file_cut_anywhere_is_an_error(tmp_path, format):
         ((b"OVF 2.0", b"OVF 1.0"), "allowed: # OOMMF OVF 2.0"),
         ((b"count: 1", b"count: 2"), "found 2 segments, allowed: 1"),
         ((b"type: rectangular", b"type: irregular"), "found meshtype 'irregular', allowed: rectangular"),
-        ((b"# znodes: 1\n", b""), "the header has no 'znodes'"),
+        ((b"# znodes: 1\n", b""), "found a header without 'znodes'"),
         ((b"xnodes: 2", b"xnodes: 2.5"), "xnodes: found '2.5', allowed: a positive whole number"),
         ((b"xnodes: 2", b"xnodes: 3"), "found 6 numbers and an end of data, needed 9"),
         ((b"xnodes: 2", b"xnodes: 1"), "found 6 numbers and an end of data, needed 3"),
         ((b"unit: m", b"unit: furlong"), "found meshunit 'furlong', allowed: m, mm"),
         ((b"Begin: Data Text", b"Begin: Data Binary 6"), "found data 'Binary 6', allowed: text, binary 4, binary 8"),
-        ((b"\n4 5 6", b"\n4 five 6"), "not all numbers"),
+        ((b"\n4 5 6", b"\n4 five 6"), "found data that are not numbers"),
         ((b"\n4 5 6", b"\n4 nan 6"), "not a finite number"),
     ],
 )
@@ -142,7 +142,7 @@ def test_bad_files_are_one_line_errors(change, message):
 def test_a_wrong_check_value_is_an_error(tmp_path):
     ovf.write(tmp_path / "a.ovf", field(), CELL)
     content = (tmp_path / "a.ovf").read_bytes().replace(bytes.fromhex("38b49649"), bytes.fromhex("4996b438"))
-    with pytest.raises(UserError, match="found numbers in the other byte order, allowed: that of OVF 2.0"):
+    with pytest.raises(UserError, match="found numbers in the wrong byte order, allowed: the byte order of OVF 2.0"):
         ovf.parse(content, "a")
     with pytest.raises(UserError, match="check value"):
         ovf.parse(content.replace(bytes.fromhex("4996b438"), bytes(4)), "a")
@@ -158,7 +158,7 @@ def test_a_problems_file_must_fit_and_stay_as_it_was(tmp_path):
     with pytest.raises(UserError, match="allowed: 4 x 3 x 2 nodes of 1"):
         ovf.on_mesh(file, Mesh(4, 3, CELL, 2), 1)
     ovf.write(path, -field(), CELL)
-    with pytest.raises(UserError, match="has changed"):
+    with pytest.raises(UserError, match="found that it changed after the problem was made"):
         ovf.on_mesh(file, Mesh(4, 3, CELL, 2), 3)
     path.unlink()
     with pytest.raises(UserError, match="cannot be read"):
@@ -226,7 +226,7 @@ def test_ovf_1_has_a_multiplier_and_is_cut_short_as_ovf_2_is():
     with pytest.raises(UserError, match="a: found 71 numbers and no end of data, needed 72"):
         ovf.parse(content[: content.index(b"Begin: Data Binary 8") + 21 + 8 * 72 + 4], "a")
     swapped = np.array(123456789012345.0, ">f8").tobytes()
-    with pytest.raises(UserError, match="other byte order, allowed: that of OVF 1.0"):
+    with pytest.raises(UserError, match="wrong byte order, allowed: the byte order of OVF 1.0"):
         ovf.parse(content.replace(swapped, swapped[::-1]), "a")
 
 

@@ -165,7 +165,7 @@ def test_command_and_its_refusals(tmp_path, monkeypatch):
         (path, "a.png", {"engine": "collective"}, "--engine: found collective, which has no cells"),
         (path, "a.png", {"layers": "x"}, "--layers: found 'x'"),
         (tmp_path / "empty", "a.png", {}, "holds no table"),
-        (tmp_path / "bad.npz", "a.png", {}, "not a readable event"),
+        (tmp_path / "bad.npz", "a.png", {}, "found a file that does not hold the pictures of a write"),
         (tmp_path / "none.npz", "a.png", {}, "no such file"),
     ]:
         with pytest.raises(UserError, match=told):

@@ -222,7 +222,7 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
             [1],
             "mesh: found unknown key 'cell' (ubermag's cell is mesh.cell_m here), allowed: cell_m, cells, ",
         ),
-        ("mesh.cells", None, "mesh: found neither of cells and size_m, allowed: one of them"),
+        ("mesh.cells", None, "mesh: found neither of cells and size_m, allowed: exactly one of the two"),
         ("mesh.size_m", [8e-8, 1.6e-8, 1e-9], "mesh: found both of cells and size_m"),
         (
             "mesh",
@@ -265,9 +265,13 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
             {"kind": "disc", "width_m": 1e-8},
             "geometry.width_m: found with kind disc, allowed: only with kind str",
         ),
-        ("geometry", {"kind": "disc", "size_m": [1e-8, 9e-9]}, "allowed: the diameter of the disc, twice"),
+        ("geometry", {"kind": "disc", "size_m": [1e-8, 9e-9]}, "allowed: two equal lengths, the diameter of the disc"),
         ("geometry", {"kind": "file", "file": "no.png"}, "geometry.file: "),
-        ("geometry", {"kind": "disc", "size_m": [1e-9, 1e-9]}, "geometry: the shape holds the centre of no cell"),
+        (
+            "geometry",
+            {"kind": "disc", "size_m": [1e-9, 1e-9]},
+            "geometry: found a shape that contains the centre of no cell",
+        ),
         ("material.alpha", -1, "material.alpha: found -1, allowed: at least 0"),
         ("material.Ms", 1e6, "material: found unknown key 'Ms' (ubermag's Ms is material.Ms_A_per_m here)"),
         ("material.Msat", 1e6, "material: found unknown key 'Msat' (mumax3's Msat is material.Ms_A_per_m here)"),
@@ -280,12 +284,12 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         ),
         ("schedule.0.B_ext", 1, "schedule.0: found unknown key 'B_ext' (mumax3's B_ext is schedule.field_T here)"),
         ("material.axis", [0, 0, 0], "material.axis: found the zero vector"),
-        ("regions", [{"x_m": [1, 2], "y_m": [0, 1]}], "regions.0: holds the centre of no cell"),
-        ("regions", [{"x_m": [0, 1], "y_m": [0, 1], "name": "a"}] * 2, "regions: found two of the name 'a'"),
+        ("regions", [{"x_m": [1, 2], "y_m": [0, 1]}], "regions.0: found a region that contains the centre of no cell"),
+        ("regions", [{"x_m": [0, 1], "y_m": [0, 1], "name": "a"}] * 2, "regions: found two with the name 'a'"),
         (
             "regions",
             [{"x_m": [0, 1], "y_m": [0, 1], "values": {"alpha": 0.1}, "factors": {"alpha": 2}}],
-            "regions.0.values.alpha: found beside a factor on it, allowed: one of them",
+            "regions.0.values.alpha: found a value and a factor for the same constant, allowed: one of the two",
         ),
         ("initial.azimuth_rad", None, "initial: found neither of azimuth_rad and chirality"),
         ("initial.direction", [1, 0, 0], "initial.direction: found with kind wall, allowed: only with kind uni"),
@@ -321,7 +325,7 @@ def test_chirality_is_that_of_the_dmi(tmp_path, chirality, up_left, mx):
         (
             "schedule",
             [{"name": "a", "duration_s": 1e-12}] * 2,
-            "schedule: found two of the name 'a', allowed: each name",
+            "schedule: found two with the name 'a', allowed: each name",
         ),
         ("numerics.integrator", "euler", "numerics.integrator: found euler, allowed: heun, rk4"),
         ("numerics.dt_s", float("nan"), "numerics.dt_s: found NaN, allowed: finite numbers"),
@@ -343,7 +347,9 @@ def test_errors_name_file_and_key(tmp_path, path, value, message):
 
 
 def test_a_cut_strip_and_a_wrong_map_name_the_file(tmp_path):
-    with pytest.raises(UserError, match=r"problem.yaml: geometry: edge roughness or notches cut a strip"):
+    with pytest.raises(
+        UserError, match=r"problem.yaml: geometry: found roughness or notches that cut through the strip"
+    ):
         problem_file.load(write(tmp_path, changed("geometry", {"kind": "strip", "width_m": 1e-9})))
     ovf.write(tmp_path / "ms.ovf", -np.ones((1, 4, 20)), (4e-9, 4e-9, 1e-9))
     with pytest.raises(UserError, match=r"problem.yaml: \S+/ms.ovf: Ms_A_per_m: found -1 in a magnetic cell"):

@@ -74,7 +74,10 @@ def test_a_file_without_these_keys_has_the_identity_that_it_had(tmp_path):
             {"couplings": [{"layers": [0, 1], "factor": 1, "J_J_per_m2": 1e-3}]},
             "couplings.0: found factor and J_J_per_m2 of factor, A_J_per_m, J_J_per_m2",
         ),
-        ({"couplings": [{"layers": [0, 1], "factor": 1}]}, "couplings.0.layers: found 0 and 1, allowed: two of 0 to 0"),
+        (
+            {"couplings": [{"layers": [0, 1], "factor": 1}]},
+            "couplings.0.layers: found 0 and 1, allowed: two layers from 0 to 0",
+        ),
         ({"couplings": [{"regions": ["top"], "factor": 1}]}, "couplings.0.regions: found 'top', allowed: left, right"),
         ({"grains": {"size_m": 1e-8, "Ku_spread": 0.1}, "material": {"Ku_J_per_m3": 0}}, "grains.Ku_spread: found 0.1"),
         (

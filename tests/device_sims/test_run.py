@@ -113,7 +113,9 @@ def test_a_damaged_table_is_named(tmp_path, fake, damage):
     rows = table.read_text().splitlines(keepends=True)
     cut = {"header": rows[0], "last row": "".join(rows[:-1]), "text": "".join(rows).replace(rows[1][:3], "zero", 1)}
     table.write_text(cut.get(damage, damage))
-    with pytest.raises(UserError, match=r"replica_000001/table.csv: is damaged, allowed: columns of numbers"):
+    with pytest.raises(
+        UserError, match=r"replica_000001/table.csv: found a damaged table, allowed: columns of numbers"
+    ):
         run(path, "fake", tmp_path / "out", 2)
     table.unlink()
     run(path, "fake", tmp_path / "out", 2)
@@ -154,7 +156,9 @@ def test_a_mesh_beyond_the_memory_is_one_line(tmp_path, fake, monkeypatch):
             raise kind("RESOURCE_EXHAUSTED: Out of memory\nallocating 7 bytes")
 
         monkeypatch.setattr(fake, "run", run_out)
-        with pytest.raises(UserError, match="problem.yaml: mesh: the engine failed with 80 cells .RESOURCE_EXHAUSTED"):
+        with pytest.raises(
+            UserError, match="problem.yaml: mesh: found 80 cells, with which the engine failed .RESOURCE_EXHAUSTED"
+        ):
             run(write(tmp_path, SMALL), "fake", tmp_path / "out")
 
 
@@ -203,7 +207,9 @@ def test_there_is_no_wall_position_without_one_wall(tmp_path, fake):
 def test_results_of_another_run_are_not_touched(tmp_path, fake, content, seed, replicas, what):
     run(write(tmp_path, SMALL), "fake", tmp_path / "out")
     before = tree(tmp_path / "out")
-    with pytest.raises(UserError, match=rf"out: holds the results of another run \(other {what}\), allowed: the same"):
+    with pytest.raises(
+        UserError, match=rf"out: found the results of another run \(it differs in {what}\), allowed: the same"
+    ):
         run(write(tmp_path, content, "other.yaml"), "fake", tmp_path / "out", replicas, seed)
     assert tree(tmp_path / "out") == before
 
@@ -232,7 +238,7 @@ def test_counts_on_the_command_line(tmp_path, monkeypatch, option, value):
 def test_a_directory_with_other_files_is_not_touched(tmp_path, fake):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("dear")
-    with pytest.raises(UserError, match="holds files but no problem.json, allowed: an empty or a new directory"):
+    with pytest.raises(UserError, match="found files but no problem.json, allowed: an empty or a new directory"):
         run(write(tmp_path, SMALL), "fake", tmp_path / "out")
     with pytest.raises(UserError, match="--output: .*thesis.tex: cannot be written"):
         run(write(tmp_path, SMALL), "fake", tmp_path / "out" / "thesis.tex")

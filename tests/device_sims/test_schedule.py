@@ -154,7 +154,7 @@ RELAX = {"kind": "relax"}
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({**RELAX, "duration_s": 1e-12}, "schedule.0.duration_s: found with kind relax, which has none"),
+        ({**RELAX, "duration_s": 1e-12}, "schedule.0.duration_s: found with kind relax, which does not have this key"),
         ({}, "schedule.0: key 'duration_s' is missing"),
         ({"duration_s": 1e-12, "tolerance": 1e-5}, "schedule.0.tolerance: found with kind run"),
         ({**RELAX, "until": {"observable": "mz", "above": 0}}, "schedule.0.until: found with kind relax"),
@@ -168,7 +168,7 @@ RELAX = {"kind": "relax"}
         ({**RELAX, "for": {"Ku_factor": []}}, "schedule.0.for.Ku_factor: found 0 values, allowed: 1 to 10000"),
         (
             {**RELAX, "for": {"field_T": {"from": 0, "to": [0, 0, 1], "steps": 2}}},
-            "schedule.0.for.field_T: found a number and a vector, allowed: two of one kind",
+            "schedule.0.for.field_T: found a number and a vector, allowed: two numbers",
         ),
         ({**RELAX, "for": {"Ku_factor": [[0, 0, 1]]}}, "Ku_factor: found"),
         (

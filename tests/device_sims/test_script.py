@@ -141,7 +141,9 @@ def test_two_levels_from_each_of_them(fake_mumax3, tmp_path):
     assert list(summary["probability"]) == [0, 0, 0, 0] and (summary["ci_high"] < 1).all()
     assert "position_mean_m" not in summary
     wrong = section_of(script_of(tmp_path, [(down[0], down[1].replace("{start_sign}", "1"))]), **levels)
-    with pytest.raises(UserError, match=r"has no placeholder \{start_sign\}, needed for the 2 values of device_sims"):
+    with pytest.raises(
+        UserError, match=r"found no placeholder \{start_sign\}, allowed: a script with it, because .* has 2 values"
+    ):
         sweep.plan_checked(wrong)
     wrong = section_of(script_of(tmp_path, [(down[0], down[1].replace("{start_sign}", "-1*{start_sign}"))]), **levels)
     with pytest.raises(UserError, match=r"begins in state P \(.* before the pulse\), allowed with start_sign -1: AP"):
@@ -151,20 +153,20 @@ def test_two_levels_from_each_of_them(fake_mumax3, tmp_path):
 @pytest.mark.parametrize(
     "text, changes, message",
     [
-        (("{voltage_V}", "{voltage}"), {}, r"placeholder \{voltage\} has no value, allowed: .*voltage_V"),
-        (("{voltage_V}", "1"), {"script.pulses.voltages_V": [0.5, 1]}, r"placeholder \{voltage_V\}, needed for the 2"),
-        (("{seed}", "5"), {}, r"no placeholder \{seed\}, needed for the 2 of device_sims.sweep.replicas"),
-        (None, {"sweep.instances": 2}, r"has no placeholder \{instance\}, needed for the 2 of device_sims.sweep.inst"),
-        (None, {"script.constants": {"width": 3}}, r"has no placeholder \{width\}, needed for .*constants.width"),
-        (None, {"script.constants": {"seed": 3}}, r"constants: found seed, allowed: names that Spinloom does not"),
+        (("{voltage_V}", "{voltage}"), {}, r"placeholder \{voltage\}, which has no value, allowed: .*voltage_V"),
+        (("{voltage_V}", "1"), {"script.pulses.voltages_V": [0.5, 1]}, r"placeholder \{voltage_V\}, .* has 2 values"),
+        (("{seed}", "5"), {}, r"no placeholder \{seed\}, .* the 2 of device_sims.sweep.replicas"),
+        (None, {"sweep.instances": 2}, r"no placeholder \{instance\}, .* the 2 of device_sims.sweep.inst"),
+        (None, {"script.constants": {"width": 3}}, r"found no placeholder \{width\}, .*constants has width"),
+        (None, {"script.constants": {"seed": 3}}, r"constants: found seed, to which Spinloom itself gives a value"),
         (None, {"script.file": "nowhere.mx3"}, r"script.file: nowhere.mx3: cannot be read \(No such file"),
         (None, {"script.file": "track.py"}, r"script.file: found track.py, allowed: a script, .mx3 or .mif"),
         (None, {"script.files": ["nowhere.ovf"]}, r"script.files: nowhere.ovf: cannot be read \(No such file"),
         (None, {"engine": "llg"}, r"engine: found llg with .*track.mx3, allowed: mumax3"),
         (None, {"script.reading.settle_s": None}, r"reading.settle_s: found null, allowed with a script: a time"),
         (None, {"script.reading.length_m": None}, r"reading.length_m: found null, allowed with a script: a number"),
-        (None, {"script.pulses.voltages_V": [], "script.pulses.fields_T": []}, r"found nothing that drives a write"),
-        (None, {"script.pulses.voltages_V": [1, 1]}, r"pulses.voltages_V: found \[1.0, 1.0\], allowed: each once"),
+        (None, {"script.pulses.voltages_V": [], "script.pulses.fields_T": []}, r"found no list of pulses"),
+        (None, {"script.pulses.voltages_V": [1, 1]}, r"voltages_V: found \[1.0, 1.0\], allowed: each value once"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_together_is_one_line_before_anything_runs(fake_mumax3, tmp_path, text, changes, message):

@@ -122,9 +122,9 @@ def test_colours_of_an_image_and_values_of_an_ovf_file(tmp_path):
     np.testing.assert_array_equal(shapes.cells(two, mesh), np.isin(index, [1, 3]))
     moved = shapes.cells(replace(two, translate_m=(NM, 0.0, 0.0)), mesh)
     np.testing.assert_array_equal(moved[0], [[0, 0, 1, 0], [0, 1, 1, 0]])  # nothing comes in from beyond the box
-    with pytest.raises(UserError, match="found an image with values, allowed"):
+    with pytest.raises(UserError, match="found an image together with the key values, allowed"):
         shapes.cells(replace(red, colours=(), values=(1.0,)), mesh)
-    with pytest.raises(UserError, match="found an OVF file with colours, allowed"):
+    with pytest.raises(UserError, match="found an OVF file together with the key colours, allowed"):
         shapes.cells(replace(two, colours=("#ff0000",), values=()), mesh)
 
 
@@ -163,12 +163,12 @@ def test_a_geometry_in_words(tmp_path):
         ({"kind": "disc", "of": [{"kind": "box"}]}, "geometry.of: found with kind disc, allowed: only with kind union"),
         ({"kind": "union", "of": [{"kind": "blob"}]}, "geometry.of.0.kind: found blob, allowed: box"),
         ({"kind": "union", "of": [{"kind": "disc", "radius": 1}]}, "geometry.of.0: found unknown key 'radius'"),
-        ({"kind": "union", "of": [{"kind": "layers", "layers": [2, 1]}]}, "of.0.layers: found .2, 1., allowed: from"),
+        ({"kind": "union", "of": [{"kind": "layers", "layers": [2, 1]}]}, "of.0.layers: found .2, 1., allowed: a first val"),
         ({"kind": "range"}, "geometry: found a range without limits, allowed"),
         ({"kind": "cuboid", "size_m": [1e-9, 1e-9]}, "allowed with cuboid: 3 lengths"),
         ({"kind": "disc", "translate_m": [0, 0], "center_m": [0, 0]}, "found both translate_m and center_m"),
         ({"kind": "disc", "rotate_axis": "x"}, "rotate_axis: found without rotate_rad"),
-        ({"kind": "disc", "translate_m": [1e-3, 0]}, "the shape holds the centre of no cell"),
+        ({"kind": "disc", "translate_m": [1e-3, 0]}, "found a shape that contains the centre of no cell"),
     ],
 )  # fmt: skip
 def test_shapes_that_cannot_be_are_one_line(tmp_path, value, message):
@@ -202,10 +202,13 @@ def test_regions_of_any_shape(tmp_path):
 @pytest.mark.parametrize(
     ("region", "message"),
     [
-        ({"name": "a"}, "regions.0: found no place, allowed: x_m and y_m, or a shape"),
-        ({"shape": LEFT, "x_m": [0, 1]}, "regions.0: found a shape beside x_m or y_m"),
+        ({"name": "a"}, "regions.0: found neither x_m and y_m nor a shape, allowed: one of the two"),
+        ({"shape": LEFT, "x_m": [0, 1]}, "regions.0: found a shape together with x_m or y_m"),
         ({"shape": {"kind": "box"}, "values": {"Ms_A_per_m": 0}}, "Ms_A_per_m: found 0 in every cell"),
-        ({"shape": {**LEFT, "translate_m": [1e-3, 0]}}, "regions.0: holds the centre of no cell"),
+        (
+            {"shape": {**LEFT, "translate_m": [1e-3, 0]}},
+            "regions.0: found a region that contains the centre of no cell",
+        ),
         ({"shape": {"kind": "disc", "file": "a"}}, "regions.0.shape.file: found with kind disc"),
         ({"shape": LEFT, "axis": [0, 0, 0]}, "regions.0.axis: found the zero vector"),
     ],
@@ -343,7 +346,10 @@ def test_what_an_engine_cannot_do_of_shapes_is_one_line():
     by_shape = Region((0, 0), (0, 0), shape=DISC, values=(("D_J_per_m2", 1e-3),))
     for problem, message in (
         (smooth, "edge_smoothing: found 2 with material.Ku2_J_per_m3, allowed with oommf"),
-        (track(regions=(by_shape,)), "regions.0: found D_J_per_m2 in a region with a shape, allowed with oommf: D by"),
+        (
+            track(regions=(by_shape,)),
+            "regions.0: found D_J_per_m2 in a region with a shape, allowed with oommf: a region given by",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             limits.check_problem(problem)

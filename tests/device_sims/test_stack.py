@@ -133,7 +133,7 @@ def test_families_take_the_field_of_the_stack(name):
         with pytest.raises(UserError, match=r"^device_sims\.stt_mtj\.stray_field_T: found 1 T"):
             family.check(changed(given, f"{name}.stray_field_T", 1.0))
     assert barriers[1] < barriers[0]
-    with pytest.raises(UserError, match=rf"^device_sims\.{name}\.stray_field_T: found 0.01 beside reference"):
+    with pytest.raises(UserError, match=rf"^device_sims\.{name}\.stray_field_T: found 0.01 together with reference"):
         family.check(changed(own, f"{name}.stray_field_T", 0.01))
 
 

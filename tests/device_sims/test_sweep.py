@@ -69,9 +69,9 @@ def test_a_chunk_travels_as_json(section):
         ({"chunk_hash": "../../x"}, "x.json: chunk_hash: found ../../x, allowed: "),
         ({"engine": "macrospin"}, "x.json: chunk_hash: found "),
         ({"engine": "oommf3"}, "device_sims.engine: found oommf3"),
-        ({"batches": None}, "x.json: found no specification of a chunk"),
-        ({"batches": [{}]}, "x.json: found no specification of a chunk"),
-        ({"drive": ...}, "x.json: found no specification of a chunk"),
+        ({"batches": None}, "x.json: found a file that does not describe a chunk of simulations"),
+        ({"batches": [{}]}, "x.json: found a file that does not describe a chunk of simulations"),
+        ({"drive": ...}, "x.json: found a file that does not describe a chunk of simulations"),
     ],
 )
 def test_a_specification_that_is_not_its_own_is_refused(section, change, message):
@@ -83,7 +83,7 @@ def test_a_specification_that_is_not_its_own_is_refused(section, change, message
 def test_a_specification_with_a_mapping_for_a_number_is_refused(section):
     content = json.loads(json.dumps(sweep.plan(section)[0].specification()))
     content["batches"][0]["problem"]["geometry"]["width_m"] = {}
-    with pytest.raises(UserError, match="x.json: found no specification of a chunk"):
+    with pytest.raises(UserError, match="x.json: found a file that does not describe a chunk of simulations"):
         chunk.specified(content, "x.json")
 
 
@@ -124,7 +124,7 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
         (tmp_path / path.name).write_bytes(path.read_bytes())
     one, other = (own.paths(tmp_path)[0] for own in sweep.plan(section)[:2])
     other.write_bytes(one.read_bytes())
-    with pytest.raises(UserError, match="required: that of the file's name"):
+    with pytest.raises(UserError, match="allowed: the hash in the file's name"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
     other.unlink()
     with pytest.raises(UserError, match="found no such file; simulate it first"):
@@ -132,7 +132,7 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
     table = pd.read_parquet(done / "chunks" / other.name)
     table.loc[0, "final_position_m"] += 1e-12
     files.write_parquet(table, other, files.read_parquet_metadata(done / "chunks" / other.name))
-    with pytest.raises(UserError, match="has been changed"):
+    with pytest.raises(UserError, match="found that it was edited after it was simulated"):
         sweep.collect(section, tmp_path, tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
 
@@ -143,17 +143,21 @@ def test_a_chunk_that_is_not_what_its_name_says_is_refused(section, done, tmp_pa
         ("domain_wall.track.cell_m", 5e-9, "domain_wall.track.cell_m: found 5e-09, allowed: a length that divides"),
         ("domain_wall.track.cell_m", 2e-7, "domain_wall.track.cell_m"),
         ("domain_wall.wall.start_m", 1e-6, "domain_wall.wall.start_m"),
-        ("domain_wall.pulses.voltages_V", [1.0, 1.0], "allowed: each once"),
-        ("domain_wall.pulses.current_factors", [2.0, 2.0], r"current_factors: found \[2.0, 2.0\], allowed: each once"),
+        ("domain_wall.pulses.voltages_V", [1.0, 1.0], "allowed: each value once"),
+        (
+            "domain_wall.pulses.current_factors",
+            [2.0, 2.0],
+            r"current_factors: found \[2.0, 2.0\], allowed: each value once",
+        ),
         ("domain_wall.pulses.voltages_V", [-9.0], "easy axis into the plane"),
         ("numerics.record_interval_s", 1e-13, "device_sims.numerics.record_interval_s: found 1e-13, allowed: a whole"),
         ("numerics.record_interval_s", 1e-25, "record_interval_s: found 1e-25"),
         ("domain_wall.sot.duration_s", 2.05e-11, "device_sims.domain_wall.sot.duration_s: found 2.05e-11"),
         ("domain_wall.wall.rest_s", 1e-25, "wall.rest_s: found 1e-25"),
         ("domain_wall.notches.positions_m", [9e-6], "notches.positions_m: found 9e-06"),
-        ("domain_wall.pulses.voltages_V", [50.0], "at least a cell"),
+        ("domain_wall.pulses.voltages_V", [50.0], "at least one cell"),
         ("sweep.replicas_per_instance", 10**6, "write events, allowed: at most"),
-        ("domain_wall.roughness.rms_m", 9e-8, "cut a strip"),
+        ("domain_wall.roughness.rms_m", 9e-8, "cut through the strip"),
         ("engine", "oommf3", "found oommf3, allowed: collective, llg"),
         ("engine", "macrospin", "engine: found macrospin with device domain_wall, allowed: collective, llg"),
         ("numerics.dt_s", 1e-12, "device_sims.numerics.dt_s: found 1e-12, allowed: at most .* with heun"),
@@ -236,7 +240,7 @@ def test_pulses_with_more_replicas_than_the_others(section):
 @pytest.mark.parametrize(
     "entry, text",
     [
-        ({"voltage_V": 77.0}, "sweep.replicas.0: found {'voltage_V': 77.0}, which is no pulse"),
+        ({"voltage_V": 77.0}, "sweep.replicas.0: found {'voltage_V': 77.0}, which is not a pulse"),
         ({"field_T": 0.0}, "sweep.replicas.0: found field_T, allowed: columns"),
     ],
 )

@@ -209,7 +209,7 @@ def test_without_damping_the_energy_is_conserved():
     [
         (
             with_numerics(FILM, integrator="heun"),
-            "numerics.integrator: found 'heun' with alpha 0, where it makes waves",
+            "numerics.integrator: found 'heun' with alpha 0, where this integrator makes waves",
         ),
         (with_numerics(FILM, integrator="fdr4"), "numerics.integrator: found 'fdr4' with alpha 0"),
         (replace(FILM, temperature_K=300.0), "temperature_K: found 300 with alpha 0"),

@@ -184,7 +184,7 @@ def test_states_in_regions_and_shapes(tmp_path):
         ({"kind": "wall", "position_m": 0}, "initial: key 'width_m' is missing; a wall between up and down needs it"),
         (in_plane(domains="head_to_head", azimuth_rad=0), "initial.azimuth_rad: found with domains head_to_head"),
         (in_plane(core="vortex", width_m=1e-8), "initial.core: found with domains up_down, allowed: only with head"),
-        (in_plane(domains="head_to_head", circulation=1), "circulation: found with core transverse, allowed: with v"),
+        (in_plane(domains="head_to_head", circulation=1), "found with core transverse, allowed: only with core v"),
         ({"kind": "skyrmion"}, "initial: key 'radius_m' is missing; kind skyrmion needs it"),
         ({"kind": "skyrmion", "radius_m": 1e-8, "charge": 0}, "initial.charge: found 0, allowed: any other"),
         ({"kind": "skyrmion", "radius_m": 1e-8, "charge": 2, "chirality": "left"}, "initial.chirality: found with c"),
@@ -254,12 +254,12 @@ def test_replicas_have_no_mean_of_words(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"columns": [{"kind": "mean"}]}, "outputs.columns.0: found a second column 'mx', allowed: another name"),
+        ({"columns": [{"kind": "mean"}]}, "outputs.columns.0: found a second column named 'mx', allowed: another name"),
         ({"columns": [{"kind": "mean", "region": "a"}]}, "columns.0: region: found 'a', allowed: .* .gate."),
         ({"columns": [{"kind": "core", "component": "x"}]}, "columns.0.component: found with kind core, allowed: only"),
         ({"columns": [{"kind": "core", "region": "gate", "shape": {"kind": "box"}}]}, "found both region and shape"),
-        ({"fields": ["stray"]}, "outputs.fields: found with ovf none, allowed: with OVF files"),
-        ({"ovf": "final", "crop": {"layers": [1, 2]}}, "outputs.crop.layers: found .1, 2., which holds no cell"),
+        ({"fields": ["stray"]}, "outputs.fields: found with ovf none, allowed: only if OVF files"),
+        ({"ovf": "final", "crop": {"layers": [1, 2]}}, "outputs.crop.layers: found .1, 2., which contains no cell"),
     ],
 )  # fmt: skip
 def test_outputs_that_cannot_be_are_one_line(tmp_path, keys, message):

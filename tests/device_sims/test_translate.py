@@ -83,7 +83,7 @@ def test_what_is_no_script_is_one_line(text):
 
 def test_a_script_without_end_stops(monkeypatch):
     monkeypatch.setattr(machine, "MOST_STATEMENTS", 1000)
-    with pytest.raises(UserError, match="more than .* statements, allowed: a script with an end"):
+    with pytest.raises(UserError, match="more than .* executed statements, allowed: a script that ends"):
         followed("x := 0\nfor x < 1 { x = x * 1 }")
 
 
@@ -291,7 +291,7 @@ def test_what_cannot_be_represented_refuses_the_script(text, reason, tmp_path):
 
 def test_a_directory_with_files_is_not_written_to(tmp_path):
     (tmp_path / "script.mx3").write_text(HEAD + "run(1e-12)")
-    with pytest.raises(UserError, match="is there already and not empty"):
+    with pytest.raises(UserError, match="found a directory that is not empty"):
         translate(tmp_path / "script.mx3", tmp_path)
 
 

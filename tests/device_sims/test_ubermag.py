@@ -105,7 +105,10 @@ def test_fourth_order_anisotropy_changes_its_form(tmp_path):
 @pytest.mark.parametrize(
     "energy, message",
     [
-        (lambda: mm.RKKY(sigma=1e-4, sigma2=0, subregions=["a", "b"]), "energy: found RKKY, which a problem has no"),
+        (
+            lambda: mm.RKKY(sigma=1e-4, sigma2=0, subregions=["a", "b"]),
+            "energy: found RKKY, for which a problem file has no",
+        ),
         (lambda: mm.DMI(D=1e-3, crystalclass="D2d_z"), "energy: found DMI of class D2d_z, allowed: Cnv_z"),
         (lambda: mm.Zeeman(H=(0, 0, 1), func="sin", f=1e9, t0=0), "energy: found a Zeeman term that changes in time"),
     ],
@@ -122,5 +125,5 @@ def test_what_a_problem_has_not_is_refused_by_name(energy, message, tmp_path):
 
 def test_a_drive_in_time_is_no_system():
     moving = replace(PROBLEM, schedule=(Phase("run", 1e-12, field_T=(Waveform(0.0, 1e-2), 0.0, 0.0)),))
-    with pytest.raises(UserError, match="a drive that changes in time, allowed for ubermag: drives that stay"):
+    with pytest.raises(UserError, match="a drive that changes in time, allowed for ubermag: constant drives"):
         ubermag.system_of(moving)

@@ -130,7 +130,7 @@ def test_what_a_window_cannot_move_over_is_refused(tmp_path, path, value, messag
 
 def test_a_wall_that_is_lost_or_too_fast_is_told():
     alone = line(64, 64 * DX / 2, Window("z"), initial=Initial("uniform", (0.0, 0.0, 1.0)))
-    with pytest.raises(UserError, match="window: found no wall to follow"):
+    with pytest.raises(UserError, match="window: found no wall that the window can follow"):
         list(engines.run("llg", [alone]))
     with pytest.raises(UserError, match="found the wall 5[0-9] cells from the middle at a record, allowed: at most 47"):
         list(engines.run("llg", [line(128, 115.5 * DX, Window("z"))]))

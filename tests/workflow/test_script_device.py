@@ -65,4 +65,4 @@ def test_a_script_becomes_a_card_a_network_and_a_page_and_only_what_changed_runs
     assert tree.jobs() == {}
     (tree.path / "track.mx3").write_text(text.replace("{seed}", "1"))
     done = tree.snakemake("-n")
-    assert done.returncode and "track.mx3: has no placeholder {seed}" in done.stderr
+    assert done.returncode and "track.mx3: found no placeholder {seed}" in done.stderr

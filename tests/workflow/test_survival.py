@@ -38,9 +38,9 @@ SHORT = ["device_sims chunk", "calibration card", "network train", "workflow.stu
 def descendants(tree, run):
     """Return the processes of a run: those of its clients, and those that the server forked for it."""
     found = []
-    for process in (run.pid, tree.server.process.pid):
+    for process in (run, tree.server.process):
         try:
-            found += psutil.Process(process).children(recursive=True)
+            found += psutil.Process(process.pid).children(recursive=True) if process else []
         except psutil.NoSuchProcess:
             pass
     return found
@@ -126,7 +126,7 @@ class Unforked:
         for name, words in (("python", ""), ("snakemake", " -m snakemake")):
             (self.bin / name).write_text(f'#!/bin/sh\nexec {sys.executable}{words} "$@"\n')
             (self.bin / name).chmod(0o755)
-        self.process = psutil.Process()  # its children are those of this process
+        self.process = None  # a run's own descendants are all
 
 
 @pytest.mark.survival
