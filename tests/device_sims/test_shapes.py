@@ -163,7 +163,7 @@ def test_a_geometry_in_words(tmp_path):
         ({"kind": "disc", "of": [{"kind": "box"}]}, "geometry.of: found with kind disc, allowed: only with kind union"),
         ({"kind": "union", "of": [{"kind": "blob"}]}, "geometry.of.0.kind: found blob, allowed: box"),
         ({"kind": "union", "of": [{"kind": "disc", "radius": 1}]}, "geometry.of.0: found unknown key 'radius'"),
-        ({"kind": "union", "of": [{"kind": "layers", "layers": [2, 1]}]}, "of.0.layers: found .2, 1., allowed: a first val"),
+        ({"kind": "union", "of": [{"kind": "layers", "layers": [2, 1]}]}, "found .2, 1., allowed: a first val"),
         ({"kind": "range"}, "geometry: found a range without limits, allowed"),
         ({"kind": "cuboid", "size_m": [1e-9, 1e-9]}, "allowed with cuboid: 3 lengths"),
         ({"kind": "disc", "translate_m": [0, 0], "center_m": [0, 0]}, "found both translate_m and center_m"),
