@@ -70,7 +70,10 @@ def told(folder: str | Path) -> Simulated:
     folder = Path(folder)
     device = read_json(folder / "device.json")
     if "writes" not in device:
-        raise UserError(f"{folder / 'device.json'}: key writes is missing")
+        raise UserError(
+            f"{folder / 'device.json'}: found no key writes, allowed: the description of the writes; run stage "
+            "device_sims again"
+        )
     means = write_events.Writes.parse(device["writes"], str(folder / "device.json"), "writes")
     table = read_table(folder / "pulses.csv")
     pulses = conform(table, _plan(means, table), folder / "pulses.csv")
@@ -253,7 +256,7 @@ def _walls(stage: Simulation, kept: pd.DataFrame, states: Position) -> pd.DataFr
     before = np.nan if states.before is None else kept[states.before]
     if states.before is not None and kept[states.before].isna().any():
         raise UserError(
-            f"{stage.events_file}: column {states.before} is empty for pulse "
+            f"{stage.events_file}: column {states.before}: found nothing for pulse "
             f"{kept.loc[kept[states.before].isna(), 'pulse'].iloc[0]}; every write needs one unless the device is "
             "reset before each write"
         )

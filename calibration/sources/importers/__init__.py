@@ -118,15 +118,13 @@ def recognised(path: str | Path, options: dict[str, Any] | None = None) -> tuple
         return next(iter(found.items()))
     if found:
         candidates = "; ".join(f"{name} ({why})" for name, why in found.items())
-        raise UserError(
-            f"{path}: found a file that may be of several formats, allowed: --format with one of {candidates}"
-        )
+        raise UserError(f"{path}: found a file that fits several formats, allowed: --format with one of {candidates}")
     if unread is not None:
         raise unread
     columns = "" if table is None else f" with the columns {', '.join(column.name for column in table.columns[:12])}"
     what = "a folder" if path.is_dir() else f"a table{columns}"
     raise UserError(
-        f"{path}: found {what}, of no format that is known by itself, allowed: --format with one of "
+        f"{path}: found {what}, whose format is not recognised, allowed: --format with one of "
         f"{', '.join(REGISTRY.names())}"
     )
 

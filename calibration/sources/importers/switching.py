@@ -239,7 +239,9 @@ def _counts(table: pd.DataFrame, options: Options, where: str, notes: list[str])
     if "switched" not in table:
         share = next((name for name in ("probability", "error_rate") if name in table), None)
         if share is None:
-            raise UserError(f"{where}: found no column of how many switched, allowed: switched, or a probability")
+            raise UserError(
+                f"{where}: found no column that says how many switched, allowed: a column switched, or a probability"
+            )
         refuse(
             ((table[share] < 0) | (table[share] > 1)).to_numpy(),
             share,

@@ -208,7 +208,9 @@ def _costs(
         table["energy_mean_J"] = electrical.write_energy_J
         return table
     if "voltage_V" not in plan:
-        raise UserError(f"{where}: electrical.write_path: found {path}, allowed: given, as the pulses have no voltage")
+        raise UserError(
+            f"{where}: electrical.write_path: found {path}, allowed: given, because the pulses have no voltage"
+        )
     square = plan["voltage_V"] ** 2 * plan["duration_s"]
     if path == "line":
         assert electrical.write_resistance_ohm is not None  # `prepared` has looked

@@ -155,8 +155,8 @@ def _within(values: np.ndarray, name: str, tolerance: float, where: str) -> np.n
     if width > 2 * tolerance * size:
         wide = max((values[group == own] for own in range(group.max() + 1)), key=np.ptp)
         raise UserError(
-            f"{where}: option pulse_tolerance: found {tolerance:g}, with which {_span(name, wide)} hang together, "
-            "allowed: less"
+            f"{where}: option pulse_tolerance: found {tolerance:g}, with which {_span(name, wide)} count as one value, "
+            "allowed: a smaller tolerance"
         )
     return group
 

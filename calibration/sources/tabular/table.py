@@ -140,8 +140,8 @@ class Table:
         at = column.meaning.read_at_V or next((value for value in told if value), None)
         if at is None:
             raise UserError(
-                f"{self.path}: column {column.name!r}: found read currents, allowed: with option current_at_V, the "
-                "voltage of the read"
+                f"{self.path}: column {column.name!r}: found read currents, allowed: only with option current_at_V, "
+                "the voltage of the read"
             )
         self.note(f"column {column.name!r}: currents at {at:g} V, as the file says")
         return at

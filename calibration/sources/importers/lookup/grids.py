@@ -137,8 +137,8 @@ def read_grid(path: Path, conductance_path: Path, change_path: Path, scale: floa
         if (falls := np.flatnonzero(np.diff(row) < -ROUNDING)).size:
             column = int(falls[0])
             raise UserError(
-                f"{where}, column {column + 2}: found a CDF of {row[column + 1]:g} after {row[column]:g}, "
-                "allowed: none that falls"
+                f"{where}, column {column + 2}: found a CDF of {row[column + 1]:g} after {row[column]:g}, allowed: "
+                "values that do not fall"
             )
         if row[0] < -ROUNDING or row[-1] > 1 + ROUNDING or row[0] > MOST_OUTSIDE or row[-1] < 1 - MOST_OUTSIDE:
             raise UserError(

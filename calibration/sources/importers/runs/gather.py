@@ -152,7 +152,8 @@ def gather(path: Path, options: Any, reset: bool, report: Report) -> Gathered:
     size = None if mesh is None else (_short(mesh[0][0] * mesh[1][0]), _short(mesh[0][1] * mesh[1][1]))
     if size is not None and options.length_m is not None and abs(options.length_m / size[0] - 1) > 1e-6:
         raise UserError(
-            f"{path}: option length_m: found {options.length_m:g}, allowed: {size[0]:g}, that of the snapshots' mesh"
+            f"{path}: option length_m: found {options.length_m:g}, allowed: {size[0]:g}, the length of the snapshots' "
+            "mesh"
         )
     return Gathered(table, size, sorted(programs), devices, notes)
 
@@ -185,7 +186,7 @@ def _told(run: Path, options: Any, pattern: Pattern | None, listed: dict[str, di
     if pattern is not None:
         found = pattern.told(run)
         if found is None:
-            raise UserError(f"{run}: its name does not fit the pattern '{pattern.text}' (option pattern)")
+            raise UserError(f"{run}: found a name that does not fit the pattern '{pattern.text}' (option pattern)")
         texts |= found
     if listed is not None:
         own = [name for name in listed if f"/{run.as_posix()}".endswith(f"/{name}")]
@@ -193,7 +194,9 @@ def _told(run: Path, options: Any, pattern: Pattern | None, listed: dict[str, di
             raise UserError(f"{options.manifest}: found {len(own)} rows of the run {run}, allowed: one")
         for name, text in listed[own[0]].items():
             if name in texts:
-                raise UserError(f"{options.manifest}: column {name}: the pattern gives it too, allowed: one of them")
+                raise UserError(
+                    f"{options.manifest}: column {name}: found it in the pattern too, allowed: one of the two"
+                )
             texts[name], sources[name] = text, options.manifest
     told: dict[str, Any] = {}
     for name, text in texts.items():
@@ -217,13 +220,13 @@ def _row(run: Path, recorded: Recorded, told: dict[str, Any], options: Any, rese
     row: dict[str, Any] = {name: getattr(options, name) for name in (*DRIVES, "duration_s", "temperature_K")}
     given = {name for name, value in row.items() if name in options.model_fields_set and value is not None}
     for name in sorted(given & (told.keys() | options.columns.keys())):
-        raise UserError(f"{run}: option {name}: the runs give it too, allowed: one of them")
+        raise UserError(f"{run}: option {name}: found it in the runs too, allowed: one of the two")
     row |= told
     if row["duration_s"] is None:
         raise UserError(f"{run}: duration_s: found nothing, allowed: by pattern, manifest or option duration_s")
     for name, column in options.columns.items():
         if name in told:
-            raise UserError(f"{run}: columns: the run's name gives {name} too, allowed: one of them")
+            raise UserError(f"{run}: columns: found {name} in the run's name too, allowed: one of the two")
         row[name] = _during(recorded, name, column, options.pulse_start_s, row["duration_s"])
     end = float(recorded.t_s[-1])
     if options.settle_s is not None:

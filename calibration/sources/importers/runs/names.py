@@ -51,7 +51,7 @@ def quantity(text: str, name: str) -> float:
     if wanted == "velocity" and plain == "m/s":
         return value
     if known is None or known.quantity != wanted:
-        raise ValueError(f"found the unit '{unit}' of '{text}', allowed: one of a {wanted.replace('_', ' ')}")
+        raise ValueError(f"found the unit '{unit}' of '{text}', allowed: a unit of {wanted.replace('_', ' ')}")
     return _times(found[1], known.scale)
 
 

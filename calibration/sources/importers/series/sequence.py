@@ -280,7 +280,9 @@ def _found_runs(own: pd.DataFrame, table: Table, options: SeriesOptions) -> tupl
     up, down = options.pulses_up, options.pulses_down
     if (up is None) != (down is None):
         name = "pulses_down" if down is None else "pulses_up"
-        raise UserError(f"{table.path}: option {name}: found nothing, allowed: a number, as the other one is given")
+        raise UserError(
+            f"{table.path}: option {name}: found nothing, allowed: a number, because the other one is given"
+        )
     first = {"up": 1, "down": -1, None: None}[options.first]
     if running:
         own["run"] = 0
