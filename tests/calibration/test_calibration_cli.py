@@ -265,7 +265,10 @@ def far_but_rarely(study):
         (lambda study: study.config["readout"].pop("TMR"), "config.json: key readout.TMR is missing"),
         (lambda study: study.config["write_energy"].pop("resistivity_ohm_m"), "write_energy.resistivity_ohm_m is mis"),
         (config("kernel.law", "passing"), "kernel.law: found 'passing', allowed for domain_wall: auto, truncated_norm"),
-        (start_unknown, "column start_position_m is empty for pulse 0; every write needs one unless the device is re"),
+        (
+            start_unknown,
+            "column start_position_m: found nothing for pulse 0; every write needs one unless the device is re",
+        ),
     ],
 )
 def test_unfit_input_is_refused_in_one_line(study, tmp_path, edit, words):

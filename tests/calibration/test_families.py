@@ -360,7 +360,7 @@ def test_unfit_method_and_incomplete_folder(studies, tmp_path):
     with pytest.raises(UserError, match="device.json: cannot be read"):
         simulated.read(tmp_path, stage(), "c.json")
     (tmp_path / "device.json").write_text('{"family": "domain_wall"}')
-    with pytest.raises(UserError, match="device.json: key writes is missing"):
+    with pytest.raises(UserError, match="device.json: found no key writes"):
         simulated.read(tmp_path, stage(), "c.json")
     by_nature = stage({"states.method": "device", "states.count": None})
     writes = simulated.read(studies["stt_mtj"].tables, by_nature, "c.json")

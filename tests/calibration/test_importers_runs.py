@@ -238,7 +238,7 @@ def test_missing_repetitions_are_told(tmp_path):
     "options, message",
     [
         ({"state_column": "ext_dwspeed"}, r"state_column: found no column called 'ext_dwspeed', allowed: one of t, mz"),
-        ({"pattern": "U{voltage_V}_seed{seed}"}, r"its name does not fit the pattern 'U"),
+        ({"pattern": "U{voltage_V}_seed{seed}"}, r"found a name that does not fit the pattern 'U"),
         ({"pattern": "V{volts}_seed{seed}"}, r"pattern: found \{volts\}, allowed: voltage_V, "),
         ({"pattern": "V{voltage_V}_*"}, None),
         ({"pattern": "*_seed{seed}"}, r"are declared as the same write \(replica 0\), allowed: each once"),
@@ -254,10 +254,10 @@ def test_missing_repetitions_are_told(tmp_path):
             r"found the unit 's' of 't', allowed: a number without a unit",
         ),
         ({"state_column": "t"}, r"state_column: found the unit 's' of 't', allowed: m, with a prefix or without"),
-        ({"voltage_V": 0.3}, r"option voltage_V: the runs give it too, allowed: one of them"),
+        ({"voltage_V": 0.3}, r"option voltage_V: found it in the runs too, allowed: one of the two"),
         ({"columns": "start_m=mz"}, r"columns: found start_m, allowed: voltage_V"),
         ({"columns": "field_T=ext_dwpos"}, r"columns: field_T: found the unit 'm' of 'ext_dwpos', allowed: T, with a"),
-        ({"columns": "voltage_V=mz"}, r"columns: the run's name gives voltage_V too, allowed: one of them"),
+        ({"columns": "voltage_V=mz"}, r"columns: found voltage_V in the run's name too, allowed: one of the two"),
         ({"energy": "gate"}, r"dielectric_thickness_m: found null, allowed with energy gate: a thickness"),
         ({"energy": "junction"}, r"energy: found junction, allowed with state position: line, gate"),
         ({"energy": "line"}, r"option width_m: found null"),
@@ -295,7 +295,7 @@ def test_a_manifest_tells_what_the_names_do_not(tmp_path):
     with pytest.raises(UserError, match=r"found run run0.out in two rows, allowed: each once"):
         imported(tmp_path / "run*.out", own)
     (tmp_path / "list.csv").write_text("\n".join(lines).replace("500 mV", "500 mA"))
-    with pytest.raises(UserError, match=r"voltage_V: found the unit 'mA' of '500 mA', allowed: one of a voltage"):
+    with pytest.raises(UserError, match=r"voltage_V: found the unit 'mA' of '500 mA', allowed: a unit of voltage"):
         imported(tmp_path / "run*.out", own)
 
 
@@ -406,7 +406,7 @@ def test_cells_that_differ_and_damaged_snapshots(tmp_path):
     last = tmp_path / "V1_seed8/m000002.ovf"  # the last state is saved at an interval, and again by hand
     shutil.copyfile(last, last.with_name("m000003.ovf"))
     assert len(imported(tmp_path / "V*", options).simulated.events) == 9
-    with pytest.raises(UserError, match=r"option length_m: found 1e-07, allowed: 4.8e-08, that of the snapshots"):
+    with pytest.raises(UserError, match=r"option length_m: found 1e-07, allowed: 4.8e-08, the length of the snapshots"):
         imported(tmp_path / "V*", {**options, "length_m": 1e-7})
     run("V1_seed10", nx=16)
     with pytest.raises(UserError, match=r"found 16 x 6 x 1 cells .* in V1_seed10 and 12 x 6 x 1 .* the same cells"):

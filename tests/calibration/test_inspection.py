@@ -95,7 +95,7 @@ def test_what_must_be_said_is_asked_for(capsys, tmp_path):
     with pytest.raises(UserError, match="no study can be written yet: --option current_at_V=VALUE, as 1$"):
         inspected(capsys, str(path), "--figure", str(tmp_path / "seen.svg"), "--overlay", str(tmp_path / "study.yaml"))
     assert not (tmp_path / "study.yaml").exists()
-    with pytest.raises(UserError, match="of no format that is known by itself"):
+    with pytest.raises(UserError, match="whose format is not recognised"):
         (tmp_path / "words.csv").write_text("a,b\nx,y\n")
         main(["inspect", str(tmp_path / "words.csv")])
 

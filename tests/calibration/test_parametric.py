@@ -281,7 +281,7 @@ def test_devices_have_kernels_of_their_own():
         (
             "ellis_gate",
             {"electrical__write_path": "junction", "electrical__write_energy_J": None},
-            "electrical.write_path: found junction, allowed: given, as the pulses have no voltage",
+            "electrical.write_path: found junction, allowed: given, because the pulses have no voltage",
         ),
         ("telegraph_smtj", {"telegraph__voltages_V": [0.1, 0.5]}, "voltages_V: found 0.5, allowed: less than critical"),
         ("sot_mtj_80nm_a", {"switching__law_up": {"name": "logistic"}}, "law_up.parameters: found nothing, allowed: a"),

@@ -91,5 +91,7 @@ def test_the_tolerance_is_what_is_said(tmp_path):
     voltage = measured(TRAIN, 0.0015)
     assert len(imported(tmp_path, voltage, options={"pulse_tolerance": 0}).writes.pulses) == len(np.unique(voltage))
     assert len(imported(tmp_path, voltage, options={"pulse_tolerance": 0.01}).writes.pulses) == 2
-    with pytest.raises(UserError, match=r"option pulse_tolerance: found 0.06, with which pulses of .* hang together"):
+    with pytest.raises(
+        UserError, match=r"option pulse_tolerance: found 0.06, with which pulses of .* count as one value"
+    ):
         imported(tmp_path, LADDER, options={"pulse_tolerance": 0.06})

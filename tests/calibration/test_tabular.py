@@ -239,7 +239,7 @@ def test_options_stand_for_what_is_guessed(tmp_path):
     assert result.writes.read_voltage_V == 0.1 and result.notes == ("columns not used: 'foo'",)
     for changed, message in (
         ({"current_column": "baz"}, "option current_column: found 'baz', allowed: x, foo, bar, or 1..3"),
-        ({"pulses_down": None}, "option pulses_down: found nothing, allowed: a number, as the other one is given"),
+        ({"pulses_down": None}, "option pulses_down: found nothing, allowed: a number, because the other one is given"),
         ({"current_at_V": None}, "column 'bar': found read currents, allowed: with option current_at_V"),
     ):
         with pytest.raises(UserError, match=message):
@@ -250,9 +250,7 @@ def test_a_format_is_guessed_or_its_candidates_are_named(tmp_path):
     (tmp_path / "bare.csv").write_text("".join(f"{n},{a:.3e},{a:.3e}\n" for n, a in zip(NUMBER, G * 1e-6)))
     assert import_file(tmp_path / "bare.csv", None, {"response_low_S": None}).writes.source["format"] == "updown"
     (tmp_path / "words.csv").write_text("a,b\nx,y\n")
-    with pytest.raises(
-        UserError, match="of no format that is known by itself, allowed: --format with one of crosssim,"
-    ):
+    with pytest.raises(UserError, match="whose format is not recognised, allowed: --format with one of crosssim,"):
         import_file(tmp_path / "words.csv", None)
 
 

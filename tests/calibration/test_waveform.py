@@ -32,7 +32,7 @@ def test_a_pulse_and_its_reads_become_a_write_and_reads_at_rest(case, tmp_path):
     if case == "sizes of currents":  # which could be reads after pulses of 0.1 V
         table["Current (A)"] = table["Current (A)"].abs()
         table.to_csv(tmp_path / "trace.csv", index=False)
-        with pytest.raises(UserError, match="found read currents, allowed: with option current_at_V"):
+        with pytest.raises(UserError, match="found read currents, allowed: only with option current_at_V"):
             import_file(tmp_path / "trace.csv", "traces")
         options = {"current_at_V": AT_V}
     table.to_csv(tmp_path / "trace.csv", index=False)
