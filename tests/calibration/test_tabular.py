@@ -240,7 +240,7 @@ def test_options_stand_for_what_is_guessed(tmp_path):
     for changed, message in (
         ({"current_column": "baz"}, "option current_column: found 'baz', allowed: x, foo, bar, or 1..3"),
         ({"pulses_down": None}, "option pulses_down: found nothing, allowed: a number, because the other one is given"),
-        ({"current_at_V": None}, "column 'bar': found read currents, allowed: with option current_at_V"),
+        ({"current_at_V": None}, "column 'bar': found read currents, allowed: only with option current_at_V"),
     ):
         with pytest.raises(UserError, match=message):
             import_file(tmp_path / "odd.csv", "traces", {**options, **changed})
