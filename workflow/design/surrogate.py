@@ -3,8 +3,9 @@
 The fit is scikit-learn's Gaussian process (Matérn 5/2, a length for each variable) on the unit cube, of choices one
 coordinate each; the noise of a point is its standard error. Its error is told by five-fold cross-validation.
 
-Sensitivities are Sobol's indices of the fit, by SciPy (Saltelli's scheme). Their intervals hold two errors: that of the
-sampling, by SciPy's bootstrap, and that of the fit, by the jackknife over the five folds. They hold over the whole
+Sensitivities are Sobol's indices of the fit, by SciPy (Saltelli's scheme), the mean of eight scrambled samples. Their
+intervals hold two errors: that of the sampling, by the spread over these samples (SciPy's bootstrap takes no seed), and
+that of the fit, by the jackknife over the five folds. They hold over the whole
 ranges, constraints or not, and say nothing of a point by itself.
 """
 
@@ -23,6 +24,7 @@ from workflow.design.space import Space, Values
 FOLDS = 5
 LEAST = 10  # points of a fit
 SAMPLES = 512  # of Sobol's indices, times the number of variables and 2
+REPEATS = 8  # of these, each scrambled in its own way
 Z = 1.96  # of 95 % intervals
 STEPS = 21  # of a curve
 
@@ -144,20 +146,20 @@ def sobol(found: Fit, seed: int) -> Sobol:
 
         return function
 
-    def indices(regressor):
-        random = np.random.default_rng(streams.digest(seed, "design", "sobol").tolist())  # SciPy spawns of it
+    def indices(regressor, repeat=0):
+        # SciPy spawns of it
+        random = np.random.default_rng(streams.digest(seed, "design", "sobol", repeat).tolist())
         return stats.sobol_indices(func=predicted(regressor), n=SAMPLES, dists=[stats.uniform()] * number, rng=random)  # pyright: ignore
 
-    whole = indices(found.whole)
-    boot = whole.bootstrap(confidence_level=0.95, n_resamples=200)
+    wholes = [indices(found.whole, repeat) for repeat in range(REPEATS)]
     parts = [indices(one) for one in found.folds]
-    halves = []
+    told = []
     for name in ("first_order", "total_order"):
-        own = np.array([getattr(one, name) for one in parts])
+        each, own = (np.array([getattr(one, name) for one in some]) for some in (wholes, parts))
+        sampling = each.std(axis=0, ddof=1) / np.sqrt(REPEATS)
         jackknife = np.sqrt((FOLDS - 1) / FOLDS * ((own - own.mean(axis=0)) ** 2).sum(axis=0))
-        interval = getattr(boot, name).confidence_interval
-        halves.append(np.hypot(Z * jackknife, (interval.high - interval.low) / 2))
-    return Sobol(whole.first_order, halves[0], whole.total_order, halves[1])
+        told += [each.mean(axis=0), Z * np.hypot(jackknife, sampling)]
+    return Sobol(*told)
 
 
 def curve(space: Space, point: Values, name: str) -> list[Values]:

@@ -4,6 +4,7 @@ import itertools
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -86,6 +87,8 @@ def test_a_killed_search_goes_on_to_the_same_front(search, tmp_path):
     assert tried(again) == tried(whole) and [one.number for one in again.front()] == [
         one.number for one in whole.front()
     ]
+    for name, table in tables.of(again, []).items():
+        pd.testing.assert_frame_equal(table, tables.of(whole, [])[name], check_exact=True)
     study = again.chooser.optuna.load_study(study_name="zdt", storage=f"sqlite:///{tmp_path / 'optuna.db'}")
     assert len(study.trials) == 24
     kept = sorted(trial.user_attrs["point"] for trial in study.best_trials)
@@ -230,6 +233,9 @@ def test_sensitivities_are_those_of_a_known_function(search):
     own = surrogate.sobol(found, 1)
     np.testing.assert_allclose(own.first, [16 / 17, 1 / 17, 0], atol=0.05)
     np.testing.assert_allclose(own.total, [16 / 17, 1 / 17, 0], atol=0.05)
+    again = surrogate.sobol(surrogate.fit(space, points, y, np.zeros(40), 1), 1)
+    np.testing.assert_array_equal(own, again)  # to the bit, the intervals too
+    assert np.max(own.first_half) < 0.02
     noisy = surrogate.fit(space, points, random.normal(size=40), np.ones(40), 1)
     assert noisy.r2 < 0.3  # noise is not predicted, and the page says so
 
