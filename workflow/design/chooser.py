@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_REFUSED = 300  # points in a row that cannot be
 GUIDED = 20  # of these are Optuna's, which does not learn what is refused; the others are drawn
 GAUSSIAN = "gp"  # asks for a point that cannot be again and again, so the next is the closest that can be
+MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")  # URLs of a database that ends with the process
 WRITER = "results"  # attribute of a kept study: the folder of the search that wrote it
 
 
@@ -158,17 +159,25 @@ class Chooser:
         from sqlalchemy.engine import make_url
 
         folder.mkdir(parents=True, exist_ok=True)
-        url = storage or f"sqlite:///{folder / 'optuna.db'}"
+        own = folder / "optuna.db"
+        url = storage or f"sqlite:///{own}"
+        try:
+            shown = make_url(url).render_as_string()  # without the password
+        except Exception:
+            shown = "found no URL of a database, allowed: as sqlite:///PATH or postgresql://HOST/NAME"
+        if shown in MEMORY:
+            raise UserError(f"design.storage: found {shown}, which keeps nothing, allowed: as sqlite:///PATH")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield self.optuna.storages.RDBStorage(url)
         except Exception as error:  # whatever the database's driver raises
-            try:
-                shown = make_url(url).render_as_string()  # without the password
-            except Exception:
-                shown = "found no URL of a database, allowed: as sqlite:///PATH or postgresql://HOST/NAME"
             why = next(iter(str(error).splitlines()), type(error).__name__)
+            if storage is None and own.exists():
+                raise UserError(
+                    f"{own}: found a database that cannot be used ({why}), allowed: none; delete it, the search writes "
+                    "it again"
+                ) from None
             raise UserError(f"design.storage: {shown}: {why}") from None
 
     def _value(self, name: str, value: Any) -> Any:

@@ -182,7 +182,18 @@ class Runs:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return files.read_json(path) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        found = files.read_json(path)
+        if not isinstance(found, dict):
+            raise UserError(f"{path}: found no mapping")
+    except UserError as error:
+        raise UserError(
+            f"{error}, allowed: the file as the search wrote it; delete it, and the search continues with its hours "
+            "from 0"
+        ) from None
+    return found
 
 
 def _reason(folders: list[Path], begin: float) -> str:

@@ -131,7 +131,8 @@ def test_another_search_in_the_same_folder_has_hours_of_its_own(search, tmp_path
 
 def test_a_database_that_is_none_is_one_line(search, tmp_path):
     (tmp_path / "optuna.db").write_text("not a database, but a text of some length" * 20)
-    with pytest.raises(UserError, match=r"design.storage: sqlite:///.*/optuna.db: .*file is not a database") as error:
+    message = r"optuna.db: found a database that cannot be used .*file is not a database.*; delete it"
+    with pytest.raises(UserError, match=message) as error:
         search().chooser.reach(None, tmp_path)
     assert "\n" not in str(error.value)
 
@@ -140,6 +141,8 @@ def test_a_database_that_is_none_is_one_line(search, tmp_path):
     "url, message",
     [
         ("nowhere://ada:secret@host/name", r"design.storage: nowhere://ada:\*\*\*@host/name: "),
+        ("sqlite://", "design.storage: found sqlite://, which keeps nothing, allowed: as sqlite:///PATH"),
+        ("sqlite:///:memory:", "design.storage: found sqlite:///:memory:, which keeps nothing"),
         ("sqlite:////nowhere/of/all/x.db", "design.storage: sqlite:////nowhere/of/all/x.db: .*unable to open"),
         ("somewhere", "design.storage: found no URL of a database, allowed: as sqlite:///PATH or postgresql"),
     ],
@@ -148,3 +151,14 @@ def test_a_database_that_cannot_be_reached_is_one_line(search, tmp_path, url, me
     with pytest.raises(UserError, match=message) as error:
         search().chooser.reach(url, tmp_path)
     assert "\n" not in str(error.value) and "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_a_damaged_record_of_a_search_is_one_line(search, tmp_path, monkeypatch, text):
+    one, again = search(points=8), search(points=8)
+    monkeypatch.chdir(tmp_path)
+    quick(one).run()
+    (tmp_path / ASKED).write_text(text)
+    with pytest.raises(UserError, match="asked.json: .*, allowed: the file as the search wrote it; delete it") as error:
+        quick(again)
+    assert "\n" not in str(error.value) and (tmp_path / ASKED).read_text() == text
