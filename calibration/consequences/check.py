@@ -115,11 +115,11 @@ STATES = "fewer states, more writes or another law give rows that follow the wri
 REMEDIES = {
     "step_mean": STATES,
     "step_sd": STATES,
-    "against": "tell apart the pulses as the device was driven",
-    "correlation": "the noise of the readings was taken for writing, or writing for noise: give the noise",
+    "against": "give pulses that were driven differently as different pulses",
+    "correlation": "noise of the readings was taken for writing, or writing for noise; give the noise of a read",
     "range_low": STATES,
     "range_high": STATES,
-    "scatter": "give the noise of a read as it is (option read_noise_S), or none and it is estimated",
+    "scatter": "give the measured noise of a read (option read_noise_S), or leave the option out and it is estimated",
 }
 
 

@@ -133,7 +133,7 @@ def _told(table: pd.DataFrame, options: Retention, generators: np.ndarray, empty
         told.append(f"retention: {bad} of {len(table)} barriers have not converged (barriers.csv says why)")
     if (unknown := int(table["attempts_per_s"].isna().sum())) > 0:
         told.append(
-            f"retention: {unknown} of {len(table)} barriers have no attempt time of their own; theirs is "
+            f"retention: {unknown} of {len(table)} barriers have no attempt time of their own and use "
             f"retention.attempt_time_s = {options.attempt_time_s:g}"
         )
     if empty:

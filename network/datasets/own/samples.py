@@ -168,7 +168,10 @@ def _unlike(train: np.ndarray, test: np.ndarray) -> list[str]:
     spreads = [float(np.std(values, dtype=np.float64)) for values in (train, test)]
     if len(test) < FEW or UNIT * min(spreads) > max(spreads):
         return []
-    return [f"the test values spread over {spreads[1] / spreads[0]:.2g} of what the training values do: another unit?"]
+    return [
+        f"the test values spread {spreads[1] / spreads[0]:.2g} times as much as the training values; see whether both have "
+        "the same unit"
+    ]
 
 
 def _telling(features: np.ndarray, numbers: np.ndarray, columns: list[str] | None) -> list[str]:
@@ -179,8 +182,8 @@ def _telling(features: np.ndarray, numbers: np.ndarray, columns: list[str] | Non
     low, high = (np.array([pick(group, axis=0) for group in groups]) for pick in (np.min, np.max))
     places = np.flatnonzero((low == high).all(axis=0) & (low != low[0]).any(axis=0))
     return [
-        f"feature {place + 1 if columns is None else columns[place]} tells the class: it has one value in each; if it "
-        "is the label once more, leave it out"
+        f"feature {place + 1 if columns is None else columns[place]} tells the class: it has one value in each "
+        "class; if it is a copy of the label, leave it out"
         for place in places[:1]
     ]
 
