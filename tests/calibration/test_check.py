@@ -114,7 +114,7 @@ def test_exchanged_pulses_are_refused():
     readings = read(card, 600, np.random.default_rng(2))
     other = readings.assign(pulse=readings["pulse"].map({0: 1, 1: 0, REST: REST}))
     with pytest.raises(
-        UserError, match="pulse . from .* against the pulse of 0.* where .* more than 1000 times .*; tell apart the"
+        UserError, match="pulse . from .* against the pulse of 0.* where .* more than 1000 times .*; give pulses that"
     ):
         found(card, writes(card, other), accept=False)
 
@@ -123,7 +123,7 @@ def test_a_prior_that_outweighs_the_writes_is_refused():
     truth = lattice(32, 0.3, method="lattice")
     readings = read(truth, 32 * 2 * 14, np.random.default_rng(3))
     assert found(counted(truth, readings), writes(truth, readings), accept=False).meta.check.contradictions == 0
-    with pytest.raises(UserError, match="the worst of .*fewer states, more writes|tell apart"):
+    with pytest.raises(UserError, match="the worst of .*fewer states, more writes|give pulses that were"):
         found(counted(truth, readings, prior=0.5), writes(truth, readings), accept=False)
 
 

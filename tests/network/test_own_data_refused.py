@@ -291,9 +291,9 @@ def test_a_test_file_of_another_unit_is_told(tmp_path, factor):
     test.iloc[:, :4] *= factor
     options = written(tmp_path, frame()) | {"test_file": "b.csv"}
     written(tmp_path, test, "b.csv")
-    assert any("another unit?" in line for line in load(tmp_path, **options)[1]["warnings"])
+    assert any("both have the same unit" in line for line in load(tmp_path, **options)[1]["warnings"])
     written(tmp_path, frame(30, name="test"), "b.csv")
-    assert not any("another unit?" in line for line in load(tmp_path, **options)[1]["warnings"])
+    assert not any("both have the same unit" in line for line in load(tmp_path, **options)[1]["warnings"])
 
 
 def png(values) -> bytes:

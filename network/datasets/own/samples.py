@@ -169,8 +169,8 @@ def _unlike(train: np.ndarray, test: np.ndarray) -> list[str]:
     if len(test) < FEW or UNIT * min(spreads) > max(spreads):
         return []
     return [
-        f"the test values spread {spreads[1] / spreads[0]:.2g} times as much as the training values; see whether both have "
-        "the same unit"
+        f"the test values spread {spreads[1] / spreads[0]:.2g} times as much as the training values; see whether "
+        "both have the same unit"
     ]
 
 
