@@ -53,6 +53,14 @@ class Settings(Shared, Training, Planned):
         return self.validation_images or max(min(5000, images // 10), 1)
 
     @property
+    def learned(self) -> int | None:
+        """How many images a training learns from; None of a data set whose size nobody knows before it is read."""
+        if self.training_images is not None:
+            return self.training_images
+        images = self.data_set.train_count
+        return None if images is None else images - self.held(images)
+
+    @property
     def modules(self) -> tuple[str, str]:
         """Names of the plug-ins' modules that a training uses: rule and data set."""
         return rules.REGISTRY.module(self.rule), datasets.REGISTRY.module(self.dataset)

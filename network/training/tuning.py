@@ -93,9 +93,7 @@ def tune(section: dict[str, Any], train: Callable[[Settings], float]) -> tuple[d
 def _images(whole: Settings) -> int | None:
     """Return how many images a short training has: those of `network.tune`, if the training has more."""
     assert whole.tune is not None
-    count = whole.data_set.train_count
-    most = whole.training_images or (None if count is None else count - whole.held(count))
-    wanted = whole.tune.training_images
+    most, wanted = whole.learned, whole.tune.training_images
     return wanted if wanted is not None and (most is None or wanted < most) else whole.training_images
 
 

@@ -49,6 +49,9 @@ def test_work_is_told_in_events_cells_time_and_disk(told):
     # 10 s to start and 4.3 s for 10 epochs of 55,000 images at 3e10/s; 6 trainings two at a time
     assert "6 trainings (2 variants, 3 seeds, 10 epochs) on mnist: about 43 s" in trainings
     assert total.startswith("  in all about 7 min with 2 jobs at once, ")
+    # 10 s to start and 0.43 s for 5,500 images: three times 10.4 s
+    (_, _, fewer, _), _ = told({"network.training_images": 5500})
+    assert "6 trainings (2 variants, 3 seeds, 10 epochs) on mnist: about 31 s" in fewer
 
 
 def test_the_last_jobs_here_tell_the_speed(told):

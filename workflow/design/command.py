@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spinloom import config, streams
 from spinloom.errors import UserError
-from workflow.design import chooser, ending, objectives, tables
+from workflow.design import chooser, ending, fidelities, objectives, tables
 from workflow.design.chooser import Chooser
 from workflow.design.objectives import Goal
 from workflow.design.runs import Runs
@@ -41,6 +41,7 @@ def check(overlays: list[str]) -> tuple[Space, list[Goal]]:
         plan, seed = space.planner.plan(space.base), space.base["seed"]
         goals = objectives.goals(space.design, plan.variants)
         objectives.check(goals, plan)
+        fidelities.check(space)
         share = space.check_feasible(streams.generator(seed, "design", "feasible"))
         space.check_effects(
             [one.variant for one in space.design.objectives], streams.generator(seed, "design", "effects")

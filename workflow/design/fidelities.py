@@ -1,4 +1,4 @@
-"""What a cheap form of a study is worth: how it ranks points, and what it says of the next form."""
+"""What a cheap form of a study is worth: what it costs, how it ranks points, and what it says of the next form."""
 
 from __future__ import annotations
 
@@ -8,9 +8,53 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from spinloom.errors import UserError
+from workflow.design.space import Space
+from workflow.study.planning import Plan
+
 LEAST = 6  # points made at both fidelities before the cheap one is trusted
 LEAST_SHARE = 0.25  # of a generation that goes on, however good the cheap one is
 Z = 1.2816  # of the 80 % interval whose lower end decides
+
+
+def check(space: Space) -> None:
+    """Refuse a fidelity that takes more work than the next one, in the study as it stands.
+
+    The work of simulations is compared within one engine alone, because no rate of another is known before it runs.
+
+    Raises
+    ------
+    UserError
+        Naming the fidelity.
+    """
+    plans = [space.planner.plan(space.config(space.design.fidelities.get(level, {}))) for level in space.levels]
+    for level, after, cheap, dear in zip(space.levels, space.levels[1:], plans, plans[1:], strict=False):
+        work = [(_trained(cheap), _trained(dear))]
+        if _engines(cheap) == _engines(dear):
+            work.append((_simulated(cheap), _simulated(dear)))
+        if all(own >= other for own, other in work) and any(own > other for own, other in work):
+            told = " and ".join(
+                f"{own / other:.3g} times the {what}" if other else f"{what} that it does not have"
+                for what, (own, other) in zip(("training", "simulations"), work, strict=False)
+                if own > other
+            )
+            raise UserError(
+                f"design.fidelities.{level}: found {told} of {after}, allowed: a cheaper form of the study, the "
+                "cheapest first"
+            )
+
+
+def _engines(plan: Plan) -> set[str]:
+    return {chunk.work for chunk in plan.chunks}
+
+
+def _simulated(plan: Plan) -> float:
+    return sum(chunk.cell_steps for chunk in plan.chunks)
+
+
+def _trained(plan: Plan) -> float:
+    """Return the work of all trainings; 0 of a data set whose size is not known yet."""
+    return sum(one.seeds * one.work(one.learned or 0) for one in plan.trained)
 
 
 class Agreement(NamedTuple):

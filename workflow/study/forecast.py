@@ -126,13 +126,12 @@ def _trainings(plans: dict[str, Plan], wanted: set[str]) -> Part:
             missing = sum(str(RESULTS / folder / "network" / run / "meter.json") in wanted for run in runs)
             weights = sum(math.prod(layer.shape) for layer in one.architecture().layers)
             rate, known = _rate(f"training {one.rule}", "training")
-            images = one.data_set.train_count
+            left = one.learned
             total, jobs, size = total + len(runs), jobs + missing, size + missing * weights * WEIGHT_B
-            if images is None or rate is None or seconds is None:
+            if left is None or rate is None or seconds is None:
                 seconds = None
                 continue
             measured = bool(known) if measured is None else measured and bool(known)
-            left = images - one.held(images)
             seconds += missing * (START_S + one.work(left) / rate)
             if one.tune and one.tunes and str(RESULTS / folder / f"network/tuned/{one.variant}.json") in wanted:
                 trials += one.tune.trials

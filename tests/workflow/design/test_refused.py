@@ -9,7 +9,7 @@ from spinloom.errors import UserError
 from tests.workflow.design.conftest import WANTED
 from tests.workflow.design.test_space import DMI, KU, VOLTAGE, wall
 from tests.workflows import changed
-from workflow.design import chooser, command, expressions, objectives, tables
+from workflow.design import chooser, command, expressions, fidelities, objectives, tables
 from workflow.design import space as space_module
 from workflow.design.config import COLUMNS
 from workflow.design.space import Space
@@ -35,6 +35,7 @@ def refusal(section, **study):
         space = Space("config.yaml", {"study": "wall", **study, "design": section}, "mine.yaml")
         space.planner = PLANNER
         plan = space.planner.plan(space.base)
+        fidelities.check(space)
         objectives.check(objectives.goals(space.design, plan.variants), plan)
         space.check_feasible(np.random.default_rng(0))
         space.check_effects([one.variant for one in space.design.objectives], np.random.default_rng(1))
@@ -105,6 +106,15 @@ def refusal(section, **study):
         ({"variables.e": EPOCHS, "fidelities": {"short": SHORT}}, "short: found network.epochs, which variables"),
         ({"ties": {VOLTAGE: "1.3"}, "fidelities": {"short": changed({}, {LIST: SETS[0]})}}, f"ties set ({VOLTAGE})"),
         ({"fidelities": {"short": {}}}, "fidelities.short: found the same study as full, allowed: a cheaper form"),
+        ({"fidelities": {"long": {"network": {"epochs": 20}}}}, "fidelities.long: found 2 times the training of full"),
+        (
+            {"fidelities": {"a": SHORT, "b": {"network": {"epochs": 1, "training_images": 1000}}}},
+            "fidelities.a: found 55 times the training of b, allowed: a cheaper form of the study, the cheapest first",
+        ),
+        (
+            {"fidelities": {"a": {"device_sims": {"sweep": {"instances": 64}}}}},
+            "fidelities.a: found 8 times the simulations of full",
+        ),
         ({"fidelities": {"a": SHORT, "b": SHORT}}, "fidelities.b: found the same study as a"),
         ({"fidelities": {"short": {"network": None}}}, "fidelities.short: found no network, allowed: changes of the"),
     ],
