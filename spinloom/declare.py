@@ -294,7 +294,7 @@ def allowed(rule: dict[str, Any]) -> str:
     text = " or ".join(kind for kind in kinds if kind != "null") if isinstance(kinds, list) else kinds
     limits = [words.format(number(rule[key])) for key, words in BOUNDS.items() if key in rule]
     if isinstance(rule.get("items"), dict) and (entry := allowed(rule["items"])):
-        text += f" of {entry}"
+        text += f" of ({entry})" if " or " in entry else f" of {entry}"
     text = f"{text} {', '.join(limits)}".strip()
     return f"{text}{',' if limits else ''} or null" if free else text
 
