@@ -20,7 +20,7 @@ Z = 1.2816  # of the 80 % interval whose lower end decides
 def check(space: Space) -> None:
     """Refuse a fidelity that takes more work than the next one, in the study as it stands.
 
-    The work of simulations is compared within one engine alone, because no rate of another is known before it runs.
+    Fidelities of different engines are not compared, because nothing is known of an engine's speed before it runs.
 
     Raises
     ------
@@ -29,14 +29,14 @@ def check(space: Space) -> None:
     """
     plans = [space.planner.plan(space.config(space.design.fidelities.get(level, {}))) for level in space.levels]
     for level, after, cheap, dear in zip(space.levels, space.levels[1:], plans, plans[1:], strict=False):
-        work = [(_trained(cheap), _trained(dear))]
-        if _engines(cheap) == _engines(dear):
-            work.append((_simulated(cheap), _simulated(dear)))
-        if all(own >= other for own, other in work) and any(own > other for own, other in work):
+        if _engines(cheap) != _engines(dear):
+            continue
+        work = {"training": (_trained(cheap), _trained(dear)), "simulations": (_simulated(cheap), _simulated(dear))}
+        more = {what: (own, other) for what, (own, other) in work.items() if own > other}
+        if more and all(own >= other for own, other in work.values()):
             told = " and ".join(
-                f"{own / other:.3g} times the {what}" if other else f"{what} that it does not have"
-                for what, (own, other) in zip(("training", "simulations"), work, strict=False)
-                if own > other
+                f"{own / other:.3g} times the {what}" if other else f"more {what} than those"
+                for what, (own, other) in more.items()
             )
             raise UserError(
                 f"design.fidelities.{level}: found {told} of {after}, allowed: a cheaper form of the study, the "

@@ -5,8 +5,8 @@ coordinate each; the noise of a point is its standard error. Its error is told b
 
 Sensitivities are Sobol's indices of the fit, by SciPy (Saltelli's scheme), the mean of eight scrambled samples. Their
 intervals hold two errors: that of the sampling, by the spread over these samples (SciPy's bootstrap takes no seed), and
-that of the fit, by the jackknife over the five folds. They hold over the whole
-ranges, constraints or not, and say nothing of a point by itself.
+that of the fit, by the jackknife over the five folds. They hold over the whole ranges, constraints or not, and say
+nothing of a point by itself.
 """
 
 from __future__ import annotations

@@ -164,6 +164,11 @@ def test_errors_name_the_file_of_the_section(tmp_path):
         assert str(error.value).startswith(f"{path}: {told}")
 
 
+def test_a_fidelity_of_another_engine_may_train_longer():
+    fidelities.check(wall(variables=VARIABLES, fidelities={"a": {**changed({}, {"device_sims.engine": "collective"}),
+                                                                 "network": {"epochs": 20}}}))  # fmt: skip
+
+
 def test_ties_see_what_ties_before_them_set():
     space = wall(variables=VARIABLES, ties={VOLTAGE: "Ku / 1e6", LAST: f"-{LIST}[0]"})
     voltages = space.changes({"Ku": 9e5, "D": 1e-3})["device_sims"]["domain_wall"]["pulses"]["voltages_V"]
