@@ -156,6 +156,24 @@ def test_devices_cycles_and_directions_in_columns(tmp_path):
         import_file(tmp_path / "devices.csv", None, {"device": "3"})
 
 
+def test_numbered_directions_are_cycles_of_one_device(tmp_path):
+    """LTP1, LTD1, LTP2, ... in any order of the columns."""
+    columns = {
+        f"{way}{cycle} G (uS)": G[begin : begin + DOWN] + 0.01 * cycle
+        for cycle in (1, 2, 3)
+        for way, begin in (("LTP", 0), ("LTD", UP))
+    }
+    found = []
+    for names in (list(columns), sorted(columns)[3:] + sorted(columns)[:3]):
+        (tmp_path / "wide.csv").write_text(text({"n": NUMBER[:DOWN], **{name: columns[name] for name in names}}))
+        found.append(import_file(tmp_path / "wide.csv", None).writes)
+    for one in found:
+        # each column follows the one before, so only the first reading has none before it
+        assert one.meta["import"]["devices"] == ["0"] and len(one.events) == 6 * DOWN - 1
+    rows = [one.events.drop(columns="row", errors="ignore") for one in found]
+    pd.testing.assert_frame_equal(*rows)
+
+
 def test_writes_with_the_conductance_before_and_after(tmp_path):
     full = {"Device": ["a"] * READINGS, "Pulse V (V)": VOLTS, "t_pulse (ns)": 100 + 0 * G, "G before (uS)": BEFORE}
     words = {"op": np.where(RISES, "SET", "RESET").tolist(), "Gpre_uS": BEFORE, "Gpost_uS": G}

@@ -96,7 +96,12 @@ DOWN_WORDS = frozenset(
 )
 _UP_NAME = re.compile(r"\b(ltp|pot|potentiation|set|up|increas\w*|inc|rise)\b")
 _DOWN_NAME = re.compile(r"\b(ltd|dep|depression|reset|down|decreas\w*|dec|fall)\b")
-_DEVICE_NAME = re.compile(r"\b(?:device|dev|sample|cell|dut|chip|die|synapse|junction|d|s)\s*#?\s*(\w*\d\w*)\b")
+_DEVICE_NAME = re.compile(
+    r"\b(?:device|dev|sample|cell|dut|chip|die|synapse|junction)\s*#?\s*(\w*\d\w*)\b|\b[ds]\s*#?\s*(\d\w*)\b"
+)
+# LTP1, or LTP 1 at the end: the first cycle of that direction
+_GLUED = re.compile(r"\b(ltp|ltd|pot|dep|potentiation|depression|set|reset|up|down)(\d+)\b")
+_WAY_NUMBER = re.compile(r"\b(?:ltp|ltd|pot|dep|potentiation|depression|set|reset|up|down) #?(\d+)$")
 _CYCLE_NAME = re.compile(r"\b(?:cycle|cyc|loop|rep|repetition|run|trial|sweep|train|r)\s*#?\s*(\d+)\b")
 # canonical names that carry their unit, "_S" and the like; the longest first
 _SUFFIX = re.compile(r"_(A_per_m2|kohm|Mohm|ohm|[munp]?S|[munp]?A|m?V|[munp]?s|K|f?J|m?T)$")
@@ -151,12 +156,19 @@ def meaning_of(name: str, unit_cell: str = "") -> Meaning:
         if head and (inner := unit_of(tail)) and (len(tail) > 1 or tail in "SAV"):
             unit, bare = inner, head
     words = _words(bare)
+    glued = _GLUED.search(words)
+    words = _GLUED.sub(r"\1", words) if glued else words
     direction = "up" if _UP_NAME.search(words) else "down" if _DOWN_NAME.search(words) else None
     if _UP_NAME.search(words) and _DOWN_NAME.search(words):
         direction = None
     device, cycle = _DEVICE_NAME.search(words), _CYCLE_NAME.search(words)
     role = _role(words, unit)
-    told = {"direction": direction, "device": device[1] if device else None, "cycle": int(cycle[1]) if cycle else None}
+    number = cycle[1] if cycle else glued[2] if glued else way[1] if (way := _WAY_NUMBER.search(words)) else None
+    told = {
+        "direction": direction,
+        "device": device[1] or device[2] if device else None,
+        "cycle": int(number) if number else None,
+    }
     if role in VALUES:
         return Meaning(role, unit, **told, read_at_V=at)
     if role is None or (role in ("device", "cycle", "direction") and unit is not None):
