@@ -17,7 +17,7 @@ from calibration.card.tables import units
 from calibration.config import Stage
 from calibration.counting import estimator, kernel_rows
 from calibration.counting.estimator import Rows
-from calibration.counting.spread import as_dict, device_offsets, random_effects
+from calibration.counting.spread import Spread, as_dict, device_offsets, random_effects
 from calibration.counting.states import assign_states, resolved, state_edges
 from calibration.counting.wells import well_edges
 from calibration.counting.writes import Writes
@@ -122,7 +122,7 @@ def assemble(writes: Writes, config: Stage, where: str) -> KernelCard:
         "intended_states": intended_states(writes, edges),
         "events": int(count.sum()),
         "lost_events": writes.lost,
-        **(_spreads(writes, cell, instance, size) if differ is None else {"spread": as_dict(differ.spread, "S")}),
+        **_spreads(writes, cell, instance, size, None if measured is None else measured.spread),
         **writes.meta,
     }
     noise = writes.read_noise_S if measured is None else measured.noise
@@ -228,7 +228,11 @@ def _fill(
     return table
 
 
-def _spreads(writes: Writes, cell: np.ndarray, instance: np.ndarray, size: int) -> dict[str, Any]:
+def _spreads(
+    writes: Writes, cell: np.ndarray, instance: np.ndarray, size: int, fitted: Spread | None
+) -> dict[str, Any]:
+    if fitted is not None:  # without the width of the states
+        return {"spread": as_dict(fitted, "S")}
     after = writes.events["after"].to_numpy()
     if writes.edges is not None:
         # between states by nature the only spread is that of probabilities

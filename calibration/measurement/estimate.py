@@ -18,13 +18,14 @@ from scipy.stats import chi2
 
 from calibration.config import Stage
 from calibration.counting.estimator import Rows, count_transitions
+from calibration.counting.spread import Spread
 from calibration.counting.states import MOST, assign_states, given_edges
 from calibration.counting.writes import REST, Writes
 from calibration.measurement import kernel, level_model, level_rows, step_model, surface
 from calibration.measurement.clean import SURPRISE, drift_at_rest, far_from_levels, glitches, gross
 from calibration.measurement.devices import Devices, separated
 from calibration.measurement.level_model import Levels
-from calibration.measurement.population import Population, population
+from calibration.measurement.population import Population, population, spread
 from calibration.measurement.segments import Segments, segments
 from calibration.sections import States
 from spinloom.errors import UserError
@@ -63,6 +64,8 @@ class Estimate:
         Entry ``measurement`` of ``card.json``.
     population
         How the devices differ; None where the readings do not support that they do.
+    spread
+        Of writes, and of devices; None where no step was fitted, so that it is found from the states.
     warnings
         What is wrong with them.
     """
@@ -76,6 +79,7 @@ class Estimate:
     noise: float | Float64[np.ndarray, " states"]
     meta: dict[str, Any]
     population: Population | None = None
+    spread: Spread | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -382,7 +386,8 @@ def _by_steps(
         rng = generator(config.seed, "devices of readings", writes.name)
         differ = population(apart, table.devices, fit, rows, written, events["before"].to_numpy(), rng)
         meta |= differ.meta
-    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), noise, meta, differ)
+    scatter = spread(fit, events["before"].to_numpy(), None if apart is None else apart.offset)
+    return Estimate(method, edges, centre, sd, events, Rows(counts, **parts), noise, meta, differ, scatter)
 
 
 def _interval_edges(

@@ -28,15 +28,12 @@ class Population:
         `calibration.card.tables.BY_INSTANCE`.
     offsets
         ``instance``, ``offset`` and ``offset_se`` (S), as of `calibration.counting.spread.device_offsets`.
-    spread
-        Of repeated writes, and of the devices' offsets, S.
     meta
         Entries of ``measurement`` in ``card.json``.
     """
 
     by_instance: pd.DataFrame
     offsets: pd.DataFrame
-    spread: Spread
     meta: dict[str, Any]
 
 
@@ -105,21 +102,30 @@ def population(
         "offset_interval_S": list(offset.interval),
     }
     offsets = pd.DataFrame({"instance": list(instances), "offset": offset.value, "offset_se": offset.error})
-    return Population(pd.concat(tables, ignore_index=True), offsets, _spread(offset, fit, states), meta)
+    return Population(pd.concat(tables, ignore_index=True), offsets, meta)
 
 
 def _with(steps: Steps, log_factor: float) -> Steps:
     return replace(steps, mean=steps.mean * np.exp(log_factor))
 
 
-def _spread(offset: Effect, fit: Fit, states: np.ndarray) -> Spread:
+def spread(fit: Fit, states: np.ndarray, offset: Effect | None) -> Spread:
+    """Return how far writes from these states, float64[writes], scatter about their mean step, and devices differ.
+
+    ``offset`` is that of the devices' conductances; None where the readings do not support that they differ.
+    """
     size, *drawn = (float(np.sqrt(np.mean(own.at(states)[1] ** 2))) for own in (fit.steps, *fit.draws))
     low, high = np.quantile(drawn, [0.025, 0.975])
+    cycle = {
+        "cycle_to_cycle_sd": size,
+        "cycle_to_cycle_se": float(np.std(drawn)),
+        "cycle_to_cycle_low": float(min(low, size)),
+        "cycle_to_cycle_high": float(max(high, size)),
+    }
+    if offset is None:
+        return Spread(**cycle)
     return Spread(
-        cycle_to_cycle_sd=size,
-        cycle_to_cycle_se=float(np.std(drawn)),
-        cycle_to_cycle_low=float(min(low, size)),
-        cycle_to_cycle_high=float(max(high, size)),
+        **cycle,
         device_to_device_sd=offset.sd,
         device_to_device_se=(offset.interval[1] - offset.interval[0]) / (2 * NORMAL),
         device_to_device_low=offset.interval[0],
