@@ -349,3 +349,12 @@ def test_rows_of_intervals_are_shares_of_the_normal_step():
     after = rng.uniform(1, 2, 400_000) + 0.5 + 0.3 * rng.standard_normal(400_000)
     counted = np.bincount(assign_states(after, edges), minlength=4) / 400_000
     assert rows[1] == pytest.approx(counted, abs=5e-3) and rows.sum(axis=1) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+@pytest.mark.parametrize("count", [8, 32])
+def test_the_scatter_of_writes_is_that_of_the_steps_whatever_the_states_are(noise, count):
+    """8 states are 1.4 uS apart, 16 times the scatter of 0.09 uS; 1500 writes tell it within 2 %, with noise 10 %."""
+    own = card_of(device("constant", noise, seed=11), method="lattice", count=count).meta.spread
+    assert own["cycle_to_cycle_sd_S"] == pytest.approx(0.3 * STEP, rel=0.05 if noise == 0 else 0.3, abs=0)
+    assert own["device_to_device_sd_S"] is None
