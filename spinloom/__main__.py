@@ -12,6 +12,7 @@ import subprocess
 import sys
 from importlib import import_module
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spinloom import config, interpreter
@@ -34,6 +35,51 @@ COMMANDS = {
     "report": "say where a study's page is: report [FILE.yaml ...]; or make one: report --card FOLDER --output PAGE",
     "reference": "write docs/config.md, docs/config/ and the schemas of workflow/schemas, in a clone",
 }
+FILES = "FILE.yaml    config files, laid over config.yaml, the last on top; without one, the default study"
+OPTIONS = """OPTION       any of Snakemake's (`snakemake --help` lists them), for example
+               -n                       only say what would run, how long it takes and how much disk
+               --cores 4                jobs that run at once
+               --workflow-profile PATH  where jobs run, for example workflow/profiles/slurm"""
+# what `COMMAND --help` prints; that of init is its own
+HELP = {
+    "check": f"""check [FILE.yaml ...]
+
+Check a study's config and say what the study would do. Nothing runs.
+
+  {FILES}
+
+example: {{name}} check configs/smoke.yaml""",
+    "run": f"""run [FILE.yaml ...] [TARGET ...] [OPTION ...]
+
+Run a study, or what is left of it, and say where its page is.
+
+  {FILES}
+  TARGET       the stage after which the run ends: device_sims, calibration, network or report; or a file in results/
+  {OPTIONS}
+
+examples: {{name}} run configs/smoke.yaml
+          {{name}} run configs/smoke.yaml calibration -n""",
+    "design": f"""design FILE.yaml ... [OPTION ...]
+
+Search for a device, its pulses and its training (docs/design.md). The same command continues a search.
+
+  {FILES.partition(";")[0]}; one of them has a section `design`
+  {OPTIONS}
+
+example: {{name}} design configs/which_pair.yaml --cores 2""",
+    "report": f"""report [FILE.yaml ...]
+       {{name}} report --study FOLDER | --scan FOLDER | --card FOLDER --output PAGE
+
+Say where the page of a study is, or make one of a folder of results (options: `{{name}} report --study X --help`).
+
+  {FILES}
+
+example: {{name}} report configs/smoke.yaml""",
+    "reference": """reference
+
+Write docs/config.md, docs/config/ and workflow/schemas/ from the declarations of all keys. For who changes a key in a
+clone; the files that stand there are replaced.""",
+}
 # a stage's other name
 SHORT = {"device_sims": "sim", "calibration": "card", "network": "net"}
 
@@ -41,7 +87,7 @@ SHORT = {"device_sims": "sim", "calibration": "card", "network": "net"}
 def main() -> None:
     words = sys.argv[1:]
     stage = next((stage for stage in STAGES if words[:1] in ([stage], [SHORT[stage]])), None)
-    if words[:1] == ["report"] and words[1:2] and words[1].startswith("-"):
+    if words[:1] == ["report"] and words[1:2] and words[1].startswith("--") and words[1:] != ["--help"]:
         stage = "report"
     if stage is not None:
         import_module(f"{stage}.__main__").main(words[1:])
@@ -73,6 +119,9 @@ def _listed() -> str:
 
 def _study(command: str, words: list[str]) -> None:
     """Run a command of the whole study."""
+    if command in HELP and {"-h", "--help"} & set(words):
+        print(f"usage: {called(CONSOLE)} {HELP[command].format(name=called(CONSOLE))}")
+        return
     if command == "init":
         from workflow.study import begin
 
@@ -101,18 +150,25 @@ def _study(command: str, words: list[str]) -> None:
             print(checked(parts(overlays)))
     else:
         page = config.results("config.yaml", *overlays) / "report.html"
+        before = _changed(page)
         if command == "run" and (status := run(overlays, targets, options)):
             from workflow.study import told
 
             for hint in told.hints(targets):
                 print(hint, file=sys.stderr)
             raise SystemExit(status if status > 0 else 128 - status)  # as a shell tells what a signal ended
-        if targets or options:  # of which the report need be no part
+        # of targets and options the report need be no part
+        if (targets or options) and _changed(page) in (None, before):
             return
         if not page.exists():
             files = "".join(f" {overlay}" for overlay in overlays)
             raise UserError(f"{page}: not there yet; `{called(CONSOLE)} run{files}` makes it")
         print(f"Report: {page}")
+
+
+def _changed(path: Path) -> int | None:
+    """Return when a file changed last, ns; None if there is none."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def split(words: list[str]) -> tuple[list[str], list[str], list[str]]:

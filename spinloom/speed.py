@@ -8,6 +8,7 @@ from spinloom import files
 from spinloom.errors import UserError
 
 SUFFIX = ".speed.json"
+SHORT_S = 20.0  # a shorter job says more of compiling than of its work
 LATEST = 20  # jobs that tell: enough to average over, few enough to follow the machine
 # work per second and process on one hyperthread of a 2.x GHz server core with its twin busy, for a first run
 REFERENCE = {"llg": 4e6, "training": 3e10}
@@ -32,7 +33,10 @@ def record(log: str | Path, kind: str, work: float, seconds: float) -> None:
 
 
 def last(kind: str, results: str | Path = "results") -> float | None:
-    """Return the work per second and process of the last jobs of a kind in any study; None if there were none."""
+    """Return the work per second and process of the last jobs of a kind in any study; None if none tells it.
+
+    Short ones (`SHORT_S`) do not.
+    """
     paths = sorted(Path(results).glob(f"*/logs/*/*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
     work = seconds = 0.0
     found = 0
@@ -41,7 +45,7 @@ def last(kind: str, results: str | Path = "results") -> float | None:
             told = files.read_json(path)
         except UserError:  # of a job that is being removed or written
             continue
-        if told["kind"] == kind:
+        if told["kind"] == kind and told["seconds"] >= SHORT_S:
             work, seconds, found = work + told["work"], seconds + told["seconds"], found + 1
         if found == LATEST:
             break

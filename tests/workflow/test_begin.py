@@ -146,3 +146,16 @@ def test_the_help_names_every_command():
     for words in (["card", "show", "-h"], ["sim", "engines", "-h"], ["report", "--help"]):
         done = subprocess.run([sys.executable, "-m", "spinloom", *words], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0 and done.stdout.startswith("usage: python -m "), done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "run", "design", "report", "reference"])
+@pytest.mark.parametrize("words", [["--help"], ["-h"]])
+def test_help_of_a_command_runs_nothing(command, words, tmp_path, monkeypatch, capsys):
+    from spinloom import __main__ as cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["spinloom", command, *words])
+    cli.main()
+    told = capsys.readouterr().out
+    assert told.startswith(f"usage: spinloom {command}") and "{" not in told
+    assert not list(tmp_path.iterdir())

@@ -58,11 +58,14 @@ def test_the_last_jobs_here_tell_the_speed(told):
     for number, seconds in enumerate((100.0, 300.0)):
         speed.record(f"results/other/logs/device_sims/{number}.log", "llg", 8e9, seconds)
     assert speed.last("llg") == pytest.approx(4e7, abs=1e-3) and speed.last("macrospin") is None
+    # half a second of work after ten of compiling says nothing
+    speed.record("results/other/logs/device_sims/2.log", "llg", 2e6, 10.5)
+    assert speed.last("llg") == pytest.approx(4e7, abs=1e-3)
     lines, _ = told()
     assert "at the speed of the last runs here" in lines[1] and "reference core" in lines[2]
     # no more than the latest count: an older one with another speed falls out
     for number in range(speed.LATEST):
-        speed.record(f"results/more/logs/device_sims/{number}.log", "llg", 1.0, 1.0)
+        speed.record(f"results/more/logs/device_sims/{number}.log", "llg", 100.0, 100.0)
     for path in Path("results/other/logs/device_sims").iterdir():
         os.utime(path, (1, 1))
     assert speed.last("llg") == pytest.approx(1.0, abs=1e-12)

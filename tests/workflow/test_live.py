@@ -114,6 +114,14 @@ def test_files_targets_and_options_reach_snakemake_in_an_order_that_it_understan
         with pytest.raises(UserError, match=message):
             run(words)
     assert len(asked) == 2 and not capsys.readouterr().out
+    # a page that this run made is named
+    page = tmp_path / "results" / "a" / "report.html"
+    ended.wait = lambda: files.write_text("", page) or 0
+    run("a.yaml report --cores 1")
+    assert capsys.readouterr().out == "Report: results/a/report.html\n"
+    ended.wait = lambda: 0
+    run("a.yaml calibration --cores 1")
+    assert not capsys.readouterr().out
 
 
 def test_on_a_terminal_the_lines_go_to_the_log_and_a_failure_shows_them(folder, monkeypatch):
