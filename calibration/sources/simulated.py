@@ -196,6 +196,22 @@ def _junction(stage: Simulation) -> Junction:
     )
 
 
+def _lent(stage: Simulation, junction: Junction) -> list[str]:
+    """Return what finished runs do not say and the study's read-out does: what a state conducts, how it is read."""
+    read, readout = stage.means.junction, stage.config.readout
+    told = []
+    if read.RA_ohm_m2 is None or read.TMR is None:
+        told.append(
+            f"The conductances are those of a junction of RA {junction.resistance_area:g} ohm m2 and TMR "
+            f"{junction.tmr:g} (calibration.readout)."
+        )
+    return [
+        *told,
+        f"A read takes {readout.read_voltage_V:g} V for {readout.read_duration_s:g} s, with a noise of "
+        f"{readout.noise_fraction:g} of the conductance (calibration.readout).",
+    ]
+
+
 def counted(told: Simulated, config: Stage, where: str) -> Writes:
     """Return the writes that count, with what the calibration section, in the file ``where``, makes of them.
 
@@ -237,7 +253,11 @@ def counted(told: Simulated, config: Stage, where: str) -> Writes:
         where=str(stage.events_file),
         lost=lost,
         meta={**meta, **stage.meta},
-        assumed=(*stage.assumed, *([] if any(means.energy.dump().values()) else [UNKNOWN])),
+        assumed=(
+            *stage.assumed,
+            *([] if any(means.energy.dump().values()) else [UNKNOWN]),
+            *(_lent(stage, junction) if "import" in stage.meta else []),
+        ),
         **own,
     )
 

@@ -189,6 +189,13 @@ def test_a_clean_folder_of_runs(tmp_path):
     options = {"source.options": SMALL, "states.method": "nearest_mean", "states.count": None}
     made, _ = build.make(stage({**source, **options}), "c.json", None)
     assert [text for text in made.meta.assumed if "energy" in text] and made.pulses["energy_mean_J"].isna().all()
+    # what the read-out of the study lends to these runs
+    lent = " ".join(made.meta.assumed)
+    assert "a junction of RA 1e-09 ohm m2 and TMR 1.5 (calibration.readout)" in lent and "A read takes 0.1 V" in lent
+    own, _ = build.make(
+        stage({**source, **options, "source.options": {**SMALL, "RA_ohm_m2": 2e-9, "TMR": 1.0}}), "c.json", None
+    )
+    assert "a junction of RA" not in " ".join(own.meta.assumed)
 
 
 @pytest.mark.parametrize(
