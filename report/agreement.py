@@ -30,7 +30,8 @@ def told(study: Study) -> str:
     if check is None:
         return ""
     found = (
-        f" Made again by the card, they agree with it in all of {check.statistics} statistics."
+        f" Made again by the card, they agree with it in all of {check.statistics} statistics, as "
+        "closely as chance and the width of the states allow."
         if not check.contradictions
         else f" The card contradicts them in {check.contradictions} of {check.statistics} statistics."
     )
@@ -122,5 +123,7 @@ def _table(study: Study) -> Table:
             cells.append(" / ".join(text(own[one] and own[one] * scale) for one in (name, other)))
         rows.append([study.pulses[own["pulse"]], text(own["writes"]), *cells])
     head = [f"{names[name]} ({STEP.unit})" if name.endswith("_S") else names[name] for name in known]
-    title = "Each pulse over all states: of the writes / of the card"
+    title = (
+        "Each pulse over all states: of the writes / of the card (its sd has the width of a state and its prior in it)"
+    )
     return Table(title, ["pulse", "writes", *head], rows, closed=len(rows) > 12)
