@@ -78,7 +78,7 @@ example: {{name}} report configs/smoke.yaml""",
     "reference": """reference
 
 Write docs/config.md, docs/config/ and workflow/schemas/ from the declarations of all keys. For who changes a key in a
-clone; the files that stand there are replaced.""",
+clone: the files that stand there are replaced. Plug-ins that are installed are written too, so commit nothing then.""",
 }
 # a stage's other name
 SHORT = {"device_sims": "sim", "calibration": "card", "network": "net"}
