@@ -130,7 +130,7 @@ def test_instances_advance_together_as_they_do_alone():
     for problem, result in zip(problems, together):
         (alone,) = ensemble.run([problem], batch=False)
         np.testing.assert_allclose(result.m, alone.m, atol=2e-6)
-    with pytest.raises(UserError, match="together"):
+    with pytest.raises(UserError, match="found problems of different mesh, .* in one chunk"):
         list(ensemble.run([SMALL, replace(SMALL, grains=None)]))
 
 

@@ -146,7 +146,9 @@ def test_two_levels_from_each_of_them(fake_mumax3, tmp_path):
     ):
         sweep.plan_checked(wrong)
     wrong = section_of(script_of(tmp_path, [(down[0], down[1].replace("{start_sign}", "-1*{start_sign}"))]), **levels)
-    with pytest.raises(UserError, match=r"begins in state P \(.* before the pulse\), allowed with start_sign -1: AP"):
+    with pytest.raises(
+        UserError, match=r"found the start state P \(.* before the pulse\), allowed with start_sign -1: AP"
+    ):
         chunk.run(sweep.plan_checked(wrong)[0], tmp_path / "x")
 
 

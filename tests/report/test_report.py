@@ -256,4 +256,5 @@ def test_the_page_says_what_the_model_of_readings_notes():
         warnings=("the given read noise is wrong",),
     )
     told = agreement.told(SimpleNamespace(card=SimpleNamespace(meta=meta)))
-    assert told.endswith(f"all of 7 statistics. Note: {note}. Warning: the given read noise is wrong.")
+    assert "all of 7 statistics, as closely as chance" in told
+    assert told.endswith(f"allow. Note: {note}. Warning: the given read noise is wrong.")
