@@ -226,7 +226,7 @@ FILES = [
     (chunk(chunk_hash=OWNED), SIMULATE, "chunk_hash: found $(touch"),
     (chunk(engine=OWNED), SIMULATE, "engine"),
     (chunk(device=["../x"]), SIMULATE, "device"),
-    (chunk(batches=[{"problem": OWNED}]), SIMULATE, "input.json: found a file that does not describe a chunk of simulations"),
+    (chunk(batches=[{"problem": OWNED}]), SIMULATE, "input.json: found a file that does not describe a chunk"),
     (section(dict, "device_sims.json"), [*COLLECT, *SECTION], "found no such file"),
     (problem({}, lambda raw: raw[:-2000]), RUN, "state.ovf"),
     (problem({}, lambda raw: raw.replace(b"# xnodes: 100", b"# xnodes: 1000000000")), RUN, "state.ovf"),
