@@ -130,7 +130,8 @@ def _told(columns: list[Column], options: SeriesOptions) -> str:
     what = " and ".join(
         {"way": "directions", "device": "devices", "cycle": "cycles"}.get(kind, kind) for kind in sorted(kinds)
     )
-    return f"{len(columns)} columns of readings ({names}) are taken for {what} (option columns)"
+    remedy = "if they are cycles of one device: option columns=repetitions" if "device" in kinds else "option columns"
+    return f"{len(columns)} columns of readings ({names}) are taken for {what} ({remedy})"
 
 
 def ways_of(column: Column, table: Table) -> np.ndarray:
