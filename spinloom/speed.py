@@ -32,10 +32,10 @@ def record(log: str | Path, kind: str, work: float, seconds: float) -> None:
     files.write_json({"kind": kind, "work": work, "seconds": seconds}, Path(log).with_suffix(SUFFIX))
 
 
-def last(kind: str, results: str | Path = "results") -> float | None:
+def last(kind: str, results: str | Path = "results", shortest_s: float = SHORT_S) -> float | None:
     """Return the work per second and process of the last jobs of a kind in any study; None if none tells it.
 
-    Short ones (`SHORT_S`) do not.
+    Those that took less than ``shortest_s`` do not.
     """
     paths = sorted(Path(results).glob(f"*/logs/*/*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
     work = seconds = 0.0
@@ -45,7 +45,7 @@ def last(kind: str, results: str | Path = "results") -> float | None:
             told = files.read_json(path)
         except UserError:  # of a job that is being removed or written
             continue
-        if told["kind"] == kind and told["seconds"] >= SHORT_S:
+        if told["kind"] == kind and told["seconds"] >= shortest_s:
             work, seconds, found = work + told["work"], seconds + told["seconds"], found + 1
         if found == LATEST:
             break

@@ -199,14 +199,14 @@ def _junction(stage: Simulation) -> Junction:
 def _lent(stage: Simulation, junction: Junction) -> list[str]:
     """Return what finished runs do not say and the study's read-out does: what a state conducts, how it is read."""
     read, readout = stage.means.junction, stage.config.readout
-    told = []
-    if read.RA_ohm_m2 is None or read.TMR is None:
-        told.append(
-            f"The conductances are those of a junction of RA {junction.resistance_area:g} ohm m2 and TMR "
-            f"{junction.tmr:g} (calibration.readout)."
-        )
+    parts = [f"RA {junction.resistance_area:g} ohm m2"] if read.RA_ohm_m2 is None else []
+    parts += [f"TMR {junction.tmr:g}"] if read.TMR is None else []
     return [
-        *told,
+        *(
+            [f"The conductances are those of a junction of {' and '.join(parts)} (calibration.readout)."]
+            if parts
+            else []
+        ),
         f"A read takes {readout.read_voltage_V:g} V for {readout.read_duration_s:g} s, with a noise of "
         f"{readout.noise_fraction:g} of the conductance (calibration.readout).",
     ]

@@ -206,8 +206,8 @@ def _facts(found: Inspection) -> list[str]:
     if writes.edges is not None:
         return _switched(imported)
     devices = list(writes.meta.get("import", {}).get("devices", []))
-    names = ", ".join(devices[:MOST_ROWS]) if devices != ["0"] else "the file gives it no name"
-    lines = [f"{len(devices)} device{'s' if len(devices) != 1 else ''}: {names}"]
+    names = f": {', '.join(devices[:MOST_ROWS])}" if devices != ["0"] else ""  # what one without a name is called
+    lines = [f"{len(devices)} device{'s' if len(devices) != 1 else ''}{names}"]
     if len(devices) > MOST_ROWS:
         lines[0] += ", ..."
     for polarity, name in ((1, "up"), (-1, "down")):

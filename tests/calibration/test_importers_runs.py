@@ -195,7 +195,9 @@ def test_a_clean_folder_of_runs(tmp_path):
     own, _ = build.make(
         stage({**source, **options, "source.options": {**SMALL, "RA_ohm_m2": 2e-9, "TMR": 1.0}}), "c.json", None
     )
-    assert "a junction of RA" not in " ".join(own.meta.assumed)
+    assert "a junction of" not in " ".join(own.meta.assumed)
+    half, _ = build.make(stage({**source, **options, "source.options": {**SMALL, "RA_ohm_m2": 2e-9}}), "c.json", None)
+    assert "a junction of TMR 1.5 (calibration.readout)" in " ".join(half.meta.assumed)
 
 
 @pytest.mark.parametrize(

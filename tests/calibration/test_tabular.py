@@ -324,3 +324,24 @@ def test_units():
     ):
         assert unit_of(text_).name == name and unit_of(text_).scale == scale
     assert unit_of("Comments") is None and unit_of("a.u.") is None
+
+
+@pytest.mark.parametrize(
+    "name, direction, cycle, device",
+    [
+        ("LTP1 G (uS)", "up", 1, None),
+        ("LTD 12", "down", 12, None),
+        ("G_up_3_uS", "up", 3, None),
+        ("reset_2 (kohm)", "down", 2, None),
+        ("cycle 4 LTP1 (uS)", "up", 4, None),
+        ("Device 2 LTP1 (uS)", "up", 1, "2"),
+        ("s3 (uS)", None, None, "3"),
+        # a voltage is no cycle, and a word that begins with s or d is no device
+        ("LTP 5V (uS)", "up", None, None),
+        ("LTP 0.5 V (S)", "up", None, None),
+        ("setpoint1 (V)", None, None, None),
+    ],
+)
+def test_what_tells_columns_of_readings_apart(name, direction, cycle, device):
+    found = meaning_of(name)
+    assert (found.direction, found.cycle, found.device) == (direction, cycle, device)

@@ -61,6 +61,11 @@ def test_the_last_jobs_here_tell_the_speed(told):
     # half a second of work after ten of compiling says nothing
     speed.record("results/other/logs/device_sims/2.log", "llg", 2e6, 10.5)
     assert speed.last("llg") == pytest.approx(4e7, abs=1e-3)
+    assert forecast._rate("training bop", "training") == (speed.REFERENCE["training"], False)
+    # of an engine that has no reference short jobs are better than nothing
+    assert forecast._rate("macrospin", "macrospin") == (None, None)
+    speed.record("results/other/logs/device_sims/3.log", "macrospin", 4e6, 4.0)
+    assert forecast._rate("macrospin", "macrospin") == (1e6, True)
     lines, _ = told()
     assert "at the speed of the last runs here" in lines[1] and "reference core" in lines[2]
     # no more than the latest count: an older one with another speed falls out

@@ -91,10 +91,10 @@ class Chooser:
             If none is found that can be.
         """
         why, values = "", {}
-        guided = 1 if self.space.design.sampler == GAUSSIAN else GUIDED
+        gaussian = self.space.design.sampler == GAUSSIAN
         for refused in range(MOST_REFUSED):
-            if refused >= guided:
-                near = values if refused == guided == 1 else None
+            if refused >= (1 if gaussian else GUIDED):
+                near = values if gaussian and refused == 1 else None
                 self.study.enqueue_trial(self._drawn(len(self.study.trials), near))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what is experimental at Optuna

@@ -152,8 +152,11 @@ def _rate(kind: str, reference: str) -> tuple[float | None, bool | None]:
     found = speed.last(kind)
     if found is not None:
         return found, True
-    known = speed.REFERENCE.get(reference)
-    return known, None if known is None else False
+    if (known := speed.REFERENCE.get(reference)) is not None:
+        return known, False
+    # short jobs are mostly start-up, but of the same sort
+    found = speed.last(kind, shortest_s=0.0)
+    return found, None if found is None else True
 
 
 def _wall(part: Part, cores: int) -> float:
