@@ -1,7 +1,9 @@
 """The search itself: better than chance, the same for the same seed, the same after an interruption; and its parts."""
 
 import itertools
+import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -140,6 +142,20 @@ def test_a_point_that_cannot_be_is_approached(search):
     assert near["x0"] + near["x1"] > 1.5 and chance["x0"] + chance["x1"] > 1.5
     # the closest is (0.75, 0.75, 0.3); about 250 points are left, a typical one of them 0.1 from its neighbour
     assert max(abs(near["x0"] - 0.75), abs(near["x1"] - 0.75), abs(near["x2"] - 0.3)) < 0.2
+
+
+def test_what_gaussian_processes_ask_for_is_approached_at_once(search, monkeypatch):
+    """With a sampler in their place that always asks for the same point, as they do, and no PyTorch."""
+    threads = []
+    monkeypatch.setattr(chooser, "find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=threads.append))
+    asks = search(constraints=["x0 + x1 > 1.5"], sampler="gp").chooser
+    place = {"x0": 0.5, "x1": 0.5, "x2": 0.3}
+    samplers = asks.optuna.samplers
+    monkeypatch.setattr(asks, "_sampler", lambda number: samplers.PartialFixedSampler(place, samplers.RandomSampler()))
+    found = asks.ask().values
+    assert asks.refused == 1 and threads == [1]
+    assert max(abs(found["x0"] - 0.75), abs(found["x1"] - 0.75), abs(found["x2"] - 0.3)) < 0.2
 
 
 def test_gaussian_processes_need_a_package(search, monkeypatch):
